@@ -1,0 +1,30 @@
+# Each target is a few commands that anyone can type. The environment is made once, in .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+RUN    := $(VENV)/bin/python
+# One thread a test process: TensorFlow would otherwise ask for every core in each.
+WORKERS ?= 2
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.ready
+	$(RUN) train_fcn.py --demo
+	$(RUN) eval_fcn.py --run runs/demo
+
+test: $(VENV)/.ready
+	$(RUN) -m pytest -n $(WORKERS)
+
+check: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pip check
+
+$(VENV)/.ready: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,126 @@
+"""Checkpoints, one folder each, whole before it has its name; and pretrained weights, loaded by name.
+
+    checkpoints/step-000123/   Saver's files (variables and optimizer slots) and state.json (step, loss window, score)
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+
+from fcn import errors
+from fcn.tf1 import errors as tf_errors
+from fcn.tf1 import tf
+
+KEEP = 2  # the newest ones; the best one is kept besides
+
+
+class Store:
+    """The checkpoints of one run, for the variables of the default graph."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self._saver = tf.train.Saver(tf.global_variables(), max_to_keep=None)
+
+    def save(self, session, state):
+        """Write all variables and `state` (a dict with "step" and "score"); sweep older ones.
+
+        Raises MachineError, e.g. if the disk is full; the checkpoints before it stay.
+        """
+        path = self.folder / f"step-{state['step']:06d}"
+        aside = path.with_name(f".{path.name}.tmp")
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
+            (aside / "state.json").write_text(json.dumps(state))
+            for file in (*aside.iterdir(), aside):
+                _sync(file)
+            shutil.rmtree(path, ignore_errors=True)  # the same step again, with a score now
+            aside.rename(path)
+            _sync(self.folder)
+        except (tf_errors.OpError, OSError) as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise errors.MachineError("the checkpoint could not be written", where=path,
+                                      why=str(error).splitlines()[0], cure="free space and run again: training goes "
+                                      "on from the checkpoint before.") from None
+        self._sweep()
+        return path
+
+    def _sweep(self):
+        whole = listed(self.folder)
+        kept = {path for path, _ in whole[:KEEP]} | {path for path, _ in [best(whole)] if path}
+        for path in self.folder.iterdir():
+            if path not in kept and path.name.lstrip(".").startswith("step-"):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def restore_latest(self, session, say):
+        """State of the newest checkpoint that can be read, its variables restored; None if there is none.
+
+        A damaged one is named through say(text), and the one before is taken.
+        """
+        for path, state in listed(self.folder):
+            try:
+                self.restore(session, path)
+            except errors.WeightsError as error:
+                say(f"skipped a damaged checkpoint: {error}")
+            else:
+                return state
+        return None
+
+    def restore(self, session, path):
+        """Restore all variables from a checkpoint folder. Raises WeightsError."""
+        restore(session, path, self._saver)
+
+
+def restore(session, path, saver=None):
+    """Restore the trainable variables (or the saver's) from a checkpoint folder. Raises WeightsError."""
+    try:
+        (saver or tf.train.Saver(tf.trainable_variables())).restore(session, str(pathlib.Path(path) / "model"))
+    except (tf_errors.OpError, ValueError) as error:
+        raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
+                                  why=str(error).strip().splitlines()[0][:300]) from None
+
+
+def listed(folder):
+    """[(path, state)] of the whole checkpoints of a run, newest first; found by looking, not by a list in a file."""
+    found = []
+    for path in pathlib.Path(folder).glob("step-*"):
+        with contextlib.suppress(OSError, ValueError):
+            found.append((path, json.loads((path / "state.json").read_text())))
+    return sorted(found, key=lambda item: item[1]["step"], reverse=True)
+
+
+def best(checkpoints):
+    """(path, state) of the highest validation score, (None, None) if none has one."""
+    scored = [item for item in checkpoints if item[1].get("score") is not None]
+    return max(scored, key=lambda item: item[1]["score"]) if scored else (None, None)
+
+
+def load_pretrained(session, layers):
+    """Copy {layer: (kernel, bias)} into <layer>/kernel and <layer>/bias; returns (copied, fresh) layer names.
+
+    Values enter through each variable's own initialiser, so none of them stands in the graph. Raises WeightsError if
+    a shape differs. fresh: layers of the net that the file does not hold.
+    """
+    variables = {v.op.name: v for v in tf.trainable_variables()}
+    names = sorted({name.rsplit("/", 1)[0] for name in variables})
+    copied = [name for name in names if name in layers]
+    for name in copied:
+        for part, array in zip(("kernel", "bias"), layers[name], strict=True):
+            variable = variables[f"{name}/{part}"]
+            if tuple(variable.shape.as_list()) != array.shape:
+                raise errors.WeightsError(f"{name}/{part} has shape {array.shape}, the graph needs "
+                                          f"{tuple(variable.shape.as_list())}")
+            session.run(variable.initializer, {variable.initializer.inputs[1]: array})
+    return copied, [name for name in names if name not in layers]
+
+
+def _sync(path):
+    """Have the kernel write a file or folder to the disk: a name must not outlive a power cut without its content."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,186 @@
+"""Every setting of a training run, once: flags and TOML keys are derived from the fields below.
+
+Precedence: flag > --config file > --recipe > default. Only the two scripts read this file; everything else takes
+plain arguments.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import pathlib
+import tomllib
+
+from fcn import errors, shelf
+
+
+def parse_size(text):
+    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels. '' -> None."""
+    if text in ("", None):
+        return None
+    try:
+        sides = [int(side) for side in (text if isinstance(text, (list, tuple)) else str(text).lower().split("x"))]
+        height, width = sides * 2 if len(sides) == 1 else sides
+    except ValueError:
+        height = width = 0
+    if height < 1 or width < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; write 384, or 360x480 (height x width)")
+    return height, width
+
+
+def parse_ids(text):
+    """'11' -> (11,), '0,255' -> (0, 255), '' -> None (as the layout says)."""
+    if text in ("", None):
+        return None
+    try:
+        values = tuple(int(v) for v in (text if isinstance(text, (list, tuple)) else str(text).split(",")))
+    except ValueError:
+        values = (-1,)
+    if not all(0 <= v <= 255 for v in values):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of label ids from 0 to 255, such as 11 or 0,255")
+    return values
+
+
+def at_least(low, kind=int):
+    def number(text):
+        if isinstance(text, bool) or not (value := kind(text)) >= low:
+            raise argparse.ArgumentTypeError(f"{text} is less than {low}")
+        return value
+    number.__name__ = "number"  # argparse: "invalid number value: 'x'"
+    return number
+
+
+def fraction(text):
+    if isinstance(text, bool) or not 0 < (value := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
+    return value
+
+
+def setting(default, help, parse=str, choices=None, shelf=None):
+    metadata = {"help": help, "parse": parse, "choices": choices, "shelf": shelf}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One field a setting; the help text is what --help shows."""
+
+    layout: str = setting("ade20k", "how the data set's folders are laid out", shelf="layouts")
+    data: str = setting("", "folder of the data set")
+    classes: str = setting("", "text or JSON file with the class names (layout paired)")
+    ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255", parse_ids)
+    size: tuple = setting((384, 384), "what images are resized to: 384 or HEIGHTxWIDTH", parse_size)
+    crop: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", parse_size)
+    flip: bool = setting(True, "mirror training images at random", bool)
+    cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
+
+    net: str = setting("fcn8s", "which net", shelf="nets")
+    weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG, a MatConvNet .mat")
+    learn_upsampling: bool = setting(False, "learn the bilinear kernels of fcn8s instead of keeping them", bool)
+    keep_prob: float = setting(0.5, "dropout after fc6 and fc7: share of activations that is kept", fraction)
+    precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
+
+    loss: str = setting("cross_entropy", "which loss", shelf="losses")
+    batch: int = setting(2, "images in one trip through the graph", at_least(1))
+    batches_per_step: int = setting(1, "batches whose gradients make one weight update", at_least(1))
+    average_loss: int = setting(20, "the loss that is shown is the mean over this many batches", at_least(1))
+    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "momentum"))
+    learning_rate: float = setting(5e-5, "for the mean loss over labelled pixels", at_least(0, float))
+    momentum: float = setting(0.9, "of --optimizer momentum", at_least(0, float))
+    schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly"))
+    poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", at_least(0, float))
+    steps: int = setting(0, "weight updates of the run; 0: as --epochs says", at_least(0))
+    epochs: float = setting(20.0, "passes over the training images, if --steps is 0", at_least(0, float))
+    eval_every: int = setting(500, "steps between two validations (each is saved too)", at_least(1))
+    eval_batches: int = setting(50, "validation batches each time; 0: the whole split", at_least(0))
+    save_every: int = setting(500, "steps between two checkpoints", at_least(1))
+    log_every: int = setting(10, "steps between two lines of log.jsonl", at_least(1))
+    seed: int = setting(0, "of order, augmentation, dropout and fresh weights", at_least(0))
+
+
+# What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
+SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", "learn_upsampling", "loss", "batch",
+                  "batches_per_step", "optimizer", "seed")
+
+
+def add_flags(parser):
+    """One flag a field. A flag that is not given is absent from the result, so that files may speak."""
+    for field in dataclasses.fields(Config):
+        flag, meta = "--" + field.name.replace("_", "-"), field.metadata
+        default = "x".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+        text = meta["help"] + (f" (default: {default})" if default not in ("", None) else "")
+        if meta["parse"] is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+            continue
+        choices = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
+        parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=choices,
+                            type=meta["parse"], metavar=None if choices else "X")
+
+
+def read_toml(path):
+    """Settings of a TOML file, parsed and checked. Raises UsageError naming file and key."""
+    try:
+        table = tomllib.loads(pathlib.Path(path).read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise errors.UsageError("cannot be read as TOML", where=path, why=str(error)) from None
+    return {key: _parsed(key, value, path) for key, value in table.items()}
+
+
+def _parsed(key, value, where):
+    fields = {field.name: field for field in dataclasses.fields(Config)}
+    if key not in fields:
+        near = difflib.get_close_matches(key, fields, 1)
+        raise errors.UsageError(f"no setting is called '{key}'", where=where,
+                                cure=f"did you mean {near[0]}?" if near else "train_fcn.py --help lists them.")
+    meta = fields[key].metadata
+    try:
+        if meta["parse"] is bool and not isinstance(value, bool):
+            raise ValueError("true or false is needed")
+        value = meta["parse"](value)
+        choices = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
+        if choices and value not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is needed")
+    except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
+        raise errors.UsageError(f"{key} = {value!r}: {error}", where=where) from None
+    return value
+
+
+def recipe_path(name):
+    shelf.check("recipes", name, ".toml")
+    return shelf.HERE / "recipes" / f"{name}.toml"
+
+
+def resolve(flags, config_file=None, recipe=None):
+    """The Config that flags (a dict), a TOML file and a recipe's name make together."""
+    settings = read_toml(recipe_path(recipe)) if recipe else {}
+    settings |= read_toml(config_file) if config_file else {}
+    known = {field.name for field in dataclasses.fields(Config)}
+    config = Config(**settings | {k: v for k, v in flags.items() if k in known})
+    if config.crop and any(c > s for c, s in zip(config.crop, config.size, strict=True)):
+        raise errors.UsageError(f"--crop {config.crop[0]}x{config.crop[1]} is larger than --size "
+                                f"{config.size[0]}x{config.size[1]}")
+    return config
+
+
+def to_dict(config):
+    return dataclasses.asdict(config)
+
+
+def from_dict(settings):
+    """The Config of a run's config.json; settings that this version does not know are left out."""
+    known = {field.name for field in dataclasses.fields(Config)}
+    return Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in known})
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaint about an unknown flag names the nearest one."""
+
+    def parse_args(self, args=None, namespace=None):
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, 1)
+            self.error(f"unknown argument {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+        return parsed
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)

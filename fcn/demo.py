@@ -1,0 +1,89 @@
+"""The embedded demo: procedural scenes in ADE20K's layout and a narrow VGG-19 in MatConvNet's format.
+
+Both are made at run time from a seed and then travel the same road as the real things: layout, cache, .mat reader.
+"""
+
+import math
+import pathlib
+import shutil
+
+import numpy as np
+import scipy.io
+
+from fcn import demo_scenes
+from fcn.vgg_table import CONVOLUTIONS
+
+TRAINING, VALIDATION = 256, 64
+WIDTHS = {1: 8, 2: 16, 3: 32, 4: 48, 5: 48}
+FC_WIDTH = 96
+MEAN_RGB = (123.68, 116.779, 103.939)  # ImageNet's, as in the published file
+
+
+def prepare(folder, seed=0):
+    """(data folder, .mat path) of the demo in `folder`, made if they are not there yet."""
+    folder = pathlib.Path(folder)
+    data, weights = folder / "scenes", folder / "vgg19-narrow.mat"
+    if not data.is_dir():
+        aside = folder / ".scenes.tmp"
+        shutil.rmtree(aside, ignore_errors=True)
+        demo_scenes.write(aside, TRAINING, VALIDATION, seed)
+        aside.rename(data)
+    if not weights.is_file():
+        aside = folder / ".vgg19-narrow.mat.tmp"
+        with aside.open("wb") as file:
+            write_mat(file, narrow_vgg(seed))
+        aside.rename(weights)
+    return data, weights
+
+
+def narrow_vgg(seed=0):
+    """{layer: (kernel, bias)} of a VGG-19 with a sixth of the channels: random weights that keep activations in the
+    range of the published net's, so that the scales on pool4 and pool3 mean here what they mean there.
+    """
+    rng, channels, layers = np.random.default_rng(seed), 3, {}
+    for name in (*CONVOLUTIONS, "fc6", "fc7"):
+        width = FC_WIDTH if name.startswith("fc") else WIDTHS[int(name[4])]
+        side = {"fc6": 7, "fc7": 1}.get(name, 3)
+        deviation = GAINS.get(name, 1.0) * math.sqrt(2 / (side * side * channels))
+        layers[name] = (rng.normal(0, deviation, (side, side, channels, width)).astype(np.float32),
+                        np.zeros(width, np.float32))
+        channels = width
+    return layers
+
+
+# Random kernels of He's variance keep the size of activations; these factors give pool3, pool4 and fc7 about the
+# size that they have in the published VGG-19.
+GAINS: dict[str, float] = {}
+
+
+def write_mat(file, layers, release="beta16", kernel_order="hw", mean_rgb=MEAN_RGB):
+    """Write {layer: (kernel, bias)} as MatConvNet does; file: path or open binary file.
+
+    release: "beta16" (mean under `normalization`, weights first in a layer) or "meta" (`meta.normalization`, weights
+    third). kernel_order: "hw" or "wh", the first two axes of a stored kernel.
+    """
+    stored = []
+    for name, (kernel, bias) in layers.items():
+        weights = np.empty((1, 2), object)
+        weights[0, 0] = kernel.transpose(1, 0, 2, 3) if kernel_order == "wh" else kernel
+        weights[0, 1] = bias.reshape(1, -1)
+        fields = {"weights": weights, "pad": np.zeros((1, 4)), "type": "conv", "name": name, "stride": np.ones((1, 2))}
+        order = ("name", "type", "weights", "pad", "stride") if release == "meta" else fields
+        stored += [{key: fields[key] for key in order}, {"type": "relu", "name": name.replace("conv", "relu")}]
+    cell = np.empty((1, len(stored)), object)
+    for i, fields in enumerate(stored):
+        cell[0, i] = _struct(fields)
+    mean = np.asarray(mean_rgb, np.float32)
+    if release == "meta":
+        extra = {"meta": _struct({"normalization": _struct({"averageImage": mean.reshape(1, 1, 3)})})}
+    else:
+        image = np.broadcast_to(mean, (224, 224, 3)).copy()
+        extra = {"normalization": _struct({"averageImage": image})}
+    scipy.io.savemat(file, {"layers": cell, **extra})
+
+
+def _struct(fields):
+    struct = np.empty((1, 1), [(name, object) for name in fields])
+    for name, value in fields.items():
+        struct[name][0, 0] = value
+    return struct

@@ -1,0 +1,101 @@
+"""The few exceptions, each with its exit code, and the one place where they become a message.
+
+0 ok, 2 usage or config, 3 bad data, 4 bad weights or checkpoint, 5 environment (disk, lock, device),
+6 diverged (NaN), 70 a bug, 130 SIGINT, 143 SIGTERM.
+"""
+
+import errno
+import os
+import pathlib
+import sys
+import traceback
+
+
+class FcnError(Exception):
+    """What went wrong, in which file, why, and how to cure it: one block of text.
+
+    what: one line. where: the file or folder, if there is one. why: a line, or a list of lines.
+    cure: the next move.
+    """
+
+    exit_code = 70
+
+    def __init__(self, what, *, where=None, why=None, cure=None):
+        self.what, self.where, self.why, self.cure = what, where, why, cure
+        lines = [f"{where}: {what}" if where else what]
+        lines += [why] if isinstance(why, str) else list(why or [])
+        lines += [f"Cure: {cure}"] if cure else []
+        super().__init__("\n  ".join(lines))
+
+
+class UsageError(FcnError):
+    exit_code = 2
+
+
+class DataError(FcnError):
+    exit_code = 3
+
+
+class WeightsError(FcnError):
+    exit_code = 4
+
+
+class MachineError(FcnError):
+    exit_code = 5
+
+
+class DivergedError(FcnError):
+    exit_code = 6
+
+
+class Stopped(FcnError):
+    """A signal ended the run after it had been saved; exit code 128 + signal."""
+
+    def __init__(self, signal_number, what):
+        super().__init__(what)
+        self.exit_code = 128 + signal_number
+
+
+def several(problems, most=20):
+    """The first `most` problems as lines, and a count of the rest."""
+    shown = [str(p) for p in problems[:most]]
+    return shown + ([f"... and {len(problems) - most} more"] if len(problems) > most else [])
+
+
+def run(main, argv):
+    """Call main(argv) as a program: the exit code, with errors as one block on stderr.
+
+    A traceback is shown only with --debug in argv; that of a bug is kept in fcn-bug.log.
+    """
+    try:
+        return main(argv) or 0
+    except FcnError as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output left: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return _unexpected(error, "--debug" in argv)
+
+
+def _unexpected(error, debug):
+    if debug:
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        print(f"MachineError: {error.filename or 'disk'}: {error.strerror}\n"
+              "  Cure: free space or choose a folder that can be written.", file=sys.stderr)
+        return MachineError.exit_code
+    log = pathlib.Path("fcn-bug.log")
+    try:
+        log.write_text(traceback.format_exc())
+        kept = f"The traceback is in {log}."
+    except OSError:
+        kept = "Run again with --debug to see where."
+    print(f"A bug: {type(error).__name__}: {error}\n  {kept} Please report it.", file=sys.stderr)
+    return 70

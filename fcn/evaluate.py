@@ -1,0 +1,34 @@
+"""A trained net over images -> confusion matrix: at network size while training, at original size afterwards."""
+
+import numpy as np
+
+from fcn import averages, confusion, images
+from fcn.metrics import iou
+
+
+def validate(session, model, batches, num_classes, ignored_ids):
+    """Loss (mean over labelled pixels of all batches, with its standard error) and scores, at network size.
+
+    batches: an iterable of (images, labels). mean IoU here is over the classes that occur, as few images may hold few.
+    """
+    sums, counts, total = [], [], np.zeros((num_classes, num_classes), np.int64)
+    for photos, labels in batches:
+        loss_sum, pixels, prediction = session.run([model.loss_sum, model.pixels, model.prediction],
+                                                   {model.images: photos, model.labels: labels})
+        sums.append(float(loss_sum))
+        counts.append(float(pixels))
+        total += confusion.matrix(labels, prediction, num_classes, ignored_ids)
+    loss, error = averages.weighted(sums, counts)
+    scores = iou.compute(total, ignored_ids)
+    return {"val_loss": loss, "val_loss_se": error, "val_pixel_accuracy": scores["pixel_accuracy"],
+            "val_mean_iou": scores["mean_iou_present"]}
+
+
+def predict(session, model, photo, size_px):
+    """uint8 (h, w) ids at the photo's own size. photo: uint8 (h, w, 3).
+
+    The photo is resized to the network's size, the prediction back by nearest neighbour, as in the benchmark's own
+    demoSegmentation.m.
+    """
+    prediction = session.run(model.prediction, {model.images: images.resize_photo(photo, size_px)[None]})[0]
+    return images.resize_label(prediction, photo.shape[:2])

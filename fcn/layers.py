@@ -1,0 +1,139 @@
+"""The few layers of these nets, on bare tf.nn and get_variable.
+
+Tensors are (N, height, width, channels). A convolution computes in the type of its input (float32 or bfloat16);
+its kernel and bias are float32 variables <name>/kernel (height, width, in, out) and <name>/bias (out,).
+"""
+
+import math
+import zlib
+
+import numpy as np
+
+from fcn.tf1 import tf
+
+
+def conv(x, name, size, channels, kernel_init=None, relu=False):
+    """size x size convolution, stride 1, SAME, with bias; kernel_init: a function shape -> array (default: He's)."""
+    with tf.variable_scope(name):
+        kernel = tf.get_variable("kernel", (size, size, int(x.shape[3]), channels), tf.float32,
+                                 initializer=initializer(kernel_init or he, name))
+        bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
+    convolve = convolve_as_matmul if size in (1, 7) else convolve_plainly
+    y = tf.nn.bias_add(convolve(x, tf.cast(kernel, x.dtype)), tf.cast(bias, x.dtype))
+    return tf.nn.relu(y) if relu else y
+
+
+def convolve_plainly(x, kernel):
+    return tf.nn.conv2d(x, kernel, 1, "SAME")
+
+
+def convolve_as_matmul(x, kernel):
+    """The same as one matrix product, for kernels of odd size that are nearly as large as what they slide over.
+
+    On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so; benchmarks/fc6.py measures it.
+    """
+    size, _, depth, channels = (int(side) for side in kernel.shape)
+    height, width = height_width(x)
+    edge = size // 2
+    padded = tf.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    shifted = [padded[:, i:i + height, j:j + width] for i in range(size) for j in range(size)]
+    columns = tf.reshape(tf.concat(shifted, axis=3), (-1, size * size * depth))
+    y = tf.matmul(columns, tf.reshape(kernel, (-1, channels)))
+    return tf.reshape(y, (-1, height, width, channels))
+
+
+def max_pool(x):
+    """2 x 2 maximum, stride 2; an odd last row or column is pooled alone, so sizes are rounded up."""
+    return tf.nn.max_pool2d(x, 2, 2, "SAME")
+
+
+def deconv(x, name, size, stride, channels, output_hw, kernel_init):
+    """Learned size x size transposed convolution with bias to `channels`, cut to output_hw (a pair of tensors)."""
+    with tf.variable_scope(name):
+        kernel = tf.get_variable("kernel", (size, size, channels, int(x.shape[3])), tf.float32,
+                                 initializer=initializer(kernel_init, name))
+        bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
+    # The bias is added in float32: its gradient is a sum over every pixel.
+    return tf.nn.bias_add(tf.cast(_transposed(x, tf.cast(kernel, x.dtype), stride, output_hw), tf.float32), bias)
+
+
+def upsample(x, name, factor, output_hw, learn=False):
+    """Upsampling of every channel for itself by a transposed convolution of size 2 * factor, stride factor.
+
+    The kernel is bilinear; it is kept (the default of the published nets, lr_mult 0) or is where learning starts.
+    """
+    channels, size = int(x.shape[3]), 2 * factor
+    if learn:
+        with tf.variable_scope(name):
+            kernel = tf.get_variable("kernel", (size, size, channels, channels), tf.float32,
+                                     initializer=initializer(bilinear, name))
+    else:  # made of its small parts: no constant of megabytes in the graph
+        kernel = tf.constant(bilinear_2d(size), tf.float32)[:, :, None, None] * tf.eye(channels)
+    return _transposed(x, kernel, factor, output_hw)
+
+
+def _transposed(x, kernel, stride, output_hw):
+    """conv2d_transpose to stride times the size of x, then cut at bottom and right to output_hw.
+
+    With the full size, SAME pads (size - stride) / 2 on every side, so that an output pixel lies over its input
+    pixel. With a cut size instead, TensorFlow would shift the output by up to half a stride.
+    """
+    shape, channels = tf.shape(x), int(kernel.shape[2])
+    full = tf.stack([shape[0], shape[1] * stride, shape[2] * stride, channels])
+    y = tf.nn.conv2d_transpose(x, kernel, full, stride, "SAME")
+    y = y[:, :output_hw[0], :output_hw[1]]
+    y.set_shape((None, None, None, channels))
+    return y
+
+
+def dropout(x, keep_prob, seed):
+    """Zero activations with probability 1 - keep_prob and scale up the others; seed int32 (2,) decides which."""
+    kept = tf.random.stateless_uniform(tf.shape(x), seed) < keep_prob
+    return tf.where(kept, x / tf.cast(keep_prob, x.dtype), tf.zeros_like(x))
+
+
+def height_width(x):
+    shape = tf.shape(x)
+    return shape[1], shape[2]
+
+
+def bilinear_2d(size):
+    """float64 (size, size): the interpolation weights of fcn.berkeleyvision.org's surgery.upsample_filt."""
+    factor = (size + 1) // 2
+    center = factor - 1 if size % 2 else factor - 0.5
+    line = 1 - np.abs(np.arange(size) - center) / factor
+    return np.outer(line, line)
+
+
+def bilinear(shape, seed):
+    """Kernel (size, size, channels, channels) that upsamples every channel for itself."""
+    return bilinear_2d(shape[0])[:, :, None, None] * np.eye(shape[2], shape[3])
+
+
+def zeros(shape, seed):
+    return np.zeros(shape)
+
+
+def he(shape, seed):
+    """Normal with variance 2 / fan-in (He et al. 2015), cut at two standard deviations."""
+    return truncated_normal(math.sqrt(2 / math.prod(shape[:3])))(shape, seed)
+
+
+def truncated_normal(stddev):
+    """Initialiser: normal with this standard deviation, cut at two of them."""
+    def draw(shape, seed):
+        return tf.random.stateless_truncated_normal(shape, seed, stddev=stddev)
+    return draw
+
+
+def initializer(function, name):
+    """`function(shape, seed)` as get_variable wants it; the seed is made of the run's seed and the layer's name."""
+    def make(shape, dtype=None, partition_info=None):
+        seed = tf.stack([run_seed(), zlib.crc32(name.encode()) & 0x7FFFFFFF])
+        return tf.cast(function([int(side) for side in shape], seed), tf.float32)
+    return make
+
+
+def run_seed():
+    """The graph's own seed as set by tf.set_random_seed, or 0."""
+    return tf.get_default_graph().seed or 0

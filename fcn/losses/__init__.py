@@ -1,0 +1,1 @@
+"""One file a loss. Contract: build(logits, labels, ...) -> (loss_sum, pixels), see cross_entropy.py."""

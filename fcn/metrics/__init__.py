@@ -1,0 +1,1 @@
+"""One file a family of metrics. Contract: compute(confusion, ignored_ids) -> dict, see iou.py."""

@@ -1,0 +1,50 @@
+"""The four numbers of the FCN paper (section 5), from a confusion matrix.
+
+With n_ij pixels of class i called j, t_i = sum_j n_ij and C classes:
+    pixel_accuracy          sum_i n_ii / sum_i t_i
+    mean_accuracy           1/C sum_i n_ii / t_i
+    mean_iou                1/C sum_i n_ii / (t_i + sum_j n_ji - n_ii)
+    frequency_weighted_iou  sum_i t_i iou_i / sum_k t_k
+C counts every scored class and one that never occurs counts 0, as in the ADE20K benchmark (CSAILVision/sceneparsing,
+evaluationCode). mean_iou_present and mean_accuracy_present leave out the classes that occur in neither labels nor
+predictions, as Berkeley's score.py does with its nanmean.
+"""
+
+import numpy as np
+
+CONVENTIONS = {
+    "pixels": "labelled pixels only; ignored ids count neither as label nor as a wrong prediction",
+    "mean_iou, mean_accuracy": "over all scored classes, an absent class counts 0 (ADE20K benchmark)",
+    "mean_iou_present, mean_accuracy_present": "over the classes with a defined value (nanmean, Berkeley score.py)",
+}
+
+
+def compute(confusion, ignored_ids=()):
+    """{name: value}: fractions in [0, 1], and per class arrays iou, accuracy (NaN where undefined) and pixels.
+
+    confusion: int64 (C, C), rows labels, columns predictions. Ignored ids among the classes are left out of means.
+    """
+    scored = [i for i in range(len(confusion)) if i not in ignored_ids]
+    hits = np.diag(confusion)[scored].astype(np.float64)
+    labelled = confusion[scored].sum(axis=1).astype(np.float64)
+    called = confusion[scored].sum(axis=0)[scored].astype(np.float64)
+    union = labelled + called - hits
+    iou, accuracy = _ratio(hits, union), _ratio(hits, labelled)
+    total = max(labelled.sum(), 1)
+    return {
+        "pixel_accuracy": float(hits.sum() / total),
+        "mean_accuracy": float(np.nan_to_num(accuracy).mean()),
+        "mean_iou": float(np.nan_to_num(iou).mean()),
+        "frequency_weighted_iou": float((labelled * np.nan_to_num(iou)).sum() / total),
+        "mean_accuracy_present": _mean_present(accuracy),
+        "mean_iou_present": _mean_present(iou),
+        "ids": scored, "iou": iou, "accuracy": accuracy, "pixels": labelled.astype(np.int64),
+    }
+
+
+def _ratio(above, below):
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+
+def _mean_present(values):
+    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0

@@ -1,0 +1,77 @@
+"""config.json of a run folder: what the run is made of, so that evaluation and resuming need nothing else."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+
+from fcn import errors, runlog
+from fcn.spec import DatasetSpec
+
+PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
+
+
+def write(run, content):
+    runlog.write_whole(pathlib.Path(run) / "config.json", json.dumps(content, indent=1))
+
+
+def read(run):
+    """The content of a run's config.json. Raises UsageError if this is no run folder."""
+    path = pathlib.Path(run) / "config.json"
+    try:
+        content = json.loads(path.read_text())
+        content["spec"], content["config"], content["channels"], content["mean_rgb"]
+    except FileNotFoundError:
+        raise errors.UsageError("is not a run folder: it has no config.json", where=run,
+                                cure="--run names a folder that train_fcn.py has written.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise errors.UsageError("is damaged", where=path, why=repr(error)) from None
+    return content
+
+
+def spec_to_dict(spec):
+    return {"class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
+            "colours": [list(c) for c in spec.colours]}
+
+
+def spec_from_dict(content):
+    return DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
+                       tuple(tuple(c) for c in content["colours"]))
+
+
+def provenance():
+    """Command, commit, versions, machine and time: what a number needs beside it."""
+    return {"command": " ".join(["python", *sys.argv]), "commit": commit(),
+            "versions": {"python": platform.python_version(),
+                         **{name: importlib.metadata.version(name) for name in PACKAGES}},
+            "machine": f"{platform.machine()}, {platform.system()}",
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+
+
+def commit():
+    """The commit of this source tree, "+changes" if it was edited since; None outside a repository."""
+    def git(*words):
+        return subprocess.run(["git", "-C", str(pathlib.Path(__file__).parent), *words], capture_output=True,
+                              text=True, check=True).stdout.strip()
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def sha256(path):
+    with pathlib.Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def differences(old, new, keys):
+    """['batch: 2 in the run, 4 now', ...] for the keys whose values differ."""
+    def plain(value):
+        return json.loads(json.dumps(value))
+    return [f"{key}: {plain(old.get(key))} in the run, {plain(new.get(key))} now" for key in keys
+            if plain(old.get(key)) != plain(new.get(key))]

@@ -1,0 +1,51 @@
+"""What a person sees while something runs: one progress line on a terminal, plain lines everywhere else."""
+
+import sys
+import time
+
+from rich import progress
+from rich.console import Console
+
+
+class Screen:
+    """Context manager of one long task of `total` steps, starting at `done`."""
+
+    def __init__(self, title, total, done=0):
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.live = self.console.is_terminal
+        self.total, self.title, self.last = total, title, time.monotonic()
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=20),
+            progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[text]}"),
+            console=self.console, disable=not self.live)
+        self.task = self.bar.add_task(title, total=total, completed=done, text="")
+
+    def __enter__(self):
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_):
+        self.bar.stop()
+
+    def show(self, step, text, remaining="", due=False):
+        """The state after a step. Without a terminal it is printed when `due`, and at least once a minute."""
+        self.bar.update(self.task, completed=step, text=f"{text}  {remaining}")
+        if not self.live and (due or time.monotonic() - self.last > 60):
+            self.say(f"{self.title} {step}/{self.total}  {text}  {remaining}".rstrip())
+            self.last = time.monotonic()
+
+    def say(self, text):
+        """A line that stays."""
+        self.bar.console.print(text, markup=False)
+        sys.stdout.flush()
+
+
+def counted(title, total):
+    """(Screen, progress(done, total)) for work whose items are merely counted, with images/s and time to go."""
+    screen, started = Screen(title, total), time.monotonic()
+
+    def advance(done, _):
+        elapsed = max(time.monotonic() - started, 1e-6)
+        screen.show(done, f"{done / elapsed:.1f} images/s", f"{(total - done) * elapsed / done:.0f} s to go",
+                    due=done == total)
+    return screen, advance

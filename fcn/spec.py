@@ -1,0 +1,69 @@
+"""What a data set says of itself: its classes, their colours, and its image and label files."""
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One photo and its label map. name: the common stem."""
+
+    name: str
+    image: pathlib.Path
+    label: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """The classes of a data set. Labels are never shifted: a class id is the value in the label file, the channel
+    of the net and the value in a written prediction.
+
+    class_names: indexed by id; empty while unknown, then counted in the labels. ignored_ids: values that the loss
+    and the metrics leave out and that a prediction never holds; they may lie among the class ids (ADE20K's 0) or
+    beyond them (CamVid's 11, VOC's 255). colours: (r, g, b) per id, 0-255; empty for a generated palette.
+    """
+
+    class_names: tuple[str, ...] = ()
+    ignored_ids: tuple[int, ...] = ()
+    colours: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def num_classes(self):
+        """Channels of the net: ignored ids among the classes keep theirs, so that ids and channels agree."""
+        return len(self.class_names)
+
+    @property
+    def scored_ids(self):
+        """Ids that count in loss and metrics."""
+        return tuple(i for i in range(self.num_classes) if i not in self.ignored_ids)
+
+    def counted(self, class_pixels):
+        """This spec with class names made up from the ids that occur, where a data set names none.
+
+        class_pixels: (256,) pixel counts by id.
+        """
+        if self.class_names:
+            return self
+        seen = [i for i, count in enumerate(class_pixels) if count and i not in self.ignored_ids]
+        return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in range(max(seen, default=0) + 1)))
+
+    def palette(self):
+        """(r, g, b) for each of the 256 values a label can take; ignored ids are black unless coloured."""
+        table = [_bit_colour(i) for i in range(256)]
+        for i, colour in enumerate(self.colours):
+            table[i] = tuple(colour)
+        for i in self.ignored_ids:
+            table[i] = (0, 0, 0)
+        return table
+
+
+def _bit_colour(index):
+    """PASCAL VOC's colour of an id (VOCdevkit's labelcolormap): the bits of the id, spread over red, green and blue."""
+    red = green = blue = 0
+    bits = index + 1  # VOC's 0 is black, which here means ignored
+    for shift in range(7, -1, -1):
+        red |= (bits & 1) << shift
+        green |= (bits >> 1 & 1) << shift
+        blue |= (bits >> 2 & 1) << shift
+        bits >>= 3
+    return red, green, blue

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Train an FCN: data folder + pretrained VGG-19 -> a run folder with checkpoints, log and curves.
+
+    python train_fcn.py --layout ade20k --data DIR --weights weights/imagenet-vgg-verydeep-19.mat --run runs/NAME
+    python train_fcn.py --run runs/NAME        goes on where the run stands
+    python train_fcn.py --demo                 the same on generated scenes, in minutes
+"""
+
+import collections
+import dataclasses
+import json
+import math
+import pathlib
+import sys
+
+from fcn import batches, cache, config, demo, errors, expect, mat_weights, record, runlog, screen, shelf, vgg_table
+
+
+def main(argv):
+    arguments = parse(argv)
+    settings = resolve(arguments)
+    if arguments.print_config:
+        print(json.dumps(config.to_dict(settings), indent=1))
+        return
+    run = pathlib.Path(arguments.run)
+    print(f"run: {run}")
+    spec, training, validation = prepare_data(settings)
+    pretrained = read_weights(settings)
+    print(expect.sentence(training.class_pixels, spec))
+    content = describe(settings, spec, training, validation, pretrained)
+    checkpoints = check_run_folder(run, content, arguments.resume)
+    train(run, settings, content, spec, training, validation, pretrained, checkpoints, arguments.resume)
+    print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
+
+
+def parse(argv):
+    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="train_fcn.py",
+                           epilog="Precedence: flag > --config > --recipe > the run's own settings > default.")
+    parser.add_argument("--run", help="folder of this run (default: runs/LAYOUT-NET)")
+    parser.add_argument("--demo", action="store_true", help="train on the embedded demo (recipe demo, run runs/demo)")
+    parser.add_argument("--recipe", help=f"published settings to start from: {', '.join(shelf.names('recipes', '.toml'))}")
+    parser.add_argument("--config", metavar="FILE.toml", help="settings from a file, keys named as the flags")
+    parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
+                        help="auto: go on from the run's newest checkpoint; never: refuse a folder with a run in it; "
+                             "or a checkpoint folder to start from (default: auto)")
+    parser.add_argument("--print-config", action="store_true", help="show the settings and stop")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    config.add_flags(parser)
+    return parser.parse_args(argv)
+
+
+def resolve(arguments):
+    """The Config of this call; sets arguments.run. A run that exists lends its settings."""
+    flags = vars(arguments)
+    if arguments.demo:
+        arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"
+        folder = pathlib.Path(flags.get("cache_dir", "data_cache")) / "demo"
+        folder.mkdir(parents=True, exist_ok=True)
+        data, weights = demo.prepare(folder)
+        flags = {"data": str(data), "weights": str(weights), **flags}
+    elif arguments.run and (pathlib.Path(arguments.run) / "config.json").exists() and arguments.resume != "never":
+        before = record.read(arguments.run)["config"]
+        own = {k: v for k, v in config.to_dict(config.from_dict(before)).items() if k not in flags}
+        if not (arguments.recipe or arguments.config):
+            flags = {**own, **flags}
+    settings = config.resolve(flags, arguments.config, arguments.recipe)
+    arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
+    if not settings.data:
+        raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
+    absolute = {"data": str(pathlib.Path(settings.data).absolute()),
+                "weights": str(pathlib.Path(settings.weights).absolute()),
+                "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
+    return dataclasses.replace(settings, **absolute)
+
+
+def prepare_data(settings):
+    """(DatasetSpec, training Cache, validation Cache)."""
+    layout = shelf.pick("layouts", settings.layout)
+    pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
+    spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
+    caches = {}
+    for split, found in pairs.items():
+        with (bar := screen.counted(f"cache of {split}", len(found)))[0]:
+            caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir,
+                                          f"{settings.layout}-{split}", bar[1])
+        print(f"{split}: {len(found)} pairs in {caches[split].path}")
+    spec = spec.counted(caches["training"].class_pixels)
+    if not caches["training"].class_pixels[list(spec.scored_ids)].any():
+        raise errors.DataError("not one labelled pixel in the training labels", where=settings.data,
+                               cure="check --ignore-label and the label files.")
+    unknown = [i for i, count in enumerate(caches["validation"].class_pixels)
+               if count and i >= spec.num_classes and i not in spec.ignored_ids]
+    if unknown:
+        raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
+                               where=settings.data, cure="name the classes with --classes.")
+    return spec, caches["training"], caches["validation"]
+
+
+def read_weights(settings):
+    pretrained = mat_weights.read(settings.weights)
+    print(f"weights: {settings.weights}")
+    for note in pretrained.notes:
+        print(f"  {note}")
+    return pretrained
+
+
+def describe(settings, spec, training, validation, pretrained):
+    """The content of config.json."""
+    return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec),
+            "channels": vgg_table.widths(pretrained.widths), "mean_rgb": [float(v) for v in pretrained.mean_rgb],
+            "weights": {"sha256": record.sha256(settings.weights), "notes": pretrained.notes},
+            "cache": {"training": training.fingerprint, "validation": validation.fingerprint},
+            "training_images": len(training), **record.provenance()}
+
+
+def check_run_folder(run, content, resume):
+    """Create the run folder, or make sure that the run in it is this one. Returns its checkpoints folder."""
+    if (run / "config.json").exists():
+        if resume == "never":
+            raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
+        old = record.read(run)
+        changes = record.differences(old["config"], content["config"], config.SAME_AT_RESUME)
+        changes += record.differences(old, content, ("spec", "channels", "cache"))
+        if changes:
+            raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
+                                    why=changes, cure="give another --run, or the same settings.")
+    run.mkdir(parents=True, exist_ok=True)
+    record.write(run, content)
+    return run / "checkpoints"
+
+
+def train(run, settings, content, spec, training, validation, pretrained, checkpoints, resume):
+    from fcn import checkpoint, evaluate, hooks, loop, model, optimize  # TensorFlow comes in here, and takes seconds
+    from fcn.tf1 import session as new_session
+    from fcn.tf1 import tf
+
+    tf.set_random_seed(settings.seed)
+    net, loss = shelf.pick("nets", settings.net), shelf.pick("losses", settings.loss)
+    graph = model.build(net, loss, spec.num_classes, spec.ignored_ids, content["channels"], content["mean_rgb"],
+                        settings.learn_upsampling, settings.precision)
+    update = optimize.build(graph.loss_sum, graph.pixels, settings.optimizer, settings.batches_per_step,
+                            settings.momentum)
+    store = checkpoint.Store(checkpoints)
+    steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
+    with new_session() as session:
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        state = start(session, store, resume, pretrained)
+        pretrained.layers.clear()  # half a gigabyte that is in the variables now
+        position = loop.Position(state["step"], collections.deque(map(tuple, state["window"]), settings.average_loss))
+        runlog.cut(run / "log.jsonl", position.step)
+        count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
+        print(f"{settings.net}: {count:,} parameters, {spec.num_classes} channels; step {position.step} of {steps}, "
+              f"{settings.batch} x {settings.batches_per_step} images a step")
+
+        def validate():
+            some = batches.validation(validation, settings.batch, settings.eval_batches)
+            return evaluate.validate(session, graph, some, spec.num_classes, spec.ignored_ids)
+
+        def batch_at(number):
+            return batches.training(training, number, settings.batch, settings.seed, settings.crop, settings.flip)
+
+        plan = loop.Plan(steps, **{f.name: getattr(settings, f.name) for f in dataclasses.fields(loop.Plan)
+                                   if f.name != "steps"})
+        with screen.Screen("step", steps, position.step) as view:
+            save = hooks.Save(lambda state: store.save(session, state), settings.save_every)
+            report = hooks.Report(run, settings.log_every, steps, position.step, view.show,
+                                  expect.floor(training.class_pixels, spec))
+            signals = hooks.Signals(save, view.say)
+            try:
+                loop.train(session, graph, update, batch_at, plan, position,
+                           [report, hooks.Evaluate(validate, settings.eval_every, steps, report, save, view.say),
+                            save, signals], lambda *batch: keep_batch(run, *batch))
+            finally:
+                signals.restore()
+                report.draw()
+
+
+def start(session, store, resume, pretrained):
+    """State to go on from: a checkpoint's, or that of a fresh run with pretrained weights."""
+    from fcn import checkpoint
+    if resume not in ("auto", "never"):
+        store.restore(session, resume)
+        print(f"resumed from {resume}")
+        return json.loads((pathlib.Path(resume) / "state.json").read_text())
+    state = store.restore_latest(session, print)
+    if state:
+        print(f"resumed at step {state['step']}")
+        return state
+    copied, fresh = checkpoint.load_pretrained(session, pretrained.layers)
+    print(f"copied {len(copied)} layers: {', '.join(copied)}\nfresh {len(fresh)}: {', '.join(fresh)}")
+    return {"step": 0, "window": []}
+
+
+def keep_batch(run, images, labels):
+    import numpy as np
+    path = run / "bad_batch.npz"
+    np.savez_compressed(path, images=images, labels=labels)
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, sys.argv[1:]))
