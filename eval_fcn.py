@@ -9,7 +9,20 @@ import dataclasses
 import pathlib
 import sys
 
-from fcn import batches, cache, config, confusion, errors, images, pictures, record, report, screen, shelf
+from fcn import (
+    batches,
+    cache,
+    checkpoint_files,
+    config,
+    confusion,
+    errors,
+    images,
+    pictures,
+    record,
+    report,
+    screen,
+    shelf,
+)
 
 
 def main(argv):
@@ -69,15 +82,14 @@ def photos(where):
 
 def choose(arguments):
     """(checkpoint folder, its step). Raises WeightsError."""
-    from fcn import checkpoint
     if arguments.checkpoint not in ("best", "latest"):
         path = pathlib.Path(arguments.checkpoint)
         return path, path.name.removeprefix("step-").lstrip("0") or "0"
-    found = checkpoint.listed(pathlib.Path(arguments.run) / "checkpoints")
+    found = checkpoint_files.listed(pathlib.Path(arguments.run) / "checkpoints")
     if not found:
         raise errors.WeightsError("there is no checkpoint", where=pathlib.Path(arguments.run) / "checkpoints",
                                   cure="train on, until the first one is saved.")
-    path, state = checkpoint.best(found) if arguments.checkpoint == "best" else found[0]
+    path, state = checkpoint_files.best(found) if arguments.checkpoint == "best" else found[0]
     path, state = (path, state) if path else found[0]
     print(f"checkpoint: {path}")
     return path, state["step"]

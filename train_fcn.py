@@ -7,13 +7,28 @@
 """
 
 import collections
+import contextlib
 import dataclasses
 import json
 import math
 import pathlib
 import sys
 
-from fcn import batches, cache, config, demo, errors, expect, mat_weights, record, runlog, screen, shelf, vgg_table
+from fcn import (
+    batches,
+    cache,
+    checkpoint_files,
+    config,
+    demo,
+    errors,
+    expect,
+    mat_weights,
+    record,
+    runlog,
+    screen,
+    shelf,
+    vgg_table,
+)
 
 
 def main(argv):
@@ -28,8 +43,8 @@ def main(argv):
     pretrained = read_weights(settings)
     print(expect.sentence(training.class_pixels, spec))
     content = describe(settings, spec, training, validation, pretrained)
-    checkpoints = check_run_folder(run, content, arguments.resume)
-    train(run, settings, content, spec, training, validation, pretrained, checkpoints, arguments.resume)
+    check_run_folder(run, content, arguments.resume)
+    train(run, settings, content, spec, training, validation, pretrained, arguments.resume)
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
 
 
@@ -38,7 +53,7 @@ def parse(argv):
                            epilog="Precedence: flag > --config > --recipe > the run's own settings > default.")
     parser.add_argument("--run", help="folder of this run (default: runs/LAYOUT-NET)")
     parser.add_argument("--demo", action="store_true", help="train on the embedded demo (recipe demo, run runs/demo)")
-    parser.add_argument("--recipe", help=f"published settings to start from: {', '.join(shelf.names('recipes', '.toml'))}")
+    parser.add_argument("--recipe", help=f"settings to start from: {', '.join(shelf.names('recipes', '.toml'))}")
     parser.add_argument("--config", metavar="FILE.toml", help="settings from a file, keys named as the flags")
     parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
                         help="auto: go on from the run's newest checkpoint; never: refuse a folder with a run in it; "
@@ -114,7 +129,7 @@ def describe(settings, spec, training, validation, pretrained):
 
 
 def check_run_folder(run, content, resume):
-    """Create the run folder, or make sure that the run in it is this one. Returns its checkpoints folder."""
+    """Make the run folder, or make sure that the run in it is this one. Raises UsageError."""
     if (run / "config.json").exists():
         if resume == "never":
             raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
@@ -124,64 +139,74 @@ def check_run_folder(run, content, resume):
         if changes:
             raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
                                     why=changes, cure="give another --run, or the same settings.")
+        if resume != "auto" and checkpoint_files.listed(run / "checkpoints"):
+            raise errors.UsageError("this run has checkpoints of its own", where=run,
+                                    cure="leave --resume out to go on from them, or give another --run.")
     run.mkdir(parents=True, exist_ok=True)
     record.write(run, content)
-    return run / "checkpoints"
 
 
-def train(run, settings, content, spec, training, validation, pretrained, checkpoints, resume):
-    from fcn import checkpoint, evaluate, hooks, loop, model, optimize  # TensorFlow comes in here, and takes seconds
+def train(run, settings, content, spec, training, validation, pretrained, resume):
+    """Build the graph, restore or start, run the loop. TensorFlow is imported here, which takes seconds."""
+    from fcn import checkpoint, loop, model, optimize
     from fcn.tf1 import session as new_session
     from fcn.tf1 import tf
 
     tf.set_random_seed(settings.seed)
-    net, loss = shelf.pick("nets", settings.net), shelf.pick("losses", settings.loss)
-    graph = model.build(net, loss, spec.num_classes, spec.ignored_ids, content["channels"], content["mean_rgb"],
-                        settings.learn_upsampling, settings.precision)
+    graph = model.build(shelf.pick("nets", settings.net), shelf.pick("losses", settings.loss), spec.num_classes,
+                        spec.ignored_ids, content["channels"], content["mean_rgb"], settings.learn_upsampling,
+                        settings.precision)
     update = optimize.build(graph.loss_sum, graph.pixels, settings.optimizer, settings.batches_per_step,
                             settings.momentum)
-    store = checkpoint.Store(checkpoints)
+    store = checkpoint.Store(run / "checkpoints")
     steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
+    count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
+    plan = loop.Plan(steps, **{f.name: getattr(settings, f.name) for f in dataclasses.fields(loop.Plan)
+                               if f.name != "steps"})
+
+    def batch_at(number):
+        return batches.training(training, number, settings.batch, settings.seed, settings.crop, settings.flip)
+
     with new_session() as session:
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         state = start(session, store, resume, pretrained)
         pretrained.layers.clear()  # half a gigabyte that is in the variables now
         position = loop.Position(state["step"], collections.deque(map(tuple, state["window"]), settings.average_loss))
         runlog.cut(run / "log.jsonl", position.step)
-        count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
         print(f"{settings.net}: {count:,} parameters, {spec.num_classes} channels; step {position.step} of {steps}, "
-              f"{settings.batch} x {settings.batches_per_step} images a step")
+              f"{settings.batch} x {settings.batches_per_step} images a step", flush=True)
+        floor = expect.floor(training.class_pixels, spec)
+        with screen.Screen("step", steps, position.step) as view, \
+                hooked(run, settings, plan, position, session, graph, store, spec, validation, floor, view) as hooks:
+            loop.train(session, graph, update, batch_at, plan, position, hooks, lambda *b: keep_batch(run, *b))
 
-        def validate():
-            some = batches.validation(validation, settings.batch, settings.eval_batches)
-            return evaluate.validate(session, graph, some, spec.num_classes, spec.ignored_ids)
 
-        def batch_at(number):
-            return batches.training(training, number, settings.batch, settings.seed, settings.crop, settings.flip)
+@contextlib.contextmanager
+def hooked(run, settings, plan, position, session, graph, store, spec, validation, floor, view):
+    """What happens now and then, in the order in which it happens; at the end the curves are drawn once more."""
+    from fcn import evaluate, hooks
 
-        plan = loop.Plan(steps, **{f.name: getattr(settings, f.name) for f in dataclasses.fields(loop.Plan)
-                                   if f.name != "steps"})
-        with screen.Screen("step", steps, position.step) as view:
-            save = hooks.Save(lambda state: store.save(session, state), settings.save_every)
-            report = hooks.Report(run, settings.log_every, steps, position.step, view.show,
-                                  expect.floor(training.class_pixels, spec))
-            signals = hooks.Signals(save, view.say)
-            try:
-                loop.train(session, graph, update, batch_at, plan, position,
-                           [report, hooks.Evaluate(validate, settings.eval_every, steps, report, save, view.say),
-                            save, signals], lambda *batch: keep_batch(run, *batch))
-            finally:
-                signals.restore()
-                report.draw()
+    def validate():
+        some = batches.validation(validation, settings.batch, settings.eval_batches)
+        return evaluate.validate(session, graph, some, spec.num_classes, spec.ignored_ids)
+
+    save = hooks.Save(lambda state: store.save(session, state), settings.save_every)
+    report = hooks.Report(run, settings.log_every, plan.steps, position.step, view.show, floor)
+    signals = hooks.Signals(save, view.say)
+    try:
+        yield [report, hooks.Evaluate(validate, settings.eval_every, plan.steps, report, save, view.say), save, signals]
+    finally:
+        signals.restore()
+        report.draw()
 
 
 def start(session, store, resume, pretrained):
     """State to go on from: a checkpoint's, or that of a fresh run with pretrained weights."""
     from fcn import checkpoint
     if resume not in ("auto", "never"):
-        store.restore(session, resume)
+        state = store.restore(session, resume)
         print(f"resumed from {resume}")
-        return json.loads((pathlib.Path(resume) / "state.json").read_text())
+        return state
     state = store.restore_latest(session, print)
     if state:
         print(f"resumed at step {state['step']}")

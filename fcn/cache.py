@@ -104,7 +104,7 @@ def _fill(file, pairs, spec, size_px, progress):
     label_rows = file.create_dataset("labels", (len(pairs), height, width), np.uint8)
     file["names"] = np.array([pair.name.encode("utf-8", "surrogateescape") for pair in pairs])
     class_pixels, problems = np.zeros(256, np.int64), []
-    for row, (pair, result) in enumerate(_in_order(lambda pair: read_pair(pair, spec, size_px), pairs)):
+    for row, result in enumerate(_in_order(lambda pair: read_pair(pair, spec, size_px), pairs)):
         try:
             photo, label = result()
         except errors.DataError as problem:
@@ -122,12 +122,12 @@ def _fill(file, pairs, spec, size_px, progress):
 
 
 def _in_order(function, items):
-    """(item, its future's result) in order, computed by all cores, a few ahead of the reader and no more."""
+    """The function that waits for an item's result, item by item; all cores compute, a few ahead and no more."""
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         waiting: collections.deque = collections.deque()
         for item in items:
-            waiting.append((item, pool.submit(function, item).result))
+            waiting.append(pool.submit(function, item).result)
             if len(waiting) > 4 * workers:
                 yield waiting.popleft()
         yield from waiting

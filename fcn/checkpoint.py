@@ -1,19 +1,13 @@
-"""Checkpoints, one folder each, whole before it has its name; and pretrained weights, loaded by name.
+"""Checkpoints, one folder each (checkpoint_files.py), whole before it has its name; pretrained weights, by name."""
 
-    checkpoints/step-000123/   Saver's files (variables and optimizer slots) and state.json (step, loss window, score)
-"""
-
-import contextlib
 import json
 import os
 import pathlib
 import shutil
 
-from fcn import errors
+from fcn import checkpoint_files, errors
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
-
-KEEP = 2  # the newest ones; the best one is kept besides
 
 
 class Store:
@@ -28,7 +22,7 @@ class Store:
 
         Raises MachineError, e.g. if the disk is full; the checkpoints before it stay.
         """
-        path = self.folder / f"step-{state['step']:06d}"
+        path = self.folder / checkpoint_files.name(state["step"])
         aside = path.with_name(f".{path.name}.tmp")
         try:
             shutil.rmtree(aside, ignore_errors=True)
@@ -45,33 +39,34 @@ class Store:
             raise errors.MachineError("the checkpoint could not be written", where=path,
                                       why=str(error).splitlines()[0], cure="free space and run again: training goes "
                                       "on from the checkpoint before.") from None
-        self._sweep()
+        checkpoint_files.sweep(self.folder)
         return path
 
-    def _sweep(self):
-        whole = listed(self.folder)
-        kept = {path for path, _ in whole[:KEEP]} | {path for path, _ in [best(whole)] if path}
-        for path in self.folder.iterdir():
-            if path not in kept and path.name.lstrip(".").startswith("step-"):
-                shutil.rmtree(path, ignore_errors=True)
-
     def restore_latest(self, session, say):
-        """State of the newest checkpoint that can be read, its variables restored; None if there is none.
+        """State of the newest checkpoint that can be read, its variables restored; None if there is none at all.
 
-        A damaged one is named through say(text), and the one before is taken.
+        A damaged one is named through say(text), and the one before is taken. Raises WeightsError if all are damaged:
+        starting from scratch unasked would throw a run away.
         """
-        for path, state in listed(self.folder):
+        found = checkpoint_files.listed(self.folder)
+        for path, _ in found:
             try:
-                self.restore(session, path)
+                return self.restore(session, path)
             except errors.WeightsError as error:
                 say(f"skipped a damaged checkpoint: {error}")
-            else:
-                return state
+        if found:
+            raise errors.WeightsError("none of the checkpoints can be read", where=self.folder,
+                                      cure="give another --run to start afresh.")
         return None
 
     def restore(self, session, path):
-        """Restore all variables from a checkpoint folder. Raises WeightsError."""
+        """Restore all variables from a checkpoint folder and return its state. Raises WeightsError."""
+        try:
+            state = checkpoint_files.read_state(path)
+        except (OSError, ValueError) as error:
+            raise errors.WeightsError("is no checkpoint folder", where=path, why=str(error)) from None
         restore(session, path, self._saver)
+        return state
 
 
 def restore(session, path, saver=None):
@@ -81,21 +76,6 @@ def restore(session, path, saver=None):
     except (tf_errors.OpError, ValueError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
                                   why=str(error).strip().splitlines()[0][:300]) from None
-
-
-def listed(folder):
-    """[(path, state)] of the whole checkpoints of a run, newest first; found by looking, not by a list in a file."""
-    found = []
-    for path in pathlib.Path(folder).glob("step-*"):
-        with contextlib.suppress(OSError, ValueError):
-            found.append((path, json.loads((path / "state.json").read_text())))
-    return sorted(found, key=lambda item: item[1]["step"], reverse=True)
-
-
-def best(checkpoints):
-    """(path, state) of the highest validation score, (None, None) if none has one."""
-    scored = [item for item in checkpoints if item[1].get("score") is not None]
-    return max(scored, key=lambda item: item[1]["score"]) if scored else (None, None)
 
 
 def load_pretrained(session, layers):

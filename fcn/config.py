@@ -116,7 +116,7 @@ def add_flags(parser):
                             type=meta["parse"], metavar=None if choices else "X")
 
 
-def read_toml(path):
+def read_toml(path) -> dict:
     """Settings of a TOML file, parsed and checked. Raises UsageError naming file and key."""
     try:
         table = tomllib.loads(pathlib.Path(path).read_text())
@@ -168,7 +168,8 @@ def to_dict(config):
 def from_dict(settings):
     """The Config of a run's config.json; settings that this version does not know are left out."""
     known = {field.name for field in dataclasses.fields(Config)}
-    return Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in known})
+    values: dict = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in known}
+    return Config(**values)
 
 
 class Parser(argparse.ArgumentParser):

@@ -61,7 +61,8 @@ def read(path):
                                   why=f"found: {', '.join(list(stored)[:20]) or 'no layer with weights'}", cure=CURE)
     wanted = CONVOLUTIONS + tuple(name for name in FULLY_CONNECTED if name in stored)
     layers = {name: _kernel_and_bias(stored[name], name, path) for name in wanted}
-    mean, (axes, reverse), notes = _mean(content, path), *_order(layers["conv1_1"][0], path)
+    mean = _mean(content, path)
+    (axes, reverse), notes = _order(layers["conv1_1"][0], path)
     if axes != (0, 1, 2, 3):
         layers = {name: (np.ascontiguousarray(k.transpose(axes)), b) for name, (k, b) in layers.items()}
     if reverse:
@@ -170,8 +171,10 @@ def _order(kernel, path):
             "has VGG-19's shape but not its numbers: conv1_1 differs from the published filters by "
             f"{distances[best]:.3f} in the best of the four orders", where=path,
             why="so neither the order of the axes nor that of the colours can be told", cure=CURE)
-    return best, (f"VGG-19 recognised by conv1_1: kernels are stored {'height x width' if best[0][0] == 0 else 'width x height'}"
-                  f", channels {'BGR' if best[1] else 'RGB'} (largest difference {distances[best]:.4f})",)
+    axes, reverse = best
+    sides = "height x width" if axes[0] == 0 else "width x height"
+    return best, (f"VGG-19 recognised by conv1_1: kernels are stored {sides}, channels {'BGR' if reverse else 'RGB'} "
+                  f"(largest difference {distances[best]:.4f})",)
 
 
 def _check_chain(layers, path):

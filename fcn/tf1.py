@@ -1,11 +1,40 @@
 """The one door to TensorFlow: graph mode is switched on here and nowhere else."""
 
+import contextlib
 import os
+import sys
+import tempfile
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the C++ side's remarks on CPU features
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+CHATTY = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # whoever sets it wants to read what the C++ side says
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import tensorflow.compat.v1 as tf
+
+@contextlib.contextmanager
+def _hushed():
+    """Keep remarks on CPU features and absent GPUs off the screen; they are shown if what was tried fails.
+
+    They go straight to file descriptor 2 before TensorFlow has read its own log level.
+    """
+    if CHATTY:
+        yield
+        return
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(screen, said.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+with _hushed():
+    import tensorflow.compat.v1 as tf
 
 tf.disable_eager_execution()
 tf.logging.set_verbosity(tf.logging.ERROR)
@@ -23,4 +52,5 @@ def session(graph=None):
     config = tf.ConfigProto(inter_op_parallelism_threads=1, intra_op_parallelism_threads=os.cpu_count() or 1,
                             allow_soft_placement=True)
     config.gpu_options.allow_growth = True
-    return tf.Session(graph=graph, config=config)
+    with _hushed():
+        return tf.Session(graph=graph, config=config)

@@ -8,6 +8,7 @@ from fcn import layers
 from fcn.tf1 import tf
 from fcn.vgg_table import STAGES
 
+
 def build(images, channels, keep_prob, seed):
     """{name: tensor} of pool3 (stride 8), pool4 (16), pool5 and fc7 (32); sizes are rounded up at every pool.
 

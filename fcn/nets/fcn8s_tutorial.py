@@ -1,4 +1,4 @@
-"""The tutorial's decoder: learned transposed convolutions into pool4's and pool3's own channels, added to the raw pools.
+"""The tutorial's decoder: learned transposed convolutions into the channels of pool4 and pool3, added to the raw pools.
 
 It is the net of "Tensorflow - Segmentation" (sdeck51/CNNTutorials), after shekkizh/FCN.tensorflow. It departs from the
 paper in fusing features rather than scores: 13.2 M fresh weights for 151 classes where FCN-8s has 0.7 M. Taken over:

@@ -1,0 +1,47 @@
+"""Which checkpoints a run has. They are found by looking, not by trusting a list in a file; no TensorFlow is needed.
+
+    checkpoints/step-000123/   Saver's files (variables and optimizer slots) and state.json (step, loss window, score)
+"""
+
+import contextlib
+import json
+import pathlib
+import shutil
+
+KEEP = 2  # the newest ones; the best one is kept besides
+
+
+def name(step):
+    return f"step-{step:06d}"
+
+
+def read_state(path):
+    """The dict in a checkpoint's state.json, with "step", "window" and "score". Raises OSError or ValueError."""
+    state = json.loads((pathlib.Path(path) / "state.json").read_text())
+    if not isinstance(state, dict) or not isinstance(state.get("step"), int):
+        raise ValueError("state.json holds no step")
+    return state
+
+
+def listed(folder):
+    """[(path, state)] of the whole checkpoints of a run, newest first."""
+    found = []
+    for path in pathlib.Path(folder).glob("step-*"):
+        with contextlib.suppress(OSError, ValueError):
+            found.append((path, read_state(path)))
+    return sorted(found, key=lambda item: item[1]["step"], reverse=True)
+
+
+def best(checkpoints):
+    """(path, state) of the highest validation score, (None, None) if none has one."""
+    scored = [item for item in checkpoints if item[1].get("score") is not None]
+    return max(scored, key=lambda item: item[1]["score"]) if scored else (None, None)
+
+
+def sweep(folder):
+    """Delete all but the newest and the best, and what a killed process left unfinished."""
+    whole = listed(folder)
+    kept = {path for path, _ in whole[:KEEP]} | {best(whole)[0]}
+    for path in pathlib.Path(folder).iterdir():
+        if path not in kept and path.name.lstrip(".").startswith("step-"):
+            shutil.rmtree(path, ignore_errors=True)
