@@ -5,6 +5,7 @@
     python eval_fcn.py --run runs/NAME --images DIR_OR_FILE --out DIR
 """
 
+import collections
 import dataclasses
 import pathlib
 import sys
@@ -32,7 +33,9 @@ def main(argv):
     settings = dataclasses.replace(settings, **{k: v for k, v in vars(arguments).items()
                                                 if k in ("data", "size", "precision") and v})
     if arguments.images:
-        sources = [(path.stem, path, None) for path in photos(arguments.images)]
+        found = photos(arguments.images)
+        stems = collections.Counter(path.stem for path in found)
+        sources = [(path.stem if stems[path.stem] == 1 else path.name, path, None) for path in found]
     else:
         layout = shelf.pick("layouts", settings.layout)
         sources = [(p.name, p.image, p) for p in layout.pairs(settings.data, arguments.split)]

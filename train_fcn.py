@@ -7,7 +7,6 @@
 """
 
 import collections
-import contextlib
 import dataclasses
 import json
 import math
@@ -148,7 +147,7 @@ def check_run_folder(run, content, resume):
 
 def train(run, settings, content, spec, training, validation, pretrained, resume):
     """Build the graph, restore or start, run the loop. TensorFlow is imported here, which takes seconds."""
-    from fcn import checkpoint, loop, model, optimize
+    from fcn import checkpoint, evaluate, hooks, loop, model, optimize
     from fcn.tf1 import session as new_session
     from fcn.tf1 import tf
 
@@ -167,6 +166,10 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
     def batch_at(number):
         return batches.training(training, number, settings.batch, settings.seed, settings.crop, settings.flip)
 
+    def validate():
+        some = batches.validation(validation, settings.batch, settings.eval_batches)
+        return evaluate.validate(session, graph, some, spec.num_classes, spec.ignored_ids)
+
     with new_session() as session:
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         state = start(session, store, resume, pretrained)
@@ -175,29 +178,10 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
         runlog.cut(run / "log.jsonl", position.step)
         print(f"{settings.net}: {count:,} parameters, {spec.num_classes} channels; step {position.step} of {steps}, "
               f"{settings.batch} x {settings.batches_per_step} images a step", flush=True)
-        floor = expect.floor(training.class_pixels, spec)
-        with screen.Screen("step", steps, position.step) as view, \
-                hooked(run, settings, plan, position, session, graph, store, spec, validation, floor, view) as hooks:
-            loop.train(session, graph, update, batch_at, plan, position, hooks, lambda *b: keep_batch(run, *b))
-
-
-@contextlib.contextmanager
-def hooked(run, settings, plan, position, session, graph, store, spec, validation, floor, view):
-    """What happens now and then, in the order in which it happens; at the end the curves are drawn once more."""
-    from fcn import evaluate, hooks
-
-    def validate():
-        some = batches.validation(validation, settings.batch, settings.eval_batches)
-        return evaluate.validate(session, graph, some, spec.num_classes, spec.ignored_ids)
-
-    save = hooks.Save(lambda state: store.save(session, state), settings.save_every)
-    report = hooks.Report(run, settings.log_every, plan.steps, position.step, view.show, floor)
-    signals = hooks.Signals(save, view.say)
-    try:
-        yield [report, hooks.Evaluate(validate, settings.eval_every, plan.steps, report, save, view.say), save, signals]
-    finally:
-        signals.restore()
-        report.draw()
+        with screen.Screen("step", steps, position.step) as view, hooks.usual(
+                run, settings, plan, position, view, expect.floor(training.class_pixels, spec), validate,
+                lambda state: store.save(session, state)) as periodic:
+            loop.train(session, graph, update, batch_at, plan, position, periodic, lambda *b: keep_batch(run, *b))
 
 
 def start(session, store, resume, pretrained):

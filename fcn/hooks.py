@@ -3,11 +3,28 @@
 Report shows and logs, Evaluate validates, Save makes checkpoints, Signals ends the run when it is asked to.
 """
 
+import contextlib
 import signal
 import time
 
 from fcn import averages, curves, errors, runlog
 from fcn.tf1 import tf
+
+
+@contextlib.contextmanager
+def usual(run, periods, plan, position, view, floor, validate, save_state):
+    """The hooks of a run in the order in which they act; afterwards signals are as before and the curves are drawn.
+
+    periods: has log_every, eval_every and save_every. view: a screen.Screen. save_state(state) writes a checkpoint.
+    """
+    save = Save(save_state, periods.save_every)
+    report = Report(run, periods.log_every, plan.steps, position.step, view.show, floor)
+    signals = Signals(save, view.say)
+    try:
+        yield [report, Evaluate(validate, periods.eval_every, plan.steps, report, save, view.say), save, signals]
+    finally:
+        signals.restore()
+        report.draw()
 
 
 class Report:

@@ -67,6 +67,9 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
                     [update.update if last else update.collect, model.loss_sum, model.pixels], feed)
             except tf_errors.InvalidArgumentError as error:
                 raise _diverged(error, position, lambda i=images, k=labels: keep_batch(i, k)) from None
+            except tf_errors.ResourceExhaustedError as error:
+                raise errors.MachineError("out of memory", why=error.message.splitlines()[0], cure="halve --batch and "
+                                          "double --batches-per-step: the same step in half the memory.") from None
             position.window.append((float(loss_sum), float(pixels)))
             position.images += len(images)
             position.wait_s += ready - before

@@ -58,6 +58,7 @@ def commit():
         return subprocess.run(["git", "-C", str(pathlib.Path(__file__).parent), *words], capture_output=True,
                               text=True, check=True).stdout.strip()
     try:
+        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)  # else the commit is of something around us
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
