@@ -134,7 +134,7 @@ def check_run_folder(run, content, resume):
             raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
         old = record.read(run)
         changes = record.differences(old["config"], content["config"], config.SAME_AT_RESUME)
-        changes += record.differences(old, content, ("spec", "channels", "cache"))
+        changes += record.differences(old, content, ("spec", "channels", "mean_rgb", "cache"))
         if changes:
             raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
                                     why=changes, cure="give another --run, or the same settings.")

@@ -12,7 +12,9 @@ from fcn import augment
 @functools.lru_cache(maxsize=4)
 def order(seed, epoch, count):
     """Indices of the `count` samples in the order of this epoch: each once."""
-    return np.random.default_rng((seed, 0, epoch)).permutation(count)
+    indices = np.random.default_rng((seed, 0, epoch)).permutation(count)
+    indices.flags.writeable = False  # it is remembered and given out again
+    return indices
 
 
 def training(cache, number, batch, seed, crop=None, flip=False):

@@ -64,13 +64,20 @@ def fingerprint(pairs, spec, size_px):
 
 
 def _stamp(path):
-    facts = path.stat()
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
     return [path.name, facts.st_size, facts.st_mtime_ns]
 
 
 def build(pairs, spec, size_px, path, print_, progress=None):
     """Write the cache file. Memory does not grow with the number of pairs; all cores decode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.MachineError(f"the cache folder cannot be made: {error.strerror}", where=path.parent,
+                                  cure="give another --cache-dir.") from None
     _check_space(path, len(pairs), size_px)
     aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -163,13 +170,17 @@ def read(path, print_=None):
     try:
         with h5py.File(path, "r") as file:
             version, found = file.attrs.get("schema_version"), file.attrs.get("fingerprint")
-            if version != SCHEMA_VERSION or (print_ and found != print_):
-                raise errors.DataError(f"is not this data set's cache (version {version}, expected {SCHEMA_VERSION})",
+            if version != SCHEMA_VERSION:
+                raise errors.DataError(f"is a cache of version {version}, this program makes {SCHEMA_VERSION}",
                                        where=path, cure=cure)
-            return Cache(pathlib.Path(path), _mapped(path, file["images"]), _mapped(path, file["labels"]),
-                         [name.decode("utf-8", "surrogateescape") for name in file["names"][:]],
-                         file["class_pixels"][:], found)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+            if print_ and found != print_:
+                raise errors.DataError("was made from other files or options than its name says", where=path, cure=cure)
+            photos, labels = _mapped(path, file["images"]), _mapped(path, file["labels"])
+            names = [name.decode("utf-8", "surrogateescape") for name in file["names"][:]]
+            if not photos.shape[:3] == labels.shape == (len(names), *labels.shape[1:]):
+                raise ValueError(f"images {photos.shape}, labels {labels.shape} and {len(names)} names do not agree")
+            return Cache(pathlib.Path(path), photos, labels, names, file["class_pixels"][:], found)
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
         raise errors.DataError("is not a readable cache", where=path, why=str(error), cure=cure) from None
 
 

@@ -37,9 +37,9 @@ class Store:
         except (tf_errors.OpError, OSError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise errors.MachineError("the checkpoint could not be written", where=path,
-                                      why=str(error).splitlines()[0], cure="free space and run again: training goes "
-                                      "on from the checkpoint before.") from None
-        checkpoint_files.sweep(self.folder)
+                                      why=_first_line(error), cure="free space and run again: training goes on from "
+                                      "the checkpoint before.") from None
+        checkpoint_files.sweep(self.folder, path)
         return path
 
     def restore_latest(self, session, say):
@@ -48,8 +48,8 @@ class Store:
         A damaged one is named through say(text), and the one before is taken. Raises WeightsError if all are damaged:
         starting from scratch unasked would throw a run away.
         """
-        found = checkpoint_files.listed(self.folder)
-        for path, _ in found:
+        found = checkpoint_files.paths(self.folder)
+        for path in found:
             try:
                 return self.restore(session, path)
             except errors.WeightsError as error:
@@ -71,11 +71,17 @@ class Store:
 
 def restore(session, path, saver=None):
     """Restore the trainable variables (or the saver's) from a checkpoint folder. Raises WeightsError."""
+    model = str(pathlib.Path(path) / "model")
     try:
-        (saver or tf.train.Saver(tf.trainable_variables())).restore(session, str(pathlib.Path(path) / "model"))
-    except (tf_errors.OpError, ValueError) as error:
+        stored = tf.train.NewCheckpointReader(model).get_variable_to_shape_map()
+        for variable in tf.trainable_variables():  # the Saver itself would put any shape into a variable
+            name, needed = variable.op.name, variable.shape.as_list()
+            if stored.get(name, needed) != needed:
+                raise errors.WeightsError(f"holds {name} of shape {stored[name]}, this net has {needed}", where=path)
+        (saver or tf.train.Saver(tf.trainable_variables())).restore(session, model)
+    except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
-                                  why=str(error).strip().splitlines()[0][:300]) from None
+                                  why=_first_line(error)) from None
 
 
 def load_pretrained(session, layers):
@@ -95,6 +101,10 @@ def load_pretrained(session, layers):
                                           f"{tuple(variable.shape.as_list())}")
             session.run(variable.initializer, {variable.initializer.inputs[1]: array})
     return copied, [name for name in names if name not in layers]
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [repr(error)])[0][:300]
 
 
 def _sync(path):

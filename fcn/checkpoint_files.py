@@ -38,10 +38,23 @@ def best(checkpoints):
     return max(scored, key=lambda item: item[1]["score"]) if scored else (None, None)
 
 
-def sweep(folder):
-    """Delete all but the newest and the best, and what a killed process left unfinished."""
+def paths(folder):
+    """Folders of all checkpoints, damaged ones too, newest first."""
+    numbered = [(_step(path), path) for path in pathlib.Path(folder).glob("step-*") if _step(path) is not None]
+    return [path for _, path in sorted(numbered, reverse=True)]
+
+
+def sweep(folder, newest):
+    """Delete what a killed process left unfinished and what is older than `newest`, a checkpoint just written, but
+    the last few and the best. Later ones, which could not be read or the run would have gone on from them, stay.
+    """
     whole = listed(folder)
-    kept = {path for path, _ in whole[:KEEP]} | {best(whole)[0]}
-    for path in pathlib.Path(folder).iterdir():
-        if path not in kept and path.name.lstrip(".").startswith("step-"):
+    older = [path for path in paths(folder) if _step(path) <= _step(newest)]
+    kept = {best(whole)[0], *[path for path, _ in whole if path in older][:KEEP]}
+    for path in (*older, *pathlib.Path(folder).glob(".step-*")):
+        if path not in kept:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _step(path):
+    return int(path.name[5:]) if path.name[5:].isdigit() else None

@@ -14,11 +14,9 @@ from fcn import errors, shelf
 
 
 def parse_size(text):
-    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels. '' -> None."""
-    if text in ("", None):
-        return None
+    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels."""
     try:
-        sides = [int(side) for side in (text if isinstance(text, (list, tuple)) else str(text).lower().split("x"))]
+        sides = [whole(side) for side in (text if isinstance(text, (list, tuple)) else str(text).lower().split("x"))]
         height, width = sides * 2 if len(sides) == 1 else sides
     except ValueError:
         height = width = 0
@@ -28,11 +26,9 @@ def parse_size(text):
 
 
 def parse_ids(text):
-    """'11' -> (11,), '0,255' -> (0, 255), '' -> None (as the layout says)."""
-    if text in ("", None):
-        return None
+    """'11' -> (11,), '0,255' -> (0, 255)."""
     try:
-        values = tuple(int(v) for v in (text if isinstance(text, (list, tuple)) else str(text).split(",")))
+        values = tuple(whole(v) for v in (text if isinstance(text, (list, tuple)) else str(text).split(",")))
     except ValueError:
         values = (-1,)
     if not all(0 <= v <= 255 for v in values):
@@ -40,19 +36,38 @@ def parse_ids(text):
     return values
 
 
-def at_least(low, kind=int):
+def optional(parse):
+    """Parser that takes '' for None: as if the setting had not been given."""
+    return lambda text: None if text in ("", None) else parse(text)
+
+
+def whole(value):
+    """int(value), but 2.7 and true are no whole numbers. Raises ValueError."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{value} is no whole number")
+    return int(value)
+
+
+def real(value):
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is no number")
+    return float(value)
+
+
+def between(low, high, kind=whole):
+    """Parser of a number from low to high; NaN is refused."""
     def number(text):
-        if isinstance(text, bool) or not (value := kind(text)) >= low:
-            raise argparse.ArgumentTypeError(f"{text} is less than {low}")
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
         return value
     number.__name__ = "number"  # argparse: "invalid number value: 'x'"
     return number
 
 
-def fraction(text):
-    if isinstance(text, bool) or not 0 < (value := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
-    return value
+MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph
+count, counted_from_0, positive = between(1, MOST), between(0, MOST), between(0.0, 1e12, real)
+fraction = between(1e-6, 1.0, real)
 
 
 def setting(default, help, parse=str, choices=None, shelf=None):
@@ -67,9 +82,10 @@ class Config:
     layout: str = setting("ade20k", "how the data set's folders are laid out", shelf="layouts")
     data: str = setting("", "folder of the data set")
     classes: str = setting("", "text or JSON file with the class names (layout paired)")
-    ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255", parse_ids)
+    ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255",
+                                         optional(parse_ids))
     size: tuple = setting((384, 384), "what images are resized to: 384 or HEIGHTxWIDTH", parse_size)
-    crop: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", parse_size)
+    crop: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", optional(parse_size))
     flip: bool = setting(True, "mirror training images at random", bool)
     cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
 
@@ -80,21 +96,21 @@ class Config:
     precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
 
     loss: str = setting("cross_entropy", "which loss", shelf="losses")
-    batch: int = setting(2, "images in one trip through the graph", at_least(1))
-    batches_per_step: int = setting(1, "batches whose gradients make one weight update", at_least(1))
-    average_loss: int = setting(20, "the loss that is shown is the mean over this many batches", at_least(1))
+    batch: int = setting(2, "images in one trip through the graph", count)
+    batches_per_step: int = setting(1, "batches whose gradients make one weight update", count)
+    average_loss: int = setting(20, "the loss that is shown is the mean over this many batches", count)
     optimizer: str = setting("adam", "how weights are updated", choices=("adam", "momentum"))
-    learning_rate: float = setting(5e-5, "for the mean loss over labelled pixels", at_least(0, float))
-    momentum: float = setting(0.9, "of --optimizer momentum", at_least(0, float))
+    learning_rate: float = setting(5e-5, "for the mean loss over labelled pixels", positive)
+    momentum: float = setting(0.9, "of --optimizer momentum", positive)
     schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly"))
-    poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", at_least(0, float))
-    steps: int = setting(0, "weight updates of the run; 0: as --epochs says", at_least(0))
-    epochs: float = setting(20.0, "passes over the training images, if --steps is 0", at_least(0, float))
-    eval_every: int = setting(500, "steps between two validations (each is saved too)", at_least(1))
-    eval_batches: int = setting(50, "validation batches each time; 0: the whole split", at_least(0))
-    save_every: int = setting(500, "steps between two checkpoints", at_least(1))
-    log_every: int = setting(10, "steps between two lines of log.jsonl", at_least(1))
-    seed: int = setting(0, "of order, augmentation, dropout and fresh weights", at_least(0))
+    poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", positive)
+    steps: int = setting(0, "weight updates of the run; 0: as --epochs says", counted_from_0)
+    epochs: float = setting(20.0, "passes over the training images, if --steps is 0", positive)
+    eval_every: int = setting(500, "steps between two validations (each is saved too)", count)
+    eval_batches: int = setting(50, "validation batches each time; 0: the whole split", counted_from_0)
+    save_every: int = setting(500, "steps between two checkpoints", count)
+    log_every: int = setting(10, "steps between two lines of log.jsonl", count)
+    seed: int = setting(0, "of order, augmentation, dropout and fresh weights", counted_from_0)
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.

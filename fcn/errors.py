@@ -89,7 +89,7 @@ def _unexpected(error, debug):
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
         print(f"MachineError: {error.filename or 'disk'}: {error.strerror}\n"
-              "  Cure: free space or choose a folder that can be written.", file=sys.stderr)
+              "  Cure: check permissions and free space.", file=sys.stderr)
         return MachineError.exit_code
     log = pathlib.Path("fcn-bug.log")
     try:

@@ -86,10 +86,10 @@ class Evaluate:
 
 
 class Save:
-    """A checkpoint every so many steps, and at the end. save(position)."""
+    """A checkpoint every so many steps; Evaluate asks for one too. save_state(state) writes it."""
 
-    def __init__(self, save, every):
-        self.save, self.every, self.saved = save, every, None
+    def __init__(self, save_state, every):
+        self.save_state, self.every, self.saved = save_state, every, None
 
     def after_step(self, at):
         if at.step % self.every == 0:
@@ -97,7 +97,7 @@ class Save:
 
     def __call__(self, at):
         if self.saved != at.step:
-            self.save(at.state())
+            self.save_state(at.state())
             self.saved = at.step
 
 

@@ -4,6 +4,7 @@ Files are opened with Pillow and an explicit list of formats: any other decoder 
 start other programs) is never reached. Written files go through imageio.
 """
 
+import contextlib
 import pathlib
 import stat
 import warnings
@@ -21,6 +22,8 @@ LABEL_SUFFIXES = (".png", ".bmp")
 MAX_PIXELS = 64_000_000  # far above ADE20K's largest; a larger header is more likely an attack or an accident
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
 
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own limit is lower
+
 
 def read_photo(path):
     """uint8 (height, width, 3), RGB. Raises DataError.
@@ -30,8 +33,8 @@ def read_photo(path):
     """
     with _opened(path, PHOTO_FORMATS, "photo") as image:
         if image.mode in SIXTEEN_BIT:
-            grey = np.asarray(image).astype(np.int64)
-            return np.repeat((grey >> 8 if grey.max(initial=0) > 255 else grey).astype(np.uint8)[..., None], 3, axis=2)
+            grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
         if image.mode == "F":
             raise errors.DataError("floating-point photos are not supported", where=path, cure="save it with 8 bits.")
         if "A" in image.mode or "transparency" in image.info:
@@ -50,58 +53,51 @@ def read_label(path):
                 cure="if this is the full ADE20K, take the benchmark's ADEChallengeData2016; "
                      "if ids are colours, convert them to ids first.")
         label = np.asarray(image)
+        if image.mode == "L" and image.format == "PNG":
+            label = label // _grey_step(path)
     if label.max(initial=0) > 255:
         raise errors.DataError(f"label id {label.max()}; ids go up to 255", where=path)
     return np.ascontiguousarray(label, np.uint8)
 
 
-def read_size(path, formats=PHOTO_FORMATS + LABEL_FORMATS):
-    """(height, width) from the header alone. Raises DataError."""
-    with _opened(path, formats, "image", load=False) as image:
-        return image.height, image.width
+def _grey_step(path):
+    """What Pillow multiplies a grey PNG of 2 or 4 bits by, so that white is 255; 1 for 8 bits. (Not so palettes.)"""
+    with pathlib.Path(path).open("rb") as file:
+        bits = file.read(25)[24]  # of the header chunk, which comes first
+    return 255 // (2 ** bits - 1)
 
 
-class _opened:
-    """Context: the Pillow image of a regular file in one of `formats`, its pixels read; problems are DataError."""
+@contextlib.contextmanager
+def _opened(path, formats, kind):
+    """The Pillow image of a regular file in one of `formats`, pixels read; whatever is wrong is a DataError."""
+    path = pathlib.Path(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would hang for ever
+            raise errors.DataError("is not a regular file", where=path)
+        with Image.open(path, formats=formats) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise errors.DataError(f"{image.width} x {image.height} pixels are more than the limit of "
+                                       f"{MAX_PIXELS:,}", where=path)
+            image.load()
+            yield image
+    except FileNotFoundError:
+        raise errors.DataError(f"this {kind} is missing", where=path) from None
+    except UnidentifiedImageError:
+        raise errors.DataError(f"is not a {kind} in {' or '.join(formats)}: {_first_bytes(path)}", where=path,
+                               cure="download or convert the file again.") from None
+    except Image.DecompressionBombError as error:
+        raise errors.DataError("claims too many pixels", where=path, why=str(error)) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's complaint, not the decoder's
+            raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+        raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
+                               where=path, cure="download or copy the file again.") from None
 
-    def __init__(self, path, formats, kind, load=True):
-        self.path, self.formats, self.kind, self.load = pathlib.Path(path), formats, kind, load
 
-    def __enter__(self):
-        try:
-            if not stat.S_ISREG(self.path.stat().st_mode):  # a FIFO would hang for ever
-                raise errors.DataError("is not a regular file", where=self.path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's size warning; our own limit is lower
-                self.image = Image.open(self.path, formats=self.formats)
-                if self.image.width * self.image.height > MAX_PIXELS:
-                    raise errors.DataError(f"{self.image.width} x {self.image.height} pixels are more than the limit "
-                                           f"of {MAX_PIXELS:,}", where=self.path)
-                if self.load:
-                    self.image.load()
-            return self.image
-        except errors.DataError:
-            raise
-        except FileNotFoundError:
-            raise errors.DataError(f"this {self.kind} is missing", where=self.path) from None
-        except UnidentifiedImageError:
-            raise errors.DataError(f"is not a {self.kind} in {' or '.join(self.formats)}: {self._first_bytes()}",
-                                   where=self.path, cure="download or convert the file again.") from None
-        except Image.DecompressionBombError as error:
-            raise errors.DataError("claims too many pixels", where=self.path, why=str(error)) from None
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise errors.DataError(f"cannot be decoded ({error}); the file has {self._bytes():,} bytes",
-                                   where=self.path, cure="download or copy the file again.") from None
-
-    def __exit__(self, *_):
-        self.image.close()
-
-    def _bytes(self):
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def _first_bytes(self):
-        start = self.path.read_bytes()[:16] if self._bytes() < 1 << 30 else b""
-        return f"it starts with {start!r}" if start else "it is empty"
+def _first_bytes(path):
+    with path.open("rb") as file:
+        start = file.read(16)
+    return f"it starts with {start!r}" if start else "it is empty"
 
 
 def resize_photo(photo, size_px):

@@ -13,7 +13,7 @@ from fcn.tf1 import tf
 
 
 def conv(x, name, size, channels, kernel_init=None, relu=False):
-    """size x size convolution, stride 1, SAME, with bias; kernel_init: a function shape -> array (default: He's)."""
+    """size x size convolution, stride 1, SAME, with bias; kernel_init(shape, seed) -> tensor (default: He's)."""
     with tf.variable_scope(name):
         kernel = tf.get_variable("kernel", (size, size, int(x.shape[3]), channels), tf.float32,
                                  initializer=initializer(kernel_init or he, name))
@@ -61,14 +61,15 @@ def upsample(x, name, factor, output_hw, learn=False):
     """Upsampling of every channel for itself by a transposed convolution of size 2 * factor, stride factor.
 
     The kernel is bilinear; it is kept (the default of the published nets, lr_mult 0) or is where learning starts.
+    Outside the map counts as zero, as in Caffe, so scores fade over the outermost half stride.
     """
     channels, size = int(x.shape[3]), 2 * factor
     if learn:
         with tf.variable_scope(name):
             kernel = tf.get_variable("kernel", (size, size, channels, channels), tf.float32,
                                      initializer=initializer(bilinear, name))
-    else:  # made of its small parts: no constant of megabytes in the graph
-        kernel = tf.constant(bilinear_2d(size), tf.float32)[:, :, None, None] * tf.eye(channels)
+    else:
+        kernel = bilinear((size, size, channels, channels), None)
     return _transposed(x, kernel, factor, output_hw)
 
 
@@ -106,12 +107,15 @@ def bilinear_2d(size):
 
 
 def bilinear(shape, seed):
-    """Kernel (size, size, channels, channels) that upsamples every channel for itself."""
-    return bilinear_2d(shape[0])[:, :, None, None] * np.eye(shape[2], shape[3])
+    """Kernel (size, size, channels, channels) that upsamples every channel for itself.
+
+    It is made in the graph of its small parts: as a constant it would be megabytes.
+    """
+    return tf.constant(bilinear_2d(shape[0]), tf.float32)[:, :, None, None] * tf.eye(shape[2], shape[3])
 
 
 def zeros(shape, seed):
-    return np.zeros(shape)
+    return tf.zeros(shape)
 
 
 def he(shape, seed):
@@ -130,7 +134,7 @@ def initializer(function, name):
     """`function(shape, seed)` as get_variable wants it; the seed is made of the run's seed and the layer's name."""
     def make(shape, dtype=None, partition_info=None):
         seed = tf.stack([run_seed(), zlib.crc32(name.encode()) & 0x7FFFFFFF])
-        return tf.cast(function([int(side) for side in shape], seed), tf.float32)
+        return function([int(side) for side in shape], seed)
     return make
 
 

@@ -59,7 +59,8 @@ def read(path):
     if missing:
         raise errors.WeightsError(f"holds no VGG-19: {', '.join(missing)} is missing", where=path,
                                   why=f"found: {', '.join(list(stored)[:20]) or 'no layer with weights'}", cure=CURE)
-    wanted = CONVOLUTIONS + tuple(name for name in FULLY_CONNECTED if name in stored)
+    with_fc = all(name in stored for name in FULLY_CONNECTED)
+    wanted = CONVOLUTIONS + (FULLY_CONNECTED if with_fc else ())
     layers = {name: _kernel_and_bias(stored[name], name, path) for name in wanted}
     mean = _mean(content, path)
     (axes, reverse), notes = _order(layers["conv1_1"][0], path)
@@ -69,17 +70,17 @@ def read(path):
         kernel, bias = layers["conv1_1"]
         layers["conv1_1"], mean = (np.ascontiguousarray(kernel[:, :, ::-1]), bias), mean[::-1]
     _check_chain(layers, path)
-    if "fc7" not in layers:
-        layers.pop("fc6", None)
+    if not with_fc:
         notes += ("the file ends at pool5: fc6 and fc7 are not in it and start from random weights",)
     return Weights(layers, np.ascontiguousarray(mean), notes)
 
 
 def _load(path):
-    if not path.is_file():
-        raise errors.WeightsError("there is no such file", where=path, cure=CURE)
-    with path.open("rb") as file:
-        start = file.read(128)
+    try:
+        with path.open("rb") as file:
+            start = file.read(128)
+    except OSError as error:
+        raise errors.WeightsError(f"cannot be read: {error.strerror}", where=path, cure=CURE) from None
     size = f"{path.stat().st_size:,} bytes"
     if start[:8] == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in start:
         raise errors.WeightsError(f"is a MATLAB 7.3 file ({size}); the published one is version 5", where=path,

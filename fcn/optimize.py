@@ -32,16 +32,18 @@ def build(loss_sum, pixels, optimizer, batches_per_step=1, momentum=0.9):
     variables = tf.trainable_variables()
     gradients = list(tf.gradients(loss_sum, variables))
     collect, clear, total = None, [], pixels
+    finite = tf.debugging.assert_all_finite(loss_sum, "the loss is not finite")
     if batches_per_step > 1:
         with tf.variable_scope("sum"):
             sums = [_zeros_like(v) for v in variables]
             count = tf.get_variable("pixels", (), initializer=tf.zeros_initializer(), trainable=False,
                                     collections=[tf.GraphKeys.LOCAL_VARIABLES])
-        collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)], count.assign_add(pixels))
+        with tf.control_dependencies([finite]):
+            collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
+                               count.assign_add(pixels))
         gradients = [s + g for s, g in zip(sums, gradients, strict=True)]
         total = count + pixels
         clear = [v.initializer for v in (*sums, count)]
-    finite = tf.debugging.assert_all_finite(loss_sum, "the loss is not finite")
     with tf.control_dependencies([finite]):
         scale = 1 / tf.maximum(total, 1)
     scaled = [(g * scale, v) for g, v in zip(gradients, variables, strict=True)]

@@ -48,8 +48,8 @@ class DatasetSpec:
         return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in range(max(seen, default=0) + 1)))
 
     def palette(self):
-        """(r, g, b) for each of the 256 values a label can take; ignored ids are black unless coloured."""
-        table = [_bit_colour(i) for i in range(256)]
+        """(r, g, b) for each of the 256 values a label can take; ignored ids are black."""
+        table = [bit_colour(i) for i in range(256)]
         for i, colour in enumerate(self.colours):
             table[i] = tuple(colour)
         for i in self.ignored_ids:
@@ -57,7 +57,7 @@ class DatasetSpec:
         return table
 
 
-def _bit_colour(index):
+def bit_colour(index):
     """PASCAL VOC's colour of an id (VOCdevkit's labelcolormap): the bits of the id, spread over red, green and blue."""
     red = green = blue = 0
     bits = index + 1  # VOC's 0 is black, which here means ignored

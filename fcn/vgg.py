@@ -5,7 +5,6 @@ Long et al. (2015), section 4.1: fc6 is 7 x 7 and fc7 is 1 x 1.
 """
 
 from fcn import layers
-from fcn.tf1 import tf
 from fcn.vgg_table import STAGES
 
 
@@ -23,5 +22,5 @@ def build(images, channels, keep_prob, seed):
         x = ends[f"pool{stage}"] = layers.max_pool(x)
     for number, (name, size) in enumerate((("fc6", 7), ("fc7", 1))):
         x = layers.conv(x, name, size, channels[name], relu=True)
-        x = layers.dropout(x, keep_prob, seed + tf.constant([0, number]))
+        x = layers.dropout(x, keep_prob, seed * [1, 2] + [0, number])  # no two masks of a run alike
     return ends | {"fc7": x}

@@ -34,19 +34,22 @@ def pairs(image_folder, label_folder, expected):
     problems += [f"{photos[s]} has no label {s}.png in {label_folder}" for s in sorted(photos.keys() - labels)]
     problems += [f"{labels[s]} has no photo {s}.* in {image_folder}" for s in sorted(labels.keys() - photos)]
     if problems:
-        raise errors.DataError(f"{len(problems)} files are without a partner or not unique",
+        raise errors.DataError(f"{len(problems)} file(s) without a partner, or not unique",
                                where=image_folder, why=errors.several(problems),
-                               cure="photo and label of a pair have the same name up to the ending.")
+                               cure="photo and label have the same name up to the ending; labels are PNG or BMP, "
+                                    "as JPEG would smear their ids.")
     return [Pair(stem, photos[stem], labels[stem]) for stem in sorted(photos)]
 
 
 def _by_stem(folder, suffixes, problems):
     found: dict[str, pathlib.Path] = {}
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-    for path in map(folder.joinpath, names):
+        names = sorted((entry.name, entry.is_file()) for entry in entries if not entry.name.startswith("."))
+    for path, is_file in ((folder / name, is_file) for name, is_file in names):
         if path.suffix.lower() not in suffixes:
             continue
+        if not is_file:
+            problems.append(f"{path} is a broken link or no regular file")
         if path.stem in found:
             problems.append(f"{found[path.stem]} and {path.name} have the same stem")
         found[path.stem] = path

@@ -13,25 +13,24 @@ import pathlib
 from fcn import errors
 from fcn.layouts import _folders
 from fcn.layouts._ade20k_classes import CLASSES
-from fcn.spec import DatasetSpec
-
-SPLITS = {"training": "training", "validation": "validation"}
+from fcn.spec import DatasetSpec, bit_colour
 
 
 def spec(root, classes="", ignore_label=None):
     """The classes of the tree at `root`: the benchmark's 150 after 0 = other, or those of its objectInfo*.txt."""
-    names = [name for name, _ in CLASSES]
+    colours = dict(CLASSES)
+    names = list(colours)
     listed = sorted(pathlib.Path(root).glob("objectInfo*.txt"))
     if classes or listed:
         names = read_object_info(classes or listed[0])
     return DatasetSpec(class_names=("other", *names), ignored_ids=(0,) if ignore_label is None else ignore_label,
-                       colours=((0, 0, 0), *(colour for _, colour in CLASSES)))
+                       colours=((0, 0, 0), *(colours.get(name, bit_colour(i)) for i, name in enumerate(names, 1))))
 
 
 def read_object_info(path):
     """Class names of the benchmark's table (Idx, Ratio, Train, Val, Name), by id from 1. Raises DataError."""
     try:
-        with pathlib.Path(path).open(newline="") as file:
+        with pathlib.Path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         numbers, names = [int(row["Idx"]) for row in rows], [row["Name"].split(",")[0].strip() for row in rows]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
@@ -48,6 +47,5 @@ def pairs(root, split):
     inner = root / "ADEChallengeData2016"
     if not (root / "images").is_dir() and (inner / "images").is_dir():
         raise errors.DataError("the data set is one folder further in", where=root, cure=f"give --data {inner}")
-    folder = SPLITS.get(split, split)
-    return _folders.pairs(root / "images" / folder, root / "annotations" / folder, "the ade20k layout has "
+    return _folders.pairs(root / "images" / split, root / "annotations" / split, "the ade20k layout has "
                           "images/{training,validation} and annotations/{training,validation}")

@@ -33,22 +33,28 @@ def spec(root, classes="", ignore_label=None):
 def read_classes(path):
     """(names, ignored ids or None) of a text or JSON file. Raises DataError."""
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-        if pathlib.Path(path).suffix.lower() != ".json":
-            names, ignored = [line.strip() for line in text.splitlines() if line.strip()], None
-        else:
+        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+        if pathlib.Path(path).suffix.lower() == ".json":
             content = json.loads(text)
-            content = {"names": content} if isinstance(content, list) else content
-            names, ignored = content["names"], content.get("ignored")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.DataError("is not a list of class names", where=path, why=repr(error),
+            content = content if isinstance(content, dict) else {"names": content}
+        else:
+            content = {"names": [line.strip() for line in text.strip().splitlines()]}
+        return _checked(content["names"], content.get("ignored"))
+    except (OSError, ValueError, KeyError) as error:
+        raise errors.DataError("is not a list of class names", where=path, why=str(error),
                                cure='one name a line, or JSON: ["sky", ...] or {"names": [...], "ignored": [11]}.'
                                ) from None
-    if not names or len(names) > 256 or not all(isinstance(name, str) for name in names):
-        raise errors.DataError("must hold 1 to 256 names", where=path)
-    if ignored is not None and not all(isinstance(i, int) and 0 <= i <= 255 for i in ignored):
-        raise errors.DataError('"ignored" must be a list of ids from 0 to 255', where=path)
-    return names, None if ignored is None else tuple(ignored)
+
+
+def _checked(names, ignored):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("every name must be a text, and none may be empty: a line is an id")
+    if not 1 <= len(names) <= 256:
+        raise ValueError(f"{len(names)} names; 1 to 256 are possible")
+    if ignored is not None and not (isinstance(ignored, list) and all(type(i) is int and 0 <= i <= 255
+                                                                      for i in ignored)):
+        raise ValueError('"ignored" must be a list of ids from 0 to 255')
+    return tuple(names), None if ignored is None else tuple(ignored)
 
 
 def pairs(root, split):

@@ -6,8 +6,8 @@ With n_ij pixels of class i called j, t_i = sum_j n_ij and C classes:
     mean_iou                1/C sum_i n_ii / (t_i + sum_j n_ji - n_ii)
     frequency_weighted_iou  sum_i t_i iou_i / sum_k t_k
 C counts every scored class and one that never occurs counts 0, as in the ADE20K benchmark (CSAILVision/sceneparsing,
-evaluationCode). mean_iou_present and mean_accuracy_present leave out the classes that occur in neither labels nor
-predictions, as Berkeley's score.py does with its nanmean.
+evaluationCode). mean_iou_present leaves out the classes that occur in neither labels nor predictions, and
+mean_accuracy_present those that occur in no label, as Berkeley's score.py does with its nanmean.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The tutorial's decoder: learned transposed convolutions into the channels of pool4 and pool3, added to the raw pools.
 
 It is the net of "Tensorflow - Segmentation" (sdeck51/CNNTutorials), after shekkizh/FCN.tensorflow. It departs from the
-paper in fusing features rather than scores: 13.2 M fresh weights for 151 classes where FCN-8s has 0.7 M. Taken over:
+paper in fusing features rather than scores: 13.9 M fresh weights for 151 classes where FCN-8s has 0.7 M. Taken over:
 the three transposed convolutions, the ReLU on the scores, normal weights of 0.0001 (the author's last notebook).
 Not taken over, being slips rather than choices: average pools under max-pool weights, conv5_4 built but never used,
 fc6 and fc7 left random although the file has them, ReLU applied twice.

@@ -1,0 +1,38 @@
+"""What several test files share: a small data set, the real files where this machine has them, and a way to write."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn import demo_scenes
+
+SHARED = pathlib.Path(__file__).parents[2] / "shared"
+
+
+def save(path, array, **options):
+    """Write an array (or a Pillow image) as the picture `path`, with the folders that it needs. Returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = array if isinstance(array, Image.Image) else Image.fromarray(np.asarray(array))
+    image.save(path, **options)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_ade(tmp_path_factory):
+    """Folder of an ADE20K-shaped data set: 6 training and 2 validation scenes of 11 classes. Do not change it."""
+    root = tmp_path_factory.mktemp("tiny_ade")
+    demo_scenes.write(root, 6, 2)
+    return root
+
+
+@pytest.fixture
+def shared_file():
+    """shared_file("data/...") is the path of a real file kept beside the project; without it the test is skipped."""
+    def find(name):
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"{path} is not on this machine")
+        return path
+    return find

@@ -1,0 +1,284 @@
+"""Checkpoints that survive damage, a full disk and an end in the middle; pretrained weights; the log of a run."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from nets_help import fresh, put, start, values
+
+from fcn import checkpoint, checkpoint_files, errors, runlog
+from fcn.tf1 import errors as tf_errors
+from fcn.tf1 import tf
+
+
+class Run:
+    """A session with two small layers, their Adam slots and a Store."""
+
+    def __init__(self, session, folder):
+        self.session, self.store = session, checkpoint.Store(folder)
+
+    def __call__(self, step, score=None, **more):
+        """Make every variable tell the step, and save."""
+        put(self.session, {v.op.name: np.full(v.shape, step) for v in tf.global_variables()})
+        return self.store.save(self.session, {"step": step, "score": score, "window": [[2.5, 10.0]], **more})
+
+    def restored(self):
+        """(state, what all variables hold, the lines said) of a fresh start."""
+        start(self.session)
+        said = []
+        state = self.store.restore_latest(self.session, said.append)
+        held = {float(v) for array in values().values() for v in np.ravel(array)}
+        return state, held.pop() if len(held) == 1 else None, said
+
+
+@pytest.fixture
+def run(tmp_path):
+    with fresh() as session:
+        total = 0.0
+        for name in ("a", "b"):
+            kernel = tf.get_variable(f"{name}/kernel", (3, 3, 2, 4), initializer=tf.ones_initializer())
+            bias = tf.get_variable(f"{name}/bias", (4,), initializer=tf.zeros_initializer())
+            total += tf.reduce_sum(kernel) + tf.reduce_sum(bias)
+        tf.train.AdamOptimizer(0.1).minimize(total)
+        start(session)
+        yield Run(session, tmp_path / "checkpoints")
+
+
+def steps(run):
+    return sorted(path.name for path in run.store.folder.iterdir())
+
+
+def test_what_was_saved_comes_back_to_the_bit_with_the_slots_of_the_optimizer(run):
+    rng = np.random.default_rng(0)
+    put(run.session, {v.op.name: rng.normal(size=v.shape) for v in tf.global_variables()})
+    before = values()
+    assert len(before) == 4 * 3 + 2  # weights, two slots each, two powers of Adam's
+    path = run.store.save(run.session, {"step": 7, "score": 0.25, "window": [[2.5, 10.0]]})
+    start(run.session)
+    state = run.store.restore_latest(run.session, print)
+    for name, value in values().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    assert state == {"step": 7, "score": 0.25, "window": [[2.5, 10.0]]} == json.loads((path / "state.json").read_text())
+    assert path.name == "step-000007"
+
+
+def test_weights_alone_can_be_read_from_a_checkpoint_for_evaluation(run):
+    path = run(5)
+    with fresh() as session:
+        kernel = tf.get_variable("a/kernel", (3, 3, 2, 4))
+        checkpoint.restore(session, path)
+        assert (session.run(kernel) == 5).all()
+
+
+def test_a_checkpoint_of_another_net_is_refused_with_its_path(run):
+    path = run(5)
+    with fresh() as session:
+        tf.get_variable("c/kernel", (3,))
+        with pytest.raises(errors.WeightsError, match="step-000005: is not a readable checkpoint of this net"):
+            checkpoint.restore(session, path)
+
+
+def test_a_checkpoint_of_other_widths_is_refused(run):
+    path = run(5)
+    with fresh() as session:
+        tf.get_variable("a/kernel", (3, 3, 2, 5))
+        with pytest.raises(errors.WeightsError, match="step-000005"):
+            checkpoint.restore(session, path)
+
+
+def test_without_a_checkpoint_there_is_nothing_to_go_on_from(run):
+    assert run.restored() == (None, None, [])
+    assert checkpoint_files.best([]) == (None, None)
+
+
+def test_the_newest_is_taken_by_its_step_and_not_by_its_time(run):
+    run(900)
+    os.utime(run(1000000), (1, 1))
+    state, held, said = run.restored()
+    assert (state["step"], held, said) == (1000000, 1000000, [])
+
+
+def truncate(path):
+    data = path / "model.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-20])
+
+
+def flip_a_bit(path):
+    data = path / "model.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+
+
+DAMAGE = {
+    "a cut data file": truncate,
+    "a flipped bit": flip_a_bit,
+    "no data file": lambda path: (path / "model.data-00000-of-00001").unlink(),
+    "no index": lambda path: (path / "model.index").unlink(),
+    "an empty index": lambda path: (path / "model.index").write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_taken(run, damage):
+    run(1)
+    damage(run(2))
+    state, held, said = run.restored()
+    assert (state["step"], held) == (1, 1)
+    assert len(said) == 1
+    assert "damaged" in said[0]
+    assert "step-000002" in said[0]
+
+
+STATES = {"none": None, "torn": '{"step": 2, "sco', "zeros": "\0" * 40, "a null": "null", "empty": "{}", "a list": "[]"}
+
+
+@pytest.mark.parametrize("text", STATES.values(), ids=STATES)
+def test_a_checkpoint_with_a_damaged_state_is_not_taken_and_swept(run, text):
+    run(1)
+    state_file = run(2) / "state.json"
+    state_file.unlink() if text is None else state_file.write_text(text)
+    state, held, _ = run.restored()
+    assert (state["step"], held) == (1, 1)
+    with pytest.raises(errors.WeightsError, match="step-000002: is no checkpoint folder"):
+        run.store.restore(run.session, state_file.parent)
+    run(3)
+    assert steps(run) == ["step-000001", "step-000003"]
+
+
+def test_a_checkpoint_with_a_damaged_state_is_named(run):
+    run(1)
+    (run(2) / "state.json").write_text('{"step": 2, "sco')
+    assert "step-000002" in run.restored()[2][0]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_from_scratch(run):
+    for step in (1, 2):
+        truncate(run(step))
+    with pytest.raises(errors.WeightsError, match="none of the checkpoints can be read"):
+        run.restored()
+
+
+def test_nor_does_a_run_whose_states_are_all_damaged(run):
+    (run(1) / "state.json").write_text("")
+    with pytest.raises(errors.WeightsError):
+        run.restored()
+
+
+def test_an_unfinished_checkpoint_is_never_taken_and_swept_by_the_next_one(run):
+    unfinished = run(1).with_name(".step-000009.tmp")
+    shutil.copytree(run.store.folder / "step-000001", unfinished)
+    assert [path.name for path, _ in checkpoint_files.listed(run.store.folder)] == ["step-000001"]
+    assert run.restored()[0]["step"] == 1
+    run(2)
+    assert steps(run) == ["step-000001", "step-000002"]
+
+
+def test_the_newest_two_and_the_best_are_kept(run):
+    for step, score in ((1, 0.3), (2, 0.5), (3, 0.4), (4, None), (5, 0.45)):
+        run(step, score)
+    assert checkpoint_files.KEEP == 2
+    assert steps(run) == ["step-000002", "step-000004", "step-000005"]
+    path, state = checkpoint_files.best(checkpoint_files.listed(run.store.folder))
+    assert (path.name, state["score"]) == ("step-000002", 0.5)
+    run(6, 0.6)
+    assert steps(run) == ["step-000005", "step-000006"]
+
+
+def test_the_best_of_equals_is_the_newest_and_without_scores_there_is_none():
+    assert checkpoint_files.best([("b", {"score": 0.5}), ("a", {"score": 0.5})])[0] == "b"
+    assert checkpoint_files.best([("b", {"score": 0.0}), ("a", {"score": None}), ("c", {})])[0] == "b"
+    assert checkpoint_files.best([("b", {"score": None})]) == (None, None)
+
+
+def test_the_same_step_is_written_again(run):
+    run(3)
+    run(3, 0.7)
+    assert steps(run) == ["step-000003"]
+    assert run.restored()[0]["score"] == 0.7
+
+
+def test_a_checkpoint_that_was_just_written_is_kept_though_later_steps_lie_beside_it(run):
+    run(5, 0.5)  # the best, so it is still there
+    for step in (10, 20):
+        truncate(run(step))
+    assert run.restored()[0]["step"] == 5
+    assert run(7).exists()
+    assert run.restored()[0]["step"] == 7
+
+
+def problem(*_, **__):
+    raise tf_errors.ResourceExhaustedError(None, None, "model.data: No space left on device\nand a stack")
+
+
+def half_a_save(session, prefix, **_):
+    with open(prefix + ".data-00000-of-00001.tempstate1", "wb") as file:  # noqa: PTH123
+        file.write(b"half")
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("failing", [problem, half_a_save])
+def test_a_full_disk_is_a_machine_error_and_leaves_the_checkpoints_before(run, monkeypatch, failing):
+    run(1)
+    run(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(run.store._saver, "save", failing)
+        with pytest.raises(errors.MachineError, match="No space left on device") as caught:
+            run(2, 0.5)  # the same step once more: not even that one is lost
+        assert "and a stack" not in str(caught.value)
+        assert caught.value.exit_code == 5
+        with pytest.raises(errors.MachineError):
+            run(3)
+    assert steps(run) == ["step-000001", "step-000002"]
+    assert run.restored()[1] == 2
+
+
+def pretrained(width=4):
+    return {"a": (np.full((3, 3, 2, width), 2.0, np.float32), np.full((width,), 3.0, np.float32)),
+            "not in the net": (np.zeros((1, 1, 1, 1), np.float32), np.zeros(1, np.float32))}
+
+
+def test_pretrained_layers_are_copied_by_name_and_fresh_ones_are_named(run):
+    before = len(tf.get_default_graph().as_graph_def().node)
+    assert checkpoint.load_pretrained(run.session, pretrained()) == (["a"], ["b"])
+    held = values()
+    assert (held["a/kernel"] == 2).all()
+    assert (held["a/bias"] == 3).all()
+    assert (held["b/kernel"] == 1).all()
+    assert len(tf.get_default_graph().as_graph_def().node) == before
+
+
+def test_a_pretrained_layer_of_another_shape_is_refused_with_both_shapes(run):
+    with pytest.raises(errors.WeightsError) as caught:
+        checkpoint.load_pretrained(run.session, pretrained(width=5))
+    for part in ("a/kernel", "(3, 3, 2, 5)", "(3, 3, 2, 4)"):
+        assert part in str(caught.value)
+
+
+def test_a_torn_last_line_of_the_log_is_left_out(tmp_path):
+    log = tmp_path / "log.jsonl"
+    assert runlog.read(log) == []
+    for step in (1, 2, 3):
+        runlog.append(log, {"step": step, "loss": step / 10})
+    whole = log.read_bytes()
+    for length in range(len(whole) - 2, len(whole) - len(whole) // 3, -1):
+        log.write_bytes(whole[:length])
+        assert [entry["step"] for entry in runlog.read(log)] == [1, 2]
+    log.write_bytes(whole + b"\0" * 100)  # what a power cut may leave
+    assert [entry["step"] for entry in runlog.read(log)] == [1, 2, 3]
+
+
+def test_a_resumed_run_cuts_its_log_after_its_step_and_goes_on(tmp_path):
+    log = tmp_path / "log.jsonl"
+    for step in (10, 20, 30):
+        runlog.append(log, {"step": step})
+    with log.open("a") as file:
+        file.write('{"step": 35, "lo')
+    runlog.cut(log, 20)
+    runlog.append(log, {"step": 21})
+    assert runlog.read(log) == [{"step": 10}, {"step": 20}, {"step": 21}]
+    assert list(tmp_path.iterdir()) == [log]
+    runlog.cut(tmp_path / "other.jsonl", 5)
+    assert runlog.read(tmp_path / "other.jsonl") == []

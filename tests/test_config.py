@@ -1,0 +1,190 @@
+"""Settings: where they come from, how they are written, and what is refused with which words."""
+
+import dataclasses
+import json
+
+import pytest
+
+from fcn import config, errors, shelf
+
+
+def parse(*arguments):
+    parser = config.Parser(prog="test")
+    config.add_flags(parser)
+    return vars(parser.parse_args(arguments))
+
+
+def refusal(capsys, *arguments):
+    """What is said of wrong arguments, which end with code 2."""
+    with pytest.raises(SystemExit) as end:
+        parse(*arguments)
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+def toml(tmp_path, text):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_field_is_a_flag_and_has_a_help_text(capsys):
+    with pytest.raises(SystemExit) as end:
+        parse("--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for field in dataclasses.fields(config.Config):
+        assert f"--{field.name.replace('_', '-')}" in text
+        assert field.metadata["help"]
+
+
+def test_flags_that_are_not_given_are_absent_so_that_files_may_speak():
+    assert parse() == {}
+    assert parse("--batch", "4", "--learning-rate", "1e-3", "--crop", "12x16", "--ignore-label", "0,255") == {
+        "batch": 4, "learning_rate": 1e-3, "crop": (12, 16), "ignore_label": (0, 255)}
+
+
+def test_a_switch_can_be_turned_on_and_off():
+    assert parse("--no-flip", "--learn-upsampling") == {"flip": False, "learn_upsampling": True}
+    assert parse("--flip") == {"flip": True}
+
+
+def test_a_flag_beats_the_file_which_beats_the_recipe_which_beats_the_default(tmp_path):
+    path = toml(tmp_path, "batch = 3\nseed = 7\n")
+    recipe = config.resolve({}, None, "demo")
+    assert (recipe.size, recipe.batch, recipe.momentum) == ((96, 96), 8, config.Config().momentum)
+    both = config.resolve({"seed": 9, "run": "is no setting"}, path, "demo")
+    assert (both.seed, both.batch, both.size) == (9, 3, (96, 96))
+    assert config.resolve({}) == config.Config()
+
+
+def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
+    path = toml(tmp_path, 'size = "12x16"\ncrop = [4, 8]\nignore_label = 11\nflip = false\nlearning_rate = 1\n'
+                          'optimizer = "momentum"\nepochs = 2.5')
+    assert config.read_toml(path) == {"size": (12, 16), "crop": (4, 8), "ignore_label": (11,), "flip": False,
+                                      "learning_rate": 1.0, "optimizer": "momentum", "epochs": 2.5}
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("bacth = 4", ["no setting is called 'bacth'", "did you mean batch?"]),
+    ("zzz = 4", ["no setting is called 'zzz'", "--help"]),
+    ("batch = 0", ["batch = 0", "not from 1"]),
+    ("batch = true", ["batch = True"]),
+    ("keep_prob = 1.5", ["keep_prob = 1.5", "to 1.0"]),
+    ("keep_prob = 0", ["keep_prob = 0"]),
+    ("learning_rate = nan", ["learning_rate"]),
+    ('flip = "yes"', ["flip = 'yes'", "true or false"]),
+    ("flip = 1", ["flip = 1", "true or false"]),
+    ('net = "fcn8"', ["net = 'fcn8'", "fcn8s"]),
+    ('optimizer = "sgd"', ["optimizer = 'sgd'", "adam, momentum"]),
+    ("size = [1, 2, 3]", ["size = [1, 2, 3]"]),
+    ('size = "12y16"', ["size = '12y16'", "360x480"]),
+    ("size = true", ["size = True"]),
+    ("ignore_label = 256", ["ignore_label = 256", "0 to 255"]),
+    ("batch = [2]", ["batch = [2]"]),
+    ("batch = ", ["cannot be read as TOML"]),
+    ("a = 'b", ["cannot be read as TOML"]),
+])
+def test_a_wrong_line_in_a_file_is_refused_with_file_and_key(tmp_path, text, words):
+    path = toml(tmp_path, text)
+    with pytest.raises(errors.UsageError) as caught:
+        config.resolve({}, path)
+    for word in (str(path), *words):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["batch = 2.7", "seed = 0.5", "size = [96.9, 96]"])
+def test_a_fraction_where_a_whole_number_is_needed_is_refused(tmp_path, text):
+    with pytest.raises(errors.UsageError):
+        config.resolve({}, toml(tmp_path, text))
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path):
+    with pytest.raises(errors.UsageError, match=r"none\.toml: cannot be read"):
+        config.resolve({}, tmp_path / "none.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(errors.UsageError, match="cannot be read"):
+        config.resolve({}, tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--bacth", "4"), ["unknown argument --bacth", "did you mean --batch?"]),
+    (("--learn-upsample",), ["did you mean --learn-upsampling?"]),
+    (("--net=fcn8",), ["fcn8s"]),
+    (("--size", "12x"), ["'12x' is no size", "360x480"]),
+    (("--size", "0"), ["'0' is no size"]),
+    (("--crop", "1x2x3"), ["'1x2x3' is no size"]),
+    (("--size=-3",), ["'-3' is no size"]),
+    (("--ignore-label", "a"), ["'a' is no list of label ids"]),
+    (("--ignore-label", "0,256"), ["'0,256'"]),
+    (("--batch", "0"), ["--batch", "0 is less than 1"]),
+    (("--batch", "2.5"), ["invalid number value: '2.5'"]),
+    (("--keep-prob", "0"), ["0 is not in (0, 1]"]),
+    (("--learning-rate", "fast"), ["invalid number value: 'fast'"]),
+    (("--learning-rate", "nan"), ["--learning-rate"]),
+    (("--bat", "4"), ["unknown argument --bat"]),  # an abbreviation may mean another flag tomorrow
+    (("--batch",), ["expected one argument"]),
+])
+def test_a_wrong_flag_is_refused_with_what_would_be_right(capsys, arguments, words):
+    said = refusal(capsys, *arguments)
+    for word in words:
+        assert word in said
+
+
+def test_sizes_and_ids_are_written_in_one_way():
+    assert config.parse_size("384") == (384, 384)
+    assert config.parse_size("360x480") == config.parse_size("360X480") == config.parse_size([360, 480]) == (360, 480)
+    assert config.parse_size(384) == (384, 384)
+    assert config.parse_ids("11") == config.parse_ids(11) == (11,)
+    assert config.parse_ids("0, 255") == config.parse_ids([0, 255]) == (0, 255)
+    assert config.parse_size("") is config.parse_ids("") is config.parse_ids(None) is None
+
+
+def test_a_crop_larger_than_the_image_is_refused():
+    with pytest.raises(errors.UsageError, match="--crop 10x20 is larger than --size 16x16"):
+        config.resolve({"size": (16, 16), "crop": (10, 20)})
+    assert config.resolve({"size": (16, 16), "crop": (16, 16)}).crop == (16, 16)
+
+
+@pytest.mark.parametrize("crop", [None, (8, 8)])
+def test_images_cannot_be_without_a_size(crop):
+    with pytest.raises((errors.UsageError, SystemExit)):
+        config.resolve({**parse("--size", ""), "crop": crop})
+
+
+def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out():
+    settings = config.Config(size=(12, 16), crop=(4, 8), ignore_label=(0, 255), flip=False, learning_rate=1e-3)
+    stored = json.loads(json.dumps(config.to_dict(settings)))
+    assert config.from_dict({**stored, "of_tomorrow": 1}) == settings
+    assert config.from_dict(json.loads(json.dumps(config.to_dict(config.Config())))) == config.Config()
+
+
+def test_settings_cannot_be_changed_while_running_and_those_of_a_resume_exist():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.Config().batch = 3
+    assert set(config.SAME_AT_RESUME) <= {field.name for field in dataclasses.fields(config.Config)}
+
+
+@pytest.mark.parametrize("name", shelf.names("recipes", ".toml"))
+def test_every_recipe_is_made_of_settings(name):
+    settings = config.resolve({}, None, name)
+    assert settings != config.Config()
+    assert settings.net in shelf.names("nets")
+    assert settings.layout in shelf.names("layouts")
+
+
+def test_an_unknown_recipe_or_net_names_what_is_there_and_the_nearest():
+    with pytest.raises(errors.UsageError, match=r"fcn/recipes has no 'dmo'.*\n.*did you mean demo") as caught:
+        config.resolve({}, None, "dmo")
+    assert "camvid" in str(caught.value)
+    with pytest.raises(errors.UsageError, match="did you mean fcn8s"):
+        shelf.pick("nets", "fcn8")
+    with pytest.raises(errors.UsageError, match="fcn/losses has no 'qqqq'") as caught:
+        shelf.check("losses", "qqqq")
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_shelf_holds_modules_and_no_helpers():
+    assert {"fcn8s", "fcn8s_tutorial"} <= set(shelf.names("nets"))
+    assert not [name for name in shelf.names("layouts") if name.startswith("_")]
+    assert shelf.pick("losses", "cross_entropy").__name__ == "fcn.losses.cross_entropy"

@@ -1,0 +1,53 @@
+"""Every file on a shelf keeps the contract of its shelf: a new one is tested by being there."""
+
+import inspect
+import pathlib
+
+import numpy as np
+import pytest
+
+from fcn import config, shelf
+from fcn.metrics import iou
+from fcn.spec import DatasetSpec
+
+
+@pytest.mark.parametrize("name", shelf.names("layouts"))
+def test_a_layout_has_spec_and_pairs(name, tmp_path):
+    layout = shelf.pick("layouts", name)
+    assert list(inspect.signature(layout.spec).parameters) == ["root", "classes", "ignore_label"]
+    assert list(inspect.signature(layout.pairs).parameters) == ["root", "split"]
+    assert isinstance(layout.spec(tmp_path), DatasetSpec)
+    assert layout.spec(tmp_path, ignore_label=(3,)).ignored_ids == (3,)
+
+
+@pytest.mark.parametrize("name", shelf.names("nets"))
+def test_a_net_has_build_with_the_arguments_that_the_model_gives(name):
+    wanted = ["images", "num_classes", "channels", "keep_prob", "seed", "learn_upsampling"]
+    assert list(inspect.signature(shelf.pick("nets", name).build).parameters) == wanted
+
+
+@pytest.mark.parametrize("name", shelf.names("losses"))
+def test_a_loss_has_build_on_logits_and_labels(name):
+    assert list(inspect.signature(shelf.pick("losses", name).build).parameters) == ["logits", "labels", "ignored_ids"]
+
+
+@pytest.mark.parametrize("name", shelf.names("metrics"))
+def test_a_metric_gives_fractions_of_a_confusion_matrix(name):
+    scores = shelf.pick("metrics", name).compute(np.diag([5, 7]), ())
+    assert all(0 <= value <= 1 for value in scores.values() if isinstance(value, float))
+
+
+@pytest.mark.parametrize("name", shelf.names("recipes", ".toml"))
+def test_a_recipe_holds_known_settings_and_says_where_they_come_from(name):
+    config.resolve({}, recipe=name)
+    assert config.recipe_path(name).read_text().startswith("#")
+
+
+@pytest.mark.parametrize("folder", ["layouts", "nets", "losses", "metrics"])
+def test_every_file_on_a_shelf_says_what_it_is(folder):
+    for path in (pathlib.Path(shelf.HERE) / folder).glob("[!_]*.py"):
+        assert shelf.pick(folder, path.stem).__doc__
+
+
+def test_the_conventions_of_the_headline_numbers_are_named():
+    assert any("absent class counts 0" in text for text in iou.CONVENTIONS.values())

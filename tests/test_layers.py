@@ -1,0 +1,189 @@
+"""fcn/layers.py against definitions written out in NumPy."""
+
+import nets_help
+import numpy as np
+import pytest
+from nets_help import THIN, fresh, start
+
+from fcn import layers, vgg
+from fcn.tf1 import tf
+
+RNG = np.random.default_rng(3)
+
+
+def upsampled(x, factor, output_hw, learn=False):
+    with fresh() as session:
+        y = layers.upsample(tf.constant(x, tf.float32), "up", factor, output_hw, learn)
+        start(session)
+        return session.run(y)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+@pytest.mark.parametrize("height_width", [(2, 3), (1, 1), (8, 9)])
+def test_a_convolution_as_one_matrix_product_is_the_convolution_and_so_are_its_gradients(size, height_width):
+    images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(size, size, 3, 4))
+    with fresh() as session:
+        x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
+        answers = []
+        for y in (layers.convolve_as_matmul(x, kernel), tf.nn.conv2d(x, kernel, 1, "SAME")):
+            answers.append(session.run([y, *tf.gradients(tf.reduce_sum(y * y), [x, kernel])], {x: images}))
+    for ours, theirs in zip(*answers, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
+    for i in range(2):
+        by_hand = nets_help.conv(images[i], weights, np.zeros(4))
+        np.testing.assert_allclose(answers[0][0][i], by_hand, rtol=1e-4, atol=1e-4)
+
+
+def test_a_convolution_with_its_centre_alone_is_the_identity_and_relu_cuts_it():
+    x = np.array([[[[-1.0], [2.0]], [[3.0], [-4.0]]]])
+    with fresh() as session:
+        def centre(shape, seed):
+            kernel = np.zeros(shape)
+            kernel[1, 1] = 1
+            return kernel
+        plain = layers.conv(tf.constant(x, tf.float32), "plain", 3, 1, centre)
+        cut = layers.conv(tf.constant(x, tf.float32), "cut", 3, 1, centre, relu=True)
+        start(session)
+        np.testing.assert_array_equal(session.run(plain), x)
+        np.testing.assert_array_equal(session.run(cut), np.maximum(x, 0))
+
+
+def test_max_pool_rounds_odd_sizes_up_and_pools_the_last_row_and_column_alone():
+    x = np.arange(15.0).reshape(1, 3, 5, 1)
+    with fresh() as session:
+        y = session.run(layers.max_pool(tf.constant(x, tf.float32)))
+    np.testing.assert_array_equal(y[0, :, :, 0], [[6, 8, 9], [11, 13, 14]])
+
+
+def test_the_bilinear_kernel_of_size_four_is_a_quarter_and_three_quarters():
+    line = np.array([0.25, 0.75, 0.75, 0.25])
+    np.testing.assert_allclose(layers.bilinear_2d(4), np.outer(line, line))
+    np.testing.assert_allclose(layers.bilinear_2d(3), np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]))
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_a_constant_stays_constant_where_the_kernel_does_not_reach_over_the_border(factor):
+    y = upsampled(np.full((1, 4, 5, 2), 3.0), factor, (4 * factor, 5 * factor))
+    edge = factor // 2
+    np.testing.assert_allclose(y[:, edge:-edge, edge:-edge], 3, rtol=1e-6)
+    assert y[0, 0, 0, 0] < 3  # outside of the map is zero
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+@pytest.mark.parametrize("cut", [0, 1, 3])
+def test_a_ramp_is_continued_so_that_output_pixels_lie_over_their_input_pixels(factor, cut):
+    height, width = 5 * factor - cut % factor, 6 * factor - cut // 2
+    rows, columns = np.mgrid[:5, :6].astype(float)
+    y = upsampled(np.stack([rows, columns], axis=-1)[None], factor, (height, width))[0]
+    assert y.shape == (height, width, 2)
+    row, column = ((np.arange(n) + 0.5) / factor - 0.5 for n in (height, width))  # half-pixel centres
+    inside = np.ix_((row >= 0) & (row <= 4), (column >= 0) & (column <= 5))
+    grid = np.stack(np.meshgrid(row, column, indexing="ij"), axis=-1)
+    np.testing.assert_allclose(y[inside], grid[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_an_impulse_keeps_its_weight_and_its_place_and_its_channel(factor):
+    x = np.zeros((1, 5, 5, 3))
+    x[0, 2, 1, 1] = 1
+    y = upsampled(x, factor, (5 * factor, 5 * factor))[0]
+    assert not y[..., [0, 2]].any()
+    rows, columns = np.mgrid[:5 * factor, :5 * factor]
+    assert y.sum() == pytest.approx(factor ** 2)
+    assert (y[..., 1] * rows).sum() / y.sum() == pytest.approx(2.5 * factor - 0.5)
+    assert (y[..., 1] * columns).sum() / y.sum() == pytest.approx(1.5 * factor - 0.5)
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_learned_upsampling_starts_as_the_fixed_one_and_both_are_the_scattered_bilinear_kernel(factor):
+    x, size = RNG.normal(size=(2, 3, 4, 3)), (3 * factor - 1, 4 * factor - 1)
+    fixed, learned = upsampled(x, factor, size), upsampled(x, factor, size, learn=True)
+    np.testing.assert_allclose(fixed, learned, rtol=1e-5, atol=1e-6)
+    for i in range(2):
+        by_hand = nets_help.scatter(x[i], nets_help.bilinear(factor, 3), factor, size)
+        np.testing.assert_allclose(fixed[i], by_hand, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "stride", "cut"), [(4, 2, 0), (4, 2, 1), (16, 8, 0), (16, 8, 5)])
+def test_a_learned_transposed_convolution_scatters_its_kernel_and_adds_its_bias(size, stride, cut):
+    x, kernel = RNG.normal(size=(2, 3, 2, 4)), RNG.normal(size=(size, size, 3, 4))
+    out_hw, bias = (3 * stride - cut, 2 * stride - cut // 2), np.array([1.0, -2.0, 0.5])
+    with fresh() as session:
+        y = layers.deconv(tf.constant(x, tf.float32), "up", size, stride, 3, out_hw, lambda shape, seed: kernel)
+        start(session)
+        tf.trainable_variables()[1].load(bias, session)
+        found = session.run(y)
+    for i in range(2):
+        by_hand = nets_help.scatter(x[i], kernel, stride, out_hw) + bias
+        np.testing.assert_allclose(found[i], by_hand, rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_is_a_function_of_its_seed_and_keeps_the_mean():
+    with fresh() as session:
+        x, seed = tf.ones((40, 50, 5, 1)) * 3, tf.placeholder(tf.int32, (2,))
+        y = layers.dropout(x, 0.6, seed)
+        first, again, other = (session.run(y, {seed: s}) for s in ((1, 2), (1, 2), (1, 3)))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    np.testing.assert_allclose(np.unique(first), [0, 3 / 0.6], rtol=1e-6)
+    assert first.mean() == pytest.approx(3, rel=0.05)  # 10,000 draws: a standard error of 0.8 %
+
+
+def test_dropout_that_keeps_everything_does_nothing():
+    x = RNG.normal(size=(2, 3, 3, 5)).astype(np.float32)
+    with fresh() as session:
+        np.testing.assert_array_equal(session.run(layers.dropout(tf.constant(x), 1.0, tf.constant([5, 6]))), x)
+
+
+def test_no_two_dropout_masks_of_a_run_are_drawn_from_one_seed(monkeypatch):
+    used = []
+    monkeypatch.setattr(layers, "dropout", lambda x, keep_prob, seed: used.append(seed) or x)
+    with fresh() as session:
+        run_and_batch = tf.placeholder(tf.int32, (2,))
+        vgg.build(tf.zeros((1, 4, 4, 3)), THIN, 0.5, run_and_batch)
+        drawn = [tuple(seed) for number in range(5) for seed in session.run(used, {run_and_batch: (3, number)})]
+    assert len(set(drawn)) == len(drawn) == 10
+
+
+def vgg_variables(seed, detour=False):
+    with fresh(seed) as session:
+        if detour:
+            layers.conv(tf.zeros((1, 2, 2, 3)), "something_else", 3, 2)
+        vgg.build(tf.zeros((1, 4, 4, 3)), THIN, 1.0, tf.constant([0, 0]))
+        start(session)
+        return {name: value for name, value in nets_help.values().items() if name.startswith(("conv", "fc"))}
+
+
+def test_fresh_weights_depend_on_the_seed_and_the_name_of_the_layer_alone():
+    once, again, other = vgg_variables(5), vgg_variables(5, detour=True), vgg_variables(6)
+    assert len(once) == 2 * 18
+    for name, value in once.items():
+        np.testing.assert_array_equal(value, again[name])
+        assert name.endswith("bias") or (value != other[name]).any()
+
+
+def test_layers_of_one_shape_start_apart():
+    with fresh() as session:
+        for name in ("score_pool3", "score_pool4"):
+            layers.conv(tf.zeros((1, 2, 2, 3)), name, 3, 2)
+        start(session)
+        found = nets_help.values()
+    assert not (found["score_pool3/kernel"] == found["score_pool4/kernel"]).any()
+
+
+def test_he_draws_with_twice_the_inverse_fan_in_and_cuts_at_two_deviations():
+    with fresh() as session:
+        kernel = session.run(layers.he((3, 3, 64, 50), (1, 2)))
+    deviation = np.sqrt(2 / (9 * 64))
+    assert np.abs(kernel).max() <= 2 * deviation
+    # A normal cut at two deviations has 0.8796 of its deviation left.
+    assert kernel.std() == pytest.approx(0.8796 * deviation, rel=0.02)
+
+
+def test_layers_compute_in_the_type_of_their_input_and_keep_float32_variables():
+    with fresh():
+        x = tf.zeros((1, 4, 4, 3), tf.bfloat16)
+        y = layers.dropout(layers.max_pool(layers.conv(x, "conv", 3, 2)), tf.constant(0.5), tf.constant([0, 0]))
+        up = layers.deconv(y, "up", 4, 2, 2, (3, 3), layers.zeros)
+        assert (y.dtype, up.dtype) == (tf.bfloat16, tf.float32)
+        assert {v.dtype.base_dtype for v in tf.trainable_variables()} == {tf.float32}

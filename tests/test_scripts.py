@@ -1,0 +1,233 @@
+"""Both scripts end to end, as a user starts them: on eight generated scenes and a VGG-19 of a few channels."""
+
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn import cache, checkpoint_files, demo, demo_scenes, images, runlog, shelf
+from fcn.vgg_table import CONVOLUTIONS
+
+ROOT = pathlib.Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+SMALL = ["--size", "40x56", "--crop", "33x47", "--batch", "2", "--seed", "3", "--log-every", "1", "--eval-every", "4",
+         "--eval-batches", "2", "--save-every", "2", "--learning-rate", "1e-3"]
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """Folder with scenes/ (6 training, 2 validation) and vgg.mat."""
+    folder = tmp_path_factory.mktemp("toy")
+    demo_scenes.write(folder / "scenes", 6, 2, 0)
+    rng, layers, channels = np.random.default_rng(0), {}, 3
+    for name in (*CONVOLUTIONS, "fc6", "fc7"):
+        side = {"fc6": 7, "fc7": 1}.get(name, 3)
+        kernel = rng.normal(0, (2 / (side * side * channels)) ** 0.5, (side, side, channels, 4)).astype(np.float32)
+        layers[name], channels = (kernel, np.zeros(4, np.float32)), 4
+    demo.write_mat(folder / "vgg.mat", layers)
+    return folder
+
+
+def command(script, *words):
+    return [sys.executable, str(ROOT / script), *map(str, words)]
+
+
+def train_words(toy, work, *words):
+    return command("train_fcn.py", "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir",
+                   work / "cache", "--run", work / "run", *SMALL, *words)
+
+
+def call(words, code=0):
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def trained(toy, tmp_path_factory):
+    """A finished run of 8 steps, and what the script printed."""
+    work = tmp_path_factory.mktemp("trained")
+    return work, call(train_words(toy, work, "--steps", "8")).stdout
+
+
+def test_a_run_says_what_to_expect_and_starts_there(trained):
+    work, output = trained
+    assert "a zero-initialised net starts at loss ln 12 = 2.485" in output
+    first = runlog.read(work / "run/log.jsonl")[0]
+    assert first["step"] == 1 and first["loss"] == pytest.approx(np.log(12), abs=5e-4)
+
+
+def test_a_run_leaves_log_curves_events_and_checkpoints(trained):
+    run = trained[0] / "run"
+    entries = runlog.read(run / "log.jsonl")
+    assert [e["step"] for e in entries if "loss" in e] == list(range(1, 9))
+    assert [e["step"] for e in entries if "val_loss" in e] == [4, 8]
+    assert Image.open(run / "curves.png").size[0] > 600
+    assert list((run / "events").glob("events.out.tfevents.*"))
+    assert [path.name for path, _ in checkpoint_files.listed(run / "checkpoints")][:2] == ["step-000008", "step-000006"]
+    assert json.loads((run / "config.json").read_text())["config"]["steps"] == 8
+
+
+def test_evaluation_writes_numbers_and_pictures_in_the_labels_own_encoding(trained, toy):
+    run = trained[0] / "run"
+    output = call(command("eval_fcn.py", "--run", run, "--checkpoint", "latest")).stdout
+    folder = run / "eval" / "validation-8"
+    content = json.loads((folder / "report.json").read_text())
+    assert content["images"] == 2 and content["checkpoint_step"] == 8 and content["ignored_ids"] == [0]
+    assert f"mean IoU                {content['mean_iou']:.4f}" in output
+    pairs = shelf.pick("layouts", "ade20k").pairs(toy / "scenes", "validation")
+    hits = labelled = 0
+    for pair in pairs:  # pixel accuracy once more, from the written files alone
+        label, prediction = images.read_label(pair.label), images.read_label(folder / f"predictions/{pair.name}.png")
+        assert prediction.shape == label.shape and 0 not in prediction
+        hits, labelled = hits + (prediction == label)[label > 0].sum(), labelled + (label > 0).sum()
+        assert Image.open(folder / f"colour/{pair.name}.png").size == label.shape[::-1]
+        assert Image.open(folder / f"panels/{pair.name}.png").width > 3 * label.shape[1]
+    assert content["pixel_accuracy"] == pytest.approx(hits / labelled)
+
+
+def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (61, 35), 90).save(tmp_path / "photos/grey.JPG", format="JPEG")
+    call(command("eval_fcn.py", "--run", trained[0] / "run", "--images", tmp_path / "photos", "--out",
+                 tmp_path / "out"))
+    assert images.read_label(tmp_path / "out/predictions/grey.png").shape == (35, 61)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_as_if_nothing_had_been(toy, trained, tmp_path):
+    words = train_words(toy, tmp_path, "--steps", "8")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("step 5/"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    last = checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["step"]
+    assert 2 <= last < 8
+    assert f"resumed at step {last}" in call(words).stdout
+    steps = [e["step"] for e in runlog.read(tmp_path / "run/log.jsonl") if "loss" in e]
+    assert steps == list(range(1, 9))
+    assert_same_variables(trained[0] / "run", tmp_path / "run")
+
+
+def assert_same_variables(one, other):
+    from fcn.tf1 import tf
+    readers = [tf.train.NewCheckpointReader(str(run / "checkpoints/step-000008/model")) for run in (one, other)]
+    names = readers[0].get_variable_to_shape_map()
+    assert names == readers[1].get_variable_to_shape_map()
+    for name in names:
+        np.testing.assert_array_equal(readers[0].get_tensor(name), readers[1].get_tensor(name), name)
+
+
+def test_sigterm_finishes_the_step_saves_and_says_143(toy, tmp_path):
+    process = subprocess.Popen(train_words(toy, tmp_path, "--steps", "5000"), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("step 3/"):
+            process.send_signal(signal.SIGTERM)
+            break
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 143 and "saved" in said and "Traceback" not in said
+    step = checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["step"]
+    assert f"stopped by SIGTERM after step {step}" in said
+
+
+def test_a_run_folder_is_not_taken_by_another_run(trained, toy, tmp_path):
+    work = tmp_path / "copy"
+    shutil.copytree(trained[0], work)
+    said = call(train_words(toy, work, "--steps", "8", "--batch", "3"), code=2).stderr
+    assert "batch: 2 in the run, 3 now" in said
+    assert "there is a run in this folder" in call(train_words(toy, work, "--resume", "never"), code=2).stderr
+
+
+def test_an_exploding_run_stops_before_the_weights_are_touched(toy, tmp_path):
+    words = train_words(toy, tmp_path, "--steps", "40", "--optimizer", "momentum", "--learning-rate", "1e30")
+    said = call(words, code=6).stderr
+    assert "is not finite" in said and (tmp_path / "run/bad_batch.npz").exists() and "Traceback" not in said
+
+
+# What is bad is said in one block before TensorFlow is even imported, and nothing is left half-written.
+def refused(toy, tmp_path, code, *words, data=None, weights=None):
+    arguments = command("train_fcn.py", "--data", data or toy / "scenes", "--weights", weights or toy / "vgg.mat",
+                        "--cache-dir", tmp_path / "cache", "--run", tmp_path / "run", "--size", "32", *words)
+    started = time.monotonic()
+    done = call(arguments, code)
+    assert "Traceback" not in done.stderr and time.monotonic() - started < 60
+    assert not (tmp_path / "run").exists()
+    assert not [p for p in tmp_path.glob("cache/*") if p.suffix != ".h5"]
+    return done.stderr
+
+
+@pytest.fixture
+def scenes(toy, tmp_path):
+    shutil.copytree(toy / "scenes", tmp_path / "scenes")
+    return tmp_path / "scenes"
+
+
+def test_a_wrong_folder_is_named(toy, tmp_path):
+    assert str(tmp_path / "nowhere") in refused(toy, tmp_path, 3, data=tmp_path / "nowhere")
+
+
+def test_a_missing_label_is_named(toy, tmp_path, scenes):
+    (scenes / "annotations/training/ADE_train_00000002.png").unlink()
+    assert "ADE_train_00000002.jpg has no label" in refused(toy, tmp_path, 3, data=scenes)
+
+
+def test_a_label_id_out_of_range_is_named(toy, tmp_path, scenes):
+    path = scenes / "annotations/training/ADE_train_00000003.png"
+    label = images.read_label(path).copy()
+    label[0, 0] = 99
+    images.write_png(path, label)
+    said = refused(toy, tmp_path, 3, data=scenes)
+    assert "label id 99 is out of range" in said and path.name in said
+
+
+def test_a_truncated_photo_is_named(toy, tmp_path, scenes):
+    path = scenes / "images/validation/ADE_val_00000001.jpg"
+    path.write_bytes(path.read_bytes()[:700])
+    said = refused(toy, tmp_path, 3, data=scenes)
+    assert path.name in said and "700 bytes" in said
+
+
+@pytest.mark.parametrize("content, word", [(b"<!DOCTYPE html>", "no MATLAB file"), (b"", "no MATLAB file"),
+                                           (None, "No such file")])
+def test_a_wrong_weights_file_is_named(toy, tmp_path, content, word):
+    path = tmp_path / "weights.mat"
+    if content is not None:
+        path.write_bytes(content)
+    said = refused(toy, tmp_path, 4, weights=path)
+    assert word in said and str(path) in said
+
+
+def test_a_truncated_weights_file_is_named(toy, tmp_path):
+    path = tmp_path / "weights.mat"
+    path.write_bytes((toy / "vgg.mat").read_bytes()[:20_000])
+    assert "20,000 bytes" in refused(toy, tmp_path, 4, weights=path)
+
+
+@pytest.mark.parametrize("words, answer", [(["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"),
+                                           (["--size", "big"], "is no size"), (["--crop", "99"], "larger than")])
+def test_a_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer):
+    assert answer in refused(toy, tmp_path, 2, *words)
+
+
+def test_help_and_the_settings_need_no_data(tmp_path):
+    assert "--batches-per-step" in call(command("train_fcn.py", "--help")).stdout
+    shown = json.loads(call(command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")).stdout)
+    assert shown["batch"] == 7 and shown["net"] == "fcn8s"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no real images beside the project")
+def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path):
+    layout, root = shelf.pick("layouts", "ade20k"), SHARED / "data/ade20k_samples/ADEChallengeData2016"
+    spec = layout.spec(root)
+    pairs = layout.pairs(root, "training") + layout.pairs(root, "validation")
+    made = cache.prepare(pairs, spec, (96, 128), tmp_path, "ade")
+    assert len(made) == 7 and spec.num_classes == 151 and made.path.stat().st_size > 7 * 96 * 128 * 4
