@@ -117,9 +117,9 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     (("--size=-3",), ["'-3' is no size"]),
     (("--ignore-label", "a"), ["'a' is no list of label ids"]),
     (("--ignore-label", "0,256"), ["'0,256'"]),
-    (("--batch", "0"), ["--batch", "0 is less than 1"]),
+    (("--batch", "0"), ["--batch", "0 is not from 1"]),
     (("--batch", "2.5"), ["invalid number value: '2.5'"]),
-    (("--keep-prob", "0"), ["0 is not in (0, 1]"]),
+    (("--keep-prob", "0"), ["0 is not from 1e-06 to 1.0"]),
     (("--learning-rate", "fast"), ["invalid number value: 'fast'"]),
     (("--learning-rate", "nan"), ["--learning-rate"]),
     (("--bat", "4"), ["unknown argument --bat"]),  # an abbreviation may mean another flag tomorrow
@@ -137,7 +137,7 @@ def test_sizes_and_ids_are_written_in_one_way():
     assert config.parse_size(384) == (384, 384)
     assert config.parse_ids("11") == config.parse_ids(11) == (11,)
     assert config.parse_ids("0, 255") == config.parse_ids([0, 255]) == (0, 255)
-    assert config.parse_size("") is config.parse_ids("") is config.parse_ids(None) is None
+    assert config.optional(config.parse_size)("") is config.optional(config.parse_ids)(None) is None
 
 
 def test_a_crop_larger_than_the_image_is_refused():
