@@ -13,7 +13,7 @@ import scipy.io
 from fcn import demo_scenes
 from fcn.vgg_table import CONVOLUTIONS
 
-TRAINING, VALIDATION = 256, 64
+TRAINING, VALIDATION = 768, 96
 WIDTHS = {1: 8, 2: 16, 3: 32, 4: 48, 5: 48}
 FC_WIDTH = 96
 # Kernels of He's variance keep the size of activations; these factors give pool3, pool4, pool5 and fc7 about the size
