@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 RUN    := $(VENV)/bin/python
-# One thread a test process: TensorFlow would otherwise ask for every core in each.
+# Test processes side by side.
 WORKERS ?= 2
 
 .PHONY: demo test check clean

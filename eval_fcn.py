@@ -49,7 +49,8 @@ def main(argv):
     facts = {"protocol": f"each image at its original size; the net sees {settings.size[0]} x {settings.size[1]} px, "
                          "the prediction is enlarged by nearest neighbour",
              "split": arguments.split, "images": len(sources), "checkpoint_step": step,
-             "precision": settings.precision, "trained_with": content["commit"], **record.provenance()}
+             "precision": settings.precision, "training": content.get("starts"),
+             **record.provenance()}
     print(report.table(report.write(out, total, spec, facts)))
     print(f"everything is in {out}: report.json, per_class.csv, confusion.npz"
           + ("" if arguments.no_pictures else ", predictions/, colour/, panels/"))
@@ -86,8 +87,7 @@ def photos(where):
 def choose(arguments):
     """(checkpoint folder, its step). Raises WeightsError."""
     if arguments.checkpoint not in ("best", "latest"):
-        path = pathlib.Path(arguments.checkpoint)
-        return path, path.name.removeprefix("step-").lstrip("0") or "0"
+        return pathlib.Path(arguments.checkpoint), checkpoint_files.read_state(arguments.checkpoint)["step"]
     found = checkpoint_files.listed(pathlib.Path(arguments.run) / "checkpoints")
     if not found:
         raise errors.WeightsError("there is no checkpoint", where=pathlib.Path(arguments.run) / "checkpoints",
@@ -111,11 +111,10 @@ def run(sources, settings, content, spec, checkpoint_path, out, with_pictures):
 
     def read(index):
         _, path, pair = sources[index]
-        return cache.read_pair(pair, spec) if pair else (images.read_photo(path), None)
+        return cache.read_pair(pair, spec) if pair else (images.read_photo(path, upright=True), None)
 
     total = np.zeros((spec.num_classes, spec.num_classes), np.int64)
-    view, advance = screen.counted("evaluated", len(sources))
-    with new_session() as session, view:
+    with new_session() as session, screen.counted("evaluated", len(sources)) as advance:
         checkpoint.restore(session, checkpoint_path)
         for number, (photo, label) in enumerate(batches.ahead(read, range(len(sources)))):
             prediction = evaluate.predict(session, graph, photo, settings.size)
@@ -123,7 +122,7 @@ def run(sources, settings, content, spec, checkpoint_path, out, with_pictures):
                 total += confusion.matrix(label, prediction, spec.num_classes, spec.ignored_ids)
             if with_pictures:
                 write_pictures(out, sources[number][0], photo, label, prediction, spec)
-            advance(number + 1, len(sources))
+            advance(number + 1)
     return total
 
 

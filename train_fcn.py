@@ -38,10 +38,10 @@ def main(argv):
         return
     run = pathlib.Path(arguments.run)
     print(f"run: {run}")
-    spec, training, validation = prepare_data(settings)
-    pretrained = read_weights(settings)
+    spec, training, validation, files = prepare_data(settings)
     print(expect.sentence(training.class_pixels, spec))
-    content = describe(settings, spec, training, validation, pretrained)
+    pretrained = read_weights(settings)
+    content = describe(settings, spec, files, pretrained)
     check_run_folder(run, content, arguments.resume)
     train(run, settings, content, spec, training, validation, pretrained, arguments.resume)
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
@@ -55,8 +55,8 @@ def parse(argv):
     parser.add_argument("--recipe", help=f"settings to start from: {', '.join(shelf.names('recipes', '.toml'))}")
     parser.add_argument("--config", metavar="FILE.toml", help="settings from a file, keys named as the flags")
     parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
-                        help="auto: go on from the run's newest checkpoint; never: refuse a folder with a run in it; "
-                             "or a checkpoint folder to start from (default: auto)")
+                        help="auto: go on from the run's newest checkpoint (default); never: refuse a folder with a "
+                             "run in it; PATH: a checkpoint to start from if the run has none yet")
     parser.add_argument("--print-config", action="store_true", help="show the settings and stop")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     config.add_flags(parser)
@@ -65,19 +65,14 @@ def parse(argv):
 
 def resolve(arguments):
     """The Config of this call; sets arguments.run. A run that exists lends its settings."""
-    flags = vars(arguments)
+    flags, own = vars(arguments), {}
     if arguments.demo:
         arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"
-        folder = pathlib.Path(flags.get("cache_dir", "data_cache")) / "demo"
-        folder.mkdir(parents=True, exist_ok=True)
-        data, weights = demo.prepare(folder)
+        data, weights = demo.prepare(flags.get("cache_dir", "data_cache"))
         flags = {"data": str(data), "weights": str(weights), **flags}
     elif arguments.run and (pathlib.Path(arguments.run) / "config.json").exists() and arguments.resume != "never":
-        before = record.read(arguments.run)["config"]
-        own = {k: v for k, v in config.to_dict(config.from_dict(before)).items() if k not in flags}
-        if not (arguments.recipe or arguments.config):
-            flags = {**own, **flags}
-    settings = config.resolve(flags, arguments.config, arguments.recipe)
+        own = config.to_dict(config.from_dict(record.read(arguments.run)["config"]))
+    settings = config.resolve(flags, arguments.config, arguments.recipe, own)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
@@ -88,15 +83,15 @@ def resolve(arguments):
 
 
 def prepare_data(settings):
-    """(DatasetSpec, training Cache, validation Cache)."""
+    """(DatasetSpec, training Cache, validation Cache, fingerprint of their files wherever they lie)."""
     layout = shelf.pick("layouts", settings.layout)
     pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
     caches = {}
     for split, found in pairs.items():
-        with (bar := screen.counted(f"cache of {split}", len(found)))[0]:
+        with screen.counted(f"cache of {split}", len(found)) as advance:
             caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir,
-                                          f"{settings.layout}-{split}", bar[1])
+                                          f"{settings.layout}-{split}", advance)
         print(f"{split}: {len(found)} pairs in {caches[split].path}")
     spec = spec.counted(caches["training"].class_pixels)
     if not caches["training"].class_pixels[list(spec.scored_ids)].any():
@@ -107,7 +102,8 @@ def prepare_data(settings):
     if unknown:
         raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
                                where=settings.data, cure="name the classes with --classes.")
-    return spec, caches["training"], caches["validation"]
+    files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
+    return spec, caches["training"], caches["validation"], files
 
 
 def read_weights(settings):
@@ -118,29 +114,30 @@ def read_weights(settings):
     return pretrained
 
 
-def describe(settings, spec, training, validation, pretrained):
-    """The content of config.json."""
+def describe(settings, spec, files, pretrained):
+    """The content of config.json; "starts" gets one entry each time that the run is started."""
     return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec),
             "channels": vgg_table.widths(pretrained.widths), "mean_rgb": [float(v) for v in pretrained.mean_rgb],
             "weights": {"sha256": record.sha256(settings.weights), "notes": pretrained.notes},
-            "cache": {"training": training.fingerprint, "validation": validation.fingerprint},
-            "training_images": len(training), **record.provenance()}
+            "files": files, "starts": [record.provenance()]}
 
 
 def check_run_folder(run, content, resume):
-    """Make the run folder, or make sure that the run in it is this one. Raises UsageError."""
+    """Make the run folder, or make sure that the run in it is this one. Raises UsageError or WeightsError."""
+    if resume == "never" and ((run / "config.json").exists() or checkpoint_files.paths(run / "checkpoints")):
+        raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
+    if resume not in ("auto", "never"):
+        checkpoint_files.read_state(resume)
     if (run / "config.json").exists():
-        if resume == "never":
-            raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
         old = record.read(run)
         changes = record.differences(old["config"], content["config"], config.SAME_AT_RESUME)
-        changes += record.differences(old, content, ("spec", "channels", "mean_rgb", "cache"))
+        changes += record.differences(old, content, ("spec", "channels", "mean_rgb"))
+        if old.get("files") != content["files"]:
+            changes.append("the files in --data are not those that the run began with")
         if changes:
             raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
                                     why=changes, cure="give another --run, or the same settings.")
-        if resume != "auto" and checkpoint_files.listed(run / "checkpoints"):
-            raise errors.UsageError("this run has checkpoints of its own", where=run,
-                                    cure="leave --resume out to go on from them, or give another --run.")
+        content["starts"] = old.get("starts", []) + content["starts"]
     run.mkdir(parents=True, exist_ok=True)
     record.write(run, content)
 
@@ -187,11 +184,9 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
 def start(session, store, resume, pretrained):
     """State to go on from: a checkpoint's, or that of a fresh run with pretrained weights."""
     from fcn import checkpoint
-    if resume not in ("auto", "never"):
-        state = store.restore(session, resume)
-        print(f"resumed from {resume}")
-        return state
     state = store.restore_latest(session, print)
+    if state is None and resume not in ("auto", "never"):
+        state = store.restore(session, resume)
     if state:
         print(f"resumed at step {state['step']}")
         return state

@@ -23,7 +23,7 @@ import shutil
 import h5py
 import numpy as np
 
-from fcn import errors, images
+from fcn import errors, images, machine
 
 SCHEMA_VERSION = 1
 
@@ -46,7 +46,7 @@ class Cache:
 def prepare(pairs, spec, size_px, folder, title, progress=None):
     """The Cache of these pairs at this size (height, width), built if it is not there yet.
 
-    title: the start of the file's name, e.g. "ade20k-training". progress(done, total) is called along the way.
+    title: the start of the file's name, e.g. "ade20k-training". progress(done) is called along the way.
     Raises DataError with all bad pairs at once, MachineError if the disk is too small.
     """
     print_ = fingerprint(pairs, spec, size_px)
@@ -56,60 +56,91 @@ def prepare(pairs, spec, size_px, folder, title, progress=None):
     return read(path, print_)
 
 
-def fingerprint(pairs, spec, size_px):
-    """Hex digest of what the cache is made from: options, and name, size and time of every file."""
-    files = [[p.name, *_stamp(p.image), *_stamp(p.label)] for p in pairs]
+def fingerprint(pairs, spec, size_px, with_times=True):
+    """Hex digest of what the cache is made from: options, and name, size and time of every file.
+
+    Without times it is the same for a copy of the data set elsewhere.
+    """
+    files = [[p.name, *_stamp(p.image, with_times), *_stamp(p.label, with_times)] for p in pairs]
     content = [SCHEMA_VERSION, spec.num_classes, spec.ignored_ids, list(size_px), files]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _stamp(path):
+def _stamp(path, with_times):
     try:
         facts = path.stat()
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-    return [path.name, facts.st_size, facts.st_mtime_ns]
+    return [path.name, facts.st_size, *([facts.st_mtime_ns] if with_times else [])]
 
 
 def build(pairs, spec, size_px, path, print_, progress=None):
-    """Write the cache file. Memory does not grow with the number of pairs; all cores decode."""
+    """Write the cache file. Memory does not grow with the number of pairs; all cores decode.
+
+    HDF5 only lays the file out; the arrays are written past it, so that no error of the disk meets an open HDF5 file
+    (which then takes the process down with it).
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise errors.MachineError(f"the cache folder cannot be made: {error.strerror}", where=path.parent,
                                   cure="give another --cache-dir.") from None
-    _check_space(path, len(pairs), size_px)
+    _sweep(path)
     aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with h5py.File(aside, "w") as file:
-            _fill(file, pairs, spec, size_px, progress)
-            file.attrs["schema_version"] = SCHEMA_VERSION
-            file.attrs["fingerprint"] = print_
-            file.attrs["made_from"] = json.dumps({"size": list(size_px), "pairs": len(pairs),
-                                                  "ignored_ids": list(spec.ignored_ids),
-                                                  "class_names": list(spec.class_names)})
-        with aside.open("rb") as whole:
-            os.fsync(whole.fileno())
+        offsets = _lay_out(aside, pairs, spec, size_px, print_)
+        with aside.open("r+b", buffering=0) as file:
+            machine.reserve(file.fileno(), aside.stat().st_size)
+            _fill(file.fileno(), offsets, pairs, spec, size_px, progress)
+            os.fsync(file.fileno())
         aside.replace(path)
-    except RuntimeError as error:  # h5py reports a full disk as a RuntimeError
-        raise errors.MachineError("writing the cache failed", where=path, why=str(error)) from None
+    except OSError as error:
+        raise errors.MachineError(f"writing the cache failed: {error.strerror}", where=path.parent,
+                                  cure="free space or give another --cache-dir.") from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             aside.unlink()
 
 
-def _check_space(path, count, size_px):
-    needed, free = count * size_px[0] * size_px[1] * 4, shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise errors.MachineError(f"the cache needs {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB",
-                                  where=path.parent, cure="free space or give another --cache-dir.")
+def _sweep(path):
+    """Delete what killed processes left of this cache."""
+    for partial in path.parent.glob(f"{path.name}.*.partial"):
+        if not machine.is_running(int(partial.suffixes[-2][1:])):
+            partial.unlink()
 
 
-def _fill(file, pairs, spec, size_px, progress):
+def _lay_out(path, pairs, spec, size_px, print_):
+    """Write the HDF5 file with all but its pixels; {dataset: offset of its first byte}. Raises MachineError."""
     height, width = size_px
-    image_rows = file.create_dataset("images", (len(pairs), height, width, 3), np.uint8)
-    label_rows = file.create_dataset("labels", (len(pairs), height, width), np.uint8)
-    file["names"] = np.array([pair.name.encode("utf-8", "surrogateescape") for pair in pairs])
+    needed, free = len(pairs) * height * width * 4, shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise errors.MachineError(f"the cache needs {needed / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB",
+                                  where=path.parent, cure="free space or give another --cache-dir.")
+    with h5py.File(path, "w") as file:
+        arrays = [_contiguous(file, "images", (len(pairs), height, width, 3), np.uint8),
+                  _contiguous(file, "labels", (len(pairs), height, width), np.uint8),
+                  _contiguous(file, "class_pixels", (256,), np.int64)]
+        file["names"] = np.array([pair.name.encode("utf-8", "surrogateescape") for pair in pairs])
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["fingerprint"] = print_
+        file.attrs["made_from"] = json.dumps({"size": list(size_px), "pairs": len(pairs),
+                                              "ignored_ids": list(spec.ignored_ids),
+                                              "class_names": list(spec.class_names)})
+        return {array.name.strip("/"): array.id.get_offset() for array in arrays}
+
+
+def _contiguous(file, name, shape, dtype):
+    """A dataset whose place in the file is fixed at once and whose bytes are left to us."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.CONTIGUOUS)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space = h5py.h5s.create_simple(shape)
+    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype)), space, plan))
+
+
+def _fill(file, offsets, pairs, spec, size_px, progress):
+    """Write every row to the open file; raises DataError with all bad pairs when the last one has been read."""
     class_pixels, problems = np.zeros(256, np.int64), []
     for row, result in enumerate(_in_order(lambda pair: read_pair(pair, spec, size_px), pairs)):
         try:
@@ -117,20 +148,29 @@ def _fill(file, pairs, spec, size_px, progress):
         except errors.DataError as problem:
             problems.append(problem)
         else:
-            image_rows[row], label_rows[row] = photo, label
+            _write(file, photo, offsets["images"] + row * photo.size)
+            _write(file, label, offsets["labels"] + row * label.size)
             class_pixels += np.bincount(label.ravel(), minlength=256)
         if progress:
-            progress(row + 1, len(pairs))
+            progress(row + 1)
     if len(problems) == 1:
         raise problems[0]
     if problems:
         raise errors.DataError(f"{len(problems)} of {len(pairs)} pairs are bad", why=errors.several(problems))
-    file["class_pixels"] = class_pixels
+    _write(file, class_pixels, offsets["class_pixels"])
+
+
+def _write(file, array, offset):
+    """All bytes of an array at an offset; one call may write fewer than it is given."""
+    left = memoryview(np.ascontiguousarray(array).tobytes())
+    while left:
+        written = os.pwrite(file, left, offset)
+        left, offset = left[written:], offset + written
 
 
 def _in_order(function, items):
     """The function that waits for an item's result, item by item; all cores compute, a few ahead and no more."""
-    workers = os.cpu_count() or 1
+    workers = machine.cores()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         waiting: collections.deque = collections.deque()
         for item in items:

@@ -61,10 +61,7 @@ class Store:
 
     def restore(self, session, path):
         """Restore all variables from a checkpoint folder and return its state. Raises WeightsError."""
-        try:
-            state = checkpoint_files.read_state(path)
-        except (OSError, ValueError) as error:
-            raise errors.WeightsError("is no checkpoint folder", where=path, why=str(error)) from None
+        state = checkpoint_files.read_state(path)
         restore(session, path, self._saver)
         return state
 
@@ -74,10 +71,12 @@ def restore(session, path, saver=None):
     model = str(pathlib.Path(path) / "model")
     try:
         stored = tf.train.NewCheckpointReader(model).get_variable_to_shape_map()
-        for variable in tf.trainable_variables():  # the Saver itself would put any shape into a variable
+        for variable in tf.global_variables() if saver else tf.trainable_variables():
             name, needed = variable.op.name, variable.shape.as_list()
-            if stored.get(name, needed) != needed:
-                raise errors.WeightsError(f"holds {name} of shape {stored[name]}, this net has {needed}", where=path)
+            if stored.get(name) != needed:  # the Saver itself would put any shape into a variable
+                found = f"of shape {stored[name]}" if name in stored else "not at all"
+                raise errors.WeightsError(f"holds {name} {found}, this run needs {needed}", where=path,
+                                          cure="it was made with another --net, --optimizer or number of classes.")
         (saver or tf.train.Saver(tf.trainable_variables())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,

@@ -8,6 +8,8 @@ import json
 import pathlib
 import shutil
 
+from fcn import errors
+
 KEEP = 2  # the newest ones; the best one is kept besides
 
 
@@ -16,10 +18,13 @@ def name(step):
 
 
 def read_state(path):
-    """The dict in a checkpoint's state.json, with "step", "window" and "score". Raises OSError or ValueError."""
-    state = json.loads((pathlib.Path(path) / "state.json").read_text())
-    if not isinstance(state, dict) or not isinstance(state.get("step"), int):
-        raise ValueError("state.json holds no step")
+    """The dict in a checkpoint's state.json, with "step", "window" and "score". Raises WeightsError."""
+    try:
+        state = json.loads((pathlib.Path(path) / "state.json").read_text())
+        if not isinstance(state, dict) or not isinstance(state.get("step"), int):
+            raise ValueError("state.json holds no step")
+    except (OSError, ValueError) as error:
+        raise errors.WeightsError("is no checkpoint folder", where=path, why=str(error)) from None
     return state
 
 
@@ -27,7 +32,7 @@ def listed(folder):
     """[(path, state)] of the whole checkpoints of a run, newest first."""
     found = []
     for path in pathlib.Path(folder).glob("step-*"):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(errors.WeightsError):
             found.append((path, read_state(path)))
     return sorted(found, key=lambda item: item[1]["step"], reverse=True)
 

@@ -1,7 +1,7 @@
 """Every setting of a training run, once: flags and TOML keys are derived from the fields below.
 
-Precedence: flag > --config file > --recipe > default. Only the two scripts read this file; everything else takes
-plain arguments.
+Precedence: flag > --config file > --recipe > the run's own settings > default. Only the two scripts read this file;
+everything else takes plain arguments.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def between(low, high, kind=whole):
 
 
 MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph
-count, counted_from_0, positive = between(1, MOST), between(0, MOST), between(0.0, 1e12, real)
+count, counted_from_0, positive = between(1, MOST), between(0, MOST), between(1e-30, 1e30, real)
 fraction = between(1e-6, 1.0, real)
 
 
@@ -101,7 +101,7 @@ class Config:
     average_loss: int = setting(20, "the loss that is shown is the mean over this many batches", count)
     optimizer: str = setting("adam", "how weights are updated", choices=("adam", "momentum"))
     learning_rate: float = setting(5e-5, "for the mean loss over labelled pixels", positive)
-    momentum: float = setting(0.9, "of --optimizer momentum", positive)
+    momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
     schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly"))
     poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", positive)
     steps: int = setting(0, "weight updates of the run; 0: as --epochs says", counted_from_0)
@@ -165,9 +165,9 @@ def recipe_path(name):
     return shelf.HERE / "recipes" / f"{name}.toml"
 
 
-def resolve(flags, config_file=None, recipe=None):
-    """The Config that flags (a dict), a TOML file and a recipe's name make together."""
-    settings = read_toml(recipe_path(recipe)) if recipe else {}
+def resolve(flags, config_file=None, recipe=None, run_settings=None):
+    """The Config that flags (a dict), a TOML file, a recipe's name and a run's own settings (a dict) make together."""
+    settings = dict(run_settings or {}) | (read_toml(recipe_path(recipe)) if recipe else {})
     settings |= read_toml(config_file) if config_file else {}
     known = {field.name for field in dataclasses.fields(Config)}
     config = Config(**settings | {k: v for k, v in flags.items() if k in known})

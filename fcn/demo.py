@@ -13,6 +13,7 @@ import scipy.io
 from fcn import demo_scenes
 from fcn.vgg_table import CONVOLUTIONS
 
+VERSION = 1  # count up when scenes or weights come out otherwise than before
 TRAINING, VALIDATION = 768, 96
 WIDTHS = {1: 8, 2: 16, 3: 32, 4: 48, 5: 48}
 FC_WIDTH = 96
@@ -24,7 +25,8 @@ MEAN_RGB = (123.68, 116.779, 103.939)  # ImageNet's, as in the published file
 
 def prepare(folder, seed=0):
     """(data folder, .mat path) of the demo in `folder`, made if they are not there yet."""
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder) / f"demo-{VERSION}"
+    folder.mkdir(parents=True, exist_ok=True)
     data, weights = folder / "scenes", folder / "vgg19-narrow.mat"
     if not data.is_dir():
         aside = folder / ".scenes.tmp"
@@ -39,13 +41,13 @@ def prepare(folder, seed=0):
     return data, weights
 
 
-def narrow_vgg(seed=0):
+def narrow_vgg(seed=0, widths=WIDTHS, fc_width=FC_WIDTH):
     """{layer: (kernel, bias)} of a VGG-19 with a sixth of the channels: random weights that keep activations in the
     range of the published net's, so that the scales on pool4 and pool3 mean here what they mean there.
     """
     rng, channels, layers = np.random.default_rng(seed), 3, {}
     for name in (*CONVOLUTIONS, "fc6", "fc7"):
-        width = FC_WIDTH if name.startswith("fc") else WIDTHS[int(name[4])]
+        width = fc_width if name.startswith("fc") else widths[int(name[4])]
         side = {"fc6": 7, "fc7": 1}.get(name, 3)
         deviation = GAINS.get(name[:5], 1.0) * math.sqrt(2 / (side * side * channels))
         layers[name] = (rng.normal(0, deviation, (side, side, channels, width)).astype(np.float32),

@@ -4,6 +4,7 @@ import numpy as np
 
 from fcn import averages, confusion, images
 from fcn.metrics import iou
+from fcn.tf1 import run
 
 
 def validate(session, model, batches, num_classes, ignored_ids):
@@ -13,8 +14,8 @@ def validate(session, model, batches, num_classes, ignored_ids):
     """
     sums, counts, total = [], [], np.zeros((num_classes, num_classes), np.int64)
     for photos, labels in batches:
-        loss_sum, pixels, prediction = session.run([model.loss_sum, model.pixels, model.prediction],
-                                                   {model.images: photos, model.labels: labels})
+        loss_sum, pixels, prediction = run(session, [model.loss_sum, model.pixels, model.prediction],
+                                           {model.images: photos, model.labels: labels})
         sums.append(float(loss_sum))
         counts.append(float(pixels))
         total += confusion.matrix(labels, prediction, num_classes, ignored_ids)
@@ -30,5 +31,5 @@ def predict(session, model, photo, size_px):
     The photo is resized to the network's size, the prediction back by nearest neighbour, as in the benchmark's own
     demoSegmentation.m.
     """
-    prediction = session.run(model.prediction, {model.images: images.resize_photo(photo, size_px)[None]})[0]
+    prediction = run(session, model.prediction, {model.images: images.resize_photo(photo, size_px)[None]})[0]
     return images.resize_label(prediction, photo.shape[:2])

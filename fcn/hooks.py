@@ -36,6 +36,7 @@ class Report:
     def __init__(self, run, every, steps, first_step, show, floor):
         self.run, self.every, self.steps, self.first, self.show, self.floor = run, every, steps, first_step, show, floor
         self.events = tf.summary.FileWriter(str(run / "events"))
+        self.events.add_session_log(tf.SessionLog(status=tf.SessionLog.START), first_step + 1)  # hides what is redone
         self.started = time.perf_counter()
 
     def after_step(self, at):
@@ -43,7 +44,7 @@ class Report:
         elapsed = time.perf_counter() - self.started
         speed, share = at.images / elapsed, at.wait_s / max(at.wait_s + at.run_s, 1e-9)
         left = (self.steps - at.step) * elapsed / max(at.step - self.first, 1)
-        self.show(at.step, f"loss {loss:.3f} ± {error:.3f} (last {len(at.window)} batches)  {speed:.2f} images/s",
+        self.show(at.step, f"loss {plus_minus(loss, error)} (last {len(at.window)} batches)  {speed:.2f} images/s",
                   f"{duration(left)} to go", due=at.step % self.every == 0)
         if at.step % self.every == 0 or at.step in (1, self.steps):
             self.log({"step": at.step, "loss": loss, "loss_se": error, "learning_rate": at.learning_rate,
@@ -78,7 +79,7 @@ class Evaluate:
         at.score = numbers["val_mean_iou"]
         self.report.log({"step": at.step, **numbers})
         self.report.draw()
-        self.say(f"step {at.step}  validation: loss {numbers['val_loss']:.3f} ± {numbers['val_loss_se']:.3f}, "
+        self.say(f"step {at.step}  validation: loss {plus_minus(numbers['val_loss'], numbers['val_loss_se'])}, "
                  f"pixel accuracy {numbers['val_pixel_accuracy']:.3f}, mean IoU {numbers['val_mean_iou']:.3f} "
                  "(at network size)")
         self.save(at)
@@ -124,6 +125,11 @@ class Signals:
         """Put the handlers back that were there before."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
+
+
+def plus_minus(mean, error):
+    """'1.842 ± 0.031', or the mean alone where one batch has no spread."""
+    return f"{mean:.3f} ± {error:.3f}" if error == error else f"{mean:.3f}"
 
 
 def duration(seconds):

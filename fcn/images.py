@@ -11,7 +11,7 @@ import warnings
 
 import imageio.v3 as imageio
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn import errors
 
@@ -25,13 +25,16 @@ SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own limit is lower
 
 
-def read_photo(path):
+def read_photo(path, upright=False):
     """uint8 (height, width, 3), RGB. Raises DataError.
 
     Grey is repeated, palettes are looked up, CMYK is converted, transparency is laid on white, 16 bits are scaled
-    (not clipped) to 8. The raster is taken as stored: EXIF orientation is not applied, as labels are drawn on it.
+    (not clipped) to 8. The raster is taken as stored, as labels are drawn on it; `upright` turns it as its EXIF
+    orientation says, for photos without labels.
     """
     with _opened(path, PHOTO_FORMATS, "photo") as image:
+        if upright:
+            image = ImageOps.exif_transpose(image)
         if image.mode in SIXTEEN_BIT:
             grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
             return np.repeat(grey[..., None], 3, axis=2)

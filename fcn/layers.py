@@ -61,7 +61,8 @@ def upsample(x, name, factor, output_hw, learn=False):
     """Upsampling of every channel for itself by a transposed convolution of size 2 * factor, stride factor.
 
     The kernel is bilinear; it is kept (the default of the published nets, lr_mult 0) or is where learning starts.
-    Outside the map counts as zero, as in Caffe, so scores fade over the outermost half stride.
+    Outside the map counts as zero, so scores fade over the outermost half stride. (Long et al. crop that rim away,
+    having padded the input by 100 px; SAME alignment keeps it.)
     """
     channels, size = int(x.shape[3]), 2 * factor
     if learn:

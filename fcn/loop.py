@@ -9,6 +9,7 @@ import numpy as np
 
 from fcn import batches, errors, optimize
 from fcn.tf1 import errors as tf_errors
+from fcn.tf1 import run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,13 +64,10 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
                                                                 plan.steps, plan.poly_power)
                 feed[update.learning_rate] = position.learning_rate
             try:
-                _, loss_sum, pixels = session.run(
-                    [update.update if last else update.collect, model.loss_sum, model.pixels], feed)
+                _, loss_sum, pixels = run(
+                    session, [update.update if last else update.collect, model.loss_sum, model.pixels], feed)
             except tf_errors.InvalidArgumentError as error:
                 raise _diverged(error, position, lambda i=images, k=labels: keep_batch(i, k)) from None
-            except tf_errors.ResourceExhaustedError as error:
-                raise errors.MachineError("out of memory", why=error.message.splitlines()[0], cure="halve --batch and "
-                                          "double --batches-per-step: the same step in half the memory.") from None
             position.window.append((float(loss_sum), float(pixels)))
             position.images += len(images)
             position.wait_s += ready - before

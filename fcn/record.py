@@ -6,10 +6,11 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 
-from fcn import errors, runlog
+from fcn import errors, machine, runlog
 from fcn.spec import DatasetSpec
 
 PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
@@ -45,10 +46,10 @@ def spec_from_dict(content):
 
 def provenance():
     """Command, commit, versions, machine and time: what a number needs beside it."""
-    return {"command": " ".join(["python", *sys.argv]), "commit": commit(),
+    return {"command": shlex.join(["python", *sys.argv]), "commit": commit(),
             "versions": {"python": platform.python_version(),
                          **{name: importlib.metadata.version(name) for name in PACKAGES}},
-            "machine": f"{platform.machine()}, {platform.system()}",
+            "machine": machine.description(),
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
 
 

@@ -1,12 +1,13 @@
 """Confusion matrix -> what people read: a table, report.json, per_class.csv, confusion.npz."""
 
 import csv
+import io
 import json
 import pathlib
 
 import numpy as np
 
-from fcn import runlog
+from fcn import runlog, shelf
 from fcn.metrics import iou
 
 HEADLINES = (("pixel_accuracy", "pixel accuracy"), ("mean_accuracy", "mean accuracy"), ("mean_iou", "mean IoU"),
@@ -20,18 +21,24 @@ def write(folder, confusion, spec, facts):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    scores = iou.compute(confusion, spec.ignored_ids)
+    scores: dict[str, float] = {}
+    for name in shelf.names("metrics"):
+        scores |= shelf.pick("metrics", name).compute(confusion, spec.ignored_ids)
+    classes = iou.per_class(confusion, spec.ignored_ids)
     rows = [{"id": i, "name": spec.class_names[i], "iou": _number(u), "accuracy": _number(a), "pixels": int(p)}
-            for i, u, a, p in zip(*(scores.pop(k) for k in ("ids", "iou", "accuracy", "pixels")), strict=True)]
+            for i, u, a, p in zip(*(classes[k] for k in ("ids", "iou", "accuracy", "pixels")), strict=True)]
     content = {**facts, **scores, "per_class": rows, "ignored_ids": list(spec.ignored_ids),
                "conventions": iou.CONVENTIONS}
     runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
-    with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    np.savez_compressed(folder / "confusion.npz", confusion=confusion, class_names=np.array(spec.class_names),
-                        ignored_ids=np.array(spec.ignored_ids, np.int64))
+    table_ = io.StringIO()
+    writer = csv.DictWriter(table_, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    runlog.write_whole(folder / "per_class.csv", table_.getvalue())
+    with (aside := folder / ".confusion.npz.tmp").open("wb") as file:
+        np.savez_compressed(file, confusion=confusion, class_names=np.array(spec.class_names),
+                            ignored_ids=np.array(spec.ignored_ids, np.int64))
+    aside.replace(folder / "confusion.npz")
     return content
 
 

@@ -1,5 +1,6 @@
 """What a person sees while something runs: one progress line on a terminal, plain lines everywhere else."""
 
+import contextlib
 import sys
 import time
 
@@ -8,16 +9,16 @@ from rich.console import Console
 
 
 class Screen:
-    """Context manager of one long task of `total` steps, starting at `done`."""
+    """Context manager of one long task of `total` steps, starting at `done`; a transient bar leaves no trace."""
 
-    def __init__(self, title, total, done=0):
+    def __init__(self, title, total, done=0, transient=False):
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
         self.total, self.title, self.last = total, title, time.monotonic()
         self.bar = progress.Progress(
             progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=20),
             progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[text]}"),
-            console=self.console, disable=not self.live)
+            console=self.console, disable=not self.live, transient=transient)
         self.task = self.bar.add_task(title, total=total, completed=done, text="")
 
     def __enter__(self):
@@ -40,12 +41,14 @@ class Screen:
         sys.stdout.flush()
 
 
+@contextlib.contextmanager
 def counted(title, total):
-    """(Screen, progress(done, total)) for work whose items are merely counted, with images/s and time to go."""
-    screen, started = Screen(title, total), time.monotonic()
+    """progress(done) for work whose items are merely counted, shown with images/s and time to go."""
+    started = time.monotonic()
 
-    def advance(done, _):
+    def advance(done):
         elapsed = max(time.monotonic() - started, 1e-6)
         screen.show(done, f"{done / elapsed:.1f} images/s", f"{(total - done) * elapsed / done:.0f} s to go",
                     due=done == total)
-    return screen, advance
+    with Screen(title, total, transient=True) as screen:
+        yield advance

@@ -1,7 +1,6 @@
 """VGG-19 (vgg_table.py) as a fully convolutional body: the tensors that heads may fuse.
 
-Fully connected layers are convolutions, as in
-Long et al. (2015), section 4.1: fc6 is 7 x 7 and fc7 is 1 x 1.
+Fully connected layers are convolutions, as in Long et al. (2015), section 4.1: fc6 is 7 x 7 and fc7 is 1 x 1.
 """
 
 from fcn import layers

@@ -1,16 +1,18 @@
 """The cache is what reading pair by pair gives, whole or not there at all, and never another data set's."""
 
 import dataclasses
+import errno
 import os
 import shutil
 import types
 
+import h5py
 import numpy as np
 import pytest
 from conftest import save
 from PIL import Image
 
-from fcn import cache, errors, images
+from fcn import cache, errors, images, machine
 from fcn.layouts import ade20k
 from fcn.spec import DatasetSpec, Pair
 
@@ -33,9 +35,9 @@ def files(folder):
 
 def test_the_cache_holds_what_reading_and_resizing_pair_by_pair_gives(tiny_ade, tmp_path):
     pairs, done = ade20k.pairs(tiny_ade, "training"), []
-    made = cache.prepare(pairs, ade20k.spec(tiny_ade), SIZE, tmp_path / "c", "scenes", lambda *at: done.append(at))
+    made = cache.prepare(pairs, ade20k.spec(tiny_ade), SIZE, tmp_path / "c", "scenes", done.append)
     assert len(made) == 6 and made.names == [pair.name for pair in pairs]
-    assert done == [(i, 6) for i in range(1, 7)]
+    assert done == list(range(1, 7))
     for pair, image, label in zip(pairs, made.images, made.labels, strict=True):
         np.testing.assert_array_equal(image, images.resize_photo(images.read_photo(pair.image), SIZE))
         np.testing.assert_array_equal(label, images.resize_label(images.read_label(pair.label), SIZE))
@@ -95,7 +97,7 @@ def test_all_bad_pairs_are_named_in_one_error_and_leave_no_file(data, tmp_path):
 
 
 def test_nothing_is_left_half_written_by_an_interruption(data, tmp_path):
-    def stop(done, total):
+    def stop(done):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -173,3 +175,31 @@ def test_a_cache_folder_that_is_a_file_is_an_error_of_the_machine_or_usage(tmp_p
     (tmp_path / "c").touch()
     with pytest.raises(errors.FcnError):
         cache.prepare([Pair("a", tmp_path / "a.png", tmp_path / "a.png")], DatasetSpec(), (4, 4), tmp_path / "c", "t")
+
+
+def test_a_disk_that_fills_while_the_cache_is_built_is_an_error_of_the_machine_and_leaves_nothing(data, tmp_path,
+                                                                                              monkeypatch):
+    def full(file, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(machine, "reserve", full)
+    with pytest.raises(errors.MachineError, match="No space left"):
+        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    assert not list((tmp_path / "c").iterdir())
+
+
+def test_what_a_killed_build_left_is_swept_and_what_a_living_one_writes_is_not(data, tmp_path):
+    path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
+    path.unlink()
+    left, living = (path.with_name(f"{path.name}.{pid}.partial") for pid in (2 ** 22 + 1, 1))
+    left.touch()
+    living.touch()
+    cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    assert living.exists() and not left.exists()
+
+
+def test_any_reader_of_hdf5_sees_the_same_arrays(data, tmp_path):
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    with h5py.File(made.path) as file:
+        np.testing.assert_array_equal(file["images"][:], made.images)
+        np.testing.assert_array_equal(file["labels"][:], made.labels)
+        assert file["class_pixels"][:].sum() == made.labels.size

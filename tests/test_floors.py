@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
-    0: "errors spec shelf config vgg_table",
+    0: "errors machine spec shelf config vgg_table",
     1: "layouts/* metrics/* images cache augment batches mat_weights confusion averages expect demo demo_scenes "
        "demo_drawing checkpoint_files pictures curves runlog record report screen",
     2: "tf1 layers vgg nets/* losses/* model optimize",

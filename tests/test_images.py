@@ -248,3 +248,11 @@ def test_a_refused_file_is_closed(tmp_path, monkeypatch):
         except errors.DataError as error:
             held.append(error)  # cache.py keeps the errors, and they keep the frames with the open files
     assert len(list(pathlib.Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_photo_is_taken_as_stored_and_turned_upright_only_when_asked(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn a quarter to the right
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert images.read_photo(tmp_path / "a.jpg").shape == (4, 6, 3)
+    assert images.read_photo(tmp_path / "a.jpg", upright=True).shape == (6, 4, 3)

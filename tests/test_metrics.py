@@ -20,6 +20,11 @@ MAPS = st.integers(0, 40).flatmap(lambda n: st.tuples(
     arrays.arrays(np.uint8, n, elements=LABELS), arrays.arrays(np.uint8, n, elements=st.integers(0, 4))))
 
 
+def scored(matrix, ignored=()):
+    """The numbers of the whole and those of each class together."""
+    return iou.compute(matrix, ignored) | iou.per_class(matrix, ignored)
+
+
 def test_entry_i_j_counts_pixels_of_class_i_that_were_called_j():
     label, prediction = np.array([[0, 0, 2], [1, 2, 2]]), np.array([[0, 1, 2], [1, 0, 0]])
     np.testing.assert_array_equal(confusion.matrix(label, prediction, 3), [[1, 1, 0], [0, 1, 0], [2, 0, 1]])
@@ -47,7 +52,7 @@ def test_matrices_of_two_images_add_up_to_that_of_both(one, other):
 
 def test_two_classes_by_hand():
     # class 0: 3 of 4 found, 3 / (4 + 4 - 3); class 1: 1 of 2 found, 1 / (2 + 2 - 1)
-    scores = iou.compute(np.array([[3, 1], [1, 1]]))
+    scores = scored(np.array([[3, 1], [1, 1]]))
     np.testing.assert_allclose(scores["iou"], [3 / 5, 1 / 3])
     np.testing.assert_allclose(scores["accuracy"], [3 / 4, 1 / 2])
     np.testing.assert_array_equal(scores["pixels"], [4, 2])
@@ -56,7 +61,7 @@ def test_two_classes_by_hand():
 
 
 def test_an_absent_class_counts_0_in_mean_iou_and_not_at_all_among_those_present():
-    scores = iou.compute(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
+    scores = scored(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
     assert scores["mean_iou"] == pytest.approx((3 / 5 + 1 / 3 + 0) / 3)
     assert scores["mean_iou_present"] == pytest.approx((3 / 5 + 1 / 3) / 2)
     assert scores["mean_accuracy"] == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
@@ -65,13 +70,13 @@ def test_an_absent_class_counts_0_in_mean_iou_and_not_at_all_among_those_present
 
 
 def test_an_ignored_class_counts_neither_as_label_nor_in_the_means():
-    scores = iou.compute(np.array([[9, 9], [1, 3]]), (0,))
+    scores = scored(np.array([[9, 9], [1, 3]]), (0,))
     assert scores["ids"] == [1] and scores["iou"].tolist() == [3 / 4] == scores["accuracy"].tolist()
     assert scores["pixel_accuracy"] == scores["mean_iou"] == 3 / 4
 
 
 def test_a_class_that_is_only_predicted_has_iou_0_and_no_accuracy():
-    scores = iou.compute(np.array([[2, 2], [0, 0]]))
+    scores = scored(np.array([[2, 2], [0, 0]]))
     np.testing.assert_array_equal(scores["iou"], [0.5, 0])
     np.testing.assert_array_equal(scores["accuracy"], [0.5, np.nan])
     assert (scores["mean_iou_present"], scores["mean_accuracy_present"]) == (0.25, 0.5)
@@ -81,7 +86,7 @@ def test_a_class_that_is_only_predicted_has_iou_0_and_no_accuracy():
 @LAW
 def test_a_perfect_prediction_scores_1_times_the_share_of_classes_that_occur(classes):
     label = np.array(sorted(classes)).repeat(3)
-    scores = iou.compute(confusion.matrix(label, label, 7))
+    scores = scored(confusion.matrix(label, label, 7))
     for name in SCORES:
         share = len(classes) / 7 if name in ("mean_iou", "mean_accuracy") else 1
         assert scores[name] == pytest.approx(share), name
@@ -89,7 +94,7 @@ def test_a_perfect_prediction_scores_1_times_the_share_of_classes_that_occur(cla
 
 def test_no_labelled_pixel_at_all_scores_0_and_warns_of_nothing():
     label = np.full((2, 2), 255, np.uint8)
-    scores = iou.compute(confusion.matrix(label, label * 0, 3, (255,)), (255,))
+    scores = scored(confusion.matrix(label, label * 0, 3, (255,)), (255,))
     assert [scores[name] for name in SCORES] == [0] * 6
 
 
@@ -110,7 +115,7 @@ def by_sets(label, prediction, ids, ignored):
 @given(MAPS, st.sampled_from([(255,), (0, 255), (2, 255), (0, 1, 2, 255)]))
 @LAW
 def test_scores_equal_those_of_sets_of_pixels(maps, ignored):
-    scores = iou.compute(confusion.matrix(*maps, 5, ignored), ignored)
+    scores = scored(confusion.matrix(*maps, 5, ignored), ignored)
     ids = [c for c in range(5) if c not in ignored]
     assert scores["ids"] == ids
     np.testing.assert_allclose([scores[name] for name in SCORES], by_sets(*maps, ids, ignored), atol=1e-12)

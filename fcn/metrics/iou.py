@@ -19,26 +19,31 @@ CONVENTIONS = {
 }
 
 
-def compute(confusion, ignored_ids=()):
-    """{name: value}: fractions in [0, 1], and per class arrays iou, accuracy (NaN where undefined) and pixels.
+def per_class(confusion, ignored_ids=()):
+    """{"ids", "iou", "accuracy", "pixels"}: arrays over the scored classes; NaN where a value is not defined.
 
-    confusion: int64 (C, C), rows labels, columns predictions. Ignored ids among the classes are left out of means.
+    confusion: int64 (C, C), rows labels, columns predictions. Ignored ids among the classes are left out.
     """
     scored = [i for i in range(len(confusion)) if i not in ignored_ids]
     hits = np.diag(confusion)[scored].astype(np.float64)
     labelled = confusion[scored].sum(axis=1).astype(np.float64)
     called = confusion[scored].sum(axis=0)[scored].astype(np.float64)
-    union = labelled + called - hits
-    iou, accuracy = _ratio(hits, union), _ratio(hits, labelled)
-    total = max(labelled.sum(), 1)
+    return {"ids": scored, "iou": _ratio(hits, labelled + called - hits), "accuracy": _ratio(hits, labelled),
+            "pixels": labelled.astype(np.int64)}
+
+
+def compute(confusion, ignored_ids=()):
+    """{name: fraction in [0, 1]} of the whole matrix; arguments as in per_class."""
+    classes = per_class(confusion, ignored_ids)
+    pixels, iou, accuracy = classes["pixels"], classes["iou"], classes["accuracy"]
+    total = max(pixels.sum(), 1)
     return {
-        "pixel_accuracy": float(hits.sum() / total),
+        "pixel_accuracy": float(np.diag(confusion)[classes["ids"]].sum() / total),
         "mean_accuracy": float(np.nan_to_num(accuracy).mean()),
         "mean_iou": float(np.nan_to_num(iou).mean()),
-        "frequency_weighted_iou": float((labelled * np.nan_to_num(iou)).sum() / total),
+        "frequency_weighted_iou": float((pixels * np.nan_to_num(iou)).sum() / total),
         "mean_accuracy_present": _mean_present(accuracy),
         "mean_iou_present": _mean_present(iou),
-        "ids": scored, "iou": iou, "accuracy": accuracy, "pixels": labelled.astype(np.int64),
     }
 
 
