@@ -38,9 +38,14 @@ def main(argv):
         return
     run = pathlib.Path(arguments.run)
     print(f"run: {run}")
-    spec, training, validation, files = prepare_data(settings)
+    layout = shelf.pick("layouts", settings.layout)
+    pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
+    spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
+    pretrained = mat_weights.read(settings.weights)  # before the cache: a wrong file is told in seconds
+    spec, training, validation = prepare_caches(settings, pairs, spec)
     print(expect.sentence(training.class_pixels, spec))
-    pretrained = read_weights(settings)
+    print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
+    files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
     content = describe(settings, spec, files, pretrained)
     check_run_folder(run, content, arguments.resume)
     train(run, settings, content, spec, training, validation, pretrained, arguments.resume)
@@ -82,11 +87,8 @@ def resolve(arguments):
     return dataclasses.replace(settings, **absolute)
 
 
-def prepare_data(settings):
-    """(DatasetSpec, training Cache, validation Cache, fingerprint of their files wherever they lie)."""
-    layout = shelf.pick("layouts", settings.layout)
-    pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
-    spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
+def prepare_caches(settings, pairs, spec):
+    """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
     caches = {}
     for split, found in pairs.items():
         with screen.counted(f"cache of {split}", len(found)) as advance:
@@ -102,20 +104,13 @@ def prepare_data(settings):
     if unknown:
         raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
                                where=settings.data, cure="name the classes with --classes.")
-    files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
-    return spec, caches["training"], caches["validation"], files
-
-
-def read_weights(settings):
-    pretrained = mat_weights.read(settings.weights)
-    print(f"weights: {settings.weights}")
-    for note in pretrained.notes:
-        print(f"  {note}")
-    return pretrained
+    return spec, caches["training"], caches["validation"]
 
 
 def describe(settings, spec, files, pretrained):
-    """The content of config.json; "starts" gets one entry each time that the run is started."""
+    """The content of config.json. files: fingerprints of both splits, wherever they lie; "starts" gets one entry each
+    time that the run is started.
+    """
     return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec),
             "channels": vgg_table.widths(pretrained.widths), "mean_rgb": [float(v) for v in pretrained.mean_rgb],
             "weights": {"sha256": record.sha256(settings.weights), "notes": pretrained.notes},
