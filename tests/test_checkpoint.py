@@ -76,7 +76,7 @@ def test_a_checkpoint_of_another_net_is_refused_with_its_path(run):
     path = run(5)
     with fresh() as session:
         tf.get_variable("c/kernel", (3,))
-        with pytest.raises(errors.WeightsError, match="step-000005: is not a readable checkpoint of this net"):
+        with pytest.raises(errors.WeightsError, match="step-000005: holds c/kernel not at all"):
             checkpoint.restore(session, path)
 
 
