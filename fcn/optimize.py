@@ -31,19 +31,18 @@ def build(loss_sum, pixels, optimizer, batches_per_step=1, momentum=0.9):
     rate = tf.placeholder(tf.float32, (), "learning_rate")
     variables = tf.trainable_variables()
     gradients = list(tf.gradients(loss_sum, variables))
-    collect, clear, total = None, [], pixels
+    collect, running, total = None, [], pixels
     finite = tf.debugging.assert_all_finite(loss_sum, "the loss is not finite")
     if batches_per_step > 1:
         with tf.variable_scope("sum"):
-            sums = [_zeros_like(v) for v in variables]
+            sums = [_running_sum(v) for v in variables]
             count = tf.get_variable("pixels", (), initializer=tf.zeros_initializer(), trainable=False,
                                     collections=[tf.GraphKeys.LOCAL_VARIABLES])
         with tf.control_dependencies([finite]):
             collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
                                count.assign_add(pixels))
         gradients = [s + g for s, g in zip(sums, gradients, strict=True)]
-        total = count + pixels
-        clear = [v.initializer for v in (*sums, count)]
+        total, running = count + pixels, [*sums, count]
     with tf.control_dependencies([finite]):
         scale = 1 / tf.maximum(total, 1)
     scaled = [(g * scale, v) for g, v in zip(gradients, variables, strict=True)]
@@ -51,8 +50,8 @@ def build(loss_sum, pixels, optimizer, batches_per_step=1, momentum=0.9):
     with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite")]):
         grads = [(tf.identity(g), v) for g, v in scaled]
     applied = _optimizer(optimizer, rate, momentum).apply_gradients(grads)
-    with tf.control_dependencies([applied]):
-        update = tf.group(*clear)
+    with tf.control_dependencies([applied]):  # the zeros are made in here, or they might come before the sums are read
+        update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
     return Step(rate, collect, update, grads)
 
 
@@ -63,7 +62,7 @@ def _optimizer(name, rate, momentum):
     return tf.train.MomentumOptimizer(rate, momentum)
 
 
-def _zeros_like(variable):
+def _running_sum(variable):
     """A float32 running sum that is not saved: checkpoints are made between steps, where it is zero."""
     return tf.get_variable(variable.op.name, variable.shape, initializer=tf.zeros_initializer(), trainable=False,
                            collections=[tf.GraphKeys.LOCAL_VARIABLES])

@@ -15,8 +15,8 @@ from PIL import Image
 from fcn import cache, checkpoint_files, demo, demo_scenes, images, runlog, shelf
 
 ROOT = pathlib.Path(__file__).parents[1]
-SMALL = ["--size", "40x56", "--crop", "33x47", "--batch", "2", "--seed", "3", "--log-every", "1", "--eval-every", "4",
-         "--eval-batches", "2", "--save-every", "2", "--learning-rate", "1e-3"]
+SMALL = ["--size", "40x56", "--crop", "33x47", "--batch", "2", "--batches-per-step", "2", "--learning-rate", "1e-3",
+         "--seed", "3", "--log-every", "1", "--eval-every", "4", "--eval-batches", "2", "--save-every", "2"]
 
 
 @pytest.fixture(scope="session")
