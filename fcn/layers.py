@@ -30,7 +30,7 @@ def convolve_plainly(x, kernel):
 def convolve_as_matmul(x, kernel):
     """The same as one matrix product, for kernels of odd size that are nearly as large as what they slide over.
 
-    On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so; benchmarks/fc6.py measures it.
+    On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so (benchmarks/RESULTS.md).
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
     height, width = height_width(x)
