@@ -189,7 +189,10 @@ def from_dict(settings):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose complaint about an unknown flag names the nearest one."""
+    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one."""
+
+    def error(self, message):
+        self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Cure: {self.prog} --help lists every flag.\n")
 
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
