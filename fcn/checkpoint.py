@@ -31,7 +31,7 @@ class Store:
             (aside / "state.json").write_text(json.dumps(state))
             for file in (*aside.iterdir(), aside):
                 _sync(file)
-            shutil.rmtree(path, ignore_errors=True)  # the same step again, with a score now
+            shutil.rmtree(path, ignore_errors=True)  # a damaged one of this step, which the run has come to again
             aside.rename(path)
             _sync(self.folder)
         except (tf_errors.OpError, OSError) as error:

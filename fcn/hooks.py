@@ -30,7 +30,8 @@ def usual(run, periods, plan, position, view, floor, validate, save_state):
 class Report:
     """The line that a person reads, log.jsonl, curves.png and TensorBoard's events.
 
-    show(step, text): how the line reaches the screen. floor: (uniform, prior, constant) of expect.floor.
+    show(step, text, remaining, due): how the line reaches the screen (screen.Screen.show).
+    floor: (uniform, prior, constant) of expect.floor.
     """
 
     def __init__(self, run, every, steps, first_step, show, floor):

@@ -189,3 +189,18 @@ def test_a_fixed_rate_stays_and_a_polynomial_one_falls_to_nothing():
     rates = [optimize.learning_rate(0.5, "poly", step, 4, power=2) for step in range(4)]
     assert rates == [0.5, 0.5 * 0.75 ** 2, 0.125, 0.03125]
     assert optimize.learning_rate(1, "poly", 5, 10) == pytest.approx(0.5 ** 0.9)
+
+
+def test_the_sums_of_a_step_are_cleared_only_after_the_weights_have_moved():
+    with fresh():  # the order is that of the graph: a race would pass any test of values most of the time
+        net = Classifier("adam", 2)
+        clearing = [op for op in net.step.update.control_inputs if op.type == "AssignVariableOp"]
+        assert len(clearing) == len(tf.local_variables())
+        (applied,) = set(net.step.update.control_inputs) - set(clearing)
+        assert all(waits_for(op, applied) for op in clearing)
+
+
+def waits_for(op, other):
+    """Whether the graph lets `op` run only after `other`."""
+    before = [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+    return other in before or any(waits_for(one, other) for one in before)
