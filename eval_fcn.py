@@ -105,21 +105,19 @@ def run(sources, settings, content, spec, checkpoint_path, out, with_pictures):
     from fcn import checkpoint, evaluate, model
     from fcn.tf1 import session as new_session
 
-    graph = model.build(shelf.pick("nets", settings.net), shelf.pick("losses", settings.loss), spec.num_classes,
-                        spec.ignored_ids, content["channels"], content["mean_rgb"], settings.learn_upsampling,
-                        settings.precision)
+    graph = model.build(**content["model"] | {"precision": settings.precision})
 
     def read(index):
         _, path, pair = sources[index]
         return cache.read_pair(pair, spec) if pair else (images.read_photo(path, upright=True), None)
 
-    total = np.zeros((spec.num_classes, spec.num_classes), np.int64)
+    total = np.zeros((graph.num_classes, graph.num_classes), np.int64)
     with new_session() as session, screen.counted("evaluated", len(sources)) as advance:
         checkpoint.restore(session, checkpoint_path)
         for number, (photo, label) in enumerate(batches.ahead(read, range(len(sources)))):
             prediction = evaluate.predict(session, graph, photo, settings.size)
             if label is not None:
-                total += confusion.matrix(label, prediction, spec.num_classes, spec.ignored_ids)
+                total += confusion.matrix(label, prediction, graph.num_classes, spec.ignored_ids)
             if with_pictures:
                 write_pictures(out, sources[number][0], photo, label, prediction, spec)
             advance(number + 1)

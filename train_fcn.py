@@ -17,6 +17,8 @@ from fcn import (
     batches,
     cache,
     checkpoint_files,
+    choices,
+    class_weights,
     config,
     demo,
     errors,
@@ -26,6 +28,7 @@ from fcn import (
     runlog,
     screen,
     shelf,
+    transplant,
     vgg_table,
 )
 
@@ -41,12 +44,12 @@ def main(argv):
     layout = shelf.pick("layouts", settings.layout)
     pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
-    pretrained = mat_weights.read(settings.weights)  # before the cache: a wrong file is told in seconds
+    pretrained = read_weights(settings.weights)  # before the cache: a wrong file is told in seconds
     spec, training, validation = prepare_caches(settings, pairs, spec)
     print(expect.sentence(training.class_pixels, spec))
     print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
-    content = describe(settings, spec, files, pretrained)
+    content = describe(settings, spec, files, pretrained, training)
     check_run_folder(run, content, arguments.resume)
     train(run, settings, content, spec, training, validation, pretrained, arguments.resume)
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
@@ -107,13 +110,33 @@ def prepare_caches(settings, pairs, spec):
     return spec, caches["training"], caches["validation"]
 
 
-def describe(settings, spec, files, pretrained):
+def read_weights(path):
+    """The Weights of a file, or of a run's folder or checkpoint."""
+    if not pathlib.Path(path).is_dir():
+        return mat_weights.read(path)
+    from fcn import own_weights  # it needs TensorFlow
+    return own_weights.read(path)
+
+
+def describe(settings, spec, files, pretrained, training):
     """The content of config.json. files: fingerprints of both splits, wherever they lie; "starts" gets one entry each
     time that the run is started.
     """
-    return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec),
-            "channels": vgg_table.widths(pretrained.widths), "mean_rgb": [float(v) for v in pretrained.mean_rgb],
-            "weights": {"sha256": record.sha256(settings.weights), "notes": pretrained.notes},
+    channels = spec.num_classes
+    if settings.train_ignored:
+        channels = max(channels, *(i + 1 for i in spec.ignored_ids))
+        if channels > spec.num_classes + len(spec.ignored_ids):
+            raise errors.UsageError(f"--train-ignored would give a net of {channels} channels for the ignored id "
+                                    f"{channels - 1}", cure="leave it out: only ids next to the classes can be trained.")
+    ignored = () if settings.train_ignored else spec.ignored_ids
+    weights = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
+    graph = {"net": settings.net, "choices": {name: getattr(settings, name) for name in choices.NAMES},
+             "num_classes": channels, "ignored_ids": list(ignored), "channels": vgg_table.widths(pretrained.widths),
+             "mean_rgb": [float(v) for v in settings.mean_rgb or pretrained.mean_rgb], "loss": settings.loss,
+             "reduction": settings.loss_reduction, "class_weights": weights, "precision": settings.precision}
+    return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec), "model": graph,
+            "weights": {"sha256": None if pathlib.Path(settings.weights).is_dir() else record.sha256(settings.weights),
+                        "notes": pretrained.notes},
             "files": files, "starts": [record.provenance()]}
 
 
@@ -126,7 +149,8 @@ def check_run_folder(run, content, resume):
     if (run / "config.json").exists():
         old = record.read(run)
         changes = record.differences(old["config"], content["config"], config.SAME_AT_RESUME)
-        changes += record.differences(old, content, ("spec", "channels", "mean_rgb"))
+        changes += record.differences(old, content, ("spec",))
+        changes += record.differences(old["model"], content["model"], content["model"].keys() - {"precision"})
         if old.get("files") != content["files"]:
             changes.append("the files in --data are not those that the run began with")
         if changes:
@@ -144,11 +168,9 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
     from fcn.tf1 import tf
 
     tf.set_random_seed(settings.seed)
-    graph = model.build(shelf.pick("nets", settings.net), shelf.pick("losses", settings.loss), spec.num_classes,
-                        spec.ignored_ids, content["channels"], content["mean_rgb"], settings.learn_upsampling,
-                        settings.precision)
-    update = optimize.build(graph.loss_sum, graph.pixels, settings.optimizer, settings.batches_per_step,
-                            settings.momentum)
+    graph = model.build(**content["model"])
+    update = optimize.build(graph.objective, graph.parts, settings.optimizer, settings.batches_per_step,
+                            settings.momentum, settings.weight_decay, config.factors(settings.rate_factors))
     store = checkpoint.Store(run / "checkpoints")
     steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
     count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
@@ -160,15 +182,15 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
 
     def validate():
         some = batches.validation(validation, settings.batch, settings.eval_batches)
-        return evaluate.validate(session, graph, some, spec.num_classes, spec.ignored_ids)
+        return evaluate.validate(session, graph, some, spec.ignored_ids)
 
     with new_session() as session:
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        state = start(session, store, resume, pretrained)
+        state = start(session, store, resume, pretrained, settings, spec, graph.num_classes, run)
         pretrained.layers.clear()  # half a gigabyte that is in the variables now
         position = loop.Position(state["step"], collections.deque(map(tuple, state["window"]), settings.average_loss))
         runlog.cut(run / "log.jsonl", position.step)
-        print(f"{settings.net}: {count:,} parameters, {spec.num_classes} channels; step {position.step} of {steps}, "
+        print(f"{settings.net}: {count:,} parameters, {graph.num_classes} channels; step {position.step} of {steps}, "
               f"{settings.batch} x {settings.batches_per_step} images a step", flush=True)
         with screen.Screen("step", steps, position.step) as view, hooks.usual(
                 run, settings, plan, position, view, expect.floor(training.class_pixels, spec), validate,
@@ -176,17 +198,27 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
             loop.train(session, graph, update, batch_at, plan, position, periodic, lambda *b: keep_batch(run, *b))
 
 
-def start(session, store, resume, pretrained):
+def start(session, store, resume, pretrained, settings, spec, num_classes, run):
     """State to go on from: a checkpoint's, or that of a fresh run with pretrained weights."""
     from fcn import checkpoint
+    from fcn.tf1 import tf
+
     state = store.restore_latest(session, print)
     if state is None and resume not in ("auto", "never"):
         state = store.restore(session, resume)
     if state:
         print(f"resumed at step {state['step']}")
         return state
-    copied, fresh = checkpoint.load_pretrained(session, pretrained.layers)
-    print(f"copied {len(copied)} layers: {', '.join(copied)}\nfresh {len(fresh)}: {', '.join(fresh)}")
+    needed = {v.op.name: tuple(v.shape.as_list()) for v in tf.trainable_variables()}
+    random = ("fc6", "fc7") if choices.of(settings.net, fc=settings.fc).fc == "random" else ()
+    old, new = pretrained.class_names, transplant.channel_names(spec.class_names, num_classes)
+    classes = (transplant.carried_classes(settings.carry_scores, old, new), len(old), len(new)) if old else None
+    arrays, rows = transplant.plan(pretrained.layers, needed, random, classes)
+    checkpoint.put(session, arrays)
+    values = {v.op.name: v for v in tf.trainable_variables() if v.op.name not in arrays and "/bias" not in v.op.name}
+    rows += [transplant.fresh(name, array) for name, array in session.run(values).items()]
+    print(transplant.text(rows))
+    transplant.write(run / "transplant.json", rows)
     return {"step": 0, "window": []}
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints, one folder each (checkpoint_files.py), whole before it has its name; pretrained weights, by name."""
+"""Checkpoints, one folder each (checkpoint_files.py), whole before it has its name; weights from and for elsewhere."""
 
 import json
 import os
@@ -83,23 +83,22 @@ def restore(session, path, saver=None):
                                   why=_first_line(error)) from None
 
 
-def load_pretrained(session, layers):
-    """Copy {layer: (kernel, bias)} into <layer>/kernel and <layer>/bias; returns (copied, fresh) layer names.
+def read_layers(path):
+    """{layer: (kernel, bias or None)} of a checkpoint folder, in the order of the net. Raises WeightsError."""
+    try:
+        reader = tf.train.NewCheckpointReader(str(pathlib.Path(path) / "model"))
+        names = sorted(n.removesuffix("/kernel") for n in reader.get_variable_to_shape_map() if n.endswith("/kernel"))
+        return {name: (reader.get_tensor(f"{name}/kernel"), reader.get_tensor(f"{name}/bias")
+                       if reader.has_tensor(f"{name}/bias") else None) for name in names}
+    except (tf_errors.OpError, ValueError, RuntimeError) as error:
+        raise errors.WeightsError("is not a readable checkpoint", where=path, why=_first_line(error)) from None
 
-    Values enter through each variable's own initialiser, so none of them stands in the graph. Raises WeightsError if
-    a shape differs. fresh: layers of the net that the file does not hold.
-    """
-    variables = {v.op.name: v for v in tf.trainable_variables()}
-    names = sorted({name.rsplit("/", 1)[0] for name in variables})
-    copied = [name for name in names if name in layers]
-    for name in copied:
-        for part, array in zip(("kernel", "bias"), layers[name], strict=True):
-            variable = variables[f"{name}/{part}"]
-            if tuple(variable.shape.as_list()) != array.shape:
-                raise errors.WeightsError(f"{name}/{part} has shape {array.shape}, the graph needs "
-                                          f"{tuple(variable.shape.as_list())}")
-            session.run(variable.initializer, {variable.initializer.inputs[1]: array})
-    return copied, [name for name in names if name not in layers]
+
+def put(session, arrays):
+    """Give variables the values {name: array}, through their own initialisers: none of them stands in the graph."""
+    for variable in tf.trainable_variables():
+        if variable.op.name in arrays:
+            session.run(variable.initializer, {variable.initializer.inputs[1]: arrays[variable.op.name]})
 
 
 def _first_line(error):

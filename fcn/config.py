@@ -10,7 +10,7 @@ import difflib
 import pathlib
 import tomllib
 
-from fcn import errors, shelf
+from fcn import choices, errors, shelf
 
 
 def parse_size(text):
@@ -65,6 +65,38 @@ def between(low, high, kind=whole):
     return number
 
 
+def parse_mean(text):
+    """'123.68,116.779,103.939' -> three numbers: red, green, blue, 0-255."""
+    try:
+        values = tuple(real(v) for v in (text if isinstance(text, (list, tuple)) else str(text).split(",")))
+    except ValueError:
+        values = ()
+    if len(values) != 3 or not all(0 <= v <= 255 for v in values):
+        raise argparse.ArgumentTypeError(f"'{text}' is no colour; write red,green,blue from 0 to 255")
+    return values
+
+
+def parse_factors(text):
+    """'*/bias=2, conv*=0' as it is, if it can be read as patterns of variable names and their factors."""
+    factors(text)
+    return text
+
+
+def factors(text):
+    """[(pattern, factor), ...] of a rate_factors text. Raises ArgumentTypeError."""
+    found = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        pattern, _, factor = part.partition("=")
+        try:
+            found.append((pattern.strip(), real(factor)))
+        except ValueError:
+            found.append(("", -1.0))
+        if not found[-1][0] or not 0 <= found[-1][1] <= 1e6:
+            raise argparse.ArgumentTypeError(f"'{part}' is no factor; write patterns of variable names and their "
+                                             "factors, such as '*/bias=2, conv1_*=0'")
+    return found
+
+
 MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph
 count, counted_from_0, positive = between(1, MOST), between(0, MOST), between(1e-30, 1e30, real)
 fraction = between(1e-6, 1.0, real)
@@ -73,6 +105,11 @@ fraction = between(1e-6, 1.0, real)
 def setting(default, help, parse=str, choices=None, shelf=None):
     metadata = {"help": help, "parse": parse, "choices": choices, "shelf": shelf}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def choice(name, help):
+    """A setting of which every net has its own default (its CHOICES)."""
+    return setting(None, f"{help} (default: the net's)", optional(str), choices=choices.ALLOWED[name])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,19 +126,44 @@ class Config:
     flip: bool = setting(True, "mirror training images at random", bool)
     cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
 
-    net: str = setting("fcn8s", "which net", shelf="nets")
-    weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG, a MatConvNet .mat")
-    learn_upsampling: bool = setting(False, "learn the bilinear kernels of fcn8s instead of keeping them", bool)
+    net: str = setting("fcn8s_atonce", "which net", shelf="nets")
+    weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, Keras "
+                           ".h5, .npz), or a whole FCN: such a file, a run's folder or a checkpoint")
+    carry_scores: str = setting("name", "score layers of a whole FCN in --weights: carried class by class of the same "
+                                "name, by the same id, or fresh", choices=("name", "id", "fresh"))
+    mean_rgb: tuple | None = setting(None, "mean colour to subtract, red,green,blue (default: that of --weights)",
+                                     optional(parse_mean))
+    alignment: str | None = choice("alignment", "how output pixels come to lie over input pixels")
+    pool: str | None = choice("pool", "pooling; avg1to4: average, but pool5 by maximum")
+    last_layer: str | None = choice("last_layer", "what pool5 sees: relu5_3 after, conv5_3 before its ReLU, ...")
+    fc: str | None = choice("fc", "fc6 and fc7 of --weights, or random ones")
+    fusion: str | None = choice("fusion", "pool4 and pool3 are fused as class scores or as features")
+    init_stddev: float | None = setting(None, "fresh weights: normal with this standard deviation; 0: scores are zero "
+                                        "(default: the net's)", optional(between(0.0, 10.0, real)))
+    pool_scaling: bool | None = setting(None, "pool4 x 0.01 and pool3 x 0.0001 before they are scored (default: the "
+                                        "net's)", bool)
+    score_relu: bool | None = setting(None, "a ReLU on the scores of fc7 (default: the net's)", bool)
+    learn_upsampling: bool | None = setting(None, "learn the bilinear kernels instead of keeping them (default: the "
+                                            "net's)", bool)
     keep_prob: float = setting(0.5, "dropout after fc6 and fc7: share of activations that is kept", fraction)
     precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
 
     loss: str = setting("cross_entropy", "which loss", shelf="losses")
+    loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), or "
+                                  "the mean of every image's mean", choices=("mean", "sum", "mean-per-image"))
+    class_weights: str = setting("none", "weights of the classes in the loss: none, inverse (frequency), median "
+                                 "(frequency), or a file with a number per class")
+    train_ignored: bool = setting(False, "train ignored labels as classes too (scores leave them out all the same)",
+                                  bool)
     batch: int = setting(2, "images in one trip through the graph", count)
     batches_per_step: int = setting(1, "batches whose gradients make one weight update", count)
     average_loss: int = setting(20, "the loss that is shown is the mean over this many batches", count)
-    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "momentum"))
-    learning_rate: float = setting(5e-5, "for the mean loss over labelled pixels", positive)
+    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "momentum"))
+    learning_rate: float = setting(5e-5, "for the loss as --loss-reduction has it", positive)
     momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
+    weight_decay: float = setting(0.0, "on kernels, never on biases; adamw: decoupled", between(0.0, 100.0, real))
+    rate_factors: str = setting("", "factors on the rate of variables, e.g. '*/bias=2, conv*=0' (0: frozen)",
+                                parse_factors)
     schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly"))
     poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", positive)
     steps: int = setting(0, "weight updates of the run; 0: as --epochs says", counted_from_0)
@@ -114,8 +176,8 @@ class Config:
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
-SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", "learn_upsampling", "loss", "batch",
-                  "batches_per_step", "optimizer", "seed")
+SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", *choices.NAMES, "loss", "loss_reduction",
+                  "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer", "seed")
 
 
 def add_flags(parser):
@@ -127,9 +189,9 @@ def add_flags(parser):
         if meta["parse"] is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
             continue
-        choices = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
-        parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=choices,
-                            type=meta["parse"], metavar=None if choices else "X")
+        allowed = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
+        parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=allowed,
+                            type=meta["parse"], metavar=None if allowed else "X")
 
 
 def read_toml(path) -> dict:
@@ -152,9 +214,9 @@ def _parsed(key, value, where):
         if meta["parse"] is bool and not isinstance(value, bool):
             raise ValueError("true or false is needed")
         value = meta["parse"](value)
-        choices = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
-        if choices and value not in choices:
-            raise ValueError(f"one of {', '.join(choices)} is needed")
+        allowed = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
+        if allowed and value not in allowed and not (value is None and fields[key].default is None):
+            raise ValueError(f"one of {', '.join(allowed)} is needed")
     except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
         raise errors.UsageError(f"{key} = {value!r}: {error}", where=where) from None
     return value

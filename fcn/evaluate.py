@@ -7,18 +7,18 @@ from fcn.metrics import iou
 from fcn.tf1 import run
 
 
-def validate(session, model, batches, num_classes, ignored_ids):
+def validate(session, model, batches, ignored_ids):
     """Loss (mean over labelled pixels of all batches, with its standard error) and scores, at network size.
 
     batches: an iterable of (images, labels). mean IoU here is over the classes that occur, as few images may hold few.
     """
-    sums, counts, total = [], [], np.zeros((num_classes, num_classes), np.int64)
+    sums, counts, total = [], [], np.zeros((model.num_classes, model.num_classes), np.int64)
     for photos, labels in batches:
         loss_sum, pixels, prediction = run(session, [model.loss_sum, model.pixels, model.prediction],
                                            {model.images: photos, model.labels: labels})
         sums.append(float(loss_sum))
         counts.append(float(pixels))
-        total += confusion.matrix(labels, prediction, num_classes, ignored_ids)
+        total += confusion.matrix(labels, prediction, model.num_classes, ignored_ids)
     loss, error = averages.weighted(sums, counts)
     scores = iou.compute(total, ignored_ids)
     return {"val_loss": loss, "val_loss_se": error, "val_pixel_accuracy": scores["pixel_accuracy"],

@@ -12,34 +12,42 @@ import numpy as np
 from fcn.tf1 import tf
 
 
-def conv(x, name, size, channels, kernel_init=None, relu=False):
-    """size x size convolution, stride 1, SAME, with bias; kernel_init(shape, seed) -> tensor (default: He's)."""
+def conv(x, name, size, channels, kernel_init=None, pad=None):
+    """size x size convolution, stride 1, with bias, of x padded by `pad` px of zeros on every side (default: SAME).
+
+    kernel_init(shape, seed) -> tensor (default: He's).
+    """
     with tf.variable_scope(name):
         kernel = tf.get_variable("kernel", (size, size, int(x.shape[3]), channels), tf.float32,
                                  initializer=initializer(kernel_init or he, name))
         bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
     convolve = convolve_as_matmul if size in (1, 7) else convolve_plainly
-    y = tf.nn.bias_add(convolve(x, tf.cast(kernel, x.dtype)), tf.cast(bias, x.dtype))
-    return tf.nn.relu(y) if relu else y
+    y = convolve(x, tf.cast(kernel, x.dtype), size // 2 if pad is None else pad)
+    return tf.nn.bias_add(y, tf.cast(bias, x.dtype))
 
 
-def convolve_plainly(x, kernel):
-    return tf.nn.conv2d(x, kernel, 1, "SAME")
+def convolve_plainly(x, kernel, pad):
+    if pad == int(kernel.shape[0]) // 2:
+        return tf.nn.conv2d(x, kernel, 1, "SAME")
+    return tf.nn.conv2d(padded(x, pad), kernel, 1, "VALID")
 
 
-def convolve_as_matmul(x, kernel):
-    """The same as one matrix product, for kernels of odd size that are nearly as large as what they slide over.
+def convolve_as_matmul(x, kernel, pad):
+    """The same as one matrix product, for kernels that are nearly as large as what they slide over.
 
     On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so (benchmarks/RESULTS.md).
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
-    height, width = height_width(x)
-    edge = size // 2
-    padded = tf.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
-    shifted = [padded[:, i:i + height, j:j + width] for i in range(size) for j in range(size)]
+    x = padded(x, pad)
+    height, width = (side - size + 1 for side in height_width(x))
+    shifted = [x[:, i:i + height, j:j + width] for i in range(size) for j in range(size)]
     columns = tf.reshape(tf.concat(shifted, axis=3), (-1, size * size * depth))
     y = tf.matmul(columns, tf.reshape(kernel, (-1, channels)))
     return tf.reshape(y, (-1, height, width, channels))
+
+
+def padded(x, pad):
+    return tf.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
 
 
 def max_pool(x):
@@ -47,22 +55,27 @@ def max_pool(x):
     return tf.nn.max_pool2d(x, 2, 2, "SAME")
 
 
-def deconv(x, name, size, stride, channels, output_hw, kernel_init):
-    """Learned size x size transposed convolution with bias to `channels`, cut to output_hw (a pair of tensors)."""
+def avg_pool(x):
+    """2 x 2 average, stride 2, of an odd last row or column alone where there is one: sizes are rounded up."""
+    return tf.nn.avg_pool2d(x, 2, 2, "SAME")
+
+
+def deconv(x, name, size, stride, channels, kernel_init, padding="SAME"):
+    """Learned size x size transposed convolution with bias to `channels`; sizes and padding as in transposed()."""
     with tf.variable_scope(name):
         kernel = tf.get_variable("kernel", (size, size, channels, int(x.shape[3])), tf.float32,
                                  initializer=initializer(kernel_init, name))
         bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
     # The bias is added in float32: its gradient is a sum over every pixel.
-    return tf.nn.bias_add(tf.cast(_transposed(x, tf.cast(kernel, x.dtype), stride, output_hw), tf.float32), bias)
+    return tf.nn.bias_add(tf.cast(transposed(x, tf.cast(kernel, x.dtype), stride, padding), tf.float32), bias)
 
 
-def upsample(x, name, factor, output_hw, learn=False):
+def upsample(x, name, factor, learn=False, padding="SAME"):
     """Upsampling of every channel for itself by a transposed convolution of size 2 * factor, stride factor.
 
     The kernel is bilinear; it is kept (the default of the published nets, lr_mult 0) or is where learning starts.
-    Outside the map counts as zero, so scores fade over the outermost half stride. (Long et al. crop that rim away,
-    having padded the input by 100 px; SAME alignment keeps it.)
+    Outside the map counts as zero, so scores fade over the outermost half stride. (With VALID padding that rim is
+    there to be cropped away.)
     """
     channels, size = int(x.shape[3]), 2 * factor
     if learn:
@@ -71,20 +84,25 @@ def upsample(x, name, factor, output_hw, learn=False):
                                      initializer=initializer(bilinear, name))
     else:
         kernel = bilinear((size, size, channels, channels), None)
-    return _transposed(x, kernel, factor, output_hw)
+    return transposed(x, kernel, factor, padding)
 
 
-def _transposed(x, kernel, stride, output_hw):
-    """conv2d_transpose to stride times the size of x, then cut at bottom and right to output_hw.
+def transposed(x, kernel, stride, padding):
+    """conv2d_transpose to the full size: SAME stride * n, VALID stride * (n - 1) + kernel size; cut() what is too much.
 
-    With the full size, SAME pads (size - stride) / 2 on every side, so that an output pixel lies over its input
-    pixel. With a cut size instead, TensorFlow would shift the output by up to half a stride.
+    With SAME and the full size, (size - stride) / 2 is cut off on every side, so that an output pixel lies over its
+    input pixel. Given a smaller size, TensorFlow would shift the output by up to half a stride.
     """
-    shape, channels = tf.shape(x), int(kernel.shape[2])
-    full = tf.stack([shape[0], shape[1] * stride, shape[2] * stride, channels])
-    y = tf.nn.conv2d_transpose(x, kernel, full, stride, "SAME")
-    y = y[:, :output_hw[0], :output_hw[1]]
-    y.set_shape((None, None, None, channels))
+    shape, (size, _, channels, _) = tf.shape(x), kernel.shape.as_list()
+    more = size - stride if padding == "VALID" else 0
+    full = tf.stack([shape[0], shape[1] * stride + more, shape[2] * stride + more, channels])
+    return tf.nn.conv2d_transpose(x, kernel, full, stride, padding)
+
+
+def cut(x, height_width, offset=0):
+    """The height x width pixels of x from row and column `offset` on."""
+    y = x[:, offset:offset + height_width[0], offset:offset + height_width[1]]
+    y.set_shape((None, None, None, int(x.shape[3])))
     return y
 
 

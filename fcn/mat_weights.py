@@ -40,6 +40,9 @@ class Weights:
     layers: dict
     mean_rgb: np.ndarray
     notes: tuple[str, ...]
+    net: str | None = None
+    choices: dict = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
     @property
     def widths(self):

@@ -5,13 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from fcn import shelf
+from fcn.choices import of as choices_of
 from fcn.tf1 import tf
 
 
 @dataclasses.dataclass(frozen=True)
 class SegModel:
     """Placeholders images uint8 (N, H, W, 3) RGB, labels uint8 (N, H, W), keep_prob (default 1), dropout_seed (2,);
-    tensors logits float32 (N, H, W, C), prediction uint8 (N, H, W) that holds no ignored id, loss_sum, pixels.
+    tensors logits float32 (N, H, W, C), prediction uint8 (N, H, W) that holds no ignored id; loss_sum / pixels is the
+    mean loss of the labelled pixels (as it is shown), objective / parts what training minimises. All four add up over
+    batches. num_classes: C.
     """
 
     images: Any
@@ -22,20 +26,46 @@ class SegModel:
     prediction: Any
     loss_sum: Any
     pixels: Any
+    objective: Any
+    parts: Any
+    num_classes: int
 
 
-def build(net, loss, num_classes, ignored_ids, channels, mean_rgb, learn_upsampling=False, precision="float32"):
-    """The SegModel of a net (a module with build()) and a loss (likewise) in the default graph."""
+def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss="cross_entropy", reduction="mean",
+          class_weights=None, precision="float32"):
+    """The SegModel of a net and a loss (names in fcn/nets and fcn/losses) in the default graph.
+
+    ignored_ids: left out of the loss and of predictions. choices: {field of choices.Choices: value}, the net's own
+    where there is none. class_weights: num_classes numbers or None. The arguments are all plain, and config.json of a
+    run holds them under "model".
+    """
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     labels = tf.placeholder(tf.uint8, (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
 
     centred = tf.cast(images, tf.float32) - tf.constant(mean_rgb, tf.float32)
-    logits = net.build(tf.cast(centred, tf.as_dtype(precision)), num_classes, channels, keep_prob, dropout_seed,
-                       learn_upsampling)
-    loss_sum, pixels = loss.build(logits, labels, ignored_ids)
-    return SegModel(images, labels, keep_prob, dropout_seed, logits, predict(logits, ignored_ids), loss_sum, pixels)
+    logits = shelf.pick("nets", net).build(tf.cast(centred, tf.as_dtype(precision)), num_classes, channels, keep_prob,
+                                           dropout_seed, choices_of(net, **(choices or {})))
+    losses, weights = shelf.pick("losses", loss).build(logits, labels, ignored_ids, class_weights)
+    objective, parts = reduce(losses, weights, reduction)
+    return SegModel(images, labels, keep_prob, dropout_seed, logits, predict(logits, ignored_ids),
+                    tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts, num_classes)
+
+
+def reduce(losses, weights, reduction):
+    """(objective, parts): sums over the batch; objective / parts, joined over the batches of a step, is minimised.
+
+    "mean": over all labelled pixels of the step. "sum": summed over pixels, divided by the number of images: Caffe's
+    `normalize: false`, with which the paper's rates of 1e-10 to 1e-14 belong. "mean-per-image": every image's mean over
+    its labelled pixels, then the mean over images (matconvnet-fcn, but for the 1 that it adds to the count).
+    """
+    if reduction == "mean":
+        return tf.reduce_sum(losses), tf.reduce_sum(weights)
+    of_image = tf.reduce_sum(losses, (1, 2))
+    if reduction == "mean-per-image":
+        of_image = tf.math.divide_no_nan(of_image, tf.reduce_sum(weights, (1, 2)))
+    return tf.reduce_sum(of_image), tf.cast(tf.shape(losses)[0], tf.float32)
 
 
 def predict(logits, ignored_ids):

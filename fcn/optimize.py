@@ -6,8 +6,11 @@ also the seam for several machines: sums and counts add up over them, and are di
 """
 
 import dataclasses
+import fnmatch
+import math
 from typing import Any
 
+from fcn import errors
 from fcn.tf1 import tf
 
 
@@ -23,16 +26,21 @@ class Step:
     grads: list
 
 
-def build(loss_sum, pixels, optimizer, batches_per_step=1, momentum=0.9):
-    """The Step that minimises sum(loss_sum) / sum(pixels) over batches_per_step batches.
+def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_decay=0.0, factors=()):
+    """The Step that minimises sum(objective) / sum(parts) over batches_per_step batches.
 
-    A loss or gradient that is not finite stops the update before any variable is touched (InvalidArgumentError).
+    factors: (pattern, factor) pairs; the rate of a variable is multiplied by the factor of every pattern that its name
+    fits ("*/bias", "conv1_*"), and one with factor 0 is frozen. weight_decay is on kernels alone. Variables that the
+    objective does not depend on are left as they are. A loss or gradient that is not finite stops the update before
+    any variable is touched (InvalidArgumentError). Raises UsageError for a pattern that fits nothing.
     """
     rate = tf.placeholder(tf.float32, (), "learning_rate")
-    variables = tf.trainable_variables()
-    gradients = list(tf.gradients(loss_sum, variables))
-    collect, running, total = None, [], pixels
-    finite = tf.debugging.assert_all_finite(loss_sum, "the loss is not finite")
+    factor_of = _factors(factors)
+    variables = [v for v in tf.trainable_variables() if factor_of[v.op.name]]
+    found = zip(tf.gradients(objective, variables), variables, strict=True)
+    gradients, variables = zip(*[(g, v) for g, v in found if g is not None], strict=True)
+    collect, running, total = None, [], parts
+    finite = tf.debugging.assert_all_finite(objective, "the loss is not finite")
     if batches_per_step > 1:
         with tf.variable_scope("sum"):
             sums = [_running_sum(v) for v in variables]
@@ -40,26 +48,55 @@ def build(loss_sum, pixels, optimizer, batches_per_step=1, momentum=0.9):
                                     collections=[tf.GraphKeys.LOCAL_VARIABLES])
         with tf.control_dependencies([finite]):
             collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
-                               count.assign_add(pixels))
+                               count.assign_add(parts))
         gradients = [s + g for s, g in zip(sums, gradients, strict=True)]
-        total, running = count + pixels, [*sums, count]
+        total, running = count + parts, [*sums, count]
     with tf.control_dependencies([finite]):
-        scale = 1 / tf.maximum(total, 1)
+        scale = tf.math.divide_no_nan(1.0, total)
     scaled = [(g * scale, v) for g, v in zip(gradients, variables, strict=True)]
     norm = tf.global_norm([g for g, _ in scaled])
     with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite")]):
         grads = [(tf.identity(g), v) for g, v in scaled]
-    applied = _optimizer(optimizer, rate, momentum).apply_gradients(grads)
+    applied = _apply(optimizer, grads, rate, factor_of, momentum, weight_decay)
     with tf.control_dependencies([applied]):  # the zeros are made in here, or they might come before the sums are read
         update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
     return Step(rate, collect, update, grads)
 
 
-def _optimizer(name, rate, momentum):
-    if name == "adam":
-        return tf.train.AdamOptimizer(rate)
-    # v = m v + g; w = w - rate v. Equal to Caffe's rule (v = m v + rate g) while the rate is constant.
-    return tf.train.MomentumOptimizer(rate, momentum)
+def _factors(factors):
+    """{name of a trainable variable: factor on its rate}."""
+    names = [v.op.name for v in tf.trainable_variables()]
+    for pattern, _ in factors:
+        if not fnmatch.filter(names, pattern):
+            raise errors.UsageError(f"--rate-factors: no variable fits '{pattern}'",
+                                    cure=f"names are such as {', '.join(names[-3:])}.")
+    return {name: math.prod(f for pattern, f in factors if fnmatch.fnmatchcase(name, pattern)) for name in names}
+
+
+def _apply(optimizer, grads, rate, factor_of, momentum, weight_decay):
+    """The op that updates all variables by one rule.
+
+    momentum: Caffe's, v = m v + rate (g + decay w), w = w - v, where the velocity holds the rate; TensorFlow's own
+    (w = w - rate v) would be another rule once the rate changes. adam: decay is part of the gradient (L2). adamw: decay
+    is apart from it (Loshchilov & Hutter 2019), w = w - rate decay w.
+    """
+    def decayed(v):
+        return bool(weight_decay) and v.op.name.endswith("/kernel")
+
+    if optimizer != "adamw":
+        grads = [(g + weight_decay * v if decayed(v) else g, v) for g, v in grads]
+    if optimizer == "momentum":
+        steps = [(rate * factor_of[v.op.name] * g, v) for g, v in grads]
+        return tf.train.MomentumOptimizer(1.0, momentum).apply_gradients(steps)
+    groups = [(factor, [(g, v) for g, v in grads if factor_of[v.op.name] == factor])
+              for factor in sorted(set(factor_of.values()) - {0})]
+    applied = tf.group(*[tf.train.AdamOptimizer(rate * factor).apply_gradients(group)
+                         for factor, group in groups if group])
+    if optimizer == "adam":
+        return applied
+    with tf.control_dependencies([applied]):
+        return tf.group(applied, *[v.assign_sub(rate * factor_of[v.op.name] * weight_decay * v)
+                                   for _, v in grads if decayed(v)])
 
 
 def _running_sum(variable):

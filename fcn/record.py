@@ -25,7 +25,7 @@ def read(run):
     path = pathlib.Path(run) / "config.json"
     try:
         content = json.loads(path.read_text())
-        content["spec"], content["config"], content["channels"], content["mean_rgb"]
+        content["spec"], content["config"], content["model"]["channels"]
     except FileNotFoundError:
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 cure="--run names a folder that train_fcn.py has written.") from None

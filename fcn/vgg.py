@@ -1,25 +1,37 @@
-"""VGG-19 (vgg_table.py) as a fully convolutional body: the tensors that heads may fuse.
+"""VGG-16 or VGG-19 as a fully convolutional body: the tensors that heads may fuse.
 
 Fully connected layers are convolutions, as in Long et al. (2015), section 4.1: fc6 is 7 x 7 and fc7 is 1 x 1.
 """
 
-from fcn import layers
-from fcn.vgg_table import STAGES
+from fcn import errors, layers
+from fcn.tf1 import tf
 
 
-def build(images, channels, keep_prob, seed):
+def build(images, channels, keep_prob, seed, choices):
     """{name: tensor} of pool3 (stride 8), pool4 (16), pool5 and fc7 (32); sizes are rounded up at every pool.
 
-    images: (N, H, W, 3) RGB less the mean colour, float32 or bfloat16; channels: as vgg_table.widths() gives them;
-    keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7.
+    images: (N, H, W, 3) RGB less the mean colour, float32 or bfloat16; channels: as vgg_table.widths() gives them,
+    which decides between VGG-16 and VGG-19; keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7;
+    choices: choices.Choices.
     """
+    wide = choices.alignment == "pad100"
     ends, x = {}, images
-    for stage, (count, _) in enumerate(STAGES, 1):
-        for i in range(count):
-            name = f"conv{stage}_{i + 1}"
-            x = layers.conv(x, name, 3, channels[name], relu=True)
-        x = ends[f"pool{stage}"] = layers.max_pool(x)
-    for number, (name, size) in enumerate((("fc6", 7), ("fc7", 1))):
-        x = layers.conv(x, name, size, channels[name], relu=True)
+    for stage in range(1, 6):
+        for name in (name for name in channels if name.startswith(f"conv{stage}_")):
+            ends[name] = layers.conv(x, name, 3, channels[name], pad=100 if wide and name == "conv1_1" else None)
+            x = ends[name.replace("conv", "relu")] = tf.nn.relu(ends[name])
+        if stage == 5 and choices.last_layer != "last":
+            x = _last(ends, choices.last_layer)
+        average = choices.pool == "avg" or (choices.pool == "avg1to4" and stage < 5)
+        x = ends[f"pool{stage}"] = layers.avg_pool(x) if average else layers.max_pool(x)
+    fresh = layers.truncated_normal(choices.init_stddev) if choices.init_stddev else layers.he
+    for number, (name, size, pad) in enumerate((("fc6", 7, 0 if wide else 3), ("fc7", 1, 0))):
+        x = tf.nn.relu(layers.conv(x, name, size, channels[name], fresh, pad))
         x = layers.dropout(x, keep_prob, seed * [1, 2] + [0, number])  # no two masks of a run alike
-    return ends | {"fc7": x}
+    return {name: ends[name] for name in ("pool3", "pool4", "pool5")} | {"fc7": x}
+
+
+def _last(ends, name):
+    if name not in ends:
+        raise errors.UsageError(f"--last-layer {name}: the net of these weights is a VGG-16 and has no such layer")
+    return ends[name]

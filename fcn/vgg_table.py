@@ -1,6 +1,10 @@
-"""VGG-19 as a table: configuration E of Simonyan & Zisserman (2015), table 1. A 2 x 2 max pool closes every stage."""
+"""VGG-19 and VGG-16 as tables: configurations E and D of Simonyan & Zisserman (2015), table 1.
 
-STAGES = (       # convolutions, channels; then the stride after the pool that closes the stage
+A 2 x 2 max pool closes every stage. VGG-16 lacks the fourth convolution of stages 3, 4 and 5 and is the body of the
+published FCNs; nothing else tells the two apart, so a file's or net's layers say which one it is.
+"""
+
+STAGES = (       # convolutions of VGG-19, channels; then the stride after the pool that closes the stage
     (2, 64),     #  2
     (2, 128),    #  4
     (4, 256),    #  8  pool3, fused last
@@ -9,15 +13,39 @@ STAGES = (       # convolutions, channels; then the stride after the pool that c
 )
 FC_CHANNELS = 4096
 CONVOLUTIONS = tuple(f"conv{stage}_{i + 1}" for stage, (count, _) in enumerate(STAGES, 1) for i in range(count))
+ONLY_VGG19 = ("conv3_4", "conv4_4", "conv5_4")
+BACKBONES = {"vgg19": CONVOLUTIONS, "vgg16": tuple(name for name in CONVOLUTIONS if name not in ONLY_VGG19)}
 FULLY_CONNECTED = ("fc6", "fc7")
 
 
-def widths(known=None):
-    """{layer: output channels}, the published ones unless `known` (from the weights' file) has others.
+def backbone(names=None):
+    """"vgg16" if there are names of layers and none that only VGG-19 has, else "vgg19"."""
+    names = list(names or ())
+    return "vgg16" if names and not any(name in ONLY_VGG19 for name in names) else "vgg19"
 
-    fc6 and fc7 that `known` lacks are 8 times as wide as conv5_4, as published.
+
+def convolutions(names=None):
+    """The convolutions of the backbone that `names` (layers, or a dict by layer) belong to, from conv1_1 on."""
+    return BACKBONES[backbone(names)]
+
+
+def widths(known=None):
+    """{layer: output channels} of the backbone that `known` (from the weights' file) belongs to, conv1_1 to fc7.
+
+    Channels are the published ones unless `known` has others. fc6 and fc7 that `known` lacks are 8 times as wide as
+    the last convolution, as published. Without `known` it is the published VGG-19.
     """
-    table = {name: STAGES[int(name[4]) - 1][1] for name in CONVOLUTIONS}
-    table |= {name: width for name, width in (known or {}).items() if name in table}
-    fc = FC_CHANNELS * table["conv5_4"] // STAGES[-1][1]
-    return table | {"fc6": (known or {}).get("fc6", fc), "fc7": (known or {}).get("fc7", fc)}
+    known = known or {}
+    table = {name: known.get(name, STAGES[int(name[4]) - 1][1]) for name in convolutions(known)}
+    last = list(table.values())[-1]
+    return table | {name: known.get(name, FC_CHANNELS * last // STAGES[-1][1]) for name in FULLY_CONNECTED}
+
+
+def side(name):
+    """Height and width of a layer's kernel."""
+    return {"fc6": 7, "fc7": 1}.get(name, 3)
+
+
+def last_of_stage(stage, names=None):
+    """The last convolution before pool1 ... pool5 of the backbone that `names` belong to, e.g. conv4_3 of VGG-16."""
+    return [name for name in convolutions(names) if name[4] == str(stage)][-1]

@@ -1,1 +1,1 @@
-"""One file a loss. Contract: build(logits, labels, ...) -> (loss_sum, pixels), see cross_entropy.py."""
+"""One file a loss. Contract: build(logits, labels, ignored_ids, class_weights), see cross_entropy.py."""

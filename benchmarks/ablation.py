@@ -1,0 +1,124 @@
+"""The ablation: each departure of the ports alone against the paper's choice, on CamVid at half resolution.
+
+    python benchmarks/ablation.py --data CAMVID --weights VGG19.mat
+
+Every run is one call of train_fcn.py with the settings of COMMON and one line of VARIANTS, seeds one after the other, so
+that an interrupted series is balanced. What is done stands in ablation.json, and the same command goes on from there; at
+the end, and after every run, table and picture are written anew. docs/ablation.md says what it can and cannot tell.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from fcn import record, runlog  # noqa: E402
+
+STEPS = 100
+COMMON = f"""--layout paired --classes {ROOT}/docs/camvid_classes.json --size 180x240 --net fcn8s_atonce --batch 2
+    --steps {STEPS} --optimizer adam --learning-rate 5e-5 --schedule poly --keep-prob 0.5
+    --eval-every {STEPS} --eval-batches 0 --save-every {STEPS} --log-every 5""".split()
+VARIANTS = {  # name: (what departs, flags)
+    "paper": ("FCN-8s at once, as published", ""),
+    "avg_pool": ("average pools", "--pool avg"),
+    "conv5_3": ("conv5_3 before its ReLU into pool5", "--last-layer conv5_3"),
+    "random_fc": ("fc6 and fc7 random", "--fc random"),
+    "features": ("features fused, not scores", "--fusion features"),
+    "normal_init": ("scores start normal, sd 0.02", "--init-stddev 0.02"),
+    "no_scaling": ("pools not scaled", "--no-pool-scaling"),
+    "void_trained": ("the ignored label trained as a class", "--train-ignored"),
+    "tutorial": ("the tutorial's net, all of it", "--net fcn8s_tutorial --train-ignored"),
+    "shekkizh": ("shekkizh's net, all of it", "--net fcn8s_shekkizh --train-ignored"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", required=True, help="CamVid: train/{images,targets}, val/{images,targets}")
+    parser.add_argument("--weights", required=True, help="pretrained VGG-19")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", default="runs/ablation", help="where the runs go; their checkpoints are not kept")
+    parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and ablation.png go")
+    arguments = parser.parse_args()
+    file = pathlib.Path(arguments.out) / "ablation.json"
+    results = json.loads(file.read_text()) if file.exists() else []
+    for seed in range(arguments.seeds):
+        for name in VARIANTS:
+            if not any((r["variant"], r["seed"]) == (name, seed) for r in results):
+                results.append(train(name, seed, arguments))
+                runlog.write_whole(file, json.dumps(results, indent=1) + "\n")
+                draw(results, file.with_suffix(".png"))
+    draw(results, file.with_suffix(".png"))
+    print(table(results))
+
+
+def train(name, seed, arguments):
+    """One run; its entry in ablation.json."""
+    run = pathlib.Path(arguments.runs) / f"{name}-{seed}"
+    command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, *VARIANTS[name][1].split(), "--seed", str(seed),
+               "--data", arguments.data, "--weights", arguments.weights, "--run", str(run)]
+    started = time.perf_counter()
+    code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+    if code not in (0, 6):
+        sys.exit(f"{name}, seed {seed}: train_fcn.py ended with {code}; the same command goes on")
+    seconds = time.perf_counter() - started
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    log = runlog.read(run / "log.jsonl")
+    last = next((entry for entry in reversed(log) if "val_mean_iou" in entry), {}) if code == 0 else {}
+    entry = {"variant": name, "seed": seed, "steps": STEPS, "first_loss": log[0]["loss"] if log else None,
+             "pixel_accuracy": last.get("val_pixel_accuracy"), "mean_iou": last.get("val_mean_iou"),
+             "seconds": round(seconds), "commit": record.commit(), "flags": VARIANTS[name][1]}
+    print(json.dumps(entry), flush=True)
+    return entry
+
+
+def scores(results, name, key="mean_iou"):
+    """The scores of a variant, one a seed; a diverged run counts 0."""
+    return [r[key] or 0.0 for r in results if r["variant"] == name]
+
+
+def table(results):
+    """Markdown: mean over seeds, each seed, and the difference to the paper's with its standard error."""
+    paper = scores(results, "paper")
+    lines = ["| what departs | first loss | pixel accuracy | mean IoU | each seed | difference |", "|---|---|---|---|---|---|"]
+    for name, (what, _) in VARIANTS.items():
+        found = scores(results, name)
+        if not found:
+            continue
+        first = statistics.mean(scores(results, name, "first_loss"))
+        differences = [a - b for a, b in zip(found, paper, strict=False)]
+        error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.nan
+        against = "" if name == "paper" else f"{statistics.mean(differences):+.3f} ± {error:.3f}"
+        lines.append(f"| {what} | {first:.3g} | {statistics.mean(scores(results, name, 'pixel_accuracy')):.3f} "
+                     f"| **{statistics.mean(found):.3f}** | {' '.join(f'{s:.3f}' for s in found)} | {against} |")
+    return "\n".join(lines)
+
+
+def draw(results, path):
+    """A dot for every run, a line at the mean of every variant."""
+    from matplotlib.figure import Figure
+    names = [name for name in VARIANTS if scores(results, name)]
+    figure = Figure(figsize=(8, 0.45 * len(names) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for row, name in enumerate(names):
+        found = scores(results, name)
+        axes.plot([statistics.mean(found)] * 2, [row - 0.3, row + 0.3], color="C0", linewidth=2)
+        axes.plot(found, [row] * len(found), "o", color="C1", markersize=5)
+    axes.axvline(statistics.mean(scores(results, "paper")), color="0.8", zorder=0)
+    axes.set_yticks(range(len(names)), [VARIANTS[name][0] for name in names])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"mean IoU on the 101 validation images after {STEPS} steps of 2 images, one dot a seed")
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
