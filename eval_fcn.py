@@ -3,6 +3,7 @@
 
     python eval_fcn.py --run runs/NAME
     python eval_fcn.py --run runs/NAME --images DIR_OR_FILE --out DIR
+    python eval_fcn.py --weights pascal-fcn8s-dag.mat --images DIR_OR_FILE      a published net, as it is
 """
 
 import collections
@@ -19,16 +20,21 @@ from fcn import (
     errors,
     images,
     pictures,
+    pretrained,
     record,
     report,
     screen,
     shelf,
+    vgg_table,
 )
+from fcn.spec import DatasetSpec
+
+NATIVE = (0, 0)  # the size of each image
 
 
 def main(argv):
     arguments = parse(argv)
-    content = record.read(arguments.run)
+    content, weights = of_file(arguments) if arguments.weights else (record.read(arguments.run), None)
     settings, spec = config.from_dict(content["config"]), record.spec_from_dict(content["spec"])
     settings = dataclasses.replace(settings, **{k: v for k, v in vars(arguments).items()
                                                 if k in ("data", "size", "precision") and v})
@@ -39,16 +45,19 @@ def main(argv):
     else:
         layout = shelf.pick("layouts", settings.layout)
         sources = [(p.name, p.image, p) for p in layout.pairs(settings.data, arguments.split)]
-    checkpoint_path, step = choose(arguments)
-    default = "predictions" if arguments.images else pathlib.Path(arguments.run) / "eval" / f"{arguments.split}-{step}"
-    out = pathlib.Path(arguments.out or default)
-    total = run(sources, settings, content, spec, checkpoint_path, out, not arguments.no_pictures)
+    checkpoint_path, step = (None, None) if weights else choose(arguments)
+    where = pathlib.Path("runs", pathlib.Path(arguments.weights).stem) if weights else pathlib.Path(arguments.run)
+    default = where / "eval" / (f"{arguments.split}-{step}" if step else arguments.split)
+    out = pathlib.Path(arguments.out or ("predictions" if arguments.images else default))
+    total = run(sources, settings, content, spec, weights or checkpoint_path, out, not arguments.no_pictures)
     if arguments.images:
         print(f"{len(sources)} predictions are in {out}")
         return
-    facts = {"protocol": f"each image at its original size; the net sees {settings.size[0]} x {settings.size[1]} px, "
-                         "the prediction is enlarged by nearest neighbour",
+    seen = "each image at its own size" if settings.size == NATIVE else (
+        f"{settings.size[0]} x {settings.size[1]} px, the prediction is enlarged by nearest neighbour")
+    facts = {"protocol": f"each image at its original size; the net sees {seen}",
              "split": arguments.split, "images": len(sources), "checkpoint_step": step,
+             "weights": str(arguments.weights or checkpoint_path),
              "precision": settings.precision, "training": content.get("starts"),
              **record.provenance()}
     print(report.table(report.write(out, total, spec, facts)))
@@ -56,16 +65,47 @@ def main(argv):
           + ("" if arguments.no_pictures else ", predictions/, colour/, panels/"))
 
 
+def of_file(arguments):
+    """(what a run's config.json would say of a whole FCN in a file, its Weights). Raises WeightsError."""
+    weights = pretrained.read(arguments.weights)
+    print("\n  ".join([f"weights: {arguments.weights}", *weights.notes]))
+    if weights.net is None:
+        raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=arguments.weights,
+                                  cure="train from it: python train_fcn.py --weights ...")
+    channels = int(weights.layers["score_fr"][0].shape[3])
+    spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)))
+    if not arguments.images:
+        if not arguments.data:
+            raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images PHOTOS.")
+        asked = shelf.pick("layouts", arguments.layout).spec(arguments.data, arguments.classes, arguments.ignore_label)
+        if asked.class_names and asked.num_classes > channels:
+            raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {arguments.weights} "
+                                   f"{channels}", where=arguments.data)
+        spec = asked if asked.class_names else dataclasses.replace(asked, class_names=spec.class_names)
+    model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
+             "ignored_ids": [i for i in spec.ignored_ids if i < channels], "mean_rgb": weights.mean_rgb.tolist(),
+             "channels": vgg_table.widths(weights.widths)}
+    return {"config": {"layout": arguments.layout, "size": NATIVE}, "model": model,
+            "spec": record.spec_to_dict(spec)}, weights
+
+
 def parse(argv):
     parser = config.Parser(description=__doc__.split("\n\n")[0], prog="eval_fcn.py")
-    parser.add_argument("--run", required=True, help="folder of the run")
+    of = parser.add_mutually_exclusive_group(required=True)
+    of.add_argument("--run", help="folder of the run")
+    of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")
     parser.add_argument("--checkpoint", default="best", metavar="best|latest|PATH",
                         help="best: the highest validation mean IoU (default)")
     parser.add_argument("--split", default="validation", help="default: validation")
     parser.add_argument("--data", help="folder of the data set, if it is not where the run found it")
     parser.add_argument("--images", help="predict this photo or folder of photos, which need no labels")
     parser.add_argument("--out", help="where results go (default: RUN/eval/SPLIT-STEP, or predictions)")
-    parser.add_argument("--size", type=config.parse_size, help="size the net sees (default: the run's)")
+    parser.add_argument("--layout", default="paired", choices=shelf.names("layouts"), help="with --weights: how the "
+                        "data set's folders are laid out (default: paired)")
+    parser.add_argument("--classes", default="", help="with --weights: file with the class names (layout paired)")
+    parser.add_argument("--ignore-label", type=config.parse_ids, help="with --weights: label ids left out, e.g. 255")
+    parser.add_argument("--size", type=lambda text: NATIVE if text == "native" else config.parse_size(text),
+                        help="size the net sees, or native (default: the run's; with --weights native)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
     parser.add_argument("--no-pictures", action="store_true", help="numbers only")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -98,11 +138,14 @@ def choose(arguments):
     return path, state["step"]
 
 
-def run(sources, settings, content, spec, checkpoint_path, out, with_pictures):
-    """Predict every source (name, photo path, Pair or None); write pictures; return the summed confusion matrix."""
+def run(sources, settings, content, spec, weights, out, with_pictures):
+    """Predict every source (name, photo path, Pair or None); write pictures; return the summed confusion matrix.
+
+    weights: a checkpoint's folder, or the Weights of a file.
+    """
     import numpy as np
 
-    from fcn import checkpoint, evaluate, model
+    from fcn import checkpoint, evaluate, initial, model
     from fcn.tf1 import session as new_session
 
     graph = model.build(**content["model"] | {"precision": settings.precision})
@@ -113,9 +156,13 @@ def run(sources, settings, content, spec, checkpoint_path, out, with_pictures):
 
     total = np.zeros((graph.num_classes, graph.num_classes), np.int64)
     with new_session() as session, screen.counted("evaluated", len(sources)) as advance:
-        checkpoint.restore(session, checkpoint_path)
+        if isinstance(weights, pathlib.Path):
+            checkpoint.restore(session, weights)
+        else:
+            initial.fill_all(session, weights)
         for number, (photo, label) in enumerate(batches.ahead(read, range(len(sources)))):
-            prediction = evaluate.predict(session, graph, photo, settings.size)
+            size = photo.shape[:2] if settings.size == NATIVE else settings.size
+            prediction = evaluate.predict(session, graph, photo, size)
             if label is not None:
                 total += confusion.matrix(label, prediction, graph.num_classes, spec.ignored_ids)
             if with_pictures:

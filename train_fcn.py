@@ -6,9 +6,9 @@
     python train_fcn.py --demo                 the same on generated scenes, in minutes
 """
 
+import argparse
 import collections
 import dataclasses
-import json
 import math
 import pathlib
 import sys
@@ -23,7 +23,8 @@ from fcn import (
     demo,
     errors,
     expect,
-    mat_weights,
+    origins,
+    pretrained,
     record,
     runlog,
     screen,
@@ -35,9 +36,47 @@ from fcn import (
 
 def main(argv):
     arguments = parse(argv)
-    settings = resolve(arguments)
+    if arguments.diff:
+        print(origins.compare(arguments.recipe or "demo", arguments.diff))
+    elif arguments.stages:
+        train_stages(arguments)
+    else:
+        train_one(arguments)
+
+
+def train_stages(arguments):
+    """One run a stage, in RUN/1-NAME, RUN/2-NAME, ...; each starts from the last checkpoint of the one before.
+
+    The same command goes on where it was stopped: finished stages are passed over.
+    """
+    folder, before = pathlib.Path(arguments.run or "runs/stages"), None
+    names = arguments.stages.split(",")
+    for number, name in enumerate(names, 1):
+        path = pathlib.Path(name)
+        run = folder / f"{number}-{path.stem}"
+        stage = argparse.Namespace(**vars(arguments) | {"run": str(run)})
+        stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)
+        if before:
+            stage.weights = str(before)
+        print(f"stage {number} of {len(names)}: {name}", flush=True)
+        if not arguments.print_config and is_finished(stage):
+            print(f"  finished before, in {run}")
+        else:
+            train_one(stage)
+        before = run
+
+
+def is_finished(stage):
+    run, settings = pathlib.Path(stage.run), resolve(stage)[0]
+    found = checkpoint_files.listed(run / "checkpoints")
+    return bool(found) and found[0][1]["step"] >= (settings.steps or record.read(run)["steps"])
+
+
+def train_one(arguments):
+    """The run that these arguments describe, from its start or from where it stands."""
+    settings, where = resolve(arguments)
     if arguments.print_config:
-        print(json.dumps(config.to_dict(settings), indent=1))
+        print(origins.as_toml(settings, where))
         return
     run = pathlib.Path(arguments.run)
     print(f"run: {run}")
@@ -50,7 +89,7 @@ def main(argv):
     print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
     content = describe(settings, spec, files, pretrained, training)
-    check_run_folder(run, content, arguments.resume)
+    record.begin(run, content, arguments.resume, config.SAME_AT_RESUME)
     train(run, settings, content, spec, training, validation, pretrained, arguments.resume)
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
 
@@ -65,14 +104,17 @@ def parse(argv):
     parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
                         help="auto: go on from the run's newest checkpoint (default); never: refuse a folder with a "
                              "run in it; PATH: a checkpoint to start from if the run has none yet")
-    parser.add_argument("--print-config", action="store_true", help="show the settings and stop")
+    parser.add_argument("--stages", metavar="A,B,...", help="recipes, or TOML files, trained one after the other, each "
+                        "from the weights of the one before: long2015_fcn32s,long2015_fcn16s,long2015_fcn8s")
+    parser.add_argument("--print-config", action="store_true", help="show all settings, each with its source, and stop")
+    parser.add_argument("--diff", metavar="RECIPE", help="show every setting in which --recipe and this one differ")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     config.add_flags(parser)
     return parser.parse_args(argv)
 
 
 def resolve(arguments):
-    """The Config of this call; sets arguments.run. A run that exists lends its settings."""
+    """(Config of this call, {setting: its origin}); sets arguments.run. A run that exists lends its settings."""
     flags, own = vars(arguments), {}
     if arguments.demo:
         arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"
@@ -82,12 +124,15 @@ def resolve(arguments):
         own = config.to_dict(config.from_dict(record.read(arguments.run)["config"]))
     settings = config.resolve(flags, arguments.config, arguments.recipe, own)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
+    given = {key: value for key, value in flags.items() if hasattr(settings, key)}
+    if arguments.print_config:
+        return settings, origins.of(given, arguments.config, arguments.recipe, own)
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
     absolute = {"data": str(pathlib.Path(settings.data).absolute()),
                 "weights": str(pathlib.Path(settings.weights).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
-    return dataclasses.replace(settings, **absolute)
+    return dataclasses.replace(settings, **absolute), origins.of(given, arguments.config, arguments.recipe, own)
 
 
 def prepare_caches(settings, pairs, spec):
@@ -113,9 +158,9 @@ def prepare_caches(settings, pairs, spec):
 def read_weights(path):
     """The Weights of a file, or of a run's folder or checkpoint."""
     if not pathlib.Path(path).is_dir():
-        return mat_weights.read(path)
-    from fcn import own_weights  # it needs TensorFlow
-    return own_weights.read(path)
+        return pretrained.read(path)
+    from fcn import initial  # it needs TensorFlow
+    return initial.from_run(path)
 
 
 def describe(settings, spec, files, pretrained, training):
@@ -126,39 +171,19 @@ def describe(settings, spec, files, pretrained, training):
     if settings.train_ignored:
         channels = max(channels, *(i + 1 for i in spec.ignored_ids))
         if channels > spec.num_classes + len(spec.ignored_ids):
-            raise errors.UsageError(f"--train-ignored would give a net of {channels} channels for the ignored id "
-                                    f"{channels - 1}", cure="leave it out: only ids next to the classes can be trained.")
+            raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
+                                    f"id {channels - 1}", cure="leave it out: only ids next to the classes' can be.")
     ignored = () if settings.train_ignored else spec.ignored_ids
     weights = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
     graph = {"net": settings.net, "choices": {name: getattr(settings, name) for name in choices.NAMES},
              "num_classes": channels, "ignored_ids": list(ignored), "channels": vgg_table.widths(pretrained.widths),
              "mean_rgb": [float(v) for v in settings.mean_rgb or pretrained.mean_rgb], "loss": settings.loss,
              "reduction": settings.loss_reduction, "class_weights": weights, "precision": settings.precision}
-    return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec), "model": graph,
+    steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
+    return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec), "model": graph, "steps": steps,
             "weights": {"sha256": None if pathlib.Path(settings.weights).is_dir() else record.sha256(settings.weights),
                         "notes": pretrained.notes},
             "files": files, "starts": [record.provenance()]}
-
-
-def check_run_folder(run, content, resume):
-    """Make the run folder, or make sure that the run in it is this one. Raises UsageError or WeightsError."""
-    if resume == "never" and ((run / "config.json").exists() or checkpoint_files.paths(run / "checkpoints")):
-        raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
-    if resume not in ("auto", "never"):
-        checkpoint_files.read_state(resume)
-    if (run / "config.json").exists():
-        old = record.read(run)
-        changes = record.differences(old["config"], content["config"], config.SAME_AT_RESUME)
-        changes += record.differences(old, content, ("spec",))
-        changes += record.differences(old["model"], content["model"], content["model"].keys() - {"precision"})
-        if old.get("files") != content["files"]:
-            changes.append("the files in --data are not those that the run began with")
-        if changes:
-            raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
-                                    why=changes, cure="give another --run, or the same settings.")
-        content["starts"] = old.get("starts", []) + content["starts"]
-    run.mkdir(parents=True, exist_ok=True)
-    record.write(run, content)
 
 
 def train(run, settings, content, spec, training, validation, pretrained, resume):
@@ -167,12 +192,13 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
     from fcn.tf1 import session as new_session
     from fcn.tf1 import tf
 
+    tf.reset_default_graph()  # that of the stage before
     tf.set_random_seed(settings.seed)
     graph = model.build(**content["model"])
     update = optimize.build(graph.objective, graph.parts, settings.optimizer, settings.batches_per_step,
                             settings.momentum, settings.weight_decay, config.factors(settings.rate_factors))
     store = checkpoint.Store(run / "checkpoints")
-    steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
+    steps = content["steps"]
     count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
     plan = loop.Plan(steps, **{f.name: getattr(settings, f.name) for f in dataclasses.fields(loop.Plan)
                                if f.name != "steps"})
@@ -200,8 +226,7 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
 
 def start(session, store, resume, pretrained, settings, spec, num_classes, run):
     """State to go on from: a checkpoint's, or that of a fresh run with pretrained weights."""
-    from fcn import checkpoint
-    from fcn.tf1 import tf
+    from fcn import initial
 
     state = store.restore_latest(session, print)
     if state is None and resume not in ("auto", "never"):
@@ -209,14 +234,8 @@ def start(session, store, resume, pretrained, settings, spec, num_classes, run):
     if state:
         print(f"resumed at step {state['step']}")
         return state
-    needed = {v.op.name: tuple(v.shape.as_list()) for v in tf.trainable_variables()}
     random = ("fc6", "fc7") if choices.of(settings.net, fc=settings.fc).fc == "random" else ()
-    old, new = pretrained.class_names, transplant.channel_names(spec.class_names, num_classes)
-    classes = (transplant.carried_classes(settings.carry_scores, old, new), len(old), len(new)) if old else None
-    arrays, rows = transplant.plan(pretrained.layers, needed, random, classes)
-    checkpoint.put(session, arrays)
-    values = {v.op.name: v for v in tf.trainable_variables() if v.op.name not in arrays and "/bias" not in v.op.name}
-    rows += [transplant.fresh(name, array) for name, array in session.run(values).items()]
+    rows = initial.fill(session, pretrained, spec.class_names, num_classes, settings.carry_scores, random)
     print(transplant.text(rows))
     transplant.write(run / "transplant.json", rows)
     return {"step": 0, "window": []}

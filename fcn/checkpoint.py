@@ -84,7 +84,7 @@ def restore(session, path, saver=None):
 
 
 def read_layers(path):
-    """{layer: (kernel, bias or None)} of a checkpoint folder, in the order of the net. Raises WeightsError."""
+    """{layer: (kernel, bias or None)} of a checkpoint folder, by name. Raises WeightsError."""
     try:
         reader = tf.train.NewCheckpointReader(str(pathlib.Path(path) / "model"))
         names = sorted(n.removesuffix("/kernel") for n in reader.get_variable_to_shape_map() if n.endswith("/kernel"))

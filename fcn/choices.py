@@ -5,7 +5,7 @@ Every default is that of Long, Shelhamer & Darrell; every departure of a port is
 
 import dataclasses
 
-from fcn import shelf
+from fcn import errors, shelf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,5 +50,16 @@ NAMES = tuple(field.name for field in dataclasses.fields(Choices))
 
 
 def of(net, **given):
-    """The Choices of a net (a name in fcn/nets), changed by those that are given and not None. Imports TensorFlow."""
-    return dataclasses.replace(shelf.pick("nets", net).CHOICES, **{k: v for k, v in given.items() if v is not None})
+    """The Choices of a net (a name in fcn/nets), changed by those that are given and not None. Imports TensorFlow.
+
+    Raises UsageError for a value that no choice has and for a pair that cannot learn.
+    """
+    for name, value in given.items():
+        if name not in NAMES or (name in ALLOWED and value is not None and value not in ALLOWED[name]):
+            raise errors.UsageError(f"{name} = {value!r} is no choice of a net",
+                                    cure=f"{name}: {', '.join(ALLOWED.get(name, NAMES))}.")
+    chosen = dataclasses.replace(shelf.pick("nets", net).CHOICES, **{k: v for k, v in given.items() if v is not None})
+    if chosen.score_relu and not chosen.init_stddev:
+        raise errors.UsageError("scores that start at zero under a ReLU never learn",
+                                cure="give --init-stddev 0.0001 too, or --no-score-relu.")
+    return chosen

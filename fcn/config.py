@@ -127,8 +127,8 @@ class Config:
     cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
 
     net: str = setting("fcn8s_atonce", "which net", shelf="nets")
-    weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, Keras "
-                           ".h5, .npz), or a whole FCN: such a file, a run's folder or a checkpoint")
+    weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, "
+                           "Keras .h5, .npz), or a whole FCN: such a file, a run's folder or a checkpoint")
     carry_scores: str = setting("name", "score layers of a whole FCN in --weights: carried class by class of the same "
                                 "name, by the same id, or fresh", choices=("name", "id", "fresh"))
     mean_rgb: tuple | None = setting(None, "mean colour to subtract, red,green,blue (default: that of --weights)",
@@ -149,8 +149,8 @@ class Config:
     precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
 
     loss: str = setting("cross_entropy", "which loss", shelf="losses")
-    loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), or "
-                                  "the mean of every image's mean", choices=("mean", "sum", "mean-per-image"))
+    loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), "
+                                  "or the mean of every image's mean", choices=("mean", "sum", "mean-per-image"))
     class_weights: str = setting("none", "weights of the classes in the loss: none, inverse (frequency), median "
                                  "(frequency), or a file with a number per class")
     train_ignored: bool = setting(False, "train ignored labels as classes too (scores leave them out all the same)",
@@ -161,7 +161,7 @@ class Config:
     optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "momentum"))
     learning_rate: float = setting(5e-5, "for the loss as --loss-reduction has it", positive)
     momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
-    weight_decay: float = setting(0.0, "on kernels, never on biases; adamw: decoupled", between(0.0, 100.0, real))
+    weight_decay: float = setting(0.0, "on kernels, never on biases; adamw: decoupled", between(0.0, 1e9, real))
     rate_factors: str = setting("", "factors on the rate of variables, e.g. '*/bias=2, conv*=0' (0: frozen)",
                                 parse_factors)
     schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly"))
@@ -210,6 +210,8 @@ def _parsed(key, value, where):
         raise errors.UsageError(f"no setting is called '{key}'", where=where,
                                 cure=f"did you mean {near[0]}?" if near else "train_fcn.py --help lists them.")
     meta = fields[key].metadata
+    if value == "" and fields[key].default is None:  # also of a switch: as if it had not been given
+        return None
     try:
         if meta["parse"] is bool and not isinstance(value, bool):
             raise ValueError("true or false is needed")

@@ -53,7 +53,7 @@ def fuse_features(x, ends, num_classes, skips, last, choices, padding):
 
 
 def _one_size(up, skip, pool, padding):
-    """Both cut to the same pixels: SAME has too much of `up` at bottom and right, VALID too much of `skip` all round."""
+    """Both cut to the same pixels: SAME gives `up` too much at bottom and right, VALID `skip` too much all round."""
     if padding == "SAME":
         return layers.cut(up, layers.height_width(skip)), skip
     return up, layers.cut(skip, layers.height_width(up), CROPS[pool])

@@ -1,7 +1,7 @@
 """Where every setting comes from: a flag, a file, a recipe's line with its source, the run, or the default.
 
-A line of a recipe reads `learning_rate = 1e-14  # source: voc-fcn8s/solver.prototxt, base_lr`; the comment is kept beside
-the value, so that two recipes can be compared number by number, each with the file it was read from.
+A line of a recipe reads `learning_rate = 1e-14  # source: voc-fcn8s/solver.prototxt, base_lr`; the comment is kept
+beside the value, so that two recipes can be compared number by number, each with the file it was read from.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ MARK = "source:"
 
 
 def sources(path) -> dict:
-    """{key: comment} of a TOML file whose values stand on one line each, without '# source:'; "" where there is none."""
+    """{key: comment less its "source:"} of a TOML file with one value a line; "" where there is no comment."""
     found = {}
     for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         if match := ASSIGNMENT.match(line):
@@ -41,17 +41,20 @@ def of(flags=None, config_file=None, recipe=None, run_settings=None) -> dict:
     known = [field.name for field in dataclasses.fields(config.Config)]
     found = dict.fromkeys(known, "default") | dict.fromkeys(run_settings or {}, "the run")
     if recipe:
-        path = config.recipe_path(recipe)
-        kept = sources(path)
-        found |= {key: f"recipe {recipe}: {kept.get(key) or 'no source'}" for key in config.read_toml(path)}
+        found |= _of_file(config.recipe_path(recipe), f"recipe {recipe}")
     if config_file:
-        found |= dict.fromkeys(config.read_toml(config_file), f"--config {config_file}")
+        found |= _of_file(config_file, f"--config {config_file}")
     found |= dict.fromkeys(flags or {}, "flag")
     return {key: found[key] for key in known}
 
 
+def _of_file(path, name):
+    comments = sources(path)
+    return {key: f"{name}: {comments[key]}" if comments.get(key) else name for key in config.read_toml(path)}
+
+
 def as_toml(settings, where) -> str:
-    """Every setting as a TOML line with its origin (where: of()) as comment; --config reads it back to the same settings.
+    """Every setting as a TOML line with its origin (where: of()) as comment; --config reads the same settings back.
 
     A setting that is left to the net or to the weights' file is written as "".
     """

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 
-from fcn import errors, machine, runlog
+from fcn import checkpoint_files, errors, machine, runlog
 from fcn.spec import DatasetSpec
 
 PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
@@ -32,6 +32,31 @@ def read(run):
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.UsageError("is damaged", where=path, why=repr(error)) from None
     return content
+
+
+def begin(run, content, resume, same):
+    """Make the run folder, or make sure that the run in it is this one; write config.json.
+
+    same: settings that must be as they were. Raises UsageError or WeightsError.
+    """
+    run = pathlib.Path(run)
+    if resume == "never" and ((run / "config.json").exists() or checkpoint_files.paths(run / "checkpoints")):
+        raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
+    if resume not in ("auto", "never"):
+        checkpoint_files.read_state(resume)
+    if (run / "config.json").exists():
+        old = read(run)
+        changes = differences(old["config"], content["config"], same)
+        changes += differences(old, content, ("spec",))
+        changes += differences(old["model"], content["model"], ("channels", "mean_rgb", "num_classes", "class_weights"))
+        if old.get("files") != content["files"]:
+            changes.append("the files in --data are not those that the run began with")
+        if changes:
+            raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
+                                    why=changes, cure="give another --run, or the same settings.")
+        content["starts"] = old.get("starts", []) + content["starts"]
+    run.mkdir(parents=True, exist_ok=True)
+    write(run, content)
 
 
 def spec_to_dict(spec):

@@ -1,7 +1,7 @@
 """Which weights of a file go into which layer of the net, and a report of it: Berkeley's net surgery, made visible.
 
-After fcn.berkeleyvision.org's surgery.py: transplant() copies layers by name, expand_score() gives the score layers of a
-net other classes. A net whose fc6 and fc7 were not copied learns next to nothing (CSAILVision/sceneparsing#16), and
+After fcn.berkeleyvision.org's surgery.py: transplant() copies layers by name, expand_score() gives the score layers
+other classes. A net whose fc6 and fc7 were not copied learns next to nothing (CSAILVision/sceneparsing#16), and
 nothing says so but a report.
 """
 

@@ -1,7 +1,7 @@
-"""What the tests of the nets share: a fresh graph, a thin VGG-19, random weights, and the layers once more in NumPy.
+"""What the tests of the nets share: a fresh graph, a thin VGG, random weights, and the nets once more in NumPy.
 
-The NumPy layers are written from the definitions, one image (h, w, channels) in float64, and share nothing with
-fcn/layers.py.
+The NumPy nets are written from the definitions (SciPy's correlation, one image (h, w, channels) in float64) and share
+nothing with fcn/layers.py, fcn/vgg.py and fcn/heads.py.
 """
 
 import contextlib
@@ -11,10 +11,15 @@ from scipy.signal import correlate2d
 
 from fcn.tf1 import session as new_session
 from fcn.tf1 import tf
-from fcn.vgg_table import CONVOLUTIONS
 
 # Neighbours differ, so that a layer that takes the wrong input does not fit.
-THIN = dict(zip(CONVOLUTIONS, (2, 3, 3, 4, 4, 3, 5, 4, 4, 6, 5, 6, 6, 4, 5, 6), strict=True)) | {"fc6": 5, "fc7": 4}
+THIN = {"conv1_1": 2, "conv1_2": 3,
+        "conv2_1": 3, "conv2_2": 4,
+        "conv3_1": 4, "conv3_2": 3, "conv3_3": 5, "conv3_4": 4,
+        "conv4_1": 4, "conv4_2": 6, "conv4_3": 5, "conv4_4": 6,
+        "conv5_1": 6, "conv5_2": 4, "conv5_3": 5, "conv5_4": 6,
+        "fc6": 5, "fc7": 4}  # a VGG-19
+THIN16 = {name: width for name, width in THIN.items() if not name.endswith("_4")}
 
 
 @contextlib.contextmanager
@@ -47,7 +52,7 @@ def randomise(session, seed=0, gains=None):
         if name.endswith("/bias"):
             array = rng.uniform(0, 0.2, shape)
         else:
-            fan_in = np.prod(shape[:3]) if "deconv" not in name else 4 * shape[3]
+            fan_in = 4 * shape[3] if name.startswith(("deconv", "upscore")) else np.prod(shape[:3])
             array = rng.normal(0, np.sqrt(2 / fan_in), shape) * (gains or {}).get(name.split("/")[0], 1)
         drawn[name] = array.astype(np.float32)
     put(session, drawn)
@@ -60,28 +65,48 @@ def put(session, arrays):
     session.run([v.initializer for v in variables], {v.initializer.inputs[1]: arrays[v.op.name] for v in variables})
 
 
-def conv(x, kernel, bias):
-    """SAME, stride 1. kernel (size, size, in, out)."""
-    return np.stack([sum(correlate2d(x[..., i], kernel[..., i, o], "same") for i in range(x.shape[2])) + bias[o]
+def conv(x, kernel, bias, pad=None):
+    """Stride 1, of x with `pad` px of zeros on every side (default: as many as keep its size)."""
+    pad = len(kernel) // 2 if pad is None else pad
+    x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
+    return np.stack([sum(correlate2d(x[..., i], kernel[..., i, o], "valid") for i in range(x.shape[2])) + bias[o]
                      for o in range(kernel.shape[3])], axis=-1)
 
 
-def pool(x):
-    """2 x 2 maximum, sizes rounded up."""
-    high, wide = (-(-side // 2) for side in x.shape[:2])
-    return np.array([[x[2 * i:2 * i + 2, 2 * j:2 * j + 2].max(axis=(0, 1)) for j in range(wide)] for i in range(high)])
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def pool(x, reduce=np.nanmax):
+    """2 x 2 maximum (np.nanmax) or average (np.nanmean) of what is there: odd sizes are rounded up."""
+    height, width, depth = x.shape
+    even = np.full((height + height % 2, width + width % 2, depth), np.nan)
+    even[:height, :width] = x
+    return reduce(even.reshape(len(even) // 2, 2, -1, 2, depth), axis=(1, 3))
+
+
+def spread(x, kernel, stride):
+    """Transposed convolution to its full size, stride * (n - 1) + size: every input pixel lays its kernel
+    (size, size, out, in) over the output.
+    """
+    size, high, wide = len(kernel), len(x), x.shape[1]
+    canvas = np.zeros((stride * (high - 1) + size, stride * (wide - 1) + size, kernel.shape[2]))
+    for i in range(high):
+        for j in range(wide):
+            canvas[i * stride:i * stride + size, j * stride:j * stride + size] += kernel @ x[i, j]
+    return canvas
+
+
+def crop(x, offset, height_width):
+    """The window of this size at row and column `offset`. It must lie within x, as Caffe's Crop layer has it."""
+    assert offset + height_width[0] <= x.shape[0]
+    assert offset + height_width[1] <= x.shape[1]
+    return x[offset:offset + height_width[0], offset:offset + height_width[1]]
 
 
 def scatter(x, kernel, stride, output_hw):
-    """Transposed convolution: every input pixel lays its kernel (size, size, out, in) over the output, centred on
-    the stride x stride block that the pixel stands for; what falls outside of output_hw is lost.
-    """
-    size, edge = len(kernel), (len(kernel) - stride) // 2
-    canvas = np.zeros((len(x) * stride + 2 * edge, x.shape[1] * stride + 2 * edge, kernel.shape[2]))
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            canvas[i * stride:i * stride + size, j * stride:j * stride + size] += kernel @ x[i, j]
-    return canvas[edge:edge + output_hw[0], edge:edge + output_hw[1]]
+    """spread() so that a kernel lies centred on the stride x stride block that its pixel stands for."""
+    return crop(spread(x, kernel, stride), (len(kernel) - stride) // 2, output_hw)
 
 
 def bilinear(factor, channels):
@@ -91,15 +116,64 @@ def bilinear(factor, channels):
     return np.einsum("i,j,ab->ijab", line, line, np.eye(channels))
 
 
-def body(x, weights):
-    """{name: array} of pool3, pool4 and fc7 of a VGG-19 with these weights ({layer/kernel, layer/bias: array})."""
+# What tells the nets apart, as arguments of forward().
+AVERAGE, MAXIMUM = np.nanmean, np.nanmax
+PORT = {"factors": (2, 2, 8), "fuse": "features"}
+DEFINITIONS = {
+    "fcn32s": {"factors": (32,)},
+    "fcn16s": {"factors": (2, 16)},
+    "fcn8s": {"factors": (2, 2, 8)},
+    "fcn8s_atonce": {"factors": (2, 2, 8), "scales": (0.01, 0.0001)},
+    "fcn8s_tutorial": PORT | {"pools": (AVERAGE,) * 5, "last": "relu5_3", "relu_on_scores": True},
+    "fcn8s_shekkizh": PORT | {"pools": (AVERAGE,) * 4 + (MAXIMUM,), "last": "conv5_3"},
+}
+UPSCORES = {(0, 32): "upscore", (0, 2): "upscore2", (1, 16): "upscore16", (1, 2): "upscore_pool4", (2, 8): "upscore8"}
+CROPS = {32: 19, 16: 27, 8: 31}  # voc-fcn32s, 16s and 8s
+
+
+def forward(x, w, factors, fuse="scores", pools=(MAXIMUM,) * 5, last=None, scales=(1, 1), relu_on_scores=False,
+            pad100=False):
+    """(logits (h, w, classes), [every summand of the fusions]) of one image (h, w, 3) less its mean.
+
+    w: {layer/kernel, layer/bias: array}. factors: of the upsamplings, the last one to the size of x. fuse, scales,
+    relu_on_scores: the head; pools: five functions; last: what goes into pool5. pad100: as voc-fcn*/net.py, `pad: 100`
+    in conv1_1, fc6 unpadded, transposed convolutions to their full size, crops 5 and 9, then 19 | 27 | 31.
+    """
+    pool3, pool4, fc7 = body(x, w, pools, last, pad100)
+    y, summands = score(fc7, w, "score_fr"), []
+    if relu_on_scores:
+        y = relu(y)
+    skips = (("score_pool4", pool4, scales[0], 5), ("score_pool3", pool3, scales[1], 9))[:len(factors) - 1]
+    for number, (name, finer, scale, offset) in enumerate(skips):
+        if fuse == "scores":
+            finer = score(finer * scale, w, name)
+        y = upsampled(y, w, number, factors[number], fuse, None if pad100 else finer.shape)
+        summands += [y, crop(finer, offset, y.shape) if pad100 else finer]
+        y = summands[-2] + summands[-1]
+    y = upsampled(y, w, len(skips), factors[-1], fuse, None if pad100 else x.shape)
+    return (crop(y, CROPS[factors[-1]], x.shape) if pad100 else y), summands
+
+
+def body(x, w, pools, last, pad100):
+    """pool3, pool4 and fc7 of the VGG whose convolutions are in w."""
     ends = {}
-    for name in CONVOLUTIONS:
-        if name.endswith("_1") and name != "conv1_1":
-            x = pool(x)
-            ends[f"pool{int(name[4]) - 1}"] = x
-        x = np.maximum(conv(x, weights[f"{name}/kernel"], weights[f"{name}/bias"]), 0)
-    x = pool(x)
-    for name in ("fc6", "fc7"):
-        x = np.maximum(conv(x, weights[f"{name}/kernel"], weights[f"{name}/bias"]), 0)
-    return ends | {"fc7": x}
+    for stage, reduce in enumerate(pools, 1):
+        for name in (f"conv{stage}_{i}" for i in (1, 2, 3, 4) if f"conv{stage}_{i}/kernel" in w):
+            pad = 100 if pad100 and name == "conv1_1" else 1
+            ends[name] = conv(x, w[f"{name}/kernel"], w[f"{name}/bias"], pad)
+            x = ends[f"relu{name[4:]}"] = relu(ends[name])
+        x = ends[f"pool{stage}"] = pool(ends[last] if stage == 5 and last else x, reduce)
+    x = relu(conv(x, w["fc6/kernel"], w["fc6/bias"], 0 if pad100 else 3))
+    return ends["pool3"], ends["pool4"], relu(conv(x, w["fc7/kernel"], w["fc7/bias"], 0))
+
+
+def score(x, w, name):
+    return conv(x, w[f"{name}/kernel"], w[f"{name}/bias"], 0)
+
+
+def upsampled(y, w, number, factor, fuse, output_hw):
+    """To output_hw, or to the full size if that is None; bilinear unless w has a kernel for it."""
+    name = f"deconv{number + 1}" if fuse == "features" else UPSCORES[number, factor]
+    kernel = w.get(f"{name}/kernel", bilinear(factor, y.shape[2]))
+    y = spread(y, kernel, factor) if output_hw is None else scatter(y, kernel, factor, output_hw)
+    return y + w.get(f"{name}/bias", 0)

@@ -76,7 +76,7 @@ def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
     ('flip = "yes"', ["flip = 'yes'", "true or false"]),
     ("flip = 1", ["flip = 1", "true or false"]),
     ('net = "fcn8"', ["net = 'fcn8'", "fcn8s"]),
-    ('optimizer = "sgd"', ["optimizer = 'sgd'", "adam, momentum"]),
+    ('optimizer = "sgd"', ["optimizer = 'sgd'", "adam, adamw, momentum"]),
     ("size = [1, 2, 3]", ["size = [1, 2, 3]"]),
     ('size = "12y16"', ["size = '12y16'", "360x480"]),
     ("size = true", ["size = True"]),

@@ -8,6 +8,7 @@ import pytest
 from nets_help import THIN, fresh, randomise, start
 
 from fcn import evaluate, model, shelf
+from fcn.choices import Choices
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
 
@@ -17,18 +18,19 @@ LABELS = np.array([[[0, 1], [0, 1]]], np.uint8)
 BY_PIXEL = (math.log(2), math.log(1 + math.exp(-1)), math.log(1 + math.exp(2)), math.log(1 + math.exp(3)))
 
 
-def loss_of(logits, labels, ignored=()):
-    """(loss_sum, pixels, gradient of loss_sum)."""
+def loss_of(logits, labels, ignored=(), class_weights=None):
+    """(losses, weights, gradient of the sum of losses)."""
     with fresh() as session:
         z = tf.constant(logits, tf.float32)
-        loss_sum, pixels = cross_entropy.build(z, tf.constant(labels), ignored)
-        return session.run([loss_sum, pixels, tf.gradients(loss_sum, z)[0]])
+        losses, weights = cross_entropy.build(z, tf.constant(labels), ignored, class_weights)
+        return session.run([losses, weights, tf.gradients(tf.reduce_sum(losses), z)[0]])
 
 
-def test_the_loss_is_the_sum_of_cross_entropies_and_comes_with_their_number():
-    loss_sum, pixels, _ = loss_of(LOGITS, LABELS)
-    assert loss_sum == pytest.approx(sum(BY_PIXEL), rel=1e-6)
-    assert pixels == 4
+def test_every_pixel_has_its_cross_entropy_and_weighs_one():
+    losses, weights, _ = loss_of(LOGITS, LABELS)
+    np.testing.assert_allclose(losses, np.reshape(BY_PIXEL, (1, 2, 2)), rtol=1e-6)
+    assert weights.tolist() == [[[1, 1], [1, 1]]]
+    assert losses.dtype == weights.dtype == np.float32
 
 
 def test_a_loss_gradient_is_the_probability_less_the_truth():
@@ -40,37 +42,88 @@ def test_a_loss_gradient_is_the_probability_less_the_truth():
 @pytest.mark.parametrize("ignored", [255, 2, 7])
 def test_ignored_pixels_weigh_nothing_and_send_no_gradient(ignored):
     labels = np.array([[[0, ignored], [ignored, 1]]], np.uint8)
-    loss_sum, pixels, gradient = loss_of(LOGITS, labels, (ignored,))
-    assert loss_sum == pytest.approx(BY_PIXEL[0] + BY_PIXEL[3], rel=1e-6)
-    assert pixels == 2
+    losses, weights, gradient = loss_of(LOGITS, labels, (ignored,))
+    np.testing.assert_allclose(losses, [[[BY_PIXEL[0], 0], [0, BY_PIXEL[3]]]], rtol=1e-6)
+    assert weights.tolist() == [[[1, 0], [0, 1]]]
     assert not gradient[labels == ignored].any()
     assert gradient[labels != ignored].all()
 
 
 def test_an_ignored_id_among_the_classes_weighs_nothing_either():
-    loss_sum, pixels, gradient = loss_of(LOGITS, LABELS, (0, 255))
-    assert loss_sum == pytest.approx(BY_PIXEL[1] + BY_PIXEL[3], rel=1e-6)
-    assert pixels == 2
+    losses, weights, gradient = loss_of(LOGITS, LABELS, (0, 255))
+    np.testing.assert_allclose(losses, [[[0, BY_PIXEL[1]], [0, BY_PIXEL[3]]]], rtol=1e-6)
+    assert weights.tolist() == [[[0, 1], [0, 1]]]
     assert not gradient[LABELS == 0].any()
 
 
 def test_a_label_beyond_the_classes_weighs_nothing_though_nobody_named_it():
-    loss_sum, pixels, gradient = loss_of(LOGITS, np.array([[[0, 2], [77, 1]]], np.uint8))
-    assert loss_sum == pytest.approx(BY_PIXEL[0] + BY_PIXEL[3], rel=1e-6)
-    assert pixels == 2
+    losses, weights, gradient = loss_of(LOGITS, np.array([[[0, 2], [77, 1]]], np.uint8))
+    np.testing.assert_allclose(losses, [[[BY_PIXEL[0], 0], [0, BY_PIXEL[3]]]], rtol=1e-6)
+    assert weights.tolist() == [[[1, 0], [0, 1]]]
     assert not gradient[0, [0, 1], [1, 0]].any()
 
 
-def test_without_a_labelled_pixel_the_loss_is_zero_over_zero_pixels():
-    loss_sum, pixels, gradient = loss_of(LOGITS, np.full((1, 2, 2), 255, np.uint8), (255,))
-    assert (loss_sum, pixels) == (0, 0)
-    assert not gradient.any()
+def test_an_image_without_a_labelled_pixel_has_no_loss_no_weight_and_no_gradient():
+    losses, weights, gradient = loss_of(np.concatenate([LOGITS, LOGITS]),
+                                        np.concatenate([np.full((1, 2, 2), 255, np.uint8), LABELS]), (255,))
+    assert not losses[0].any() and not weights[0].any() and not gradient[0].any()
+    assert losses[1].all() and weights[1].all() and gradient[1].all()
+
+
+def test_the_weight_of_a_class_is_that_of_its_pixels_loss_and_gradient():
+    losses, weights, gradient = loss_of(LOGITS, LABELS, (), (3, 0.5))
+    np.testing.assert_allclose(losses, [[[3 * BY_PIXEL[0], 0.5 * BY_PIXEL[1]], [3 * BY_PIXEL[2], 0.5 * BY_PIXEL[3]]]],
+                               rtol=1e-6)
+    assert weights.tolist() == [[[3, 0.5], [3, 0.5]]]
+    plain = loss_of(LOGITS, LABELS)[2]
+    np.testing.assert_allclose(gradient, plain * np.array((3, 0.5))[LABELS][..., None], rtol=1e-6)
+
+
+def test_ignored_pixels_weigh_nothing_whatever_their_class_weighs():
+    _, weights, gradient = loss_of(LOGITS, np.array([[[0, 255], [9, 1]]], np.uint8), (0, 255), (3, 0.5))
+    assert weights.tolist() == [[[0, 0], [0, 0.5]]]
+    assert np.argwhere(gradient.any(axis=3)).tolist() == [[0, 1, 1]]
+
+
+def test_equal_class_weights_change_no_mean():
+    one, two = loss_of(LOGITS, LABELS), loss_of(LOGITS, LABELS, (), (4, 4))
+    assert one[0].sum() / one[1].sum() == pytest.approx(two[0].sum() / two[1].sum(), rel=1e-6)
 
 
 def test_scores_far_apart_neither_overflow_nor_vanish():
-    loss_sum, _, gradient = loss_of(np.array([[[[1000, -1000], [-1000, 1000]]]]), np.array([[[1, 1]]], np.uint8))
-    assert loss_sum == 2000
+    losses, _, gradient = loss_of(np.array([[[[1000, -1000], [-1000, 1000]]]]), np.array([[[1, 1]]], np.uint8))
+    assert losses.tolist() == [[[2000, 0]]]
     np.testing.assert_allclose(gradient, [[[[1, -1], [0, 0]]]])
+
+
+# Losses of an image with 3 labelled pixels, one with 1, and one with none.
+LOSSES = np.array([[[1, 2], [3, 0]], [[4, 0], [0, 0]], [[0, 0], [0, 0]]], np.float32)
+WEIGHTS = np.array([[[1, 1], [1, 0]], [[1, 0], [0, 0]], [[0, 0], [0, 0]]], np.float32)
+
+
+def reduced(reduction, losses, weights):
+    with fresh() as session:
+        return list(session.run(model.reduce(tf.constant(losses), tf.constant(weights), reduction)))
+
+
+@pytest.mark.parametrize(("reduction", "objective", "parts"), [
+    ("mean", 1 + 2 + 3 + 4, 4), ("sum", 1 + 2 + 3 + 4, 2), ("mean-per-image", (1 + 2 + 3) / 3 + 4 / 1, 2)])
+def test_three_reductions_of_two_images_by_hand(reduction, objective, parts):
+    assert reduced(reduction, LOSSES[:2], WEIGHTS[:2]) == [objective, parts]
+
+
+@pytest.mark.parametrize(("reduction", "objective", "parts"), [
+    ("mean", 10, 4), ("sum", 10, 3), ("mean-per-image", 6, 3)])
+def test_an_unlabelled_image_adds_no_loss_but_is_an_image(reduction, objective, parts):
+    assert reduced(reduction, LOSSES, WEIGHTS) == [objective, parts]
+    assert reduced(reduction, LOSSES[2:], WEIGHTS[2:]) == [0, parts - reduced(reduction, LOSSES[:2], WEIGHTS[:2])[1]]
+
+
+@pytest.mark.parametrize(("reduction", "objective", "parts"), [
+    ("mean", 2 + 4 + 1.5 + 2, 2 + 2 + 0.5 + 0.5), ("sum", 9.5, 2), ("mean-per-image", 7.5 / 4.5 + 2 / 0.5, 2)])
+def test_means_are_over_weights_where_classes_weigh_and_a_sum_is_over_images_all_the_same(reduction, objective, parts):
+    weights = np.array([[[2, 2], [0.5, 0]], [[0.5, 0], [0, 0]]], np.float32)
+    assert reduced(reduction, LOSSES[:2] * weights, weights) == pytest.approx([objective, parts])
 
 
 def test_a_prediction_is_the_best_class_that_is_not_ignored():
@@ -86,9 +139,9 @@ def test_a_prediction_is_the_best_class_that_is_not_ignored():
 
 @pytest.fixture(scope="module")
 def small():
-    """A thin fcn8s with random weights: (session, SegModel). Id 3 of 4 classes is ignored."""
+    """A thin fcn8s_atonce with random weights: (session, SegModel). Id 3 of 4 classes is ignored."""
     with fresh() as session:
-        graph = model.build(shelf.pick("nets", "fcn8s"), cross_entropy, 4, (3, 255), THIN, (120.0, 110.0, 100.0))
+        graph = model.build("fcn8s_atonce", 4, (3, 255), THIN, (120.0, 110.0, 100.0))
         randomise(session, gains={"score_pool4": 10, "score_pool3": 300})
         yield session, graph
 
@@ -101,57 +154,59 @@ def test_a_whole_net_predicts_no_ignored_id_though_it_has_a_channel_for_it(small
     np.testing.assert_array_equal(prediction, logits[..., :3].argmax(axis=3))
 
 
-def test_the_mean_colour_is_subtracted_from_images():
-    net = types.SimpleNamespace(build=lambda images, *_: images)  # logits are what enters the net
+@pytest.fixture
+def bare_net(monkeypatch):
+    """The net "bare", whose logits are what enters it."""
+    pick, net = shelf.pick, types.SimpleNamespace(CHOICES=Choices(), build=lambda images, *_: images)
+    monkeypatch.setattr(shelf, "pick", lambda folder, name: net if name == "bare" else pick(folder, name))
+    return "bare"
+
+
+def test_the_mean_colour_is_subtracted_from_images(bare_net):
     with fresh() as session:
-        graph = model.build(net, cross_entropy, 3, (), {}, (10.0, 20.0, 30.0))
+        graph = model.build(bare_net, 3, (), {}, (10.0, 20.0, 30.0))
         photo = np.array([[[[10, 20, 30], [0, 255, 31]]]], np.uint8)
         np.testing.assert_array_equal(session.run(graph.logits, {graph.images: photo}), [[[[0, 0, 0], [-10, 235, 1]]]])
 
 
-def test_dropout_is_off_unless_it_is_asked_for_and_follows_the_seed_that_is_fed(small):
-    session, graph = small
-    feed = {graph.images: np.random.default_rng(0).integers(0, 256, (1, 40, 50, 3), np.uint8)}
-    plain, again = session.run(graph.logits, feed), session.run(graph.logits, feed | {graph.dropout_seed: (3, 4)})
-    np.testing.assert_array_equal(plain, again)
-    first, second, other = (session.run(graph.logits, feed | {graph.keep_prob: 0.5, graph.dropout_seed: seed})
-                            for seed in ((3, 4), (3, 4), (3, 6)))
-    np.testing.assert_array_equal(first, second)
-    assert (first != plain).any()
-    assert (first != other).any()
+def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean(bare_net):
+    images = np.zeros((2, 2, 2, 3), np.uint8)  # so every pixel's loss is ln 3, before its class weighs
+    labels = np.array([[[0, 1], [1, 255]], [[255, 255], [2, 255]]], np.uint8)
+    one = math.log(3)
+    cases = (("mean", 5.5 * one, 5.5), ("sum", 5.5 * one, 2), ("mean-per-image", 2 * one, 2))
+    for reduction, objective, parts in cases:
+        with fresh() as session:
+            graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), reduction=reduction,
+                                class_weights=(2, 1, 1.5))
+            found = session.run([graph.objective, graph.parts, graph.loss_sum, graph.pixels],
+                                {graph.images: images, graph.labels: labels})
+        assert found == pytest.approx([objective, parts, 5.5 * one, 5.5], rel=1e-6)
+        assert graph.num_classes == 3
 
 
-def test_the_gradient_of_the_whole_net_is_that_of_finite_differences(small):
-    session, graph = small
-    rng = np.random.default_rng(2)
-    feed = {graph.images: rng.integers(0, 256, (1, 33, 35, 3), np.uint8),
-            graph.labels: rng.choice([0, 1, 2, 3, 255], (1, 33, 35)).astype(np.uint8)}
-    variables = {v.op.name: v for v in tf.trainable_variables()}
-    for name, at in (("score_fr/bias", (2,)), ("score_pool4/kernel", (0, 0, 1, 0)), ("score_pool3/bias", (1,)),
-                     ("score_fr/kernel", (0, 0, 1, 3))):
-        variable = variables[name]
-        gradient = session.run(tf.gradients(graph.loss_sum, variable)[0], feed)[at]
-        value, losses, width = session.run(variable), [], 0.02
-        for side in (width, -width):
-            moved = value.copy()
-            moved[at] += side
-            variable.load(moved, session)
-            losses.append(float(session.run(graph.loss_sum, feed)))
-        variable.load(value, session)
-        assert (losses[0] - losses[1]) / (2 * width) == pytest.approx(gradient, rel=0.02, abs=0.05), name
+def test_a_choice_that_is_none_or_not_named_is_the_nets_own():
+    def logits(net, choices):
+        with fresh() as session:
+            graph = model.build(net, 2, (), THIN, (0.0, 0.0, 0.0), choices)
+            randomise(session)
+            return session.run(graph.logits, {graph.images: np.full((1, 9, 9, 3), 200, np.uint8)})
+    own = logits("fcn8s_atonce", None)
+    np.testing.assert_array_equal(logits("fcn8s_atonce", {"pool_scaling": None, "fc": "random"}), own)
+    unscaled = logits("fcn8s_atonce", {"pool_scaling": False})
+    assert (unscaled != own).any()
+    np.testing.assert_array_equal(logits("fcn8s", {}), unscaled)
 
 
-def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same():
-    net = types.SimpleNamespace(build=lambda images, *_: images / 10)
+def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(bare_net):
     photos = np.zeros((1, 1, 3, 3), np.uint8)
-    photos[0, 0, :, 1] = (0, 10, 20)  # scores of class 1: 0, 1, 2 against 0 and 0
+    photos[0, 0, :, 1] = (0, 1, 2)  # the scores of class 1, against 0 and 0
     labels = np.array([[[1, 0, 1]]], np.uint8)
     unlabelled = np.full((1, 1, 1), 255, np.uint8)
     batches = [(photos, labels), (photos[:, :, :1], unlabelled), (photos[:, :, 2:], labels[:, :, 2:])]
     with fresh() as session:
-        graph = model.build(net, cross_entropy, 3, (255,), {}, (0.0, 0.0, 0.0))
+        graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), reduction="mean-per-image")
         start(session)
-        numbers = evaluate.validate(session, graph, batches, 3, (255,))
+        numbers = evaluate.validate(session, graph, batches, (255,))
     one, e, e2 = math.log(3), math.log(2 + math.e), math.log(2 + math.e ** 2)
     assert numbers["val_loss"] == pytest.approx((one + e + 2 * (e2 - 2)) / 4, rel=1e-5)
     assert numbers["val_pixel_accuracy"] == 0.5  # (0, 0, 0) is called 0, the other three are called 1

@@ -1,7 +1,7 @@
 """FCN-16s: the scores of fc7, upsampled twice, plus those of pool4; the sum upsampled 16 times.
 
-Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn16s/net.py. The second of three stages: it
-starts from a trained FCN-32s, its new score_pool4 from zero.
+Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn16s/net.py. The second of three stages:
+it starts from a trained FCN-32s, its new score_pool4 from zero.
 """
 
 from fcn import heads, vgg

@@ -1,8 +1,8 @@
 """The net of shekkizh/FCN.tensorflow (FCN.py), from which many ports descend.
 
-Its departures from the paper are the choices below: average pools 1 to 4; conv5_3 before its ReLU into pool5 (issues #7, #25,
-#46, #94), so that conv5_4 is never used; random fc6 and fc7; fusion of features (#11, #112); normal weights of deviation
-0.02, with which the first loss is in the hundreds (#1).
+Its departures from the paper are the choices below: average pools 1 to 4; conv5_3 before its ReLU into pool5 (issues
+#7, #25, #46, #94), so that conv5_4 is never used; random fc6 and fc7; fusion of features (#11, #112); normal weights
+of deviation 0.02, with which the first loss is in the hundreds (#1).
 """
 
 from fcn import heads, vgg

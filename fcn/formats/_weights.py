@@ -1,0 +1,74 @@
+"""What every format is turned into, and the few words that their refusals share."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from fcn import errors
+
+CURE = "weights/README.md lists the files that are read, with their sizes and checksums."
+IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # of the VGG group's training images (readme of the Caffe model zoo)
+NO_MEAN = "no mean colour is in the file: ImageNet's is taken"
+# What a file may unpack to: published ones are of 0.5 to 1.1 GB and hardly shrink, since weights are like noise.
+MOST_BYTES, MOST_RATIO, ALWAYS_BYTES = 3 << 30, 16, 64 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A VGG-16 or VGG-19, or a whole FCN on one of them, for RGB input.
+
+    layers: {name: (kernel float32 (height, width, in, out), bias float32 (out,))}, conv1_1 to conv5_4, fc6, fc7; of a
+    whole FCN also score_fr, score_pool4, score_pool3 and, where they are not plain bilinear interpolation, upscore,
+    upscore2, upscore16, upscore_pool4, upscore8 as (kernel (height, width, out, in), None).
+    mean_rgb: float32 (3,), 0-255, to be subtracted from images. notes: what was found out about the file.
+    net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. choices: what else the file says of
+    that net, e.g. {"alignment": "same" or "pad100", "learn_upsampling": True}. class_names: in the order of ids.
+    """
+
+    layers: dict
+    mean_rgb: np.ndarray
+    notes: tuple[str, ...]
+    net: str | None = None
+    choices: dict = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def widths(self):
+        """{layer: output channels}: the net takes its widths from here, so a narrow VGG is an ordinary one."""
+        return {name: int(kernel.shape[3]) for name, (kernel, _) in self.layers.items()}
+
+
+def refusal(path, what, why=None, cure=CURE):
+    return errors.WeightsError(what, where=path, why=why, cure=cure)
+
+
+def imagenet_mean():
+    return np.array(IMAGENET_MEAN_RGB, np.float32)
+
+
+def most_unpacked(file_bytes):
+    """The bytes that a file of this size may unpack to: a bomb of 2 MB would give 2 GB."""
+    return min(MOST_BYTES, max(ALWAYS_BYTES, MOST_RATIO * file_bytes))
+
+
+class Aside:
+    """A file that is written aside, in the same folder, and takes its name only when it is whole.
+
+    with Aside(path) as file: ... gives an open binary file.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.aside = self.path.with_name(f".{self.path.name}.tmp")
+
+    def __enter__(self):
+        self.file = self.aside.open("wb")
+        return self.file
+
+    def __exit__(self, kind, error, traceback):
+        self.file.close()
+        if kind is None:
+            self.aside.replace(self.path)
+        else:
+            self.aside.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""Where a net's weights come from at its start: a file, or a run of ours, put in layer by layer."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from fcn import checkpoint, checkpoint_files, choices, errors, record, transplant
+from fcn.pretrained import Weights
+from fcn.tf1 import tf
+
+
+def from_run(path):
+    """The Weights of a run's folder (its newest checkpoint) or of a checkpoint's folder. Raises WeightsError."""
+    path = pathlib.Path(path)
+    if (path / "config.json").exists():
+        found = checkpoint_files.listed(path / "checkpoints")
+        if not found:
+            raise errors.WeightsError("there is no checkpoint", where=path / "checkpoints",
+                                      cure="train on, until the first one is saved.")
+        run, path = path, found[0][0]
+    else:
+        run = path.parent.parent
+    if not (run / "config.json").exists():
+        raise errors.WeightsError("is neither a run's folder nor a checkpoint in one", where=path)
+    content, step = record.read(run), checkpoint_files.read_state(path)["step"]
+    model = content["model"]
+    return Weights(checkpoint.read_layers(path), np.array(model["mean_rgb"], np.float32),
+                   (f"{model['net']} of {path}, step {step}",), model["net"],
+                   dataclasses.asdict(choices.of(model["net"], **model["choices"])),
+                   transplant.channel_names(content["spec"]["class_names"], model["num_classes"]))
+
+
+def fill(session, weights, class_names, num_classes, carry_scores, random=()):
+    """Put `weights` (Weights) into the net of the default graph; the rows of the transplant report.
+
+    class_names: of this net's classes; num_classes: its channels. carry_scores: as transplant.carried_classes has it.
+    random: layers that keep their random values.
+    """
+    variables = {v.op.name: v for v in tf.trainable_variables()}
+    old, new = weights.class_names, transplant.channel_names(class_names, num_classes)
+    classes = (transplant.carried_classes(carry_scores, old, new), len(old), len(new)) if old else None
+    arrays, rows = transplant.plan(weights.layers, {name: v.shape.as_list() for name, v in variables.items()}, random,
+                                   classes)
+    checkpoint.put(session, arrays)
+    fresh = {name: v for name, v in variables.items() if name not in arrays and name.endswith("/kernel")}
+    return rows + [transplant.fresh(name, array) for name, array in session.run(fresh).items()]
+
+
+def fill_all(session, weights):
+    """Put a whole FCN into the net of the default graph, which has the same classes. Raises WeightsError."""
+    needed = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()}
+    arrays, _ = transplant.plan(weights.layers, needed)
+    missing = sorted(needed.keys() - arrays.keys())
+    if missing:
+        raise errors.WeightsError(f"the file of a {weights.net} lacks {', '.join(missing)}")
+    checkpoint.put(session, arrays)
