@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fcn import config, shelf
+from fcn.choices import ALLOWED, Choices
 from fcn.metrics import iou
 from fcn.spec import DatasetSpec
 
@@ -21,14 +22,24 @@ def test_a_layout_has_spec_and_pairs(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", shelf.names("nets"))
-def test_a_net_has_build_with_the_arguments_that_the_model_gives(name):
-    wanted = ["images", "num_classes", "channels", "keep_prob", "seed", "learn_upsampling"]
-    assert list(inspect.signature(shelf.pick("nets", name).build).parameters) == wanted
+def test_a_net_has_its_choices_and_build_with_the_arguments_that_the_model_gives(name):
+    net = shelf.pick("nets", name)
+    assert isinstance(net.CHOICES, Choices)
+    parameters = inspect.signature(net.build).parameters
+    assert list(parameters) == ["images", "num_classes", "channels", "keep_prob", "seed", "choices"]
+    assert parameters["choices"].default is net.CHOICES
+
+
+@pytest.mark.parametrize("name", shelf.names("nets"))
+def test_the_choices_of_a_net_are_among_those_that_are_allowed(name):
+    chosen = vars(shelf.pick("nets", name).CHOICES)
+    assert {field: value for field, value in chosen.items() if value not in ALLOWED.get(field, (value,))} == {}
 
 
 @pytest.mark.parametrize("name", shelf.names("losses"))
 def test_a_loss_has_build_on_logits_and_labels(name):
-    assert list(inspect.signature(shelf.pick("losses", name).build).parameters) == ["logits", "labels", "ignored_ids"]
+    wanted = ["logits", "labels", "ignored_ids", "class_weights"]
+    assert list(inspect.signature(shelf.pick("losses", name).build).parameters) == wanted
 
 
 @pytest.mark.parametrize("name", shelf.names("metrics"))

@@ -1,68 +1,49 @@
 """Keras' files, old and new: the kernels come out as Keras itself holds them, but for the colours of conv1_1."""
 
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+
 import h5py
+import keras_help
 import numpy as np
 import pytest
 from formats_help import assert_refused, assert_same, thin_vgg
+from keras_help import bgr, keras_name
 
 from fcn import pretrained
 from fcn.formats._weights import IMAGENET_MEAN_RGB
 
 
-def keras_name(layer):
-    return f"fc{int(layer[2]) - 5}" if layer.startswith("fc") else f"block{layer[4]}_conv{layer[-1]}"
-
-
-def bgr(layers):
-    kernel, bias = layers["conv1_1"]
-    return layers | {"conv1_1": (kernel[:, :, ::-1], bias)}
-
-
-def keras_net(layers, named):
-    """A Keras model of these layers (height, width, BGR, out), with or without keras.applications' names."""
-    keras = pytest.importorskip("keras")
-    net = keras.Sequential([keras.layers.Input((32 * 7, 32 * 7, 3))])
-    pools = {"conv1_2", "conv2_2", "conv5_4", "conv5_3"} | {"conv3_4", "conv4_4"} & set(layers)
-    pools = pools - ({"conv5_3"} if "conv5_4" in layers else set())
-    pools |= set() if "conv3_4" in layers else {"conv3_3", "conv4_3"}
-    for layer, (kernel, _) in layers.items():
-        name = {"name": keras_name(layer)} if named else {}
-        if layer == "fc6":
-            net.add(keras.layers.Flatten())
-        if layer.startswith("fc"):
-            net.add(keras.layers.Dense(kernel.shape[3], **name))
-        else:
-            net.add(keras.layers.Conv2D(kernel.shape[3], 3, padding="same", **name))
-        if layer in pools:
-            net.add(keras.layers.MaxPooling2D())
-    arrays = [array for layer, (kernel, bias) in layers.items() for array in (
-        kernel.reshape(-1, kernel.shape[3]) if layer.startswith("fc") else kernel, bias)]
-    net.set_weights(arrays)
-    return net
+@pytest.fixture(scope="module")
+def by_keras(tmp_path_factory):
+    """Folder of what Keras saves."""
+    pytest.importorskip("keras")
+    folder = tmp_path_factory.mktemp("keras")
+    subprocess.run([sys.executable, keras_help.__file__, str(folder)], check=True, capture_output=True,
+                   cwd=pathlib.Path(__file__).parents[1], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    return folder
 
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
-@pytest.mark.parametrize(("named", "suffix"), [(True, ".weights.h5"), (False, ".weights.h5"), (True, ".h5")])
-def test_what_keras_saves_is_read_with_matrices_as_convolutions(tmp_path, backbone, named, suffix):
-    layers = thin_vgg(backbone)
-    net = keras_net(bgr(layers), named)
-    path = tmp_path / f"vgg{suffix}"
-    net.save(path) if suffix == ".h5" else net.save_weights(path)
-    found = pretrained.read(path)
-    assert_same(found, layers, IMAGENET_MEAN_RGB)
+@pytest.mark.parametrize(("named", "suffix"), list(itertools.product((True, False), (".weights.h5", ".h5"))))
+def test_what_keras_saves_is_read_with_matrices_as_convolutions(by_keras, backbone, named, suffix):
+    found = pretrained.read(by_keras / f"{backbone}-{named}{suffix}")
+    assert_same(found, thin_vgg(backbone), IMAGENET_MEAN_RGB)
     assert "channels BGR" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
 
 
-def test_the_real_keras_vgg19_without_its_top_gives_its_own_kernels(tmp_path):
-    keras = pytest.importorskip("keras")
-    net = keras.applications.VGG19(weights=None, include_top=False)
-    net.save_weights(tmp_path / "vgg19.weights.h5")
-    found = pretrained.read(tmp_path / "vgg19.weights.h5")
+def test_the_real_keras_vgg19_without_its_top_gives_its_own_kernels(by_keras):
+    found = pretrained.read(by_keras / "real.weights.h5")
     assert len(found.layers) == 16 and "taken as documented" in found.notes[0]
-    for layer, (kernel, bias) in found.layers.items():
-        expected, expected_bias = (np.array(value) for value in net.get_layer(keras_name(layer)).get_weights())
-        np.testing.assert_array_equal(kernel, expected[:, :, ::-1] if layer == "conv1_1" else expected, err_msg=layer)
-        np.testing.assert_array_equal(bias, expected_bias)
+    with np.load(by_keras / "real.npz") as real:
+        for layer, (kernel, bias) in found.layers.items():
+            expected, expected_bias = (real[f"{keras_name(layer)}/{i}"] for i in (0, 1))
+            expected = expected[:, :, ::-1] if layer == "conv1_1" else expected
+            np.testing.assert_array_equal(kernel, expected, err_msg=layer)
+            np.testing.assert_array_equal(bias, expected_bias)
 
 
 def write_legacy(path, layers, root=""):

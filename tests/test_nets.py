@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nets_help import AVERAGE, DEFINITIONS, MAXIMUM, THIN, THIN16, fresh, randomise, start
 
-from fcn import errors, model, shelf, vgg_table
+from fcn import errors, layers, model, shelf, vgg_table
 from fcn.choices import ALLOWED, Choices, of
 from fcn.tf1 import tf
 
@@ -40,7 +40,7 @@ def shapes():
 
 # --- the forward pass ---
 
-def expect_numpy(net, definition, channels=THIN, choices=None, sizes=((45, 71), (32, 33))):
+def expect_numpy(net, definition, channels=THIN, choices=None, sizes=((45, 71),)):
     """The logits of the graph are those of nets_help.forward, whose streams are all large enough to be missed."""
     with fresh() as session:
         graph = build(net, channels=channels, choices=choices)
@@ -62,12 +62,11 @@ def test_every_net_is_defined_in_numpy_too():
     assert sorted(DEFINITIONS) == NETS
 
 
-@pytest.mark.parametrize("alignment", ALLOWED["alignment"])
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(("backbone", "alignment"), [("VGG-19", "same"), ("VGG-19", "pad100"), ("VGG-16", "pad100")])
 @pytest.mark.parametrize("name", NETS)
-def test_the_forward_pass_of_a_net_is_that_of_numpy(name, backbone, alignment):
+def test_the_forward_pass_of_a_net_is_that_of_numpy_whatever_the_size(name, backbone, alignment):
     expect_numpy(name, DEFINITIONS[name] | {"pad100": alignment == "pad100"}, BACKBONES[backbone],
-                 {"alignment": alignment})
+                 {"alignment": alignment}, sizes=((45, 71), (64, 33), (1, 1)))
 
 
 # net, the one choice that differs, and the change of the net's definition
@@ -78,25 +77,17 @@ SWITCHES = [
     ("fcn8s", {"last_layer": "conv5_4"}, {"last": "conv5_4"}),
     ("fcn8s", {"last_layer": "relu5_3"}, {"last": "relu5_3"}),
     ("fcn8s", {"last_layer": "conv5_3"}, {"last": "conv5_3"}),
-    ("fcn8s", {"fc": "random"}, {}),
     ("fcn8s", {"fusion": "features"}, {"fuse": "features"}),
-    ("fcn8s", {"init_stddev": 0.02}, {}),
-    ("fcn8s", {"pool_scaling": True}, {"scales": (0.01, 0.0001)}),
-    ("fcn8s", {"score_relu": True, "init_stddev": 0.01}, {"relu_on_scores": True}),
-    ("fcn8s", {"learn_upsampling": True}, {}),
-    ("fcn16s", {"learn_upsampling": True}, {}),
-    ("fcn32s", {"learn_upsampling": True}, {}),
     ("fcn16s", {"fusion": "features"}, {"fuse": "features"}),
     ("fcn32s", {"fusion": "features"}, {"fuse": "features"}),
+    ("fcn8s", {"pool_scaling": True}, {"scales": (0.01, 0.0001)}),
     ("fcn16s", {"pool_scaling": True}, {"scales": (0.01, None)}),
     ("fcn8s_atonce", {"pool_scaling": False}, {"scales": (1, 1)}),
-    ("fcn8s_tutorial", {"pool": "max"}, {"pools": (MAXIMUM,) * 5}),
-    ("fcn8s_tutorial", {"last_layer": "last"}, {"last": None}),
+    ("fcn8s", {"score_relu": True, "init_stddev": 0.01}, {"relu_on_scores": True}),
     ("fcn8s_tutorial", {"score_relu": False}, {"relu_on_scores": False}),
-    ("fcn8s_tutorial", {"fusion": "scores"}, {"fuse": "scores"}),
-    ("fcn8s_shekkizh", {"pool": "max"}, {"pools": (MAXIMUM,) * 5}),
+    ("fcn8s_tutorial", {"pool": "max"}, {"pools": (MAXIMUM,) * 5}),
+    ("fcn8s_tutorial", {"fusion": "scores"}, {"fuse": "scores"}),  # its upsampling is learned
     ("fcn8s_shekkizh", {"last_layer": "last"}, {"last": None}),
-    ("fcn8s_shekkizh", {"fusion": "scores"}, {"fuse": "scores"}),
 ]
 
 
@@ -114,19 +105,16 @@ def test_choices_hold_under_padding_by_100_px_as_well(choice, change):
     expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | change | {"pad100": True}, choices=choice | {"alignment": "pad100"})
 
 
-def test_every_value_of_every_choice_is_tried_on_fcn8s_or_is_its_own():
-    tried = {field: {getattr(Choices(), field)} for field in vars(Choices())} | {"alignment": {"same", "pad100"}}
-    for _, choice, _ in SWITCHES:
-        for field, value in choice.items():
-            tried[field].add(value)
-    assert all(tried[field] >= set(values) for field, values in ALLOWED.items())
-    assert all(len(values) > 1 for values in tried.values())
+def test_every_value_of_every_choice_about_the_graph_is_tried_on_fcn8s():
+    tried = {(field, value) for net, choice, _ in SWITCHES for field, value in choice.items() if net == "fcn8s"}
+    tried |= set(vars(Choices()).items()) | {("alignment", "pad100"), ("fc", "random")}  # above and below
+    assert tried >= {(field, value) for field, values in ALLOWED.items() for value in values}
+    assert tried >= {("pool_scaling", True), ("score_relu", True)}
 
 
-@pytest.mark.parametrize("last", ["last", "relu5_3", "conv5_3"])
+@pytest.mark.parametrize("last", ["relu5_3", "conv5_3"])
 def test_a_vgg16_ends_at_conv5_3(last):
-    expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | {"last": None if last == "last" else last}, THIN16,
-                 {"last_layer": last})
+    expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | {"last": last}, THIN16, {"last_layer": last})
 
 
 @pytest.mark.parametrize("last", ["relu5_4", "conv5_4"])
@@ -144,29 +132,17 @@ def test_where_fc6_and_fc7_come_from_is_a_matter_of_loading_alone():
     assert graphs[0] == graphs[1]
 
 
-@pytest.mark.parametrize("alignment", ALLOWED["alignment"])
-@pytest.mark.parametrize("name", NETS)
-def test_logits_have_the_size_of_the_image_whatever_it_is(name, alignment):
-    with fresh() as session:
-        graph = build(name, choices={"alignment": alignment})
-        start(session)
-        for size in ((1, 1), (17, 23), (32, 64), (65, 33)):
-            logits, prediction = session.run([graph.logits, graph.prediction], {graph.images: photo(*size, count=2)})
-            assert logits.shape == (2, *size, 3)
-            assert prediction.shape == (2, *size)
-            assert np.isfinite(logits).all()
-
-
 def test_no_height_from_1_to_64_px_is_left_out_under_padding_by_100_px():
     with fresh() as session:
         graph = build("fcn8s", choices={"alignment": "pad100"})
         start(session)
         for height in range(1, 65):
-            images = np.zeros((1, height, 1, 3), np.uint8)
-            assert session.run(graph.logits, {graph.images: images}).shape == (1, height, 1, 3)
+            logits, prediction = session.run([graph.logits, graph.prediction], {graph.images: photo(height, 1)})
+            assert logits.shape == (1, height, 1, 3)
+            assert prediction.shape == (1, height, 1)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ["fcn8s_atonce", "fcn8s_tutorial"])
 def test_bfloat16_logits_are_close_to_those_of_float32(name):
     found = []
     for precision in ("float32", "bfloat16"):
@@ -220,7 +196,8 @@ def expect_finite_differences(net, definition, groups, choices=None):
 
 @pytest.mark.parametrize("name", NETS)
 def test_the_gradient_by_every_variable_is_that_of_finite_differences(name):
-    expect_finite_differences(name, DEFINITIONS[name], lambda names: [[name] for name in names])
+    expect_finite_differences(name, DEFINITIONS[name], lambda names: [[name] for name in names],
+                              {"learn_upsampling": True})
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_tutorial"])
@@ -232,21 +209,15 @@ def test_padding_by_100_px_has_the_gradient_of_finite_differences_too(name):
     expect_finite_differences(name, DEFINITIONS[name] | {"pad100": True}, groups, {"alignment": "pad100"})
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("name", NETS)
-def test_every_weight_moves_the_loss_but_those_of_conv5_4_where_it_is_never_used(name, backbone):
+@pytest.mark.parametrize("name", PORTS)
+def test_every_weight_of_a_vgg16_moves_the_loss_of_the_ports_for_it_has_no_conv5_4(name):
     with fresh() as session:
-        graph = build(name, channels=BACKBONES[backbone], choices={"learn_upsampling": True})
-        variables = tf.trainable_variables()
-        gradients = tf.gradients(graph.loss_sum, variables)
-        largest = [tf.constant(0.0) if g is None else tf.reduce_max(tf.abs(g)) for g in gradients]
-        randomise(session, gains=gains(name))
+        graph = build(name, channels=THIN16)
+        largest = [tf.reduce_max(tf.abs(g)) for g in tf.gradients(graph.loss_sum, tf.trainable_variables())]
+        weights = randomise(session, gains=gains(name))
         labels = np.random.default_rng(0).integers(0, 3, (2, 45, 71), np.uint8)
-        feed = {graph.images: photo(45, 71, count=2), graph.labels: labels}
-        largest = session.run(largest, feed)
-    unused = {v.op.name for v, gradient in zip(variables, gradients, strict=True) if gradient is None}
-    assert unused == ({"conv5_4/kernel", "conv5_4/bias"} if name in PORTS and backbone == "VGG-19" else set())
-    assert {v.op.name for v, size in zip(variables, largest, strict=True) if not size > 0} == unused
+        largest = session.run(largest, {graph.images: photo(45, 71, count=2), graph.labels: labels})
+    assert {name: size for name, size in zip(weights, largest, strict=True) if not size > 0} == {}
 
 
 # --- variables ---
@@ -261,8 +232,7 @@ OWN = {  # what a net has beside VGG's layers: the sides of its kernels
 }
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(("name", "backbone"), [*((name, "VGG-19") for name in NETS), ("fcn8s", "VGG-16")])
 def test_variables_are_named_as_layer_and_part_and_the_body_has_the_shapes_of_the_weights_file(name, backbone):
     with fresh():
         build(name, channels=BACKBONES[backbone], choices={"last_layer": "last"})
@@ -307,8 +277,9 @@ def published(backbone):
 
 
 @pytest.mark.parametrize(("name", "backbone"), COUNTS)
-def test_a_net_of_published_width_learns_as_many_numbers_as_its_kernels_have(name, backbone):
+def test_a_net_of_published_width_learns_as_many_numbers_as_its_kernels_have(name, backbone, monkeypatch):
     net, found = shelf.pick("nets", name), {}
+    monkeypatch.setattr(layers, "convolve_as_matmul", layers.convolve_plainly)  # of fewer nodes: half the time
     for num_classes in COUNTS[name, backbone]:
         with tf.Graph().as_default():
             images, seed = tf.placeholder(tf.float32, (None, None, None, 3)), tf.zeros((2,), tf.int32)
@@ -352,13 +323,14 @@ def test_widths_come_from_the_weights_file_and_fc6_and_fc7_follow_the_last_convo
     assert vgg_table.widths(THIN16) == THIN16
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ["fcn32s", "fcn8s", "fcn8s_tutorial"])
 @pytest.mark.parametrize("learn", [False, pytest.param(True, id="learned upsampling")])
 def test_a_full_size_net_holds_no_weights_in_its_graph(name, learn):
     with fresh():
         build(name, 151, published("vgg19"), choices={"learn_upsampling": learn})
         nodes = tf.get_default_graph().as_graph_def().node
-    assert {node.name: node.ByteSize() for node in nodes if node.ByteSize() > 20_000} == {}
+    # The largest is one channel of the bilinear kernel: 64 x 64 in FCN-32s.
+    assert max(node.ByteSize() for node in nodes) < 64 * 64 * 4 + 200
     assert sum(node.ByteSize() for node in nodes) < 1_000_000
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ def test_a_truncated_photo_is_named(toy, tmp_path, scenes):
     assert path.name in said and "700 bytes" in said
 
 
-@pytest.mark.parametrize("content, word", [(b"<!DOCTYPE html>", "no MATLAB file"), (b"", "no MATLAB file"),
+@pytest.mark.parametrize("content, word", [(b"<!DOCTYPE html>", "is a web page"), (b"", "is empty"),
                                            (None, "No such file")])
 def test_a_wrong_weights_file_is_named(toy, tmp_path, content, word):
     path = tmp_path / "weights.mat"
@@ -217,8 +218,8 @@ def test_a_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answe
 
 def test_help_and_the_settings_need_no_data(tmp_path):
     assert "--batches-per-step" in call(command("train_fcn.py", "--help")).stdout
-    shown = json.loads(call(command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")).stdout)
-    assert shown["batch"] == 7 and shown["net"] == "fcn8s"
+    shown = tomllib.loads(call(command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")).stdout)
+    assert shown["batch"] == 7 and shown["net"] == "fcn8s_atonce"
 
 
 def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path, shared_file):
