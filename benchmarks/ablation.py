@@ -2,9 +2,9 @@
 
     python benchmarks/ablation.py --data CAMVID --weights VGG19.mat
 
-Every run is one call of train_fcn.py with the settings of COMMON and one line of VARIANTS, seeds one after the other, so
-that an interrupted series is balanced. What is done stands in ablation.json, and the same command goes on from there; at
-the end, and after every run, table and picture are written anew. docs/ablation.md says what it can and cannot tell.
+Every run is one call of train_fcn.py with the settings of COMMON and one line of VARIANTS, seeds one after the other,
+so that an interrupted series is balanced. What is done stands in ablation.json, and the same command goes on from
+there; the picture is drawn after every run, the table printed at the end. docs/ablation.md says what it can tell.
 """
 
 import argparse
@@ -88,7 +88,8 @@ def scores(results, name, key="mean_iou"):
 def table(results):
     """Markdown: mean over seeds, each seed, and the difference to the paper's with its standard error."""
     paper = scores(results, "paper")
-    lines = ["| what departs | first loss | pixel accuracy | mean IoU | each seed | difference |", "|---|---|---|---|---|---|"]
+    lines = ["| what departs | first loss | pixel accuracy | mean IoU | each seed | difference |",
+             "|---|---|---|---|---|---|"]
     for name, (what, _) in VARIANTS.items():
         found = scores(results, name)
         if not found:

@@ -47,8 +47,8 @@ def published_name(weights):
     """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
     own = weights.choices
     if own["fusion"] != "scores" or own["score_relu"]:
-        raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets that "
-                                "fuse plain scores", cure="eval_fcn.py and train_fcn.py read the run itself.")
+        raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
+                                "that fuse plain scores", cure="eval_fcn.py and train_fcn.py read the run itself.")
     if weights.net in ("fcn32s", "fcn16s"):
         return weights
     return dataclasses.replace(weights, net="fcn8s_atonce" if own["pool_scaling"] else "fcn8s")

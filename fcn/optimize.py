@@ -37,8 +37,8 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
     rate = tf.placeholder(tf.float32, (), "learning_rate")
     factor_of = _factors(factors)
     variables = [v for v in tf.trainable_variables() if factor_of[v.op.name]]
-    found = zip(tf.gradients(objective, variables), variables, strict=True)
-    gradients, variables = zip(*[(g, v) for g, v in found if g is not None], strict=True)
+    found = [(g, v) for g, v in zip(tf.gradients(objective, variables), variables, strict=True) if g is not None]
+    gradients, variables = [g for g, _ in found], [v for _, v in found]
     collect, running, total = None, [], parts
     finite = tf.debugging.assert_all_finite(objective, "the loss is not finite")
     if batches_per_step > 1:

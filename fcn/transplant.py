@@ -36,7 +36,8 @@ def plan(stored, needed, keep_fresh=(), classes=None):
     are not taken although the file has them. classes: ((old id, new id), ...) that are carried, and old and new number
     of classes; None if layers with a class axis are copied as they are.
     """
-    arrays, rows = {}, []
+    arrays: dict[str, np.ndarray] = {}
+    rows = []
     for layer, parts in stored.items():
         names = [f"{layer}/{part}" for part in ("kernel", "bias")]
         found = {name: array for name, array in zip(names, parts, strict=True) if name in needed and array is not None}

@@ -1,4 +1,4 @@
-"""Stages, weights that travel between runs and files, recipes on the command line: both scripts as a user starts them."""
+"""Stages, weights that travel between runs and files, recipes on the command line: as a user starts the scripts."""
 
 import json
 import pathlib
@@ -12,7 +12,8 @@ from fcn import config, demo, demo_scenes, pretrained, runlog
 
 ROOT = pathlib.Path(__file__).parents[1]
 WIDTHS = dict.fromkeys(range(1, 6), 4)
-COMMON = 'layout = "ade20k"\nsize = "33x47"\nbatch = 2\nsteps = 2\neval_every = 2\nsave_every = 2\nlearning_rate = 1e-3\n'
+COMMON = ('layout = "ade20k"\nsize = "33x47"\nbatch = 2\nsteps = 2\neval_every = 2\nsave_every = 2\n'
+          'learning_rate = 1e-3\n')
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,9 @@ def test_a_run_starts_from_an_exported_net_with_other_classes_by_name(staged, to
         Image.new("RGB", (40, 40), (9, 9, 9)).save(tmp_path / f"data/{split}/images/a.png")
         Image.new("L", (40, 40), 1).save(tmp_path / f"data/{split}/targets/a.png")
     (tmp_path / "classes.txt").write_text("\n".join([names[3], "unheard of", names[1]]))
-    train(toy, "--layout", "paired", "--data", tmp_path / "data", "--classes", tmp_path / "classes.txt", "--net", "fcn8s",
-          "--weights", file, "--size", "32", "--steps", "1", "--batch", "1", "--run", tmp_path / "run")
+    train(toy, "--layout", "paired", "--data", tmp_path / "data", "--classes", tmp_path / "classes.txt",
+          "--net", "fcn8s", "--weights", file, "--size", "32", "--steps", "1", "--batch", "1",
+          "--run", tmp_path / "run")
     rows = {row["layer"]: row for row in json.loads((tmp_path / "run/transplant.json").read_text())}
     assert rows["score_fr"]["fate"] == "reshaped" and rows["score_fr"]["why"] == f"2 of {len(names)} classes carried"
     assert rows["score_fr"]["shape"][3] == 3 and rows["conv1_1"]["fate"] == "copied"
