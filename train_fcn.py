@@ -234,8 +234,8 @@ def start(session, store, resume, pretrained, settings, spec, num_classes, run):
     if state:
         print(f"resumed at step {state['step']}")
         return state
-    random = ("fc6", "fc7") if choices.of(settings.net, fc=settings.fc).fc == "random" else ()
-    rows = initial.fill(session, pretrained, spec.class_names, num_classes, settings.carry_scores, random)
+    chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
+    rows = initial.fill(session, pretrained, spec.class_names, num_classes, settings.carry_scores, chosen)
     print(transplant.text(rows))
     transplant.write(run / "transplant.json", rows)
     return {"step": 0, "window": []}

@@ -90,7 +90,7 @@ def read_layers(path):
         names = sorted(n.removesuffix("/kernel") for n in reader.get_variable_to_shape_map() if n.endswith("/kernel"))
         return {name: (reader.get_tensor(f"{name}/kernel"), reader.get_tensor(f"{name}/bias")
                        if reader.has_tensor(f"{name}/bias") else None) for name in names}
-    except (tf_errors.OpError, ValueError, RuntimeError) as error:
+    except (tf_errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise errors.WeightsError("is not a readable checkpoint", where=path, why=_first_line(error)) from None
 
 

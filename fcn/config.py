@@ -177,7 +177,8 @@ class Config:
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", *choices.NAMES, "loss", "loss_reduction",
-                  "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer", "seed")
+                  "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
+                  "rate_factors", "seed")
 
 
 def add_flags(parser):

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from fcn import checkpoint, checkpoint_files, choices, errors, record, transplant
+from fcn import checkpoint, checkpoint_files, choices, errors, heads, record, transplant
 from fcn.pretrained import Weights
 from fcn.tf1 import tf
 
@@ -31,17 +31,24 @@ def from_run(path):
                    transplant.channel_names(content["spec"]["class_names"], model["num_classes"]))
 
 
-def fill(session, weights, class_names, num_classes, carry_scores, random=()):
+def fill(session, weights, class_names, num_classes, carry_scores, chosen):
     """Put `weights` (Weights) into the net of the default graph; the rows of the transplant report.
 
     class_names: of this net's classes; num_classes: its channels. carry_scores: as transplant.carried_classes has it.
-    random: layers that keep their random values.
+    chosen: the choices.Choices of this net.
     """
     variables = {v.op.name: v for v in tf.trainable_variables()}
-    old, new = weights.class_names, transplant.channel_names(class_names, num_classes)
-    classes = (transplant.carried_classes(carry_scores, old, new), len(old), len(new)) if old else None
-    arrays, rows = transplant.plan(weights.layers, {name: v.shape.as_list() for name, v in variables.items()}, random,
-                                   classes)
+    classes, factors = None, {}
+    if "score_fr" in weights.layers:
+        old = transplant.channel_names(weights.class_names, weights.layers["score_fr"][0].shape[3])
+        new = transplant.channel_names(class_names, num_classes)
+        classes = transplant.carried_classes(carry_scores, old, new), len(old), len(new)
+        if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != chosen.pool_scaling:
+            factors = {f"score_{pool}": 1 / scale if chosen.pool_scaling else scale
+                       for pool, scale in heads.POOL_SCALES.items()}
+    arrays, rows = transplant.plan(weights.layers, {name: v.shape.as_list() for name, v in variables.items()},
+                                   ("fc6", "fc7") if chosen.fc == "random" and weights.net is None else (),
+                                   classes, lambda name: session.run(variables[name]), factors)
     checkpoint.put(session, arrays)
     fresh = {name: v for name, v in variables.items() if name not in arrays and name.endswith("/kernel")}
     return rows + [transplant.fresh(name, array) for name, array in session.run(fresh).items()]

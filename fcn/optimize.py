@@ -39,6 +39,8 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
     variables = [v for v in tf.trainable_variables() if factor_of[v.op.name]]
     found = [(g, v) for g, v in zip(tf.gradients(objective, variables), variables, strict=True) if g is not None]
     gradients, variables = [g for g, _ in found], [v for _, v in found]
+    if not variables:
+        raise errors.UsageError("--rate-factors: everything is frozen, nothing is left to train")
     collect, running, total = None, [], parts
     finite = tf.debugging.assert_all_finite(objective, "the loss is not finite")
     if batches_per_step > 1:
@@ -88,15 +90,16 @@ def _apply(optimizer, grads, rate, factor_of, momentum, weight_decay):
     if optimizer == "momentum":
         steps = [(rate * factor_of[v.op.name] * g, v) for g, v in grads]
         return tf.train.MomentumOptimizer(1.0, momentum).apply_gradients(steps)
-    groups = [(factor, [(g, v) for g, v in grads if factor_of[v.op.name] == factor])
-              for factor in sorted(set(factor_of.values()) - {0})]
-    applied = tf.group(*[tf.train.AdamOptimizer(rate * factor).apply_gradients(group)
-                         for factor, group in groups if group])
-    if optimizer == "adam":
-        return applied
-    with tf.control_dependencies([applied]):
-        return tf.group(applied, *[v.assign_sub(rate * factor_of[v.op.name] * weight_decay * v)
-                                   for _, v in grads if decayed(v)])
+    shrunk = []
+    if optimizer == "adamw":
+        with tf.control_dependencies([g for g, _ in grads]):  # nothing reads the old weights after that
+            shrunk = [v.assign_sub(rate * factor_of[v.op.name] * weight_decay * v) for _, v in grads if decayed(v)]
+    groups: dict[float, list] = {}  # one Adam for each factor
+    for g, v in grads:
+        groups.setdefault(factor_of[v.op.name], []).append((g, v))
+    with tf.control_dependencies(shrunk):
+        return tf.group(*[tf.train.AdamOptimizer(rate * factor).apply_gradients(group)
+                          for factor, group in groups.items()])
 
 
 def _running_sum(variable):

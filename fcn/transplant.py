@@ -13,10 +13,6 @@ import numpy as np
 
 from fcn import runlog
 
-# Axes of kernel and bias that count classes. deconv1 and deconv3 are the first and last of
-# the ports' feature fusion.
-CLASS_AXES = {r"score_\w+": ((3,), (0,)), r"upscore\w*": ((2, 3), ()), r"deconv1": ((3,), ()), r"deconv3": ((2,), (0,))}
-
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -29,12 +25,13 @@ class Row:
     why: str = ""
 
 
-def plan(stored, needed, keep_fresh=(), classes=None):
-    """({variable: array}, [Row, ...]): what is put into the variables, and what becomes of every layer but fresh ones.
+def plan(stored, needed, keep_fresh=(), classes=None, start=None, factors=None):
+    """({variable: array}, [Row, ...]): what is put into the variables, and what becomes of every layer of the file.
 
     stored: {layer: (kernel, bias or None)}. needed: {variable: shape} such as "conv1_1/kernel". keep_fresh: layers that
     are not taken although the file has them. classes: ((old id, new id), ...) that are carried, and old and new number
-    of classes; None if layers with a class axis are copied as they are.
+    of classes; None if layers with a class axis are copied as they are. start(variable): its fresh value, which other
+    classes keep (default: zero). factors: {layer: factor on its kernel}.
     """
     arrays: dict[str, np.ndarray] = {}
     rows = []
@@ -46,39 +43,51 @@ def plan(stored, needed, keep_fresh=(), classes=None):
         elif layer in keep_fresh:
             rows.append(_row(layer, "dropped", parts[0], "it starts from random weights"))
         else:
-            fitted = {name: _fitted(layer, name, array, needed[name], classes) for name, array in found.items()}
+            axes = _class_axes(layer, stored) if classes else {}
+            fitted = {name: _fitted(array, needed[name], axes.get(name.rpartition("/")[2]), classes,
+                                    lambda name=name: start(name) if start else np.zeros(needed[name], np.float32))
+                      for name, array in found.items()}
             if any(array is None for array in fitted.values()):
                 rows.append(_row(layer, "dropped", parts[0], f"needed is {tuple(needed[names[0]])}"))
                 continue
+            same = all(array is found[name] or np.array_equal(array, found[name]) for name, array in fitted.items())
+            why = [] if same else [f"{len(classes[0])} of {classes[1]} classes carried"]
+            factor = (factors or {}).get(layer, 1)
+            if factor != 1:
+                fitted[names[0]], why = fitted[names[0]] * np.float32(factor), [*why, f"x {factor:g}, for pools are "
+                                                                                "scaled otherwise here"]
             arrays |= fitted
-            kernel = fitted[names[0]]
-            same = kernel.shape == parts[0].shape and np.array_equal(kernel, parts[0])
-            why = "" if same else f"{len(classes[0])} of {classes[1]} classes carried"
-            rows.append(_row(layer, "copied" if same else "reshaped", kernel, why))
+            kernel = fitted.get(names[0], parts[0])
+            rows.append(_row(layer, "reshaped" if why else "copied", kernel, ", ".join(why)))
     return arrays, rows
 
 
-def _fitted(layer, name, array, shape, classes):
-    """The array in this shape: as it is, or with its classes carried; None if that cannot be."""
-    axes = next((axes for pattern, axes in CLASS_AXES.items() if re.fullmatch(pattern, layer)), ((), ()))
-    mine = axes[0] if name.endswith("/kernel") else axes[1]
-    if classes is None or not mine:
+def _class_axes(layer, stored):
+    """{"kernel": axes, "bias": axes} of a layer that count classes; {} if none does."""
+    if re.fullmatch(r"score_\w+", layer):
+        return {"kernel": (3,), "bias": (0,)}
+    if re.fullmatch(r"upscore\w*", layer):
+        return {"kernel": (2, 3)}
+    # deconv1, deconv2, ... of the ports' feature fusion: the first takes scores, the last gives logits.
+    first, last = layer == "deconv1", layer == max((n for n in stored if n.startswith("deconv")), default=None)
+    axes = ((2,) if last else ()) + ((3,) if first else ())
+    return ({"kernel": axes} if axes else {}) | ({"bias": (0,)} if last else {})
+
+
+def _fitted(array, shape, axes, classes, start):
+    """The array in this shape: as it is, or with its classes carried along `axes`; None if that cannot be."""
+    if not axes:
         return array if array.shape == tuple(shape) else None
-    for axis in mine:
-        if array.shape[axis] != classes[1] or shape[axis] != classes[2]:
-            return None
-        array = _carried(array, axis, classes)
-    return array if array.shape == tuple(shape) else None
+    pairs, old_count, new_count = classes
+    if any(array.shape[axis] != old_count or shape[axis] != new_count for axis in axes) or any(
+            array.shape[axis] != side for axis, side in enumerate(shape) if axis not in axes):
+        return None
+    old, new = zip(*pairs, strict=True) if pairs else ((), ())
+    result = np.array(start())
 
-
-def _carried(array, axis, classes):
-    pairs, _, count = classes
-    shape = list(array.shape)
-    shape[axis] = count
-    result = np.zeros(shape, array.dtype)
-    if pairs:
-        old, new = (list(ids) for ids in zip(*pairs, strict=True))
-        result[(slice(None),) * axis + (new,)] = array[(slice(None),) * axis + (old,)]
+    def cells(ids):
+        return np.ix_(*(np.array(ids, int) if axis in axes else np.arange(side) for axis, side in enumerate(shape)))
+    result[cells(new)] = array[cells(old)]
     return result
 
 
@@ -91,8 +100,14 @@ def carried_classes(how, old_names, new_names):
         return ()
     if how == "id":
         return tuple((i, i) for i in range(min(len(old_names), len(new_names))))
-    ids = {name.casefold(): i for i, name in enumerate(old_names)}
-    return tuple((ids[name.casefold()], i) for i, name in enumerate(new_names) if name.casefold() in ids)
+    ids = {name: i for i, name in enumerate(_counted(old_names))}
+    return tuple((ids[name], i) for i, name in enumerate(_counted(new_names)) if name in ids)
+
+
+def _counted(names):
+    """(name, how many of that name came before): two classes of one name are the first and the second of it."""
+    names = [name.casefold() for name in names]
+    return [(name, names[:i].count(name)) for i, name in enumerate(names)]
 
 
 def channel_names(class_names, channels):

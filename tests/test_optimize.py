@@ -194,7 +194,6 @@ def test_decay_of_adam_is_part_of_the_gradient_so_that_its_size_counts_for_littl
     assert line("adam", [0.3, 0.3], "a/bias", weight_decay=0.5) == line("adam", [0.3, 0.3])
 
 
-@pytest.mark.xfail(reason="the decay is of the weight that Adam has moved already: 4.655 instead of 4.65")
 def test_decay_of_adamw_is_apart_from_the_gradient_as_loshchilov_and_hutter_have_it():
     # Their algorithm 2, line 12, with the rate on both parts: w = w - rate (m / (sqrt(v) + eps) + decay w), hats on m
     # and v. First step: m / sqrt(v) = 1, so w = 5 - 0.1 (1 + 0.5 * 5) = 4.65. Second: g = 3.4875, m = 0.9 * 0.375 +
@@ -259,7 +258,6 @@ def test_a_pattern_that_fits_nothing_is_answered_with_names_of_variables():
         assert word in str(caught.value)
 
 
-@pytest.mark.xfail(raises=ValueError, reason="not enough values to unpack: told as a bug, with exit code 70")
 def test_a_run_in_which_everything_is_frozen_is_refused():
     with fresh(), pytest.raises(errors.UsageError, match="--rate-factors"):
         Classifier("adam", 1, factors=[("*", 0.0)])
