@@ -265,15 +265,16 @@ def test_scores_of_scaled_pools_are_scaled_themselves_where_the_pools_are_not(so
     weights, before = random_net(source, {})
     rows, after = moved(weights, target, {}, OLD)
     assert_close(after, before)
-    factor = {row.layer: row.why for row in rows if row.fate == "reshaped"}
-    assert factor.keys() == {"score_pool4", "score_pool3"} and ("x 0.01" in factor["score_pool4"]) == (target == "fcn8s")
+    why = {row.layer: row.why for row in rows if row.fate == "reshaped"}
+    assert why.keys() == {"score_pool4", "score_pool3"}
+    assert ("x 0.01" in why["score_pool4"]) == (target == "fcn8s")
 
 
 def test_a_net_of_random_fc6_keeps_the_trained_one_of_a_whole_fcn_but_not_that_of_a_bare_vgg():
     weights, _ = random_net("fcn8s_tutorial", {})
     for net, fate in (("fcn8s_tutorial", "copied"), (None, "dropped")):
         rows, _ = moved(dataclasses.replace(weights, net=net), "fcn8s_tutorial", {}, OLD)
-        assert [row.fate for row in rows if row.layer == "fc6"][0] == fate
+        assert next(row.fate for row in rows if row.layer == "fc6") == fate
 
 
 @pytest.fixture
