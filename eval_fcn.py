@@ -25,6 +25,7 @@ from fcn import (
     report,
     screen,
     shelf,
+    transplant,
     vgg_table,
 )
 from fcn.spec import DatasetSpec
@@ -34,6 +35,7 @@ NATIVE = (0, 0)  # the size of each image
 
 def main(argv):
     arguments = parse(argv)
+    refuse_idle_flags(arguments)
     content, weights = of_file(arguments) if arguments.weights else (record.read(arguments.run), None)
     settings, spec = config.from_dict(content["config"]), record.spec_from_dict(content["spec"])
     settings = dataclasses.replace(settings, **{k: v for k, v in vars(arguments).items()
@@ -46,7 +48,7 @@ def main(argv):
         layout = shelf.pick("layouts", settings.layout)
         sources = [(p.name, p.image, p) for p in layout.pairs(settings.data, arguments.split)]
     checkpoint_path, step = (None, None) if weights else choose(arguments)
-    where = pathlib.Path("runs", pathlib.Path(arguments.weights).stem) if weights else pathlib.Path(arguments.run)
+    where = pathlib.Path("runs", pathlib.Path(arguments.weights).name) if weights else pathlib.Path(arguments.run)
     default = where / "eval" / (f"{arguments.split}-{step}" if step else arguments.split)
     out = pathlib.Path(arguments.out or ("predictions" if arguments.images else default))
     total = run(sources, settings, content, spec, weights or checkpoint_path, out, not arguments.no_pictures)
@@ -65,6 +67,14 @@ def main(argv):
           + ("" if arguments.no_pictures else ", predictions/, colour/, panels/"))
 
 
+def refuse_idle_flags(arguments):
+    """A flag that would change nothing is a misunderstanding. Raises UsageError."""
+    idle = {"checkpoint": "best"} if arguments.weights else {"layout": "paired", "classes": "", "ignore_label": None}
+    given = [f"--{name.replace('_', '-')}" for name, default in idle.items() if getattr(arguments, name) != default]
+    if given:
+        raise errors.UsageError(f"{', '.join(given)} goes with {'--run' if arguments.weights else '--weights'} only")
+
+
 def of_file(arguments):
     """(what a run's config.json would say of a whole FCN in a file, its Weights). Raises WeightsError."""
     weights = pretrained.read(arguments.weights)
@@ -78,15 +88,26 @@ def of_file(arguments):
         if not arguments.data:
             raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images PHOTOS.")
         asked = shelf.pick("layouts", arguments.layout).spec(arguments.data, arguments.classes, arguments.ignore_label)
-        if asked.class_names and asked.num_classes > channels:
-            raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {arguments.weights} "
-                                   f"{channels}", where=arguments.data)
-        spec = asked if asked.class_names else dataclasses.replace(asked, class_names=spec.class_names)
+        spec = same_classes(asked, spec, len(weights.class_names) > 0, channels, arguments)
     model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
-             "ignored_ids": [i for i in spec.ignored_ids if i < channels], "mean_rgb": weights.mean_rgb.tolist(),
+             "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": vgg_table.widths(weights.widths)}
     return {"config": {"layout": arguments.layout, "size": NATIVE}, "model": model,
             "spec": record.spec_to_dict(spec)}, weights
+
+
+def same_classes(asked, own, named, channels, arguments):
+    """The spec of the data set, whose classes must be those of the net: ids decide, names that differ are told."""
+    if not asked.class_names:
+        return dataclasses.replace(asked, class_names=own.class_names)
+    names = transplant.channel_names(asked.class_names, channels)
+    if len(names) > channels or any(i not in asked.ignored_ids for i in range(asked.num_classes, channels)):
+        raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {arguments.weights} "
+                               f"{channels}", where=arguments.data)
+    for i, (theirs, ours) in enumerate(zip(own.class_names, names, strict=True)):
+        if named and i not in asked.ignored_ids and theirs.casefold() != ours.casefold():
+            print(f"note: class {i} is '{theirs}' in the file, '{ours}' in the data set; ids are compared, not names")
+    return asked
 
 
 def parse(argv):

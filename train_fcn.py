@@ -24,22 +24,22 @@ from fcn import (
     errors,
     expect,
     origins,
-    pretrained,
+    preparation,
     record,
     runlog,
     screen,
     shelf,
     transplant,
-    vgg_table,
 )
 
 
 def main(argv):
     arguments = parse(argv)
-    if arguments.diff:
-        print(origins.compare(arguments.recipe or "demo", arguments.diff))
-    elif arguments.stages:
+    if arguments.stages:
         train_stages(arguments)
+    elif arguments.diff:
+        other = config.resolve({}, recipe=arguments.diff), origins.of(recipe=arguments.diff)
+        print(origins.diff((arguments.recipe or "these settings", *resolve(arguments)), (arguments.diff, *other)))
     else:
         train_one(arguments)
 
@@ -49,27 +49,46 @@ def train_stages(arguments):
 
     The same command goes on where it was stopped: finished stages are passed over.
     """
-    folder, before = pathlib.Path(arguments.run or "runs/stages"), None
-    names = arguments.stages.split(",")
-    for number, name in enumerate(names, 1):
-        path = pathlib.Path(name)
-        run = folder / f"{number}-{path.stem}"
-        stage = argparse.Namespace(**vars(arguments) | {"run": str(run)})
-        stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)
-        if before:
-            stage.weights = str(before)
-        print(f"stage {number} of {len(names)}: {name}", flush=True)
-        if not arguments.print_config and is_finished(stage):
-            print(f"  finished before, in {run}")
+    if arguments.resume != "auto":
+        raise errors.UsageError("--stages goes on by itself", cure="leave out --resume, or give another --run.")
+    stages = list_stages(arguments)
+    for stage in stages:
+        resolve(stage)  # a slip in the last one is told now, not after days
+    for number, stage in enumerate(stages, 1):
+        print(f"stage {number} of {len(stages)}: {stage.run}", flush=True)
+        begun_after = any(checkpoint_files.paths(pathlib.Path(later.run) / "checkpoints") for later in stages[number:])
+        if not arguments.print_config and is_finished(stage, begun_after):
+            print("  finished before")
         else:
             train_one(stage)
-        before = run
 
 
-def is_finished(stage):
+def list_stages(arguments):
+    """The arguments of each stage."""
+    folder = pathlib.Path(arguments.run or "runs/stages")
+    found: list[argparse.Namespace] = []
+    for number, name in enumerate((name.strip() for name in arguments.stages.split(",")), 1):
+        if not name:
+            raise errors.UsageError(f"--stages {arguments.stages}: stage {number} has no name")
+        path = pathlib.Path(name)
+        stage = argparse.Namespace(**vars(arguments) | {"run": str(folder / f"{number}-{path.stem}")})
+        stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)
+        if found:
+            stage.weights = found[-1].run
+        found.append(stage)
+    return found
+
+
+def is_finished(stage, begun_after):
+    """Whether a stage needs no more steps. With any other setting or data the run itself must say what is wrong."""
     run, settings = pathlib.Path(stage.run), resolve(stage)[0]
-    found = checkpoint_files.listed(run / "checkpoints")
-    return bool(found) and found[0][1]["step"] >= (settings.steps or record.read(run)["steps"])
+    if not (run / "config.json").exists():
+        return False
+    content, found = record.read(run), checkpoint_files.listed(run / "checkpoints")
+    if record.differences(content["config"], config.to_dict(settings), (*config.SAME_AT_RESUME, "data", "epochs")):
+        return False
+    step = found[0][1]["step"] if found else content["steps"] if begun_after else 0
+    return step >= (settings.steps or content["steps"])
 
 
 def train_one(arguments):
@@ -80,17 +99,24 @@ def train_one(arguments):
         return
     run = pathlib.Path(arguments.run)
     print(f"run: {run}")
+    old = record.read(run) if checkpoint_files.paths(run / "checkpoints") else None
+    if old:
+        changes = record.differences(old["config"], config.to_dict(settings), old["config"])
+        print("\n  ".join(["it goes on, and needs no --weights any more", *changes]))
     layout = shelf.pick("layouts", settings.layout)
     pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
-    pretrained = read_weights(settings.weights)  # before the cache: a wrong file is told in seconds
-    spec, training, validation = prepare_caches(settings, pairs, spec)
-    print(expect.sentence(training.class_pixels, spec))
-    print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
+    # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
+    pretrained = None if old else preparation.read_weights(settings)
+    spec, training, validation = preparation.prepare_caches(settings, pairs, spec)
     files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
-    content = describe(settings, spec, files, pretrained, training)
+    content = preparation.describe(settings, spec, files, pretrained, training, old)
+    floor = preparation.expectation(content["model"], training, spec)
+    print(expect.sentence(*floor))
+    if pretrained:
+        print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     record.begin(run, content, arguments.resume, config.SAME_AT_RESUME)
-    train(run, settings, content, spec, training, validation, pretrained, arguments.resume)
+    train(run, settings, content, spec, training, validation, pretrained, arguments.resume, expect.floor(*floor))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
 
 
@@ -125,68 +151,19 @@ def resolve(arguments):
     settings = config.resolve(flags, arguments.config, arguments.recipe, own)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     given = {key: value for key, value in flags.items() if hasattr(settings, key)}
-    if arguments.print_config:
+    if arguments.print_config or arguments.diff:
         return settings, origins.of(given, arguments.config, arguments.recipe, own)
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
     absolute = {"data": str(pathlib.Path(settings.data).absolute()),
                 "weights": str(pathlib.Path(settings.weights).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
+    if settings.class_weights not in class_weights.KNOWN:
+        absolute["class_weights"] = str(pathlib.Path(settings.class_weights).absolute())
     return dataclasses.replace(settings, **absolute), origins.of(given, arguments.config, arguments.recipe, own)
 
 
-def prepare_caches(settings, pairs, spec):
-    """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
-    caches = {}
-    for split, found in pairs.items():
-        with screen.counted(f"cache of {split}", len(found)) as advance:
-            caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir,
-                                          f"{settings.layout}-{split}", advance)
-        print(f"{split}: {len(found)} pairs in {caches[split].path}")
-    spec = spec.counted(caches["training"].class_pixels)
-    if not caches["training"].class_pixels[list(spec.scored_ids)].any():
-        raise errors.DataError("not one labelled pixel in the training labels", where=settings.data,
-                               cure="check --ignore-label and the label files.")
-    unknown = [i for i, count in enumerate(caches["validation"].class_pixels)
-               if count and i >= spec.num_classes and i not in spec.ignored_ids]
-    if unknown:
-        raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
-                               where=settings.data, cure="name the classes with --classes.")
-    return spec, caches["training"], caches["validation"]
-
-
-def read_weights(path):
-    """The Weights of a file, or of a run's folder or checkpoint."""
-    if not pathlib.Path(path).is_dir():
-        return pretrained.read(path)
-    from fcn import initial  # it needs TensorFlow
-    return initial.from_run(path)
-
-
-def describe(settings, spec, files, pretrained, training):
-    """The content of config.json. files: fingerprints of both splits, wherever they lie; "starts" gets one entry each
-    time that the run is started.
-    """
-    channels = spec.num_classes
-    if settings.train_ignored:
-        channels = max(channels, *(i + 1 for i in spec.ignored_ids))
-        if channels > spec.num_classes + len(spec.ignored_ids):
-            raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
-                                    f"id {channels - 1}", cure="leave it out: only ids next to the classes' can be.")
-    ignored = () if settings.train_ignored else spec.ignored_ids
-    weights = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
-    graph = {"net": settings.net, "choices": {name: getattr(settings, name) for name in choices.NAMES},
-             "num_classes": channels, "ignored_ids": list(ignored), "channels": vgg_table.widths(pretrained.widths),
-             "mean_rgb": [float(v) for v in settings.mean_rgb or pretrained.mean_rgb], "loss": settings.loss,
-             "reduction": settings.loss_reduction, "class_weights": weights, "precision": settings.precision}
-    steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
-    return {"config": config.to_dict(settings), "spec": record.spec_to_dict(spec), "model": graph, "steps": steps,
-            "weights": {"sha256": None if pathlib.Path(settings.weights).is_dir() else record.sha256(settings.weights),
-                        "notes": pretrained.notes},
-            "files": files, "starts": [record.provenance()]}
-
-
-def train(run, settings, content, spec, training, validation, pretrained, resume):
+def train(run, settings, content, spec, training, validation, pretrained, resume, floor):
     """Build the graph, restore or start, run the loop. TensorFlow is imported here, which takes seconds."""
     from fcn import checkpoint, evaluate, hooks, loop, model, optimize
     from fcn.tf1 import session as new_session
@@ -213,13 +190,14 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
     with new_session() as session:
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         state = start(session, store, resume, pretrained, settings, spec, graph.num_classes, run)
-        pretrained.layers.clear()  # half a gigabyte that is in the variables now
+        if pretrained:
+            pretrained.layers.clear()  # half a gigabyte that is in the variables now
         position = loop.Position(state["step"], collections.deque(map(tuple, state["window"]), settings.average_loss))
         runlog.cut(run / "log.jsonl", position.step)
         print(f"{settings.net}: {count:,} parameters, {graph.num_classes} channels; step {position.step} of {steps}, "
               f"{settings.batch} x {settings.batches_per_step} images a step", flush=True)
         with screen.Screen("step", steps, position.step) as view, hooks.usual(
-                run, settings, plan, position, view, expect.floor(training.class_pixels, spec), validate,
+                run, settings, plan, position, view, floor, validate,
                 lambda state: store.save(session, state)) as periodic:
             loop.train(session, graph, update, batch_at, plan, position, periodic, lambda *b: keep_batch(run, *b))
 
@@ -235,6 +213,9 @@ def start(session, store, resume, pretrained, settings, spec, num_classes, run):
         print(f"resumed at step {state['step']}")
         return state
     chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
+    for name, value in pretrained.choices.items():
+        if value != getattr(chosen, name):
+            print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
     rows = initial.fill(session, pretrained, spec.class_names, num_classes, settings.carry_scores, chosen)
     print(transplant.text(rows))
     transplant.write(run / "transplant.json", rows)

@@ -49,13 +49,23 @@ ALLOWED = {
 NAMES = tuple(field.name for field in dataclasses.fields(Choices))
 
 
+def is_valid(name, value):
+    """Whether this is a value that the field `name` of Choices may have."""
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(Choices)}
+    if name in ALLOWED:
+        return value in ALLOWED[name]
+    if kinds.get(name) is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e3
+    return name in kinds and isinstance(value, kinds[name])
+
+
 def of(net, **given):
     """The Choices of a net (a name in fcn/nets), changed by those that are given and not None. Imports TensorFlow.
 
     Raises UsageError for a value that no choice has and for a pair that cannot learn.
     """
     for name, value in given.items():
-        if name not in NAMES or (name in ALLOWED and value is not None and value not in ALLOWED[name]):
+        if value is not None and not is_valid(name, value):
             raise errors.UsageError(f"{name} = {value!r} is no choice of a net",
                                     cure=f"{name}: {', '.join(ALLOWED.get(name, NAMES))}.")
     chosen = dataclasses.replace(shelf.pick("nets", net).CHOICES, **{k: v for k, v in given.items() if v is not None})

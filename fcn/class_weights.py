@@ -7,6 +7,8 @@ import numpy as np
 
 from fcn import errors
 
+KNOWN = ("none", "inverse", "median")
+
 
 def read(how, training, class_names, channels, ignored_ids):
     """`channels` floats, or None for "none". training: the Cache of the training split.
@@ -17,7 +19,7 @@ def read(how, training, class_names, channels, ignored_ids):
     """
     if how == "none":
         return None
-    if how not in ("inverse", "median"):
+    if how not in KNOWN:
         return _from_file(pathlib.Path(how), class_names, channels)
     scored = np.array([i not in ignored_ids for i in range(channels)])
     pixels = np.asarray(training.class_pixels[:channels], np.float64) * scored
@@ -51,7 +53,7 @@ def _from_file(path, class_names, channels):
         values = [float(v) for v in found]
         if len(values) not in (len(class_names), channels) or not all(0 <= v < 1e9 for v in values) or not any(values):
             raise ValueError(f"{len(class_names)} numbers from 0 up are needed, found {len(values)}")
-    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
         raise errors.UsageError("cannot be read as class weights", where=path, why=str(error),
                                 cure="a number a line, or JSON: a list, or {\"class name\": weight}; or none, "
                                 "inverse, median.") from None

@@ -1,7 +1,7 @@
 """Every setting of a training run, once: flags and TOML keys are derived from the fields below.
 
-Precedence: flag > --config file > --recipe > the run's own settings > default. Only the two scripts read this file;
-everything else takes plain arguments.
+Precedence: flag > --config file > --recipe > the run's own settings > default. Only the commands and
+what explains or records settings read this file; everything else takes plain arguments.
 """
 
 import argparse
@@ -38,7 +38,10 @@ def parse_ids(text):
 
 def optional(parse):
     """Parser that takes '' for None: as if the setting had not been given."""
-    return lambda text: None if text in ("", None) else parse(text)
+    def optionally(text):
+        return None if text in ("", None) else parse(text)
+    optionally.__name__ = parse.__name__  # argparse: "invalid number value: 'x'"
+    return optionally
 
 
 def whole(value):
@@ -136,7 +139,7 @@ class Config:
     alignment: str | None = choice("alignment", "how output pixels come to lie over input pixels")
     pool: str | None = choice("pool", "pooling; avg1to4: average, but pool5 by maximum")
     last_layer: str | None = choice("last_layer", "what pool5 sees: relu5_3 after, conv5_3 before its ReLU, ...")
-    fc: str | None = choice("fc", "fc6 and fc7 of --weights, or random ones")
+    fc: str | None = choice("fc", "fc6 and fc7 of a VGG in --weights, or random ones")
     fusion: str | None = choice("fusion", "pool4 and pool3 are fused as class scores or as features")
     init_stddev: float | None = setting(None, "fresh weights: normal with this standard deviation; 0: scores are zero "
                                         "(default: the net's)", optional(between(0.0, 10.0, real)))
@@ -176,8 +179,8 @@ class Config:
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
-SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", *choices.NAMES, "loss", "loss_reduction",
-                  "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
+SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", "mean_rgb", *choices.NAMES, "loss",
+                  "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
                   "rate_factors", "seed")
 
 
@@ -220,7 +223,7 @@ def _parsed(key, value, where):
         allowed = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
         if allowed and value not in allowed and not (value is None and fields[key].default is None):
             raise ValueError(f"one of {', '.join(allowed)} is needed")
-    except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
+    except (ValueError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
         raise errors.UsageError(f"{key} = {value!r}: {error}", where=where) from None
     return value
 

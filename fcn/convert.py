@@ -157,9 +157,10 @@ def main(argv):
     wanted = {"loss_reduction": arguments.to, "momentum": arguments.to_momentum, "batch": arguments.to_batch,
               "batches_per_step": arguments.to_batches_per_step}
     new = convert(old, **{name: value for name, value in wanted.items() if value is not None})
-    print(table(old, new), as_toml(old, new), sep="\n\n")
+    steps = math.ceil(settings.steps * old.images / new.images)  # as many images as before; 0 goes by epochs
+    print(table(old, new), as_toml(old, new) + (f"\nsteps = {steps}" if steps else ""), sep="\n\n")
     if arguments.prototxt:
-        changed = {k: v for k, v in dataclasses.asdict(new).items() if k != "pixels"}
+        changed = {k: v for k, v in dataclasses.asdict(new).items() if k != "pixels"} | {"steps": steps}
         print("", prototxt(dataclasses.replace(settings, **changed)), sep="\n")
 
 

@@ -5,23 +5,29 @@ import math
 import numpy as np
 
 
-def floor(class_pixels, spec):
+def floor(class_pixels, spec, channels=None, trained_ids=None, class_weights=None):
     """(uniform_nats, prior_nats, constant_accuracy) of labelled pixels.
 
     uniform_nats: ln(number of channels), the loss of a net whose scores start at zero. prior_nats: entropy of the
-    class frequencies, the best loss that a net reaches without looking at the image. constant_accuracy: share of
-    the most frequent class, in [0, 1]. class_pixels: (256,) pixels by id.
+    class frequencies, weighted as the loss is, the best loss that a net reaches without looking at the image.
+    constant_accuracy: share of the most frequent class, in [0, 1]. class_pixels: (256,) pixels by id. channels: of the
+    net, trained_ids: ids that count in the loss; both those of the spec unless other.
     """
-    counts = np.asarray([class_pixels[i] for i in spec.scored_ids], np.float64)
-    share = counts / max(counts.sum(), 1)
+    trained = list(spec.scored_ids if trained_ids is None else trained_ids)
+    weights = np.ones(len(trained)) if class_weights is None else np.array([class_weights[i] for i in trained])
+    counts = np.asarray([class_pixels[i] for i in trained], np.float64) * weights
+    share = counts / max(counts.sum(), 1e-30)
     seen = share[share > 0]
-    return math.log(spec.num_classes), float(-(seen * np.log(seen)).sum()), float(share.max(initial=0))
+    scored = np.asarray([class_pixels[i] for i in spec.scored_ids], np.float64)
+    return (math.log(channels or spec.num_classes), float(-(seen * np.log(seen)).sum()),
+            float(scored.max(initial=0) / max(scored.sum(), 1)))
 
 
-def sentence(class_pixels, spec):
-    """The first line of a run."""
-    uniform, prior, constant = floor(class_pixels, spec)
+def sentence(class_pixels, spec, channels=None, trained_ids=None, class_weights=None):
+    """The first line of a run; arguments as in floor."""
+    uniform, prior, constant = floor(class_pixels, spec, channels, trained_ids, class_weights)
     best = max(spec.scored_ids, key=lambda i: class_pixels[i])
-    return (f"what to expect: a zero-initialised net starts at loss ln {spec.num_classes} = {uniform:.3f}; guessing by "
-            f"class frequency alone gives {prior:.3f}, so a loss stuck there has learnt nothing of the images; always "
-            f"answering '{spec.class_names[best]}' gives pixel accuracy {constant:.3f}")
+    weighted = " (weighted as the loss is)" if class_weights is not None else ""
+    return (f"what to expect: a zero-initialised net starts at loss ln {channels or spec.num_classes} = {uniform:.3f}; "
+            f"guessing by class frequency alone gives {prior:.3f}{weighted}, so a loss stuck there has learnt nothing "
+            f"of the images; always answering '{spec.class_names[best]}' gives pixel accuracy {constant:.3f}")

@@ -26,6 +26,8 @@ def main(argv):
     path = pathlib.Path(arguments.to)
     if path.suffix not in FORMATS:
         raise errors.UsageError(f"{path.suffix or 'no suffix'} is no format", where=path, cure="write .mat or .npz.")
+    if not path.parent.is_dir():
+        raise errors.UsageError("is no folder", where=path.parent, cure="make it, or give another --to.")
     if path.exists():
         raise errors.UsageError("is there already", where=path, cure="give another --to, or delete it.")
     if not pathlib.Path(arguments.run).is_dir():
@@ -61,7 +63,8 @@ def differences(one, other):
         return all(pair) and all((a is None) == (b is None) and (a is None or np.array_equal(a, b))
                                  for a, b in zip(*pair, strict=True))
     layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
-    facts = [name for name in ("net", "class_names", "choices") if getattr(one, name) != getattr(other, name)]
+    facts = [name for name in ("net", "class_names", "choices", "ignored_ids")
+             if getattr(one, name) != getattr(other, name)]
     return layers + facts + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])
 
 

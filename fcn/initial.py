@@ -28,7 +28,8 @@ def from_run(path):
     return Weights(checkpoint.read_layers(path), np.array(model["mean_rgb"], np.float32),
                    (f"{model['net']} of {path}, step {step}",), model["net"],
                    dataclasses.asdict(choices.of(model["net"], **model["choices"])),
-                   transplant.channel_names(content["spec"]["class_names"], model["num_classes"]))
+                   transplant.channel_names(content["spec"]["class_names"], model["num_classes"]),
+                   tuple(model["ignored_ids"]))
 
 
 def fill(session, weights, class_names, num_classes, carry_scores, chosen):

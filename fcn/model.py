@@ -13,9 +13,9 @@ from fcn.tf1 import tf
 @dataclasses.dataclass(frozen=True)
 class SegModel:
     """Placeholders images uint8 (N, H, W, 3) RGB, labels uint8 (N, H, W), keep_prob (default 1), dropout_seed (2,);
-    tensors logits float32 (N, H, W, C), prediction uint8 (N, H, W) that holds no ignored id; loss_sum / pixels is the
-    mean loss of the labelled pixels (as it is shown), objective / parts what training minimises. All four add up over
-    batches. num_classes: C.
+    tensors logits float32 (N, H, W, C), prediction uint8 (N, H, W) that holds no id of build()'s ignored_ids;
+    loss_sum / pixels is the mean loss of the labelled pixels (as it is shown), objective / parts what training
+    minimises. All four add up over batches. num_classes: C.
     """
 
     images: Any

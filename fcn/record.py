@@ -25,12 +25,16 @@ def read(run):
     path = pathlib.Path(run) / "config.json"
     try:
         content = json.loads(path.read_text())
-        content["spec"], content["config"], content["model"]["channels"]
+        old = "channels" in content and "model" not in content
+        content["spec"], content["config"], old or content["model"]["channels"]
     except FileNotFoundError:
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 cure="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.UsageError("is damaged", where=path, why=repr(error)) from None
+    if old:
+        raise errors.UsageError("was made by an older version, whose nets were built otherwise", where=run,
+                                cure="use the commit that its config.json names, or train anew.")
     return content
 
 
@@ -44,7 +48,7 @@ def begin(run, content, resume, same):
         raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
     if resume not in ("auto", "never"):
         checkpoint_files.read_state(resume)
-    if (run / "config.json").exists():
+    if checkpoint_files.paths(run / "checkpoints"):  # without one, a start that failed binds nobody
         old = read(run)
         changes = differences(old["config"], content["config"], same)
         changes += differences(old, content, ("spec",))

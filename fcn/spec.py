@@ -19,8 +19,9 @@ class DatasetSpec:
     of the net and the value in a written prediction.
 
     class_names: indexed by id; empty while unknown, then counted in the labels. ignored_ids: values that the loss
-    and the metrics leave out and that a prediction never holds; they may lie among the class ids (ADE20K's 0) or
-    beyond them (CamVid's 11, VOC's 255). colours: (r, g, b) per id, 0-255; empty for a generated palette.
+    and the metrics leave out and that a prediction never holds (but with --train-ignored); they may lie among the
+    class ids (ADE20K's 0) or beyond them (CamVid's 11, VOC's 255). colours: (r, g, b) per id, 0-255; empty for a
+    generated palette.
     """
 
     class_names: tuple[str, ...] = ()

@@ -50,8 +50,8 @@ def run(session, fetches, feed):
     try:
         return session.run(fetches, feed)
     except errors.ResourceExhaustedError as error:
-        raise MachineError("out of memory", why=error.message.splitlines()[0], cure="a smaller --size, or half the "
-                           "--batch and twice the --batches-per-step: the same step in half the memory.") from None
+        raise MachineError("out of memory", why=error.message.splitlines()[0], cure="a smaller --size; in training "
+                           "half the --batch and twice the --batches-per-step, the same step in half of it.") from None
 
 
 __all__ = ["errors", "run", "session", "tf"]

@@ -36,29 +36,28 @@ def plan(stored, needed, keep_fresh=(), classes=None, start=None, factors=None):
     arrays: dict[str, np.ndarray] = {}
     rows = []
     for layer, parts in stored.items():
-        names = [f"{layer}/{part}" for part in ("kernel", "bias")]
-        found = {name: array for name, array in zip(names, parts, strict=True) if name in needed and array is not None}
-        if not found:
-            rows.append(_row(layer, "dropped", parts[0], "this net has no such variable"))
-        elif layer in keep_fresh:
-            rows.append(_row(layer, "dropped", parts[0], "it starts from random weights"))
-        else:
-            axes = _class_axes(layer, stored) if classes else {}
-            fitted = {name: _fitted(array, needed[name], axes.get(name.rpartition("/")[2]), classes,
-                                    lambda name=name: start(name) if start else np.zeros(needed[name], np.float32))
-                      for name, array in found.items()}
-            if any(array is None for array in fitted.values()):
-                rows.append(_row(layer, "dropped", parts[0], f"needed is {tuple(needed[names[0]])}"))
-                continue
-            same = all(array is found[name] or np.array_equal(array, found[name]) for name, array in fitted.items())
-            why = [] if same else [f"{len(classes[0])} of {classes[1]} classes carried"]
-            factor = (factors or {}).get(layer, 1)
-            if factor != 1:
-                fitted[names[0]], why = fitted[names[0]] * np.float32(factor), [*why, f"x {factor:g}, for pools are "
-                                                                                "scaled otherwise here"]
-            arrays |= fitted
-            kernel = fitted.get(names[0], parts[0])
-            rows.append(_row(layer, "reshaped" if why else "copied", kernel, ", ".join(why)))
+        found = {f"{layer}/{part}": array for part, array in zip(("kernel", "bias"), parts, strict=True)
+                 if f"{layer}/{part}" in needed and array is not None}
+        if not found or layer in keep_fresh:
+            why = "it starts from random weights" if found else "this net has no such variable"
+            rows.append(_row(layer, "dropped", parts[0], why))
+            continue
+        factor = (factors or {}).get(layer, 1)
+        if factor != 1:
+            found[f"{layer}/kernel"] = found[f"{layer}/kernel"] * np.float32(factor)
+        axes = _class_axes(layer, stored) if classes else {}
+        fitted = {name: _fitted(array, needed[name], axes.get(name.rpartition("/")[2]), classes,
+                                lambda name=name: start(name) if start else np.zeros(needed[name], np.float32))
+                  for name, array in found.items()}
+        kernel = next(iter(fitted.values()))
+        if any(array is None for array in fitted.values()):
+            rows.append(_row(layer, "dropped", parts[0], f"needed is {tuple(needed[next(iter(found))])}"))
+            continue
+        same = all(array is found[name] or np.array_equal(array, found[name]) for name, array in fitted.items())
+        why = ", ".join(([] if same else [f"{len(classes[0])} of {classes[1]} classes carried"])
+                        + ([f"x {factor:g}, for pools are scaled otherwise here"] if factor != 1 else []))
+        rows.append(_row(layer, "reshaped" if why else "copied", kernel, why))
+        arrays |= fitted
     return arrays, rows
 
 

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, randomise, start
 
-from fcn import heads, shelf, vgg
+from fcn import heads, layers, shelf, vgg
 from fcn.choices import Choices
 from fcn.tf1 import tf
 
 ALIGNMENTS = ("same", "pad100")
 ONE_WIDE, ONE_WIDE16 = dict.fromkeys(THIN, 1), dict.fromkeys(THIN16, 1)
+
+
+@pytest.fixture(autouse=True)
+def fewer_nodes(monkeypatch):
+    """fc6 as an ordinary convolution: the same by tests/test_layers.py, and a graph is built in half the time."""
+    monkeypatch.setattr(layers, "convolve_as_matmul", layers.convolve_plainly)
 
 
 # --- ramps through whole nets ---
@@ -257,15 +263,14 @@ def test_an_image_moved_by_32_px_moves_its_logits_by_32_px(alignment):
     np.testing.assert_allclose(whole[32:][inside], moved[inside], atol=1e-5 * np.abs(whole).max())
 
 
-@pytest.mark.parametrize("height", [1, 31, 32, 33, 64, 65, 237])
-def test_the_grid_of_fc7_is_that_of_the_size_rounded_up_to_the_next_multiple_of_32(height):
-    rounded = -(-height // 32) * 32
+def test_the_grid_of_fc7_is_that_of_the_size_rounded_up_to_the_next_multiple_of_32():
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
         ends = vgg.build(images, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), Choices())
         start(session)
-        sizes = [{name: end.shape[1:3] for name, end in session.run(ends, {images: np.zeros((1, side, 40, 3))}).items()}
-                 for side in (height, rounded)]
-    assert sizes[0]["fc7"] == sizes[1]["fc7"] == (rounded // 32, 2)
-    assert sizes[0]["pool3"] == (-(-height // 8), 5)
-    assert sizes[0]["pool4"] == (-(-height // 16), 3)
+        for height in (1, 31, 32, 33, 64, 65, 237):
+            rounded = -(-height // 32) * 32
+            found, whole = (session.run(ends, {images: np.zeros((1, side, 40, 3))}) for side in (height, rounded))
+            assert found["fc7"].shape == whole["fc7"].shape == (1, rounded // 32, 2, 1)
+            assert found["pool3"].shape == (1, -(-height // 8), 5, 1)
+            assert found["pool4"].shape == (1, -(-height // 16), 3, 1)

@@ -11,7 +11,7 @@ FLOORS = {
     1: "layouts/* metrics/* images cache augment batches formats/* pretrained transplant class_weights confusion "
        "averages expect demo demo_scenes demo_drawing checkpoint_files pictures curves runlog record report screen",
     2: "tf1 layers vgg heads nets/* losses/* model optimize",
-    3: "checkpoint initial loop hooks evaluate export",
+    3: "checkpoint initial preparation loop hooks evaluate export",
     4: "train_fcn eval_fcn",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

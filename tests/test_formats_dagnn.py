@@ -94,7 +94,8 @@ def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_s
     found = pretrained.read(net.write(tmp_path / "pascal-fcn8s-dag.mat", **CAFFE_META))
     assert_same(found, body | {"score_fr": fr, "score_pool4": (four[0], four[1] + 1),
                                "score_pool3": (three[0], three[1] + 2),
-                               "upscore2": (up2, None), "upscore_pool4": (up4, None)})
+                               "upscore2": (up2, None), "upscore_pool4": (up4, None),
+                               "upscore8": (interpolation(16), None)})
     assert found.net == "fcn8s" and found.choices == {"alignment": "pad100", "learn_upsampling": True}
     assert sum("moved into" in note for note in found.notes) == 2
 

@@ -75,10 +75,7 @@ def test_an_exported_net_predicts_what_the_run_predicts(staged, toy, tmp_path, s
     call("eval_fcn.py", "--weights", file, *size, "--out", tmp_path / "of_file")
     found = sorted((tmp_path / "of_run/predictions").iterdir())
     assert len(found) == 2
-    differing = [a != b for a, b in zip(_pixels(found), _pixels(sorted((tmp_path / "of_file/predictions").iterdir())),
-                                        strict=True)]
-    # The file says nothing of ignored ids, so that "other" (id 0) may be said; with zero-started scores it hardly is.
-    assert np.mean(differing) < 0.5
+    np.testing.assert_array_equal(_pixels(found), _pixels(sorted((tmp_path / "of_file/predictions").iterdir())))
 
 
 def _pixels(paths):
@@ -94,6 +91,45 @@ def test_a_file_is_scored_on_a_data_set_like_a_run(staged, toy, tmp_path):
          "--out", tmp_path / "b", "--no-pictures")
     with np.load(tmp_path / "a/confusion.npz") as a, np.load(tmp_path / "b/confusion.npz") as b:
         assert (a["confusion"] == b["confusion"]).all() and a["confusion"].sum() > 0
+
+
+def test_a_file_with_learned_and_plain_upsampling_is_exported_and_evaluated(toy, tmp_path):
+    """The scheme of the CVPR paper and of the published FCN-8s: the last interpolation is fixed, the others learned."""
+    train(toy, "--config", toy / "8s.toml", "--learn-upsampling", "--rate-factors", "upscore8/*=0",
+          "--init-stddev", "0.1", "--run", tmp_path / "run")
+    call("-m", "fcn.export", "--run", tmp_path / "run", "--to", tmp_path / "net.mat")
+    photos = ("--size", "33x47", "--images", toy / "scenes/images/validation")
+    call("eval_fcn.py", "--weights", tmp_path / "net.mat", *photos, "--out", tmp_path / "a")
+    call("eval_fcn.py", "--run", tmp_path / "run", *photos, "--out", tmp_path / "b")
+    one, other = (sorted((tmp_path / name / "predictions").iterdir()) for name in "ab")
+    np.testing.assert_array_equal(_pixels(one), _pixels(other))
+
+
+def test_a_slip_in_a_later_stage_is_told_before_the_first_is_trained(toy, tmp_path):
+    for slip in (f"{toy / '32s.toml'}, long2015_fcn99", f"{toy / '32s.toml'},", f"{toy / '32s.toml'},no.toml"):
+        error = train(toy, "--stages", slip, "--run", tmp_path / "plan", code=2).stderr
+        assert "Traceback" not in error and not (tmp_path / "plan").exists()
+
+
+def test_a_start_that_failed_binds_nobody(toy, tmp_path):
+    wrong = train(toy, "--config", toy / "8s.toml", "--rate-factors", "conv9*=0", "--run", tmp_path / "run", code=2)
+    assert "no variable fits 'conv9*'" in wrong.stderr
+    train(toy, "--config", toy / "8s.toml", "--rate-factors", "conv1_*=0", "--batch", "1", "--run", tmp_path / "run")
+
+
+def test_a_run_goes_on_without_the_file_that_it_started_from(toy, tmp_path):
+    words = ("train_fcn.py", "--data", toy / "scenes", "--cache-dir", toy / "cache", "--config", toy / "8s.toml",
+             "--run", tmp_path / "run")
+    call(*words, "--weights", toy / "vgg.mat")
+    before = json.loads((tmp_path / "run/config.json").read_text())
+    assert "resumed at step 2" in call(*words, "--weights", tmp_path / "gone.mat", "--steps", "3").stdout
+    after = json.loads((tmp_path / "run/config.json").read_text())
+    assert after["weights"] == before["weights"] and after["config"]["weights"] == before["config"]["weights"]
+
+
+def test_flags_that_would_change_nothing_are_refused(staged, toy):
+    error = call("eval_fcn.py", "--run", staged[0] / "3-8s", "--classes", "x.txt", code=2).stderr
+    assert "--classes goes with --weights only" in error
 
 
 def test_a_vgg_alone_is_not_evaluated(toy):
@@ -123,7 +159,8 @@ def test_a_run_starts_from_an_exported_net_with_other_classes_by_name(staged, to
 
 def test_an_ignored_label_can_be_trained_and_is_left_out_of_the_scores(toy, tmp_path):
     output = train(toy, "--config", toy / "8s.toml", "--train-ignored", "--run", tmp_path / "run").stdout
-    assert "12 channels" in output
+    assert "12 channels" in output and "starts at loss ln 12" in output
+    assert runlog.read(tmp_path / "run/log.jsonl")[0]["loss"] == pytest.approx(np.log(12), abs=5e-4)
     content = json.loads((tmp_path / "run/config.json").read_text())
     assert content["model"]["ignored_ids"] == [] and content["spec"]["ignored_ids"] == [0]
 

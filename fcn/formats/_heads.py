@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from fcn import vgg_table
+from fcn import choices, vgg_table
 from fcn.formats._weights import refusal
 
 # net: score layers, and {upsampling layer: its factor} in the order of the data. A kernel is twice its factor wide.
@@ -72,9 +72,17 @@ def in_order(net, layers):
     return {name: layers[name] for name in names if name in layers}
 
 
-def read_choices(text):
-    """{choice: value} of JSON; None if it is none."""
+def as_note(weights):
+    """What a file of ours says of a net besides its layers, as JSON."""
+    return json.dumps(weights.choices | {"ignored_ids": list(weights.ignored_ids)})
+
+
+def read_note(text):
+    """({choice: value}, ignored ids) of as_note's JSON, what is no choice left out; None if it is no JSON."""
     try:
-        return {key: value for key, value in json.loads(text).items() if isinstance(value, str | bool | int | float)}
+        noted = json.loads(text)
+        ids = noted.get("ignored_ids", [])
+        ids = tuple(i for i in ids if isinstance(i, int) and 0 <= i <= 255) if isinstance(ids, list) else ()
+        return {key: value for key, value in noted.items() if choices.is_valid(key, value)}, ids
     except (ValueError, AttributeError, RecursionError):
         return None

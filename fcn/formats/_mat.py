@@ -44,7 +44,10 @@ def load(path):
         raise _unreadable(path, size, f"{type(error).__name__}: {error}") from None
     content = {name: value for name, value in content.items() if not name.startswith("__")}
     saved_net = content.get("net")
-    return rows(saved_net)[0] if saved_net is not None and rows(saved_net) else content
+    content = rows(saved_net)[0] if saved_net is not None and rows(saved_net) else content
+    if not {"layers", "params"} & content.keys():
+        raise refusal(path, f"holds no MatConvNet model: {', '.join(content)} instead of layers")
+    return content
 
 
 def _unreadable(path, size, why):

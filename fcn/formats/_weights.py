@@ -7,7 +7,8 @@ import numpy as np
 
 from fcn import errors
 
-CURE = "weights/README.md lists the files that are read, with their sizes and checksums."
+CURE = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
+        "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all files that are read.")
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # of the VGG group's training images (readme of the Caffe model zoo)
 NO_MEAN = "no mean colour is in the file: ImageNet's is taken"
 # What a file may unpack to: published ones are of 0.5 to 1.1 GB and hardly shrink, since weights are like noise.
@@ -19,11 +20,12 @@ class Weights:
     """A VGG-16 or VGG-19, or a whole FCN on one of them, for RGB input.
 
     layers: {name: (kernel float32 (height, width, in, out), bias float32 (out,))}, conv1_1 to conv5_4, fc6, fc7; of a
-    whole FCN also score_fr, score_pool4, score_pool3 and, where they are not plain bilinear interpolation, upscore,
-    upscore2, upscore16, upscore_pool4, upscore8 as (kernel (height, width, out, in), None).
+    whole FCN also score_fr, score_pool4, score_pool3 and, where not all of them are plain bilinear interpolation,
+    upscore or upscore2, upscore16, upscore_pool4, upscore8 as (kernel (height, width, out, in), None).
     mean_rgb: float32 (3,), 0-255, to be subtracted from images. notes: what was found out about the file.
     net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. choices: what else the file says of
     that net, e.g. {"alignment": "same" or "pad100", "learn_upsampling": True}. class_names: in the order of ids.
+    ignored_ids: ids that its predictions never hold.
     """
 
     layers: dict
@@ -32,6 +34,7 @@ class Weights:
     net: str | None = None
     choices: dict = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    ignored_ids: tuple[int, ...] = ()
 
     @property
     def widths(self):

@@ -5,7 +5,6 @@ what write() writes. Layers are told by their names under any of the spellings t
 matconvnet, utils/import-caffe.py, utils/layers.py and @DagNN/saveobj.m; vlfeat/matconvnet-fcn, fcnInitializeModel*.m.
 """
 
-import json
 
 import numpy as np
 import scipy.io
@@ -23,10 +22,12 @@ def read(content, path):
     Raises WeightsError if a layer is missing, misshapen or not finite, or if the net is another one.
     """
     layers = _dagnn_layers.parsed(content, path)
-    stored = {item["name"]: item["values"] for item in layers if item["type"] == "dagnn.Conv" and item["values"]}
+    stored = {item["name"]: _dagnn_layers.in_full(item["values"], item["name"], path)
+              for item in layers if item["type"] == "dagnn.Conv" and item["values"]}
     whole = any(item["type"] == "dagnn.ConvTranspose" for item in layers)
-    noted = _heads.read_choices("".join(_mat.texts(_mat.field(content, "meta", "fcn"))))  # None in others' files
-    found, (axes, reverse), notes = _layers.body(stored, path, DOCUMENTED, not whole and noted is None)
+    note = _heads.read_note("".join(_mat.texts(_mat.field(content, "meta", "fcn"))))  # None in others' files
+    noted: dict = note[0] if note else {}
+    found, (axes, reverse), notes = _layers.body(stored, path, DOCUMENTED, not whole and note is None)
     image = _mat.mean_image(content)
     if image is None:
         raise refusal(path, "has no mean colour: neither meta.normalization.averageImage nor .rgbMean")
@@ -36,15 +37,17 @@ def read(content, path):
         return Weights(found, mean, notes)
     net, scaling = _dagnn_layers.net(stored, layers, path)
     for name in _heads.NETS[net][0]:
-        found[name] = _layers.kernel_and_bias(_dagnn_layers.in_full(stored[name], name, path), name, path)
+        found[name] = _layers.kernel_and_bias(stored[name], name, path)
     alignment = _dagnn_layers.alignment(next(item for item in layers if item["name"] == "conv1_1"), path)
-    kept, more = _dagnn_layers.upsampling(net, layers, found, axes, alignment, path)
+    kept, more = _dagnn_layers.upsampling(net, layers, found, axes, alignment, path,
+                                          bool(noted.get("learn_upsampling")))
     found = _heads.in_order(net, found | kept)
     _heads.check(net, found, path)
-    choices = (noted or {}) | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
+    choices = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
     choices["learn_upsampling"] = bool(kept) or bool(choices.get("learn_upsampling"))
     names, classes = _class_names(content), found["score_fr"][0].shape[3]
-    return Weights(found, mean, notes + more, net, choices, names if len(names) == classes else ())
+    return Weights(found, mean, notes + more, net, choices, names if len(names) == classes else (),
+                   note[1] if note else ())
 
 
 def write(path, weights):
@@ -71,7 +74,7 @@ def write(path, weights):
 
 def _meta(weights):
     meta = {"normalization": _structs([{"averageImage": weights.mean_rgb.reshape(1, 1, 3)}]),
-            "fcn": json.dumps(weights.choices)}
+            "fcn": _heads.as_note(weights)}
     names = _cell(weights.class_names)
     return meta | ({"classes": _structs([{"name": names, "description": names}])} if weights.class_names else {})
 

@@ -4,7 +4,6 @@ Own keys are <layer>/kernel, <layer>/bias, mean_rgb, net, choices (JSON) and cla
 each array the header is read, compared with the size in the zip's directory, and the rest taken as plain numbers.
 """
 
-import json
 import math
 import pathlib
 import zipfile
@@ -42,7 +41,7 @@ def read(path):
 
 def write(path, weights):
     """Write Weights as an .npz of this project; the same bits come back. Notes are left out."""
-    arrays = {"mean_rgb": weights.mean_rgb, "choices": np.array(json.dumps(weights.choices)),
+    arrays = {"mean_rgb": weights.mean_rgb, "choices": np.array(_heads.as_note(weights)),
               "net": np.array(weights.net or ""), "class_names": np.array(weights.class_names, dtype=np.str_)}
     for name, (kernel, bias) in weights.layers.items():
         arrays[f"{name}/kernel"] = kernel
@@ -70,9 +69,9 @@ def _own(archive, members, path):
         layers = _heads.in_order(net, layers)
     if "mean_rgb" not in members:
         raise refusal(path, "has no mean colour: mean_rgb is missing")
-    names, choices = array("class_names", "U"), _heads.read_choices(str(array("choices", "U"))) or {}
+    names, (choices, ignored) = array("class_names", "U"), _heads.read_note(str(array("choices", "U"))) or ({}, ())
     return Weights(layers, _layers.mean_colour(array("mean_rgb"), path), notes, net, choices,
-                   () if names is None else tuple(names.ravel().tolist()))
+                   () if names is None else tuple(names.ravel().tolist()), ignored)
 
 
 def _paired(stored):

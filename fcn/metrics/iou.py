@@ -13,7 +13,7 @@ mean_accuracy_present those that occur in no label, as Berkeley's score.py does 
 import numpy as np
 
 CONVENTIONS = {
-    "pixels": "labelled pixels only; ignored ids count neither as label nor as a wrong prediction",
+    "pixels": "labelled pixels only; pixels of ignored ids count nowhere; an ignored id that is predicted is wrong",
     "mean_iou, mean_accuracy": "over all scored classes, an absent class counts 0 (ADE20K benchmark)",
     "mean_iou_present, mean_accuracy_present": "over the classes with a defined value (nanmean, Berkeley score.py)",
 }
