@@ -1,15 +1,12 @@
 """From the body's tensors to logits: the two ways of fusing that published FCNs know, in either alignment.
 
-Names are those of fcn.berkeleyvision.org's nets. Scores, sums and upsampling are float32 whatever the body computes in.
+Names are those of fcn.berkeleyvision.org's nets. Scores, their sums and their upsampling are float32 whatever the body
+computes in; fused features are of the body's type.
 """
 
 from fcn import layers
+from fcn.heads_table import CROPS, POOL_SCALES
 from fcn.tf1 import tf
-
-# How far a skip, or the last map, must be cropped when conv1_1 is padded by 100 px (voc-fcn{32,16,8}s/net.py). They
-# follow from pads and kernel sizes; tests/test_alignment.py shows that nothing is shifted.
-CROPS = {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31}
-POOL_SCALES = {"pool4": 0.01, "pool3": 0.0001}  # voc-fcn8s-atonce/net.py
 
 
 def build(ends, images, num_classes, skips, last, choices):

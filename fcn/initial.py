@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from fcn import checkpoint, checkpoint_files, choices, errors, heads, record, transplant
+from fcn import checkpoint, checkpoint_files, choices, errors, heads_table, record, transplant
 from fcn.pretrained import Weights
 from fcn.tf1 import tf
 
@@ -46,7 +46,7 @@ def fill(session, weights, class_names, num_classes, carry_scores, chosen):
         classes = transplant.carried_classes(carry_scores, old, new), len(old), len(new)
         if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != chosen.pool_scaling:
             factors = {f"score_{pool}": 1 / scale if chosen.pool_scaling else scale
-                       for pool, scale in heads.POOL_SCALES.items()}
+                       for pool, scale in heads_table.POOL_SCALES.items()}
     arrays, rows = transplant.plan(weights.layers, {name: v.shape.as_list() for name, v in variables.items()},
                                    ("fc6", "fc7") if chosen.fc == "random" and weights.net is None else (),
                                    classes, lambda name: session.run(variables[name]), factors)

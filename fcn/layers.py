@@ -7,8 +7,7 @@ its kernel and bias are float32 variables <name>/kernel (height, width, in, out)
 import math
 import zlib
 
-import numpy as np
-
+from fcn.heads_table import bilinear_2d
 from fcn.tf1 import tf
 
 
@@ -115,14 +114,6 @@ def dropout(x, keep_prob, seed):
 def height_width(x):
     shape = tf.shape(x)
     return shape[1], shape[2]
-
-
-def bilinear_2d(size):
-    """float64 (size, size): the interpolation weights of fcn.berkeleyvision.org's surgery.upsample_filt."""
-    factor = (size + 1) // 2
-    center = factor - 1 if size % 2 else factor - 0.5
-    line = 1 - np.abs(np.arange(size) - center) / factor
-    return np.outer(line, line)
 
 
 def bilinear(shape, seed):

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
-    0: "errors machine spec shelf config vgg_table choices origins convert",
+    0: "errors machine spec shelf config vgg_table heads_table choices origins convert",
     1: "layouts/* metrics/* images cache augment batches formats/* pretrained transplant class_weights confusion "
        "averages expect demo demo_scenes demo_drawing checkpoint_files pictures curves runlog record report screen",
     2: "tf1 layers vgg heads nets/* losses/* model optimize",

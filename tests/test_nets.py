@@ -96,7 +96,8 @@ SWITCHES = [
 ]
 
 
-@pytest.mark.parametrize(("net", "choice", "change"), SWITCHES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("net", "choice", "change"), SWITCHES,
+                         ids=[f"{net}-{choice}" for net, choice, _ in SWITCHES])
 def test_one_choice_changes_what_it_names_and_nothing_else(net, choice, change):
     expect_numpy(net, DEFINITIONS[net] | change, choices=choice)
 
@@ -105,7 +106,7 @@ def test_one_choice_changes_what_it_names_and_nothing_else(net, choice, change):
     ({"pool": "avg"}, {"pools": (AVERAGE,) * 5}),
     ({"fusion": "features"}, {"fuse": "features"}),
     ({"learn_upsampling": True}, {}),
-], ids=str)
+], ids=["pool", "fusion", "learn_upsampling"])
 def test_choices_hold_under_padding_by_100_px_as_well(choice, change):
     expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | change | {"pad100": True}, choices=choice | {"alignment": "pad100"})
 

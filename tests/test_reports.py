@@ -2,12 +2,13 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fcn import curves, errors, hooks, pictures, record, report
+from fcn import curves, errors, expect, hooks, pictures, record, report
 from fcn.spec import DatasetSpec
 
 # Id 0 is ignored. Of 8 sky pixels 6 are right; of 2 sea pixels 1; dune never occurs.
@@ -142,7 +143,8 @@ def test_a_duration_is_read_at_a_glance(seconds, text):
 
 
 def test_a_run_remembers_its_data_set_through_json(tmp_path):
-    content = {"spec": record.spec_to_dict(SPEC), "config": {"batch": 2}, "channels": {}, "mean_rgb": [1.0, 2.0, 3.0]}
+    content = {"spec": record.spec_to_dict(SPEC), "config": {"batch": 2},
+               "model": {"channels": {}, "mean_rgb": [1.0, 2.0, 3.0]}}
     record.write(tmp_path, content)
     assert record.read(tmp_path) == content
     assert record.spec_from_dict(record.read(tmp_path)["spec"]) == SPEC
@@ -181,3 +183,23 @@ def test_a_generated_palette_tells_all_ids_apart_and_keeps_black_for_ignored_one
     assert palette[:3] == [(128, 0, 0), (0, 128, 0), (128, 128, 0)]  # VOC's colours 1, 2 and 3
     assert palette[255] == (0, 0, 0)
     assert len(set(palette)) == 256
+
+
+def test_a_run_of_an_older_version_is_named_as_such(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"spec": {}, "config": {}, "channels": {}, "mean_rgb": []}))
+    with pytest.raises(errors.UsageError, match="made by an older version"):
+        record.read(tmp_path)
+
+
+def test_the_floor_of_a_weighted_loss_is_the_entropy_of_the_weighted_frequencies():
+    """Classes of 30 and 10 pixels, and 60 that are ignored: unweighted ln 4 - 3/4 ln 3; weighed 1 and 3, ln 2."""
+    spec, pixels = DatasetSpec(("a", "b"), (2,)), [30, 10, 60]
+    assert expect.floor(pixels, spec) == pytest.approx((math.log(2), math.log(4) - 0.75 * math.log(3), 0.75))
+    assert expect.floor(pixels, spec, 2, (0, 1), (1.0, 3.0)) == pytest.approx((math.log(2), math.log(2), 0.75))
+
+
+def test_the_floor_of_a_net_that_trains_the_ignored_label_counts_its_pixels_but_scores_do_not():
+    spec = DatasetSpec(("a", "b"), (2,))
+    uniform, prior, constant = expect.floor([25, 25, 50], spec, 3, (0, 1, 2))
+    assert (uniform, constant) == pytest.approx((math.log(3), 0.5))
+    assert prior == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(4))

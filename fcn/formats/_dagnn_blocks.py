@@ -11,11 +11,12 @@ import numpy as np
 
 from fcn import vgg_table
 from fcn.formats import _heads
+from fcn.heads_table import CROPS
 
 # The first row and column that a crop keeps, where conv1_1 is padded by 100.
-OFFSETS = {"fcn32s": {"score": 19}, "fcn16s": {"score_pool4": 5, "score": 27},
-           "fcn8s": {"score_pool4": 5, "score_pool3": 9, "score": 31}}
-OFFSETS["fcn8s_atonce"] = OFFSETS["fcn8s"]
+SKIPS = {f"score_{pool}": CROPS[pool] for pool in ("pool4", "pool3")}
+OFFSETS = {"fcn32s": {"score": CROPS[32]}, "fcn16s": SKIPS | {"score": CROPS[16]}, "fcn8s": SKIPS | {"score": CROPS[8]},
+           "fcn8s_atonce": SKIPS | {"score": CROPS[8]}}
 # Stages whose pool averages, by the choice "pool". Neither MatConvNet nor TensorFlow counts padding in an average.
 AVERAGED = {"max": (), "avg": (1, 2, 3, 4, 5), "avg1to4": (1, 2, 3, 4)}
 

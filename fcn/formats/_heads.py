@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from fcn import choices, vgg_table
+from fcn import choices, heads_table, vgg_table
 from fcn.formats._weights import refusal
 
 # net: score layers, and {upsampling layer: its factor} in the order of the data. A kernel is twice its factor wide.
@@ -18,14 +18,12 @@ NETS = {
     "fcn8s": EIGHT,
     "fcn8s_atonce": EIGHT,
 }
-# Factors on the pools under the score layers when all streams are trained at once (PAMI 2017, section 4.3).
-POOL_SCALES = {"score_pool4": 0.01, "score_pool3": 0.0001}
+POOL_SCALES = {f"score_{pool}": scale for pool, scale in heads_table.POOL_SCALES.items()}
 
 
 def bilinear(factor):
-    """float32 (2 factor, 2 factor): bilinear interpolation, as surgery.upsample_filt of fcn.berkeleyvision.org."""
-    line = 1 - np.abs(np.arange(2 * factor) - (factor - 0.5)) / factor
-    return np.outer(line, line).astype(np.float32)
+    """float32 (2 factor, 2 factor): bilinear interpolation."""
+    return heads_table.bilinear_2d(2 * factor).astype(np.float32)
 
 
 def is_plain(kernel):
