@@ -74,7 +74,8 @@ def test_the_published_fcn32s_is_read(tmp_path):
     assert found.choices == {"alignment": "pad100", "learn_upsampling": False}
 
 
-def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_scores(tmp_path):
+def published_fcn8s(path):
+    """(path, body, scores, upsampling kernels) of an FCN-8s as the importer from Caffe lays it out."""
     body, net, rng = thin_vgg("vgg16"), ByHand(("_filter", "_bias"), 100.0), np.random.default_rng(5)
     fr, four, three = score(5, 1), score(4, 2), score(4, 3)
     up2, up4 = (rng.normal(size=(4, 4, CLASSES, CLASSES)).astype(np.float32) for _ in range(2))
@@ -91,7 +92,12 @@ def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_s
     net.add("fusex", "Sum", ["score4", "cropx"])
     net.add("upsample", "ConvTranspose", ["fusex"], (interpolation(16),), upsample=np.array([[8., 8.]]))
     net.add("cropxx", "Crop", ["upsample", "data"], crop=np.array([[31., 31.]]))
-    found = pretrained.read(net.write(tmp_path / "pascal-fcn8s-dag.mat", **CAFFE_META))
+    return net.write(path, **CAFFE_META), body, (fr, four, three), (up2, up4)
+
+
+def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_scores(tmp_path):
+    path, body, (fr, four, three), (up2, up4) = published_fcn8s(tmp_path / "pascal-fcn8s-dag.mat")
+    found = pretrained.read(path)
     assert_same(found, body | {"score_fr": fr, "score_pool4": (four[0], four[1] + 1),
                                "score_pool3": (three[0], three[1] + 2),
                                "upscore2": (up2, None), "upscore_pool4": (up4, None),
