@@ -108,6 +108,8 @@ def train_one(arguments):
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
     pretrained = None if old else preparation.read_weights(settings)
+    if pretrained:
+        preparation.check_choices(settings, pretrained)
     spec, training, validation = preparation.prepare_caches(settings, pairs, spec)
     files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
     content = preparation.describe(settings, spec, files, pretrained, training, old)

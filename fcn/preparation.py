@@ -42,6 +42,15 @@ def read_weights(settings):
     return weights
 
 
+def check_choices(settings, weights):
+    """Refuse choices that cannot be had, before minutes go into a cache. Raises UsageError."""
+    chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
+    layer = chosen.last_layer.replace("relu", "conv")
+    if layer != "last" and layer not in vgg_table.widths(weights.widths):
+        raise errors.UsageError(f"--last-layer {chosen.last_layer}: the VGG-16 in these weights has no such layer",
+                                where=settings.weights)
+
+
 def describe(settings, spec, files, weights, training, old):
     """The content of config.json. files: fingerprints of both splits, wherever they lie; "starts" gets one entry each
     time that the run is started. weights: Weights, or None with `old`, the content of a run that goes on: its
