@@ -109,7 +109,7 @@ def train_one(arguments):
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
     pretrained = None if old else preparation.read_weights(settings)
     if pretrained:
-        preparation.check_choices(settings, pretrained)
+        preparation.check_last_layer(settings, pretrained)
     spec, training, validation = preparation.prepare_caches(settings, pairs, spec)
     files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
     content = preparation.describe(settings, spec, files, pretrained, training, old)

@@ -72,7 +72,6 @@ def of(net, **given):
     if chosen.score_relu and not chosen.init_stddev:
         raise errors.UsageError("scores that start at zero under a ReLU never learn",
                                 cure="give --init-stddev 0.0001 too, or --no-score-relu.")
-    if chosen.fusion == "features" and (given.get("pool_scaling") or given.get("learn_upsampling") is False):
-        raise errors.UsageError("fused features are neither scaled nor upsampled bilinearly",
-                                cure="leave out --pool-scaling and --no-learn-upsampling, or take --fusion scores.")
+    if chosen.fusion == "features" and given.get("pool_scaling"):
+        raise errors.UsageError("fused features are not scaled", cure="leave out --pool-scaling or --fusion features.")
     return chosen

@@ -42,12 +42,11 @@ def read_weights(settings):
     return weights
 
 
-def check_choices(settings, weights):
-    """Refuse choices that cannot be had, before minutes go into a cache. Raises UsageError."""
-    chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
-    layer = chosen.last_layer.replace("relu", "conv")
+def check_last_layer(settings, weights):
+    """Refuse a --last-layer that the body in these weights lacks, before minutes go into a cache. Raises UsageError."""
+    layer = (settings.last_layer or "last").replace("relu", "conv")
     if layer != "last" and layer not in vgg_table.widths(weights.widths):
-        raise errors.UsageError(f"--last-layer {chosen.last_layer}: the VGG-16 in these weights has no such layer",
+        raise errors.UsageError(f"--last-layer {settings.last_layer}: the VGG-16 in these weights has no such layer",
                                 where=settings.weights)
 
 

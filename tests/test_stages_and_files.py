@@ -111,7 +111,7 @@ def test_a_slip_in_a_later_stage_is_told_before_the_first_is_trained(toy, tmp_pa
         assert "Traceback" not in error and not (tmp_path / "plan").exists()
 
 
-def test_choices_that_cannot_be_had_are_told_before_the_cache_is_built(toy, tmp_path):
+def test_a_last_layer_that_the_weights_lack_is_told_before_the_cache_is_built(toy, tmp_path):
     vgg16 = {name: pair for name, pair in demo.narrow_vgg(0, WIDTHS, 4).items() if not name.endswith("_4")}
     demo.write_mat(tmp_path / "vgg16.mat", vgg16)
     error = call("train_fcn.py", "--data", toy / "scenes", "--weights", tmp_path / "vgg16.mat", "--cache-dir",
