@@ -121,7 +121,7 @@ def draw(results, path):
     axes.set_yticks(range(len(names)), [VARIANTS[name][0] for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"mean IoU on validation at 180x240 after {STEPS} steps of 2 images; one dot a seed")
+    axes.set_xlabel(f"mean IoU on validation at 180x240, {STEPS} steps of 2 images; a dot a seed")
     figure.savefig(path, dpi=120)
 
 
