@@ -102,9 +102,3 @@ def diff(one, other) -> str:
         for name, value, where in zip(names, values[key], (left_from[key], right_from[key]), strict=True):
             lines.append(f"  {value:<{width}}  {where if where.startswith(f'recipe {name}:') else f'{name}: {where}'}")
     return "\n".join(lines)
-
-
-def compare(recipe, other) -> str:
-    """diff of two recipes by name."""
-    sides = [(name, config.resolve({}, recipe=name), of(recipe=name)) for name in (recipe, other)]
-    return diff(*sides)

@@ -46,6 +46,11 @@ NUMBERS = [
 ]
 
 
+def compare(*recipes):
+    """What --recipe ONE --diff OTHER prints."""
+    return origins.diff(*((name, config.resolve({}, recipe=name), origins.of(recipe=name)) for name in recipes))
+
+
 @pytest.mark.parametrize(("name", "numbers"), NUMBERS)
 def test_the_published_numbers_stand_in_the_recipe(name, numbers):
     settings = dataclasses.asdict(config.resolve({}, recipe=name))
@@ -133,7 +138,7 @@ def blocks(text):
 
 
 def test_two_stages_differ_in_what_makes_them_stages():
-    text = origins.compare("long2015_fcn32s", "long2015_fcn8s")
+    text = compare("long2015_fcn32s", "long2015_fcn8s")
     found = blocks(text)
     assert set(found) == {"net", "weights", "learning_rate"}
     assert text.startswith("3 settings differ, ")
@@ -143,7 +148,7 @@ def test_two_stages_differ_in_what_makes_them_stages():
 
 
 def test_what_a_net_chooses_for_itself_is_compared_too():
-    found = blocks(origins.compare("camvid", "shekkizh"))
+    found = blocks(compare("camvid", "shekkizh"))
     assert found["pool"][0].split() == ['"max"', "camvid:", "the", "net", "fcn8s_atonce"]
     assert found["pool"][1].split()[:3] == ['"avg1to4"', "recipe", "shekkizh:"]
     assert "the net fcn8s_atonce" in found["pool_scaling"][0] and "the net fcn8s_shekkizh" in found["pool_scaling"][1]
@@ -152,4 +157,4 @@ def test_what_a_net_chooses_for_itself_is_compared_too():
 
 def test_a_recipe_differs_from_itself_in_nothing():
     count = len(dataclasses.fields(config.Config))
-    assert origins.compare("demo", "demo") == f"0 settings differ, {count} are the same"
+    assert compare("demo", "demo") == f"0 settings differ, {count} are the same"
