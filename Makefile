@@ -5,7 +5,7 @@ RUN    := $(VENV)/bin/python
 # Test processes side by side.
 WORKERS ?= 2
 
-.PHONY: demo test check clean
+.PHONY: demo test check faults clean
 
 demo: $(VENV)/.ready
 	$(RUN) train_fcn.py --demo
@@ -18,6 +18,10 @@ check: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(RUN) -m pip check
+
+# What a crash, a failing disk and a second builder do; five minutes.
+faults: $(VENV)/.ready
+	$(RUN) benchmarks/faults.py
 
 $(VENV)/.ready: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'

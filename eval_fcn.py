@@ -13,12 +13,13 @@ import sys
 
 from fcn import (
     batches,
-    cache,
     checkpoint_files,
     config,
     confusion,
+    dataset,
     errors,
     images,
+    pairs,
     pictures,
     pretrained,
     record,
@@ -28,9 +29,8 @@ from fcn import (
     transplant,
     vgg_table,
 )
+from fcn.layouts import _auto
 from fcn.spec import DatasetSpec
-
-NATIVE = (0, 0)  # the size of each image
 
 
 def main(argv):
@@ -39,14 +39,13 @@ def main(argv):
     content, weights = of_file(arguments) if arguments.weights else (record.read(arguments.run), None)
     settings, spec = config.from_dict(content["config"]), record.spec_from_dict(content["spec"])
     settings = dataclasses.replace(settings, **{k: v for k, v in vars(arguments).items()
-                                                if k in ("data", "size", "precision") and v})
+                                                if k in ("data", "size", "precision", "skip_bad", "max_pixels") and v})
     if arguments.images:
         found = photos(arguments.images)
         stems = collections.Counter(path.stem for path in found)
         sources = [(path.stem if stems[path.stem] == 1 else path.name, path, None) for path in found]
     else:
-        layout = shelf.pick("layouts", settings.layout)
-        sources = [(p.name, p.image, p) for p in layout.pairs(settings.data, arguments.split)]
+        sources = [(p.name, p.image, p) for p in dataset.to_evaluate(settings, spec, arguments.split, arguments.run)]
     checkpoint_path, step = (None, None) if weights else choose(arguments)
     where = pathlib.Path("runs", pathlib.Path(arguments.weights).name) if weights else pathlib.Path(arguments.run)
     default = where / "eval" / (f"{arguments.split}-{step}" if step else arguments.split)
@@ -55,7 +54,7 @@ def main(argv):
     if arguments.images:
         print(f"{len(sources)} predictions are in {out}")
         return
-    seen = "each image at its own size" if settings.size == NATIVE else (
+    seen = "each image at its own size" if settings.size == config.NATIVE else (
         f"{settings.size[0]} x {settings.size[1]} px, the prediction is enlarged by nearest neighbour")
     facts = {"protocol": f"each image at its original size; the net sees {seen}",
              "split": arguments.split, "images": len(sources), "checkpoint_step": step,
@@ -69,7 +68,8 @@ def main(argv):
 
 def refuse_idle_flags(arguments):
     """A flag that would change nothing is a misunderstanding. Raises UsageError."""
-    idle = {"checkpoint": "best"} if arguments.weights else {"layout": "paired", "classes": "", "ignore_label": None}
+    idle = {"checkpoint": "best"} if arguments.weights else {
+        "layout": "auto", "classes": "", "ignore_label": None, "label_encoding": None, "mask_threshold": None}
     given = [f"--{name.replace('_', '-')}" for name, default in idle.items() if getattr(arguments, name) != default]
     if given:
         raise errors.UsageError(f"{', '.join(given)} goes with {'--run' if arguments.weights else '--weights'} only")
@@ -87,12 +87,16 @@ def of_file(arguments):
     if not arguments.images:
         if not arguments.data:
             raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images PHOTOS.")
+        if arguments.layout == "auto":
+            arguments.layout, why = _auto.choose(arguments.data)
+            print(f"layout {arguments.layout}: {why}")
         asked = shelf.pick("layouts", arguments.layout).spec(arguments.data, arguments.classes, arguments.ignore_label)
+        asked = dataset.as_asked(asked, arguments.label_encoding, arguments.mask_threshold)
         spec = same_classes(asked, spec, len(weights.class_names) > 0, channels, arguments)
     model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": vgg_table.widths(weights.widths)}
-    return {"config": {"layout": arguments.layout, "size": NATIVE}, "model": model,
+    return {"config": {"layout": arguments.layout, "size": config.NATIVE}, "model": model,
             "spec": record.spec_to_dict(spec)}, weights
 
 
@@ -121,12 +125,18 @@ def parse(argv):
     parser.add_argument("--data", help="folder of the data set, if it is not where the run found it")
     parser.add_argument("--images", help="predict this photo or folder of photos, which need no labels")
     parser.add_argument("--out", help="where results go (default: RUN/eval/SPLIT-STEP, or predictions)")
-    parser.add_argument("--layout", default="paired", choices=shelf.names("layouts"), help="with --weights: how the "
-                        "data set's folders are laid out (default: paired)")
-    parser.add_argument("--classes", default="", help="with --weights: file with the class names (layout paired)")
+    parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")], help="with --weights: "
+                        "how the data set's folders are laid out (default: auto, as they look)")
+    parser.add_argument("--classes", default="", help="with --weights: file with the class names (docs/data.md)")
+    parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="with --weights: how label files "
+                        "hold their ids (default: as the layout has it)")
+    parser.add_argument("--mask-threshold", type=config.between(0, 254), help="with --weights, binary masks: values "
+                        "above it are foreground (default: 127)")
     parser.add_argument("--ignore-label", type=config.parse_ids, help="with --weights: label ids left out, e.g. 255")
-    parser.add_argument("--size", type=lambda text: NATIVE if text == "native" else config.parse_size(text),
+    parser.add_argument("--size", type=config.parse_size,
                         help="size the net sees, or native (default: the run's; with --weights native)")
+    parser.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
+    parser.add_argument("--max-pixels", type=config.count, help="refuse larger images (default: the run's)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
     parser.add_argument("--no-pictures", action="store_true", help="numbers only")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -160,9 +170,9 @@ def choose(arguments):
 
 
 def run(sources, settings, content, spec, weights, out, with_pictures):
-    """Predict every source (name, photo path, Pair or None); write pictures; return the summed confusion matrix.
+    """Predict every source (name, photo path, Pair or None); return the summed confusion matrix.
 
-    weights: a checkpoint's folder, or the Weights of a file.
+    With pictures, predictions are written in the labels' encoding, beside coloured ones and panels. weights: a checkpoint's folder, or the Weights of a file.
     """
     import numpy as np
 
@@ -171,9 +181,16 @@ def run(sources, settings, content, spec, weights, out, with_pictures):
 
     graph = model.build(**content["model"] | {"precision": settings.precision})
 
+    size = None if settings.size == config.NATIVE else settings.size
+
     def read(index):
+        """(photo, label or None, what the net sees: read as the cache reads it, so that both see the same pixels)."""
         _, path, pair = sources[index]
-        return cache.read_pair(pair, spec) if pair else (images.read_photo(path, upright=True), None)
+        if pair:
+            photo, label = pairs.read(pair, spec, max_pixels=settings.max_pixels)
+            return photo, label, pairs.read(pair, spec, size, settings.max_pixels)[0] if size else photo
+        photo = images.read_photo(path, True, settings.max_pixels)
+        return photo, None, images.read_photo(path, True, settings.max_pixels, size) if size else photo
 
     total = np.zeros((graph.num_classes, graph.num_classes), np.int64)
     with new_session() as session, screen.counted("evaluated", len(sources)) as advance:
@@ -181,9 +198,8 @@ def run(sources, settings, content, spec, weights, out, with_pictures):
             checkpoint.restore(session, weights)
         else:
             initial.fill_all(session, weights)
-        for number, (photo, label) in enumerate(batches.ahead(read, range(len(sources)))):
-            size = photo.shape[:2] if settings.size == NATIVE else settings.size
-            prediction = evaluate.predict(session, graph, photo, size)
+        for number, (photo, label, seen) in enumerate(batches.ahead(read, range(len(sources)))):
+            prediction = evaluate.predict(session, graph, seen, photo.shape[:2])
             if label is not None:
                 total += confusion.matrix(label, prediction, graph.num_classes, spec.ignored_ids)
             if with_pictures:
@@ -193,11 +209,12 @@ def run(sources, settings, content, spec, weights, out, with_pictures):
 
 
 def write_pictures(out, name, photo, label, prediction, spec):
-    made = {"predictions": prediction, "colour": pictures.colour(prediction, spec.palette()),
-            "panels": pictures.panel(photo, label, prediction, spec)}
-    for folder, picture in made.items():
+    for folder in ("predictions", "colour", "panels"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-        images.write_png(out / folder / f"{name}.png", picture)
+    encoding = shelf.pick("encodings", spec.encoding)
+    encoding.write(out / "predictions" / f"{name}{encoding.SUFFIX}", prediction, spec)
+    images.write_png(out / "colour" / f"{name}.png", pictures.colour(prediction, spec.palette()))
+    images.write_png(out / "panels" / f"{name}.png", pictures.panel(photo, label, prediction, spec))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ import pathlib
 import sys
 
 from fcn import (
+    augment,
     batches,
     cache,
     checkpoint_files,
     choices,
     class_weights,
     config,
+    dataset,
     demo,
     errors,
     expect,
@@ -29,8 +31,10 @@ from fcn import (
     runlog,
     screen,
     shelf,
+    show_batch,
     transplant,
 )
+from fcn.layouts import _auto
 
 
 def main(argv):
@@ -103,23 +107,36 @@ def train_one(arguments):
     if old:
         changes = record.differences(old["config"], config.to_dict(settings), old["config"])
         print("\n  ".join(["it goes on, and needs no --weights any more", *changes]))
-    layout = shelf.pick("layouts", settings.layout)
-    pairs = {split: layout.pairs(settings.data, split) for split in ("training", "validation")}
-    spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
+    data = dataset.find_data(settings)
+    if arguments.show_batch:
+        show(settings, data, arguments)
+        return
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
     pretrained = None if old else preparation.read_weights(settings)
     if pretrained:
         preparation.check_last_layer(settings, pretrained)
-    spec, training, validation = preparation.prepare_caches(settings, pairs, spec)
-    files = [cache.fingerprint(found, spec, settings.size, with_times=False) for found in pairs.values()]
+    spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
+    files = [cache.fingerprint(found, data.spec, settings.size, with_times=False) for found in data.found.values()]
     content = preparation.describe(settings, spec, files, pretrained, training, old)
+    spec = record.spec_from_dict(content["spec"])
     floor = preparation.expectation(content["model"], training, spec)
     print(expect.sentence(*floor))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     record.begin(run, content, arguments.resume, config.SAME_AT_RESUME)
+    dataset.keep_lists(run, data, (training, validation))
     train(run, settings, content, spec, training, validation, pretrained, arguments.resume, expect.floor(*floor))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
+
+
+def show(settings, data, arguments):
+    """Write a picture of the first batch as the net would get it."""
+    spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
+    sampling = preparation.sampling(settings, {"model": {"mean_rgb": settings.mean_rgb or augment.FILL_RGB,
+                                                         "ignored_ids": spec.ignored_ids}})
+    images, labels = batches.training(training, 0, sampling)
+    show_batch.write(arguments.show_batch, images, labels, spec)
+    print(f"the first batch is in {arguments.show_batch}")
 
 
 def parse(argv):
@@ -136,6 +153,9 @@ def parse(argv):
                         "from the weights of the one before: long2015_fcn32s,long2015_fcn16s,long2015_fcn8s")
     parser.add_argument("--print-config", action="store_true", help="show all settings, each with its source, and stop")
     parser.add_argument("--diff", metavar="RECIPE", help="show every setting in which --recipe and this one differ")
+    parser.add_argument("--show-batch", metavar="FILE.png", help="write a picture of the first batch as the net would "
+                        "get it, and stop")
+    parser.add_argument("--verify-cache", action="store_true", help="check every row of the caches first")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     config.add_flags(parser)
     return parser.parse_args(argv)
@@ -151,6 +171,10 @@ def resolve(arguments):
     elif arguments.run and (pathlib.Path(arguments.run) / "config.json").exists() and arguments.resume != "never":
         own = config.to_dict(config.from_dict(record.read(arguments.run)["config"]))
     settings = config.resolve(flags, arguments.config, arguments.recipe, own)
+    if settings.layout == "auto" and settings.data and not arguments.print_config:
+        name, why = _auto.choose(settings.data)
+        print(f"layout {name}: {why}")
+        settings = dataclasses.replace(settings, layout=name)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     given = {key: value for key, value in flags.items() if hasattr(settings, key)}
     if arguments.print_config or arguments.diff:
@@ -182,11 +206,14 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
     plan = loop.Plan(steps, **{f.name: getattr(settings, f.name) for f in dataclasses.fields(loop.Plan)
                                if f.name != "steps"})
 
+    sampling = preparation.sampling(settings, content)
+
     def batch_at(number):
-        return batches.training(training, number, settings.batch, settings.seed, settings.crop, settings.flip)
+        return batches.training(training, number, sampling)
 
     def validate():
-        some = batches.validation(validation, settings.batch, settings.eval_batches)
+        some = batches.validation(validation, settings.batch, settings.eval_batches, settings.crop_size,
+                                  sampling.fill_rgb, sampling.ignored_id)
         return evaluate.validate(session, graph, some, spec.ignored_ids)
 
     with new_session() as session:

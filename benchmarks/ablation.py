@@ -23,9 +23,9 @@ sys.path.insert(0, str(ROOT))
 from fcn import record, runlog  # noqa: E402
 
 STEPS = 100
-COMMON = ["--classes", str(ROOT / "docs/camvid_classes.json"), *f"""--layout paired --size 180x240 --net fcn8s_atonce
+COMMON = f"""--layout camvid --size 180x240 --net fcn8s_atonce
     --batch 2 --steps {STEPS} --optimizer adam --learning-rate 5e-5 --schedule poly --keep-prob 0.5
-    --eval-every {STEPS} --eval-batches 0 --save-every {STEPS} --log-every 5""".split()]
+    --eval-every {STEPS} --eval-batches 0 --save-every {STEPS} --log-every 5""".split()
 VARIANTS = {  # name: (what departs, flags)
     "paper": ("FCN-8s at once, as published", ""),
     "avg_pool": ("average pools", "--pool avg"),

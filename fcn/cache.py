@@ -1,59 +1,133 @@
-"""Pairs -> one HDF5 file of equally sized images and labels, and back.
+"""Pairs -> a Cache of images and labels, read from one HDF5 file that is built when it is not there.
 
-The file is plain HDF5 that any reader opens:
-    images       uint8 (n, height, width, 3)   RGB, resized bilinearly
-    labels       uint8 (n, height, width)      ids as in the label files, resized by nearest neighbour
-    names        bytes (n,)                    stems, sorted
-    class_pixels int64 (256,)                  pixels of each id, at this size
-and the attributes schema_version, fingerprint, made_from (JSON). Both large arrays are contiguous and uncompressed,
-so reading is a memory map. The name carries the fingerprint of the listing and the options: another listing is
-another file. It is written aside and renamed: a file of that name is whole.
+The file's name says data set, split and size, and carries a key of the names and options; the fingerprint inside also
+covers size and time of every file. A file that was touched gives the same name with another fingerprint: that cache is
+built anew, and the old one stands until the new one is whole.
 """
 
-import collections
 import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import shutil
+import zlib
 
-import h5py
 import numpy as np
 
-from fcn import errors, images, machine
+from fcn import cache_build, cache_file, errors, images, machine
 
-SCHEMA_VERSION = 1
+NATIVE = (0, 0)  # the size that means: every image at its own
 
 
 @dataclasses.dataclass(frozen=True)
 class Cache:
-    """An open cache. images and labels are read-only memory maps; class_pixels is (256,) int64."""
+    """An open cache; image i and label i are views of a read-only memory map.
+
+    names: stems. shapes: int32 (n, 2), height and width of each. uniform: whether all were resized to one size.
+    class_pixels: int64 (256,), pixels of each id. left_out: names of pairs that were bad when it was built with
+    skip_bad; they are no rows of it.
+    """
 
     path: pathlib.Path
-    images: np.ndarray
-    labels: np.ndarray
     names: list[str]
+    shapes: np.ndarray
+    uniform: bool
     class_pixels: np.ndarray
     fingerprint: str
+    left_out: list[str]
+    _bytes: np.ndarray
+    _offsets: tuple[np.ndarray, np.ndarray]
+    _crc: np.ndarray
 
     def __len__(self):
-        return len(self.images)
+        return len(self.names)
+
+    def image(self, index):
+        """uint8 (height, width, 3), RGB."""
+        height, width = map(int, self.shapes[index])
+        start = int(self._offsets[0][index])
+        return self._bytes[start:start + height * width * 3].reshape(height, width, 3)
+
+    def label(self, index):
+        """uint8 (height, width), ids as in the label file."""
+        height, width = map(int, self.shapes[index])
+        start = int(self._offsets[1][index])
+        return self._bytes[start:start + height * width].reshape(height, width)
 
 
-def prepare(pairs, spec, size_px, folder, title, progress=None):
-    """The Cache of these pairs at this size (height, width), built if it is not there yet.
+def prepare(pairs, spec, size_px, folder, title, progress=None, skip_bad=False, shapes=None,
+            max_pixels=images.MAX_PIXELS):
+    """The Cache of these pairs at this size (height, width), or each at its own (NATIVE); built if it is not there yet.
 
-    title: the start of the file's name, e.g. "ade20k-training". progress(done) is called along the way.
-    Raises DataError with all bad pairs at once, MachineError if the disk is too small.
+    title: the start of the file's name, e.g. "ade20k-training". progress(done, begun_with) is called along the way.
+    shapes: with NATIVE, (height, width) of each pair. Raises DataError with all bad pairs at once, MachineError if the
+    disk is too small or another process builds this cache.
     """
-    print_ = fingerprint(pairs, spec, size_px)
-    path = pathlib.Path(folder) / f"{title}-{size_px[0]}x{size_px[1]}-{print_[:12]}.h5"
+    path, print_ = path_of(pairs, spec, size_px, folder, title), fingerprint(pairs, spec, size_px)
+    found = current(path, print_)
+    if found is None:
+        native = tuple(size_px) == NATIVE
+        plan = cache_build.Plan(pairs, shapes if native else [tuple(size_px)] * len(pairs), spec,
+                                None if native else tuple(size_px), print_,
+                                json.dumps(_options(spec, size_px)).encode(), skip_bad, max_pixels)
+        cache_build.build(plan, path, progress)
+        found = read(path)
+    if found.left_out and not skip_bad:
+        raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
+                               f"{', '.join(found.left_out[:5])}", where=path, why=f"the list is in {skipped(path)}",
+                               cure="--skip-bad goes on without them; or mend them, and it is built anew.")
+    return found
+
+
+def path_of(pairs, spec, size_px, folder, title):
+    """The file that the cache of these pairs is, or will be, in."""
+    size = "native" if tuple(size_px) == NATIVE else f"{size_px[0]}x{size_px[1]}"
+    key = _digest([_options(spec, size_px), [pair.name for pair in pairs]])[:8]
+    return pathlib.Path(folder).absolute() / f"{title}-{size}-{key}.h5"
+
+
+def current(path, print_):
+    """The finished cache if it is there and of this fingerprint, else None. A foreign file of the name is an error."""
     if not path.exists():
-        build(pairs, spec, size_px, path, print_, progress)
-    return read(path, print_)
+        return None
+    found = read(path)
+    return found if found and found.fingerprint == print_ else None
+
+
+def read(path):
+    """The Cache in a file; None for one of an older version. Raises DataError if it is not a whole cache."""
+    path = pathlib.Path(path)
+    print_, arrays = cache_file.read(path)
+    if arrays is None:
+        return None
+    there = np.flatnonzero(arrays["state"] == cache_file.THERE)
+    names = [name.decode("utf-8", "surrogateescape") for name in arrays["names"].tolist()]
+    left_out = [names[i] for i in np.flatnonzero(arrays["state"] == cache_file.LEFT_OUT)]
+    places = {name: (array.offset, array.shape) for name, array in arrays.items()}
+    offsets = cache_file.row_offsets(places, arrays["shapes"])
+    return Cache(path, [names[i] for i in there], np.array(arrays["shapes"][there]), arrays["images"].ndim == 4,
+                 np.array(arrays["class_pixels"]), print_, left_out, np.memmap(path, np.uint8, "r"),
+                 (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]))
+
+
+def skipped(path):
+    """Where the reasons of left-out pairs are written."""
+    return path.with_name(f"{path.name}.skipped.txt")
+
+
+def verify(cache, progress=None):
+    """Names of the rows whose bytes are not those that were written. progress(done)."""
+    def is_whole(index):
+        return (zlib.crc32(cache.image(index)), zlib.crc32(cache.label(index))) == tuple(cache._crc[index])
+
+    bad = []
+    with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
+        for index, whole in enumerate(pool.map(is_whole, range(len(cache)))):
+            if not whole:
+                bad.append(cache.names[index])
+            if progress:
+                progress(index + 1)
+    return bad
 
 
 def fingerprint(pairs, spec, size_px, with_times=True):
@@ -62,7 +136,15 @@ def fingerprint(pairs, spec, size_px, with_times=True):
     Without times it is the same for a copy of the data set elsewhere.
     """
     files = [[p.name, *_stamp(p.image, with_times), *_stamp(p.label, with_times)] for p in pairs]
-    content = [SCHEMA_VERSION, spec.num_classes, spec.ignored_ids, list(size_px), files]
+    return _digest([cache_file.SCHEMA_VERSION, _options(spec, size_px), files])
+
+
+def _options(spec, size_px):
+    return {"size": list(size_px), "class_names": list(spec.class_names),
+            "ignored_ids": list(spec.ignored_ids), "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
+
+
+def _digest(content):
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -72,159 +154,3 @@ def _stamp(path, with_times):
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
     return [path.name, facts.st_size, *([facts.st_mtime_ns] if with_times else [])]
-
-
-def build(pairs, spec, size_px, path, print_, progress=None):
-    """Write the cache file. Memory does not grow with the number of pairs; all cores decode.
-
-    HDF5 only lays the file out; the arrays are written past it, so that no error of the disk meets an open HDF5 file
-    (which then takes the process down with it).
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise errors.MachineError(f"the cache folder cannot be made: {error.strerror}", where=path.parent,
-                                  cure="give another --cache-dir.") from None
-    _sweep(path)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        offsets = _lay_out(aside, pairs, spec, size_px, print_)
-        with aside.open("r+b", buffering=0) as file:
-            machine.reserve(file.fileno(), aside.stat().st_size)
-            _fill(file.fileno(), offsets, pairs, spec, size_px, progress)
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise errors.MachineError(f"writing the cache failed: {error.strerror}", where=path.parent,
-                                  cure="free space or give another --cache-dir.") from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
-
-
-def _sweep(path):
-    """Delete what killed processes left of this cache."""
-    for partial in path.parent.glob(f"{path.name}.*.partial"):
-        if not machine.is_running(int(partial.suffixes[-2][1:])):
-            partial.unlink()
-
-
-def _lay_out(path, pairs, spec, size_px, print_):
-    """Write the HDF5 file with all but its pixels; {dataset: offset of its first byte}. Raises MachineError."""
-    height, width = size_px
-    needed, free = len(pairs) * height * width * 4, shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise errors.MachineError(f"the cache needs {needed / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB",
-                                  where=path.parent, cure="free space or give another --cache-dir.")
-    with h5py.File(path, "w") as file:
-        arrays = [_contiguous(file, "images", (len(pairs), height, width, 3), np.uint8),
-                  _contiguous(file, "labels", (len(pairs), height, width), np.uint8),
-                  _contiguous(file, "class_pixels", (256,), np.int64)]
-        file["names"] = np.array([pair.name.encode("utf-8", "surrogateescape") for pair in pairs])
-        file.attrs["schema_version"] = SCHEMA_VERSION
-        file.attrs["fingerprint"] = print_
-        file.attrs["made_from"] = json.dumps({"size": list(size_px), "pairs": len(pairs),
-                                              "ignored_ids": list(spec.ignored_ids),
-                                              "class_names": list(spec.class_names)})
-        return {array.name.strip("/"): array.id.get_offset() for array in arrays}
-
-
-def _contiguous(file, name, shape, dtype):
-    """A dataset whose place in the file is fixed at once and whose bytes are left to us."""
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_layout(h5py.h5d.CONTIGUOUS)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple(shape)
-    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype)), space, plan))
-
-
-def _fill(file, offsets, pairs, spec, size_px, progress):
-    """Write every row to the open file; raises DataError with all bad pairs when the last one has been read."""
-    class_pixels, problems = np.zeros(256, np.int64), []
-    for row, result in enumerate(_in_order(lambda pair: read_pair(pair, spec, size_px), pairs)):
-        try:
-            photo, label = result()
-        except errors.DataError as problem:
-            problems.append(problem)
-        else:
-            _write(file, photo, offsets["images"] + row * photo.size)
-            _write(file, label, offsets["labels"] + row * label.size)
-            class_pixels += np.bincount(label.ravel(), minlength=256)
-        if progress:
-            progress(row + 1)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise errors.DataError(f"{len(problems)} of {len(pairs)} pairs are bad", why=errors.several(problems))
-    _write(file, class_pixels, offsets["class_pixels"])
-
-
-def _write(file, array, offset):
-    """All bytes of an array at an offset; one call may write fewer than it is given."""
-    left = memoryview(np.ascontiguousarray(array).tobytes())
-    while left:
-        written = os.pwrite(file, left, offset)
-        left, offset = left[written:], offset + written
-
-
-def _in_order(function, items):
-    """The function that waits for an item's result, item by item; all cores compute, a few ahead and no more."""
-    workers = machine.cores()
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        waiting: collections.deque = collections.deque()
-        for item in items:
-            waiting.append(pool.submit(function, item).result)
-            if len(waiting) > 4 * workers:
-                yield waiting.popleft()
-        yield from waiting
-
-
-def read_pair(pair, spec, size_px=None):
-    """(photo uint8 (h, w, 3), label uint8 (h, w)) of a Pair, resized to size_px if given. Raises DataError."""
-    photo, label = images.read_photo(pair.image), images.read_label(pair.label)
-    if photo.shape[:2] != label.shape:
-        raise errors.DataError(f"is {label.shape[1]} x {label.shape[0]}, its photo is {photo.shape[1]} x "
-                               f"{photo.shape[0]}", where=pair.label, cure="a label has the size of its photo.")
-    check_ids(label, spec, pair.label)
-    if size_px is None:
-        return photo, label
-    return images.resize_photo(photo, size_px), images.resize_label(label, size_px)
-
-
-def check_ids(label, spec, path):
-    """Raise DataError if a label holds an id that is neither a class nor ignored."""
-    if not spec.class_names:
-        return
-    wrong = [int(i) for i in np.unique(label) if i >= spec.num_classes and i not in spec.ignored_ids]
-    if wrong:
-        raise errors.DataError(
-            f"label id {', '.join(map(str, wrong))} is out of range; classes are 0 to {spec.num_classes - 1}, "
-            f"ignored: {', '.join(map(str, spec.ignored_ids)) or 'none'}", where=path,
-            cure="if such pixels mean nothing, give --ignore-label; otherwise name the class.")
-
-
-def read(path, print_=None):
-    """The Cache in `path`. Raises DataError if it is not one, not of this version, or not of this fingerprint."""
-    cure = "delete the file; it is built again from the data."
-    try:
-        with h5py.File(path, "r") as file:
-            version, found = file.attrs.get("schema_version"), file.attrs.get("fingerprint")
-            if version != SCHEMA_VERSION:
-                raise errors.DataError(f"is a cache of version {version}, this program makes {SCHEMA_VERSION}",
-                                       where=path, cure=cure)
-            if print_ and found != print_:
-                raise errors.DataError("was made from other files or options than its name says", where=path, cure=cure)
-            photos, labels = _mapped(path, file["images"]), _mapped(path, file["labels"])
-            names = [name.decode("utf-8", "surrogateescape") for name in file["names"][:]]
-            if not photos.shape[:3] == labels.shape == (len(names), *labels.shape[1:]):
-                raise ValueError(f"images {photos.shape}, labels {labels.shape} and {len(names)} names do not agree")
-            return Cache(pathlib.Path(path), photos, labels, names, file["class_pixels"][:], found)
-    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
-        raise errors.DataError("is not a readable cache", where=path, why=str(error), cure=cure) from None
-
-
-def _mapped(path, dataset):
-    if dataset.dtype != np.uint8 or dataset.chunks or dataset.external or dataset.is_virtual:
-        raise ValueError(f"{dataset.name} is not a plain contiguous uint8 array")
-    return np.memmap(path, np.uint8, "r", dataset.id.get_offset(), dataset.shape)

@@ -26,16 +26,16 @@ def read(how, training, class_names, channels, ignored_ids):
     if how == "inverse":
         share, wanted = pixels / pixels.sum(), 1 / np.count_nonzero(pixels)
     else:
-        share = pixels / np.maximum(_pixels_where_present(training.labels, channels, scored), 1)
+        share = pixels / np.maximum(_pixels_where_present(training, channels, scored), 1)
         wanted = np.median(share[share > 0])
     return [float(wanted / s) if s else 1.0 for s in share]
 
 
-def _pixels_where_present(labels, channels, scored):
+def _pixels_where_present(training, channels, scored):
     """(channels,) labelled pixels of all images that hold a class."""
     total = np.zeros(channels)
-    for label in labels:
-        counts = np.bincount(label.ravel(), minlength=256)[:channels] * scored
+    for index in range(len(training)):
+        counts = np.bincount(training.label(index).ravel(), minlength=256)[:channels] * scored
         total[counts > 0] += counts.sum()
     return total
 

@@ -12,9 +12,14 @@ import tomllib
 
 from fcn import choices, errors, shelf
 
+NATIVE = (0, 0)  # the size that means: every image at its own
+AUGMENTATIONS = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")  # functions of augment.py
+
 
 def parse_size(text):
-    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels."""
+    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels; 'native' -> NATIVE."""
+    if text in ("native", NATIVE, list(NATIVE)):
+        return NATIVE
     try:
         sides = [whole(side) for side in (text if isinstance(text, (list, tuple)) else str(text).lower().split("x"))]
         height, width = sides * 2 if len(sides) == 1 else sides
@@ -23,6 +28,26 @@ def parse_size(text):
     if height < 1 or width < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; write 384, or 360x480 (height x width)")
     return height, width
+
+
+def parse_crop(text):
+    """A size in pixels; there is no native one."""
+    size = parse_size(text)
+    if size == NATIVE:
+        raise argparse.ArgumentTypeError("a crop has a size; leave it out for whole images")
+    return size
+
+
+def parse_augmentations(text):
+    """'hflip,scale' -> ("hflip", "scale"); 'none' -> ()."""
+    given = text if isinstance(text, (list, tuple)) else [name.strip() for name in str(text).split(",")]
+    names = tuple(name for name in given if name not in ("none", ""))
+    for name in names:
+        if name not in AUGMENTATIONS:
+            near = difflib.get_close_matches(str(name), AUGMENTATIONS, 1)
+            raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(AUGMENTATIONS)}"
+                                             + (f"; did you mean {near[0]}?" if near else ""))
+    return tuple(name for name in AUGMENTATIONS if name in names)
 
 
 def parse_ids(text):
@@ -119,14 +144,26 @@ def choice(name, help):
 class Config:
     """One field a setting; the help text is what --help shows."""
 
-    layout: str = setting("ade20k", "how the data set's folders are laid out", shelf="layouts")
+    layout: str = setting("auto", "how the data set's folders are laid out; auto: as they look", shelf="layouts",
+                          choices=("auto",))
     data: str = setting("", "folder of the data set")
-    classes: str = setting("", "text or JSON file with the class names (layout paired)")
+    classes: str = setting("", "file with the class names: text, JSON or CSV with colours (docs/data.md)")
+    label_encoding: str | None = setting(None, "how label files hold their ids (default: as the layout has it)",
+                                         optional(str), shelf="encodings")
+    mask_threshold: int = setting(127, "binary masks: values above it are foreground", between(0, 254))
     ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255",
                                          optional(parse_ids))
-    size: tuple = setting((384, 384), "what images are resized to: 384 or HEIGHTxWIDTH", parse_size)
-    crop: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", optional(parse_size))
-    flip: bool = setting(True, "mirror training images at random", bool)
+    size: tuple = setting((384, 384), "what images are resized to: 384, HEIGHTxWIDTH, or native: not at all",
+                          parse_size)
+    crop_size: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", optional(parse_crop))
+    crops_per_image: int = setting(1, "crops of each image in an epoch", count)
+    images_in_memory: int = setting(0, "images whose crops are mixed with each other, so that only these are read at a "
+                                    "time; 0: all", counted_from_0)
+    augment: tuple = setting(("hflip",), f"random changes, by name: {', '.join(AUGMENTATIONS)}; or none",
+                             parse_augmentations)
+    replacement: bool = setting(False, "draw images with replacement, not in shuffled epochs", bool)
+    skip_bad: bool = setting(False, "go on without images and labels that cannot be used, and list them", bool)
+    max_pixels: int = setting(64_000_000, "refuse larger images", count)
     cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
 
     net: str = setting("fcn8s_atonce", "which net", shelf="nets")
@@ -179,7 +216,8 @@ class Config:
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
-SAME_AT_RESUME = ("layout", "ignore_label", "size", "crop", "flip", "net", "mean_rgb", *choices.NAMES, "loss",
+SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size", "crops_per_image",
+                  "images_in_memory", "augment", "replacement", "net", "mean_rgb", *choices.NAMES, "loss",
                   "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
                   "rate_factors", "seed")
 
@@ -193,9 +231,14 @@ def add_flags(parser):
         if meta["parse"] is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
             continue
-        allowed = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
+        allowed = possible(meta)
         parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=allowed,
                             type=meta["parse"], metavar=None if allowed else "X")
+
+
+def possible(meta):
+    """The values that a setting may have, None for any: what is on its shelf, and its choices."""
+    return [*(shelf.names(meta["shelf"]) if meta["shelf"] else ()), *(meta["choices"] or ())] or None
 
 
 def read_toml(path) -> dict:
@@ -220,7 +263,7 @@ def _parsed(key, value, where):
         if meta["parse"] is bool and not isinstance(value, bool):
             raise ValueError("true or false is needed")
         value = meta["parse"](value)
-        allowed = shelf.names(meta["shelf"]) if meta["shelf"] else meta["choices"]
+        allowed = possible(meta)
         if allowed and value not in allowed and not (value is None and fields[key].default is None):
             raise ValueError(f"one of {', '.join(allowed)} is needed")
     except (ValueError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
@@ -239,10 +282,20 @@ def resolve(flags, config_file=None, recipe=None, run_settings=None):
     settings |= read_toml(config_file) if config_file else {}
     known = {field.name for field in dataclasses.fields(Config)}
     config = Config(**settings | {k: v for k, v in flags.items() if k in known})
-    if config.crop and any(c > s for c, s in zip(config.crop, config.size, strict=True)):
-        raise errors.UsageError(f"--crop {config.crop[0]}x{config.crop[1]} is larger than --size "
-                                f"{config.size[0]}x{config.size[1]}")
+    check_sizes(config)
     return config
+
+
+def check_sizes(config):
+    """Raise UsageError for sizes that cannot go together."""
+    crop, size = config.crop_size, config.size
+    if crop and size != NATIVE and any(c > s for c, s in zip(crop, size, strict=True)):
+        raise errors.UsageError(f"--crop-size {crop[0]}x{crop[1]} is larger than --size {size[0]}x{size[1]}")
+    if size == NATIVE and not crop and config.batch > 1:
+        raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
+                                cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+    if config.crops_per_image > 1 and not crop:
+        raise errors.UsageError("--crops-per-image without --crop-size would show each image that often")
 
 
 def to_dict(config):

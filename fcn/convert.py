@@ -153,7 +153,11 @@ def main(argv):
     if not (arguments.recipe or arguments.config):
         flags.setdefault("optimizer", "momentum")
     settings = config.resolve(flags, arguments.config, arguments.recipe)
-    old = of_settings(settings, math.prod(settings.crop or settings.size) * arguments.labelled)
+    size = settings.crop_size or settings.size
+    if size == config.NATIVE:
+        raise errors.UsageError("these settings train every image at its own size",
+                                cure="give the size to convert for, e.g. --size 375x500.")
+    old = of_settings(settings, math.prod(size) * arguments.labelled)
     wanted = {"loss_reduction": arguments.to, "momentum": arguments.to_momentum, "batch": arguments.to_batch,
               "batches_per_step": arguments.to_batches_per_step}
     new = convert(old, **{name: value for name, value in wanted.items() if value is not None})

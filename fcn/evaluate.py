@@ -26,10 +26,9 @@ def validate(session, model, batches, ignored_ids):
 
 
 def predict(session, model, photo, size_px):
-    """uint8 (h, w) ids at the photo's own size. photo: uint8 (h, w, 3).
+    """uint8 ids of size_px = (height, width), that of the original. photo: uint8 (h, w, 3), of the network's size.
 
-    The photo is resized to the network's size, the prediction back by nearest neighbour, as in the benchmark's own
-    demoSegmentation.m.
+    The prediction is resized by nearest neighbour, as in the benchmark's own demoSegmentation.m.
     """
-    prediction = run(session, model.prediction, {model.images: images.resize_photo(photo, size_px)[None]})[0]
-    return images.resize_label(prediction, photo.shape[:2])
+    prediction = run(session, model.prediction, {model.images: photo[None]})[0]
+    return images.resize_label(prediction, size_px)

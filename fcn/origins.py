@@ -68,6 +68,8 @@ def as_toml(settings, where) -> str:
 
 def toml_value(value) -> str:
     """A setting's value as TOML."""
+    if value == config.NATIVE:
+        return '"native"'
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"
     if value is None:

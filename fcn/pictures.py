@@ -19,25 +19,29 @@ def panel(photo, label, prediction, spec):
     maps = [label, prediction] if label is not None else [prediction]
     gap = np.full((len(photo), GAP, 3), 255, np.uint8)
     parts = [photo] + [part for m in maps for part in (gap, colour(m, spec.palette()))]
-    seen = sorted(set(np.unique(np.concatenate([m.ravel() for m in maps]))) & set(spec.scored_ids))
     row = np.concatenate(parts, axis=1)
-    return np.concatenate([row, _legend(seen, spec, row.shape[1])])
+    return np.concatenate([row, legend(classes_in(maps, spec), row.shape[1])])
 
 
-def _legend(ids, spec, width):
-    """A strip of colour swatches and names, as many rows as it takes: uint8 (h, width, 3)."""
+def classes_in(maps, spec):
+    """[(name, colour)] of the scored classes that occur in one of the maps."""
+    seen = set(np.unique(np.concatenate([m.ravel() for m in maps]))) & set(spec.scored_ids)
+    return [(spec.class_names[i], tuple(spec.palette()[i])) for i in sorted(seen)]
+
+
+def legend(entries, width):
+    """A strip of colour swatches and names, as many rows as it takes: uint8 (h, width, 3). entries: (name, colour)."""
     font = ImageFont.load_default(10)
     places, x, y = [], GAP, GAP
-    for i in ids:
-        name = spec.class_names[i]
+    for name, shade in entries:
         length = SWATCH + 4 + int(font.getlength(name)) + 12
         if x + length > width and x > GAP:
             x, y = GAP, y + ROW
-        places.append((x, y, i, name))
+        places.append((x, y, name, shade))
         x += length
     strip = Image.new("RGB", (width, y + ROW), "white")
-    pen, palette = ImageDraw.Draw(strip), spec.palette()
-    for x, y, i, name in places:
-        pen.rectangle((x, y, x + SWATCH, y + SWATCH), fill=tuple(palette[i]), outline="black")
+    pen = ImageDraw.Draw(strip)
+    for x, y, name, shade in places:
+        pen.rectangle((x, y, x + SWATCH, y + SWATCH), fill=shade, outline="black")
         pen.text((x + SWATCH + 4, y), name, fill="black", font=font)
     return np.asarray(strip)

@@ -1,32 +1,36 @@
-"""What stands before a run's first step: its caches, its weights, and what its config.json says of it.
+"""What stands before a run's first step beside its data: its weights, its samples, and what its config.json says.
 
 `settings` is a config.Config throughout.
 """
 
+import dataclasses
 import math
 import pathlib
 
-from fcn import cache, choices, class_weights, config, errors, pretrained, record, screen, vgg_table
+from fcn import batches, choices, class_weights, config, errors, pretrained, record, vgg_table
+
+PAD_ID = 255  # the id of pixels outside an image, where a data set ignores none
 
 
-def prepare_caches(settings, pairs, spec):
-    """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
-    caches = {}
-    for split, found in pairs.items():
-        with screen.counted(f"cache of {split}", len(found)) as advance:
-            caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir,
-                                          f"{settings.layout}-{split}", advance)
-        print(f"{split}: {len(found)} pairs in {caches[split].path}")
-    spec = spec.counted(caches["training"].class_pixels)
-    if not caches["training"].class_pixels[list(spec.scored_ids)].any():
-        raise errors.DataError("not one labelled pixel in the training labels", where=settings.data,
-                               cure="check --ignore-label and the label files.")
-    unknown = [i for i, count in enumerate(caches["validation"].class_pixels)
-               if count and i >= spec.num_classes and i not in spec.ignored_ids]
-    if unknown:
-        raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
-                               where=settings.data, cure="name the classes with --classes.")
-    return spec, caches["training"], caches["validation"]
+def sampling(settings, content):
+    """How training samples are drawn: a batches.Sampling. content: of config.json."""
+    graph = content["model"]
+    return batches.Sampling(batch=settings.batch, seed=settings.seed, crop_size=settings.crop_size,
+                            augment=settings.augment, crops_per_image=settings.crops_per_image,
+                            images_in_memory=settings.images_in_memory, replace=settings.replacement,
+                            fill_rgb=tuple(round(v) for v in graph["mean_rgb"]),
+                            ignored_id=pad_id(graph["ignored_ids"]))
+
+
+def pad_id(ignored_ids):
+    """The id of pixels outside an image."""
+    return ignored_ids[0] if ignored_ids else PAD_ID
+
+
+def pads(settings):
+    """Whether samples may reach beyond their image, or windows leave out what another one shows."""
+    return "scale" in settings.augment or "turn" in settings.augment or bool(
+        settings.size == config.NATIVE and settings.crop_size)
 
 
 def read_weights(settings):
@@ -53,7 +57,7 @@ def check_last_layer(settings, weights):
 def describe(settings, spec, files, weights, training, old):
     """The content of config.json. files: fingerprints of both splits, wherever they lie; "starts" gets one entry each
     time that the run is started. weights: Weights, or None with `old`, the content of a run that goes on: its
-    weights stay what they were.
+    weights stay what they were. Where samples may be padded, the id of that is ignored, in the graph and by the spec.
     """
     channels = spec.num_classes
     if settings.train_ignored:
@@ -62,6 +66,9 @@ def describe(settings, spec, files, weights, training, old):
             raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
                                     f"id {channels - 1}", cure="leave it out: only ids next to the classes' can be.")
     ignored = () if settings.train_ignored else spec.ignored_ids
+    if pads(settings):
+        ignored = ignored or (PAD_ID,)
+        spec = dataclasses.replace(spec, ignored_ids=tuple(dict.fromkeys([*spec.ignored_ids, pad_id(ignored)])))
     by_class = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
     body = old["model"] if old else {"channels": vgg_table.widths(weights.widths),
                                      "mean_rgb": [float(v) for v in settings.mean_rgb or weights.mean_rgb]}
@@ -69,7 +76,8 @@ def describe(settings, spec, files, weights, training, old):
              "num_classes": channels, "ignored_ids": list(ignored), "channels": body["channels"],
              "mean_rgb": body["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
              "class_weights": by_class, "precision": settings.precision}
-    steps = settings.steps or math.ceil(settings.epochs * len(training) / (settings.batch * settings.batches_per_step))
+    steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
+                                        / (settings.batch * settings.batches_per_step))
     kept = config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})
     return {"config": kept, "spec": record.spec_to_dict(spec), "model": graph, "steps": steps,
             "weights": old["weights"] if old else weights_facts(settings.weights, weights),

@@ -65,12 +65,15 @@ def begin(run, content, resume, same):
 
 def spec_to_dict(spec):
     return {"class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
-            "colours": [list(c) for c in spec.colours]}
+            "colours": [list(c) for c in spec.colours], "encoding": spec.encoding,
+            "mask_threshold": spec.mask_threshold}
 
 
 def spec_from_dict(content):
+    """A DatasetSpec; a run from before labels had encodings has the default one."""
     return DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
-                       tuple(tuple(c) for c in content["colours"]))
+                       tuple(tuple(c) for c in content["colours"]),
+                       **{key: content[key] for key in ("encoding", "mask_threshold") if key in content})
 
 
 def provenance():

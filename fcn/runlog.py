@@ -1,8 +1,9 @@
 """log.jsonl: one JSON object a line, appended in one write; a torn last line is left out by the reader."""
 
 import json
-import os
 import pathlib
+
+from fcn import durable
 
 
 def append(path, entry):
@@ -31,10 +32,4 @@ def cut(path, step):
 
 def write_whole(path, text):
     """Write a text file aside, sync and rename it: a reader sees the old one or the new one, never half of either."""
-    path = pathlib.Path(path)
-    aside = path.with_name(f".{path.name}.tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    durable.write_whole(path, text.encode())

@@ -43,12 +43,14 @@ class Screen:
 
 @contextlib.contextmanager
 def counted(title, total):
-    """progress(done) for work whose items are merely counted, shown with images/s and time to go."""
+    """progress(done, begun_with) for work whose items are merely counted, shown with images/s and time to go.
+
+    begun_with: how many were done before, by an earlier call.
+    """
     started = time.monotonic()
 
-    def advance(done):
-        elapsed = max(time.monotonic() - started, 1e-6)
-        screen.show(done, f"{done / elapsed:.1f} images/s", f"{(total - done) * elapsed / done:.0f} s to go",
-                    due=done == total)
+    def advance(done, begun_with=0):
+        speed = max(done - begun_with, 1e-3) / max(time.monotonic() - started, 1e-6)
+        screen.show(done, f"{speed:.1f} images/s", f"{(total - done) / speed:.0f} s to go", due=done == total)
     with Screen(title, total, transient=True) as screen:
         yield advance

@@ -14,6 +14,31 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True)
+class Problem:
+    """A file that cannot be used: which, why, and what its owner can do."""
+
+    path: pathlib.Path
+    reason: str
+    cure: str = ""
+
+    def __str__(self):
+        return f"{self.path}: {self.reason}" + (f" ({self.cure})" if self.cure else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a layout finds of one split: its pairs sorted by name, files that are in the way, and facts worth a line.
+
+    drawn: the split was drawn by us, as the data set has none of its own; it is then written into the run's folder.
+    """
+
+    pairs: list[Pair]
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    drawn: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class DatasetSpec:
     """The classes of a data set. Labels are never shifted: a class id is the value in the label file, the channel
     of the net and the value in a written prediction.
@@ -21,12 +46,15 @@ class DatasetSpec:
     class_names: indexed by id; empty while unknown, then counted in the labels. ignored_ids: values that the loss
     and the metrics leave out and that a prediction never holds (but with --train-ignored); they may lie among the
     class ids (ADE20K's 0) or beyond them (CamVid's 11, VOC's 255). colours: (r, g, b) per id, 0-255; empty for a
-    generated palette.
+    generated palette. encoding: how a label file holds its ids, a file in fcn/encodings; mask_threshold: grey values
+    above it are foreground, for the encoding "binary".
     """
 
     class_names: tuple[str, ...] = ()
     ignored_ids: tuple[int, ...] = ()
     colours: tuple[tuple[int, int, int], ...] = ()
+    encoding: str = "ids"
+    mask_threshold: int = 127
 
     @property
     def num_classes(self):

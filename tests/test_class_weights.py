@@ -1,7 +1,6 @@
 """Weights of the classes in the loss: frequencies by hand on three label maps of 2 x 2, and files that name them."""
 
 import json
-import types
 
 import numpy as np
 import pytest
@@ -13,9 +12,15 @@ LABELS = np.array([[[1, 1], [1, 2]], [[1, 1], [0, 0]], [[2, 2], [4, 255]]], np.u
 NAMES = ("other", "sky", "road", "car")
 
 
-def training(labels=LABELS):
+class training:
     """What stands for a Cache."""
-    return types.SimpleNamespace(labels=labels, class_pixels=np.bincount(labels.ravel(), minlength=256))
+
+    def __init__(self, labels=LABELS):
+        self.label, self.count = labels.__getitem__, len(labels)
+        self.class_pixels = np.bincount(labels.ravel(), minlength=256)
+
+    def __len__(self):
+        return self.count
 
 
 def weights(how, ignored=(0,), labels=LABELS, names=NAMES):
@@ -57,11 +62,11 @@ def test_a_class_that_is_not_ignored_counts():
 def test_the_training_cache_is_what_the_frequencies_are_counted_in(tiny_ade, tmp_path):
     layout = shelf.pick("layouts", "ade20k")
     spec = layout.spec(tiny_ade)
-    made = cache.prepare(layout.pairs(tiny_ade, "training"), spec, (24, 32), tmp_path, "ade")
+    made = cache.prepare(layout.listing(tiny_ade, "training").pairs, spec, (24, 32), tmp_path, "ade")
     for how in ("inverse", "median"):
         found = class_weights.read(how, made, spec.class_names, spec.num_classes, spec.ignored_ids)
-        again = class_weights.read(how, training(np.array(made.labels)), spec.class_names, spec.num_classes,
-                                   spec.ignored_ids)
+        labels = np.stack([made.label(i) for i in range(len(made))])
+        again = class_weights.read(how, training(labels), spec.class_names, spec.num_classes, spec.ignored_ids)
         assert found == pytest.approx(again) and len(found) == spec.num_classes and found[0] == 1
         assert max(found) > 1 > min(found)
 

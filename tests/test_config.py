@@ -40,13 +40,13 @@ def test_every_field_is_a_flag_and_has_a_help_text(capsys):
 
 def test_flags_that_are_not_given_are_absent_so_that_files_may_speak():
     assert parse() == {}
-    assert parse("--batch", "4", "--learning-rate", "1e-3", "--crop", "12x16", "--ignore-label", "0,255") == {
-        "batch": 4, "learning_rate": 1e-3, "crop": (12, 16), "ignore_label": (0, 255)}
+    assert parse("--batch", "4", "--learning-rate", "1e-3", "--crop-size", "12x16", "--ignore-label", "0,255") == {
+        "batch": 4, "learning_rate": 1e-3, "crop_size": (12, 16), "ignore_label": (0, 255)}
 
 
 def test_a_switch_can_be_turned_on_and_off():
-    assert parse("--no-flip", "--learn-upsampling") == {"flip": False, "learn_upsampling": True}
-    assert parse("--flip") == {"flip": True}
+    assert parse("--no-skip-bad", "--learn-upsampling") == {"skip_bad": False, "learn_upsampling": True}
+    assert parse("--skip-bad") == {"skip_bad": True}
 
 
 def test_a_flag_beats_the_file_which_beats_the_recipe_which_beats_the_default(tmp_path):
@@ -59,9 +59,9 @@ def test_a_flag_beats_the_file_which_beats_the_recipe_which_beats_the_default(tm
 
 
 def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
-    path = toml(tmp_path, 'size = "12x16"\ncrop = [4, 8]\nignore_label = 11\nflip = false\nlearning_rate = 1\n'
+    path = toml(tmp_path, 'size = "12x16"\ncrop_size = [4, 8]\nignore_label = 11\nskip_bad = true\nlearning_rate = 1\n'
                           'optimizer = "momentum"\nepochs = 2.5')
-    assert config.read_toml(path) == {"size": (12, 16), "crop": (4, 8), "ignore_label": (11,), "flip": False,
+    assert config.read_toml(path) == {"size": (12, 16), "crop_size": (4, 8), "ignore_label": (11,), "skip_bad": True,
                                       "learning_rate": 1.0, "optimizer": "momentum", "epochs": 2.5}
 
 
@@ -73,8 +73,8 @@ def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
     ("keep_prob = 1.5", ["keep_prob = 1.5", "to 1.0"]),
     ("keep_prob = 0", ["keep_prob = 0"]),
     ("learning_rate = nan", ["learning_rate"]),
-    ('flip = "yes"', ["flip = 'yes'", "true or false"]),
-    ("flip = 1", ["flip = 1", "true or false"]),
+    ('skip_bad = "yes"', ["skip_bad = 'yes'", "true or false"]),
+    ("skip_bad = 1", ["skip_bad = 1", "true or false"]),
     ('net = "fcn8"', ["net = 'fcn8'", "fcn8s"]),
     ('optimizer = "sgd"', ["optimizer = 'sgd'", "adam, adamw, momentum"]),
     ("size = [1, 2, 3]", ["size = [1, 2, 3]"]),
@@ -113,7 +113,7 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     (("--net=fcn8",), ["fcn8s"]),
     (("--size", "12x"), ["'12x' is no size", "360x480"]),
     (("--size", "0"), ["'0' is no size"]),
-    (("--crop", "1x2x3"), ["'1x2x3' is no size"]),
+    (("--crop-size", "1x2x3"), ["'1x2x3' is no size"]),
     (("--size=-3",), ["'-3' is no size"]),
     (("--ignore-label", "a"), ["'a' is no list of label ids"]),
     (("--ignore-label", "0,256"), ["'0,256'"]),
@@ -141,19 +141,20 @@ def test_sizes_and_ids_are_written_in_one_way():
 
 
 def test_a_crop_larger_than_the_image_is_refused():
-    with pytest.raises(errors.UsageError, match="--crop 10x20 is larger than --size 16x16"):
-        config.resolve({"size": (16, 16), "crop": (10, 20)})
-    assert config.resolve({"size": (16, 16), "crop": (16, 16)}).crop == (16, 16)
+    with pytest.raises(errors.UsageError, match="--crop-size 10x20 is larger than --size 16x16"):
+        config.resolve({"size": (16, 16), "crop_size": (10, 20)})
+    assert config.resolve({"size": (16, 16), "crop_size": (16, 16)}).crop_size == (16, 16)
 
 
 @pytest.mark.parametrize("crop", [None, (8, 8)])
 def test_images_cannot_be_without_a_size(crop):
     with pytest.raises((errors.UsageError, SystemExit)):
-        config.resolve({**parse("--size", ""), "crop": crop})
+        config.resolve({**parse("--size", ""), "crop_size": crop})
 
 
 def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out():
-    settings = config.Config(size=(12, 16), crop=(4, 8), ignore_label=(0, 255), flip=False, learning_rate=1e-3)
+    settings = config.Config(size=(12, 16), crop_size=(4, 8), ignore_label=(0, 255), augment=(), skip_bad=True,
+                             learning_rate=1e-3)
     stored = json.loads(json.dumps(config.to_dict(settings)))
     assert config.from_dict({**stored, "of_tomorrow": 1}) == settings
     assert config.from_dict(json.loads(json.dumps(config.to_dict(config.Config())))) == config.Config()

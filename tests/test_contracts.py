@@ -13,12 +13,26 @@ from fcn.spec import DatasetSpec
 
 
 @pytest.mark.parametrize("name", shelf.names("layouts"))
-def test_a_layout_has_spec_and_pairs(name, tmp_path):
+def test_a_layout_has_recognise_spec_and_listing(name, tmp_path):
     layout = shelf.pick("layouts", name)
+    assert list(inspect.signature(layout.recognise).parameters) == ["root"]
     assert list(inspect.signature(layout.spec).parameters) == ["root", "classes", "ignore_label"]
-    assert list(inspect.signature(layout.pairs).parameters) == ["root", "split"]
+    assert list(inspect.signature(layout.listing).parameters) == ["root", "split"]
+    assert f"the {name} layout" in layout.EXPECTED
+    assert layout.recognise(tmp_path) == ""
     assert isinstance(layout.spec(tmp_path), DatasetSpec)
     assert layout.spec(tmp_path, ignore_label=(3,)).ignored_ids == (3,)
+    assert layout.spec(tmp_path).encoding in shelf.names("encodings")
+
+
+@pytest.mark.parametrize("name", shelf.names("encodings"))
+def test_an_encoding_has_its_endings_size_read_and_write(name):
+    encoding = shelf.pick("encodings", name)
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in encoding.SUFFIXES)
+    assert encoding.SUFFIX in encoding.SUFFIXES
+    assert list(inspect.signature(encoding.size).parameters) == ["path", "max_pixels"]
+    assert list(inspect.signature(encoding.read).parameters) == ["path", "spec", "max_pixels"]
+    assert list(inspect.signature(encoding.write).parameters) == ["path", "ids", "spec"]
 
 
 @pytest.mark.parametrize("name", shelf.names("nets"))
@@ -54,7 +68,7 @@ def test_a_recipe_holds_known_settings_and_says_where_they_come_from(name):
     assert config.recipe_path(name).read_text().startswith("#")
 
 
-@pytest.mark.parametrize("folder", ["layouts", "nets", "losses", "metrics"])
+@pytest.mark.parametrize("folder", ["layouts", "encodings", "nets", "losses", "metrics"])
 def test_every_file_on_a_shelf_says_what_it_is(folder):
     for path in (pathlib.Path(shelf.HERE) / folder).glob("[!_]*.py"):
         assert shelf.pick(folder, path.stem).__doc__

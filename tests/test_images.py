@@ -1,18 +1,16 @@
-"""Photos become RGB, labels become ids, and whatever is neither is refused by name."""
+"""Photos become RGB, and whatever is none is refused by name; resizing invents nothing."""
 
 import io
-import os
 import pathlib
-import struct
-import zlib
 
 import numpy as np
+import odd_files
 import pytest
 from conftest import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fcn import errors, images
 
@@ -20,6 +18,7 @@ LAW = settings(max_examples=50, deadline=None)
 RED, GREY = (255, 0, 0), (100, 100, 100)
 MAPS = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=9))
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
+WAYS = {"header": lambda path: images.header(path, images.PHOTO_FORMATS, "photo"), "pixels": images.read_photo}
 
 
 def palette_image(indices, *colours):
@@ -61,91 +60,64 @@ def test_a_cmyk_jpeg_becomes_rgb(tmp_path):
     assert np.abs(photo - [0, 255, 255]).max() <= 3
 
 
-def test_exif_orientation_is_left_alone_as_labels_are_drawn_on_the_stored_raster(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # "turn by 90 degrees"
-    path = save(tmp_path / "a.jpg", np.zeros((2, 5, 3), np.uint8), exif=exif)
-    assert images.read_photo(path).shape == (2, 5, 3)
+def test_a_photo_of_16_bits_keeps_its_order_up_to_white_and_down_to_black(tmp_path):
+    grey = np.arange(0, 65536, 37, np.uint16)[None]
+    found = images.read_photo(save(tmp_path / "a.png", grey))[0, :, 0]
+    np.testing.assert_array_equal(found, grey[0] // 256)  # all 256 values; clipping would leave two
 
 
-def test_a_palette_label_gives_indices_not_colours(tmp_path):
-    path = save(tmp_path / "a.png", palette_image([[0, 2], [1, 2]], RED, GREY, RED))
-    np.testing.assert_array_equal(images.read_label(path), [[0, 2], [1, 2]])
+@pytest.mark.parametrize("name", odd_files.READ)
+def test_an_odd_photo_is_read_and_its_header_says_how(tmp_path, name):
+    content, kinds = odd_files.READ[name]
+    (tmp_path / name).write_bytes(content)
+    header = WAYS["header"](tmp_path / name)
+    photo = images.read_photo(tmp_path / name)
+    assert (header.height, header.width) == odd_files.SIZE and photo.shape == (*odd_files.SIZE, 3)
+    assert images.conversions(header) == kinds
+    assert photo.any() or name == "sixteen bits RGB.png"  # of animations, the first frame: the other is black
 
 
-BITS, IDS = np.array([[False, True]]), np.array([[0, 150, 255]], np.uint8)
-
-
-@pytest.mark.parametrize(("name", "values"), [("a.png", BITS), ("a.bmp", BITS), ("b.png", IDS), ("b.bmp", IDS),
-                                              ("c.png", IDS.astype(np.uint16))])
-def test_a_label_of_1_8_or_16_bits_holds_the_stored_ids(tmp_path, name, values):
-    label = images.read_label(save(tmp_path / name, values))
-    assert label.dtype == np.uint8
-    np.testing.assert_array_equal(label, values)
-
-
-def jpeg(**options):
-    buffer = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    Image.fromarray(noise).save(buffer, "JPEG", **options)
-    return buffer.getvalue()
-
-
-def gif():
-    buffer = io.BytesIO()
-    Image.new("P", (4, 4)).save(buffer, "GIF")
-    return buffer.getvalue()
-
-
-NO_PHOTOS = {  # content of a file called photo.jpg, and what the message says of it
-    "cut off": (jpeg()[:2000], "2,000 bytes"),
-    "empty": (b"", "empty"),
-    "a web page": (b"<!DOCTYPE html><html>404</html>", "<!DOCTYPE html>"),
-    "a GIF": (gif(), "GIF8"),
-}
-
-
-@pytest.mark.parametrize("kind", NO_PHOTOS)
-def test_a_file_that_is_no_photo_is_refused_by_name(tmp_path, kind):
-    content, said = NO_PHOTOS[kind]
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(content)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", odd_files.REFUSED)
+def test_a_file_that_is_no_photo_is_refused_by_name_before_it_is_decoded(tmp_path, name, way):
+    content, said = odd_files.REFUSED[name]
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(errors.DataError) as problem:
-        images.read_photo(path)
-    assert str(path) in str(problem.value) and said in str(problem.value)
+        WAYS[way](tmp_path / name)
+    assert problem.value.where == tmp_path / name and said in str(problem.value) and problem.value.cure
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "photo.jpg")
-    with pytest.raises(errors.DataError, match=r"photo\.jpg: is not a regular file"):
-        images.read_photo(tmp_path / "photo.jpg")
+@pytest.mark.parametrize("name", odd_files.CUT)
+def test_a_photo_that_is_cut_off_is_refused_by_name_and_size(tmp_path, name):
+    content, said = odd_files.CUT[name]
+    (tmp_path / name).write_bytes(content)
+    for size_px in (None, (8, 8)):
+        with pytest.raises(errors.DataError) as problem, images.photo_file(tmp_path / name) as (image, header):
+            images.decoded(image, header, size_px=size_px)
+        assert problem.value.where == tmp_path / name and said in str(problem.value)
+        assert "download" in problem.value.cure
 
 
-def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(errors.DataError, match=r"nowhere\.jpg: this photo is missing"):
-        images.read_photo(tmp_path / "nowhere.jpg")
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_no_regular_file_is_never_opened(tmp_path, way):
+    for path, said in odd_files.special(tmp_path).values():
+        with pytest.raises(errors.DataError) as problem:
+            WAYS[way](path)
+        assert str(path) in str(problem.value) and said in str(problem.value)
 
 
-def test_a_header_that_claims_too_many_pixels_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 11)
-    with pytest.raises(errors.DataError, match="3 x 4 pixels"):
-        images.read_photo(save(tmp_path / "a.png", np.zeros((4, 3), np.uint8)))
+def test_a_limit_of_pixels_is_kept_by_all_who_open_a_photo(tmp_path):
+    path = save(tmp_path / "a.png", np.zeros((4, 3), np.uint8))
+    for read in (images.read_photo, lambda path, max_pixels: images.header(path, ("PNG",), "photo", max_pixels)):
+        read(path, max_pixels=12)
+        with pytest.raises(errors.DataError, match=r"3 x 4 pixels .* limit of 11\n  Cure: .*--max-pixels"):
+            read(path, max_pixels=11)
 
 
-NO_LABELS = {
-    "jpeg": ("label.jpg", np.zeros((8, 8), np.uint8), "PNG"),
-    "rgb": ("label.png", np.zeros((2, 2, 3), np.uint8), "mode RGB"),
-    "id 2012": ("label.png", np.array([[0, 2012]], np.uint16), "2012"),
-}
-
-
-@pytest.mark.parametrize("kind", NO_LABELS)
-def test_a_file_that_is_no_label_is_refused_by_name(tmp_path, kind):
-    name, array, said = NO_LABELS[kind]
-    path = save(tmp_path / name, array)
-    with pytest.raises(errors.DataError) as problem:
-        images.read_label(path)
-    assert str(path) in str(problem.value) and said in str(problem.value)
+def test_a_limit_above_pillows_own_is_kept_too(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(odd_files.png(20_000, 20_000, 8, 0, b"\0"))
+    assert images.header(path, ("PNG",), "photo", 400_000_000).width == 20_000
 
 
 @given(place=st.integers(0, 3000), value=st.integers(0, 255), kind=st.sampled_from(["JPEG", "PNG"]))
@@ -208,51 +180,74 @@ def test_doubling_a_photo_is_bilinear_between_pixel_centres():
     np.testing.assert_array_equal(images.resize_photo(photo, (1, 4))[0, :, 0], [0, 50, 150, 200])
 
 
+@given(MAPS)
+@LAW
+def test_resizing_to_its_own_size_changes_nothing(label):
+    np.testing.assert_array_equal(images.resize_label(label, label.shape), label)
+    photo = np.stack([label, 255 - label, label // 2], axis=2)
+    np.testing.assert_array_equal(images.resize_photo(photo, label.shape), photo)
+
+
+@given(st.tuples(st.integers(64, 150), st.integers(64, 150)), st.integers(1, 9), st.sampled_from([1, 3, 6, 8]),
+       st.sampled_from(["JPEG", "PNG"]))
+@LAW
+def test_a_photo_resized_while_it_is_decoded_is_the_one_resized_afterwards_or_nearly(size, divisor, orientation, kind):
+    down, right = np.mgrid[:size[0], :size[1]]
+    photo = np.stack([down, right, 255 - down], axis=2).astype(np.uint8)  # so that a shift by a pixel is seen
+    file = io.BytesIO(odd_files.encoded(photo, kind, **({"quality": 100, "subsampling": 0} if kind == "JPEG" else {})))
+    header = images.Header(size[1], size[0], "RGB", kind, orientation)
+    wanted = size[0] // divisor, size[1] // divisor
+    with Image.open(file) as image, Image.open(file) as again:
+        found = images.decoded(image, header, True, wanted)
+        afterwards = images.resize_photo(images.decoded(again, header, True), wanted)
+    np.testing.assert_allclose(found.astype(int), afterwards, atol=2 if kind == "JPEG" or orientation > 1 else 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_photo_is_taken_as_stored_and_turned_as_exif_says_when_asked(tmp_path, kind, orientation):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(odd_files.encoded(odd_files.NOISE, kind, exif=odd_files.exif(orientation)))
+    with Image.open(path) as image:
+        raw, upright = np.asarray(image.convert("RGB")), np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(images.read_photo(path), raw)
+    np.testing.assert_array_equal(images.read_photo(path, upright=True), upright)
+    with images.photo_file(path) as (image, header):
+        assert images.decoded(image, header, upright=True, size_px=(10, 20)).shape == (10, 20, 3)
+
+
+def test_a_label_of_the_turned_size_tells_that_the_photo_is_to_be_turned():
+    for (orientation, label_size), turned in odd_files.ORIENTED.items():
+        header = images.Header(64, 48, "RGB", "JPEG", orientation)
+        assert images.is_turned(header, label_size) == bool(turned)
+    assert not images.is_turned(images.Header(48, 48, "RGB", "JPEG", 6), (48, 48))  # a square does not tell
+
+
+@given(st.binary(max_size=60))
+@LAW
+def test_damaged_exif_is_no_reason_to_refuse_a_photo(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("exif") / "a.png"
+    path.write_bytes(odd_files.encoded(odd_files.NOISE, "PNG", exif=b"Exif\0\0" + content))
+    np.testing.assert_array_equal(images.read_photo(path), odd_files.NOISE)
+
+
 @given(arrays.arrays(np.uint8, st.sampled_from([(3, 5), (3, 5, 3)])))
 @LAW
 def test_a_written_png_reads_back_the_same_and_leaves_nothing_beside_it(tmp_path_factory, array):
     path = tmp_path_factory.mktemp("png") / "a.png"
     images.write_png(path, array)
-    read = images.read_label if array.ndim == 2 else images.read_photo
-    np.testing.assert_array_equal(read(path), array)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(np.asarray(image), array)
     assert list(path.parent.iterdir()) == [path]
 
 
-def packed_png(path, bits, row, width):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    header = struct.pack(">IIBBBBB", width, 1, bits, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" + bytes(row)))
-                     + chunk(b"IEND", b""))
-
-
-@pytest.mark.parametrize(("bits", "row", "ids"), [(4, [0x01, 0x2F], [0, 1, 2, 15]), (2, [0b00011011], [0, 1, 2, 3])])
-def test_a_grey_label_of_2_or_4_bits_holds_the_stored_ids(tmp_path, bits, row, ids):
-    packed_png(tmp_path / "a.png", bits, row, 4)
-    np.testing.assert_array_equal(images.read_label(tmp_path / "a.png"), [ids])  # Pillow scales them to 0..255
-
-
-def test_a_dark_photo_of_16_bits_is_scaled_too(tmp_path):
-    Image.fromarray(np.array([[0, 200]], np.uint16)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(images.read_photo(tmp_path / "a.png")[0, :, 0], [0, 0])
-
-
-def test_a_refused_file_is_closed(tmp_path, monkeypatch):
+def test_a_refused_file_is_closed(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    monkeypatch.setattr(images, "MAX_PIXELS", 3)
     before = len(list(pathlib.Path("/proc/self/fd").iterdir()))
     held = []
     for _ in range(5):
         try:
-            images.read_photo(tmp_path / "a.png")
+            images.read_photo(tmp_path / "a.png", max_pixels=3)
         except errors.DataError as error:
-            held.append(error)  # cache.py keeps the errors, and they keep the frames with the open files
+            held.append(error)  # the cache keeps the errors, and they keep the frames with the open files
     assert len(list(pathlib.Path("/proc/self/fd").iterdir())) == before
-
-
-def test_a_photo_is_taken_as_stored_and_turned_upright_only_when_asked(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turn a quarter to the right
-    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
-    assert images.read_photo(tmp_path / "a.jpg").shape == (4, 6, 3)
-    assert images.read_photo(tmp_path / "a.jpg", upright=True).shape == (6, 4, 3)

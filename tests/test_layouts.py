@@ -1,185 +1,251 @@
-"""Layouts pair photos and labels by name, and say everything that is wrong with a folder at once."""
+"""Layouts pair photos and labels by name, name every file that is in the way, and split what has no split."""
 
-import json
+import hashlib
+import os
 import pathlib
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layouts_help import FLAT, FOLDERS, flat_tree, names, split_tree, told
 
-from fcn import cache, errors
-from fcn.layouts import ade20k, paired
+from fcn import errors, shelf
+from fcn.layouts import _auto, _split, binary_masks, camvid, diva_hisdb, paired, voc
 
 LAW = settings(max_examples=50, deadline=None)
-TABLE = "Idx\tRatio\tTrain\tVal\tName\n1\t0.6\t3\t1\twall\n2\t0.4\t2\t1\tbuilding, edifice\n"
-FOLDERS = {ade20k: ("images/{}", "annotations/{}"), paired: ("{}/images", "{}/targets")}
-BOTH = pytest.mark.parametrize("layout", FOLDERS, ids=lambda layout: layout.__name__)
+SPLIT = pytest.mark.parametrize("layout", FOLDERS, ids=lambda layout: layout.__name__)
+DRAWN = pytest.mark.parametrize("layout", FLAT, ids=lambda layout: layout.__name__)
 
 
-def tree(root, layout, photos, labels, split="training"):
-    """Empty files of these names below root, in the folders of the layout."""
-    for pattern, names in zip(FOLDERS[layout], (photos, labels), strict=True):
-        folder = root / pattern.format(split)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).touch()
-    return root
+# what all layouts of two folders share
 
-
-def names(pairs):
-    return [(pair.name, pair.image.name, pair.label.name) for pair in pairs]
-
-
-@BOTH
+@SPLIT
 def test_pairs_go_by_stem_in_sorted_order_and_other_files_do_not_count(tmp_path, layout):
-    root = tree(tmp_path, layout, ["b.jpg", "a.JPG", "c.jpeg", "readme.txt", ".hidden.jpg", "Thumbs.db"],
-                ["c.png", "b.PNG", "a.png", "a.json", ".b.png"])
-    assert names(layout.pairs(root, "training")) == [
-        ("a", "a.JPG", "a.png"), ("b", "b.jpg", "b.PNG"), ("c", "c.jpeg", "c.png")]
+    end = FOLDERS[layout][2]
+    root = split_tree(tmp_path, layout, ["b.jpg", "a.JPG", "c.jpeg", "readme.txt", ".hidden.jpg", "Thumbs.db"],
+                      [f"c{end}", f"b{end.upper()}", f"a{end}", "a.json", f".b{end}"])
+    listing = layout.listing(root, "training")
+    assert names(listing) == [("a", "a.JPG", f"a{end}"), ("b", "b.jpg", f"b{end.upper()}"), ("c", "c.jpeg", f"c{end}")]
+    assert (listing.problems, listing.drawn) == ([], False)
 
 
-@given(st.sets(st.text("abc.01", min_size=1, max_size=4).filter(lambda s: s[0] != "." and s[-1] != "."), min_size=1),
+@given(st.sets(st.text("abc.01é", min_size=1, max_size=4).filter(lambda s: s[0] != "." and s[-1] != "."), min_size=1),
        st.randoms(use_true_random=False))
 @LAW
 def test_whatever_the_names_and_the_order_on_disk_a_pair_shares_its_stem(tmp_path_factory, stems, chance):
     photos, labels = (chance.sample(sorted(stems), len(stems)) for _ in range(2))
-    root = tree(tmp_path_factory.mktemp("data"), paired, [s + ".jpg" for s in photos], [s + ".png" for s in labels])
-    assert names(paired.pairs(root, "training")) == [(s, s + ".jpg", s + ".png") for s in sorted(stems)]
+    root = tmp_path_factory.mktemp("data")
+    split_tree(root, paired, [s + ".jpg" for s in photos], [s + ".png" for s in labels])
+    assert names(paired.listing(root, "training")) == [(s, s + ".jpg", s + ".png") for s in sorted(stems)]
 
 
-@BOTH
-def test_a_photo_and_a_label_without_partner_are_named_in_one_error(tmp_path, layout):
-    # as many photos as labels: pairing by position would never notice
-    root = tree(tmp_path, layout, ["a.jpg", "b.jpg", "lonely.jpg"], ["a.png", "b.png", "orphan.png"])
-    with pytest.raises(errors.DataError) as problem:
-        layout.pairs(root, "training")
-    text = str(problem.value)
-    assert "2 file(s)" in text and "lonely.jpg has no label" in text and "orphan.png has no photo" in text
+@SPLIT
+def test_a_photo_and_a_label_without_partner_are_problems_and_the_others_pairs(tmp_path, layout):
+    end = FOLDERS[layout][2]  # as many photos as labels: pairing by position would never notice
+    root = split_tree(tmp_path, layout, ["a.jpg", "b.jpg", "lonely.jpg"], [f"a{end}", f"b{end}", f"orphan{end}"])
+    listing = layout.listing(root, "training")
+    assert [pair.name for pair in listing.pairs] == ["a", "b"]
+    assert sorted(problem.path.name for problem in listing.problems) == ["lonely.jpg", f"orphan{end}"]
+    text = " ".join(told(listing))
+    assert "lonely.jpg: has no label lonely.*" in text and f"orphan{end}: has no photo orphan.*" in text
 
 
-@BOTH
-def test_two_photos_of_one_stem_are_an_error(tmp_path, layout):
-    root = tree(tmp_path, layout, ["a.jpg", "a.PNG"], ["a.png"])
-    with pytest.raises(errors.DataError, match=r"a\.PNG and a\.jpg have the same stem"):
-        layout.pairs(root, "training")
+def test_two_photos_of_one_stem_are_one_problem_and_no_pair(tmp_path):
+    root = split_tree(tmp_path, paired, ["a.jpg", "a.PNG", "b.jpg"], ["a.png", "b.png"])
+    listing = paired.listing(root, "training")
+    assert [pair.name for pair in listing.pairs] == ["b"]
+    assert told(listing) == ["a.jpg: has the same stem as a.PNG"]
 
 
-@BOTH
-@pytest.mark.parametrize("which", [0, 1])
+def test_stems_that_differ_in_case_or_accents_only_are_said_to(tmp_path):
+    root = split_tree(tmp_path, paired, ["A.jpg", "caf\u00e9.jpg", "x.jpg", "X.jpg", "good.jpg"],
+                      ["a.png", "cafe\u0301.png", "x.png", "good.png"])
+    listing = paired.listing(root, "training")
+    assert [pair.name for pair in listing.pairs] == ["good"]
+    assert told(listing) == ["A.jpg: and its label a.png differ in upper and lower case or accents",
+                             "caf\u00e9.jpg: and its label cafe\u0301.png differ in upper and lower case or accents",
+                             "x.jpg: differs in upper and lower case or accents from X.jpg"]
+
+
+def test_pipes_broken_links_links_in_a_circle_and_folders_are_problems_and_not_opened(tmp_path):
+    root = split_tree(tmp_path, paired, ["good.jpg", "target"], ["good.png", "linked.png"])
+    photos = root / "training/images"
+    (photos / "linked.jpg").symlink_to(photos / "target")
+    (photos / "gone.jpg").symlink_to(photos / "nowhere")
+    (photos / "circle.jpg").symlink_to(photos / "circle.jpg")
+    (photos / "folder.jpg").mkdir()
+    os.mkfifo(photos / "pipe.jpg")
+    listing = paired.listing(root, "training")
+    assert [pair.name for pair in listing.pairs] == ["good", "linked"]
+    assert told(listing) == ["circle.jpg: is a broken link", "folder.jpg: is no regular file",
+                             "gone.jpg: is a broken link", "pipe.jpg: is no regular file"]
+
+
+def test_names_that_are_no_utf_8_very_long_or_odd_survive(tmp_path):
+    stems = [os.fsdecode(b"caf\xe9"), "x" * 250, "-rf", 'quote"s', "語", "new\nline"]
+    root = split_tree(tmp_path, paired, [s + ".jpg" for s in stems], [s + ".png" for s in stems])
+    assert [pair.name for pair in paired.listing(root, "training").pairs] == sorted(stems)
+
+
+@SPLIT
+@pytest.mark.parametrize("which", [0, 1], ids=["photos", "labels"])
 def test_a_missing_folder_is_named_with_what_the_layout_looks_like(tmp_path, layout, which):
-    root = tree(tmp_path, layout, [], [])
+    root = split_tree(tmp_path, layout, [], [])
     folder = root / FOLDERS[layout][which].format("training")
     folder.rmdir()
     with pytest.raises(errors.DataError) as problem:
-        layout.pairs(root, "training")
-    assert f"{folder}: there is no such folder" in str(problem.value) and "layout has" in str(problem.value)
+        layout.listing(root, "training")
+    assert "there is no such folder" in str(problem.value) and layout.EXPECTED in str(problem.value)
 
 
-@BOTH
+@SPLIT
 def test_empty_folders_a_file_and_nothing_at_all_are_errors(tmp_path, layout):
     with pytest.raises(errors.DataError, match="no photos"):
-        layout.pairs(tree(tmp_path, layout, [], []), "training")
+        layout.listing(split_tree(tmp_path, layout, [], []), "training")
     (tmp_path / "file").touch()
     with pytest.raises(errors.DataError, match="is a file, not a folder"):
-        layout.pairs(tmp_path / "file", "training")
+        layout.listing(tmp_path / "file", "training")
     with pytest.raises(errors.DataError, match="no such folder"):
-        layout.pairs(tmp_path / "nowhere", "training")
+        layout.listing(tmp_path / "nowhere", "training")
 
 
-def test_the_folder_around_ade20k_is_answered_with_the_one_to_give(tmp_path):
-    tree(tmp_path / "ADEChallengeData2016", ade20k, ["a.jpg"], ["a.png"])
-    with pytest.raises(errors.DataError) as problem:
-        ade20k.pairs(tmp_path, "training")
-    assert f"--data {tmp_path / 'ADEChallengeData2016'}" in str(problem.value)
-
-
-def test_ade20k_has_other_and_150_classes_in_the_benchmarks_order_and_colours(tmp_path):
-    spec = ade20k.spec(tmp_path)
-    assert spec.num_classes == 151 and spec.ignored_ids == (0,) and spec.scored_ids == tuple(range(1, 151))
-    assert spec.class_names[:4] == ("other", "wall", "building", "sky") and spec.class_names[150] == "flag"
-    assert spec.palette()[1:4] == [(120, 120, 120), (180, 120, 120), (6, 230, 230)]  # color150.mat, rows 1 to 3
-
-
-def test_a_tree_of_ade20ks_shape_names_its_own_classes(tmp_path):
-    (tmp_path / "objectInfo2.txt").write_text(TABLE)
-    assert ade20k.spec(tmp_path).class_names == ("other", "wall", "building")
-    (tmp_path / "mine.txt").write_text(TABLE.replace("wall", "sky"))
-    assert ade20k.spec(tmp_path, tmp_path / "mine.txt").class_names == ("other", "sky", "building")
-
-
-@pytest.mark.parametrize("bad", ["wall\nbuilding\n", "", TABLE.replace("2\t0.4", "3\t0.4"), TABLE + "3\n",
-                                 TABLE.replace("1\t0.6", "one\t0.6")])
-def test_a_bad_table_of_classes_is_refused_by_name(tmp_path, bad):
-    (tmp_path / "objectInfo150.txt").write_text(bad)
-    with pytest.raises(errors.DataError, match=r"objectInfo150\.txt"):
-        ade20k.spec(tmp_path)
-
-
-@BOTH
-def test_the_ignore_label_flag_goes_before_what_the_data_set_says(tmp_path, layout):
-    assert layout.spec(tmp_path, ignore_label=(7, 255)).ignored_ids == (7, 255)
-    assert layout.spec(tmp_path, ignore_label=()).ignored_ids == ()
-
-
+@pytest.mark.parametrize("layout", [paired, binary_masks, camvid, diva_hisdb], ids=lambda layout: layout.__name__)
 @pytest.mark.parametrize(("folder", "split"), [("training", "training"), ("train", "training"), ("val", "validation"),
                                                ("valid", "validation"), ("validation", "validation"), ("test", "test")])
-def test_a_split_of_the_paired_layout_goes_by_its_usual_names(tmp_path, folder, split):
-    root = tree(tmp_path, paired, ["a.jpg"], ["a.png"], folder)
-    assert names(paired.pairs(root, split)) == [("a", "a.jpg", "a.png")]
+def test_a_split_goes_by_its_usual_names(tmp_path, layout, folder, split):
+    root = split_tree(tmp_path, layout, ["a.jpg"], [f"a{FOLDERS[layout][2]}"], folder)
+    assert [pair.name for pair in layout.listing(root, split).pairs] == ["a"]
+    assert layout.recognise(root)
 
 
-def test_the_one_sub_folder_of_keras_generators_is_looked_through(tmp_path):
-    root = tree(tmp_path, paired, ["any/a.jpg", ".DS_Store"], ["0/a.png"])
-    assert names(paired.pairs(root, "training")) == [("a", "a.jpg", "a.png")]
+# the drawn split
+
+def hashed(stems):
+    """Stems in the order of their SHA-256, by a way of its own: the digest as hexadecimal text."""
+    return sorted(stems, key=lambda s: hashlib.sha256(s.encode()).hexdigest())
 
 
-def test_class_names_of_the_paired_layout_come_from_the_flag_or_the_data_folder(tmp_path):
-    assert paired.spec(tmp_path).class_names == () and paired.spec(tmp_path).ignored_ids == (255,)
-    (tmp_path / "classes.txt").write_text("sky\nroad\n")
-    assert paired.spec(tmp_path).class_names == ("sky", "road")
-    (tmp_path / "classes.json").write_text(json.dumps({"names": ["tree", "car"], "ignored": [11]}))
-    assert (paired.spec(tmp_path).class_names, paired.spec(tmp_path).ignored_ids) == (("tree", "car"), (11,))
-    assert paired.spec(tmp_path, ignore_label=(3,)).ignored_ids == (3,)
-    (tmp_path / "mine.json").write_text('["boat"]')
-    assert paired.spec(tmp_path, tmp_path / "mine.json").class_names == ("boat",)
+@DRAWN
+def test_a_data_set_without_split_is_drawn_one_in_ten_by_names(tmp_path, layout):
+    stems = [f"{i:04}" for i in range(21)]
+    root = flat_tree(tmp_path, layout, stems)
+    training, validation = (layout.listing(root, split) for split in ("training", "validation"))
+    assert training.drawn and validation.drawn
+    assert [pair.name for pair in validation.pairs] == sorted(hashed(stems)[:3])  # 2.1, rounded up
+    assert [pair.name for pair in training.pairs] == sorted(hashed(stems)[3:])
+    with pytest.raises(errors.DataError, match=r"split\.csv"):
+        layout.listing(root, "test")
 
 
-@pytest.mark.parametrize("bad", ["{", "3", "[]", "[1, 2]", '{"colours": []}', json.dumps(["x"] * 257),
-                                 '{"names": ["a"], "ignored": [256]}', '{"names": ["a"], "ignored": ["b"]}',
-                                 '{"names": ["a"], "ignored": 11}', '{"names": ["a"], "ignored": [true]}',
-                                 '{"names": "sky"}', '{"names": {"0": "sky"}}', '{"names": 5}'])
-def test_a_bad_classes_file_is_refused_by_name(tmp_path, bad):
-    (tmp_path / "classes.json").write_text(bad)
-    with pytest.raises(errors.DataError, match=r"classes\.json"):
-        paired.spec(tmp_path)
+@given(st.sets(st.text("abcdef0123", min_size=1, max_size=6), min_size=2, max_size=40), st.text("ghi", min_size=1))
+@LAW
+def test_one_more_pair_moves_at_most_one_other(tmp_path_factory, stems, new):
+    root = flat_tree(tmp_path_factory.mktemp("data"), paired, stems)
+    before = {pair.name for pair in paired.listing(root, "validation").pairs}
+    after = {pair.name for pair in paired.listing(flat_tree(root, paired, [new]), "validation").pairs}
+    assert len((before ^ after) - {new}) <= 1
 
 
-def test_classes_that_nobody_names_are_counted_in_the_labels(tmp_path):
-    pixels = np.zeros(256, np.int64)
-    pixels[[0, 4, 255]] = 5  # 255 is ignored; 1 to 3 do not occur, yet ids are never shifted
-    assert paired.spec(tmp_path).counted(pixels).class_names == ("class 0", "class 1", "class 2", "class 3", "class 4")
+def test_a_problem_is_told_in_one_split_and_mending_it_moves_no_pair(tmp_path):
+    stems = [f"{i}" for i in range(10)]
+    root = flat_tree(tmp_path, paired, stems)
+    (root / "labels" / "4.png").rename(root / "4.png")
+    listings = [paired.listing(root, split) for split in ("training", "validation")]
+    assert [text for listing in listings for text in told(listing)] == [
+        f"4.jpg: has no label 4.* in {root / 'labels'}, ending in .png or .bmp"]
+    (root / "4.png").rename(root / "labels" / "4.png")
+    for split, listing in zip(("training", "validation"), listings, strict=True):
+        assert {pair.name for pair in paired.listing(root, split).pairs} - {p.name for p in listing.pairs} <= {"4"}
 
 
-def test_the_real_ade20k_pairs_are_found_and_hold_only_its_classes(shared_file):
-    root = shared_file("data/ade20k_samples/ADEChallengeData2016")
-    training, validation = ade20k.pairs(root, "training"), ade20k.pairs(root, "validation")
-    assert (len(training), len(validation)) == (4, 3)
-    assert [pair.name for pair in validation] == [f"ADE_val_0000000{i}" for i in (1, 2, 3)]
-    spec = ade20k.spec(root)
-    assert spec.class_names == ade20k.spec(pathlib.Path("without objectInfo")).class_names
-    for pair in training + validation:
-        photo, label = cache.read_pair(pair, spec)
-        assert photo.shape == (*label.shape, 3) and label.any()
+def test_one_pair_cannot_be_split(tmp_path):
+    with pytest.raises(errors.DataError, match="one pair"):
+        paired.listing(flat_tree(tmp_path, paired, ["a"]), "training")
 
 
-def test_the_scenes_are_a_tree_of_ade20ks_shape(tiny_ade):
-    spec = ade20k.spec(tiny_ade)
-    assert spec.num_classes == 12 and spec.class_names[3] == "sky"
-    assert [len(ade20k.pairs(tiny_ade, split)) for split in ("training", "validation")] == [6, 2]
+@DRAWN
+def test_split_csv_is_obeyed(tmp_path, layout):
+    root = flat_tree(tmp_path, layout, ["a", "b", "c", "d"])
+    (root / "split.csv").write_text("name,split\nd,train\na,validation\nb,Test\nc,training\n")
+    assert {split: [pair.name for pair in layout.listing(root, split).pairs] for split in (
+        "training", "validation", "test")} == {"training": ["c", "d"], "validation": ["a"], "test": ["b"]}
+    assert not layout.listing(root, "training").drawn
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
-    (tmp_path / "classes.txt").write_text("\ufeffsky\nroad\n", encoding="utf-8")
-    assert paired.spec(tmp_path).class_names == ("sky", "road")
+def test_split_csv_and_the_files_must_name_the_same_pairs(tmp_path):
+    root = flat_tree(tmp_path, paired, ["a", "b", "c", "d", "e"])
+    (root / "split.csv").write_text("name,split\na,train\nb,maybe\nc,val\nc,train\nx,train\ne,val\n")
+    listing = paired.listing(root, "training")
+    assert [pair.name for pair in listing.pairs] == ["a"]
+    assert told(listing) == [
+        "split.csv: 'c' stands in it more than once", "split.csv: 'b' is in the unknown split 'maybe'",
+        "split.csv: 'x' is no pair of the data set", f"d.jpg: is in no line of {root / 'split.csv'}"]
+
+
+@pytest.mark.parametrize("text", ["", "name\na\n", "a,training\n", "\0", "name,split\na,test\n"])
+def test_a_split_csv_that_says_nothing_is_refused_by_name(tmp_path, text):
+    root = flat_tree(tmp_path, paired, ["a", "b"])
+    (root / "split.csv").write_text(text)
+    with pytest.raises(errors.DataError, match=r"split\.csv"):
+        paired.listing(root, "training")
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+                       st.sampled_from(["training", "validation"])))
+@LAW
+def test_a_written_split_reads_back_the_same(tmp_path_factory, split_of):
+    path = tmp_path_factory.mktemp("split") / "split.csv"
+    _split.write(path, split_of)
+    assert _split.read(path) == split_of
+    assert list(path.parent.iterdir()) == [path]
+
+
+# auto
+
+def test_every_layout_is_recognised_as_itself_and_nothing_else(tmp_path):
+    for layout in FOLDERS:
+        root = split_tree(tmp_path / layout.__name__, layout, ["a.jpg"], [f"a{FOLDERS[layout][2]}"])
+        assert _auto.choose(root)[0] == layout.__name__.split(".")[-1]
+    for layout in FLAT:
+        root = flat_tree(tmp_path / f"flat_{layout.__name__}", layout, ["a", "b"])
+        assert _auto.choose(root)[0] == layout.__name__.split(".")[-1]
+
+
+def test_a_folder_of_no_layout_is_told_what_was_looked_for(tmp_path):
+    with pytest.raises(errors.DataError) as problem:
+        _auto.choose(tmp_path)
+    assert all(shelf.pick("layouts", name).EXPECTED in str(problem.value) for name in shelf.names("layouts"))
+    with pytest.raises(errors.DataError, match="no such folder"):
+        _auto.choose(tmp_path / "nowhere")
+
+
+def test_a_data_set_further_in_is_found_and_not_taken(tmp_path):
+    inner = flat_tree(tmp_path / "VOCdevkit/VOC2012", voc, ["a"])
+    with pytest.raises(errors.DataError) as problem:
+        _auto.choose(tmp_path)
+    assert f"--data {inner}" in str(problem.value)
+
+
+def test_a_folder_of_two_layouts_is_a_question_to_the_user(tmp_path):
+    root = flat_tree(split_tree(tmp_path, diva_hisdb, ["a.jpg"], ["a.png"]), voc, ["a"])
+    with pytest.raises(errors.UsageError, match="--layout diva_hisdb or --layout voc"):
+        _auto.choose(root)
+
+
+def test_a_list_of_pairs_goes_before_the_folders_it_lists(tmp_path):
+    root = flat_tree(tmp_path, binary_masks, ["a", "b"])
+    (root / "split.csv").write_text("name,split\na,training\nb,validation\n")
+    assert _auto.choose(root)[0] == "binary_masks"
+    (root / "list.csv").write_text("images,masks\nimages/a.jpg,masks/a.jpg\n")
+    assert _auto.choose(root)[0] == _auto.choose(root / "list.csv")[0] == "csv_list"
+
+
+@pytest.mark.parametrize("name", shelf.names("layouts"))
+def test_recognising_never_raises(tmp_path, name):
+    recognise = shelf.pick("layouts", name).recognise
+    (tmp_path / "file").write_bytes(b"\xff\xfe\0,")
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "images").symlink_to(tmp_path / "images")
+    (tmp_path / "JPEGImages").touch()
+    for path in (tmp_path, tmp_path / "file", tmp_path / "nowhere", tmp_path / "pipe.csv", pathlib.Path("x" * 5000)):
+        assert recognise(path) == ""

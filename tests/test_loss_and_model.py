@@ -213,8 +213,8 @@ def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(b
     assert numbers["val_mean_iou"] == pytest.approx((0 + 2 / 4) / 2)
 
 
-def test_a_prediction_for_a_photo_has_the_size_of_the_photo(small):
+def test_a_prediction_has_the_size_of_the_original_whatever_the_net_has_seen(small):
     session, graph = small
-    photo = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)
-    found = evaluate.predict(session, graph, photo, (16, 24))
+    seen = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+    found = evaluate.predict(session, graph, seen, (23, 31))
     assert (found.shape, found.dtype) == ((23, 31), np.uint8)

@@ -8,7 +8,7 @@ from PIL import Image
 from test_formats_dagnn import interpolation, published_fcn8s
 
 import eval_fcn
-from fcn import images
+from fcn.encodings import ids
 
 
 def layer_by_layer(image, body, scores, kernels):
@@ -35,6 +35,6 @@ def test_the_published_fcn8s_predicts_what_its_layers_say_at_the_photos_own_size
     assert not eval_fcn.main(["--weights", str(path), "--images", str(tmp_path / "photos"), "--out", str(tmp_path)])
     for name, photo in photos.items():
         expected = layer_by_layer(photo, body, scores, kernels).argmax(axis=2)
-        found = images.read_label(tmp_path / f"predictions/{name}.png")
+        found = ids.read(tmp_path / f"predictions/{name}.png", None)
         assert len(np.unique(expected)) > 1
         assert (found == expected).mean() > 0.999  # float32 against float64, where two classes are all but equal

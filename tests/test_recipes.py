@@ -22,7 +22,8 @@ NUMBERS = [
     ("long2017_fcn8s_atonce", {"net": "fcn8s_atonce", "learning_rate": 1e-10, "steps": 300_000}),
     *((name, {"momentum": 0.99, "weight_decay": 5e-4, "optimizer": "momentum", "loss_reduction": "sum",
               "schedule": "fixed", "batch": 1, "batches_per_step": 1, "average_loss": 20, "rate_factors": "*/bias=2",
-              "keep_prob": 0.5, "alignment": "pad100", "init_stddev": 0, "flip": False, "seed": 1337,
+              "keep_prob": 0.5, "alignment": "pad100", "init_stddev": 0, "augment": (), "size": (0, 0),
+              "replacement": True, "seed": 1337,
               "mean_rgb": (122.67892, 116.66877, 104.00699), "ignore_label": (255,), "save_every": 4000})
       for name in BERKELEY),
     ("sceneparsing_fcn8s", {"net": "fcn8s_atonce", "size": (384, 384), "learning_rate": 1e-10, "momentum": 0.99,
@@ -30,7 +31,7 @@ NUMBERS = [
                             "mean_rgb": (124.6901, 118.6897, 109.5388), "alignment": "pad100", "pool_scaling": True}),
     ("matconvnet_fcn8s", {"net": "fcn8s", "size": (384, 384), "batch": 2, "batches_per_step": 10, "epochs": 50,
                           "learning_rate": 1e-4, "momentum": 0.9, "weight_decay": 5e-4, "alignment": "same",
-                          "loss_reduction": "mean-per-image", "flip": True,
+                          "loss_reduction": "mean-per-image", "augment": ("hflip", "scale"),
                           "rate_factors": "*/bias=2, score_pool4/kernel=0.1, score_pool3/kernel=0.01"}),
     ("tutorial", {"net": "fcn8s_tutorial", "size": (224, 224), "batch": 3, "optimizer": "adam", "learning_rate": 1e-4,
                   "keep_prob": 0.85, "init_stddev": 1e-4, "pool": "avg", "last_layer": "relu5_3", "fc": "random",
@@ -41,7 +42,7 @@ NUMBERS = [
                   "eval_batches": 1, "train_ignored": True}),
     ("keras_io_fcn8s", {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4, "batch": 32, "epochs": 20,
                         "size": (224, 224), "rate_factors": "conv*=0, fc*=0", "keep_prob": 0.5, "score_relu": True}),
-    ("camvid", {"size": (360, 480), "crop": (216, 288), "batch": 4, "learning_rate": 5e-5, "steps": 680}),
+    ("camvid", {"size": (360, 480), "crop_size": (216, 288), "batch": 4, "learning_rate": 5e-5, "steps": 680}),
     ("demo", {"size": (96, 96), "batch": 8, "learning_rate": 1e-3, "steps": 2200}),
 ]
 

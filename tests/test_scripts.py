@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from fcn import cache, checkpoint_files, demo, demo_scenes, images, runlog, shelf
+from fcn.encodings import ids
 
 ROOT = pathlib.Path(__file__).parents[1]
-SMALL = ["--size", "40x56", "--crop", "33x47", "--batch", "2", "--batches-per-step", "2", "--learning-rate", "1e-3",
-         "--seed", "3", "--log-every", "1", "--eval-every", "4", "--eval-batches", "2", "--save-every", "2"]
+SMALL = ["--size", "40x56", "--crop-size", "33x47", "--batch", "2", "--batches-per-step", "2", "--learning-rate",
+         "1e-3", "--seed", "3", "--log-every", "1", "--eval-every", "4", "--eval-batches", "2", "--save-every", "2"]
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +77,10 @@ def test_evaluation_writes_numbers_and_pictures_in_the_labels_own_encoding(train
     content = json.loads((folder / "report.json").read_text())
     assert content["images"] == 2 and content["checkpoint_step"] == 8 and content["ignored_ids"] == [0]
     assert f"mean IoU                {content['mean_iou']:.4f}" in output
-    pairs = shelf.pick("layouts", "ade20k").pairs(toy / "scenes", "validation")
+    pairs = shelf.pick("layouts", "ade20k").listing(toy / "scenes", "validation").pairs
     hits = labelled = 0
     for pair in pairs:  # pixel accuracy once more, from the written files alone
-        label, prediction = images.read_label(pair.label), images.read_label(folder / f"predictions/{pair.name}.png")
+        label, prediction = (ids.read(path, None) for path in (pair.label, folder / f"predictions/{pair.name}.png"))
         assert prediction.shape == label.shape and 0 not in prediction
         hits, labelled = hits + (prediction == label)[label > 0].sum(), labelled + (label > 0).sum()
         assert Image.open(folder / f"colour/{pair.name}.png").size == label.shape[::-1]
@@ -92,7 +93,7 @@ def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path
     Image.new("L", (61, 35), 90).save(tmp_path / "photos/grey.JPG", format="JPEG")
     call(command("eval_fcn.py", "--run", trained[0] / "run", "--images", tmp_path / "photos", "--out",
                  tmp_path / "out"))
-    assert images.read_label(tmp_path / "out/predictions/grey.png").shape == (35, 61)
+    assert ids.read(tmp_path / "out/predictions/grey.png", None).shape == (35, 61)
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_as_if_nothing_had_been(toy, trained, tmp_path):
@@ -159,7 +160,7 @@ def refused(toy, tmp_path, code, *words, data=None, weights=None):
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
-    assert not [p for p in tmp_path.glob("cache/*") if p.suffix != ".h5"]
+    assert not [p for p in tmp_path.glob("cache/*") if p.suffix not in (".h5", ".partial", ".lock")]
     return done.stderr
 
 
@@ -175,12 +176,12 @@ def test_a_wrong_folder_is_named(toy, tmp_path):
 
 def test_a_missing_label_is_named(toy, tmp_path, scenes):
     (scenes / "annotations/training/ADE_train_00000002.png").unlink()
-    assert "ADE_train_00000002.jpg has no label" in refused(toy, tmp_path, 3, data=scenes)
+    assert "ADE_train_00000002.jpg: has no label" in refused(toy, tmp_path, 3, data=scenes)
 
 
 def test_a_label_id_out_of_range_is_named(toy, tmp_path, scenes):
     path = scenes / "annotations/training/ADE_train_00000003.png"
-    label = images.read_label(path).copy()
+    label = ids.read(path, None).copy()
     label[0, 0] = 99
     images.write_png(path, label)
     said = refused(toy, tmp_path, 3, data=scenes)
@@ -211,7 +212,7 @@ def test_a_truncated_weights_file_is_named(toy, tmp_path):
 
 
 @pytest.mark.parametrize("words, answer", [(["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"),
-                                           (["--size", "big"], "is no size"), (["--crop", "99"], "larger than")])
+                                           (["--size", "big"], "is no size"), (["--crop-size", "99"], "larger than")])
 def test_a_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer):
     assert answer in refused(toy, tmp_path, 2, *words)
 
@@ -225,6 +226,6 @@ def test_help_and_the_settings_need_no_data(tmp_path):
 def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path, shared_file):
     layout, root = shelf.pick("layouts", "ade20k"), shared_file("data/ade20k_samples/ADEChallengeData2016")
     spec = layout.spec(root)
-    pairs = layout.pairs(root, "training") + layout.pairs(root, "validation")
+    pairs = layout.listing(root, "training").pairs + layout.listing(root, "validation").pairs
     made = cache.prepare(pairs, spec, (96, 128), tmp_path, "ade")
     assert len(made) == 7 and spec.num_classes == 151 and made.path.stat().st_size > 7 * 96 * 128 * 4

@@ -180,11 +180,12 @@ def test_class_weights_stand_in_the_run(toy, tmp_path):
 
 
 def test_the_settings_are_printed_with_their_sources_as_toml_that_can_be_used(tmp_path):
-    shown = call("train_fcn.py", "--recipe", "long2015_fcn8s", "--print-config", "--batch", "3").stdout
+    shown = call("train_fcn.py", "--recipe", "long2015_fcn8s", "--print-config", "--steps", "3").stdout
     assert "learning_rate = 1e-14" in shown and "voc-fcn8s/solver.prototxt" in shown
     (tmp_path / "all.toml").write_text(shown)
     again = config.resolve({}, tmp_path / "all.toml")
-    assert again.learning_rate == 1e-14 and again.batch == 3 and again.pool == "max" and again.fusion is None
+    assert again.learning_rate == 1e-14 and again.steps == 3 and again.size == config.NATIVE
+    assert again.pool == "max" and again.fusion is None
 
 
 def test_two_recipes_are_compared_line_by_line():

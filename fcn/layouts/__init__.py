@@ -1,1 +1,1 @@
-"""One file a data-set layout: the file's name is the value of --layout. Contract: spec() and pairs(), see ade20k.py."""
+"""One file a data-set layout: its name is the value of --layout. Contract: recognise, spec, listing; see ade20k.py."""

@@ -3,6 +3,8 @@
 Facts of CSAILVision/sceneparsing: objectInfo150.txt and visualizationCode/color150.mat.
 """
 
+PAIRS = {"training": 20_210, "validation": 2_000}
+
 CLASSES = (
     ("wall", (120, 120, 120)),
     ("building", (180, 120, 120)),

@@ -1,10 +1,12 @@
-"""What layouts share: a folder of photos and a folder of labels become pairs by stem, never by position."""
+"""What layouts share: photos and labels become pairs by stem, never by position; what is in the way gets a name."""
 
+import collections
 import os
 import pathlib
+import unicodedata
 
 from fcn import errors, images
-from fcn.spec import Pair
+from fcn.spec import Listing, Pair, Problem
 
 
 def existing(root):
@@ -16,41 +18,106 @@ def existing(root):
     return root
 
 
-def pairs(image_folder, label_folder, expected):
-    """Pairs of the two folders, sorted by stem; file names' upper and lower case endings count alike.
+def is_folder(*paths):
+    """Whether all of these are folders; False too where one may not even be asked."""
+    return all(os.path.isdir(path) for path in paths)  # noqa: PTH112  (pathlib's raises where access is denied)
 
-    Raises DataError if a folder is missing (`expected` says what the layout looks like), if nothing is there,
-    if a stem occurs twice, or if a photo or label has no partner; all of these are named at once.
+
+def files(folder, suffixes):
+    """(regular files with one of the endings, in any case, sorted by name; Problems of what only looks like one).
+
+    Nothing is opened: a FIFO would hang for ever. Dot files are the system's litter.
     """
+    found, problems = [], []
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        raise errors.DataError(f"cannot be listed: {error.strerror}", where=folder) from None
+    for entry in entries:
+        path = pathlib.Path(folder) / entry.name
+        if not entry.name.startswith(".") and path.suffix.lower() in suffixes:
+            if _is_file(entry):
+                found.append(path)
+            else:
+                problems.append(Problem(path, irregular(path), "remove it."))
+    return found, problems
+
+
+def _is_file(entry):
+    """What irregular() asks, of a scanned entry: mostly without another call of the system."""
+    try:
+        return entry.is_file()
+    except OSError:  # links in a circle
+        return False
+
+
+def irregular(path):
+    """Why this path is no regular file that could be opened, or "". Asks the file system alone."""
+    if os.path.isfile(path):  # noqa: PTH113  (no link, circle of links or forbidden folder makes it raise)
+        return ""
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH114, PTH110
+        return "is a broken link"
+    return "is no regular file" if os.path.exists(path) else "is missing"  # noqa: PTH110
+
+
+def listing(image_folder, label_folder, label_suffixes, expected, label_stem=str, partial=False):
+    """The Listing of two folders; see pair_up. Raises DataError if one is missing; `expected` says what should be."""
     for folder in (image_folder, label_folder):
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise errors.DataError("there is no such folder", where=folder, why=expected,
                                    cure="check --data and --layout.")
-    problems: list[str] = []
-    photos = _by_stem(image_folder, images.PHOTO_SUFFIXES, problems)
-    labels = _by_stem(label_folder, images.LABEL_SUFFIXES, problems)
-    if not photos and not labels:
-        raise errors.DataError(f"no photos ({' '.join(images.PHOTO_SUFFIXES)}) are in here", where=image_folder)
-    problems += [f"{photos[s]} has no label {s}.png in {label_folder}" for s in sorted(photos.keys() - labels)]
-    problems += [f"{labels[s]} has no photo {s}.* in {image_folder}" for s in sorted(labels.keys() - photos)]
+    photos, odd_photos = files(image_folder, images.PHOTO_SUFFIXES)
+    labels, odd_labels = files(label_folder, label_suffixes)
+    if not photos and not odd_photos:
+        raise errors.DataError(f"no photos ({' '.join(images.PHOTO_SUFFIXES)}) are in here", where=image_folder,
+                               why=expected, cure="check --data and --layout.")
+    found = pair_up(photos, labels, f"{label_folder}, ending in {' or '.join(label_suffixes)}", label_stem, partial)
+    return Listing(found.pairs, odd_photos + odd_labels + found.problems, found.notes)
+
+
+def pair_up(photos, labels, where, label_stem=str, partial=False):
+    """The Listing of these paths of photos and labels, paired by stem and sorted by it; `where` labels should be.
+
+    label_stem(stem of a label) is the stem of its photo. A stem without partner, or that occurs twice, be it in upper
+    and lower case (which is one file on a Mac and on Windows), is a Problem. partial: only a part of the photos was
+    ever labelled; those without are left out with a note.
+    """
+    groups: dict = collections.defaultdict(lambda: ([], []))
+    for path in photos:
+        groups[folded(path.stem)][0].append((path.stem, path))
+    for path in labels:
+        groups[folded(label_stem(path.stem))][1].append((label_stem(path.stem), path))
+    pairs, problems, alone = [], [], 0
+    for some_photos, some_labels in groups.values():
+        if partial and some_photos and not some_labels:
+            alone += 1
+        elif len(some_photos) == len(some_labels) == 1 and some_photos[0][0] == some_labels[0][0]:
+            pairs.append(Pair(some_photos[0][0], some_photos[0][1], some_labels[0][1]))
+        else:
+            problems += _misfits(some_photos, some_labels, where)
+    notes = [f"{alone:,} of {len(photos):,} photos have no label and are left out."] if alone else []
+    return Listing(sorted(pairs, key=lambda pair: pair.name), sorted(problems, key=lambda p: str(p.path)), notes)
+
+
+def folded(stem):
+    """One spelling for all that a file system without upper and lower case may take for the same name."""
+    return unicodedata.normalize("NFC", stem).lower()
+
+
+def _misfits(photos, labels, where):
+    """Problems of the photos and labels ((stem, path) each) that claim one stem and are not one of each."""
+    problems = []
+    for same in (photos, labels):
+        for stem, path in same[1:]:
+            how = "has the same stem as" if stem == same[0][0] else "differs in upper and lower case or accents from"
+            problems.append(Problem(path, f"{how} {same[0][1].name}", "rename or remove one of them."))
     if problems:
-        raise errors.DataError(f"{len(problems)} file(s) without a partner, or not unique",
-                               where=image_folder, why=errors.several(problems),
-                               cure="photo and label have the same name up to the ending; labels are PNG or BMP, "
-                                    "as JPEG would smear their ids.")
-    return [Pair(stem, photos[stem], labels[stem]) for stem in sorted(photos)]
-
-
-def _by_stem(folder, suffixes, problems):
-    found: dict[str, pathlib.Path] = {}
-    with os.scandir(folder) as entries:
-        names = sorted((entry.name, entry.is_file()) for entry in entries if not entry.name.startswith("."))
-    for path, is_file in ((folder / name, is_file) for name, is_file in names):
-        if path.suffix.lower() not in suffixes:
-            continue
-        if not is_file:
-            problems.append(f"{path} is a broken link or no regular file")
-        if path.stem in found:
-            problems.append(f"{found[path.stem]} and {path.name} have the same stem")
-        found[path.stem] = path
-    return found
+        return problems
+    if photos and labels:
+        return [Problem(photos[0][1], f"and its label {labels[0][1].name} differ in upper and lower case or accents",
+                        "rename one of them.")]
+    if photos:
+        stem, path = photos[0]
+        return [Problem(path, f"has no label {stem}.* in {where}", "add it, or remove the photo.")]
+    return [Problem(labels[0][1], f"has no photo {labels[0][0]}.*", "add it, or remove the label.")]

@@ -1,19 +1,42 @@
-"""ADE20K as the MIT Scene Parsing benchmark ships it (ADEChallengeData2016).
+"""ADE20K: the MIT Scene Parsing benchmark's tree (ADEChallengeData2016), or the full download of 2016.
 
     images/{training,validation}/ADE_*.jpg   annotations/{training,validation}/ADE_*.png   objectInfo150.txt
+    images/{training,validation}/<letter>/<scene>/ADE_*.jpg with ADE_*_seg.png beside           the full one
 
-A label is an 8-bit PNG: 0 is "other" (unlabelled), 1..150 are the classes. The benchmark ignores 0 in its loss
-(`ignore_label: 0`) and in its score, and its nets have 151 channels. The full ADE20K (RGB-coded labels) is another
-download. A smaller tree of the same shape says in its own objectInfo*.txt which classes it has.
+A label of the benchmark is an 8-bit PNG: 0 is "other" (unlabelled), 1..150 are the classes. The benchmark ignores 0 in
+its loss (`ignore_label: 0`) and in its score, and its nets have 151 channels. The full data set is seen through the
+benchmark's classes. A smaller tree of the same shape says in its own objectInfo*.txt which classes it has.
+
+Every layout has
+    recognise(root) -> str     why the folder looks like it, or ""; cheap, and never raises
+    spec(root, classes, ignore_label) -> DatasetSpec
+    listing(root, split) -> Listing     split is "training", "validation" or "test"; pairs sorted by name
+    EXPECTED                   what it looks like, for messages
+and raises DataError where nothing can go on; a single bad file is a Problem in the Listing.
 """
 
 import csv
 import pathlib
 
 from fcn import errors
-from fcn.layouts import _folders
-from fcn.layouts._ade20k_classes import CLASSES
-from fcn.spec import DatasetSpec, bit_colour
+from fcn.encodings import ids
+from fcn.layouts import _ade20k_full, _folders
+from fcn.layouts._ade20k_classes import CLASSES, PAIRS
+from fcn.spec import DatasetSpec, Listing, bit_colour
+
+EXPECTED = "the ade20k layout has images/{training,validation} and annotations/{training,validation}"
+
+
+def recognise(root):
+    """Why `root` looks like this layout, or ""; also where listing() will say what to do instead."""
+    root = pathlib.Path(root)
+    for base in (root, root / "ADEChallengeData2016"):
+        for split in PAIRS:
+            if _folders.is_folder(base / "images" / split, base / "annotations" / split):
+                return f"it has {(base / 'images' / split).relative_to(root)}/ and annotations/{split}/"
+    if _ade20k_full.is_full(root):
+        return "it has images/training/ or images/validation/ with folders of scenes and *_seg.png"
+    return "it has images/ADE/" if _folders.is_folder(root / "images" / "ADE") else ""
 
 
 def spec(root, classes="", ignore_label=None):
@@ -24,7 +47,8 @@ def spec(root, classes="", ignore_label=None):
     if classes or listed:
         names = read_object_info(classes or listed[0])
     return DatasetSpec(class_names=("other", *names), ignored_ids=(0,) if ignore_label is None else ignore_label,
-                       colours=((0, 0, 0), *(colours.get(name, bit_colour(i)) for i, name in enumerate(names, 1))))
+                       colours=((0, 0, 0), *(colours.get(name, bit_colour(i)) for i, name in enumerate(names, 1))),
+                       encoding="ade20k_full" if _ade20k_full.is_full(root) else "ids")
 
 
 def read_object_info(path):
@@ -41,11 +65,20 @@ def read_object_info(path):
     return names
 
 
-def pairs(root, split):
-    """Pairs of a split ("training" or "validation"), sorted by name. Raises DataError naming what has no partner."""
+def listing(root, split):
+    """The Listing of a split ("training" or "validation"). Raises DataError."""
     root = _folders.existing(root)
     inner = root / "ADEChallengeData2016"
     if not (root / "images").is_dir() and (inner / "images").is_dir():
         raise errors.DataError("the data set is one folder further in", where=root, cure=f"give --data {inner}")
-    return _folders.pairs(root / "images" / split, root / "annotations" / split, "the ade20k layout has "
-                          "images/{training,validation} and annotations/{training,validation}")
+    if (root / "images" / "ADE").is_dir():
+        raise errors.DataError("this is the ADE20K of 2021, which numbers its classes in another way", where=root,
+                               cure="take the benchmark's ADEChallengeData2016, or the full ADE20K of 2016.")
+    if _ade20k_full.is_full(root):
+        found = _ade20k_full.listing(root / "images" / split)
+    else:
+        found = _folders.listing(root / "images" / split, root / "annotations" / split, ids.SUFFIXES, EXPECTED)
+    here, all_ = len(found.pairs), PAIRS.get(split)
+    if all_ and here != all_ and spec(root).class_names[1:] == tuple(dict(CLASSES)):
+        found.notes.append(f"{here:,} of the benchmark's {all_:,} {split} pairs are here.")
+    return Listing(found.pairs, found.problems, found.notes)

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""How many random batches a second come out of the cache, and how many the net takes? All ways in turn.
+
+    python benchmarks/batches.py [--data FOLDER --layout NAME] [--images 1000] [--rounds 7] [--no-net]
+
+Without --data the images are drawn scenes. A round is one shuffled epoch of every way and three training steps of the
+tutorial's net with random weights (about 6 GB). Prints medians over the rounds, their range, and how often faster than
+the net each way is.
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import h5py
+import numpy as np
+
+from fcn import augment, batches, cache, demo_scenes, shelf
+
+SIZE, STEPS = (224, 224), 3
+
+
+def prepare(arguments, folder):
+    """The Cache of the training images."""
+    data, layout = arguments.data, shelf.pick("layouts", arguments.layout)
+    if not data:
+        data = folder / "scenes"
+        demo_scenes.write(data, arguments.images, 1)
+    pairs, spec = layout.listing(data, "training").pairs, layout.spec(data)
+    return cache.prepare(pairs[:arguments.images], spec, SIZE, folder, "benchmark")
+
+
+def ours(found, batch, names):
+    """A way: a function that goes through one shuffled epoch and says how many batches that were."""
+    sampling = batches.Sampling(batch, seed=0, augment=names)
+    count, epochs = len(found) // batch, iter(range(10**9))
+
+    def epoch():
+        first = next(epochs) * count
+        for number in range(first, first + count):
+            batches.training(found, number, sampling)
+        return count
+    return epoch
+
+
+def in_memory(found, batch):
+    """The tutorial's way: all images are arrays, which are shuffled as a whole and then sliced."""
+    images = np.stack([found.image(i) for i in range(len(found))])
+    labels = np.stack([found.label(i) for i in range(len(found))])
+    rng = np.random.default_rng(0)
+
+    def epoch():
+        order = rng.permutation(len(images))
+        shuffled = images[order], labels[order]
+        parts = [[array[start:start + batch] for array in shuffled] for start in range(0, len(images), batch)]
+        return len(parts)
+    return epoch
+
+
+def fancy_h5py(path, batch):
+    """The cache's own file, contiguous, read by h5py with a list of rows (which must be sorted)."""
+    file, rng = h5py.File(path), np.random.default_rng(0)
+    images, labels = file["images"], file["labels"]
+
+    def epoch():
+        rows = np.split(rng.permutation(len(images))[:len(images) // batch * batch], len(images) // batch)
+        for some in rows:
+            _ = images[np.sort(some)], labels[np.sort(some)]
+        return len(rows)
+    return epoch
+
+
+def net(found, batch):
+    """Training steps of the tutorial's net with Adam; the same batch each time."""
+    from fcn import model, optimize, vgg_table
+    from fcn.tf1 import session, tf
+
+    num_classes = int(np.flatnonzero(found.class_pixels)[-1]) + 1
+    graph = model.build("fcn8s_tutorial", num_classes, [], vgg_table.widths(), augment.FILL_RGB)
+    update, run = optimize.build(graph.objective, graph.parts, "adam"), session()
+    run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+    images, labels = batches.training(found, 0, batches.Sampling(batch, seed=0))
+    feed = {graph.images: images, graph.labels: labels, graph.keep_prob: 0.5, update.learning_rate: 0.0}
+
+    def steps():
+        for _ in range(STEPS):
+            run.run(update.update, feed)
+        return STEPS
+    return steps
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of a data set; left out: drawn scenes")
+    parser.add_argument("--layout", default="ade20k")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-net", action="store_true", help="leave out the net's steps")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = prepare(arguments, pathlib.Path(folder))
+        ways = {"cache": ours(found, arguments.batch, ()), "cache, hflip": ours(found, arguments.batch, ("hflip",)),
+                "cache, all augmentations": ours(found, arguments.batch, augment.NAMES),
+                "all in memory, shuffled": in_memory(found, arguments.batch),
+                "h5py, contiguous, lists of rows": fancy_h5py(found.path, arguments.batch)}
+        if not arguments.no_net:
+            ways["training step of the net"] = net(found, arguments.batch)
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(arguments.rounds + 1):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                rate = way() / (time.perf_counter() - start)
+                if number:  # the first round warms up
+                    rates[name].append(rate)
+        print(f"{len(found)} images of {SIZE[0]} x {SIZE[1]}, batches of {arguments.batch}, {arguments.rounds} rounds")
+        print(table(rates))
+
+
+def table(rates):
+    """Rows of Markdown. rates: {way: batches/s of each round}, the net's the last one if it was run."""
+    slowest = list(rates.values())[-1]
+    lines = ["| way | batches/s, median | range | times the last row |", "|---|---|---|---|"]
+    for name, found in rates.items():
+        times = statistics.median(one / other for one, other in zip(found, slowest, strict=True))
+        lines.append(f"| {name} | {shown(statistics.median(found))} | {shown(min(found))} to {shown(max(found))} "
+                     f"| {shown(times)} |")
+    return "\n".join(lines)
+
+
+def shown(number):
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""What a sudden end, a failing disk and a second builder do to the cache. `make faults` prints the counts.
+
+    python benchmarks/faults.py [--kills 300] [--seed 0]
+
+A small data set is cached while one durable call of the system fails, or is the last one: every call in turn, in six
+ways, on an empty folder and while an older cache is replaced. After each case:
+  - under the cache's name lies nothing, or the whole old cache, or the whole new one;
+  - an error ended the build with exit code 5 and a message, never with a crash;
+  - the same command afterwards ends with a file byte for byte that of an undisturbed build, and leaves nothing beside.
+Then real SIGKILLs at random moments, two builders at once, and a file system that is too small.
+Power loss (lost page cache, reordered writes) is not simulated: rows are synced before they are marked for that.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import inject
+import numpy as np
+from PIL import Image
+
+from fcn import cache, cache_build, errors
+from fcn.spec import DatasetSpec, Pair
+
+SPEC = DatasetSpec(("a", "b", "c"), (255,))
+SIZE = (20, 24)
+
+
+def make_pairs(folder, count, seed=0):
+    """`count` pairs of noise on the disk."""
+    rng, pairs = np.random.default_rng(seed), []
+    for i in range(count):
+        pair = Pair(f"{i:04}", folder / f"{i:04}.png", folder / f"{i:04}_label.png")
+        Image.fromarray(rng.integers(0, 256, (24, 30, 3), np.uint8)).save(pair.image)
+        Image.fromarray(rng.integers(0, 3, (24, 30), np.uint8)).save(pair.label)
+        pairs.append(pair)
+    return pairs
+
+
+class Case:
+    """A data set, and the bytes of an undisturbed build of its cache: old before a change of the data, new after."""
+
+    def __init__(self, folder, count):
+        self.folder, self.data = folder, folder / "data"
+        self.data.mkdir(parents=True)
+        self.pairs = make_pairs(self.data, count)
+        os.utime(self.pairs[0].label, ns=(0, 1))
+        self.old = self.undisturbed()
+        os.utime(self.pairs[0].label, ns=(0, 2))  # the same name, another fingerprint
+        self.new = self.undisturbed()
+        assert self.old != self.new
+
+    def build(self, where):
+        return cache.prepare(self.pairs, SPEC, SIZE, where, "t")
+
+    def undisturbed(self):
+        with tempfile.TemporaryDirectory(dir=self.folder) as where:
+            return self.build(where).path.read_bytes()
+
+    def start(self, replacing):
+        """A folder to build in, with the older cache in it or empty."""
+        where = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        if replacing:
+            self.path(where).write_bytes(self.old)
+        return where
+
+    def path(self, where):
+        return cache.path_of(self.pairs, SPEC, SIZE, where, "t")
+
+    def attempt(self, where, at=0, mode="die before"):
+        """Build with a fault; exit code as of the program."""
+        with inject.Injector(at, mode):
+            return errors.run(lambda _: self.build(where) and None, [])
+
+    def stands(self, where, replacing):
+        """Whether what lies under the cache's name is whole."""
+        path = self.path(where)
+        return path.read_bytes() in (self.old, self.new) if path.exists() else not replacing
+
+    def recovers(self, where):
+        """Whether an undisturbed build gives the right bytes, and leaves nothing beside; the folder is removed."""
+        code = inject.wait(inject.child(self.attempt, where))
+        names = {p.name for p in where.iterdir()} - {f"{self.path(where).name}.lock"}
+        good = code == 0 and self.path(where).read_bytes() == self.new and names == {self.path(where).name}
+        shutil.rmtree(where)
+        return good
+
+
+def every_call(case, modes=inject.MODES, replacings=(False, True), step=1):
+    """{mode: (cases, of which lost)} over every durable call. step: only every so many-th call."""
+    results = {}
+    for replacing in replacings:
+        for mode in modes:
+            tried = lost = 0
+            for at in range(1, 10_000, step):
+                where = case.start(replacing)
+                code = inject.wait(inject.child(case.attempt, where, at, mode))
+                tried += 1
+                allowed = inject.DIED if mode.startswith("die") else errors.MachineError.exit_code
+                good = code in (0, allowed) and case.stands(where, replacing)
+                lost += not (case.recovers(where) and good)
+                if code == 0 and at > 20:  # the build has no call of this number
+                    break
+            results[f"{mode}{', replacing an older cache' if replacing else ''}"] = tried, lost
+    return results
+
+
+def twice(case, rounds, rng):
+    """(cases, lost): die at one call, and then again at a call of the recovery."""
+    lost = 0
+    for _ in range(rounds):
+        where = case.start(False)
+        for _ in range(2):
+            inject.wait(inject.child(case.attempt, where, rng.randint(1, 60), rng.choice(inject.MODES[:3])))
+            lost += not case.stands(where, False)
+        lost += not case.recovers(where)
+    return rounds, lost
+
+
+def random_kills(case, kills, rng):
+    """(SIGKILLs, finished caches, lost): builds are killed and begun again until they are through."""
+    started = time.monotonic()
+    inject.wait(inject.child(case.attempt, where := case.start(False)))
+    usual = time.monotonic() - started
+    shutil.rmtree(where)
+    done = finished = lost = 0
+    while done < kills:
+        where = case.start(True)
+        while inject.kill_after(inject.child(case.attempt, where), rng.uniform(0, usual * 1.1)):
+            done += 1
+            lost += not case.stands(where, True)
+        finished += 1
+        lost += not case.recovers(where)
+    return done, finished, lost
+
+
+def two_builders(case, rounds):
+    """(rounds, both built, lost): two processes want the same cache at the same moment."""
+    both = lost = 0
+    for _ in range(rounds):
+        where = case.start(False)
+        codes = sorted(inject.wait(pid) for pid in [inject.child(case.attempt, where) for _ in range(2)])
+        both += codes == [0, 0]
+        lost += codes not in ([0, 0], [0, errors.MachineError.exit_code]) or not case.recovers(where)
+    return rounds, both, lost
+
+
+def small_disk(case):
+    """A file system that has no room: (exit code, message), or None where none can be mounted."""
+    where = pathlib.Path(tempfile.mkdtemp(dir=case.folder))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "none", str(where)], capture_output=True)
+    if mounted.returncode:
+        return None
+    try:
+        code = inject.wait(inject.child(case.attempt, where))
+        left = [p.name for p in where.iterdir() if not p.name.endswith(".lock")]
+        try:
+            case.build(where)
+            text = "it was built?"
+        except errors.MachineError as error:
+            text = str(error)
+        return code, text, left
+    finally:
+        subprocess.run(["umount", str(where)], check=True)
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=300, help="SIGKILLs at random moments (default: 300)")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    rng, total = random.Random(arguments.seed), collections.Counter()
+
+    def row(name, cases, lost, note=""):
+        total.update(cases=cases, lost=lost)
+        print(f"{name:<46}{cases:>6} cases  {lost:>3} lost  {note}", flush=True)
+
+    cache_build.ROWS_PER_SYNC = 4  # many marks in few rows
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Case(pathlib.Path(folder, "a"), 16), Case(pathlib.Path(folder, "b"), 400)
+        where = small.start(False)
+        with inject.Injector() as counting:
+            small.build(where)
+        print(f"{counting.count} durable calls in a build of 16 pairs; then one case without a fault")
+        for mode, (cases, lost) in every_call(small).items():
+            row(mode, cases, lost)
+        row("die, and die again while recovering", *twice(small, 200, rng))
+        kills, finished, lost = random_kills(large, arguments.kills, rng)
+        row("SIGKILL at a random moment", kills, lost, f"{finished} caches of 400 pairs finished in between")
+        rounds, both, lost = two_builders(large, 40)
+        row("two builders at once", rounds, lost, f"the second was sent away {rounds - both} times")
+        found = small_disk(small)
+        if found is None:
+            print("a tmpfs of 32 kB: not run, mounting is not allowed here")
+        else:
+            code, text, left = found
+            row("a tmpfs of 32 kB", 1, code != errors.MachineError.exit_code or bool(left), text.replace("\n", " |"))
+    print(f"{total['cases']} cases, {total['lost']} lost")
+    return 1 if total["lost"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""A data set as a run uses it: listed, checked by its headers, cached; what is left out is listed.
+
+`settings` is a config.Config throughout.
+"""
+
+import dataclasses
+import pathlib
+
+from fcn import cache, durable, errors, preflight, screen, shelf
+from fcn.layouts import _split
+from fcn.spec import DatasetSpec, Pair, Problem
+
+SPLITS = ("training", "validation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The pairs of a data set as they will be used.
+
+    found, shapes: by split; a shape is (height, width) as the pair will be read, or None where a cache knows it.
+    problems: files that are left out, with skip_bad. drawn: whether the split was drawn by us.
+    """
+
+    spec: DatasetSpec
+    found: dict[str, list[Pair]]
+    shapes: dict[str, list | None]
+    problems: list[Problem]
+    drawn: bool
+
+
+def find_data(settings):
+    """The Data of settings. Raises one DataError with everything that is wrong with any file, unless skip_bad."""
+    layout = shelf.pick("layouts", settings.layout)
+    spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
+    spec = as_asked(spec, settings.label_encoding, settings.mask_threshold)
+    listings = {split: layout.listing(settings.data, split) for split in SPLITS}
+    found: dict[str, list[Pair]] = {}
+    shapes: dict[str, list | None] = {}
+    problems: list[Problem] = []
+    for split, listing in listings.items():
+        if cache_of(listing, split, spec, settings):  # its files were checked when it was built
+            found[split], shapes[split] = listing.pairs, None
+        else:
+            found[split], shapes[split], bad = checked(listing, split, spec, settings.max_pixels)
+            problems += bad
+    problems = list(dict.fromkeys(problems))  # a fault of a list of files is one of each split
+    if problems and not settings.skip_bad:
+        preflight.refuse(problems, sum(len(listing.pairs) for listing in listings.values()))
+    for split, good in found.items():
+        if not good:
+            raise errors.DataError(f"not one good pair of {split} is left", where=settings.data,
+                                   why=errors.several(problems))
+    return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()))
+
+
+def as_asked(spec, encoding, mask_threshold):
+    """A layout's spec with the encoding and threshold that were asked for; None leaves the layout's own."""
+    asked = {"encoding": encoding, "mask_threshold": mask_threshold}
+    return dataclasses.replace(spec, **{key: value for key, value in asked.items() if value is not None})
+
+
+def checked(listing, split, spec, max_pixels):
+    """(good pairs, their shapes, all Problems) of a Listing by the headers of its files; says what it saw."""
+    print("\n  ".join([f"{split}: {len(listing.pairs)} pairs", *listing.notes]), flush=True)
+    with screen.counted(f"check of {split}", len(listing.pairs)) as advance:
+        report = preflight.check(listing.pairs, spec, max_pixels, advance)
+    for kind, count in report.counts.items():
+        print(f"  {kind}: {count}")
+    return report.good, report.sizes, listing.problems + report.problems
+
+
+def cache_of(listing, split, spec, settings):
+    """The finished Cache of a listing without problems, if there is one."""
+    if listing.problems:
+        return None
+    try:
+        path = cache.path_of(listing.pairs, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}")
+        return cache.current(path, cache.fingerprint(listing.pairs, spec, settings.size))
+    except errors.DataError:  # a pair is gone, or the file is no cache: whoever comes next says it better
+        return None
+
+
+def to_evaluate(settings, spec, split, run=None):
+    """Good pairs of a split. Raises DataError for bad ones, unless skip_bad, and if `run` was split otherwise."""
+    listing = shelf.pick("layouts", settings.layout).listing(settings.data, split)
+    if listing.drawn and run:
+        same_split(run, listing, split)
+    good, _, problems = checked(listing, split, spec, settings.max_pixels)
+    if problems and not settings.skip_bad:
+        preflight.refuse(problems, len(listing.pairs))
+    for problem in problems:
+        print(f"  left out: {problem}")
+    return good
+
+
+def same_split(run, listing, split):
+    """Refuse to score images that the run was trained on, as the data set has changed since its split was drawn."""
+    path = pathlib.Path(run) / "split.csv"
+    if not path.exists():
+        return
+    trained_on = {name for name, its in _split.read(path).items() if its == "training"}
+    both = [pair.name for pair in listing.pairs if pair.name in trained_on]
+    if both and split != "training":
+        raise errors.DataError(f"{len(both)} of these images were trained on: {', '.join(both[:5])}", where=path,
+                               why="the data set has changed since its split was drawn",
+                               cure=f"copy {path} into the data folder; it is then obeyed.")
+
+
+def prepare_caches(settings, data, verify=False):
+    """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
+    caches, spec = {}, data.spec
+    for split, found in data.found.items():
+        with screen.counted(f"cache of {split}", len(found)) as advance:
+            caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
+                                          advance, settings.skip_bad, data.shapes[split], settings.max_pixels)
+        print(f"{split}: {summary(caches[split])}", flush=True)
+        if verify:
+            verified(caches[split])
+    spec = spec.counted(caches["training"].class_pixels)
+    if not caches["training"].class_pixels[list(spec.scored_ids)].any():
+        raise errors.DataError("not one labelled pixel in the training labels", where=settings.data,
+                               cure="check --ignore-label and the label files.")
+    unknown = [i for i, count in enumerate(caches["validation"].class_pixels)
+               if count and i >= spec.num_classes and i not in spec.ignored_ids]
+    if unknown:
+        raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
+                               where=settings.data, cure="name the classes with --classes.")
+    return spec, caches["training"], caches["validation"]
+
+
+def summary(made):
+    """'367 pairs in data_cache/... (254 MB)', and how many were left out."""
+    left_out = f"; {len(made.left_out)} left out, see {cache.skipped(made.path)}" if made.left_out else ""
+    return f"{len(made)} pairs in {made.path} ({durable.amount(made.path.stat().st_size)}){left_out}"
+
+
+def verified(made):
+    """Raise DataError naming the rows of a Cache that are damaged."""
+    with screen.counted("verified", len(made)) as advance:
+        bad = cache.verify(made, advance)
+    if bad:
+        raise errors.DataError(f"{len(bad)} of {len(made)} rows are damaged: {', '.join(bad[:5])}", where=made.path,
+                               cure="delete the file; it is built again from the data. Check the disk.")
+    print(f"  verified: all {len(made)} rows are as they were written")
+
+
+def keep_lists(run, data, caches):
+    """Write into a run's folder which files were left out (skipped.txt) and which split we drew (split.csv), if any."""
+    lines = [f"{problem}\n" for problem in data.problems]
+    for made in caches:
+        if made.left_out and cache.skipped(made.path).exists():
+            lines.append(cache.skipped(made.path).read_text(encoding="utf-8", errors="surrogateescape"))
+    if lines:
+        durable.write_whole(run / "skipped.txt", "".join(lines).encode("utf-8", "surrogateescape"))
+    if data.drawn:
+        _split.write(run / "split.csv", {pair.name: split for split, pairs in data.found.items() for pair in pairs})

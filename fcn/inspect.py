@@ -1,0 +1,105 @@
+"""What a data set looks like to this program, before any training: layout, pairs, problems, and pixels of each class.
+
+    python -m fcn.inspect DATA [--layout auto]
+
+Every photo and label is decoded once, as a training run would. The exit code is 3 if a file cannot be used.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import sys
+
+import numpy as np
+
+from fcn import errors, machine, pairs, screen, shelf
+from fcn.layouts import _auto
+from fcn.spec import Problem
+
+SPLITS = ("training", "validation", "test")
+ROW = "{:>4}  {:<28} {:>15} {:>9} {:>8}"
+
+
+def listings(layout, root):
+    """{split: Listing}; a data set may lack a test split. Raises DataError."""
+    found = {}
+    for split in SPLITS:
+        try:
+            found[split] = layout.listing(root, split)
+        except errors.DataError:
+            if split != "test":
+                raise
+    return found
+
+
+def count(some_pairs, spec, progress):
+    """What reading all pairs tells: (pixels of each id (256,), labels that hold it (256,), sizes, Problems)."""
+    pixels, holding = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    sizes: collections.Counter = collections.Counter()
+    problems = []
+    with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
+        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec), some_pairs), 1):
+            if isinstance(result, Problem):
+                problems.append(result)
+            else:
+                pixels += result[0]
+                holding += result[0] > 0
+                sizes[result[1]] += 1
+            progress(done)
+    return pixels, holding, sizes, problems
+
+
+def _counted(pair, spec):
+    """(pixels of each id, (width, height)) of a pair, or the Problem with it."""
+    try:
+        _, label = pairs.read(pair, spec)
+    except errors.DataError as error:
+        return Problem(error.where or pair.label, error.what, error.cure or "")
+    return np.bincount(label.ravel(), minlength=256), label.shape[::-1]
+
+
+def table(pixels, holding, spec):
+    """Lines: id, class, pixels, share of all pixels, and the number of labels that hold it; then who is absent."""
+    spec = spec.counted(pixels)
+    lines = [ROW.format("id", "class", "pixels", "share", "labels")]
+    for i in np.flatnonzero(pixels).tolist():
+        name = spec.class_names[i] if i < spec.num_classes else ""
+        name += " (ignored)" if i in spec.ignored_ids else ""
+        share = f"{pixels[i] / pixels.sum():.3%}"
+        lines.append(ROW.format(i, name.strip(), f"{pixels[i]:,}", share, f"{holding[i]:,}"))
+    absent = [spec.class_names[i] for i in spec.scored_ids if not pixels[i]]
+    if absent:
+        lines.append(f"{len(absent)} of {len(spec.scored_ids)} classes do not occur: {', '.join(absent[:10])}"
+                     + (", ..." if len(absent) > 10 else ""))
+    return lines
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
+    parser.add_argument("data", help="folder of the data set, or a list of pairs (CSV)")
+    parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")])
+    parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args(argv)
+    name, why = arguments.layout, "as asked"
+    if name == "auto":
+        name, why = _auto.choose(arguments.data)
+    print(f"layout: {name}: {why}")
+    layout = shelf.pick("layouts", name)
+    spec, found = layout.spec(arguments.data, arguments.classes), listings(layout, arguments.data)
+    for split, listing in found.items():
+        print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),
+                           *listing.notes]))
+    everything = [pair for listing in found.values() for pair in listing.pairs]
+    with screen.counted("reading", len(everything)) as progress:
+        pixels, holding, sizes, problems = count(everything, spec, progress)
+    print(f"labels: {spec.encoding}, sizes " + ", ".join(f"{w}x{h} ({n})" for (w, h), n in sizes.most_common(4))
+          + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
+    print("\n".join(table(pixels, holding, spec)))
+    problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems] + problems))
+    print("\n  ".join([f"problems: {len(problems) or 'none'}", *errors.several(problems)]))
+    return errors.DataError.exit_code if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""Which layout a data set has, asked of every layout in turn."""
+
+import pathlib
+
+from fcn import errors, shelf
+
+# A data set that has the first layout and one of the others has the other: it is the same tree and more.
+NARROWER = {"paired": ("camvid", "binary_masks", "csv_list"), "binary_masks": ("csv_list",)}
+
+
+def choose(root):
+    """(name of the one layout that fits, why). Raises DataError if none fits, UsageError if several do."""
+    root = pathlib.Path(root)
+    if not root.exists():
+        raise errors.DataError("there is no such folder", where=root, cure="--data names the folder of the data set.")
+    found = fitting(root)
+    if len(found) > 1:
+        raise errors.UsageError("several layouts fit", where=root, why=[f"{n}: {why}" for n, why in found.items()],
+                                cure=f"say which: --layout {' or --layout '.join(found)}.")
+    if not found:
+        raise errors.DataError("no layout fits this folder", where=root,
+                               why=[shelf.pick("layouts", name).EXPECTED for name in shelf.names("layouts")],
+                               cure=_further_in(root) or "arrange the data set as one of these, or give --layout.")
+    return next(iter(found.items()))
+
+
+def fitting(root):
+    """{name: why} of the layouts that recognise `root`, without those of which a narrower one fits too."""
+    answers = {name: shelf.pick("layouts", name).recognise(root) for name in shelf.names("layouts")}
+    found = {name: why for name, why in answers.items() if why}
+    return {name: why for name, why in found.items() if not any(other in found for other in NARROWER.get(name, ()))}
+
+
+def _further_in(root, depth=2):
+    """The cure where a folder inside is meant, as after unpacking an archive; "" otherwise."""
+    try:
+        inside = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))[:20]
+    except OSError:
+        return ""
+    for path in inside:
+        found = fitting(path)
+        if found:
+            return f"did you mean --data {path} ({' or '.join(found)})?"
+    return next((cure for path in inside if depth > 1 and (cure := _further_in(path, depth - 1))), "")

@@ -1,0 +1,66 @@
+"""PASCAL VOC's tree, which labelme and others write too.
+
+    JPEGImages/*.jpg   SegmentationClass/*.png   ImageSets/Segmentation/{train,val,test}.txt   class_names.txt
+
+Labels are palette PNGs whose indices are the ids; 255 is the rim of objects and ignored. Most photos of VOC were never
+segmented: what is not in the split's list does not count, and without lists a split is drawn from what has a label.
+Names come from --classes, class_names.txt or classes.json, .txt or .csv in the folder, or are VOC's own.
+"""
+
+import pathlib
+
+from fcn import errors
+from fcn.encodings import ids
+from fcn.layouts import _classes, _folders, _split
+from fcn.spec import Listing, Problem, bit_colour
+
+NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+         "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
+LISTS = {"training": "train.txt", "validation": "val.txt", "test": "test.txt"}
+BOTH = "trainval.txt"
+EXPECTED = "the voc layout has JPEGImages, SegmentationClass and, where it has a split of its own, " \
+           "ImageSets/Segmentation/{train,val}.txt"
+
+
+def recognise(root):
+    """Why `root` looks like this layout, or ""."""
+    root = pathlib.Path(root)
+    two = _folders.is_folder(root / "JPEGImages", root / "SegmentationClass")
+    return "it has JPEGImages/ and SegmentationClass/" if two else ""
+
+
+def spec(root, classes="", ignore_label=None):
+    """VOC's classes, or those that are named, in VOC's colours, 0 being black. Raises DataError."""
+    colours = tuple(bit_colour(i - 1) for i in range(256))  # bit_colour starts one further on
+    return _classes.spec(root, classes, ignore_label, ("class_names.txt", *_classes.BESIDE), class_names=NAMES,
+                         colours=colours[:255])
+
+
+def listing(root, split):
+    """The Listing of a split. Raises DataError if a folder or the split's list is missing."""
+    root = _folders.existing(root)
+    whole = _folders.listing(root / "JPEGImages", root / "SegmentationClass", ids.SUFFIXES, EXPECTED, partial=True)
+    lists = root / "ImageSets" / "Segmentation"
+    if (lists / LISTS.get(split, "")).is_file():
+        return _chosen(whole, lists / LISTS[split])
+    if any((lists / name).is_file() for name in LISTS.values()):
+        raise errors.DataError(f"there is no list of the split '{split}'", where=lists / LISTS.get(split, split),
+                               why=EXPECTED, cure="check --data and --layout.")
+    if (lists / BOTH).is_file():
+        whole = _chosen(whole, lists / BOTH)
+    whole.notes.append("ImageSets/Segmentation/train.txt and val.txt are not there.")
+    return _split.part(root, whole, split)
+
+
+def _chosen(whole, path):
+    """The part of a Listing that the list `path` names, one a line."""
+    try:
+        names = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split()
+    except OSError as error:
+        raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+    listed, paired = set(names), {pair.name for pair in whole.pairs}
+    problems = [problem for problem in whole.problems if problem.path.stem in listed]
+    known = paired | {problem.path.stem for problem in problems}
+    problems += [Problem(path, f"names {name}, which has no photo or no label", "add it, or remove the line.")
+                 for name in sorted(listed - known)]
+    return Listing([pair for pair in whole.pairs if pair.name in listed], problems)

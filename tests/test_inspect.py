@@ -1,0 +1,45 @@
+"""A data set is shown as the program sees it, with the pixels of each class and every file that cannot be used."""
+
+import numpy as np
+from conftest import save
+
+from fcn import errors, inspect
+
+
+def write_pair(root, name, label):
+    save(root / f"images/{name}.png", np.zeros((*np.shape(label), 3), np.uint8))
+    save(root / f"labels/{name}.png", np.array(label, np.uint8))
+
+
+def shown(capsys, *arguments):
+    code = errors.run(inspect.main, [str(argument) for argument in arguments])
+    return code, [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_pixels_of_each_class_are_counted_over_all_splits(tmp_path, capsys):
+    write_pair(tmp_path, "a", [[0, 2, 2, 255]])
+    write_pair(tmp_path, "b", [[2, 2], [2, 0]])
+    (tmp_path / "classes.txt").write_text("sky\nroad\ntree\n")
+    code, lines = shown(capsys, tmp_path)
+    assert code == 0
+    assert ["0", "sky", "2", "25.000%", "2"] in lines and ["2", "tree", "5", "62.500%", "2"] in lines
+    assert ["255", "(ignored)", "1", "12.500%", "1"] in lines
+    assert ["1", "of", "3", "classes", "do", "not", "occur:", "road"] in lines
+    assert ["training:", "1", "pairs", "(drawn)"] in lines and ["problems:", "none"] in lines
+
+
+def test_files_that_cannot_be_used_are_listed_and_the_exit_code_says_so(tmp_path, capsys):
+    for name in "abc":
+        write_pair(tmp_path, name, [[0, 1]])
+    write_pair(tmp_path, "small", [[0, 1]])
+    save(tmp_path / "images/small.png", np.zeros((9, 9, 3), np.uint8))
+    save(tmp_path / "images/lonely.png", np.zeros((1, 2, 3), np.uint8))
+    code, lines = shown(capsys, tmp_path, "--layout", "paired")
+    text = "\n".join(" ".join(line) for line in lines)
+    assert code == 3 and "problems: 2" in text
+    assert "lonely.png: has no label" in text and "small.png: is 2 x 1, its photo is 9 x 9" in text
+    assert ["0", "class", "0", "3", "50.000%", "3"] in lines
+
+
+def test_a_folder_of_no_layout_is_bad_data(tmp_path, capsys):
+    assert shown(capsys, tmp_path)[0] == 3
