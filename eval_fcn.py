@@ -172,7 +172,8 @@ def choose(arguments):
 def run(sources, settings, content, spec, weights, out, with_pictures):
     """Predict every source (name, photo path, Pair or None); return the summed confusion matrix.
 
-    With pictures, predictions are written in the labels' encoding, beside coloured ones and panels. weights: a checkpoint's folder, or the Weights of a file.
+    With pictures, predictions are written in the labels' encoding, beside coloured ones and panels. weights: a
+    checkpoint's folder, or the Weights of a file.
     """
     import numpy as np
 

@@ -6,7 +6,6 @@
     python train_fcn.py --demo                 the same on generated scenes, in minutes
 """
 
-import argparse
 import collections
 import dataclasses
 import math
@@ -32,6 +31,7 @@ from fcn import (
     screen,
     shelf,
     show_batch,
+    stages,
     transplant,
 )
 from fcn.layouts import _auto
@@ -55,44 +55,16 @@ def train_stages(arguments):
     """
     if arguments.resume != "auto":
         raise errors.UsageError("--stages goes on by itself", cure="leave out --resume, or give another --run.")
-    stages = list_stages(arguments)
-    for stage in stages:
+    plan = stages.listed(arguments)
+    for stage in plan:
         resolve(stage)  # a slip in the last one is told now, not after days
-    for number, stage in enumerate(stages, 1):
-        print(f"stage {number} of {len(stages)}: {stage.run}", flush=True)
-        begun_after = any(checkpoint_files.paths(pathlib.Path(later.run) / "checkpoints") for later in stages[number:])
-        if not arguments.print_config and is_finished(stage, begun_after):
+    for number, stage in enumerate(plan, 1):
+        print(f"stage {number} of {len(plan)}: {stage.run}", flush=True)
+        begun_after = any(checkpoint_files.paths(pathlib.Path(later.run) / "checkpoints") for later in plan[number:])
+        if not arguments.print_config and stages.is_finished(stage.run, resolve(stage)[0], begun_after):
             print("  finished before")
         else:
             train_one(stage)
-
-
-def list_stages(arguments):
-    """The arguments of each stage."""
-    folder = pathlib.Path(arguments.run or "runs/stages")
-    found: list[argparse.Namespace] = []
-    for number, name in enumerate((name.strip() for name in arguments.stages.split(",")), 1):
-        if not name:
-            raise errors.UsageError(f"--stages {arguments.stages}: stage {number} has no name")
-        path = pathlib.Path(name)
-        stage = argparse.Namespace(**vars(arguments) | {"run": str(folder / f"{number}-{path.stem}")})
-        stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)
-        if found:
-            stage.weights = found[-1].run
-        found.append(stage)
-    return found
-
-
-def is_finished(stage, begun_after):
-    """Whether a stage needs no more steps. With any other setting or data the run itself must say what is wrong."""
-    run, settings = pathlib.Path(stage.run), resolve(stage)[0]
-    if not (run / "config.json").exists():
-        return False
-    content, found = record.read(run), checkpoint_files.listed(run / "checkpoints")
-    if record.differences(content["config"], config.to_dict(settings), (*config.SAME_AT_RESUME, "data", "epochs")):
-        return False
-    step = found[0][1]["step"] if found else content["steps"] if begun_after else 0
-    return step >= (settings.steps or content["steps"])
 
 
 def train_one(arguments):

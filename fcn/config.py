@@ -294,6 +294,8 @@ def check_sizes(config):
     if size == NATIVE and not crop and config.batch > 1:
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
                                 cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+    if config.images_in_memory and config.replacement:
+        raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
     if config.crops_per_image > 1 and not crop:
         raise errors.UsageError("--crops-per-image without --crop-size would show each image that often")
 

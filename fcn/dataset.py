@@ -5,6 +5,7 @@
 
 import dataclasses
 import pathlib
+import time
 
 from fcn import cache, durable, errors, preflight, screen, shelf
 from fcn.layouts import _split
@@ -110,10 +111,11 @@ def prepare_caches(settings, data, verify=False):
     """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
     caches, spec = {}, data.spec
     for split, found in data.found.items():
+        started = time.monotonic()
         with screen.counted(f"cache of {split}", len(found)) as advance:
             caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
                                           advance, settings.skip_bad, data.shapes[split], settings.max_pixels)
-        print(f"{split}: {summary(caches[split])}", flush=True)
+        print(f"{split}: {summary(caches[split])}, ready in {time.monotonic() - started:.1f} s", flush=True)
         if verify:
             verified(caches[split])
     spec = spec.counted(caches["training"].class_pixels)
@@ -149,8 +151,10 @@ def keep_lists(run, data, caches):
     lines = [f"{problem}\n" for problem in data.problems]
     for made in caches:
         if made.left_out and cache.skipped(made.path).exists():
-            lines.append(cache.skipped(made.path).read_text(encoding="utf-8", errors="surrogateescape"))
+            text = cache.skipped(made.path).read_text(encoding="utf-8", errors="surrogateescape")
+            lines += text.splitlines(keepends=True)
     if lines:
+        print(f"left out: {len(lines)} files, listed in {run / 'skipped.txt'}")
         durable.write_whole(run / "skipped.txt", "".join(lines).encode("utf-8", "surrogateescape"))
     if data.drawn:
         _split.write(run / "split.csv", {pair.name: split for split, pairs in data.found.items() for pair in pairs})

@@ -12,7 +12,7 @@ FLOORS = {
        "show_batch csail_reader csail_writer foreign_hdf5 formats/* pretrained transplant class_weights confusion "
        "averages expect demo demo_scenes demo_drawing checkpoint_files pictures curves runlog record report screen",
     2: "tf1 layers vgg heads nets/* losses/* model optimize",
-    3: "checkpoint initial dataset csail_h5 preparation loop hooks evaluate export",
+    3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export",
     4: "train_fcn eval_fcn",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -1,0 +1,120 @@
+"""A data set on its way into a run: what is wrong is said at once, what is left out is listed, a split is kept."""
+
+import os
+
+import numpy as np
+import pytest
+from conftest import save
+
+from fcn import cache, config, dataset, errors
+from fcn.layouts import _split
+from fcn.spec import Listing
+
+COUNT = 12  # of which two are drawn for validation
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """A folder of images/ and labels/ without splits, classes 0 and 1."""
+    rng = np.random.default_rng(0)
+    for i in range(COUNT):
+        save(tmp_path / f"data/images/{i:02}.png", rng.integers(0, 256, (6, 8, 3), np.uint8))
+        save(tmp_path / f"data/labels/{i:02}.png", rng.integers(0, 2, (6, 8), np.uint8))
+    (tmp_path / "data/classes.txt").write_text("no\nyes\n")
+    return tmp_path / "data"
+
+
+def settings(data, **other):
+    return config.Config(layout="paired", data=str(data), size=(6, 8), cache_dir=str(data.parent / "c"), **other)
+
+
+def spoil(data, *names):
+    """A label of another size than its photo, seen by the header; or one with an id too many, seen when it is read."""
+    for name, label in zip(names, (np.zeros((5, 8), np.uint8), np.full((6, 8), 9, np.uint8)), strict=False):
+        save(data / f"labels/{name}.png", label)
+
+
+def test_problems_of_both_splits_and_of_layout_and_header_are_in_one_error(flat):
+    (flat / "labels/00.png").unlink()
+    spoil(flat, "01")
+    with pytest.raises(errors.DataError) as problem:
+        dataset.find_data(settings(flat))
+    text = str(problem.value)
+    assert "2 problems" in text and "00.png: has no label" in text and "01.png: is 8 x 5" in text
+    assert "--skip-bad" in text and not (flat.parent / "c").exists()
+
+
+def test_skip_bad_goes_on_and_lists_what_headers_and_reading_found(flat, tmp_path):
+    spoil(flat, "03", "04")
+    asked = settings(flat, skip_bad=True)
+    data = dataset.find_data(asked)
+    _, training, validation = dataset.prepare_caches(asked, data)
+    assert len(training) + len(validation) == COUNT - 2
+    dataset.keep_lists(tmp_path, data, (training, validation))
+    text = (tmp_path / "skipped.txt").read_text()
+    assert "03.png: is 8 x 5" in text and "04.png: label id 9 is out of range" in text and text.count("\n") == 2
+
+
+def test_without_bad_files_and_with_folders_for_splits_no_lists_are_kept(tiny_ade, tmp_path):
+    asked = config.Config(layout="ade20k", data=str(tiny_ade), size=(24, 32), cache_dir=str(tmp_path / "c"))
+    data = dataset.find_data(asked)
+    dataset.keep_lists(tmp_path, data, dataset.prepare_caches(asked, data)[1:])
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
+    first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    monkeypatch.setattr(dataset.preflight, "check", None)
+    again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
+
+
+def test_a_file_that_was_touched_is_checked_again(flat, monkeypatch):
+    dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    spoil(flat, "05")
+    with pytest.raises(errors.DataError, match=r"05.png: is 8 x 5"):
+        dataset.find_data(settings(flat))
+
+
+def test_the_drawn_split_is_kept_in_the_run_and_obeyed_when_it_is_copied_into_the_data(flat, tmp_path):
+    data = dataset.find_data(settings(flat))
+    dataset.keep_lists(tmp_path, data, ())
+    written = _split.read(tmp_path / "split.csv")
+    assert sorted(written) == [f"{i:02}" for i in range(COUNT)] and list(written.values()).count("validation") == 2
+    _split.write(flat / "split.csv", {name: "validation" if name < "06" else "training" for name in written})
+    obeyed = dataset.find_data(settings(flat))
+    assert [pair.name for pair in obeyed.found["validation"]] == [f"{i:02}" for i in range(6)] and not obeyed.drawn
+
+
+def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved(flat, tmp_path):
+    data = dataset.find_data(settings(flat))
+    dataset.keep_lists(tmp_path, data, ())
+    dataset.same_split(tmp_path, Listing(data.found["validation"], drawn=True), "validation")
+    with pytest.raises(errors.DataError, match="1 of these images were trained on") as problem:
+        dataset.same_split(tmp_path, Listing(data.found["training"][:1], drawn=True), "validation")
+    assert "split.csv into the data folder" in str(problem.value)
+
+
+def test_verified_names_damaged_rows_and_the_file(flat):
+    made = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)), verify=True)[1]
+    content = bytearray(made.path.read_bytes())
+    content[content.index(made.image(0).tobytes())] ^= 1
+    made.path.write_bytes(content)
+    with pytest.raises(errors.DataError, match=r"1 of 10 rows are damaged: \d\d") as problem:
+        dataset.verified(cache.read(made.path))
+    assert str(made.path) in str(problem.value) and "delete the file" in str(problem.value)
+
+
+def test_evaluation_refuses_bad_files_or_leaves_them_out_when_asked(flat):
+    found = dataset.find_data(settings(flat)).found["validation"]
+    spoil(flat, found[0].name)
+    spec = dataset.find_data(settings(flat, skip_bad=True)).spec
+    with pytest.raises(errors.DataError, match="1 problem in 2 pairs"):
+        dataset.to_evaluate(settings(flat), spec, "validation")
+    assert dataset.to_evaluate(settings(flat, skip_bad=True), spec, "validation") == found[1:]
+
+
+def test_a_pipe_among_the_photos_is_never_opened(flat):
+    os.mkfifo(flat / "images/pipe.png")
+    with pytest.raises(errors.DataError, match="pipe"):
+        dataset.find_data(settings(flat))
