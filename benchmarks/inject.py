@@ -80,7 +80,8 @@ class Injector:
         if self.mode == "die before":
             os._exit(DIED)
         if self.mode == "die after":
-            self.real[name](*arguments, **options)
+            with contextlib.suppress(OSError):  # such as that a folder exists
+                self.real[name](*arguments, **options)
             os._exit(DIED)
         if self.mode == "die torn":
             if name == "pwrite":
