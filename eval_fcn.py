@@ -6,7 +6,6 @@
     python eval_fcn.py --weights pascal-fcn8s-dag.mat --images DIR_OR_FILE      a published net, as it is
 """
 
-import collections
 import dataclasses
 import pathlib
 import sys
@@ -19,18 +18,19 @@ from fcn import (
     dataset,
     errors,
     images,
-    pairs,
     pictures,
+    preflight,
     pretrained,
     record,
     report,
     screen,
     shelf,
+    sources,
     transplant,
     vgg_table,
 )
 from fcn.layouts import _auto
-from fcn.spec import DatasetSpec
+from fcn.spec import DatasetSpec, Problem
 
 
 def main(argv):
@@ -41,24 +41,26 @@ def main(argv):
     settings = dataclasses.replace(settings, **{k: v for k, v in vars(arguments).items()
                                                 if k in ("data", "size", "precision", "skip_bad", "max_pixels") and v})
     if arguments.images:
-        found = photos(arguments.images)
-        stems = collections.Counter(path.stem for path in found)
-        sources = [(path.stem if stems[path.stem] == 1 else path.name, path, None) for path in found]
+        found, left_out = sources.of_photos(arguments.images), []
     else:
-        sources = [(p.name, p.image, p) for p in dataset.to_evaluate(settings, spec, arguments.split, arguments.run)]
+        good, left_out = dataset.to_evaluate(settings, spec, arguments.split, arguments.run)
+        found = sources.of_pairs(good)
     checkpoint_path, step = (None, None) if weights else choose(arguments)
     where = pathlib.Path("runs", pathlib.Path(arguments.weights).name) if weights else pathlib.Path(arguments.run)
     default = where / "eval" / (f"{arguments.split}-{step}" if step else arguments.split)
     out = pathlib.Path(arguments.out or ("predictions" if arguments.images else default))
-    total = run(sources, settings, content, spec, weights or checkpoint_path, out, not arguments.no_pictures)
+    total, unread = run(found, settings, content, spec, weights or checkpoint_path, out, not arguments.no_pictures)
+    left_out += unread
+    for problem in left_out:
+        print(f"left out: {problem}")
     if arguments.images:
-        print(f"{len(sources)} predictions are in {out}")
+        print(f"{len(found) - len(unread)} predictions are in {out}")
         return
     seen = "each image at its own size" if settings.size == config.NATIVE else (
         f"{settings.size[0]} x {settings.size[1]} px, the prediction is enlarged by nearest neighbour")
     facts = {"protocol": f"each image at its original size; the net sees {seen}",
-             "split": arguments.split, "images": len(sources), "checkpoint_step": step,
-             "weights": str(arguments.weights or checkpoint_path),
+             "split": arguments.split, "images": len(found) - len(unread), "left_out": [str(p) for p in left_out],
+             "checkpoint_step": step, "weights": str(arguments.weights or checkpoint_path),
              "precision": settings.precision, "training": content.get("starts"),
              **record.provenance()}
     print(report.table(report.write(out, total, spec, facts)))
@@ -91,7 +93,7 @@ def of_file(arguments):
             arguments.layout, why = _auto.choose(arguments.data)
             print(f"layout {arguments.layout}: {why}")
         asked = shelf.pick("layouts", arguments.layout).spec(arguments.data, arguments.classes, arguments.ignore_label)
-        asked = dataset.as_asked(asked, arguments.label_encoding, arguments.mask_threshold)
+        asked = asked.as_asked(arguments.label_encoding, arguments.mask_threshold)
         spec = same_classes(asked, spec, len(weights.class_names) > 0, channels, arguments)
     model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
@@ -143,18 +145,6 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def photos(where):
-    """The photo, or the photos in the folder, sorted. Raises DataError."""
-    where = pathlib.Path(where)
-    if where.is_dir():
-        found = sorted(p for p in where.iterdir() if p.suffix.lower() in images.PHOTO_SUFFIXES)
-    else:
-        found = [where] if where.exists() else []
-    if not found:
-        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where)
-    return found
-
-
 def choose(arguments):
     """(checkpoint folder, its step). Raises WeightsError."""
     if arguments.checkpoint not in ("best", "latest"):
@@ -169,8 +159,8 @@ def choose(arguments):
     return path, state["step"]
 
 
-def run(sources, settings, content, spec, weights, out, with_pictures):
-    """Predict every source (name, photo path, Pair or None); return the summed confusion matrix.
+def run(found, settings, content, spec, weights, out, with_pictures):
+    """Predict every Source; return (summed confusion matrix, Problems of those that were left out with skip_bad).
 
     With pictures, predictions are written in the labels' encoding, beside coloured ones and panels. weights: a
     checkpoint's folder, or the Weights of a file.
@@ -182,31 +172,35 @@ def run(sources, settings, content, spec, weights, out, with_pictures):
 
     graph = model.build(**content["model"] | {"precision": settings.precision})
 
-    size = None if settings.size == config.NATIVE else settings.size
-
     def read(index):
-        """(photo, label or None, what the net sees: read as the cache reads it, so that both see the same pixels)."""
-        _, path, pair = sources[index]
-        if pair:
-            photo, label = pairs.read(pair, spec, max_pixels=settings.max_pixels)
-            return photo, label, pairs.read(pair, spec, size, settings.max_pixels)[0] if size else photo
-        photo = images.read_photo(path, True, settings.max_pixels)
-        return photo, None, images.read_photo(path, True, settings.max_pixels, size) if size else photo
+        try:
+            return sources.read(found[index], spec, None if settings.size == config.NATIVE else settings.size,
+                                settings.max_pixels)
+        except errors.DataError as error:
+            if not settings.skip_bad:
+                raise
+            return preflight.problem(error, found[index].photo)
 
-    total = np.zeros((graph.num_classes, graph.num_classes), np.int64)
-    with new_session() as session, screen.counted("evaluated", len(sources)) as advance:
+    total, left_out = np.zeros((graph.num_classes, graph.num_classes), np.int64), []
+    with new_session() as session, screen.counted("evaluated", len(found)) as advance:
         if isinstance(weights, pathlib.Path):
             checkpoint.restore(session, weights)
         else:
             initial.fill_all(session, weights)
-        for number, (photo, label, seen) in enumerate(batches.ahead(read, range(len(sources)))):
+        for number, sample in enumerate(batches.ahead(read, range(len(found)))):
+            if isinstance(sample, Problem):
+                left_out.append(sample)
+                continue
+            photo, label, seen = sample
             prediction = evaluate.predict(session, graph, seen, photo.shape[:2])
             if label is not None:
                 total += confusion.matrix(label, prediction, graph.num_classes, spec.ignored_ids)
             if with_pictures:
-                write_pictures(out, sources[number][0], photo, label, prediction, spec)
+                write_pictures(out, found[number].name, photo, label, prediction, spec)
             advance(number + 1)
-    return total
+    if len(left_out) == len(found):
+        raise errors.DataError("not one good image is left", why=errors.several(left_out))
+    return total, left_out
 
 
 def write_pictures(out, name, photo, label, prediction, spec):

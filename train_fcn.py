@@ -75,40 +75,47 @@ def train_one(arguments):
         return
     run = pathlib.Path(arguments.run)
     print(f"run: {run}")
-    old = record.read(run) if checkpoint_files.paths(run / "checkpoints") else None
+    if arguments.show_batch:
+        show(settings, arguments)
+        return
+    old = record.to_go_on_with(run, arguments.resume)
     if old:
+        record.compare(run, old, {"config": config.to_dict(settings)}, config.SAME_AT_RESUME)
         changes = record.differences(old["config"], config.to_dict(settings), old["config"])
         print("\n  ".join(["it goes on, and needs no --weights any more", *changes]))
     data = dataset.find_data(settings)
-    if arguments.show_batch:
-        show(settings, data, arguments)
-        return
+    listings = [cache.listing_digest(found) for found in data.found.values()]
+    if old:
+        record.compare(run, old, {"files": listings})
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
     pretrained = None if old else preparation.read_weights(settings)
     if pretrained:
         preparation.check_last_layer(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    files = [cache.fingerprint(found, data.spec, settings.size, with_times=False) for found in data.found.values()]
-    content = preparation.describe(settings, spec, files, pretrained, training, old)
+    content = preparation.describe(settings, spec, listings, (training, validation), pretrained, old)
     spec = record.spec_from_dict(content["spec"])
     floor = preparation.expectation(content["model"], training, spec)
     print(expect.sentence(*floor))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
-    record.begin(run, content, arguments.resume, config.SAME_AT_RESUME)
+    record.begin(run, content, old)
     dataset.keep_lists(run, data, (training, validation))
     train(run, settings, content, spec, training, validation, pretrained, arguments.resume, expect.floor(*floor))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
 
 
-def show(settings, data, arguments):
+def show(settings, arguments):
     """Write a picture of the first batch as the net would get it."""
+    path = pathlib.Path(arguments.show_batch)
+    if path.suffix.lower() != ".png" or not path.parent.is_dir():
+        raise errors.UsageError(f"--show-batch {path}: a .png in a folder that exists is needed")
+    data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
     sampling = preparation.sampling(settings, {"model": {"mean_rgb": settings.mean_rgb or augment.FILL_RGB,
                                                          "ignored_ids": spec.ignored_ids}})
     images, labels = batches.training(training, 0, sampling)
-    show_batch.write(arguments.show_batch, images, labels, spec)
-    print(f"the first batch is in {arguments.show_batch}")
+    show_batch.write(path, images, labels, spec)
+    print(f"the first batch is in {path}")
 
 
 def parse(argv):

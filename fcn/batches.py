@@ -62,11 +62,6 @@ def image_of(sample, count, sampling):
     return order(sampling.seed, epoch, count, sampling.crops_per_image, sampling.images_in_memory)[position]
 
 
-def epoch_samples(cache, sampling):
-    """Samples an epoch, on all machines together."""
-    return len(cache) * sampling.crops_per_image
-
-
 def training(cache, number, sampling):
     """Batch `number` of a run (of this machine): images uint8 (batch, h, w, 3), labels uint8 (batch, h, w).
 

@@ -14,9 +14,8 @@ import zlib
 
 import numpy as np
 
-from fcn import cache_build, cache_file, errors, images, machine
-
-NATIVE = (0, 0)  # the size that means: every image at its own
+from fcn import cache_build, cache_file, cache_open, errors, images, machine, preflight
+from fcn.spec import NATIVE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +40,11 @@ class Cache:
 
     def __len__(self):
         return len(self.names)
+
+    @property
+    def digest(self):
+        """Checksum of every pixel and every id, from those of the rows."""
+        return zlib.crc32(self._crc.tobytes())
 
     def image(self, index):
         """uint8 (height, width, 3), RGB."""
@@ -67,16 +71,24 @@ def prepare(pairs, spec, size_px, folder, title, progress=None, skip_bad=False, 
     found = current(path, print_)
     if found is None:
         native = tuple(size_px) == NATIVE
-        plan = cache_build.Plan(pairs, shapes if native else [tuple(size_px)] * len(pairs), spec,
-                                None if native else tuple(size_px), print_,
+        shapes = (shapes or _shapes(pairs, spec, max_pixels)) if native else [tuple(size_px)] * len(pairs)
+        plan = cache_build.Plan(pairs, shapes, spec, None if native else tuple(size_px), print_,
                                 json.dumps(_options(spec, size_px)).encode(), skip_bad, max_pixels)
-        cache_build.build(plan, path, progress)
+        cache_build.build(plan, path, progress, lambda: current(path, print_) is not None)
         found = read(path)
     if found.left_out and not skip_bad:
         raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
-                               f"{', '.join(found.left_out[:5])}", where=path, why=f"the list is in {skipped(path)}",
+                               f"{', '.join(found.left_out[:5])}", where=path,
+                               why=f"the list is in {cache_build.left_out(path)}",
                                cure="--skip-bad goes on without them; or mend them, and it is built anew.")
     return found
+
+
+def _shapes(pairs, spec, max_pixels):
+    report = preflight.check(pairs, spec, max_pixels)
+    if report.problems:
+        preflight.refuse(report.problems, len(pairs))
+    return report.sizes
 
 
 def path_of(pairs, spec, size_px, folder, title):
@@ -91,15 +103,13 @@ def current(path, print_):
     if not path.exists():
         return None
     found = read(path)
-    return found if found and found.fingerprint == print_ else None
+    return found if found.fingerprint == print_ else None
 
 
 def read(path):
-    """The Cache in a file; None for one of an older version. Raises DataError if it is not a whole cache."""
+    """The Cache in a file. Raises DataError if it is not a whole cache of this version."""
     path = pathlib.Path(path)
-    print_, arrays = cache_file.read(path)
-    if arrays is None:
-        return None
+    print_, arrays = cache_open.read(path)
     there = np.flatnonzero(arrays["state"] == cache_file.THERE)
     names = [name.decode("utf-8", "surrogateescape") for name in arrays["names"].tolist()]
     left_out = [names[i] for i in np.flatnonzero(arrays["state"] == cache_file.LEFT_OUT)]
@@ -108,11 +118,6 @@ def read(path):
     return Cache(path, [names[i] for i in there], np.array(arrays["shapes"][there]), arrays["images"].ndim == 4,
                  np.array(arrays["class_pixels"]), print_, left_out, np.memmap(path, np.uint8, "r"),
                  (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]))
-
-
-def skipped(path):
-    """Where the reasons of left-out pairs are written."""
-    return path.with_name(f"{path.name}.skipped.txt")
 
 
 def verify(cache, progress=None):
@@ -130,27 +135,32 @@ def verify(cache, progress=None):
     return bad
 
 
-def fingerprint(pairs, spec, size_px, with_times=True):
-    """Hex digest of what the cache is made from: options, and name, size and time of every file.
-
-    Without times it is the same for a copy of the data set elsewhere.
-    """
-    files = [[p.name, *_stamp(p.image, with_times), *_stamp(p.label, with_times)] for p in pairs]
+def fingerprint(pairs, spec, size_px):
+    """Hex digest of what the cache is made from: options, and name, size and time of every file."""
+    files = [[p.name, *_stamp(p.image), *_stamp(p.label)] for p in pairs]
     return _digest([cache_file.SCHEMA_VERSION, _options(spec, size_px), files])
 
 
+def listing_digest(pairs):
+    """Hex digest of names and sizes of the files: the same for a copy of the data set elsewhere."""
+    return _digest([[p.name, *_stamp(p.image)[:2], *_stamp(p.label)[:2]] for p in pairs])
+
+
 def _options(spec, size_px):
-    return {"size": list(size_px), "class_names": list(spec.class_names),
-            "ignored_ids": list(spec.ignored_ids), "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
+    """What else than the files decides the cache's content."""
+    options = {"size": list(size_px), "class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
+               "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
+    return options | ({"colours": [list(c) for c in spec.colours]} if spec.encoding == "colours" else {})
 
 
 def _digest(content):
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _stamp(path, with_times):
+def _stamp(path):
+    """[name, size, time] of a file."""
     try:
         facts = path.stat()
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-    return [path.name, facts.st_size, *([facts.st_mtime_ns] if with_times else [])]
+    return [path.name, facts.st_size, facts.st_mtime_ns]

@@ -1,4 +1,4 @@
-"""The cache's HDF5 file: what is in it and where, and reading it without trusting it.
+"""The cache's HDF5 file: what is in it, and where.
 
     images       uint8 (n, height, width, 3), or (all pixels x 3,) when images keep their own sizes;  RGB
     labels       uint8 (n, height, width), or (all pixels,);  ids as in the label files
@@ -22,8 +22,6 @@ import zlib
 
 import h5py
 import numpy as np
-
-from fcn import errors
 
 SCHEMA_VERSION = 2
 SMALL = ("shapes", "names", "crc", "state", "class_pixels", "made_from")  # what the summary is taken over
@@ -84,11 +82,16 @@ class _Memory:
         pass
 
 
-def skeleton(names, shapes, uniform, made_from, fingerprint):
-    """The Skeleton of a cache. names: [bytes]; shapes: int (n, 2); made_from: bytes; fingerprint: text."""
-    memory, places, rows = _Memory(), {}, len(names)
-    small = {"shapes": np.asarray(shapes, "<i4").reshape(rows, 2), "names": np.array(names, f"S{longest(names)}"),
-             "made_from": np.array(made_from)}
+def tables(names, shapes, made_from):
+    """{array: content} of what is known of a cache before its rows are. names: texts; made_from: bytes."""
+    coded = [name.encode("utf-8", "surrogateescape") for name in names]
+    return {"shapes": np.asarray(shapes, "<i4").reshape(len(names), 2), "made_from": np.array(made_from),
+            "names": np.array(coded, f"S{max(map(len, coded), default=1) or 1}")}
+
+
+def skeleton(small, uniform, fingerprint):
+    """The Skeleton of a cache with these tables."""
+    memory, places, shapes = _Memory(), {}, small["shapes"]
     with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
         for name, (dtype, shape) in layout(shapes, uniform).items():
             dtype = small[name].dtype if name in small else np.dtype(dtype)
@@ -99,10 +102,6 @@ def skeleton(names, shapes, uniform, made_from, fingerprint):
         file.attrs["schema_version"] = SCHEMA_VERSION
         file.attrs["fingerprint"] = np.bytes_(fingerprint)
     return Skeleton(memory.size, memory.parts(), places)
-
-
-def longest(names):
-    return max(map(len, names), default=1) or 1
 
 
 def layout(shapes, uniform):
@@ -139,81 +138,3 @@ def summary(arrays):
     for name in SMALL:
         total = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), total)
     return total
-
-
-def read(path):
-    """(fingerprint, {array: read-only memory map}, or None with an older version's file) of a finished cache.
-
-    Nothing but exactly our own kind of file is accepted: arrays by hard links at the root, contiguous, of the
-    dtypes and shapes above, inside the file. External storage and virtual data sets, which would read other files,
-    links, filters and compressed bombs have no way in; nothing but names, shapes and two short attributes is taken
-    through HDF5. Raises DataError.
-    """
-    try:
-        if not path.is_file():
-            raise ValueError("it is no regular file")
-        with path.open("rb") as raw:
-            if raw.read(8) != b"\x89HDF\r\n\x1a\n":
-                raise ValueError("it is no HDF5 file")
-        with h5py.File(path, "r", locking=False) as file:
-            version = int(_attribute(file, "schema_version"))
-            if version > SCHEMA_VERSION:
-                raise errors.DataError(f"was made by a newer version of this program (schema {version}, known is "
-                                       f"{SCHEMA_VERSION})", where=path,
-                                       cure="update this program, or give another --cache-dir.")
-            if version < SCHEMA_VERSION:
-                if version != 1 or set(file) != {"images", "labels", "names", "class_pixels"}:
-                    raise ValueError(f"it is no cache of version {version}")
-                return "", None
-            fingerprint = bytes(_attribute(file, "fingerprint")).decode()
-            places = _places(file, path.stat().st_size)
-        arrays = {name: np.memmap(path, dtype, "r", offset, shape) for name, (dtype, offset, shape) in places.items()}
-        _check(arrays)
-        return fingerprint, arrays
-    except errors.DataError:
-        raise
-    except Exception as error:  # HDF5 on a damaged file raises nearly anything
-        raise errors.DataError("is not a whole cache of ours", where=path, why=str(error).split("\n")[0],
-                               cure="delete it if it is a cache (it is built again from the data), else move it away."
-                               ) from None
-
-
-def _attribute(file, name):
-    if name not in file.attrs or file.attrs.get_id(name).get_storage_size() > 1000:
-        raise ValueError(f"it has no attribute {name}")
-    return file.attrs[name]
-
-
-def _places(file, file_size):
-    """{array: (dtype, offset, shape)}, each proven to be a plain array inside the file."""
-    wanted, found = dict.fromkeys(layout([(1, 1)], True)), {}
-    if set(file) != set(wanted):
-        raise ValueError(f"it holds {', '.join(sorted(file)) or 'nothing'}; a cache holds {', '.join(wanted)}")
-    for name in wanted:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file.get(name, getclass=True) != h5py.Dataset:
-            raise ValueError(f"{name} is not an array of the file itself")
-        array = file[name]
-        offset = array.id.get_offset()
-        if array.chunks or array.external or array.is_virtual or array.dtype.kind not in "iuS":
-            raise ValueError(f"{name} is not a plain contiguous array")
-        size = math.prod(array.shape) * array.dtype.itemsize
-        if size == 0 or offset is None or offset + size > file_size:
-            raise ValueError(f"{name} reaches beyond the end of the file")
-        found[name] = (array.dtype, offset, array.shape)
-    return found
-
-
-def _check(arrays):
-    """Shapes and dtypes agree with each other, and the summary with them all."""
-    shapes = arrays["shapes"]
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.min() < 1:
-        raise ValueError("shapes is no table of heights and widths")
-    uniform = arrays["images"].ndim == 4
-    for name, (dtype, shape) in layout(shapes, uniform).items():
-        array = arrays[name]
-        if array.shape != shape or (array.dtype != np.dtype(dtype) if dtype else array.dtype.kind != "S"):
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, {dtype or 'bytes'} {shape} is needed")
-    if uniform and (shapes != shapes[0]).any():
-        raise ValueError("shapes differ, images do not")
-    if summary(arrays) != arrays["summary"][0] or not np.isin(arrays["state"], (THERE, LEFT_OUT)).all():
-        raise ValueError("it is damaged: the checksum of its tables is another")

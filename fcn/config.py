@@ -11,9 +11,10 @@ import pathlib
 import tomllib
 
 from fcn import choices, errors, shelf
+from fcn.spec import NATIVE
 
-NATIVE = (0, 0)  # the size that means: every image at its own
-AUGMENTATIONS = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")  # functions of augment.py
+AUGMENTATIONS = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")  # the names in augment.TABLE
+MAX_PIXELS = 64_000_000
 
 
 def parse_size(text):
@@ -27,6 +28,8 @@ def parse_size(text):
         height = width = 0
     if height < 1 or width < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; write 384, or 360x480 (height x width)")
+    if height * width > MAX_PIXELS:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than {MAX_PIXELS:,} pixels")
     return height, width
 
 
@@ -41,7 +44,7 @@ def parse_crop(text):
 def parse_augmentations(text):
     """'hflip,scale' -> ("hflip", "scale"); 'none' -> ()."""
     given = text if isinstance(text, (list, tuple)) else [name.strip() for name in str(text).split(",")]
-    names = tuple(name for name in given if name not in ("none", ""))
+    names = () if list(given) in (["none"], [""]) else tuple(given)
     for name in names:
         if name not in AUGMENTATIONS:
             near = difflib.get_close_matches(str(name), AUGMENTATIONS, 1)
@@ -163,7 +166,7 @@ class Config:
                              parse_augmentations)
     replacement: bool = setting(False, "draw images with replacement, not in shuffled epochs", bool)
     skip_bad: bool = setting(False, "go on without images and labels that cannot be used, and list them", bool)
-    max_pixels: int = setting(64_000_000, "refuse larger images", count)
+    max_pixels: int = setting(MAX_PIXELS, "refuse larger images", count)
     cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
 
     net: str = setting("fcn8s_atonce", "which net", shelf="nets")

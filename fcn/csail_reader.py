@@ -143,6 +143,9 @@ def _class_pixels(annotations, entries, shift, num_classes, path, progress):
             counts[entries[i]["split"]][:256 - shift] += found[shift:]
         if progress:
             progress(first + len(block))
+    if shift == 0 and not sum(its[0] for its in counts.values()):
+        raise errors.DataError("/annotations holds no 0, which would be other", where=path,
+                               why="in CSAIL's own files 1 is other", cure="leave --unshifted out.")
     return counts
 
 

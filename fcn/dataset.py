@@ -7,11 +7,14 @@ import dataclasses
 import pathlib
 import time
 
-from fcn import cache, durable, errors, preflight, screen, shelf
+import numpy as np
+
+from fcn import cache, cache_build, durable, errors, preflight, screen, shelf
 from fcn.layouts import _split
 from fcn.spec import DatasetSpec, Pair, Problem
 
 SPLITS = ("training", "validation")
+MOST_UNNAMED = 64  # ids; more of them without names are rather the grey edges of masks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ def find_data(settings):
     """The Data of settings. Raises one DataError with everything that is wrong with any file, unless skip_bad."""
     layout = shelf.pick("layouts", settings.layout)
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
-    spec = as_asked(spec, settings.label_encoding, settings.mask_threshold)
+    spec = spec.as_asked(settings.label_encoding, settings.mask_threshold)
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
     found: dict[str, list[Pair]] = {}
     shapes: dict[str, list | None] = {}
@@ -52,12 +55,6 @@ def find_data(settings):
             raise errors.DataError(f"not one good pair of {split} is left", where=settings.data,
                                    why=errors.several(problems))
     return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()))
-
-
-def as_asked(spec, encoding, mask_threshold):
-    """A layout's spec with the encoding and threshold that were asked for; None leaves the layout's own."""
-    asked = {"encoding": encoding, "mask_threshold": mask_threshold}
-    return dataclasses.replace(spec, **{key: value for key, value in asked.items() if value is not None})
 
 
 def checked(listing, split, spec, max_pixels):
@@ -82,16 +79,20 @@ def cache_of(listing, split, spec, settings):
 
 
 def to_evaluate(settings, spec, split, run=None):
-    """Good pairs of a split. Raises DataError for bad ones, unless skip_bad, and if `run` was split otherwise."""
+    """(good pairs of a split, Problems of the others).
+
+    Raises DataError for bad ones, unless skip_bad, and if `run` was split otherwise.
+    """
     listing = shelf.pick("layouts", settings.layout).listing(settings.data, split)
     if listing.drawn and run:
         same_split(run, listing, split)
     good, _, problems = checked(listing, split, spec, settings.max_pixels)
     if problems and not settings.skip_bad:
         preflight.refuse(problems, len(listing.pairs))
-    for problem in problems:
-        print(f"  left out: {problem}")
-    return good
+    if not good:
+        raise errors.DataError(f"not one good pair of {split} is left", where=settings.data,
+                               why=errors.several(problems))
+    return good, problems
 
 
 def same_split(run, listing, split):
@@ -110,29 +111,56 @@ def same_split(run, listing, split):
 def prepare_caches(settings, data, verify=False):
     """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
     caches, spec = {}, data.spec
+    faults = []
     for split, found in data.found.items():
         started = time.monotonic()
-        with screen.counted(f"cache of {split}", len(found)) as advance:
-            caches[split] = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
-                                          advance, settings.skip_bad, data.shapes[split], settings.max_pixels)
-        print(f"{split}: {summary(caches[split])}, ready in {time.monotonic() - started:.1f} s", flush=True)
+        try:
+            with screen.counted(f"cache of {split}", len(found)) as advance:
+                made = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
+                                     advance, settings.skip_bad, data.shapes[split], settings.max_pixels)
+        except errors.DataError as fault:  # the other split has its own
+            faults.append(fault)
+            continue
+        print(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s", flush=True)
         if verify:
-            verified(caches[split])
-    spec = spec.counted(caches["training"].class_pixels)
-    if not caches["training"].class_pixels[list(spec.scored_ids)].any():
-        raise errors.DataError("not one labelled pixel in the training labels", where=settings.data,
-                               cure="check --ignore-label and the label files.")
-    unknown = [i for i, count in enumerate(caches["validation"].class_pixels)
-               if count and i >= spec.num_classes and i not in spec.ignored_ids]
+            verified(made)
+        caches[split] = made
+    if faults:
+        raise faults[0] if len(faults) == 1 else errors.DataError(
+            "both splits have bad pairs", where=settings.data, why=[str(f) for f in faults], cure=faults[0].cure)
+    training, validation = caches["training"], caches["validation"]
+    spec = spec.counted(training.class_pixels)
+    check_classes(spec, training.class_pixels, validation.class_pixels, settings, bool(data.spec.class_names))
+    return spec, training, validation
+
+
+def check_classes(spec, training, validation, settings, named):
+    """Raise DataError if these pixels by id, (256,) each, cannot be what is meant. named: the classes have names."""
+    seen = [i for i in spec.scored_ids if training[i]]
+    if len(seen) < 2:
+        masks = 255 in spec.ignored_ids and training[255] > 0
+        what = f"'{spec.class_names[seen[0]]}' alone" if seen else "not one pixel of a class"
+        raise errors.DataError(f"the training labels hold {what}: there is nothing to tell apart", where=settings.data,
+                               cure="--layout binary_masks or --label-encoding binary reads 255 as foreground (here it "
+                                    "is ignored)." if masks else "check --ignore-label and the label files.")
+    if not named and len(seen) > MOST_UNNAMED:
+        raise errors.DataError(f"the training labels hold {len(seen)} ids without names: are they smooth masks?",
+                               where=settings.data, cure="--label-encoding binary reads masks, --classes names ids.")
+    unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]
+    unknown += [i for i in np.flatnonzero(validation).tolist() if not named and i < spec.num_classes
+                and i in spec.ignored_ids and not training[i]]
     if unknown:
         raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
                                where=settings.data, cure="name the classes with --classes.")
-    return spec, caches["training"], caches["validation"]
+    if not validation[list(spec.scored_ids)].any():
+        raise errors.DataError("the validation labels hold not one pixel of a class", where=settings.data,
+                               cure="check --ignore-label and the label files; a test split without labels is no "
+                                    "validation split.")
 
 
 def summary(made):
     """'367 pairs in data_cache/... (254 MB)', and how many were left out."""
-    left_out = f"; {len(made.left_out)} left out, see {cache.skipped(made.path)}" if made.left_out else ""
+    left_out = f"; {len(made.left_out)} left out, see {cache_build.left_out(made.path)}" if made.left_out else ""
     return f"{len(made)} pairs in {made.path} ({durable.amount(made.path.stat().st_size)}){left_out}"
 
 
@@ -150,8 +178,8 @@ def keep_lists(run, data, caches):
     """Write into a run's folder which files were left out (skipped.txt) and which split we drew (split.csv), if any."""
     lines = [f"{problem}\n" for problem in data.problems]
     for made in caches:
-        if made.left_out and cache.skipped(made.path).exists():
-            text = cache.skipped(made.path).read_text(encoding="utf-8", errors="surrogateescape")
+        if made.left_out and cache_build.left_out(made.path).exists():
+            text = cache_build.left_out(made.path).read_text(encoding="utf-8", errors="surrogateescape")
             lines += text.splitlines(keepends=True)
     if lines:
         print(f"left out: {len(lines)} files, listed in {run / 'skipped.txt'}")

@@ -17,6 +17,7 @@ import filelock
 
 from fcn import errors
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # file systems that cannot set space aside
 
 
@@ -27,7 +28,7 @@ def locked(path):
     The kernel gives the lock back when its holder dies; the file that stays behind means nothing.
     """
     lock_path = path.with_name(f"{path.name}.lock")
-    lock = filelock.FileLock(lock_path, blocking=False)
+    lock = filelock.FileLock(lock_path, blocking=False, fallback_to_soft=False)  # a soft lock outlives its holder
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -35,7 +36,8 @@ def locked(path):
                                   cure="wait until it is done and give the same command again.") from None
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        lock_path.write_text(json.dumps(facts))
+        with contextlib.suppress(OSError):  # a full disk will be told with what is needed
+            lock_path.write_text(json.dumps(facts))
         yield
     finally:
         lock.release()
@@ -56,7 +58,7 @@ def reserve(file, size, folder):
     except (AttributeError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in NO_RESERVE:
             os.ftruncate(file, 0)  # what was set aside is of no use
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno in FULL:
                 raise no_space(size, folder) from None
             raise
         os.ftruncate(file, size)  # macOS, and file systems that cannot reserve

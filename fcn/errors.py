@@ -5,6 +5,7 @@
 """
 
 import errno
+import io
 import os
 import pathlib
 import sys
@@ -67,6 +68,9 @@ def run(main, argv):
 
     A traceback is shown only with --debug in argv; that of a bug is kept in fcn-bug.log.
     """
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return main(argv) or 0
     except FcnError as error:

@@ -31,7 +31,10 @@ def described(path, kind, formats):
         return f"is damaged or cut off in its {name} header ({size:,} bytes)", "download or copy it again."
     wanted = f"a {kind} is {' or '.join(formats)}"
     if name == "JPEG":
-        return f"has the format JPEG, {wanted}", "JPEG smears ids at every edge; export it again without loss."
+        return f"has the format JPEG, {wanted}", "JPEG smears ids at every edge; export it again without " \
+            "loss, or give --label-encoding binary if these are black and white masks."
+    if name == "MATLAB" and kind == "label":
+        return f"has the format MATLAB, {wanted}", "give --label-encoding mat_groundtruth if it holds `groundtruth`."
     if name:
         return f"has the format {name}, {wanted}", "convert it."
     return f"is not an image (starts with {start[:16]!r})", f"{wanted}; download or convert it again."

@@ -2,17 +2,17 @@
 
     python -m fcn.inspect DATA [--layout auto]
 
-Every photo and label is decoded once, as a training run would. The exit code is 3 if a file cannot be used.
+Every photo and label is decoded once, as a training run would. The exit code is 3 if a file cannot be used, or if
+training or validation is empty.
 """
 
-import argparse
 import collections
 import concurrent.futures
 import sys
 
 import numpy as np
 
-from fcn import errors, machine, pairs, screen, shelf
+from fcn import config, errors, images, machine, pairs, preflight, screen, shelf
 from fcn.layouts import _auto
 from fcn.spec import Problem
 
@@ -32,13 +32,13 @@ def listings(layout, root):
     return found
 
 
-def count(some_pairs, spec, progress):
+def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
     """What reading all pairs tells: (pixels of each id (256,), labels that hold it (256,), sizes, Problems)."""
     pixels, holding = np.zeros(256, np.int64), np.zeros(256, np.int64)
     sizes: collections.Counter = collections.Counter()
     problems = []
     with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
-        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec), some_pairs), 1):
+        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec, max_pixels), some_pairs), 1):
             if isinstance(result, Problem):
                 problems.append(result)
             else:
@@ -49,12 +49,12 @@ def count(some_pairs, spec, progress):
     return pixels, holding, sizes, problems
 
 
-def _counted(pair, spec):
+def _counted(pair, spec, max_pixels):
     """(pixels of each id, (width, height)) of a pair, or the Problem with it."""
     try:
-        _, label = pairs.read(pair, spec)
+        _, label = pairs.read(pair, spec, max_pixels=max_pixels)
     except errors.DataError as error:
-        return Problem(error.where or pair.label, error.what, error.cure or "")
+        return preflight.problem(error, pair.label)
     return np.bincount(label.ravel(), minlength=256), label.shape[::-1]
 
 
@@ -74,31 +74,45 @@ def table(pixels, holding, spec):
     return lines
 
 
-def main(argv):
-    parser = argparse.ArgumentParser(prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
+def parse(argv):
+    parser = config.Parser(prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
     parser.add_argument("data", help="folder of the data set, or a list of pairs (CSV)")
     parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")])
     parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
+    parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="how label files hold their ids")
+    parser.add_argument("--mask-threshold", type=config.between(0, 254), metavar="X", help="of binary masks")
+    parser.add_argument("--ignore-label", type=config.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
+    parser.add_argument("--max-pixels", type=config.count, default=images.MAX_PIXELS, metavar="X",
+                        help="refuse larger images")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv):
+    arguments = parse(argv)
     name, why = arguments.layout, "as asked"
     if name == "auto":
         name, why = _auto.choose(arguments.data)
     print(f"layout: {name}: {why}")
     layout = shelf.pick("layouts", name)
-    spec, found = layout.spec(arguments.data, arguments.classes), listings(layout, arguments.data)
+    spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
+    spec = spec.as_asked(arguments.label_encoding, arguments.mask_threshold)
+    found = listings(layout, arguments.data)
     for split, listing in found.items():
         print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),
                            *listing.notes]))
     everything = [pair for listing in found.values() for pair in listing.pairs]
     with screen.counted("reading", len(everything)) as progress:
-        pixels, holding, sizes, problems = count(everything, spec, progress)
+        pixels, holding, sizes, problems = count(everything, spec, progress, arguments.max_pixels)
     print(f"labels: {spec.encoding}, sizes " + ", ".join(f"{w}x{h} ({n})" for (w, h), n in sizes.most_common(4))
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
     print("\n".join(table(pixels, holding, spec)))
     problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems] + problems))
     print("\n  ".join([f"problems: {len(problems) or 'none'}", *errors.several(problems)]))
-    return errors.DataError.exit_code if problems else 0
+    empty = [split for split in SPLITS[:2] if not found[split].pairs]
+    if empty:
+        print(f"no pairs for {' and '.join(empty)}")
+    return errors.DataError.exit_code if problems or empty else 0
 
 
 if __name__ == "__main__":

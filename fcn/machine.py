@@ -18,19 +18,3 @@ def description():
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
     return f"{platform.system()}, {cores()} cores of {processor}"
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)  # signal 0 only asks
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
-def reserve(file, size):
-    """Have the file system set `size` bytes aside for an open file, so that a full disk is known before the work."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)

@@ -42,4 +42,5 @@ def check_ids(label, spec, path):
         raise errors.DataError(
             f"label id {', '.join(map(str, wrong))} is out of range; classes are 0 to {spec.num_classes - 1}, "
             f"ignored: {', '.join(map(str, spec.ignored_ids)) or 'none'}", where=path,
-            cure="if such pixels mean nothing, give --ignore-label; otherwise name the class.")
+            cure="if such pixels mean nothing, give --ignore-label "
+                 f"{','.join(map(str, [*spec.ignored_ids, *wrong][:8]))}; otherwise name the class.")

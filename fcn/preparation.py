@@ -54,10 +54,13 @@ def check_last_layer(settings, weights):
                                 where=settings.weights)
 
 
-def describe(settings, spec, files, weights, training, old):
-    """The content of config.json. files: fingerprints of both splits, wherever they lie; "starts" gets one entry each
-    time that the run is started. weights: Weights, or None with `old`, the content of a run that goes on: its
-    weights stay what they were. Where samples may be padded, the id of that is ignored, in the graph and by the spec.
+def describe(settings, spec, listings, caches, weights, old):
+    """The content of config.json.
+
+    listings: digests of the lists of files, wherever they lie; caches: of training and validation; "starts" gets one
+    entry each time that the run is started. weights: Weights, or None with `old`, the content of a run that goes on:
+    its weights stay what they were. Where samples may be padded, the id of that is ignored, in the graph and by the
+    spec.
     """
     channels = spec.num_classes
     if settings.train_ignored:
@@ -66,7 +69,12 @@ def describe(settings, spec, files, weights, training, old):
             raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
                                     f"id {channels - 1}", cure="leave it out: only ids next to the classes' can be.")
     ignored = () if settings.train_ignored else spec.ignored_ids
+    training = caches[0]
     if pads(settings):
+        if not ignored and channels > PAD_ID:
+            raise errors.UsageError(f"samples may reach beyond their image, whose pixels would be ignored as {PAD_ID}, "
+                                    "which is a class", cure="leave out --augment scale and turn, and crops at --size "
+                                                             "native; or name an id with --ignore-label.")
         ignored = ignored or (PAD_ID,)
         spec = dataclasses.replace(spec, ignored_ids=tuple(dict.fromkeys([*spec.ignored_ids, pad_id(ignored)])))
     by_class = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
@@ -81,7 +89,7 @@ def describe(settings, spec, files, weights, training, old):
     kept = config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})
     return {"config": kept, "spec": record.spec_to_dict(spec), "model": graph, "steps": steps,
             "weights": old["weights"] if old else weights_facts(settings.weights, weights),
-            "files": files, "starts": [record.provenance()]}
+            "files": listings, "pixels": [made.digest for made in caches], "starts": [record.provenance()]}
 
 
 def weights_facts(path, weights):

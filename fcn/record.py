@@ -38,28 +38,44 @@ def read(run):
     return content
 
 
-def begin(run, content, resume, same):
-    """Make the run folder, or make sure that the run in it is this one; write config.json.
+def to_go_on_with(run, resume):
+    """config.json's content of the run in this folder; None if there is none, or none with a checkpoint.
 
-    same: settings that must be as they were. Raises UsageError or WeightsError.
+    A start that failed before the first one binds nobody. Raises UsageError or WeightsError.
     """
     run = pathlib.Path(run)
-    if resume == "never" and ((run / "config.json").exists() or checkpoint_files.paths(run / "checkpoints")):
+    begun = checkpoint_files.paths(run / "checkpoints")
+    if resume == "never" and (begun or (run / "config.json").exists()):
         raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
     if resume not in ("auto", "never"):
         checkpoint_files.read_state(resume)
-    if checkpoint_files.paths(run / "checkpoints"):  # without one, a start that failed binds nobody
-        old = read(run)
-        changes = differences(old["config"], content["config"], same)
-        changes += differences(old, content, ("spec",))
-        changes += differences(old["model"], content["model"], ("channels", "mean_rgb", "num_classes", "class_weights"))
-        if old.get("files") != content["files"]:
-            changes.append("the files in --data are not those that the run began with")
-        if changes:
-            raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
-                                    why=changes, cure="give another --run, or the same settings.")
+    old = read(run) if begun else None
+    if old and "augment" not in old["config"]:
+        raise errors.UsageError("was begun by an older version, which drew its samples in another way", where=run,
+                                cure="eval_fcn.py evaluates it as it is; to train, give another --run.")
+    return old
+
+
+def compare(run, old, content, same=()):
+    """Raise UsageError if what content has of the run's config.json is not as it was. same: settings that must be."""
+    changes = differences(old["config"], content.get("config", {}), same)
+    changes += differences(old, content, [key for key in ("spec",) if key in content])
+    graph = content.get("model", {})
+    changes += differences(old["model"], graph, [key for key in ("channels", "mean_rgb", "num_classes", "class_weights")
+                                                 if key in graph])
+    if any(old.get(key) != content[key] for key in ("files", "pixels") if key in content):
+        changes.append("the files in --data are not those that the run began with")
+    if changes:
+        raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
+                                why=changes, cure="give another --run, or the same settings.")
+
+
+def begin(run, content, old):
+    """Write config.json of a run that starts, or goes on as it was: old is its content then."""
+    if old:
+        compare(run, old, content)
         content["starts"] = old.get("starts", []) + content["starts"]
-    run.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(run).mkdir(parents=True, exist_ok=True)
     write(run, content)
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import pathlib
 
+NATIVE = (0, 0)  # the size that means: every image at its own
+
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
@@ -66,15 +68,23 @@ class DatasetSpec:
         """Ids that count in loss and metrics."""
         return tuple(i for i in range(self.num_classes) if i not in self.ignored_ids)
 
+    def as_asked(self, encoding, mask_threshold):
+        """This spec with the encoding and threshold that were asked for; None leaves its own."""
+        asked = {"encoding": encoding, "mask_threshold": mask_threshold}
+        return dataclasses.replace(self, **{key: value for key, value in asked.items() if value is not None})
+
     def counted(self, class_pixels):
         """This spec with class names made up from the ids that occur, where a data set names none.
 
-        class_pixels: (256,) pixel counts by id.
+        class_pixels: (256,) pixel counts by id. Ids below the highest that never occur are ignored.
         """
         if self.class_names:
             return self
         seen = [i for i, count in enumerate(class_pixels) if count and i not in self.ignored_ids]
-        return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in range(max(seen, default=0) + 1)))
+        ids = range(max(seen, default=0) + 1)
+        absent = tuple(i for i in ids if i not in seen and i not in self.ignored_ids)
+        return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in ids),
+                                   ignored_ids=(*self.ignored_ids, *absent))
 
     def palette(self):
         """(r, g, b) for each of the 256 values a label can take; ignored ids are black."""

@@ -90,7 +90,7 @@ def test_crops_are_shuffled_within_their_group():
 @LAW
 def test_batches_reach_over_the_end_of_an_epoch_and_miss_no_sample(seed, count, batch, crops, at_once):
     cache, how, epochs = uniform(count), sampling(batch, seed, crops_per_image=crops, images_in_memory=at_once), 3
-    length, stream = batches.epoch_samples(cache, how), []
+    length, stream = len(cache) * how.crops_per_image, []
     assert length == count * crops
     for number in range(-(-epochs * length // batch)):
         images, labels = batches.training(cache, number, how)

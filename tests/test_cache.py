@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from fcn import cache, cache_build, cache_file, errors, images, pairs
+from fcn import cache, cache_build, cache_file, cache_partial, errors, images, pairs
 from fcn.encodings import ids
 from fcn.layouts import ade20k
 from fcn.spec import DatasetSpec, Pair
@@ -145,11 +145,11 @@ def test_skip_bad_leaves_bad_pairs_out_and_writes_down_which_and_why(data, tmp_p
     assert made.names == ["x", "ä"] and made.left_out == ["y"]
     np.testing.assert_array_equal(made.label(1), np.asarray(Image.open(data[2].label)))
     assert made.class_pixels.sum() == 2 * 4 * 6
-    assert f"{data[1].label}: label id 9 is out of range" in cache.skipped(made.path).read_text()
+    assert f"{data[1].label}: label id 9 is out of range" in cache_build.left_out(made.path).read_text()
     assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True).left_out == ["y"]
     with pytest.raises(errors.DataError, match=r"1 bad pairs were left out.*: y") as problem:
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
-    assert str(cache.skipped(made.path)) in str(problem.value)
+    assert str(cache_build.left_out(made.path)) in str(problem.value)
 
 
 def test_nothing_but_bad_pairs_is_an_error_also_with_skip_bad(data, tmp_path):
@@ -254,18 +254,49 @@ def test_a_file_that_is_not_a_whole_cache_is_refused_by_name_and_not_overwritten
     assert path.read_bytes() == left
 
 
-def test_a_newer_cache_is_refused_and_an_older_one_is_built_anew(data, tmp_path, monkeypatch):
+def test_a_newer_cache_is_refused_with_the_cure(data, tmp_path, monkeypatch):
     path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
-    with monkeypatch.context() as older, pytest.raises(errors.DataError, match=r"newer version.*schema 2") as problem:
-        older.setattr(cache_file, "SCHEMA_VERSION", 1)
+    monkeypatch.setattr(cache_file, "SCHEMA_VERSION", 1)
+    with pytest.raises(errors.DataError, match=r"newer version.*schema 2, known is 1") as problem:
         cache.read(path)
     assert "update this program" in str(problem.value)
-    with h5py.File(path, "w") as file:
-        file.attrs["schema_version"] = 1
-        for name in ("images", "labels", "names", "class_pixels"):
-            file[name] = np.zeros(1)
-    assert cache.read(path) is None
+
+
+def test_colours_that_decide_the_ids_make_another_cache_and_a_mere_palette_does_not(data, tmp_path):
+    def name(**changes):
+        spec = dataclasses.replace(TWO, **changes)
+        return cache.path_of(data, spec, (4, 6), tmp_path, "t").name, cache.fingerprint(data, spec, (4, 6))
+
+    one, other = ((0, 0, 0), (9, 9, 9)), ((9, 9, 9), (0, 0, 0))
+    assert name(colours=one) == name(colours=other)
+    assert name(colours=one, encoding="colours") != name(colours=other, encoding="colours")
+
+
+def test_somebody_who_was_first_is_found_when_the_lock_is_free(data, tmp_path, monkeypatch):
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    answers = iter([None, made, made])  # not there when it was looked for, there when the lock was held
+    monkeypatch.setattr(cache, "current", lambda path, print_: next(answers))
+    monkeypatch.setattr(cache_build, "read_row", None)
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
+
+
+def test_large_rows_are_marked_before_there_are_many_of_them(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_build, "BYTES_PER_SYNC", 4 * 24 + 1)  # a row has 4 x 24
+    marked = []
+    mark = cache_partial.Partial.mark
+    monkeypatch.setattr(cache_partial.Partial, "mark", lambda self, *rows: (marked.append(rows), mark(self, *rows)))
+    cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    assert marked == [(0, 2), (2, 3)]
+
+
+def test_when_every_pair_is_good_again_nothing_speaks_of_left_out_ones(data, tmp_path):
+    good = data[1].label.read_bytes()
+    save(data[1].label, np.full((4, 6), 9, np.uint8))
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True)
+    assert cache_build.left_out(made.path).exists()
+    data[1].label.write_bytes(good)
+    assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
+    assert not cache_build.left_out(made.path).exists()
 
 
 def test_a_disk_that_is_too_small_is_told_before_any_pair_is_read(data, tmp_path, monkeypatch):

@@ -177,6 +177,10 @@ def test_ids_as_in_the_label_files_are_read_when_asked_for(tmp_path):
     np.testing.assert_array_equal(csail_h5.open_file(path, shift=0)["validation"].label(0), LABELS[0])
 
 
+def test_a_file_without_any_0_is_not_taken_for_ids_as_in_the_label_files(tmp_path):
+    assert "leave --unshifted out" in refused(written(tmp_path, annotations=LABELS % 2 + 1), "holds no 0", shift=0)
+
+
 @pytest.mark.parametrize("value", [0, 4, 255])
 def test_an_annotation_that_is_no_class_is_named_with_its_row(tmp_path, value):
     annotations = LABELS + 1
@@ -311,6 +315,24 @@ def test_a_small_chunk_that_unpacks_to_much_more_is_refused_before_hdf5_unpacks_
         array = file.create_dataset("images", (3, 3, 4, 4), "u1", chunks=(3, 3, 4, 4), compression="gzip")
         array.id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(1_000_000), 9))  # 1 kB where 144 bytes belong
     refused(replaced(written(tmp_path), bomb), "does not unpack to 144 bytes")
+
+
+@pytest.mark.parametrize(("packed", "mask"), [
+    (zlib.compress(bytes(144)) + bytes(5000), 0), (zlib.compress(bytes(144)), 1)], ids=["padded", "said to be plain"])
+def test_a_chunk_that_unpacks_but_is_stored_oddly_is_refused(tmp_path, packed, mask):
+    def odd(file):
+        array = file.create_dataset("images", (3, 3, 4, 4), "u1", chunks=(3, 3, 4, 4), compression="gzip")
+        array.id.write_direct_chunk((0, 0, 0, 0), packed, mask)
+    refused(replaced(written(tmp_path), odd), "does not unpack to 144 bytes")
+
+
+def test_an_array_that_reaches_beyond_the_end_of_the_file_is_refused(tmp_path):
+    path = written(tmp_path)
+    with h5py.File(path) as file:
+        end = file["images"].id.get_offset() + file["images"].size
+        foreign_hdf5._array(file, "images", end)
+        with pytest.raises(ValueError, match="/images reaches beyond the end"):  # HDF5 checks it too, of late
+            foreign_hdf5._array(file, "images", end - 1)
 
 
 def test_what_is_damaged_after_opening_is_an_error_with_file_and_row(tmp_path):

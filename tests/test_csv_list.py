@@ -53,7 +53,39 @@ def test_whatever_is_wrong_with_a_line_is_told_and_the_others_are_used(tmp_path)
         "list.csv: line 5: images/c.jpg has no mask", "list.csv: line 7: ../secret.jpg leads out of the data folder",
         "list.csv: line 8: /etc/passwd leads out of the data folder",
         "list.csv: line 10: C:/x.jpg leads out of the data folder", "list.csv: line 11: no image",
-        "list.csv: lists b.jpg 2 times", "gone.jpg: is missing", "d.txt: does not end in .png .bmp"]
+        "list.csv: lists b.jpg 2 times", "gone.jpg: is missing", "d.txt: does not end in .png .bmp .jpg .jpeg .mat"]
+
+
+def test_a_faulty_line_is_told_and_moves_no_pair_of_the_draw(tmp_path):
+    stems = [f"{i}" for i in range(10)]
+    text = "images,masks\n" + "".join(f"images/{s}.jpg,masks/{s}.png\n" for s in stems)
+    root = listed(tmp_path, text, stems, "zz.csv")
+    before = csv_list.listing(root, "validation")
+    for name in ("x.csv", "y.csv", "zz.csv"):  # whatever the list is called
+        (root / "zz.csv").unlink(missing_ok=True)
+        (root / name).write_text(text + "images/0.jpg,\n")
+        for split in ("training", "validation"):
+            assert told(csv_list.listing(root, split)) == [f"{name}: line 12: images/0.jpg has no mask"]
+        assert csv_list.listing(root, "validation").pairs == before.pairs
+        (root / name).unlink()
+
+
+def test_a_photo_that_is_its_own_mask_is_told_and_a_mask_of_several_photos_noted(tmp_path):
+    root = listed(tmp_path, "images,masks,split\nimages/a.jpg,masks/a.png,1\nimages/b.jpg,masks/a.png,1\n"
+                            "images/c.jpg,./images/c.jpg,1\n", "abc")
+    listing = csv_list.listing(root, "training")
+    assert [pair.name for pair in listing.pairs] == ["a", "b"] and listing.notes == ["a.png is the mask of 2 photos."]
+    assert told(listing) == ["list.csv: line 4: images/c.jpg is its own mask: paths count from the list's folder"]
+
+
+def test_the_classes_of_the_flag_go_before_those_beside_the_list(tmp_path):
+    root = listed(tmp_path, "images,masks\nimages/a.jpg,masks/a.png\nimages/b.jpg,masks/b.png\n")
+    for name in "ab":
+        save(root / f"masks/{name}.png", np.array([[0, 255]], np.uint8))
+    (root / "classes.txt").write_text("x\ny\nz\n")
+    (root / "two.txt").write_text("skin\nnail\n")
+    assert csv_list.spec(root, root / "two.txt").class_names == ("skin", "nail")
+    assert len(csv_list.listing(root, "training").pairs) == 1
 
 
 def test_names_of_a_list_may_be_of_any_letters_and_any_bytes(tmp_path):

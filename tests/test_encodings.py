@@ -119,7 +119,7 @@ def test_a_grey_label_of_2_or_4_bits_holds_the_stored_ids(tmp_path, bits, row, s
 
 
 NO_IDS = {
-    "jpeg": ("label.jpg", np.zeros((8, 8), np.uint8), "JPEG"),
+    "jpeg": ("label.jpg", np.zeros((8, 8), np.uint8), "--label-encoding binary"),
     "rgb": ("label.png", np.zeros((2, 2, 3), np.uint8), "mode RGB"),
     "id 2012": ("label.png", np.array([[0, 2012]], np.uint16), "2012"),
 }
@@ -132,6 +132,15 @@ def test_a_file_without_ids_is_refused_by_name(tmp_path, kind):
     with pytest.raises(errors.DataError) as problem:
         ids.read(path, SPEC)
     assert str(path) in str(problem.value) and said in str(problem.value)
+
+
+def test_a_matlab_file_and_an_image_in_each_others_place_are_told_the_encoding_to_ask_for(tmp_path):
+    mat_groundtruth.write(tmp_path / "label.mat", SOME, SPEC)
+    for function in (ids.size, lambda path: ids.read(path, SPEC)):
+        with pytest.raises(errors.DataError, match="--label-encoding mat_groundtruth"):
+            function(tmp_path / "label.mat")
+    with pytest.raises(errors.DataError, match="--label-encoding ids"):
+        mat_groundtruth.size(save(tmp_path / "label.png", SOME))
 
 
 # binary
@@ -160,12 +169,27 @@ def test_a_jpeg_mask_survives_the_noise_at_its_edges(tmp_path):
 
 
 @pytest.mark.parametrize(("array", "said"), [
-    ([[[255, 0, 0], [0, 0, 0]]], "in colour"), ([[0, 1]], "ids"), ([[[9, 9, 9, 0], [9, 9, 9, 255]]], "transparent")])
+    ([[[255, 0, 0], [0, 0, 0]]], "in colour"), ([[0, 1]], "ids"), ([[0, 20]], "ids"), ([[0, 127]], "ids"),
+    ([[[9, 9, 9, 0], [9, 9, 9, 255]]], "transparent")])
 def test_what_is_no_mask_is_refused(tmp_path, array, said):
     with pytest.raises(errors.DataError, match=said):
         binary.read(save(tmp_path / "a.png", np.array(array, np.uint8)), SPEC)
     with pytest.raises(errors.DataError, match="in colour"):
         binary.read(save(tmp_path / "a.jpg", Image.new("RGB", (16, 16), RED)), SPEC)
+    with pytest.raises(errors.DataError, match="in colour"):
+        binary.read(save(tmp_path / "b.jpg", Image.new("RGB", (16, 16), (220, 190, 190))), SPEC)
+
+
+def test_a_jpeg_of_ids_is_refused_and_one_that_is_black_but_for_its_noise_is_empty(tmp_path):
+    with pytest.raises(errors.DataError, match="nowhere brighter than 40"):
+        binary.read(save(tmp_path / "a.jpg", np.full((16, 16), 40, np.uint8), quality=95), SPEC)
+    assert not binary.read(save(tmp_path / "b.jpg", np.full((16, 16), 9, np.uint8), quality=95), SPEC).any()
+    assert binary.read(save(tmp_path / "c.png", np.full((2, 2), 40, np.uint8)), DatasetSpec(mask_threshold=39)).all()
+
+
+def test_the_real_nails_are_all_read_as_masks_with_foreground(shared_file):
+    for path in shared_file("data/nails/labels").iterdir():
+        assert binary.read(path, SPEC).any()
 
 
 def test_an_empty_mask_is_all_background(tmp_path):
@@ -210,6 +234,11 @@ def test_the_blue_value_is_the_id_and_a_red_of_128_the_rim(tmp_path):
     path = save(tmp_path / "a.png", np.array([[[0, 0, 1], [0, 0, 10], [128, 0, 8]]], np.uint8))
     np.testing.assert_array_equal(blue_bits.read(path, SPEC), [[1, 10, 255]])
     np.testing.assert_array_equal(blue.read(path, SPEC), [[1, 10, 8]])
+
+
+def test_the_rim_is_written_as_a_rim_of_background(tmp_path):
+    blue_bits.write(tmp_path / "a.png", [[255, 8]], SPEC)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), [[[128, 0, 1], [0, 0, 8]]])
 
 
 def test_flags_that_contradict_each_other_are_named(tmp_path):

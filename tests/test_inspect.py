@@ -41,5 +41,43 @@ def test_files_that_cannot_be_used_are_listed_and_the_exit_code_says_so(tmp_path
     assert ["0", "class", "0", "3", "50.000%", "3"] in lines
 
 
+def test_the_flags_of_a_run_are_those_of_an_inspection(tmp_path, capsys):
+    for name in "ab":
+        save(tmp_path / f"images/{name}.png", np.zeros((1, 4, 3), np.uint8))
+        save(tmp_path / f"labels/{name}.png", np.array([[0, 100, 150, 255]], np.uint8))
+    assert ["255", "(ignored)", "2", "25.000%", "2"] in shown(capsys, tmp_path)[1]
+    assert ["150", "class", "150", "(ignored)", "2", "25.000%", "2"] in shown(
+        capsys, tmp_path, "--ignore-label", "150,0")[1]
+    as_masks = (tmp_path, "--layout", "binary_masks", "--label-encoding", "binary")
+    assert ["1", "foreground", "4", "50.000%", "2"] in shown(capsys, *as_masks)[1]
+    assert ["1", "foreground", "6", "75.000%", "2"] in shown(capsys, *as_masks, "--mask-threshold", "99")[1]
+    code, lines = shown(capsys, tmp_path, "--max-pixels", "3")
+    assert code == 3 and ["problems:", "2"] in lines
+
+
+def test_a_jpeg_among_ids_is_a_problem_with_its_cure(tmp_path, capsys):
+    for name in "ab":
+        write_pair(tmp_path, name, [[0, 1]])
+    save(tmp_path / "images/c.png", np.zeros((8, 8, 3), np.uint8))
+    save(tmp_path / "labels/c.jpg", np.zeros((8, 8), np.uint8))
+    code, lines = shown(capsys, tmp_path)
+    assert code == 3 and "c.jpg: has the format JPEG" in "\n".join(" ".join(line) for line in lines)
+
+
+def test_an_empty_split_is_bad_data(tmp_path, capsys):
+    for name in "ab":
+        write_pair(tmp_path, name, [[0, 1]])
+    (tmp_path / "split.csv").write_text("name,split\na,train\nb,val\n")
+    assert shown(capsys, tmp_path)[0] == 0
+    for folder in ("images", "labels"):
+        (tmp_path / folder).rename(tmp_path / {"images": "JPEGImages", "labels": "SegmentationClass"}[folder])
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nb\n")
+    (lists / "val.txt").touch()
+    code, lines = shown(capsys, tmp_path)
+    assert code == 3 and ["problems:", "none"] in lines and ["no", "pairs", "for", "validation"] in lines
+
+
 def test_a_folder_of_no_layout_is_bad_data(tmp_path, capsys):
     assert shown(capsys, tmp_path)[0] == 3

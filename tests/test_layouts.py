@@ -7,10 +7,10 @@ import pathlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_help import FLAT, FOLDERS, flat_tree, names, split_tree, told
+from layouts_help import FLAT, FOLDERS, flat_tree, names, split_tree, told, tree
 
 from fcn import errors, shelf
-from fcn.layouts import _auto, _split, binary_masks, camvid, diva_hisdb, paired, voc
+from fcn.layouts import _auto, _split, binary_masks, camvid, clothing_co_parsing, csv_list, diva_hisdb, paired, voc
 
 LAW = settings(max_examples=50, deadline=None)
 SPLIT = pytest.mark.parametrize("layout", FOLDERS, ids=lambda layout: layout.__name__)
@@ -109,6 +109,34 @@ def test_empty_folders_a_file_and_nothing_at_all_are_errors(tmp_path, layout):
         layout.listing(tmp_path / "nowhere", "training")
 
 
+@pytest.mark.parametrize("layout", [paired, binary_masks], ids=lambda layout: layout.__name__)
+def test_training_alone_is_told_how_to_come_to_a_validation(tmp_path, layout):
+    root = split_tree(tmp_path, layout, ["a.jpg", "b.jpg"], [f"{s}{FOLDERS[layout][2]}" for s in "ab"], "train")
+    split_tree(tmp_path, layout, ["c.jpg"], [f"c{FOLDERS[layout][2]}"], "test")
+    with pytest.raises(errors.DataError, match=f"give --data {root / 'train'}, and a split is drawn"):
+        layout.listing(root, "validation")
+    assert layout.listing(root / "train", "validation").drawn
+    (root / "val/images").mkdir(parents=True)  # and its labels forgotten
+    with pytest.raises(errors.DataError, match="there is no such folder"):
+        layout.listing(root, "validation")
+
+
+@pytest.mark.parametrize("layout", [voc, clothing_co_parsing], ids=lambda layout: layout.__name__)
+def test_a_data_set_of_which_not_one_photo_has_a_label_is_refused(tmp_path, layout):
+    photos, labels, end = FLAT[layout]
+    root = tree(tmp_path, (photos, labels), ["a.jpg", "b.jpg"], [f"c{end}"])
+    with pytest.raises(errors.DataError, match=r"not one of 2 photos has a label"):
+        layout.listing(root, "training")
+
+
+@pytest.mark.parametrize("ending", [".mat", ".jpg"])
+def test_a_label_of_another_kind_than_its_encoding_has_is_listed_for_the_reader_to_refuse(tmp_path, ending):
+    root = split_tree(tmp_path, paired, ["a.jpg", "b.jpg"], ["a.png", f"b{ending}"])
+    assert names(paired.listing(root, "training")) == [("a", "a.jpg", "a.png"), ("b", "b.jpg", f"b{ending}")]
+    (root / "training/targets/b.png").touch()
+    assert told(paired.listing(root, "training")) == ["b.png: has the same stem as b" + ending]
+
+
 @pytest.mark.parametrize("layout", [paired, binary_masks, camvid, diva_hisdb], ids=lambda layout: layout.__name__)
 @pytest.mark.parametrize(("folder", "split"), [("training", "training"), ("train", "training"), ("val", "validation"),
                                                ("valid", "validation"), ("validation", "validation"), ("test", "test")])
@@ -152,15 +180,17 @@ def test_a_problem_is_told_in_one_split_and_mending_it_moves_no_pair(tmp_path):
     (root / "labels" / "4.png").rename(root / "4.png")
     listings = [paired.listing(root, split) for split in ("training", "validation")]
     assert [text for listing in listings for text in told(listing)] == [
-        f"4.jpg: has no label 4.* in {root / 'labels'}, ending in .png or .bmp"]
+        f"4.jpg: has no label 4.* in {root / 'labels'} (.png .bmp .jpg .jpeg .mat)"]
     (root / "4.png").rename(root / "labels" / "4.png")
     for split, listing in zip(("training", "validation"), listings, strict=True):
         assert {pair.name for pair in paired.listing(root, split).pairs} - {p.name for p in listing.pairs} <= {"4"}
 
 
-def test_one_pair_cannot_be_split(tmp_path):
-    with pytest.raises(errors.DataError, match="one pair"):
-        paired.listing(flat_tree(tmp_path, paired, ["a"]), "training")
+def test_one_pair_cannot_be_split_and_what_is_wrong_with_others_is_told(tmp_path):
+    root = flat_tree(tmp_path, paired, ["a"])
+    (root / "images/lonely.jpg").touch()
+    with pytest.raises(errors.DataError, match=r"one pair[^$]*lonely\.jpg: has no label"):
+        paired.listing(root, "training")
 
 
 @DRAWN
@@ -180,6 +210,28 @@ def test_split_csv_and_the_files_must_name_the_same_pairs(tmp_path):
     assert told(listing) == [
         "split.csv: 'c' stands in it more than once", "split.csv: 'b' is in the unknown split 'maybe'",
         "split.csv: 'x' is no pair of the data set", f"d.jpg: is in no line of {root / 'split.csv'}"]
+
+
+def test_split_csv_may_have_semicolons_and_what_is_wrong_with_its_lines_is_told(tmp_path):
+    root = flat_tree(tmp_path, paired, ["a", "b"])
+    (root / "split.csv").write_text("name;split\na;train\nb;val\n")
+    assert [pair.name for pair in paired.listing(root, "validation").pairs] == ["b"]
+    (root / "split.csv").write_text("name,split\na.jpg,train\nb.jpg,val\n")
+    with pytest.raises(errors.DataError, match=r"says of no pair[^$]*'a\.jpg' is no pair of the data set"):
+        paired.listing(root, "training")
+
+
+@pytest.mark.parametrize("layout", [paired, voc, csv_list], ids=lambda layout: layout.__name__)
+def test_a_split_csv_beside_a_split_of_the_data_set_is_said_to_be_idle(tmp_path, layout):
+    if layout is voc:
+        root = tree(flat_tree(tmp_path, voc, ["a"]), ("ImageSets/Segmentation",), ["train.txt"], [])
+        (root / "ImageSets/Segmentation/train.txt").write_text("a\n")
+    else:
+        root = split_tree(tmp_path, paired, ["a.jpg"], ["a.png"])
+        (root / "list.csv").write_text("images,masks,split\ntraining/images/a.jpg,training/targets/a.png,train\n")
+    assert not any("split.csv" in note for note in layout.listing(root, "training").notes)
+    (root / "split.csv").write_text("name,split\nzzz,train\n")
+    assert "split.csv is not used, as the data set has a split of its own." in layout.listing(root, "training").notes
 
 
 @pytest.mark.parametrize("text", ["", "name\na\n", "a,training\n", "\0", "name,split\na,test\n"])

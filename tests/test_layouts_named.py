@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 import scipy.io
-from conftest import save
 from layouts_help import flat_tree, names, split_tree, told, tree
 
 from fcn import errors, shelf
-from fcn.layouts import _auto, ade20k, binary_masks, camvid, clothing_co_parsing, diva_hisdb, paired, voc
+from fcn.layouts import _auto, ade20k, camvid, clothing_co_parsing, diva_hisdb, paired, voc
 from fcn.spec import bit_colour
 
 TABLE = "Idx\tRatio\tTrain\tVal\tName\n1\t0.6\t3\t1\twall\n2\t0.4\t2\t1\tbuilding, edifice\n"
@@ -61,10 +60,18 @@ def test_the_full_ade20k_is_walked_without_its_parts_and_attributes(tmp_path):
     (scenes / "a/circle").symlink_to(scenes)
     listing = ade20k.listing(tmp_path, "training")
     assert names(listing) == [(f"ADE_train_{i}", f"ADE_train_{i}.jpg", f"ADE_train_{i}_seg.png") for i in (1, 2)]
+    (scenes / "a/airport/ADE_train_3_parts_1.png").unlink()
+    (scenes / "a/airport/ADE_train_3_parts_1.png").symlink_to("nowhere")
+    listing = ade20k.listing(tmp_path, "training")
     assert told(listing) == ["ADE_train_3.jpg: has no label ADE_train_3.* in its folder, ending in _seg.png"]
     assert ade20k.spec(tmp_path).encoding == "ade20k_full" and ade20k.spec(tmp_path).num_classes == 151
     with pytest.raises(errors.DataError, match="no photos"):
         ade20k.listing(tmp_path, "validation")
+
+
+def test_photos_and_labels_side_by_side_without_scenes_are_not_the_full_ade20k(tmp_path):
+    tree(tmp_path, ("images/training",), ["a.jpg", "a_seg.png"], [])
+    assert ade20k.recognise(tmp_path) == "" and ade20k.spec(tmp_path).encoding == "ids"
 
 
 def test_the_ade20k_of_2021_is_refused_with_what_to_take(tmp_path):
@@ -83,7 +90,7 @@ def test_the_scenes_are_a_tree_of_ade20ks_shape(tiny_ade):
 
 # paired, and names of classes
 
-@pytest.mark.parametrize("name", shelf.names("layouts"))
+@pytest.mark.parametrize("name", sorted({*shelf.names("layouts")} - {"diva_hisdb"}))
 def test_the_ignore_label_flag_goes_before_what_the_data_set_says(tmp_path, name):
     layout = shelf.pick("layouts", name)
     assert layout.spec(tmp_path, ignore_label=(7, 255)).ignored_ids == (7, 255)
@@ -100,9 +107,21 @@ def test_labels_of_the_paired_layout_go_by_their_usual_names(tmp_path, labels, s
     assert labels in paired.recognise(root)
 
 
-def test_the_one_sub_folder_of_keras_generators_is_looked_through(tmp_path):
-    root = split_tree(tmp_path, paired, ["any/a.jpg", ".DS_Store"], ["0/a.png"])
-    assert names(paired.listing(root, "training")) == [("a", "a.jpg", "a.png")]
+@pytest.mark.parametrize("split", ["train", ""])
+def test_the_one_sub_folder_of_keras_generators_is_looked_through(tmp_path, split):
+    tree(tmp_path / split, ("images", "labels"), ["any/a.jpg", "any/b.jpg", ".DS_Store", "Thumbs.db"],
+         ["0/a.png", "0/b.png"])
+    (tmp_path / split / "images/__MACOSX").mkdir()
+    listing = paired.listing(tmp_path, "training")
+    assert ("a", "a.jpg", "a.png") in names(listing) and not listing.problems
+    assert "images/any/" in paired.recognise(tmp_path)
+    (tmp_path / split / "images/c.jpg").touch()  # then it is no generator's
+    assert "any" not in paired.recognise(tmp_path)
+
+
+def test_a_part_of_ade20k_is_not_taken_for_the_sub_folder_of_a_generator(tmp_path):
+    split_tree(tmp_path, ade20k, ["a.jpg"], ["a.png"])
+    assert paired.recognise(tmp_path) == "" and _auto.choose(tmp_path)[0] == "ade20k"
 
 
 def test_class_names_of_the_paired_layout_come_from_the_flag_or_the_data_folder(tmp_path):
@@ -126,7 +145,8 @@ def test_a_classes_file_may_say_that_classes_are_colours(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["name,r,g,b\nsky,128,128,128\nroad,128,64,128\n",
-                                  "Name;Red;Green;Blue\r\nsky;128;128;128\r\nroad;128;64;128\r\n"])
+                                  "Name;Red;Green;Blue\r\nsky;128;128;128\r\nroad;128;64;128\r\n",
+                                  'r, g, b, name\n128, 128, 128, sky\n128, 64, 128, "road"\n'])
 def test_a_table_of_classes_gives_their_colours(tmp_path, text):
     (tmp_path / "classes.csv").write_text(text)
     spec = paired.spec(tmp_path)
@@ -147,7 +167,8 @@ def test_a_bad_table_of_colours_is_refused_by_name(tmp_path, bad):
                                  '{"names": "sky"}', '{"names": {"0": "sky"}}', '{"names": 5}',
                                  '{"names": ["a"], "colours": [[1, 2]]}', '{"names": ["a"], "colours": [1, 2, 3]}',
                                  '{"names": ["a"], "encoding": "jpeg"}', '{"names": ["a"], "mask_threshold": 127}',
-                                 '{"names": ["a"], "colors": []}'])
+                                 '{"names": ["a"], "colors": []}',
+                                 '{"names": ["a", "b"], "colours": [[1, 2, 3]]}'])
 def test_a_bad_classes_file_is_refused_by_name(tmp_path, bad):
     (tmp_path / "classes.json").write_text(bad)
     with pytest.raises(errors.DataError, match=r"classes\.json"):
@@ -165,30 +186,6 @@ def test_classes_that_nobody_names_are_counted_in_the_labels(tmp_path):
     assert paired.spec(tmp_path).counted(pixels).class_names == ("class 0", "class 1", "class 2", "class 3", "class 4")
 
 
-# binary_masks
-
-def test_masks_are_told_from_ids_by_their_ending_or_by_holding_black_and_white_alone(tmp_path):
-    for folder, values, ending in (("jpeg", (0, 255), ".jpg"), ("white", (0, 255), ".png"), ("ids", (0, 1), ".png"),
-                                   ("void", (0, 3, 255), ".png")):
-        root = tree(tmp_path / folder, ("images",), ["a.jpg", "b.jpg"], [])
-        for name in "ab":
-            save(root / f"masks/{name}{ending}", np.array([values], np.uint8).repeat(8, 0))
-    chosen = {folder: _auto.choose(tmp_path / folder)[0] for folder in ("jpeg", "white", "ids", "void")}
-    assert chosen == {"jpeg": "binary_masks", "white": "binary_masks", "ids": "paired", "void": "paired"}
-
-
-def test_masks_have_two_classes_whose_names_may_be_given(tmp_path):
-    spec = binary_masks.spec(tmp_path)
-    assert (spec.class_names, spec.ignored_ids, spec.encoding, spec.mask_threshold) == (
-        ("background", "foreground"), (), "binary", 127)
-    (tmp_path / "classes.json").write_text('["skin", "nail"]')
-    assert (binary_masks.spec(tmp_path).class_names, binary_masks.spec(tmp_path).encoding) == (
-        ("skin", "nail"), "binary")
-    (tmp_path / "classes.json").write_text('["a", "b", "c"]')
-    with pytest.raises(errors.DataError, match="two classes, 3 are named"):
-        binary_masks.spec(tmp_path)
-
-
 # camvid, diva_hisdb, voc, clothing_co_parsing
 
 def test_camvid_is_told_by_its_folders_or_by_the_names_of_its_films(tmp_path):
@@ -196,7 +193,10 @@ def test_camvid_is_told_by_its_folders_or_by_the_names_of_its_films(tmp_path):
     root = tree(tmp_path, ("train/images", "train/targets"), [f"{s}.png" for s in films], [f"{s}.png" for s in films])
     assert _auto.choose(root)[0] == "camvid"
     assert [pair.name for pair in camvid.listing(root, "training").pairs] == films
-    (root / "train/images/holiday.jpg").touch()
+    for i, name in enumerate(("Thumbs.db", "holiday.jpg", "home.jpg", "work.jpg")):
+        (root / "train/images" / name).touch()
+        assert _auto.choose(root)[0] == "camvid", i
+    (root / "train/images/last.jpg").touch()  # 4 of 8 are not most
     assert _auto.choose(root)[0] == "paired"
 
 
@@ -204,6 +204,22 @@ def test_camvids_void_is_the_id_after_its_11_classes(tmp_path):
     spec = camvid.spec(tmp_path)
     assert spec.num_classes == 11 and spec.ignored_ids == (11,)
     assert spec.class_names[8] == "Car" and spec.palette()[8] == (64, 0, 128) and spec.palette()[11] == (0, 0, 0)
+
+
+def test_a_file_that_names_camvids_classes_goes_before_segnets_void_and_colours(tmp_path):
+    (tmp_path / "classes.txt").write_text("\n".join(f"class {i}" for i in range(32)))
+    spec = camvid.spec(tmp_path)
+    assert (spec.num_classes, spec.ignored_ids, spec.colours) == (32, (255,), ())
+    assert camvid.spec(tmp_path, ignore_label=(11,)).ignored_ids == (11,)
+    (tmp_path / "classes.json").write_text('{"names": ["road", "void"], "ignored": [1]}')
+    assert camvid.spec(tmp_path).ignored_ids == camvid.spec("", tmp_path / "classes.json").ignored_ids == (1,)
+
+
+def test_the_flag_replaces_divas_rim_and_leaves_the_ids_that_cannot_occur_ignored(tmp_path):
+    for given, ignored in ((None, {255}), ((255,), {255}), ((), set()), ((1, 255), {1, 255})):
+        assert set(diva_hisdb.spec(tmp_path, ignore_label=given).ignored_ids) == {0, 3, 5, 7, 9, 11, 13} | ignored
+    with pytest.raises(errors.UsageError, match="--classes"):
+        diva_hisdb.spec(tmp_path, "names.txt")
 
 
 def test_labels_of_diva_may_end_in_gt_and_each_combination_of_flags_is_a_class(tmp_path):
@@ -226,6 +242,13 @@ def test_vocs_lists_say_what_belongs_to_a_split(tmp_path):
     assert [pair.name for pair in training.pairs] == ["a", "b"] and not training.drawn
     assert told(training) == ["train.txt: names gone, which has no photo or no label"]
     assert (validation.pairs, validation.problems) == ([], [])
+    (root / "JPEGImages/B.jpg").touch()  # in the way of b, which is for training
+    (root / "SegmentationClass/A.png").touch()
+    assert told(voc.listing(root, "validation")) == []
+    assert told(voc.listing(root, "training")) == [
+        "b.jpg: differs in upper and lower case or accents from B.jpg",
+        "a.png: differs in upper and lower case or accents from A.png",
+        "train.txt: names gone, which has no photo or no label"]
     with pytest.raises(errors.DataError, match=r"test\.txt: there is no list"):
         voc.listing(root, "test")
 
@@ -247,7 +270,7 @@ def test_voc_has_21_classes_in_its_colours_unless_the_folder_names_its_own(tmp_p
     assert spec.num_classes == 21 and spec.ignored_ids == (255,)
     # VOCdevkit's colour map: background, aeroplane, bicycle, ..., tvmonitor
     assert [spec.palette()[i] for i in (0, 1, 2, 20)] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (0, 64, 128)]
-    assert spec.palette()[254] == bit_colour(253)
+    assert spec.palette()[254] == bit_colour(253) and spec.colours[255] == (224, 224, 192)
     (tmp_path / "class_names.txt").write_text("_background_\ncat")
     assert voc.spec(tmp_path).class_names == ("_background_", "cat")
 

@@ -229,3 +229,62 @@ def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path, shared_file):
     pairs = layout.listing(root, "training").pairs + layout.listing(root, "validation").pairs
     made = cache.prepare(pairs, spec, (96, 128), tmp_path, "ade")
     assert len(made) == 7 and spec.num_classes == 151 and made.path.stat().st_size > 7 * 96 * 128 * 4
+
+
+def test_a_run_refuses_other_settings_before_it_builds_a_cache_for_them(trained, toy):
+    done = subprocess.run([*train_words(toy, trained[0], "--steps", "8"), "--size", "48x64"], capture_output=True,
+                          text=True)
+    assert done.returncode == 2 and "size: [40, 56] in the run, [48, 64] now" in done.stderr
+    assert "files in --data" not in done.stderr and "cache of" not in done.stdout
+
+
+def test_a_run_of_a_version_that_drew_otherwise_is_not_gone_on_with_but_evaluated(trained, toy, tmp_path):
+    shutil.copytree(trained[0] / "run", tmp_path / "run")
+    content = json.loads((tmp_path / "run/config.json").read_text())
+    kept = {k: v for k, v in content["config"].items() if k not in ("augment", "crop_size")}
+    content["config"] = kept | {"flip": True}
+    content["spec"] = {k: v for k, v in content["spec"].items() if k not in ("encoding", "mask_threshold")}
+    (tmp_path / "run/config.json").write_text(json.dumps(content))
+    done = subprocess.run(train_words(toy, tmp_path, "--steps", "9"), capture_output=True, text=True)
+    assert done.returncode == 2 and "older version" in done.stderr and "eval_fcn.py" in done.stderr
+    call(command("eval_fcn.py", "--run", tmp_path / "run", "--no-pictures", "--checkpoint", "latest"))
+
+
+def test_a_run_does_not_go_on_with_labels_that_were_edited_to_the_same_size(trained, toy, tmp_path, scenes):
+    words = [*train_words(toy, tmp_path, "--steps", "2"), "--data", str(scenes)]
+    label = next((scenes / "annotations/training").glob("*.png"))
+    Image.fromarray(ids.read(label, None)).save(label.with_suffix(".bmp"))  # plain bytes: an edit keeps the size
+    label.unlink()
+    call(words)
+    with label.with_suffix(".bmp").open("r+b") as file:
+        file.seek(-2000, os.SEEK_END)
+        file.write(bytes([1, 2] * 1000))
+    done = subprocess.run([*words, "--steps", "4"], capture_output=True, text=True)
+    assert done.returncode == 2 and "not those that the run began with" in done.stderr
+
+
+def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(trained, tmp_path, scenes):
+    path = scenes / "images/validation/ADE_val_00000001.jpg"
+    path.write_bytes(path.read_bytes()[:700])
+    words = command("eval_fcn.py", "--run", trained[0] / "run", "--data", scenes, "--out", tmp_path / "out")
+    assert subprocess.run(words, capture_output=True).returncode == 3
+    assert "ADE_val_00000001.jpg: cannot be decoded" in call([*words, "--skip-bad"]).stdout
+    content = json.loads((tmp_path / "out/report.json").read_text())
+    assert content["images"] == 1 and path.name in content["left_out"][0]
+
+
+@pytest.mark.parametrize("name", ["nowhere/b.png", "b.jpg", "."])
+def test_a_picture_that_cannot_be_written_is_told_before_the_caches_are_built(toy, tmp_path, name):
+    assert "--show-batch" in refused(toy, tmp_path, 2, "--show-batch", tmp_path / name)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_first_batch_is_shown_without_weights_and_without_tensorflow(toy, tmp_path):
+    (tmp_path / "barred").mkdir()
+    (tmp_path / "barred/tensorflow.py").write_text("raise SystemExit(99)")
+    words = [*train_words(toy, tmp_path), "--weights", "nowhere.mat", "--show-batch", str(tmp_path / "b.png"),
+             "--augment", "hflip,scale,hue"]
+    done = subprocess.run(words, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(tmp_path / "barred")})
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "b.png").width > 3 * 47 and not (tmp_path / "run").exists()

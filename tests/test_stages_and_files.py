@@ -155,7 +155,9 @@ def test_a_run_starts_from_an_exported_net_with_other_classes_by_name(staged, to
         for kind in ("images", "targets"):
             (tmp_path / f"data/{split}/{kind}").mkdir(parents=True)
         Image.new("RGB", (40, 40), (9, 9, 9)).save(tmp_path / f"data/{split}/images/a.png")
-        Image.new("L", (40, 40), 1).save(tmp_path / f"data/{split}/targets/a.png")
+        label = Image.new("L", (40, 40), 1)
+        label.paste(0, (0, 0, 20, 40))
+        label.save(tmp_path / f"data/{split}/targets/a.png")
     (tmp_path / "classes.txt").write_text("\n".join([names[3], "unheard of", names[1]]))
     train(toy, "--layout", "paired", "--data", tmp_path / "data", "--classes", tmp_path / "classes.txt",
           "--net", "fcn8s", "--weights", file, "--size", "32", "--steps", "1", "--batch", "1",

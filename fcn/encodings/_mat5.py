@@ -73,8 +73,8 @@ def _told(path, function):
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
     except (Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         why = str(error) if isinstance(error, Damaged) else f"it is damaged: {error}"
-        raise errors.DataError("is not a usable MATLAB 5 file", where=path, why=why,
-                               cure="download or copy the file again.") from None
+        raise errors.DataError("is not a usable MATLAB 5 file", where=path, why=why, cure="download or copy the file "
+                               "again; if it is an image, give --label-encoding ids.") from None
 
 
 def _variable(path, name, most):

@@ -11,6 +11,7 @@ FORMATS = ("PNG", "BMP", "JPEG")
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
 SUFFIX = ".png"
 MOST_COLOUR = 8  # mean distance of a grey JPEG's channels: its colours are stored coarsely
+MOST_NOISE = 16  # of a JPEG that is black
 
 
 def size(path, max_pixels=images.MAX_PIXELS):
@@ -22,16 +23,18 @@ def size(path, max_pixels=images.MAX_PIXELS):
 def read(path, spec, max_pixels=images.MAX_PIXELS):
     """uint8 (height, width) of 0 and 1. Raises DataError for a mask in colour, or one of ids."""
     with images.opened(path, FORMATS, "mask", max_pixels) as image:
-        grey = _grey(image, path)
-        lossy = image.format == "JPEG"
-    if not lossy and grey.max(initial=0) == 1:  # of 255: invisible, and no drawing program makes that
-        raise errors.DataError("holds 0 and 1 where a mask holds black and white", where=path,
-                               cure="these are ids: use --layout paired, or save them as 0 and 255.")
+        grey = read_grey(image, path)
+        brightest = int(grey.max(initial=0))
+        black = MOST_NOISE if image.format == "JPEG" else 0
+    if black < brightest <= spec.mask_threshold:
+        raise errors.DataError(f"is nowhere brighter than {brightest} where a mask holds black and white", where=path,
+                               cure="if these are ids, use --layout paired with files without loss; if white is meant, "
+                                    f"save it as 255, or give --mask-threshold below {brightest}.")
     return (grey > spec.mask_threshold).astype(np.uint8)
 
 
-def _grey(image, path):
-    """(height, width) on the scale 0-255 of a Pillow image without colours."""
+def read_grey(image, path):
+    """(height, width) on the scale 0-255 of a Pillow image without colours. Raises DataError for one with colours."""
     if image.mode in images.SIXTEEN_BIT:
         return np.asarray(image).astype(np.int64) >> 8
     if image.mode in ("1", "L"):

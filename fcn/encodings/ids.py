@@ -1,7 +1,7 @@
 """The class id is the pixel: PNG or BMP of one channel, a palette's indices, or single bits.
 
 Every encoding has
-    SUFFIXES   endings, in lower case, that its label files may have
+    SUFFIXES   endings, in lower case, that its label files may have; layouts list the endings of all encodings
     SUFFIX     the ending of what write() makes
     size(path, max_pixels) -> (height, width)   from the header alone
     read(path, spec, max_pixels) -> uint8 (height, width), class ids; spec is a DatasetSpec

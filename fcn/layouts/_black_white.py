@@ -1,32 +1,35 @@
-"""Are label files black and white masks, or ids? A few of them are looked at."""
+"""Are label files black and white masks, or ids? Some of them are looked at."""
 
 import numpy as np
 
 from fcn import errors, images
 from fcn.encodings import binary
 
-LOOKED_AT = 3
+LOOKED_AT = 20
 LOSSY = (".jpg", ".jpeg")
 
 
 def why(labels):
     """Why these label files are masks, or "": JPEG can hold nothing else, and ids are never just 0 and 255."""
-    some = sorted(labels)[:LOOKED_AT]
-    if not some:
-        return ""
-    if any(path.suffix.lower() in LOSSY for path in labels):
-        return "labels are JPEG"
+    lossless = sorted(path for path in labels if path.suffix.lower() not in LOSSY)
+    if not lossless:
+        return "labels are JPEG" if labels else ""
+    found = set()
     try:
-        values = set().union(*(_values(path) for path in some))
-    except errors.DataError:  # what is wrong with it, the reader will say
+        for path in lossless[::max(1, len(lossless) // LOOKED_AT)]:  # the first ones may all be empty
+            found |= _values(path)
+            if not found <= {0, 255}:
+                return ""
+    except errors.DataError:  # in colour; or what is wrong with it, the reader will say
         return ""
-    return "labels are black and white" if 255 in values and values <= {0, 255} else ""
+    return "labels are black and white" if found == {0, 255} else ""
 
 
 def _values(path):
-    """Values of a mask's channels; those of a palette are not looked up, as its indices are ids."""
+    """Grey values of a mask, and its indices if it has a palette: those of VOC are 0 and 255 too, but 255 is no white.
+
+    Raises DataError for one in colour.
+    """
     with images.opened(path, binary.FORMATS, "mask") as image:
-        if image.mode == "P":
-            return {-1}
-        pixels = np.asarray(image.convert("RGB"))
-    return set(np.unique(pixels).tolist()) if not np.ptp(pixels, axis=2).any() else {-1}
+        both = binary.read_grey(image, path), np.asarray(image) if image.mode == "P" else np.zeros(0, np.uint8)
+    return {value for pixels in both for value in np.flatnonzero(np.bincount(pixels.ravel())).tolist()}

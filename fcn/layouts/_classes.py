@@ -21,12 +21,17 @@ def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
 
     255 is ignored unless the flag, the file or the defaults say otherwise. Raises DataError.
     """
-    lying = (pathlib.Path(root) / name for name in beside)
-    path = pathlib.Path(classes) if classes else next((path for path in lying if path.is_file()), None)
+    path = file(root, classes, beside)
     fields = {"ignored_ids": (255,), **defaults, **(read(path) if path else {})}
     if ignore_label is not None:
         fields["ignored_ids"] = tuple(ignore_label)
     return DatasetSpec(**fields)
+
+
+def file(root, classes="", beside=BESIDE):
+    """The file that names the classes, or None."""
+    lying = (pathlib.Path(root) / name for name in beside)
+    return pathlib.Path(classes) if classes else next((path for path in lying if path.is_file()), None)
 
 
 def read(path):
@@ -67,6 +72,8 @@ def _checked(names, ignored=None, colours=None, encoding=None):
     if colours is not None and not (isinstance(colours, list) and len(colours) <= 256 and
                                     all(_bytes(colour) and len(colour) == 3 for colour in colours)):
         raise ValueError("colours must be red, green and blue from 0 to 255, one for each id")
+    if colours is not None and len(colours) < len(names):
+        raise ValueError(f"{len(names)} names and {len(colours)} colours; each class has one")
     if encoding is not None and encoding not in shelf.names("encodings"):
         raise ValueError(f'"encoding" must be one of {", ".join(shelf.names("encodings"))}')
     fields = {"class_names": tuple(names)}

@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import pathlib
 
-from fcn import errors
+from fcn import errors, images
 from fcn.layouts import _folders, _split
 from fcn.spec import Pair, Problem
 
@@ -96,6 +96,8 @@ def _fault(texts, column):
         return f"{texts['images']} is in the unknown split '{texts['split']}'"
     if not column["masks"] and WORDS[texts["split"].lower()] not in TUTORIAL:
         return f"{texts['images']} has no mask: only training and validation have folders of their own"
+    if pathlib.PurePosixPath(texts["images"]) == pathlib.PurePosixPath(texts["masks"]):
+        return f"{texts['images']} is its own mask: paths count from the list's folder"
     for text in (texts["images"], texts["masks"]):
         if pathlib.PurePosixPath(text).is_absolute() or ".." in pathlib.PurePosixPath(text).parts or text[1:2] == ":":
             return f"{text} leads out of the data folder"
@@ -113,14 +115,14 @@ def _row(folder, texts, column):
     return Row(texts["images"], base / "images" / texts["images"], base / "masks" / texts["images"], split)
 
 
-def pairs(rows, photo_suffixes, label_suffixes):
+def pairs(rows):
     """([(Pair, split)] sorted by name, [(Problem, split)]) of Rows.
 
     The name is the photo's stem; where two folders have a photo of that stem, the whole path with _ for /.
     """
     good, problems = [], []
     for row in rows:
-        fault = _unusable(row.image, photo_suffixes) or _unusable(row.label, label_suffixes)
+        fault = _unusable(row.image, images.PHOTO_SUFFIXES) or _unusable(row.label, _folders.label_suffixes())
         if fault:
             problems.append((fault, row.split))
         else:
@@ -136,6 +138,12 @@ def pairs(rows, photo_suffixes, label_suffixes):
         else:
             problems.append((Problem(row.image, f"has the name {name} of another photo", "rename it."), row.split))
     return sorted(found, key=lambda item: item[0].name), problems
+
+
+def shared(rows):
+    """Notes on masks that more than one line has."""
+    counts = collections.Counter(row.label for row in rows)
+    return [f"{label.name} is the mask of {count} photos." for label, count in counts.items() if count > 1]
 
 
 def _unusable(path, suffixes):

@@ -1,11 +1,12 @@
 """What layouts share: photos and labels become pairs by stem, never by position; what is in the way gets a name."""
 
 import collections
+import functools
 import os
 import pathlib
 import unicodedata
 
-from fcn import errors, images
+from fcn import errors, images, shelf
 from fcn.spec import Listing, Pair, Problem
 
 
@@ -44,6 +45,22 @@ def files(folder, suffixes):
     return found, problems
 
 
+@functools.cache
+def label_suffixes():
+    """The endings of all encodings: a file of the wrong one is read, and refused with a reason, not passed over."""
+    encodings = (shelf.pick("encodings", name) for name in shelf.names("encodings"))
+    return tuple(dict.fromkeys(suffix for encoding in encodings for suffix in encoding.SUFFIXES))
+
+
+def holds(folder, suffixes):
+    """Whether a name with one of the endings is in `folder`; False too where one may not look."""
+    try:
+        with os.scandir(folder) as scan:
+            return any(pathlib.Path(entry.name).suffix.lower() in suffixes for entry in scan)
+    except OSError:
+        return False
+
+
 def _is_file(entry):
     """What irregular() asks, of a scanned entry: mostly without another call of the system."""
     try:
@@ -61,19 +78,23 @@ def irregular(path):
     return "is no regular file" if os.path.exists(path) else "is missing"  # noqa: PTH110
 
 
-def listing(image_folder, label_folder, label_suffixes, expected, label_stem=str, partial=False):
+def listing(image_folder, label_folder, expected, label_stem=str, partial=False):
     """The Listing of two folders; see pair_up. Raises DataError if one is missing; `expected` says what should be."""
     for folder in (image_folder, label_folder):
         if not is_folder(folder):
             raise errors.DataError("there is no such folder", where=folder, why=expected,
                                    cure="check --data and --layout.")
     photos, odd_photos = files(image_folder, images.PHOTO_SUFFIXES)
-    labels, odd_labels = files(label_folder, label_suffixes)
+    labels, odd_labels = files(label_folder, label_suffixes())
     if not photos and not odd_photos:
         raise errors.DataError(f"no photos ({' '.join(images.PHOTO_SUFFIXES)}) are in here", where=image_folder,
                                why=expected, cure="check --data and --layout.")
-    found = pair_up(photos, labels, f"{label_folder}, ending in {' or '.join(label_suffixes)}", label_stem, partial)
-    return Listing(found.pairs, odd_photos + odd_labels + found.problems, found.notes)
+    found = pair_up(photos, labels, f"{label_folder} ({' '.join(label_suffixes())})", label_stem, partial)
+    problems = odd_photos + odd_labels + found.problems
+    if partial and not found.pairs:
+        raise errors.DataError(f"not one of {len(photos):,} photos has a label in here", where=label_folder,
+                               why=[expected, *errors.several(problems)], cure="check --data and --layout.")
+    return Listing(found.pairs, problems, found.notes)
 
 
 def pair_up(photos, labels, where, label_stem=str, partial=False):

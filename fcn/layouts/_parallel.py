@@ -3,14 +3,14 @@
     <split>/<photos>/*.jpg   <split>/<labels>/*.png        the data set's own split
     <photos>/*.jpg           <labels>/*.png                no split: split.csv, or a drawn one
 
-Keras generators want one sub-folder in each (<split>/images/any/*.jpg); it is looked through.
+Keras generators want one sub-folder in each (<split>/images/any/*.jpg, images/any/*.jpg); it is looked through.
 """
 
 import dataclasses
 import os
 import pathlib
 
-from fcn import images, shelf
+from fcn import errors, images
 from fcn.layouts import _folders, _split
 
 
@@ -38,11 +38,13 @@ def found(root, names, split=None):
     root = pathlib.Path(root)
     of_split = _of_split(root, names, (split,) if split else _split.NAMES)
     if of_split:
-        return *of_split, True
+        return *map(_inner, of_split), True
     if not names.flat or _of_split(root, names, _split.NAMES):
         return None
-    flat = _both(root, names)  # but images/ and annotations/ with splits inside them are ADE20K's
-    return (*flat, False) if flat and _holds_photos(flat[0]) else None
+    flat = [_inner(folder) for folder in _both(root, names) or ()]
+    if not flat or flat[0].name in _split.SPLIT_OF:  # images/ and annotations/ with splits inside them are ADE20K's
+        return None
+    return (*flat, False) if _folders.holds(flat[0], images.PHOTO_SUFFIXES) else None
 
 
 def _of_split(root, names, splits):
@@ -59,14 +61,6 @@ def _both(base, names):
     return None
 
 
-def _holds_photos(folder):
-    try:
-        with os.scandir(folder) as entries:
-            return any(pathlib.Path(entry.name).suffix.lower() in images.PHOTO_SUFFIXES for entry in entries)
-    except OSError:
-        return False
-
-
 def recognise(root, names):
     """Why `root` has such folders, or ""."""
     both = found(root, names)
@@ -76,23 +70,43 @@ def recognise(root, names):
     return f"it has {photos}/ and {labels}/" + ("" if both[2] else " with photos in them")
 
 
-def listing(root, split, names, encoding, expected, **options):
+def listing(root, split, names, expected, **options):
     """The Listing of a split; `options` are those of _folders.listing. Raises DataError."""
     root = _folders.existing(root)
     both = found(root, names, split)
-    suffixes = shelf.pick("encodings", encoding).SUFFIXES
-    if both is None:  # say which folder is missing
-        bases = [root / name for name in _split.NAMES.get(split, (split,))]
-        base = next((path for path in bases if path.is_dir()), bases[0])
-        photos, labels = (next((base / n for n in some if (base / n).is_dir()), base / some[0])
-                          for some in (names.photos, names.labels))
-        return _folders.listing(photos, labels, suffixes, expected, **options)
+    if both is None:
+        photos, labels = _missing(root, split, names, expected)
+        return _folders.listing(photos, labels, expected, **options)
     photos, labels, is_split = both
-    whole = _folders.listing(_inner(photos), _inner(labels), suffixes, expected, **options)
-    return whole if is_split else _split.part(root, whole, split)
+    whole = _folders.listing(photos, labels, expected, **options)
+    if is_split:
+        whole.notes.extend(_split.idle(root))
+        return whole
+    return _split.part(root, whole, split)
+
+
+def _missing(root, split, names, expected):
+    """The two folders of a split, of which at least one is missing. Raises DataError if there is only training."""
+    bases = [root / name for name in _split.NAMES.get(split, (split,))]
+    there = [base for base in bases if base.is_dir()]
+    training = found(root, names, "training")
+    if split == "validation" and training and names.flat and not there:
+        base = next(base for base in training[0].parents if base.parent == root)
+        raise errors.DataError("has no folder of the split 'validation'", where=root, why=expected,
+                               cure=f"make {root / 'val'} beside {base.name}; or give --data {base}, and a split is "
+                                    "drawn from it.")
+    base = (there or bases)[0]
+    return [next((base / name for name in some if (base / name).is_dir()), base / some[0])
+            for some in (names.photos, names.labels)]
 
 
 def _inner(folder):
-    """The folder itself, or its only sub-folder if it holds nothing else."""
-    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+    """The folder itself, or its only sub-folder if neither photos nor labels lie beside that."""
+    known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
+    try:
+        with os.scandir(folder) as scan:
+            inside = [entry for entry in scan if not entry.name.startswith((".", "__MACOSX")) and
+                      (entry.is_dir() or pathlib.Path(entry.name).suffix.lower() in known)]
+            return folder / inside[0].name if len(inside) == 1 and inside[0].is_dir() else folder
+    except OSError:
+        return folder

@@ -16,7 +16,8 @@ from fcn.spec import Listing, Problem
 
 FILE = "split.csv"
 PART = 10  # one in so many is for validation
-NAMES = {"training": ("training", "train"), "validation": ("validation", "valid", "val"), "test": ("test",)}
+NAMES = {"training": ("training", "train"), "validation": ("validation", "valid", "val"),
+         "test": ("test", "public-test")}
 SPLIT_OF = {name: split for split, names in NAMES.items() for name in names}
 
 
@@ -32,7 +33,8 @@ def part(root, whole, split):
                                "validation are drawn", where=root,
                                cure=f"write {FILE} with the columns name,split into the data folder.")
     if len(whole.pairs) == 1:
-        raise errors.DataError("holds one pair, which cannot be both for training and for validation", where=root)
+        raise errors.DataError("holds one pair, which cannot be both for training and for validation", where=root,
+                               why=errors.several(whole.problems))
     chosen = drawn({pair.name for pair in whole.pairs} | {problem.path.stem for problem in whole.problems})
     return Listing([pair for pair in whole.pairs if chosen[pair.name] == split],
                    [problem for problem in whole.problems if chosen[problem.path.stem] == split], whole.notes, True)
@@ -40,6 +42,11 @@ def part(root, whole, split):
 
 def is_file(root):
     return (pathlib.Path(root) / FILE).is_file()
+
+
+def idle(root):
+    """The note for a data set with a split of its own, where a split.csv lies too."""
+    return [f"{FILE} is not used, as the data set has a split of its own."] if is_file(root) else []
 
 
 def drawn(names):
@@ -51,21 +58,29 @@ def drawn(names):
 
 def read(path):
     """{name: split} of a split file; a split that is none of ours is "". Raises DataError."""
-    return {name: SPLIT_OF.get(word, "") for name, word in _lines(path)}
+    return _known(_lines(path))
+
+
+def _known(lines):
+    return {name: SPLIT_OF.get(word, "") for name, word in lines}
 
 
 def _lines(path):
     """[(name, split as written)]."""
     try:
         with pathlib.Path(path).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            return [(line["name"], (line["split"] or "").strip().lower()) for line in csv.DictReader(file)]
+            delimiter = max(",;\t", key=file.readline(4096).count)
+            file.seek(0)
+            lines = csv.DictReader(file, delimiter=delimiter)
+            return [(line["name"], (line["split"] or "").strip().lower()) for line in lines]
     except (OSError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a table of the split", where=path, why=f"{type(error).__name__}: {error}",
                                cure="its columns are name,split; split is training, validation or test.") from None
 
 
 def _as_written(path, whole, split):
-    lines, split_of, known = _lines(path), read(path), {pair.name for pair in whole.pairs}
+    lines = _lines(path)
+    split_of, known = _known(lines), {pair.name for pair in whole.pairs}
     twice = [name for name, count in collections.Counter(name for name, _ in lines).items() if count > 1]
     bad = {problem.path.stem for problem in whole.problems}
     problems = [problem for problem in whole.problems if split_of.get(problem.path.stem, split) == split]
@@ -79,7 +94,7 @@ def _as_written(path, whole, split):
                  if pair.name not in split_of]
     pairs = [pair for pair in whole.pairs if split_of.get(pair.name) == split and pair.name not in twice]
     if not pairs:
-        raise errors.DataError(f"says of no pair that it is for {split}", where=path,
+        raise errors.DataError(f"says of no pair that it is for {split}", where=path, why=errors.several(problems),
                                cure="its columns are name,split; split is training, validation or test.")
     return Listing(pairs, problems, [*whole.notes, f"The split is that of {path.name}."])
 

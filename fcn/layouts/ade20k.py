@@ -19,7 +19,6 @@ import csv
 import pathlib
 
 from fcn import errors
-from fcn.encodings import ids
 from fcn.layouts import _ade20k_full, _folders
 from fcn.layouts._ade20k_classes import CLASSES, PAIRS
 from fcn.spec import DatasetSpec, Listing, bit_colour
@@ -77,7 +76,7 @@ def listing(root, split):
     if _ade20k_full.is_full(root):
         found = _ade20k_full.listing(root / "images" / split)
     else:
-        found = _folders.listing(root / "images" / split, root / "annotations" / split, ids.SUFFIXES, EXPECTED)
+        found = _folders.listing(root / "images" / split, root / "annotations" / split, EXPECTED)
     here, all_ = len(found.pairs), PAIRS.get(split)
     if all_ and here != all_ and spec(root).class_names[1:] == tuple(dict(CLASSES)):
         found.notes.append(f"{here:,} of the benchmark's {all_:,} {split} pairs are here.")

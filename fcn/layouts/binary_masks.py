@@ -7,7 +7,6 @@ What is brighter than --mask-threshold (127) is foreground. A file of classes in
 """
 
 from fcn import errors
-from fcn.encodings import binary
 from fcn.layouts import _black_white, _classes, _folders, _parallel
 
 FOLDERS = _parallel.Folders(("images",), ("masks", "labels", "targets", "annotations"))
@@ -19,10 +18,8 @@ DEFAULTS = {"class_names": ("background", "foreground"), "ignored_ids": (), "col
 def recognise(root):
     """Why `root` looks like this layout, or ""."""
     both = _parallel.found(root, FOLDERS)
-    if not both:
-        return ""
     try:
-        why = _black_white.why(_folders.files(both[1], binary.SUFFIXES)[0])
+        why = _black_white.why(_folders.files(both[1], _folders.label_suffixes())[0]) if both else ""
     except errors.DataError:
         return ""
     return f"{_parallel.recognise(root, FOLDERS)}, whose {why}" if why else ""
@@ -39,4 +36,4 @@ def spec(root, classes="", ignore_label=None):
 
 def listing(root, split):
     """The Listing of a split. Raises DataError if a folder is missing or empty."""
-    return _parallel.listing(root, split, FOLDERS, "binary", EXPECTED)
+    return _parallel.listing(root, split, FOLDERS, EXPECTED)

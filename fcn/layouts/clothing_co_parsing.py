@@ -41,4 +41,4 @@ def spec(root, classes="", ignore_label=None):
 
 def listing(root, split):
     """The Listing of a split. Raises DataError if a folder is missing or empty."""
-    return _parallel.listing(root, split, FOLDERS, "mat_groundtruth", EXPECTED, partial=True)
+    return _parallel.listing(root, split, FOLDERS, EXPECTED, partial=True)

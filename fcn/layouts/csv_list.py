@@ -14,11 +14,12 @@ named as in the layout paired. Without a split, split.csv in the folder says it,
 
 import argparse
 import csv
+import dataclasses
 import io
 import pathlib
 import sys
 
-from fcn import durable, errors, images, shelf
+from fcn import durable, errors
 from fcn.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
 from fcn.spec import Listing
 
@@ -45,18 +46,19 @@ def listing(root, split):
     """The Listing of a split. Raises DataError if there is no list, or not just one."""
     path = _csv_rows.one(root, EXPECTED)
     rows, problems = _csv_rows.read(path)
-    suffixes = shelf.pick("encodings", spec(root).encoding).SUFFIXES
-    pairs, more = _csv_rows.pairs(rows, images.PHOTO_SUFFIXES, suffixes)
+    pairs, more = _csv_rows.pairs(rows)
     if not rows:
         raise errors.DataError("lists no images", where=path, why=[EXPECTED, *errors.several(problems)])
     if not any(row.split for row in rows):
-        whole = Listing([pair for pair, _ in pairs], problems + [problem for problem, _ in more])
-        return _split.part(path.parent, whole, split)
+        whole = Listing([pair for pair, _ in pairs], [problem for problem, _ in more], _csv_rows.shared(rows))
+        part = _split.part(path.parent, whole, split)
+        return dataclasses.replace(part, problems=problems + part.problems)  # lines of the list are in no split
     if not any(row.split == split for row in rows):
         raise errors.DataError(f"lists nothing for {split}", where=path, why=EXPECTED,
                                cure="add lines, or leave the column split out, and one is drawn.")
     return Listing([pair for pair, its_split in pairs if its_split == split],
-                   problems + [problem for problem, its_split in more if its_split == split])
+                   problems + [problem for problem, its_split in more if its_split == split],
+                   _csv_rows.shared(rows) + _split.idle(path.parent))
 
 
 def write(folder, out):
@@ -68,7 +70,7 @@ def write(folder, out):
     found = {}
     for split in _split.NAMES:
         try:
-            found[split] = _parallel.listing(folder, split, binary_masks.FOLDERS, "binary", binary_masks.EXPECTED)
+            found[split] = _parallel.listing(folder, split, binary_masks.FOLDERS, binary_masks.EXPECTED)
         except errors.DataError:
             if split == "training":
                 raise

@@ -26,4 +26,4 @@ def spec(root, classes="", ignore_label=None):
 
 def listing(root, split):
     """The Listing of a split. Raises DataError if a folder is missing or empty."""
-    return _parallel.listing(root, split, FOLDERS, _classes.spec(root).encoding, EXPECTED)
+    return _parallel.listing(root, split, FOLDERS, EXPECTED)

@@ -2,6 +2,8 @@
 
     JPEGImages/*.jpg   SegmentationClass/*.png   ImageSets/Segmentation/{train,val,test}.txt   class_names.txt
 
+Where SegmentationClass holds no labels, those of SegmentationClassAug (the augmented VOC 2012) are taken, or of
+SegmentationClassPNG (older versions of labelme).
 Labels are palette PNGs whose indices are the ids; 255 is the rim of objects and ignored. Most photos of VOC were never
 segmented: what is not in the split's list does not count, and without lists a split is drawn from what has a label.
 Names come from --classes, class_names.txt or classes.json, .txt or .csv in the folder, or are VOC's own.
@@ -10,7 +12,6 @@ Names come from --classes, class_names.txt or classes.json, .txt or .csv in the 
 import pathlib
 
 from fcn import errors
-from fcn.encodings import ids
 from fcn.layouts import _classes, _folders, _split
 from fcn.spec import Listing, Problem, bit_colour
 
@@ -18,6 +19,7 @@ NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", 
          "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
 LISTS = {"training": "train.txt", "validation": "val.txt", "test": "test.txt"}
 BOTH = "trainval.txt"
+LABELS = ("SegmentationClass", "SegmentationClassAug", "SegmentationClassPNG")
 EXPECTED = "the voc layout has JPEGImages, SegmentationClass and, where it has a split of its own, " \
            "ImageSets/Segmentation/{train,val}.txt"
 
@@ -25,24 +27,32 @@ EXPECTED = "the voc layout has JPEGImages, SegmentationClass and, where it has a
 def recognise(root):
     """Why `root` looks like this layout, or ""."""
     root = pathlib.Path(root)
-    two = _folders.is_folder(root / "JPEGImages", root / "SegmentationClass")
-    return "it has JPEGImages/ and SegmentationClass/" if two else ""
+    labels = _labels(root)
+    return f"it has JPEGImages/ and {labels.name}/" if _folders.is_folder(root / "JPEGImages", labels) else ""
+
+
+def _labels(root):
+    """The folder of labels, or where it should be."""
+    folders = [root / name for name in LABELS]
+    return next((folder for folder in folders if _folders.holds(folder, _folders.label_suffixes())), folders[0])
 
 
 def spec(root, classes="", ignore_label=None):
     """VOC's classes, or those that are named, in VOC's colours, 0 being black. Raises DataError."""
     colours = tuple(bit_colour(i - 1) for i in range(256))  # bit_colour starts one further on
     return _classes.spec(root, classes, ignore_label, ("class_names.txt", *_classes.BESIDE), class_names=NAMES,
-                         colours=colours[:255])
+                         colours=colours)
 
 
 def listing(root, split):
     """The Listing of a split. Raises DataError if a folder or the split's list is missing."""
     root = _folders.existing(root)
-    whole = _folders.listing(root / "JPEGImages", root / "SegmentationClass", ids.SUFFIXES, EXPECTED, partial=True)
+    whole = _folders.listing(root / "JPEGImages", _labels(root), EXPECTED, partial=True)
     lists = root / "ImageSets" / "Segmentation"
     if (lists / LISTS.get(split, "")).is_file():
-        return _chosen(whole, lists / LISTS[split])
+        chosen = _chosen(whole, lists / LISTS[split])
+        chosen.notes.extend(_split.idle(root))
+        return chosen
     if any((lists / name).is_file() for name in LISTS.values()):
         raise errors.DataError(f"there is no list of the split '{split}'", where=lists / LISTS.get(split, split),
                                why=EXPECTED, cure="check --data and --layout.")

@@ -1,0 +1,95 @@
+"""Opening a cache's file without trusting it. What is in it: cache_file.py."""
+
+import math
+
+import h5py
+import numpy as np
+
+from fcn import cache_file, errors
+
+
+def read(path):
+    """(fingerprint, {array: read-only memory map}) of a finished cache.
+
+    Nothing but exactly our own kind of file is accepted: arrays by hard links at the root, contiguous, of the
+    dtypes and shapes above, inside the file. External storage and virtual data sets, which would read other files,
+    links, filters and compressed bombs have no way in; nothing but names, shapes and two short attributes is taken
+    through HDF5. Raises DataError; MachineError if the file cannot be read at all.
+    """
+    try:
+        start = _first_bytes(path)
+    except OSError as error:
+        raise errors.MachineError(f"the cache cannot be read: {error.strerror}", where=path,
+                                  cure="check its permissions and the disk.") from None
+    try:
+        if start != b"\x89HDF\r\n\x1a\n":
+            raise ValueError("it is no HDF5 file" if start is not None else "there is no regular file")
+        with h5py.File(path, "r", locking=False) as file:
+            version = int(_attribute(file, "schema_version"))
+            if version > cache_file.SCHEMA_VERSION:
+                raise errors.DataError(f"was made by a newer version of this program (schema {version}, known is "
+                                       f"{cache_file.SCHEMA_VERSION})", where=path,
+                                       cure="update this program, or give another --cache-dir.")
+            if version < cache_file.SCHEMA_VERSION:
+                raise ValueError(f"it is no cache of version {cache_file.SCHEMA_VERSION}, but of {version}")
+            fingerprint = bytes(_attribute(file, "fingerprint")).decode()
+            places = _places(file, path.stat().st_size)
+        arrays = {name: np.memmap(path, dtype, "r", offset, shape) for name, (dtype, offset, shape) in places.items()}
+        _check(arrays)
+        return fingerprint, arrays
+    except errors.DataError:
+        raise
+    except Exception as error:  # HDF5 on a damaged file raises nearly anything
+        raise errors.DataError("is not a whole cache of ours", where=path, why=str(error).split("\n")[0],
+                               cure="delete it if it is a cache (it is built again from the data), else move it away."
+                               ) from None
+
+
+def _first_bytes(path):
+    """Eight of them; None if there is no regular file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as raw:
+        return raw.read(8)
+
+
+def _attribute(file, name):
+    if name not in file.attrs or file.attrs.get_id(name).get_storage_size() > 1000:
+        raise ValueError(f"it has no attribute {name}")
+    return file.attrs[name]
+
+
+def _places(file, file_size):
+    """{array: (dtype, offset, shape)}, each proven to be a plain array inside the file."""
+    wanted, found = dict.fromkeys(cache_file.layout([(1, 1)], True)), {}
+    if set(file) != set(wanted):
+        raise ValueError(f"it holds {', '.join(sorted(file)) or 'nothing'}; a cache holds {', '.join(wanted)}")
+    for name in wanted:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file.get(name, getclass=True) != h5py.Dataset:
+            raise ValueError(f"{name} is not an array of the file itself")
+        array = file[name]
+        offset = array.id.get_offset()
+        if array.chunks or array.external or array.is_virtual or array.dtype.kind not in "iuS":
+            raise ValueError(f"{name} is not a plain contiguous array")
+        size = math.prod(array.shape) * array.dtype.itemsize
+        if size == 0 or offset is None or offset + size > file_size:
+            raise ValueError(f"{name} reaches beyond the end of the file")
+        found[name] = (array.dtype, offset, array.shape)
+    return found
+
+
+def _check(arrays):
+    """Shapes and dtypes agree with each other, and the summary with them all."""
+    shapes = arrays["shapes"]
+    if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.min() < 1:
+        raise ValueError("shapes is no table of heights and widths")
+    uniform = arrays["images"].ndim == 4
+    for name, (dtype, shape) in cache_file.layout(shapes, uniform).items():
+        array = arrays[name]
+        if array.shape != shape or (array.dtype != np.dtype(dtype) if dtype else array.dtype.kind != "S"):
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, {dtype or 'bytes'} {shape} is needed")
+    if uniform and (shapes != shapes[0]).any():
+        raise ValueError("shapes differ, images do not")
+    known = np.isin(arrays["state"], (cache_file.THERE, cache_file.LEFT_OUT)).all()
+    if not known or cache_file.summary(arrays) != arrays["summary"][0]:
+        raise ValueError("it is damaged: the checksum of its tables is another")
