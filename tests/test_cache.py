@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from fcn import cache, cache_build, cache_file, cache_partial, errors, images, pairs
+from fcn import cache, cache_build, cache_file, cache_partial, errors, images, machine, pairs
 from fcn.encodings import ids
 from fcn.layouts import ade20k
 from fcn.spec import DatasetSpec, Pair
@@ -374,3 +374,33 @@ def test_any_reader_of_hdf5_sees_the_same_arrays(data, tmp_path):
 def test_two_builds_of_the_same_files_are_the_same_bytes(data, tmp_path):
     one, other = (cache.prepare(data, TWO, (3, 5), tmp_path / name, "t").path for name in ("c", "d"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_time_that_differs_by_less_than_a_second_is_another_file(data):
+    os.utime(data[0].label, ns=(0, 5_000_000_001))
+    one = cache.fingerprint(data, TWO, (4, 6))
+    os.utime(data[0].label, ns=(0, 5_000_000_002))
+    assert cache.fingerprint(data, TWO, (4, 6)) != one
+    assert cache.listing_digest(data) == cache.listing_digest(data)
+
+
+def test_a_photo_that_changed_its_size_between_the_check_and_the_reading_is_refused(data, tmp_path):
+    with pytest.raises(errors.DataError, match="another size than when it was checked"):
+        cache.prepare(data, TWO, cache.NATIVE, tmp_path / "c", "t", shapes=[(4, 6), (5, 6), (4, 6)])
+
+
+def test_the_limit_of_pixels_holds_when_pairs_are_read(data, tmp_path):
+    with pytest.raises(errors.DataError, match="--max-pixels"):
+        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", max_pixels=23)
+
+
+def test_no_more_pixels_are_read_ahead_than_memory_is_meant_for(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_build, "PIXELS_AHEAD", 24)  # one row a core
+    started = []
+    real = cache_build.read_row
+    monkeypatch.setattr(cache_build, "read_row", lambda plan, index: (started.append(index), real(plan, index))[1])
+    many = [dataclasses.replace(data[i % 3], name=f"{i:02}") for i in range(12)]
+    cores = machine.cores()
+    cache.prepare(many, TWO, (4, 6), tmp_path / "c", "t",
+                  lambda done, _: started[done + cores:] and pytest.fail(f"{len(started)} begun after {done}"))
+    assert sorted(started) == list(range(12))

@@ -69,6 +69,13 @@ def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
     assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
 
 
+def test_a_file_too_many_beside_a_finished_cache_is_told(flat):
+    dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    save(flat / "images/zz.png", np.zeros((6, 8, 3), np.uint8))
+    with pytest.raises(errors.DataError, match=r"zz.png: has no label"):
+        dataset.find_data(settings(flat))
+
+
 def test_a_file_that_was_touched_is_checked_again(flat, monkeypatch):
     dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     spoil(flat, "05")
