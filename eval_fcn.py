@@ -18,6 +18,7 @@ from fcn import (
     dataset,
     errors,
     images,
+    parsers,
     pictures,
     preflight,
     pretrained,
@@ -132,13 +133,13 @@ def parse(argv):
     parser.add_argument("--classes", default="", help="with --weights: file with the class names (docs/data.md)")
     parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="with --weights: how label files "
                         "hold their ids (default: as the layout has it)")
-    parser.add_argument("--mask-threshold", type=config.between(0, 254), help="with --weights, binary masks: values "
+    parser.add_argument("--mask-threshold", type=parsers.between(0, 254), help="with --weights, binary masks: values "
                         "above it are foreground (default: 127)")
-    parser.add_argument("--ignore-label", type=config.parse_ids, help="with --weights: label ids left out, e.g. 255")
-    parser.add_argument("--size", type=config.parse_size,
+    parser.add_argument("--ignore-label", type=parsers.parse_ids, help="with --weights: label ids left out, e.g. 255")
+    parser.add_argument("--size", type=parsers.parse_size,
                         help="size the net sees, or native (default: the run's; with --weights native)")
     parser.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
-    parser.add_argument("--max-pixels", type=config.count, help="refuse larger images (default: the run's)")
+    parser.add_argument("--max-pixels", type=parsers.count, help="refuse larger images (default: the run's)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
     parser.add_argument("--no-pictures", action="store_true", help="numbers only")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")

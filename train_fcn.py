@@ -25,6 +25,7 @@ from fcn import (
     errors,
     expect,
     origins,
+    parsers,
     preparation,
     record,
     runlog,
@@ -178,7 +179,7 @@ def train(run, settings, content, spec, training, validation, pretrained, resume
     tf.set_random_seed(settings.seed)
     graph = model.build(**content["model"])
     update = optimize.build(graph.objective, graph.parts, settings.optimizer, settings.batches_per_step,
-                            settings.momentum, settings.weight_decay, config.factors(settings.rate_factors))
+                            settings.momentum, settings.weight_decay, parsers.factors(settings.rate_factors))
     store = checkpoint.Store(run / "checkpoints")
     steps = content["steps"]
     count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())

@@ -21,7 +21,7 @@ import dataclasses
 import math
 import sys
 
-from fcn import config, errors
+from fcn import config, errors, parsers
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
 
@@ -137,12 +137,12 @@ def parse(argv):
     parser.add_argument("--recipe", help="settings to start from")
     parser.add_argument("--config", metavar="FILE.toml", help="settings to start from, or over those of the recipe")
     config.add_flags(parser)
-    parser.add_argument("--labelled", type=config.fraction, default=1.0, metavar="X",
+    parser.add_argument("--labelled", type=parsers.fraction, default=1.0, metavar="X",
                         help="share of an image's pixels that is labelled (default: 1)")
     parser.add_argument("--to", choices=REDUCTIONS, help="loss reduction to convert to")
-    parser.add_argument("--to-momentum", type=config.between(0.0, 1.0, config.real), metavar="X")
-    parser.add_argument("--to-batch", type=config.count, metavar="X")
-    parser.add_argument("--to-batches-per-step", type=config.count, metavar="X")
+    parser.add_argument("--to-momentum", type=parsers.between(0.0, 1.0, parsers.real), metavar="X")
+    parser.add_argument("--to-batch", type=parsers.count, metavar="X")
+    parser.add_argument("--to-batches-per-step", type=parsers.count, metavar="X")
     parser.add_argument("--prototxt", action="store_true", help="show Caffe's solver lines of the converted settings")
     return parser.parse_args(argv)
 

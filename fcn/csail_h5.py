@@ -30,7 +30,7 @@ import sys
 
 import numpy as np
 
-from fcn import config, dataset, errors, images, machine, screen, shelf
+from fcn import config, dataset, errors, images, machine, parsers, screen, shelf
 from fcn.csail_reader import SPLITS, open_file
 from fcn.csail_writer import check_place, export
 
@@ -100,7 +100,7 @@ def parse(argv):
     writer = commands.add_parser("export", help="write FILE.h5 and FILE.json from a data set")
     writer.add_argument("--data", required=True, metavar="DIR")
     writer.add_argument("--layout", default="ade20k", choices=shelf.names("layouts"))
-    writer.add_argument("--size", type=config.count, default=384, metavar="PX")
+    writer.add_argument("--size", type=parsers.count, default=384, metavar="PX")
     writer.add_argument("--cache-dir", default="data_cache", metavar="DIR")
     writer.add_argument("--skip-bad", action="store_true", help="go on without images that cannot be used")
     writer.add_argument("--out", required=True, metavar="FILE.h5")

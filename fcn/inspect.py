@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from fcn import config, errors, images, machine, pairs, preflight, screen, shelf
+from fcn import config, errors, images, machine, pairs, parsers, preflight, screen, shelf
 from fcn.layouts import _auto
 from fcn.spec import Problem
 
@@ -80,9 +80,9 @@ def parse(argv):
     parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")])
     parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
     parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="how label files hold their ids")
-    parser.add_argument("--mask-threshold", type=config.between(0, 254), metavar="X", help="of binary masks")
-    parser.add_argument("--ignore-label", type=config.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
-    parser.add_argument("--max-pixels", type=config.count, default=images.MAX_PIXELS, metavar="X",
+    parser.add_argument("--mask-threshold", type=parsers.between(0, 254), metavar="X", help="of binary masks")
+    parser.add_argument("--ignore-label", type=parsers.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
+    parser.add_argument("--max-pixels", type=parsers.count, default=images.MAX_PIXELS, metavar="X",
                         help="refuse larger images")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser.parse_args(argv)

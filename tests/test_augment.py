@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcn import augment, config
+from fcn import augment, parsers
 
 LAW = settings(max_examples=60, deadline=None)
 SEEDS, NUMBERS = st.integers(0, 2**32), st.integers(0, 10**9)
@@ -226,4 +226,4 @@ def test_colours_change_no_label_and_no_position():
 
 
 def test_the_settings_know_the_same_names():
-    assert sorted(config.AUGMENTATIONS) == sorted(augment.NAMES)
+    assert sorted(parsers.AUGMENTATIONS) == sorted(augment.NAMES)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from fcn import config, errors, shelf
+from fcn import config, errors, parsers, shelf
 
 
 def parse(*arguments):
@@ -132,12 +132,13 @@ def test_a_wrong_flag_is_refused_with_what_would_be_right(capsys, arguments, wor
 
 
 def test_sizes_and_ids_are_written_in_one_way():
-    assert config.parse_size("384") == (384, 384)
-    assert config.parse_size("360x480") == config.parse_size("360X480") == config.parse_size([360, 480]) == (360, 480)
-    assert config.parse_size(384) == (384, 384)
-    assert config.parse_ids("11") == config.parse_ids(11) == (11,)
-    assert config.parse_ids("0, 255") == config.parse_ids([0, 255]) == (0, 255)
-    assert config.optional(config.parse_size)("") is config.optional(config.parse_ids)(None) is None
+    assert parsers.parse_size("384") == (384, 384)
+    for text in ("360x480", "360X480", [360, 480]):
+        assert parsers.parse_size(text) == (360, 480)
+    assert parsers.parse_size(384) == (384, 384)
+    assert parsers.parse_ids("11") == parsers.parse_ids(11) == (11,)
+    assert parsers.parse_ids("0, 255") == parsers.parse_ids([0, 255]) == (0, 255)
+    assert parsers.optional(parsers.parse_size)("") is parsers.optional(parsers.parse_ids)(None) is None
 
 
 def test_a_crop_larger_than_the_image_is_refused():
