@@ -148,7 +148,8 @@ def resolve(arguments):
         arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"
         data, weights = demo.prepare(flags.get("cache_dir", "data_cache"))
         flags = {"data": str(data), "weights": str(weights), **flags}
-    elif arguments.run and (pathlib.Path(arguments.run) / "config.json").exists() and arguments.resume != "never":
+    elif arguments.run and checkpoint_files.paths(pathlib.Path(arguments.run) / "checkpoints") and (
+            arguments.resume != "never"):
         own = config.to_dict(config.from_dict(record.read(arguments.run)["config"]))
     settings = config.resolve(flags, arguments.config, arguments.recipe, own)
     if settings.layout == "auto" and settings.data and not arguments.print_config:

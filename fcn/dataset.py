@@ -147,8 +147,6 @@ def check_classes(spec, training, validation, settings, named):
         raise errors.DataError(f"the training labels hold {len(seen)} ids without names: are they smooth masks?",
                                where=settings.data, cure="--label-encoding binary reads masks, --classes names ids.")
     unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]
-    unknown += [i for i in np.flatnonzero(validation).tolist() if not named and i < spec.num_classes
-                and i in spec.ignored_ids and not training[i]]
     if unknown:
         raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
                                where=settings.data, cure="name the classes with --classes.")

@@ -76,15 +76,12 @@ class DatasetSpec:
     def counted(self, class_pixels):
         """This spec with class names made up from the ids that occur, where a data set names none.
 
-        class_pixels: (256,) pixel counts by id. Ids below the highest that never occur are ignored.
+        class_pixels: (256,) pixel counts by id. Ids below the highest that never occur are classes too.
         """
         if self.class_names:
             return self
         seen = [i for i, count in enumerate(class_pixels) if count and i not in self.ignored_ids]
-        ids = range(max(seen, default=0) + 1)
-        absent = tuple(i for i in ids if i not in seen and i not in self.ignored_ids)
-        return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in ids),
-                                   ignored_ids=(*self.ignored_ids, *absent))
+        return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in range(max(seen, default=0) + 1)))
 
     def palette(self):
         """(r, g, b) for each of the 256 values a label can take; ignored ids are black."""

@@ -133,8 +133,14 @@ def test_a_data_set_of_which_not_one_photo_has_a_label_is_refused(tmp_path, layo
 def test_a_label_of_another_kind_than_its_encoding_has_is_listed_for_the_reader_to_refuse(tmp_path, ending):
     root = split_tree(tmp_path, paired, ["a.jpg", "b.jpg"], ["a.png", f"b{ending}"])
     assert names(paired.listing(root, "training")) == [("a", "a.jpg", "a.png"), ("b", "b.jpg", f"b{ending}")]
-    (root / "training/targets/b.png").touch()
-    assert told(paired.listing(root, "training")) == ["b.png: has the same stem as b" + ending]
+
+
+@pytest.mark.parametrize("ending", [".mat", ".jpg"])
+def test_a_preview_or_source_beside_a_label_is_left_alone_and_said(tmp_path, ending):
+    root = split_tree(tmp_path, paired, ["a.jpg", "b.jpg"], ["a.png", "b.png", f"b{ending}"])
+    listing = paired.listing(root, "training")
+    assert names(listing) == [("a", "a.jpg", "a.png"), ("b", "b.jpg", "b.png")] and not listing.problems
+    assert listing.notes == [f"1 files beside labels of the same name are left alone, as b{ending}."]
 
 
 @pytest.mark.parametrize("layout", [paired, binary_masks, camvid, diva_hisdb], ids=lambda layout: layout.__name__)

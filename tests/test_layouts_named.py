@@ -263,6 +263,10 @@ def test_voc_without_lists_is_drawn_from_what_has_a_label(tmp_path):
     tree(root, ("ImageSets/Segmentation",), ["trainval.txt"], [])
     (root / "ImageSets/Segmentation/trainval.txt").write_text("a\nb\n")
     assert len(voc.listing(root, "training").pairs) == len(voc.listing(root, "validation").pairs) == 1
+    (root / "ImageSets/Segmentation/trainval.txt").write_text("a\nb\nnope\n")  # a line takes no image's place
+    for split in ("training", "validation"):
+        listing = voc.listing(root, split)
+        assert len(listing.pairs) == 1 and "names nope" in listing.problems[0].reason
 
 
 def test_voc_has_21_classes_in_its_colours_unless_the_folder_names_its_own(tmp_path):

@@ -7,6 +7,7 @@ import pathlib
 import unicodedata
 
 from fcn import errors, images, shelf
+from fcn.encodings import ids
 from fcn.spec import Listing, Pair, Problem
 
 
@@ -78,14 +79,20 @@ def irregular(path):
     return "is no regular file" if os.path.exists(path) else "is missing"  # noqa: PTH110
 
 
-def listing(image_folder, label_folder, expected, label_stem=str, partial=False):
-    """The Listing of two folders; see pair_up. Raises DataError if one is missing; `expected` says what should be."""
+def listing(image_folder, label_folder, expected, label_stem=str, partial=False, endings=ids.SUFFIXES):
+    """The Listing of two folders; see pair_up. Raises DataError if one is missing; `expected` says what should be.
+
+    endings: what labels should have; a file of another beside one of these, a preview or a source, is left alone.
+    """
     for folder in (image_folder, label_folder):
         if not is_folder(folder):
             raise errors.DataError("there is no such folder", where=folder, why=expected,
                                    cure="check --data and --layout.")
     photos, odd_photos = files(image_folder, images.PHOTO_SUFFIXES)
     labels, odd_labels = files(label_folder, label_suffixes())
+    right = {path.stem for path in labels if path.suffix.lower() in endings}
+    beside = [path for path in labels if path.stem in right and path.suffix.lower() not in endings]
+    labels = [path for path in labels if path not in beside]
     if not photos and not odd_photos:
         raise errors.DataError(f"no photos ({' '.join(images.PHOTO_SUFFIXES)}) are in here", where=image_folder,
                                why=expected, cure="check --data and --layout.")
@@ -94,6 +101,8 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False)
     if partial and not found.pairs:
         raise errors.DataError(f"not one of {len(photos):,} photos has a label in here", where=label_folder,
                                why=[expected, *errors.several(problems)], cure="check --data and --layout.")
+    if beside:
+        found.notes.append(f"{len(beside)} files beside labels of the same name are left alone, as {beside[0].name}.")
     return Listing(found.pairs, problems, found.notes)
 
 

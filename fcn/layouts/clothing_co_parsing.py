@@ -9,7 +9,7 @@ A label is a MATLAB file with the map of ids (encodings/mat_groundtruth.py). Of 
 import pathlib
 
 from fcn import errors
-from fcn.encodings import _mat5
+from fcn.encodings import _mat5, mat_groundtruth
 from fcn.layouts import _classes, _parallel
 
 # label_list.mat, by id. 0, "null", is all that is no clothing and no person: the background. It is drawn as carefully
@@ -41,4 +41,4 @@ def spec(root, classes="", ignore_label=None):
 
 def listing(root, split):
     """The Listing of a split. Raises DataError if a folder is missing or empty."""
-    return _parallel.listing(root, split, FOLDERS, EXPECTED, partial=True)
+    return _parallel.listing(root, split, FOLDERS, EXPECTED, partial=True, endings=mat_groundtruth.SUFFIXES)

@@ -9,6 +9,7 @@ segmented: what is not in the split's list does not count, and without lists a s
 Names come from --classes, class_names.txt or classes.json, .txt or .csv in the folder, or are VOC's own.
 """
 
+import dataclasses
 import pathlib
 
 from fcn import errors
@@ -59,7 +60,10 @@ def listing(root, split):
     if (lists / BOTH).is_file():
         whole = _chosen(whole, lists / BOTH)
     whole.notes.append("ImageSets/Segmentation/train.txt and val.txt are not there.")
-    return _split.part(root, whole, split)
+    of_list = [problem for problem in whole.problems if problem.path == lists / BOTH]  # lines are in no split
+    files = [problem for problem in whole.problems if problem not in of_list]
+    part = _split.part(root, dataclasses.replace(whole, problems=files), split)
+    return dataclasses.replace(part, problems=of_list + part.problems)
 
 
 def _chosen(whole, path):
