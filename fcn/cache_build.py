@@ -22,6 +22,7 @@ import numpy as np
 from fcn import cache_file, cache_partial, durable, errors, images, machine, preflight
 from fcn import pairs as reading
 from fcn.cache_file import THERE
+from fcn.spec import DatasetSpec
 
 ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
 PIXELS_AHEAD = 32_000_000  # per core, in rows that are read but not yet written: bounds memory at any image size
@@ -33,7 +34,7 @@ class Plan:
 
     pairs: list
     shapes: list
-    spec: object
+    spec: DatasetSpec
     size_px: tuple | None
     fingerprint: str
     made_from: bytes

@@ -108,7 +108,7 @@ def main(argv):
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
     print("\n".join(table(pixels, holding, spec)))
     problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems] + problems))
-    print("\n  ".join([f"problems: {len(problems) or 'none'}", *errors.several(problems)]))
+    print("\n  ".join([f"problems: {len(problems) or 'none'}", *map(str, problems)]))
     empty = [split for split in SPLITS[:2] if not found[split].pairs]
     if empty:
         print(f"no pairs for {' and '.join(empty)}")

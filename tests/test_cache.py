@@ -159,14 +159,18 @@ def test_nothing_but_bad_pairs_is_an_error_also_with_skip_bad(data, tmp_path):
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True)
 
 
-def test_an_interrupted_build_is_gone_on_with_and_not_begun_again(data, tmp_path, monkeypatch):
+def interrupt(data, tmp_path, after):
+    """A build that Ctrl-C ends after so many rows."""
     def stop(done, begun_with):
-        if done == 2:
+        if done == after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache_build, "ROWS_PER_SYNC", 1)
     with pytest.raises(KeyboardInterrupt):
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", stop)
+
+
+def test_an_interrupted_build_is_gone_on_with_and_not_begun_again(data, tmp_path):
+    interrupt(data, tmp_path, after=2)
     assert [name.endswith(".partial") for name in files(tmp_path / "c")] == [True]
     seen = []
     again = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", lambda *d: seen.append(d))
@@ -175,14 +179,8 @@ def test_an_interrupted_build_is_gone_on_with_and_not_begun_again(data, tmp_path
     assert again.path.read_bytes() == whole.path.read_bytes()
 
 
-def test_a_row_of_a_partial_whose_checksum_is_wrong_is_read_again(data, tmp_path, monkeypatch):
-    def stop(done, begun_with):
-        if done == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(cache_build, "ROWS_PER_SYNC", 1)
-    with pytest.raises(KeyboardInterrupt):
-        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", stop)
+def test_a_row_of_a_partial_whose_checksum_is_wrong_is_read_again(data, tmp_path):
+    interrupt(data, tmp_path, after=3)
     partial, = (tmp_path / "c").glob("*.partial")
     whole = cache.prepare(data, TWO, (4, 6), tmp_path / "other", "t")
     place = whole.path.read_bytes().index(whole.image(1).tobytes())
