@@ -12,9 +12,9 @@ def read(path):
     """(fingerprint, {array: read-only memory map}) of a finished cache.
 
     Nothing but exactly our own kind of file is accepted: arrays by hard links at the root, contiguous, of the
-    dtypes and shapes in cache_file.py, inside the file. External storage and virtual data sets, which would read other files,
-    links, filters and compressed bombs have no way in; nothing but names, shapes and two short attributes is taken
-    through HDF5. Raises DataError; MachineError if the file cannot be read at all.
+    dtypes and shapes in cache_file.py, inside the file. External storage and virtual data sets, which would read
+    other files, links, filters and compressed bombs have no way in; nothing but names, shapes and two short attributes
+    is taken through HDF5. Raises DataError; MachineError if the file cannot be read at all.
     """
     try:
         start = _first_bytes(path)
