@@ -6,9 +6,7 @@
     python train_fcn.py --demo                 the same on generated scenes, in minutes
 """
 
-import collections
 import dataclasses
-import math
 import pathlib
 import sys
 
@@ -17,23 +15,20 @@ from fcn import (
     batches,
     cache,
     checkpoint_files,
-    choices,
     class_weights,
     config,
     dataset,
     demo,
+    durable,
     errors,
     expect,
     origins,
-    parsers,
     preparation,
     record,
-    runlog,
-    screen,
+    schedules,
     shelf,
     show_batch,
     stages,
-    transplant,
 )
 from fcn.layouts import _auto
 
@@ -80,28 +75,34 @@ def train_one(arguments):
         show(settings, arguments)
         return
     old = record.to_go_on_with(run, arguments.resume)
-    if old:
-        record.compare(run, old, {"config": config.to_dict(settings)}, config.SAME_AT_RESUME)
-        changes = record.differences(old["config"], config.to_dict(settings), old["config"])
-        print("\n  ".join(["it goes on, and needs no --weights any more", *changes]))
+    before = old or record.of_checkpoint(arguments.resume)
+    if before:
+        record.compare(run, before, {"config": config.to_dict(settings)}, config.SAME_AT_RESUME)
+        changes = record.differences(before["config"], config.to_dict(settings), before["config"])
+        print("\n  ".join(["it goes on, and needs no --weights any more", *changes, *record.other_machine(before)]))
     data = dataset.find_data(settings)
     listings = [cache.listing_digest(found) for found in data.found.values()]
-    if old:
-        record.compare(run, old, {"files": listings})
+    if before:
+        record.compare(run, before, {"files": listings})
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
-    pretrained = None if old else preparation.read_weights(settings)
+    pretrained = None if before else preparation.read_weights(settings)
     if pretrained:
         preparation.check_last_layer(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    content = preparation.describe(settings, spec, listings, (training, validation), pretrained, old)
+    content = preparation.describe(settings, spec, listings, (training, validation), pretrained, before)
+    schedules.check(content["steps"], settings.warmup)
     spec = record.spec_from_dict(content["spec"])
     floor = preparation.expectation(content["model"], training, spec)
     print(expect.sentence(*floor))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
-    record.begin(run, content, old)
-    dataset.keep_lists(run, data, (training, validation))
-    train(run, settings, content, spec, training, validation, pretrained, arguments.resume, expect.floor(*floor))
+    run.mkdir(parents=True, exist_ok=True)
+    with durable.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
+        record.begin(run, content, old, before)
+        dataset.keep_lists(run, data, (training, validation))
+        from fcn import training as trained  # it imports TensorFlow, which takes seconds
+        trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
+                                  expect.floor(*floor), arguments.resume))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
 
 
@@ -168,75 +169,6 @@ def resolve(arguments):
     if settings.class_weights not in class_weights.KNOWN:
         absolute["class_weights"] = str(pathlib.Path(settings.class_weights).absolute())
     return dataclasses.replace(settings, **absolute), origins.of(given, arguments.config, arguments.recipe, own)
-
-
-def train(run, settings, content, spec, training, validation, pretrained, resume, floor):
-    """Build the graph, restore or start, run the loop. TensorFlow is imported here, which takes seconds."""
-    from fcn import checkpoint, evaluate, hooks, loop, model, optimize
-    from fcn.tf1 import session as new_session
-    from fcn.tf1 import tf
-
-    tf.reset_default_graph()  # that of the stage before
-    tf.set_random_seed(settings.seed)
-    graph = model.build(**content["model"])
-    update = optimize.build(graph.objective, graph.parts, settings.optimizer, settings.batches_per_step,
-                            settings.momentum, settings.weight_decay, parsers.factors(settings.rate_factors))
-    store = checkpoint.Store(run / "checkpoints")
-    steps = content["steps"]
-    count = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
-    plan = loop.Plan(steps, **{f.name: getattr(settings, f.name) for f in dataclasses.fields(loop.Plan)
-                               if f.name != "steps"})
-
-    sampling = preparation.sampling(settings, content)
-
-    def batch_at(number):
-        return batches.training(training, number, sampling)
-
-    def validate():
-        some = batches.validation(validation, settings.batch, settings.eval_batches, settings.crop_size,
-                                  sampling.fill_rgb, sampling.ignored_id)
-        return evaluate.validate(session, graph, some, spec.ignored_ids)
-
-    with new_session() as session:
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        state = start(session, store, resume, pretrained, settings, spec, graph.num_classes, run)
-        if pretrained:
-            pretrained.layers.clear()  # half a gigabyte that is in the variables now
-        position = loop.Position(state["step"], collections.deque(map(tuple, state["window"]), settings.average_loss))
-        runlog.cut(run / "log.jsonl", position.step)
-        print(f"{settings.net}: {count:,} parameters, {graph.num_classes} channels; step {position.step} of {steps}, "
-              f"{settings.batch} x {settings.batches_per_step} images a step", flush=True)
-        with screen.Screen("step", steps, position.step) as view, hooks.usual(
-                run, settings, plan, position, view, floor, validate,
-                lambda state: store.save(session, state)) as periodic:
-            loop.train(session, graph, update, batch_at, plan, position, periodic, lambda *b: keep_batch(run, *b))
-
-
-def start(session, store, resume, pretrained, settings, spec, num_classes, run):
-    """State to go on from: a checkpoint's, or that of a fresh run with pretrained weights."""
-    from fcn import initial
-
-    state = store.restore_latest(session, print)
-    if state is None and resume not in ("auto", "never"):
-        state = store.restore(session, resume)
-    if state:
-        print(f"resumed at step {state['step']}")
-        return state
-    chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
-    for name, value in pretrained.choices.items():
-        if value != getattr(chosen, name):
-            print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
-    rows = initial.fill(session, pretrained, spec.class_names, num_classes, settings.carry_scores, chosen)
-    print(transplant.text(rows))
-    transplant.write(run / "transplant.json", rows)
-    return {"step": 0, "window": []}
-
-
-def keep_batch(run, images, labels):
-    import numpy as np
-    path = run / "bad_batch.npz"
-    np.savez_compressed(path, images=images, labels=labels)
-    return path
 
 
 if __name__ == "__main__":

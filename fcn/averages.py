@@ -18,3 +18,19 @@ def weighted(sums, pixels):
         return mean, math.nan
     residual = sum((s - mean * p) ** 2 for s, p in zip(sums, pixels, strict=True))
     return mean, math.sqrt(count / (count - 1) * residual) / total
+
+
+# --average-loss auto: the mean of so few batches whose standard error is at most this share of it.
+AUTO_SHARE, AUTO_FIRST, AUTO_MOST = 0.02, 10, 1280
+
+
+def enough(sums, pixels):
+    """(mean, standard error, batches) of the last 10, 20, 40, ... 1280 batches: of so few that the error is at most
+    2 % of the mean, or else of all. The window doubles, so that no lucky small one is chosen among a thousand.
+    """
+    count = AUTO_FIRST
+    while True:
+        mean, error = weighted(sums[-count:], pixels[-count:])
+        if error <= AUTO_SHARE * abs(mean) or count >= len(sums):
+            return mean, error, min(count, len(sums))
+        count *= 2

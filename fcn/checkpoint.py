@@ -1,49 +1,66 @@
 """Checkpoints, one folder each (checkpoint_files.py), whole before it has its name; weights from and for elsewhere."""
 
-import json
-import os
 import pathlib
 import shutil
 
-from fcn import checkpoint_files, errors
+from fcn import checkpoint_files, durable, errors
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
 
+SPARE = 1_000_000  # bytes of a checkpoint besides its variables, and of the log
+
 
 class Store:
-    """The checkpoints of one run, for the variables of the default graph."""
+    """The checkpoints of one run, for the variables of the default graph.
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+    keep: how many of the newest are kept; the best one is kept besides. fingerprints: what tells this run from others,
+    a dict; a checkpoint with other ones is not taken.
+    """
+
+    def __init__(self, folder, keep=2, fingerprints=None):
+        self.folder, self.keep, self.fingerprints = pathlib.Path(folder), keep, fingerprints
         self._saver = tf.train.Saver(tf.global_variables(), max_to_keep=None)
+        self.bytes = sum(v.dtype.base_dtype.size * v.shape.num_elements() for v in tf.global_variables())
+        self._sound = None  # the checkpoint that this process has written or read whole
 
     def save(self, session, state):
         """Write all variables and `state` (a dict with "step" and "score"); sweep older ones.
 
-        Raises MachineError, e.g. if the disk is full; the checkpoints before it stay.
+        A step that this process has saved or restored before keeps its files and gets the new state. Raises
+        MachineError, e.g. if the disk is full; the checkpoints before it stay.
         """
         path = self.folder / checkpoint_files.name(state["step"])
+        state = state | {"fingerprints": self.fingerprints}
         aside = path.with_name(f".{path.name}.tmp")
         try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
-            self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
-            (aside / "state.json").write_text(json.dumps(state))
-            for file in (*aside.iterdir(), aside):
-                _sync(file)
-            shutil.rmtree(path, ignore_errors=True)  # a damaged one of this step, which the run has come to again
-            aside.rename(path)
-            _sync(self.folder)
+            if path == self._sound:
+                checkpoint_files.write_state(path, state | {"files": checkpoint_files.read_state(path)["files"]})
+            else:
+                self._room()
+                aside.mkdir(parents=True)
+                self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
+                checkpoint_files.seal(aside, state)
+                shutil.rmtree(path, ignore_errors=True)  # a damaged one of this step, which the run has come to again
+                aside.replace(path)
+                durable.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise errors.MachineError("the checkpoint could not be written", where=path,
-                                      why=_first_line(error), cure="free space and run again: training goes on from "
-                                      "the checkpoint before.") from None
-        checkpoint_files.sweep(self.folder, path)
+            raise errors.MachineError("the checkpoint could not be written", where=path, why=_first_line(error),
+                                      cure="free space; the checkpoints before it are whole.") from None
+        self._sound = path
+        checkpoint_files.sweep(self.folder, path, self.keep)
         return path
 
+    def _room(self):
+        """Refuse to begin what the disk cannot hold. Raises MachineError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        checkpoint_files.sweep_unfinished(self.folder)
+        needed = self.bytes + SPARE
+        if shutil.disk_usage(self.folder).free < needed:
+            raise durable.no_space(needed, self.folder, "free space; the checkpoints that are there are whole.")
+
     def restore_latest(self, session, say):
-        """State of the newest checkpoint that can be read, its variables restored; None if there is none at all.
+        """State of the newest checkpoint that is sound, its variables restored; None if there is none at all.
 
         A damaged one is named through say(text), and the one before is taken. Raises WeightsError if all are damaged:
         starting from scratch unasked would throw a run away.
@@ -60,9 +77,13 @@ class Store:
         return None
 
     def restore(self, session, path):
-        """Restore all variables from a checkpoint folder and return its state. Raises WeightsError."""
-        state = checkpoint_files.read_state(path)
+        """Restore all variables from a checkpoint folder, checked whole, and return its state. Raises WeightsError."""
+        path, state = pathlib.Path(path), checkpoint_files.verify(path)
+        own = path.parent == self.folder
+        if own and state.get("fingerprints") != self.fingerprints:
+            raise errors.WeightsError("belongs to another run", where=path)
         restore(session, path, self._saver)
+        self._sound = path if own else None
         return state
 
 
@@ -103,12 +124,3 @@ def put(session, arrays):
 
 def _first_line(error):
     return (str(error).strip().splitlines() or [repr(error)])[0][:300]
-
-
-def _sync(path):
-    """Have the kernel write a file or folder to the disk: a name must not outlive a power cut without its content."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

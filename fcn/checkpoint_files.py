@@ -1,40 +1,76 @@
 """Which checkpoints a run has. They are found by looking, not by trusting a list in a file; no TensorFlow is needed.
 
-    checkpoints/step-000123/   Saver's files (variables and optimizer slots) and state.json (step, loss window, score)
+    checkpoints/step-000123/   Saver's files (variables and optimizer slots) and state.json
+
+state.json holds all that a run needs besides the variables (loop.Position.state), the fingerprints of its run
+(record.fingerprints), size and SHA-256 of the files beside it, and a SHA-256 of itself.
 """
 
 import contextlib
+import hashlib
 import json
 import pathlib
 import shutil
 
-from fcn import errors
-
-KEEP = 2  # the newest ones; the best one is kept besides
+from fcn import durable, errors
 
 
 def name(step):
     return f"step-{step:06d}"
 
 
+def seal(folder, state):
+    """Write state.json with the checksums of all other files in `folder`, and have all of it on the disk."""
+    folder = pathlib.Path(folder)
+    facts = {}
+    for path in sorted(p for p in folder.iterdir() if p.name != "state.json"):
+        durable.sync_path(path)
+        facts[path.name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+    write_state(folder, state | {"files": facts})
+
+
+def write_state(folder, state):
+    """Write state.json, whole or not at all. state: with its "files"."""
+    state = {key: value for key, value in state.items() if key != "sha256"}
+    durable.write_whole(pathlib.Path(folder) / "state.json", json.dumps(state | {"sha256": _own(state)}).encode())
+
+
 def read_state(path):
-    """The dict in a checkpoint's state.json, with "step", "window" and "score". Raises WeightsError."""
+    """The dict in a checkpoint's state.json, with at least "step". Raises WeightsError."""
     try:
         state = json.loads((pathlib.Path(path) / "state.json").read_text())
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
             raise ValueError("state.json holds no step")
+        written = state.pop("sha256", None)  # absent in a run of an older version
+        if written not in (None, _own(state)):
+            raise ValueError("state.json is not as it was written")
     except (OSError, ValueError) as error:
         raise errors.WeightsError("is no checkpoint folder", where=path, why=str(error)) from None
     return state
 
 
+def verify(path):
+    """The state of a checkpoint whose files are all as they were written. Raises WeightsError naming what is not."""
+    path, state = pathlib.Path(path), read_state(path)
+    for file, facts in state.get("files", {}).items():
+        try:
+            size = (path / file).stat().st_size
+            wrong = (f"{size:,} bytes instead of {facts['bytes']:,}" if size != facts["bytes"] else
+                     "its content has changed" if _sha256(path / file) != facts["sha256"] else "")
+        except OSError as error:
+            wrong = error.strerror or str(error)
+        if wrong:
+            raise errors.WeightsError("is damaged", where=path, why=f"{file}: {wrong}")
+    return state
+
+
 def listed(folder):
-    """[(path, state)] of the whole checkpoints of a run, newest first."""
+    """[(path, state)] of the checkpoints of a run whose state can be read, newest first."""
     found = []
-    for path in pathlib.Path(folder).glob("step-*"):
+    for path in paths(folder):
         with contextlib.suppress(errors.WeightsError):
             found.append((path, read_state(path)))
-    return sorted(found, key=lambda item: item[1]["step"], reverse=True)
+    return found
 
 
 def best(checkpoints):
@@ -49,17 +85,32 @@ def paths(folder):
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
-def sweep(folder, newest):
-    """Delete what a killed process left unfinished and what is older than `newest`, a checkpoint just written, but
-    the last few and the best. Later ones, which could not be read or the run would have gone on from them, stay.
+def sweep_unfinished(folder):
+    """Delete what a killed process left unfinished."""
+    for path in pathlib.Path(folder).glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(folder, newest, keep=2):
+    """Delete what is older than `newest`, a checkpoint just written, but the last `keep` (itself among them) and the
+    best. Later ones, which could not be read or the run would have gone on from them, stay.
     """
     whole = listed(folder)
     older = [path for path in paths(folder) if _step(path) <= _step(newest)]
-    kept = {best(whole)[0], *[path for path, _ in whole if path in older][:KEEP]}
-    for path in (*older, *pathlib.Path(folder).glob(".step-*")):
+    kept = {best(whole)[0], *[path for path, _ in whole if path in older][:keep]}
+    for path in older:
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _step(path):
     return int(path.name[5:]) if path.name[5:].isdigit() else None
+
+
+def _own(state):
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path):
+    with pathlib.Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,16 +14,20 @@ from fcn import choices, errors, shelf
 from fcn.parsers import (
     AUGMENTATIONS,
     MAX_PIXELS,
+    MOST,
     between,
     count,
     counted_from_0,
     fraction,
     optional,
     parse_augmentations,
+    parse_average_loss,
     parse_crop,
     parse_factors,
+    parse_freeze,
     parse_ids,
     parse_mean,
+    parse_share,
     parse_size,
     positive,
     real,
@@ -98,29 +102,47 @@ class Config:
                                   bool)
     batch: int = setting(2, "images in one trip through the graph", count)
     batches_per_step: int = setting(1, "batches whose gradients make one weight update", count)
-    average_loss: int = setting(20, "the loss that is shown is the mean over this many batches", count)
-    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "momentum"))
+    average_loss: int | str = setting(20, "the loss that is shown is the mean over this many batches; auto: over as "
+                                      "many as its standard error asks for", parse_average_loss)
+    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "momentum", "radam",
+                                                                         "rmsprop"))
     learning_rate: float = setting(5e-5, "for the loss as --loss-reduction has it", positive)
     momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
     weight_decay: float = setting(0.0, "on kernels, never on biases; adamw: decoupled", between(0.0, 1e9, real))
     rate_factors: str = setting("", "factors on the rate of variables, e.g. '*/bias=2, conv*=0' (0: frozen)",
                                 parse_factors)
-    schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly"))
+    freeze: str = setting("", "layers of the body that keep their weights: up to and with this one, e.g. conv4, "
+                          "conv3_2 or fc7", parse_freeze)
+    new_layer_factor: float = setting(1.0, "factor on the rate of layers that no VGG has (score_*, upscore*, deconv*)",
+                                      between(0.0, 1e6, real))
+    clip_norm: float = setting(0.0, "scale the gradient down to this norm over all variables; 0: never",
+                               between(0.0, 1e30, real))
+    schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly", "step", "cosine"))
     poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", positive)
+    step_size: int = setting(100_000, "step: the rate is multiplied by --gamma every so many steps", count)
+    gamma: float = setting(0.1, "step: the factor", positive)
+    warmup: int = setting(0, "steps in which the rate grows linearly to its first value", counted_from_0)
     steps: int = setting(0, "weight updates of the run; 0: as --epochs says", counted_from_0)
     epochs: float = setting(20.0, "passes over the training images, if --steps is 0", positive)
     eval_every: int = setting(500, "steps between two validations (each is saved too)", count)
+    eval_budget: float | None = setting(None, "validate as often as this share of the time allows, e.g. 5%, instead "
+                                        "of every --eval-every steps", optional(parse_share))
     eval_batches: int = setting(50, "validation batches each time; 0: the whole split", counted_from_0)
+    patience: int = setting(0, "stop after so many validations without a better mean IoU; 0: never",
+                            counted_from_0)
     save_every: int = setting(500, "steps between two checkpoints", count)
+    keep: int = setting(2, "newest checkpoints that are kept; the best one is kept besides", between(2, MOST))
     log_every: int = setting(10, "steps between two lines of log.jsonl", count)
     seed: int = setting(0, "of order, augmentation, dropout and fresh weights", counted_from_0)
+    deterministic: bool = setting(True, "operations whose results are the same every time, also on a GPU; a resumed "
+                                  "run ends as an undisturbed one", bool)
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size", "crops_per_image",
                   "images_in_memory", "augment", "replacement", "net", "mean_rgb", *choices.NAMES, "loss",
                   "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
-                  "rate_factors", "seed")
+                  "rate_factors", "freeze", "new_layer_factor", "seed", "deterministic")
 
 
 def add_flags(parser):

@@ -22,8 +22,8 @@ NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # file systems that
 
 
 @contextlib.contextmanager
-def locked(path):
-    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it.
+def locked(path, doing="is being built", cure="wait until it is done and give the same command again."):
+    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, cure: its words.
 
     The kernel gives the lock back when its holder dies; the file that stays behind means nothing.
     """
@@ -32,8 +32,7 @@ def locked(path):
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise errors.MachineError(f"is being built by {_holder(lock_path)}", where=path,
-                                  cure="wait until it is done and give the same command again.") from None
+        raise errors.MachineError(f"{doing} by {_holder(lock_path)}", where=path, cure=cure) from None
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         with contextlib.suppress(OSError):  # a full disk will be told with what is needed
@@ -64,9 +63,9 @@ def reserve(file, size, folder):
         os.ftruncate(file, size)  # macOS, and file systems that cannot reserve
 
 
-def no_space(size, folder):
+def no_space(size, folder, cure="free space, or give another --cache-dir."):
     return errors.MachineError(f"this needs {amount(size)}, the disk has {amount(shutil.disk_usage(folder).free)} free",
-                               where=folder, cure="free space, or give another --cache-dir.")
+                               where=folder, cure=cure)
 
 
 def amount(size):
@@ -94,11 +93,16 @@ def commit(file, aside, path):
     """The open file `aside` gets its name; whoever opens `path` sees the old file or the whole new one."""
     os.fsync(file)
     aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_path(path.parent)
+
+
+def sync_path(path):
+    """Have the kernel write a file or folder to the disk: a name must not outlive a power cut without its content."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def write_whole(path, data):
@@ -109,5 +113,9 @@ def write_whole(path, data):
     try:
         write_at(file, data, 0)
         commit(file, aside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
     finally:
         os.close(file)

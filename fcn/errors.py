@@ -1,7 +1,7 @@
 """The few exceptions, each with its exit code, and the one place where they become a message.
 
 0 ok, 2 usage or config, 3 bad data, 4 bad weights or checkpoint, 5 environment (disk, lock, device),
-6 diverged (NaN), 70 a bug, 130 SIGINT, 143 SIGTERM.
+6 diverged (NaN), 70 a bug, 129 SIGHUP, 130 SIGINT, 143 SIGTERM (and SIGUSR1).
 """
 
 import errno

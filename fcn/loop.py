@@ -4,85 +4,116 @@ import collections
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable
 
 import numpy as np
 
-from fcn import batches, errors, optimize
+from fcn import batches, errors
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import run
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What train() needs to know of the settings; names as in config.Config."""
+    """What train() needs to know of the settings; names as in config.Config. rate_at(step) -> learning rate."""
 
     steps: int
     batches_per_step: int
-    learning_rate: float
-    schedule: str
-    poly_power: float
     keep_prob: float
     seed: int
+    rate_at: Callable[[int], float]
 
 
 @dataclasses.dataclass
 class Position:
-    """Where a run stands. window: (loss sum, labelled pixels) of the last batches. wait_s, run_s: seconds spent
-    waiting for data and in the session; images: seen since this start.
+    """Where a run stands. What a checkpoint keeps of it is in state(); the rest is of this start.
+
+    window: (loss sum, labelled pixels) of the last batches. score: mean IoU of the validation at this step. best:
+    {"step", "score"} of the best one so far; since_best: validations after it. validated: step of the last one;
+    next_eval: step of the next one under a time budget. finished: why the run ends before its last step, or "".
+    wait_s, run_s: seconds spent waiting for data and in the session; images: seen since this start.
     """
 
     step: int
     window: collections.deque
-    learning_rate: float = 0.0
     score: float | None = None
+    best: dict | None = None
+    since_best: int = 0
+    validated: int = 0
+    next_eval: int | None = None
+    batches_per_step: int = 1
+    learning_rate: float = 0.0
+    gradient_norm: float = 0.0
+    finished: str = ""
     images: int = 0
     wait_s: float = 0.0
     run_s: float = 0.0
 
     def state(self):
-        """What a checkpoint keeps besides the variables."""
-        return {"step": self.step, "window": [list(w) for w in self.window], "score": self.score}
+        """What a checkpoint keeps besides the variables. "batch": number of the next one, the position in the data."""
+        return {"step": self.step, "batch": self.step * self.batches_per_step, "score": self.score, "best": self.best,
+                "since_best": self.since_best, "validated": self.validated, "next_eval": self.next_eval,
+                "window": [list(w) for w in self.window]}
+
+    @classmethod
+    def of(cls, state, window, batches_per_step):
+        """The Position in a checkpoint's state, or at the start ({"step": 0}). window: batches of the shown loss."""
+        kept = ("step", "score", "best", "since_best", "validated", "next_eval")
+        return cls(window=collections.deque(map(tuple, state.get("window", [])), window),
+                   batches_per_step=batches_per_step, **{key: state[key] for key in kept if key in state})
 
 
 def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
-    """Run from `position` to plan.steps; after every step call hook.after_step(position) of each hook in turn.
+    """Run from `position` to plan.steps, or until a hook gives position.finished a reason.
 
-    batch_at(number) -> (images, labels) uint8. keep_batch(images, labels) -> path keeps a batch for inspection.
-    Raises DivergedError if loss or gradient is not finite, before the weights are touched.
+    After every step hook.after_step(position) of each hook is called in turn. batch_at(number) -> (images, labels)
+    uint8. keep_batch(number, images, labels, facts) -> path keeps a batch for inspection. Raises DivergedError if loss
+    or gradient is not finite, before the weights are touched.
     """
     numbers = range(position.step * plan.batches_per_step, plan.steps * plan.batches_per_step)
     with contextlib.closing(batches.ahead(batch_at, numbers)) as supply:
         for number in numbers:
+            if position.finished:
+                return
             before = time.perf_counter()
             images, labels = next(supply)
             ready = time.perf_counter()
             feed = {model.images: images, model.labels: labels, model.keep_prob: plan.keep_prob,
                     model.dropout_seed: np.array([plan.seed, number], np.int32)}
+            fetches = {"loss": model.loss_sum, "pixels": model.pixels}
             last = (number + 1) % plan.batches_per_step == 0
             if last:
-                position.learning_rate = optimize.learning_rate(plan.learning_rate, plan.schedule, position.step,
-                                                                plan.steps, plan.poly_power)
-                feed[update.learning_rate] = position.learning_rate
+                position.learning_rate = feed[update.learning_rate] = plan.rate_at(position.step)
+                fetches |= {"update": update.update, "norm": update.norm}
+            else:
+                fetches |= {"update": update.collect}
             try:
-                _, loss_sum, pixels = run(
-                    session, [update.update if last else update.collect, model.loss_sum, model.pixels], feed)
+                done = run(session, fetches, feed)
             except tf_errors.InvalidArgumentError as error:
-                raise _diverged(error, position, lambda i=images, k=labels: keep_batch(i, k)) from None
-            position.window.append((float(loss_sum), float(pixels)))
+                raise _diverged(error, position, number, lambda facts, n=number, i=images, k=labels:
+                                keep_batch(n, i, k, facts)) from None
+            position.window.append((float(done["loss"]), float(done["pixels"])))
             position.images += len(images)
             position.wait_s += ready - before
             position.run_s += time.perf_counter() - ready
             if last:
                 position.step += 1
+                position.score, position.gradient_norm = None, float(done["norm"])
                 for hook in hooks:
                     hook.after_step(position)
 
 
-def _diverged(error, position, keep_batch):
+def _diverged(error, position, number, keep):
     if "is not finite" not in error.message:
         return error
     what = "loss" if "the loss is" in error.message else "gradient"
-    before = f"{position.window[-1][0] / max(position.window[-1][1], 1):.4g}" if position.window else "unknown"
-    return errors.DivergedError(f"the {what} is not finite at step {position.step + 1} (loss {before} a batch before); "
-                                "the weights were not changed", why=f"the batch is kept in {keep_batch()}",
-                                cure="start again from the last checkpoint with a lower --learning-rate.")
+    losses = [loss / max(pixels, 1) for loss, pixels in list(position.window)[-3:]]
+    facts = {"step": position.step + 1, "batch": number, "not_finite": what, "losses_before": losses,
+             "gradient_norm_before": position.gradient_norm, "learning_rate": position.learning_rate}
+    return errors.DivergedError(
+        f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
+        why=[f"before: loss {', '.join(f'{loss:.4g}' for loss in losses) or 'unknown'} (of the last batches), gradient "
+             f"norm {position.gradient_norm:.4g}, learning rate {position.learning_rate:.4g}",
+             f"the batch is kept in {keep(facts)}"],
+        cure="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
+             "the batch itself is odd, look at its labels.")

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 
 from fcn.spec import NATIVE
 
@@ -118,6 +119,30 @@ def factors(text):
             raise argparse.ArgumentTypeError(f"'{part}' is no factor; write patterns of variable names and their "
                                              "factors, such as '*/bias=2, conv1_*=0'")
     return found
+
+
+def parse_freeze(text):
+    """'conv4', 'conv3_2', 'fc6', or '' for nothing: the last layer of the body that keeps its weights."""
+    if text and not re.fullmatch(r"conv[1-5](_[1-4])?|fc[67]", str(text)):
+        raise argparse.ArgumentTypeError(f"'{text}' is no layer of a VGG; write conv1 ... conv5 for a whole stage and "
+                                         "what is before it, conv3_2 or fc6 for a layer and what is before it")
+    return str(text)
+
+
+def parse_average_loss(text):
+    """'20' -> 20 batches; 'auto' as it is."""
+    return text if text == "auto" else count(text)
+
+
+def parse_share(text):
+    """'5%' or 0.05 -> 0.05."""
+    try:
+        value = real(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else real(text)
+    except (TypeError, ValueError):
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no share; write 5% or 0.05")
+    return value
 
 
 MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph

@@ -87,9 +87,11 @@ def describe(settings, spec, listings, caches, weights, old):
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
                                         / (settings.batch * settings.batches_per_step))
     kept = config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})
-    return {"config": kept, "spec": record.spec_to_dict(spec), "model": graph, "steps": steps,
-            "weights": old["weights"] if old else weights_facts(settings.weights, weights),
-            "files": listings, "pixels": [made.digest for made in caches], "starts": [record.provenance()]}
+    content = {"config": kept, "spec": record.spec_to_dict(spec), "model": graph, "steps": steps,
+               "weights": old["weights"] if old else weights_facts(settings.weights, weights),
+               "files": listings, "pixels": [made.digest for made in caches], "starts": [record.provenance()]}
+    return content | {"fingerprints": old["fingerprints"] if old else
+                      record.fingerprints(content, config.SAME_AT_RESUME)}
 
 
 def weights_facts(path, weights):

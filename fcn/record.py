@@ -49,11 +49,23 @@ def to_go_on_with(run, resume):
         raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
     if resume not in ("auto", "never"):
         checkpoint_files.read_state(resume)
-    old = read(run) if begun else None
-    if old and "augment" not in old["config"]:
-        raise errors.UsageError("was begun by an older version, which drew its samples in another way", where=run,
-                                cure="eval_fcn.py evaluates it as it is; to train, give another --run.")
-    return old
+    if not begun and runlog.read(run / "log.jsonl"):
+        raise errors.UsageError("there is a run in this folder, whose checkpoints are gone", where=run,
+                                cure="give another --run, or delete this one.")
+    return _current(run) if begun else None
+
+
+def of_checkpoint(resume):
+    """config.json's content of the run that --resume PATH, a checkpoint, belongs to; None for "auto" and "never"."""
+    return None if resume in ("auto", "never") else _current(pathlib.Path(resume).absolute().parent.parent)
+
+
+def _current(run):
+    content = read(run)
+    if "fingerprints" not in content:
+        raise errors.UsageError("was begun by an older version, which drew its samples in another way and kept less",
+                                where=run, cure="eval_fcn.py evaluates it as it is; to train, give another --run.")
+    return content
 
 
 def compare(run, old, content, same=()):
@@ -70,13 +82,33 @@ def compare(run, old, content, same=()):
                                 why=changes, cure="give another --run, or the same settings.")
 
 
-def begin(run, content, old):
-    """Write config.json of a run that starts, or goes on as it was: old is its content then."""
+def begin(run, content, old, before=None):
+    """Write config.json of a run that starts, or goes on as it was: old is its content then.
+
+    before: content of the run that it must be like, its own or that of the checkpoint that it starts from.
+    """
+    if before:
+        compare(run, before, content)
     if old:
-        compare(run, old, content)
         content["starts"] = old.get("starts", []) + content["starts"]
-    pathlib.Path(run).mkdir(parents=True, exist_ok=True)
     write(run, content)
+
+
+def fingerprints(content, same):
+    """What tells this run from others, for its checkpoints: digests of the settings that may not change (`same`), of
+    the lists of files, and of both caches' pixels.
+    """
+    settings = {key: content["config"][key] for key in same} | {"model": content["model"], "spec": content["spec"]}
+    return {"settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+            "files": content["files"], "pixels": content["pixels"]}
+
+
+def other_machine(old):
+    """Lines on what is not as it was at the last start and may change the last bits of results, but nothing else."""
+    last, now = old["starts"][-1], provenance()
+    changes = differences(last["versions"], now["versions"], now["versions"])
+    changes += differences(last, now, ["machine"])
+    return [f"note: {change}; results may differ in their last bits" for change in changes]
 
 
 def spec_to_dict(spec):

@@ -1,33 +1,73 @@
-"""log.jsonl: one JSON object a line, appended in one write; a torn last line is left out by the reader."""
+"""log.jsonl and speed.jsonl: one JSON object a line, appended in one write; a torn last line is left out by the reader.
+
+log.jsonl holds what follows from settings and data: a killed and resumed run has the bytes of an undisturbed one.
+speed.jsonl holds what the clock says, and every start and end.
+"""
 
 import json
+import os
 import pathlib
 
 from fcn import durable
 
 
-def append(path, entry):
-    with pathlib.Path(path).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+class Log:
+    """Appends entries to a file. What a full disk refuses waits, and comes with a later entry; nothing is torn."""
+
+    def __init__(self, path):
+        self.path, self.waiting = pathlib.Path(path), b""
+        if self.path.exists():  # half a line would swallow the next one
+            content = self.path.read_bytes()
+            if not content.endswith(b"\n"):
+                os.truncate(self.path, content.rfind(b"\n") + 1)
+
+    def append(self, entry):
+        """Write an entry (a dict), or keep it for later if the disk is full."""
+        self.waiting += (json.dumps(entry) + "\n").encode()
+        try:
+            self.flush()
+        except OSError:
+            pass  # a checkpoint, which must not be ahead of its log, will say so
+
+    def flush(self, sync=False):
+        """Write what waits, down to the disk itself if `sync`. Raises OSError; then all of it waits on."""
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            end = os.fstat(file).st_size
+            try:
+                durable.write_at(file, self.waiting, end)
+                if sync:
+                    os.fsync(file)
+            except OSError:
+                os.ftruncate(file, end)
+                raise
+            self.waiting = b""
+        finally:
+            os.close(file)
 
 
 def read(path):
     """All whole entries, in order; [] if there is no file."""
-    entries = []
     path = pathlib.Path(path)
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            continue
-    return entries
+    return [entry for _, entry in _lines(path.read_bytes() if path.exists() else b"")]
 
 
 def cut(path, step):
     """Drop entries after `step`: a resumed run writes them again."""
     path = pathlib.Path(path)
-    kept = [json.dumps(entry) for entry in read(path) if entry["step"] <= step]
-    write_whole(path, "".join(line + "\n" for line in kept))
+    kept = [line for line, entry in _lines(path.read_bytes() if path.exists() else b"") if entry["step"] <= step]
+    durable.write_whole(path, b"".join(line + b"\n" for line in kept))
+
+
+def _lines(content):
+    """(bytes, dict) of every line that holds an object with a step."""
+    for line in content.split(b"\n"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+            yield line, entry
 
 
 def write_whole(path, text):

@@ -1,6 +1,7 @@
 """What a person sees while something runs: one progress line on a terminal, plain lines everywhere else."""
 
 import contextlib
+import os
 import sys
 import time
 
@@ -29,16 +30,23 @@ class Screen:
         self.bar.stop()
 
     def show(self, step, text, remaining="", due=False):
-        """The state after a step. Without a terminal it is printed when `due`, and at least once a minute."""
+        """The state after a step. Without a terminal it is printed when `due` and at least once a minute."""
         self.bar.update(self.task, completed=step, text=f"{text}  {remaining}")
         if not self.live and (due or time.monotonic() - self.last > 60):
             self.say(f"{self.title} {step}/{self.total}  {text}  {remaining}".rstrip())
             self.last = time.monotonic()
 
     def say(self, text):
-        """A line that stays."""
-        self.bar.console.print(text, markup=False)
-        sys.stdout.flush()
+        """A line that stays. A reader that left, or a full disk behind a redirection, is not worth a run."""
+        try:
+            self.bar.console.print(text, markup=False)
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def restore_cursor(self):
+        """Leave the terminal as it was, before a sudden end."""
+        self.console.show_cursor(True)
 
 
 @contextlib.contextmanager

@@ -33,5 +33,7 @@ def is_finished(run, settings, begun_after):
     content, found = record.read(run), checkpoint_files.listed(run / "checkpoints")
     if record.differences(content["config"], config.to_dict(settings), (*config.SAME_AT_RESUME, "data", "epochs")):
         return False
-    step = found[0][1]["step"] if found else content["steps"] if begun_after else 0
-    return step >= (settings.steps or content["steps"])
+    state = found[0][1] if found else {"step": content["steps"] if begun_after else 0}
+    if settings.patience and state.get("since_best", 0) >= settings.patience:
+        return True
+    return state["step"] >= (settings.steps or content["steps"])

@@ -38,6 +38,7 @@ def _hushed():
 
 with _hushed():
     import tensorflow.compat.v1 as tf
+    from tensorflow import config as tf2_config  # what follows is not in compat.v1
 
 tf.disable_eager_execution()
 tf.logging.set_verbosity(tf.logging.ERROR)
@@ -54,7 +55,12 @@ def run(session, fetches, feed):
                            "half the --batch and twice the --batches-per-step, the same step in half of it.") from None
 
 
-__all__ = ["errors", "run", "session", "tf"]
+__all__ = ["deterministic", "errors", "run", "session", "tf"]
+
+
+def deterministic():
+    """From now on this process uses operations that give the same bits every time; what has none raises an error."""
+    tf2_config.experimental.enable_op_determinism()
 
 
 def session(graph=None):

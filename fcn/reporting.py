@@ -1,0 +1,113 @@
+"""What a person sees of a run while it runs: the progress line, the logs, curves.png and TensorBoard's events."""
+
+import datetime
+import pathlib
+import time
+
+from fcn import averages, curves, durable, machine, runlog
+
+DRAWING_SHARE = 0.01  # of the time may go into curves.png
+DRAW_AT_LEAST_S = 30
+
+
+class Report:
+    """A hook (hooks.py). The screen and the pictures are not worth a run: what cannot be written is said, once.
+
+    every: steps between two lines of the log. average: batches of the shown loss, or "auto". screen: a screen.Screen.
+    floor: (uniform, prior, constant) of expect.floor. events: an events.Events or None.
+    """
+
+    def __init__(self, run, every, steps, first_step, average, screen, floor, spec, events=None):
+        self.run, self.every, self.steps = pathlib.Path(run), every, steps
+        self.average, self.screen, self.floor, self.spec, self.events = average, screen, floor, spec, events
+        self.log, self.speed = runlog.Log(self.run / "log.jsonl"), runlog.Log(self.run / "speed.jsonl")
+        self.started, self.drawn, self.drawing_s, self.said = time.monotonic(), time.monotonic(), 0.0, set()
+        self.starts = [e["step"] for e in runlog.read(self.speed.path) if e.get("event") == "start" and e["step"]]
+        self.starts += [first_step] if first_step else []
+        self.warm = None  # (time, step) after the first step, which is slow
+        self.happened(first_step, "start")
+
+    def after_step(self, at):
+        sums, pixels = zip(*at.window, strict=True)
+        loss, error, count = averages.enough(sums, pixels) if self.average == "auto" else (
+            *averages.weighted(sums, pixels), len(sums))
+        elapsed = time.monotonic() - self.started
+        speed, share = at.images / elapsed, at.wait_s / max(at.wait_s + at.run_s, 1e-9)
+        memory = machine.peak_memory()
+        self.screen.show(at.step, f"loss {plus_minus(loss, error)} of {count}  {self._to_go(at.step)}"
+                         f"{speed:.2f} images/s  data {share:.0%}" + (f"  {durable.amount(memory)}" if memory else ""),
+                         due=at.step % self.every == 0)
+        if at.step % self.every == 0 or at.step in (1, self.steps):
+            self._log({"step": at.step, "loss": loss, "loss_se": error, "batches": count,
+                       "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})
+            timing = {"images_per_s": speed, "wait_share": share, "elapsed_s": elapsed}
+            self.speed.append({"step": at.step, **timing} | ({"memory_gb": memory / 1e9} if memory else {}))
+            if self.events:
+                self.events.scalars({"step": at.step, **{f"speed/{key}": value for key, value in timing.items()}})
+            if time.monotonic() - self.drawn > max(DRAW_AT_LEAST_S, self.drawing_s / DRAWING_SHARE):
+                self.draw()
+
+    def _to_go(self, step):
+        """'12 min to go', at the pace of this start so far, validations included; '' after its first step."""
+        self.warm = self.warm or (time.monotonic(), step)
+        if step == self.warm[1]:
+            return ""
+        left = (self.steps - step) * (time.monotonic() - self.warm[0]) / (step - self.warm[1])
+        return f"{duration(left)} to go  "
+
+    def validation(self, at, numbers, samples):
+        """Log, draw and say what a validation found."""
+        self._log({"step": at.step, **numbers})
+        if self.events:
+            self.events.samples(at.step, samples, self.spec)
+        self.draw()
+        best = "the best so far" if at.best["step"] == at.step else (
+            f"best {at.best['score']:.3f} at step {at.best['step']}")
+        self.screen.say(f"step {at.step}  validation: loss {plus_minus(numbers['val_loss'], numbers['val_loss_se'])}, "
+                        f"pixel accuracy {numbers['val_pixel_accuracy']:.3f}, mean IoU {at.score:.3f} ({best}; "
+                        "at network size)")
+
+    def happened(self, step, event):
+        """Note in speed.jsonl what became of the run: "start", a signal's name, ..."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.speed.append({"step": step, "event": event, "time": now})
+
+    def draw(self):
+        """Write curves.png."""
+        before = time.monotonic()
+        try:
+            curves.draw(runlog.read(self.log.path), self.run / "curves.png", self.floor, self.starts)
+        except OSError as error:
+            self._say_once(f"curves.png could not be written ({error.strerror}); the run goes on")
+        self.drawn, self.drawing_s = time.monotonic(), time.monotonic() - before
+
+    def _log(self, entry):
+        """An entry of log.jsonl and of the events; NaN (an error bar of one batch) is left out."""
+        entry = {key: value for key, value in entry.items() if value == value}
+        self.log.append(entry)
+        if self.log.waiting:
+            self._say_once("log.jsonl could not be written; its lines are kept until it can be")
+        if self.events:
+            self.events.scalars(entry)
+
+    def _say_once(self, text):
+        if text not in self.said:
+            self.said.add(text)
+            self.screen.say(text)
+
+
+def plus_minus(mean, error):
+    """'1.842 ± 0.031', or the mean alone where one batch has no spread."""
+    return f"{mean:.3f} ± {error:.3f}" if error == error else f"{mean:.3f}"
+
+
+def duration(seconds):
+    """'45 s', '12 min', '3 h 05 min', '2 d 3 h'."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

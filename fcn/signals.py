@@ -1,0 +1,56 @@
+"""Being asked to stop: the step is finished and saved; a second Ctrl-C ends the process at once.
+
+A handler of Python's runs only between two calls into TensorFlow, and one of these may take a minute. So the kernel's
+signals are read from a pipe by a thread, which is there at any time.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+
+# SIGUSR1 is what schedulers (Slurm's --signal=USR1@90) send before they send SIGTERM, so it counts as one.
+EXIT_AS = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGUSR1: signal.SIGTERM,
+           signal.SIGHUP: signal.SIGHUP}
+
+
+class Signals:
+    """Context manager. caught: the first signal that came, or None. say(text): how it is answered, from a thread.
+
+    leave(): called before a second Ctrl-C ends the process, to leave the terminal as it was.
+    """
+
+    def __init__(self, say, leave=lambda: None):
+        self.say, self.leave, self.caught = say, leave, None
+
+    def __enter__(self):
+        self._read, write = os.pipe()
+        os.set_blocking(write, False)
+        self._write, self._wakeup = write, signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        # Under nohup a hangup is ignored, and stays so.
+        wanted = [n for n in EXIT_AS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN)]
+        self._before = {number: signal.signal(number, lambda *_: None) for number in wanted}
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._write)  # the thread reads the end
+        self._thread.join()
+        os.close(self._read)
+
+    def _watch(self):
+        while byte := os.read(self._read, 1):
+            number = signal.Signals(byte[0])
+            if number not in self._before:
+                continue
+            if self.caught and number == signal.SIGINT:
+                with contextlib.suppress(Exception):
+                    self.leave()
+                os._exit(128 + number)
+            if not self.caught:
+                self.caught = number
+                self.say(f"{number.name}: finishing this step, then saving (Ctrl-C again: stop at once)")
