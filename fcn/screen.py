@@ -7,6 +7,9 @@ import time
 
 from rich import progress
 from rich.console import Console
+from rich.table import Column
+
+WIDE = 110  # columns; a narrower terminal has no room for a bar beside the numbers
 
 
 class Screen:
@@ -16,9 +19,12 @@ class Screen:
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
         self.total, self.title, self.last = total, title, time.monotonic()
+        counter = f"{title} {total}/{total}"  # the last thing that a narrow terminal may cut
         self.bar = progress.Progress(
-            progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=20),
-            progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[text]}"),
+            progress.TextColumn("{task.description} {task.completed:.0f}/{task.total:.0f}",
+                                table_column=Column(no_wrap=True, overflow="ignore", min_width=len(counter))),
+            *([progress.BarColumn(bar_width=20)] if self.console.width >= WIDE else []),
+            progress.TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console, disable=not self.live, transient=transient)
         self.task = self.bar.add_task(title, total=total, completed=done, text="")
 
