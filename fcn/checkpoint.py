@@ -78,7 +78,7 @@ class Store:
 
     def restore(self, session, path):
         """Restore all variables from a checkpoint folder, checked whole, and return its state. Raises WeightsError."""
-        path, state = pathlib.Path(path), checkpoint_files.verify(path)
+        path, state = pathlib.Path(path), checkpoint_files.read_state(path)
         own = path.parent == self.folder
         if own and state.get("fingerprints") != self.fingerprints:
             raise errors.WeightsError("belongs to another run", where=path)
@@ -88,7 +88,8 @@ class Store:
 
 
 def restore(session, path, saver=None):
-    """Restore the trainable variables (or the saver's) from a checkpoint folder. Raises WeightsError."""
+    """Restore the trainable variables (or the saver's) from a checkpoint folder, checked whole. Raises WeightsError."""
+    checkpoint_files.verify(path)
     model = str(pathlib.Path(path) / "model")
     try:
         stored = tf.train.NewCheckpointReader(model).get_variable_to_shape_map()
@@ -105,7 +106,8 @@ def restore(session, path, saver=None):
 
 
 def read_layers(path):
-    """{layer: (kernel, bias or None)} of a checkpoint folder, by name. Raises WeightsError."""
+    """{layer: (kernel, bias or None)} of a checkpoint folder, checked whole, by name. Raises WeightsError."""
+    checkpoint_files.verify(path)
     try:
         reader = tf.train.NewCheckpointReader(str(pathlib.Path(path) / "model"))
         names = sorted(n.removesuffix("/kernel") for n in reader.get_variable_to_shape_map() if n.endswith("/kernel"))

@@ -35,7 +35,7 @@ class Report:
         speed, share = at.images / elapsed, at.wait_s / max(at.wait_s + at.run_s, 1e-9)
         memory = machine.peak_memory()
         self.screen.show(at.step, f"loss {plus_minus(loss, error)} of {count}  {self._to_go(at.step)}"
-                         f"{speed:.2f} images/s  data {share:.0%}" + (f"  {durable.amount(memory)}" if memory else ""),
+                         f"{speed:.2f} images/s  data {share:.0%}" + (f"  peak {durable.amount(memory)}" if memory else ""),
                          due=at.step % self.every == 0)
         if at.step % self.every == 0 or at.step in (1, self.steps):
             self._log({"step": at.step, "loss": loss, "loss_se": error, "batches": count,

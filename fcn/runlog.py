@@ -52,10 +52,11 @@ def read(path):
     return [entry for _, entry in _lines(path.read_bytes() if path.exists() else b"")]
 
 
-def cut(path, step):
-    """Drop entries after `step`: a resumed run writes them again."""
-    path = pathlib.Path(path)
-    kept = [line for line, entry in _lines(path.read_bytes() if path.exists() else b"") if entry["step"] <= step]
+def cut(path, step, validated=None):
+    """Drop entries after `step`, and validations after step `validated`: a resumed run writes them again."""
+    path, last = pathlib.Path(path), {True: step if validated is None else validated, False: step}
+    kept = [line for line, entry in _lines(path.read_bytes() if path.exists() else b"")
+            if entry["step"] <= last["val_loss" in entry]]
     durable.write_whole(path, b"".join(line + b"\n" for line in kept))
 
 

@@ -154,7 +154,7 @@ def train(job):
         else:
             print(f"resumed at step {state['step']}")
         at = loop.Position.of(state, window, settings.batches_per_step)
-        runlog.cut(job.run / "log.jsonl", at.step)
+        runlog.cut(job.run / "log.jsonl", at.step, at.validated)
         print(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step {at.step} "
               f"of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step", flush=True)
         plan = loop.Plan(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed, trainer.rate_at)
