@@ -104,7 +104,7 @@ def sweep(folder, newest, keep=2):
 
 
 def _step(path):
-    return int(path.name[5:]) if path.name[5:].isdigit() else None
+    return int(path.name[5:]) if path.name[5:].isdecimal() else None
 
 
 def _own(state):

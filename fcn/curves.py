@@ -112,7 +112,7 @@ def series(entries, key):
     table = np.array(rows, np.float64).reshape(-1, 3)
     table = table[np.isfinite(table[:, :2]).all(1)]
     table = table[table[:, 0].argsort(kind="stable")]
-    return table[:, 0], table[:, 1], np.nan_to_num(table[:, 2])
+    return table[:, 0], table[:, 1], np.nan_to_num(table[:, 2]).clip(0)
 
 
 def thinned(found):

@@ -16,7 +16,8 @@ def validate(session, model, batches, ignored_ids, stopped=lambda: False):
 
     batches: an iterable of (images, labels). mean IoU here is over the classes that occur, as few images may hold few.
     """
-    sums, counts, total, samples = [], [], np.zeros((model.num_classes, model.num_classes), np.int64), []
+    sums, counts, total = [], [], np.zeros((model.num_classes, model.num_classes), np.int64)
+    samples: list[tuple] = []
     for photos, labels in batches:
         if stopped():
             return None

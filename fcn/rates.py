@@ -43,11 +43,10 @@ def frozen(layers, freeze):
     if not freeze:
         return []
     body = [layer for layer in BODY if layer in layers]
-    last = [layer for layer in body if layer == freeze or layer.startswith(f"{freeze}_")]
-    if not last:
-        raise errors.UsageError(f"--freeze {freeze}: the body has no such layer",
-                                cure=f"it has {', '.join(body)}.")
-    return body[:body.index(last[-1]) + 1]
+    asked = [layer for layer in body if layer.startswith(freeze)]
+    if not asked:
+        raise errors.UsageError(f"--freeze {freeze}: the body has no such layer", cure=f"it has {', '.join(body)}.")
+    return body[:body.index(asked[-1]) + 1]
 
 
 def layer_of(name):

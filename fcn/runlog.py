@@ -65,7 +65,7 @@ def _lines(content):
     for line in content.split(b"\n"):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and isinstance(entry.get("step"), int):
             yield line, entry

@@ -12,11 +12,18 @@ from rich.table import Column
 WIDE = 110  # columns; a narrower terminal has no room for a bar beside the numbers
 
 
+class Unheard(Console):
+    """A console whose reader may leave: what is said then goes nowhere, for a screen is not worth a run."""
+
+    def on_broken_pipe(self):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Screen:
     """Context manager of one long task of `total` steps, starting at `done`; a transient bar leaves no trace."""
 
     def __init__(self, title, total, done=0, transient=False):
-        self.console = Console(highlight=False, soft_wrap=True)
+        self.console = Unheard(highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
         self.total, self.title, self.last = total, title, time.monotonic()
         counter = f"{title} {total}/{total}"  # the last thing that a narrow terminal may cut
@@ -43,12 +50,12 @@ class Screen:
             self.last = time.monotonic()
 
     def say(self, text):
-        """A line that stays. A reader that left, or a full disk behind a redirection, is not worth a run."""
+        """A line that stays."""
         try:
             self.bar.console.print(text, markup=False)
             sys.stdout.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:  # also a full disk behind a redirection
+            self.console.on_broken_pipe()
 
     def restore_cursor(self):
         """Leave the terminal as it was, before a sudden end."""

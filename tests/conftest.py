@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn import demo_scenes
+from fcn import demo, demo_scenes
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared"
 
@@ -25,6 +25,15 @@ def tiny_ade(tmp_path_factory):
     root = tmp_path_factory.mktemp("tiny_ade")
     demo_scenes.write(root, 6, 2)
     return root
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """Folder with scenes/ (6 training, 2 validation) and vgg.mat, a VGG-19 of four channels."""
+    folder = tmp_path_factory.mktemp("toy")
+    demo_scenes.write(folder / "scenes", 6, 2, 0)
+    demo.write_mat(folder / "vgg.mat", demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4))
+    return folder
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nets_help import fresh, put, values
 
-from fcn import layers, model, optimize
+from fcn import layers, model, optimize, rates
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
 
@@ -51,18 +51,18 @@ def caffes(steps, rates, normalize=False, momentum=MOMENTUM, weight_decay=DECAY,
     return found
 
 
-def ours(steps, rates, reduction="sum", weight_decay=DECAY):
+def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY):
     """The same by the graph."""
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, FEATURES))
         labels = tf.placeholder(tf.uint8, (None, None, None))
         losses, weights = cross_entropy.build(layers.conv(images, "score_fr", 1, CLASSES), labels, (IGNORED,))
         step = optimize.build(*model.reduce(losses, weights, reduction), "momentum", len(steps[0]), MOMENTUM,
-                              weight_decay, FACTORS)
+                              weight_decay, rates.factors(list(START), FACTORS))
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         put(session, START)
         found = []
-        for batches, rate in zip(steps, rates, strict=True):
+        for batches, rate in zip(steps, learning_rates, strict=True):
             for batch in batches[:-1]:
                 session.run(step.collect, {images: batch[0], labels: batch[1]})
             session.run(step.update, {images: batches[-1][0], labels: batches[-1][1], step.learning_rate: rate})

@@ -206,7 +206,10 @@ def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(b
     with fresh() as session:
         graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), reduction="mean-per-image")
         start(session)
-        numbers = evaluate.validate(session, graph, batches, (255,))
+        numbers, samples = evaluate.validate(session, graph, batches, (255,))
+        assert evaluate.validate(session, graph, batches, (255,), stopped=lambda: True) is None
+    assert [(photo.shape, label.tolist(), prediction.tolist()) for photo, label, prediction in samples] == [
+        ((1, 3, 3), [[1, 0, 1]], [[0, 1, 1]]), ((1, 1, 3), [[255]], [[0]]), ((1, 1, 3), [[1]], [[1]])]
     one, e, e2 = math.log(3), math.log(2 + math.e), math.log(2 + math.e ** 2)
     assert numbers["val_loss"] == pytest.approx((one + e + 2 * (e2 - 2)) / 4, rel=1e-5)
     assert numbers["val_pixel_accuracy"] == 0.5  # (0, 0, 0) is called 0, the other three are called 1

@@ -1,12 +1,10 @@
-"""One weight update: batches joined as one large one, the rules by hand, and what stops an update."""
-
-import math
+"""One weight update: batches joined as one large one, clipping, frozen variables, and what stops an update."""
 
 import numpy as np
 import pytest
-from nets_help import fresh, start, values
+from nets_help import THIN, fresh, randomise, start, values
 
-from fcn import errors, layers, model, optimize
+from fcn import layers, model, optimize
 from fcn.losses import cross_entropy
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
@@ -20,7 +18,8 @@ LABELS[4] = 255
 IN_TWO = ((slice(0, 1), slice(1, 5)), (slice(2, 5), slice(5, 6)))  # the batches of two steps
 IN_THREE = ((slice(0, 1), slice(1, 4), slice(4, 5)), (slice(3, 4), slice(5, 6), slice(0, 3)))
 RATE = 0.1
-OPTIMIZERS = ("momentum", "adam", "adamw")
+OPTIMIZERS = ("momentum", "adam", "adamw", "radam", "rmsprop")
+NAMES = ("hidden/kernel", "hidden/bias", "score/kernel", "score/bias")
 
 
 class Classifier:
@@ -122,112 +121,10 @@ def test_a_step_of_one_batch_needs_no_sums():
         assert [v for _, v in net.step.grads] == tf.trainable_variables()
 
 
-def lines(optimizer, rates, names=("w",), pixels=4.0, **options):
-    """[{name: value}, ...] after each step of variables from 5, each with a loss of 3 w^2 / 2 over so many pixels.
-
-    So the gradient of a step is 3 w / pixels. Variables named "idle/..." have no part in the loss.
-    """
-    with fresh() as session:
-        found = {n: tf.get_variable(n, (), initializer=tf.constant_initializer(5.0)) for n in names}
-        loss = tf.add_n([1.5 * w * w for n, w in found.items() if not n.startswith("idle")])
-        step = optimize.build(loss, tf.constant(pixels), optimizer, **options)
-        start(session)
-        history = []
-        for rate in rates:
-            session.run(step.update, {step.learning_rate: rate})
-            history.append(session.run(found))
-        return history
-
-
-def line(optimizer, rates, name="w", **options):
-    """The values of one such variable."""
-    return [float(found[name]) for found in lines(optimizer, rates, (name,), **options)]
-
-
-def adams(rates, decay=0.0, w=5.0, factor=1.0):
-    """Kingma & Ba (2015), section 2, the faster order of computation, for 3 w / 4; decay: L2, in the gradient."""
-    m, v, found = 0.0, 0.0, []
-    for t, rate in enumerate(rates, 1):
-        g = 3 * w / 4 + decay * w
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        w -= factor * rate * math.sqrt(1 - 0.999 ** t) / (1 - 0.9 ** t) * m / (math.sqrt(v) + 1e-8)
-        found.append(w)
-    return found
-
-
-def test_momentum_by_hand():
-    # g = 3.75, v = 0.4 * 3.75 = 1.5, w = 5 - 1.5 = 3.5; g = 2.625, v = 0.9 * 1.5 + 0.2 * 2.625 = 1.875, w = 1.625
-    assert line("momentum", [0.4, 0.2]) == pytest.approx([3.5, 1.625], rel=1e-6)
-    # without momentum: w = 5 - 0.4 * 3.75 = 3.5; w = 3.5 - 0.4 * 2.625 = 2.45
-    assert line("momentum", [0.4, 0.4], momentum=0.0) == pytest.approx([3.5, 2.45], rel=1e-6)
-
-
-def test_decay_by_hand_is_in_the_velocity_and_on_kernels_alone():
-    # g = 3.75 + 0.5 * 5 = 6.25, v = 2.5, w = 2.5; g = 1.875 + 1.25 = 3.125, v = 0.9 * 2.5 + 1.25 = 3.5, w = -1
-    assert line("momentum", [0.4, 0.4], "a/kernel", weight_decay=0.5) == pytest.approx([2.5, -1], rel=1e-6)
-    assert line("momentum", [0.4, 0.2], "a/bias", weight_decay=0.5) == line("momentum", [0.4, 0.2])
-
-
-def test_momentum_is_tensorflows_own_until_the_rate_changes():
-    def tensorflows(rates):
-        with fresh() as session:
-            w, rate = tf.get_variable("w", (), initializer=tf.constant_initializer(5.0)), tf.placeholder(tf.float32)
-            update = tf.train.MomentumOptimizer(rate, 0.9).minimize(1.5 * w * w / 4)
-            start(session)
-            return [session.run(update, {rate: value}) or float(session.run(w)) for value in rates]
-    assert line("momentum", [0.4, 0.4, 0.4]) == pytest.approx(tensorflows([0.4, 0.4, 0.4]), rel=1e-6)
-    # w = 3.5 as above; then v = 0.9 * 3.75 + 2.625 = 6 and w = 3.5 - 0.2 * 6: the whole past at the new rate
-    assert tensorflows([0.4, 0.2]) == pytest.approx([3.5, 2.3], rel=1e-6)
-    assert line("momentum", [0.4, 0.2])[1] == pytest.approx(1.625, rel=1e-6)
-
-
-def test_adam_by_its_formula():
-    expected = adams([0.3, 0.3, 0.1])
-    assert expected[0] == pytest.approx(4.7, abs=1e-5)  # the first step is the rate, whatever the gradient
-    assert line("adam", [0.3, 0.3, 0.1]) == pytest.approx(expected, rel=1e-5)
-
-
-def test_decay_of_adam_is_part_of_the_gradient_so_that_its_size_counts_for_little():
-    assert line("adam", [0.3, 0.3, 0.1], "a/kernel", weight_decay=0.5) == pytest.approx(
-        adams([0.3, 0.3, 0.1], 0.5), rel=1e-5)
-    assert line("adam", [0.3], "a/kernel", weight_decay=0.5) == pytest.approx([4.7], abs=1e-5)
-    assert line("adam", [0.3, 0.3], "a/bias", weight_decay=0.5) == line("adam", [0.3, 0.3])
-
-
-def test_decay_of_adamw_is_apart_from_the_gradient_as_loshchilov_and_hutter_have_it():
-    # Their algorithm 2, line 12, with the rate on both parts: w = w - rate (m / (sqrt(v) + eps) + decay w), hats on m
-    # and v. First step: m / sqrt(v) = 1, so w = 5 - 0.1 (1 + 0.5 * 5) = 4.65. Second: g = 3.4875, m = 0.9 * 0.375 +
-    # 0.34875 = 0.68625, over 0.19: 3.611842; v = 0.999 * 0.0140625 + 0.001 * 3.4875^2 = 0.0262111, over 0.001999:
-    # 13.11211, its root 3.621064; w = 4.65 - 0.1 (0.997453 + 0.5 * 4.65) = 4.317755.
-    found = line("adamw", [0.1, 0.1], "a/kernel", weight_decay=0.5)
-    assert found == pytest.approx([4.65, 4.317755], abs=2e-6)
-
-
-def test_adamw_without_decay_or_of_a_bias_is_adam():
-    plain = line("adam", [0.3, 0.3, 0.1])
-    assert line("adamw", [0.3, 0.3, 0.1], "a/kernel") == plain
-    assert line("adamw", [0.3, 0.3, 0.1], "a/bias", weight_decay=0.5) == plain
-
-
-def test_a_factor_multiplies_the_rate_of_all_that_its_pattern_fits():
-    names, rates = ("a/kernel", "b/kernel", "b/bias"), [0.4, 0.2]
-    for optimizer in OPTIMIZERS:
-        found = lines(optimizer, rates, names, factors=[("*/kernel", 0.5), ("b/*", 4.0)])
-        for name, factor in zip(names, (0.5, 2.0, 4.0), strict=True):
-            alone = line(optimizer, [rate * factor for rate in rates])
-            assert [float(step[name]) for step in found] == pytest.approx(alone, rel=1e-6), (optimizer, name)
-
-
-def test_the_decay_of_adamw_has_the_factor_of_the_rate():
-    (found,) = lines("adamw", [0.1], ("a/kernel", "b/kernel"), factors=[("b/*", 2.0)], weight_decay=0.001)
-    # 5 - 0.1 - 0.1 * 0.001 * 5 and 5 - 0.2 - 0.2 * 0.001 * 5
-    assert (found["a/kernel"], found["b/kernel"]) == pytest.approx((4.8995, 4.799), abs=1e-4)
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_factor_of_1_changes_nothing_to_the_bit(optimizer):
     plain = trained(optimizer, IN_TWO, weight_decay=0.01)
-    same = trained(optimizer, IN_TWO, weight_decay=0.01, factors=[("*", 1.0), ("*/bias", 1.0)])
+    same = trained(optimizer, IN_TWO, weight_decay=0.01, factor_of=dict.fromkeys(NAMES, 1.0))
     assert plain.keys() == same.keys()
     for name, value in plain.items():
         np.testing.assert_array_equal(same[name], value, err_msg=name)
@@ -236,7 +133,8 @@ def test_a_factor_of_1_changes_nothing_to_the_bit(optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_factor_of_0_freezes_to_the_bit_and_needs_no_slots(optimizer):
     with fresh() as session:
-        net = Classifier(optimizer, 2, weight_decay=0.1, factors=[("hidden/*", 0.0), ("*/bias", 2.0)])
+        factor_of = {"hidden/kernel": 0.0, "hidden/bias": 0.0, "score/kernel": 1.0, "score/bias": 2.0}
+        net = Classifier(optimizer, 2, weight_decay=0.1, factor_of=factor_of, clip_norm=1e-3)
         start(session)
         before = values()
         for part in (slice(0, 1), slice(1, 2)):
@@ -251,37 +149,24 @@ def test_a_factor_of_0_freezes_to_the_bit_and_needs_no_slots(optimizer):
         assert (after[name] != before[name]).any()
 
 
-def test_a_pattern_that_fits_nothing_is_answered_with_names_of_variables():
-    with fresh(), pytest.raises(errors.UsageError) as caught:
-        Classifier("adam", 1, factors=[("score/*", 2.0), ("scores/*", 0.0)])
-    for word in ("--rate-factors", "'scores/*'", "score/kernel", "score/bias"):
-        assert word in str(caught.value)
-
-
-def test_a_run_in_which_everything_is_frozen_is_refused():
-    with fresh(), pytest.raises(errors.UsageError, match="--rate-factors"):
-        Classifier("adam", 1, factors=[("*", 0.0)])
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_variable_that_the_loss_does_not_depend_on_is_left_alone(optimizer):
-    found = lines(optimizer, [0.1, 0.1], ("a/kernel", "idle/kernel"), weight_decay=0.5)
-    assert [float(step["idle/kernel"]) for step in found] == [5, 5]
-    alone = lines(optimizer, [0.1, 0.1], ("a/kernel",), weight_decay=0.5)
-    assert [step["a/kernel"] for step in found] == [step["a/kernel"] for step in alone]
-    with fresh():
-        idle = tf.get_variable("idle/kernel", ())
-        net = Classifier(optimizer, 2, weight_decay=0.5, factors=[("idle/*", 3.0)])
+    with fresh() as session:
+        idle = tf.get_variable("idle/kernel", (), initializer=tf.ones_initializer())
+        net = Classifier(optimizer, 1, weight_decay=0.5, factor_of=dict.fromkeys(("idle/kernel", *NAMES), 3.0))
         assert idle not in [v for _, v in net.step.grads]
-        assert [n for n in (v.op.name for v in tf.global_variables() + tf.local_variables()) if "idle" in n] == [
-            "idle/kernel"]
+        start(session)
+        net.run(session, net.step.update, IMAGES, LABELS)
+        assert session.run(idle) == 1
+        assert [name for name in values() if "idle" in name] == ["idle/kernel"]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("batches_per_step", [1, 2])
-def test_a_loss_that_is_not_finite_changes_no_weight_no_slot_and_no_sum(optimizer, batches_per_step):
+@pytest.mark.parametrize(("batches_per_step", "clip_norm"), [(1, 0.01), (2, 0.0), (2, 0.01)])
+def test_a_loss_that_is_not_finite_changes_no_weight_no_slot_and_no_sum(optimizer, batches_per_step, clip_norm):
     with fresh() as session:
-        net = Classifier(optimizer, batches_per_step, weight_decay=0.1, factors=[("*/bias", 2.0)])
+        net = Classifier(optimizer, batches_per_step, weight_decay=0.1, factor_of=dict.fromkeys(NAMES, 2.0),
+                         clip_norm=clip_norm)
         start(session)
         for op in [net.step.collect] * (batches_per_step - 1) + [net.step.update]:  # so that slots hold something
             net.run(session, op, IMAGES, LABELS)
@@ -301,14 +186,25 @@ def test_a_loss_that_is_not_finite_changes_no_weight_no_slot_and_no_sum(optimize
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_gradient_that_is_not_finite_stops_the_update_though_the_loss_is(optimizer):
+@pytest.mark.parametrize("clip_norm", [0.0, 1e-3])
+@pytest.mark.parametrize("batches_per_step", [1, 2])
+def test_a_gradient_that_is_not_finite_changes_nothing_though_the_loss_is(optimizer, clip_norm, batches_per_step):
     with fresh() as session:
-        w = tf.get_variable("w", (2,), initializer=tf.constant_initializer([0.0, 1.0]))
-        step = optimize.build(tf.reduce_sum(tf.sqrt(w)), tf.constant(1.0), optimizer)  # its slope at 0 is infinite
+        roots = tf.get_variable("roots/kernel", (2,), initializer=tf.constant_initializer([0.0, 1.0]))
+        other = tf.get_variable("other/kernel", (), initializer=tf.ones_initializer())
+        loss = tf.reduce_sum(tf.sqrt(roots)) + 2 * other  # the slope of a root is infinite at 0
+        step = optimize.build(loss, tf.constant(1.0), optimizer, batches_per_step, weight_decay=0.1,
+                              clip_norm=clip_norm)
         start(session)
+        if step.collect is not None:
+            session.run(step.collect)
+        before = values()
         with pytest.raises(tf_errors.InvalidArgumentError, match="the gradient is not finite"):
             session.run(step.update, {step.learning_rate: RATE})
-        np.testing.assert_array_equal(session.run(w), [0, 1])
+        after = values()
+    assert len(before) > 3
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
 
 
 def test_a_loss_that_is_not_finite_is_met_in_its_own_batch_not_at_the_end_of_the_step():
@@ -327,15 +223,106 @@ def test_a_step_without_a_labelled_pixel_leaves_the_weights(optimizer):
         before = values()
         net.run(session, net.step.update, IMAGES[4:5], LABELS[4:5])
         after = values()
-    for name in ("hidden/kernel", "hidden/bias", "score/kernel", "score/bias"):
+    for name in NAMES:
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_a_fixed_rate_stays_and_a_polynomial_one_falls_to_nothing():
-    assert [optimize.learning_rate(0.5, "fixed", step, 10) for step in (0, 9)] == [0.5, 0.5]
-    rates = [optimize.learning_rate(0.5, "poly", step, 4, power=2) for step in range(4)]
-    assert rates == [0.5, 0.5 * 0.75 ** 2, 0.125, 0.03125]
-    assert optimize.learning_rate(1, "poly", 5, 10) == pytest.approx(0.5 ** 0.9)
+def slopes(slopes, clip_norm, decay=0.0, optimizer="momentum", **options):
+    """(norm, {name: how far it has moved}) of one step at rate 1 of variables whose gradients are these numbers."""
+    with fresh() as session:
+        found = {name: tf.get_variable(name, (), initializer=tf.ones_initializer()) for name in slopes}
+        step = optimize.build(tf.add_n([slope * found[name] for name, slope in slopes.items()]), tf.constant(1.0),
+                              optimizer, weight_decay=decay, clip_norm=clip_norm, **options)
+        start(session)
+        _, norm = session.run([step.update, step.norm], {step.learning_rate: 1.0})
+        return norm, {name: pytest.approx(1 - value, abs=1e-6) for name, value in session.run(found).items()}
+
+
+def test_a_gradient_of_3_and_4_has_norm_5_and_is_scaled_down_to_what_is_allowed():
+    assert slopes({"a": 3.0, "b": 4.0}, 0.0) == (5, {"a": 3, "b": 4})
+    assert slopes({"a": 3.0, "b": 4.0}, 0.5) == (5, {"a": 0.3, "b": 0.4})
+    assert slopes({"a": -3.0, "b": 4.0}, 2.5) == (5, {"a": -1.5, "b": 2})
+    assert slopes({"a": 0.0, "b": 0.0}, 2.5) == (0, {"a": 0, "b": 0})
+
+
+def test_a_gradient_within_its_norm_is_left_to_the_bit():
+    plain, clipped = (trained("momentum", IN_TWO, clip_norm=norm) for norm in (0.0, 1e6))
+    for name, value in plain.items():
+        np.testing.assert_array_equal(clipped[name], value, err_msg=name)
+
+
+def test_decay_comes_after_clipping_and_factors_on_the_rate_too():
+    assert slopes({"a/kernel": 3.0, "b/kernel": 4.0}, 0.5, decay=0.1) == (5, {"a/kernel": 0.4, "b/kernel": 0.5})
+    assert slopes({"a": 3.0, "b": 4.0}, 0.5, factor_of={"a": 10.0, "b": 1.0}) == (5, {"a": 3, "b": 0.4})
+
+
+def test_the_gradient_of_a_frozen_variable_counts_for_nothing_in_the_norm():
+    assert slopes({"a": 3.0, "b": 4.0}, 1.5, factor_of={"a": 1.0, "b": 0.0}) == (3, {"a": 1.5, "b": 0})
+
+
+def test_what_is_clipped_is_the_gradient_of_the_step_not_of_each_batch():
+    several, one = (trained("momentum", steps, clip_norm=0.02) for steps in (
+        IN_THREE, [[joined(parts)] for parts in IN_THREE]))
+    assert_close(several, one, 1e-5)
+
+
+CLIP = 0.1  # far below what the gradients have
+SCENES = RNG.integers(0, 256, (10, 8, 33, 40, 3), np.uint8)  # 10 steps of 8 images
+CLASSES = RNG.integers(0, 4, (10, 8, 33, 40), np.uint8)
+for number, labels in enumerate(CLASSES.reshape(80, 33, 40)):
+    labels[:number * 7 % 34] = 0  # 0 is ignored: from none of an image's rows to all 33
+
+
+def run_of_a_vgg(optimizer, batch):
+    """({variable: value}, norms) of a thin net after 10 steps of 8 images in batches of so many; always one start."""
+    with fresh() as session:
+        net = model.build("fcn8s_atonce", 4, [0], THIN, [120.0, 110.0, 100.0])
+        step = optimize.build(net.objective, net.parts, optimizer, 8 // batch, weight_decay=0.01, clip_norm=CLIP)
+        start(session)
+        drawn, norms = randomise(session), []
+        for images, labels in zip(SCENES, CLASSES, strict=True):
+            for first in range(0, 8, batch):
+                last = first + batch == 8
+                feed = {net.images: images[first:first + batch], net.labels: labels[first:first + batch]}
+                feed |= {step.learning_rate: 1e-3} if last else {}
+                norm = session.run([step.update, step.norm] if last else [step.collect], feed)[-1]
+                norms += [norm] if last else []
+        after = {v.op.name: session.run(v) for v in tf.trainable_variables()}
+    assert all((after[name] != drawn[name]).any() for name in drawn)
+    return after, norms
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_vgg_ends_alike_whether_8_images_come_one_by_one_or_all_at_once(optimizer):
+    several, norms = run_of_a_vgg(optimizer, 1)
+    one, others = run_of_a_vgg(optimizer, 8)
+    assert min(norms) > CLIP
+    np.testing.assert_allclose(norms, others, rtol=1e-4)
+    assert_close(several, one, 1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["hidden/kernel", "score/bias", "hidden/kernel/RAdam_1"])
+def test_one_number_that_is_not_finite_is_found_in_all_that_is_saved(bad, where):
+    with fresh() as session:
+        Classifier("radam", 2)
+        finite = optimize.all_finite()
+        start(session)
+        assert session.run(finite)
+        (variable,) = (v for v in tf.global_variables() if v.op.name == where)
+        value = session.run(variable)
+        value.flat[-1] = bad
+        variable.load(value, session)
+        assert not session.run(finite)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_graph_with_large_variables_is_small_itself(optimizer):
+    with fresh():
+        kernel = tf.get_variable("a/kernel", (700, 700), initializer=tf.zeros_initializer())
+        optimize.build(tf.nn.l2_loss(kernel), tf.constant(1.0), optimizer, 2, weight_decay=0.1, clip_norm=1.0)
+        optimize.all_finite()
+        assert len(tf.get_default_graph().as_graph_def().SerializeToString()) < 100_000  # the variable: 1,960,000
 
 
 def test_the_sums_of_a_step_are_cleared_only_after_the_weights_have_moved():

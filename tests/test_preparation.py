@@ -20,7 +20,8 @@ class FakeCache:
 
 def described(settings, spec):
     """config.json's content of a run on caches in which every id of the spec occurs."""
-    old = {"model": {"channels": {}, "mean_rgb": [1.4, 2.6, 3.0]}, "weights": {}, "config": {"weights": "x"}}
+    old = {"model": {"channels": {}, "mean_rgb": [1.4, 2.6, 3.0]}, "weights": {}, "config": {"weights": "x"},
+           "fingerprints": {}}
     return preparation.describe(settings, spec, ["l", "m"], (FakeCache(), FakeCache()), None, old)
 
 

@@ -1,4 +1,4 @@
-"""What people and other programs read: report.json and its table, pictures, curves, config.json, times."""
+"""What people and other programs read: report.json and its table, pictures, config.json, times."""
 
 import csv
 import json
@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from fcn import curves, errors, expect, hooks, pictures, record, report
+from fcn import errors, expect, pictures, record, report, reporting
 from fcn.spec import DatasetSpec
 
 # Id 0 is ignored. Of 8 sky pixels 6 are right; of 2 sea pixels 1; dune never occurs.
@@ -120,26 +119,11 @@ def test_a_legend_takes_as_many_rows_as_its_names_need():
     assert len(many) - len(few) == 19 * pictures.ROW
 
 
-@pytest.mark.parametrize("entries", [
-    [],
-    [{"step": 1, "loss": 2.0}],
-    [{"step": 1, "loss": 2.0, "loss_se": 0.1}, {"step": 5, "val_loss": 1.5, "val_loss_se": 0.1,
-                                                "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25}],
-])
-@pytest.mark.parametrize("floor", [None, (2.0, 1.5, 0.4)])
-def test_curves_are_drawn_however_little_there_is_to_show(tmp_path, entries, floor):
-    curves.draw(entries, tmp_path / "curves.png", floor)
-    with Image.open(tmp_path / "curves.png") as image:
-        assert image.format == "PNG"
-        assert np.asarray(image.convert("L")).std() > 0
-    assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
-
-
 @pytest.mark.parametrize(("seconds", "text"), [
     (0, "0 s"), (44.6, "45 s"), (89, "89 s"), (90, "2 min"), (720, "12 min"), (5300, "88 min"), (5400, "1 h 30 min"),
     (11100, "3 h 05 min"), (172800, "2 d 0 h"), (183600, "2 d 3 h")])
 def test_a_duration_is_read_at_a_glance(seconds, text):
-    assert hooks.duration(seconds) == text
+    assert reporting.duration(seconds) == text
 
 
 def test_a_run_remembers_its_data_set_through_json(tmp_path):

@@ -2,47 +2,18 @@
 
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import tomllib
 
 import numpy as np
 import pytest
 from PIL import Image
+from scripts_help import call, command, train_words
 
-from fcn import cache, checkpoint_files, demo, demo_scenes, images, runlog, shelf
+from fcn import cache, checkpoint_files, images, runlog, shelf
 from fcn.encodings import ids
-
-ROOT = pathlib.Path(__file__).parents[1]
-SMALL = ["--size", "40x56", "--crop-size", "33x47", "--batch", "2", "--batches-per-step", "2", "--learning-rate",
-         "1e-3", "--seed", "3", "--log-every", "1", "--eval-every", "4", "--eval-batches", "2", "--save-every", "2"]
-
-
-@pytest.fixture(scope="session")
-def toy(tmp_path_factory):
-    """Folder with scenes/ (6 training, 2 validation) and vgg.mat, a VGG-19 of four channels."""
-    folder = tmp_path_factory.mktemp("toy")
-    demo_scenes.write(folder / "scenes", 6, 2, 0)
-    demo.write_mat(folder / "vgg.mat", demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4))
-    return folder
-
-
-def command(script, *words):
-    return [sys.executable, str(ROOT / script), *map(str, words)]
-
-
-def train_words(toy, work, *words):
-    return command("train_fcn.py", "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir",
-                   work / "cache", "--run", work / "run", *SMALL, *words)
-
-
-def call(words, code=0):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="session")
@@ -107,18 +78,9 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_as_if_nothing_ha
     last = checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["step"]
     assert 2 <= last < 8
     assert f"resumed at step {last}" in call(words).stdout
-    steps = [e["step"] for e in runlog.read(tmp_path / "run/log.jsonl") if "loss" in e]
-    assert steps == list(range(1, 9))
-    assert_same_variables(trained[0] / "run", tmp_path / "run")
-
-
-def assert_same_variables(one, other):
-    from fcn.tf1 import tf
-    readers = [tf.train.NewCheckpointReader(str(run / "checkpoints/step-000008/model")) for run in (one, other)]
-    names = readers[0].get_variable_to_shape_map()
-    assert names == readers[1].get_variable_to_shape_map()
-    for name in names:
-        np.testing.assert_array_equal(readers[0].get_tensor(name), readers[1].get_tensor(name), name)
+    for path in (*(trained[0] / "run/checkpoints/step-000008").iterdir(), trained[0] / "run/log.jsonl"):
+        again = tmp_path / path.relative_to(trained[0])
+        assert again.read_bytes() == path.read_bytes(), path.name
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -242,6 +204,7 @@ def test_a_run_of_a_version_that_drew_otherwise_is_not_gone_on_with_but_evaluate
     shutil.copytree(trained[0] / "run", tmp_path / "run")
     content = json.loads((tmp_path / "run/config.json").read_text())
     kept = {k: v for k, v in content["config"].items() if k not in ("augment", "crop_size")}
+    del content["fingerprints"]
     content["config"] = kept | {"flip": True}
     content["spec"] = {k: v for k, v in content["spec"].items() if k not in ("encoding", "mask_threshold")}
     (tmp_path / "run/config.json").write_text(json.dumps(content))

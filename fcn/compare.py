@@ -1,0 +1,125 @@
+"""Runs beside each other: a table of how far they came, the settings in which they differ, and all curves in a picture.
+
+    python -m fcn.compare runs/* [--out compare.png] [--csv runs.csv]
+
+Folders without a run are passed over. The best mean IoU comes first.
+"""
+
+import csv
+import io
+import pathlib
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fcn import config, curves, durable, errors, run_differences, run_facts
+from fcn.run_differences import plain
+
+
+def main(argv):
+    arguments = parse(argv)
+    runs, passed_over = run_facts.find(arguments.runs)
+    if not runs:
+        raise errors.UsageError("there is no run to compare", why=errors.several(passed_over),
+                                cure="give folders that train_fcn.py has written, such as runs/*.")
+    runs.sort(key=lambda run: -(run.facts["best_mean_iou"] or 0))
+    differing = run_differences.of(runs)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000  # a line is a run, however long
+    show(console, runs, passed_over, differing)
+    curves.overlay([(run.name, run.entries) for run in runs], arguments.out)
+    say(console, f"the curves are in {arguments.out}")
+    if arguments.csv:
+        durable.write_whole(arguments.csv, as_csv(runs, differing).encode("utf-8", "backslashreplace"))
+        say(console, f"the table is in {arguments.csv}")
+
+
+def show(console, runs, passed_over, differing):
+    """Print the two tables, and what must be known to read them."""
+    for line in passed_over:
+        say(console, f"passed over: {line}")
+    console.print(table(["run", *COLUMNS], [[run.name, *(cell(run.facts) for cell in COLUMNS.values())]
+                                                     for run in runs]))
+    protocols: dict = {}
+    for run in runs:
+        protocols.setdefault(run.facts["evaluated_protocol"], []).append(run.name)
+    for protocol, names in protocols.items():
+        if protocol:
+            say(console, f"evaluated ({', '.join(names)}): {protocol}")
+    for line in run_differences.warnings(runs, differing):
+        say(console, line, "bold")
+    if differing:
+        say(console, "")
+        console.print(table(["differs", *(run.name for run in runs)],
+                            [[key, *values] for key, values in differing.items()]))
+    elif len(runs) > 1:
+        say(console, "nothing differs: settings, data, packages and machine are the same")
+
+
+def parse(argv):
+    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.compare")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of stages")
+    parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
+                        help="the picture (default: compare.png)")
+    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the table for spreadsheets too")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args(argv)
+    if arguments.out.suffix.lower() != ".png":
+        raise errors.UsageError(f"--out {arguments.out}: a .png is needed")
+    for path in filter(None, (arguments.out, arguments.csv)):
+        if path.is_dir() or not path.parent.is_dir():
+            raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=path)
+    return arguments
+
+
+def say(console, text, style=""):
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def table(header, rows):
+    """A rich Table without lines, whose cells are shown as they are."""
+    made = Table(box=None, pad_edge=False)
+    for name in header:
+        made.add_column(Text(name), overflow="fold")
+    for row in rows:
+        made.add_row(*map(Text, row))
+    return made
+
+
+def plus_minus(mean, error):
+    return plain(mean, "{:.3f}") + (f" ± {error:.3f}" if error else "")
+
+
+def at_step(score, step, split=None):
+    """'0.3120 validation @ 500'."""
+    return " ".join([plain(score, "{:.4f}"), *([split] if split else []), *([f"@ {step}"] if step is not None else [])])
+
+
+COLUMNS = {
+    "steps": lambda f: f"{f['steps_done']}/{plain(f['steps_planned'])}",
+    "best mean IoU": lambda f: at_step(f["best_mean_iou"], f["best_step"]),
+    "validation loss": lambda f: plus_minus(f["validation_loss"], f["validation_loss_se"]),
+    "training loss": lambda f: plus_minus(f["training_loss"], f["training_loss_se"]),
+    "images/s": lambda f: plain(f["images_per_s"], "{:.2f}"),
+    "starts": lambda f: plain(f["starts"]),
+    "commit": lambda f: plain(f["commit"]),
+    "evaluated": lambda f: at_step(f["evaluated_mean_iou"], f["evaluated_step"], f["evaluated_split"]),
+}
+
+
+def as_csv(runs, differing):
+    """One row a run: its facts, in full precision, and what differs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "folder", *run_facts.NAMES, *differing])
+    for number, run in enumerate(runs):
+        writer.writerow([run.name, run.folder, *(run.facts[name] for name in run_facts.NAMES),
+                         *(values[number] for values in differing.values())])
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, sys.argv[1:]))

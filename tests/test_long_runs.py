@@ -1,0 +1,90 @@
+"""What a run of days relies on, as a user starts it: going on, forking, stopping early, keeping out of the way."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from scripts_help import call, train_words
+
+from fcn import checkpoint_files, runlog
+
+
+@pytest.fixture(scope="module")
+def trained(toy, tmp_path_factory):
+    """A run of 4 steps with a validation after the second and the fourth."""
+    work = tmp_path_factory.mktemp("long")
+    call(train_words(toy, work, "--steps", "4", "--eval-every", "2"))
+    return work
+
+
+def copy(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_run_that_gets_no_better_stops_early_and_stays_stopped(toy, tmp_path):
+    words = train_words(toy, tmp_path, "--steps", "40", "--eval-every", "2", "--learning-rate", "1e-30", "--patience",
+                        "2", "--average-loss", "auto")
+    output = call(words).stdout
+    assert "since step 2 (" in output and "stopped at step 6 of 40, as --patience says" in output
+    log = (tmp_path / "run/log.jsonl").read_bytes()
+    assert "stopped at step 6 of 40" in call(words).stdout
+    assert (tmp_path / "run/log.jsonl").read_bytes() == log
+    ends = [e["event"] for e in runlog.read(tmp_path / "run/speed.jsonl") if "event" in e]
+    assert len(ends) == 4 and ends[0] == ends[2] == "start" and "--patience" in ends[1] + ends[3]
+
+
+def test_validation_on_a_time_budget_names_its_next_step_in_the_checkpoint(toy, tmp_path):
+    call(train_words(toy, tmp_path, "--steps", "24", "--eval-budget", "50%"))
+    validated = [e["step"] for e in runlog.read(tmp_path / "run/log.jsonl") if "val_loss" in e]
+    assert validated[0] == 20 and validated[-1] == 24
+    assert checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["next_eval"] > 20
+
+
+def test_a_run_is_forked_from_a_checkpoint_with_another_rate_but_not_with_another_batch(toy, trained, tmp_path):
+    start = trained / "run/checkpoints/step-000002"
+    shutil.copytree(trained / "cache", tmp_path / "cache")
+    words = train_words(toy, tmp_path, "--steps", "4", "--eval-every", "2", "--resume", str(start))
+    refused = subprocess.run([*words, "--batch", "3"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "batch: 2 in the run, 3 now" in refused.stderr
+    assert not (tmp_path / "run").exists()
+    output = call([*words, "--learning-rate", "1e-4"]).stdout
+    assert "resumed at step 2" in output and "learning_rate: 0.001 in the run, 0.0001 now" in output
+    entries = runlog.read(tmp_path / "run/log.jsonl")
+    assert [e["step"] for e in entries if "loss" in e] == [3, 4] and entries[0]["learning_rate"] < 1e-4
+    assert len(json.loads((tmp_path / "run/config.json").read_text())["starts"]) == 1
+
+
+def test_a_checkpoint_of_another_run_in_the_folder_is_named_and_not_taken(toy, trained, tmp_path):
+    work = copy(trained, tmp_path)
+    state = json.loads((work / "run/checkpoints/step-000004/state.json").read_text())
+    state["fingerprints"]["settings"] = "0" * 64
+    checkpoint_files.write_state(work / "run/checkpoints/step-000004", state)
+    output = call(train_words(toy, work, "--steps", "4", "--eval-every", "2")).stdout
+    assert "step-000004: belongs to another run" in output and "resumed at step 2" in output
+    assert (work / "run/log.jsonl").read_bytes() == (trained / "run/log.jsonl").read_bytes()
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(toy, trained, tmp_path):
+    work = copy(trained, tmp_path)
+    shutil.rmtree(work / "run/checkpoints")
+    said = call(train_words(toy, work, "--steps", "4"), code=2).stderr
+    assert "whose checkpoints are gone" in said and (work / "run/log.jsonl").stat().st_size > 0
+
+
+def test_what_may_change_the_last_bits_is_noted_when_a_run_goes_on(toy, trained, tmp_path):
+    work = copy(trained, tmp_path)
+    content = json.loads((work / "run/config.json").read_text())
+    content["starts"][-1]["versions"]["tensorflow"] = "2.20.0"
+    content["starts"][-1]["machine"] = "Linux, 64 cores of something"
+    (work / "run/config.json").write_text(json.dumps(content))
+    output = call(train_words(toy, work, "--steps", "5")).stdout
+    assert "tensorflow: 2.20.0 in the run" in output and "64 cores of something in the run" in output
+    assert output.count("results may differ in their last bits") == 2
+
+
+def test_a_warm_up_longer_than_the_run_is_told_before_tensorflow_is_loaded(toy, trained, tmp_path):
+    shutil.copytree(trained / "cache", tmp_path / "cache")
+    said = call(train_words(toy, tmp_path, "--steps", "4", "--warmup", "4"), code=2).stderr
+    assert "--warmup 4" in said and not (tmp_path / "run").exists()
