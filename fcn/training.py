@@ -67,7 +67,7 @@ class Trainer:
             tf1.deterministic()
         tf.reset_default_graph()  # that of the stage before
         tf.set_random_seed(settings.seed)
-        self.job, self.sampling = job, preparation.sampling(settings, job.content)
+        self.job, self.sampling, self.rows = job, preparation.sampling(settings, job.content), None
         self.graph = model.build(**job.content["model"])
         names = [v.op.name for v in tf.trainable_variables()]
         factor_of = rates.factors(names, parsers.factors(settings.rate_factors), settings.freeze,
@@ -90,33 +90,42 @@ class Trainer:
         return schedules.rate(step, self.steps, s.learning_rate, s.schedule, s.poly_power, s.step_size, s.gamma,
                               s.warmup)
 
+    def validation_batches(self):
+        """The batches of one validation: images, labels each."""
+        s = self.job.settings
+        return batches.validation(self.job.validation, s.batch, s.eval_batches, s.crop_size, self.sampling.fill_rgb,
+                                  self.sampling.ignored_id)
+
     def validate(self, session, stopped=lambda: False):
         """As evaluate.validate, over the validation batches of this run."""
-        s = self.job.settings
-        some = batches.validation(self.job.validation, s.batch, s.eval_batches, s.crop_size, self.sampling.fill_rgb,
-                                  self.sampling.ignored_id)
-        return evaluate.validate(session, self.graph, some, self.job.spec.ignored_ids, stopped)
+        return evaluate.validate(session, self.graph, self.validation_batches(), self.job.spec.ignored_ids, stopped)
 
-    def start(self, session, say):
-        """State to go on from: a checkpoint's, or {"step": 0} of a fresh run with its weights put in."""
+    def start(self, session, say=print):
+        """State to go on from: a checkpoint's, or {"step": 0} of a fresh run with its weights put in.
+
+        say(text) gets a line on each checkpoint that was damaged.
+        """
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         state = self.store.restore_latest(session, say)
         if state is None and self.job.resume not in ("auto", "never"):
             state = self.store.restore(session, self.job.resume)
-        return state or self.fresh(session, say)
+        if state is None:
+            self.fresh(session)
+            return {"step": 0}
+        print(f"resumed at step {state['step']}")
+        return state
 
-    def fresh(self, session, say):
-        """Put the pretrained weights in and say what became of every layer."""
+    def fresh(self, session):
+        """Put the pretrained weights in, and say what became of every layer."""
         settings, weights = self.job.settings, self.job.pretrained
         chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
         for name, value in weights.choices.items():
             if value != getattr(chosen, name):
-                say(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
-        rows = initial.fill(session, weights, self.job.spec.class_names, self.graph.num_classes, settings.carry_scores,
-                            chosen)
+                print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
+        self.rows = initial.fill(session, weights, self.job.spec.class_names, self.graph.num_classes,
+                                 settings.carry_scores, chosen)
         weights.layers.clear()  # half a gigabyte that is in the variables now
-        say(transplant.text(rows))
-        return {"step": 0, "rows": rows}
+        print(transplant.text(self.rows))
 
     def save(self, session, state):
         """A checkpoint of weights that can be used. Raises DivergedError, MachineError."""
@@ -139,39 +148,33 @@ class Trainer:
 def train(job):
     """Train a Job to its end. Raises Stopped after a signal, DivergedError, MachineError, WeightsError."""
     trainer, settings = Trainer(job), job.settings
-    window = averages.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
-    skipped: list[str] = []
+    damaged: list[str] = []
 
-    def say(text):
-        print(text, flush=True)
-        skipped.extend([text] if text.startswith("skipped") else [])
+    def skip(text):
+        print(text)
+        damaged.append(text)
 
-    checkpoint_files.sweep_unfinished(trainer.store.folder)
     with tf1.session() as session:
-        state = trainer.start(session, say)
-        if "rows" in state:
-            transplant.write(job.run / "transplant.json", state["rows"])
-        else:
-            print(f"resumed at step {state['step']}")
+        window = averages.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
+        checkpoint_files.sweep_unfinished(trainer.store.folder)
+        state = trainer.start(session, skip)
+        if trainer.rows:
+            transplant.write(job.run / "transplant.json", trainer.rows)
         at = loop.Position.of(state, window, settings.batches_per_step)
         runlog.cut(job.run / "log.jsonl", at.step, at.validated)
-        print(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step {at.step} "
-              f"of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step", flush=True)
-        plan = loop.Plan(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed, trainer.rate_at)
+        print(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
+              f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step", flush=True)
         with screen.Screen("step", trainer.steps, at.step) as view, \
                 signals.Signals(view.say, view.restore_cursor) as asked:
-            report = reporting.Report(job.run, settings.log_every, trainer.steps, at.step, settings.average_loss, view,
-                                      job.floor, job.spec, events.Events(job.run, at.step, session.graph))
-            for text in skipped:
-                report.happened(at.step, text)
-            save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, trainer.steps,
-                              report.log, view.say)
-            check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), settings.eval_every,
-                                   settings.eval_budget, settings.patience, trainer.steps, report, save)
+            report, check, save = periodic(trainer, session, at, view, asked)
             try:
+                for text in damaged:
+                    report.happened(at.step, text)
                 if not at.step:  # so that a run in this folder is never taken for none, and to see that it can be saved
                     save(at, needed=True)
                 check.resume(at)
+                plan = loop.Plan(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
+                                 trainer.rate_at)
                 loop.train(session, trainer.graph, trainer.update, trainer.batch_at, plan, at,
                            [report, check, save, hooks.Stop(asked, save)], trainer.keep_batch)
                 report.happened(at.step, at.finished or "done")
@@ -182,3 +185,14 @@ def train(job):
                 raise
             finally:
                 report.draw()
+
+
+def periodic(trainer, session, at, view, asked):
+    """The hooks of a run that report, validate and save. view: a screen.Screen; asked: a signals.Signals."""
+    job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
+    report = reporting.Report(job.run, settings.log_every, steps, at.step, settings.average_loss, view, job.floor,
+                              job.spec, events.Events(job.run, at.step, session.graph))
+    save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say)
+    check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), settings.eval_every,
+                           settings.eval_budget, settings.patience, steps, report, save)
+    return report, check, save
