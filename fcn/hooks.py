@@ -22,7 +22,8 @@ class Evaluate:
 
     def __init__(self, validate, every, budget, patience, steps, report, save):
         self.validate, self.every, self.budget, self.patience, self.steps = validate, every, budget, patience, steps
-        self.report, self.save, self.started, self.spent, self.first = report, save, time.perf_counter(), 0.0, None
+        self.report, self.save, self.first = report, save, None
+        self.started, self.spent, self.saving_s = time.perf_counter(), 0.0, 0.0
 
     def resume(self, at):
         """Do what the run was stopped before: the validation of its last step; see that it is not finished already."""
@@ -56,14 +57,17 @@ class Evaluate:
         self.report.validation(at, numbers, samples)
         if self.budget:
             at.next_eval = at.step + self._pause(at, time.perf_counter() - before)
+        checked = time.perf_counter()
         self.save(at)
+        self.saving_s = time.perf_counter() - checked
         self.spent += time.perf_counter() - before
 
     def _pause(self, at, seconds):
-        """Steps until the next validation may come, if it takes as long as this one."""
+        """Steps until the next validation may come, if it takes as long as this one, and its saving as the last."""
         steps = at.step - self.first
         a_step = (time.perf_counter() - self.started - self.spent - seconds) / max(steps, 1)
-        return max(1, math.ceil(seconds * (1 - self.budget) / self.budget / a_step)) if steps else FIRST_EVAL
+        share = (1 - self.budget) / self.budget
+        return max(1, math.ceil((seconds + self.saving_s) * share / a_step)) if steps else FIRST_EVAL
 
     def _lose_patience(self, at):
         if self.patience and at.since_best >= self.patience and at.step < self.steps:
