@@ -35,6 +35,9 @@ from fcn.layouts import _auto
 
 def main(argv):
     arguments = parse(argv)
+    if arguments.stages and (arguments.dry_run or arguments.sanity):
+        raise errors.UsageError("--dry-run and --sanity try one run, --stages are several",
+                                cure="leave out --stages; --recipe NAME --run RUN/1-NAME is the first of them.")
     if arguments.stages:
         train_stages(arguments)
     elif arguments.diff:
@@ -87,7 +90,7 @@ def train_one(arguments):
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
     pretrained = None if before else preparation.read_weights(settings)
     if pretrained:
-        preparation.check_last_layer(settings, pretrained)
+        preparation.check_layers(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
     content = preparation.describe(settings, spec, listings, (training, validation), pretrained, before)
     schedules.check(content["steps"], settings.warmup)
@@ -96,6 +99,13 @@ def train_one(arguments):
     print(expect.sentence(*floor))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
+    if arguments.dry_run or arguments.sanity:
+        if before:
+            record.compare(run, before, content)
+        from fcn.training import Job
+        try_out(Job(run, settings, content, spec, training, validation, pretrained, expect.floor(*floor),
+                    arguments.resume), arguments)
+        return
     run.mkdir(parents=True, exist_ok=True)
     with durable.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
         record.begin(run, content, old, before)
@@ -104,6 +114,17 @@ def train_one(arguments):
         trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
                                   expect.floor(*floor), arguments.resume))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
+
+
+def try_out(job, arguments):
+    """--dry-run and --sanity: what this run will need, and whether it can learn."""
+    from fcn import dry_run, sanity, training
+    if arguments.dry_run:
+        dry_run.run(training.Trainer(job))
+    if arguments.sanity:
+        if arguments.dry_run and job.pretrained:  # its weights went into the net that has been thrown away
+            job = dataclasses.replace(job, pretrained=preparation.read_weights(job.settings))
+        sanity.run(training.Trainer(job))
 
 
 def show(settings, arguments):
@@ -136,6 +157,10 @@ def parse(argv):
     parser.add_argument("--diff", metavar="RECIPE", help="show every setting in which --recipe and this one differ")
     parser.add_argument("--show-batch", metavar="FILE.png", help="write a picture of the first batch as the net would "
                         "get it, and stop")
+    parser.add_argument("--dry-run", action="store_true", help="all but the training: prepare the data, build the net, "
+                        "time a few steps; say what it will need of memory, disk and time, and stop")
+    parser.add_argument("--sanity", action="store_true", help="see whether the net learns one batch by heart, in 200 "
+                        "steps at most, and stop")
     parser.add_argument("--verify-cache", action="store_true", help="check every row of the caches first")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     config.add_flags(parser)

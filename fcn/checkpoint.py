@@ -125,4 +125,5 @@ def put(session, arrays):
 
 
 def _first_line(error):
-    return (str(error).strip().splitlines() or [repr(error)])[0][:300]
+    text = str(error).partition("\nNode: ")[2].partition("\n")[2] or str(error)  # before that stands where it was made
+    return (text.strip().splitlines() or [repr(error)])[0][:300]

@@ -41,8 +41,8 @@ def read_state(path):
         state = json.loads((pathlib.Path(path) / "state.json").read_text())
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
             raise ValueError("state.json holds no step")
-        written = state.pop("sha256", None)  # absent in a run of an older version
-        if written not in (None, _own(state)):
+        written = state.pop("sha256", None)  # absent in a run of an older version, as "files" are
+        if (written or "files" in state) and written != _own(state):
             raise ValueError("state.json is not as it was written")
     except (OSError, ValueError) as error:
         raise errors.WeightsError("is no checkpoint folder", where=path, why=str(error)) from None

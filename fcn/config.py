@@ -108,7 +108,8 @@ class Config:
                                                                          "rmsprop"))
     learning_rate: float = setting(5e-5, "for the loss as --loss-reduction has it", positive)
     momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
-    weight_decay: float = setting(0.0, "on kernels, never on biases; adamw: decoupled", between(0.0, 1e9, real))
+    weight_decay: float = setting(0.0, "on kernels, never on biases; part of the gradient (L2), but for adamw",
+                                  between(0.0, 1e9, real))
     rate_factors: str = setting("", "factors on the rate of variables, e.g. '*/bias=2, conv*=0' (0: frozen)",
                                 parse_factors)
     freeze: str = setting("", "layers of the body that keep their weights: up to and with this one, e.g. conv4, "

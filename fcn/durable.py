@@ -115,7 +115,7 @@ def write_whole(path, data):
         commit(file, aside, path)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(aside)
+            aside.unlink()
         raise
     finally:
         os.close(file)

@@ -6,7 +6,6 @@ from fcn import averages, confusion, images
 from fcn.metrics import iou
 from fcn.tf1 import run
 
-
 SHOWN = 3  # samples of a validation that are shown as pictures
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import pathlib
 
-from fcn import batches, choices, class_weights, config, errors, pretrained, record, vgg_table
+from fcn import batches, choices, class_weights, config, errors, pretrained, rates, record, vgg_table
 
 PAD_ID = 255  # the id of pixels outside an image, where a data set ignores none
 
@@ -46,10 +46,14 @@ def read_weights(settings):
     return weights
 
 
-def check_last_layer(settings, weights):
-    """Refuse a --last-layer that the body in these weights lacks, before minutes go into a cache. Raises UsageError."""
+def check_layers(settings, weights):
+    """Refuse a --last-layer or --freeze that the body in these weights lacks, before minutes go into a cache. Raises
+    UsageError.
+    """
+    body = vgg_table.widths(weights.widths)
+    rates.frozen(body, settings.freeze)
     layer = (settings.last_layer or "last").replace("relu", "conv")
-    if layer != "last" and layer not in vgg_table.widths(weights.widths):
+    if layer != "last" and layer not in body:
         raise errors.UsageError(f"--last-layer {settings.last_layer}: the VGG-16 in these weights has no such layer",
                                 where=settings.weights)
 

@@ -34,9 +34,9 @@ class Report:
         elapsed = time.monotonic() - self.started
         speed, share = at.images / elapsed, at.wait_s / max(at.wait_s + at.run_s, 1e-9)
         memory = machine.peak_memory()
+        held = f"  peak {durable.amount(memory)}" if memory else ""
         self.screen.show(at.step, f"loss {plus_minus(loss, error)} of {count}  {self._to_go(at.step)}"
-                         f"{speed:.2f} images/s  data {share:.0%}" + (f"  peak {durable.amount(memory)}" if memory else ""),
-                         due=at.step % self.every == 0)
+                         f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.every == 0)
         if at.step % self.every == 0 or at.step in (1, self.steps):
             self._log({"step": at.step, "loss": loss, "loss_se": error, "batches": count,
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})

@@ -4,6 +4,7 @@ log.jsonl holds what follows from settings and data: a killed and resumed run ha
 speed.jsonl holds what the clock says, and every start and end.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -24,10 +25,8 @@ class Log:
     def append(self, entry):
         """Write an entry (a dict), or keep it for later if the disk is full."""
         self.waiting += (json.dumps(entry) + "\n").encode()
-        try:
+        with contextlib.suppress(OSError):  # a checkpoint, which must not be ahead of its log, will say so
             self.flush()
-        except OSError:
-            pass  # a checkpoint, which must not be ahead of its log, will say so
 
     def flush(self, sync=False):
         """Write what waits, down to the disk itself if `sync`. Raises OSError; then all of it waits on."""

@@ -19,6 +19,7 @@ from fcn import (
     checkpoint,
     checkpoint_files,
     choices,
+    dry_run,
     errors,
     evaluate,
     events,
@@ -164,6 +165,8 @@ def train(job):
         runlog.cut(job.run / "log.jsonl", at.step, at.validated)
         print(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
               f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step", flush=True)
+        if at.step < trainer.steps:
+            print("\n".join(dry_run.quick(trainer)), flush=True)
         with screen.Screen("step", trainer.steps, at.step) as view, \
                 signals.Signals(view.say, view.restore_cursor) as asked:
             report, check, save = periodic(trainer, session, at, view, asked)

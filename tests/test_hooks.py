@@ -162,7 +162,7 @@ def test_a_checkpoint_is_not_ahead_of_its_log():
     save = hooks.Save(book.save_state, 1, 5, book, book.said.append)
     save.after_step(position(1))
     assert book.saved == [] and "No space left on device" in book.said[0]
-    with pytest.raises(errors.MachineError, match="log.jsonl"):
+    with pytest.raises(errors.MachineError, match=r"log\.jsonl"):
         save(position(1), needed=True)
 
 

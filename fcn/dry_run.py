@@ -1,0 +1,181 @@
+"""Preflight of a run, from its training.Trainer: quick() at every start, from shapes alone; run() is --dry-run.
+
+Nothing is written. The weights in the session are moved by the timed steps, and thrown away.
+"""
+
+import itertools
+import math
+import shutil
+import statistics
+import time
+
+from fcn import choices, durable, estimate, evaluate, loop, machine, rates, reporting, tf1
+from fcn.tf1 import tf
+
+STRIDES = {"images": 1, "pool1": 2, "pool2": 4, "pool3": 8, "pool4": 16, "pool5": 32, "fc6": 32, "fc7": 32,
+           "score_fr": 32, "score_pool4": 16, "score_pool3": 8, "deconv1": 16, "deconv2": 8, "logits": 1}
+MOST_GRAPH = 4e6  # bytes; a larger graph has weights in it as constants
+TIMED_STEPS, TIMED_S, MOST_STEPS = 3, 5.0, 30  # after one that does not count: so many and so long at least, or as many
+
+
+def quick(trainer):
+    """Lines on memory and disk, before the first step. Raises MachineError if not one checkpoint could be saved."""
+    size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
+    if free < size:
+        raise durable.no_space(size, trainer.job.run, "free space, or give a --run on another disk; not one checkpoint "
+                               "could be saved.")
+    lines = [f"memory about {durable.amount(sum(memory_of(trainer).values()))}; checkpoints of {durable.amount(size)}, "
+             f"up to {most} at once = {durable.amount(most * size)} of {durable.amount(free + there)} free"]
+    if free + there < most * size:
+        lines.append(f"warning: the disk does not hold {most} checkpoints (--keep {most - 2}, the best one, and one "
+                     "that is being written)")
+    return lines
+
+
+def disk(trainer):
+    """Bytes (free where the checkpoints of this run go, in those that are there and will make room)."""
+    folder = trainer.store.folder.absolute()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(nearest).free, sum(file.stat().st_size for file in folder.glob("step-*/*"))
+
+
+def memory_of(trainer, batch=None):
+    """{part: bytes}, estimate.memory of this run, or of it with another batch."""
+    settings, graph, trained = trainer.job.settings, trainer.job.content["model"], trainer.update.grads
+    batch = batch or settings.batch
+    pad100 = choices.of(graph["net"], **graph["choices"]).alignment == "pad100"
+    width = tf.as_dtype(graph["precision"]).size
+    layers = [rates.layer_of(variable.op.name) for _, variable in trained]
+    sizes = [variable.shape.num_elements() for variable in tf.trainable_variables()]
+    one, other = sizes_px(trainer)
+    training = estimate.activations(graph["channels"], one, graph["num_classes"], layers, pad100, width)
+    validation = estimate.prediction(graph["channels"], other, graph["num_classes"], pad100, width)
+    return estimate.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), max(sizes), batch * training,
+                           batch * validation, settings.optimizer, settings.batches_per_step,
+                           bool(settings.weight_decay))
+
+
+def sizes_px(trainer):
+    """(height, width) of the largest sample of training, and of validation."""
+    crop, caches = trainer.sampling.crop_size, (trainer.job.training, trainer.job.validation)
+    one, other = (tuple(max(made.shapes.tolist(), key=math.prod)) for made in caches)
+    return crop or one, other if caches[1].uniform else crop or other
+
+
+def run(trainer):
+    """Do all of a run but the training, print what it will be like. Raises what the run would raise."""
+    print("dry run: data and caches as above; now the weights, and a few steps", flush=True)
+    with tf1.session() as session:
+        state = trainer.start(session, print)
+        at = loop.Position.of(state, 1, trainer.job.settings.batches_per_step)
+        print("\n".join([*_net(trainer, feature_maps(session, trainer, trainer.batch_at(0)[0])), ""]), flush=True)
+        seconds, waiting = timed_steps(session, trainer, at)
+        print("\n".join([*_memory(trainer), "", *quick(trainer)[1:], *_disk(trainer), "",
+                         *_time(trainer, state["step"], seconds, waiting, timed_validation(session, trainer))]))
+    print("dry run: nothing was written but the caches")
+
+
+def feature_maps(session, trainer, images):
+    """{name: (height, width, channels)} for the names in STRIDES that this net has; images: uint8 (n, h, w, 3)."""
+    tensors = {"images": trainer.graph.images, "logits": trainer.graph.logits}
+    operations = tf.get_default_graph().get_operations()
+    pools = (op for op in operations if op.type in ("MaxPool", "AvgPool"))
+    tensors |= {f"pool{number}": op.outputs[0] for number, op in enumerate(pools, 1)}
+    for op in operations:
+        if op.type == "BiasAdd":
+            source = op.inputs[1].op
+            while source.inputs:  # a cast, and the reading of the variable
+                source = source.inputs[0].op
+            tensors[rates.layer_of(source.name)] = op.outputs[0]
+    fetches = {name: tf.shape(tensors[name])[1:] for name in STRIDES if name in tensors}
+    return {name: tuple(shape.tolist())
+            for name, shape in tf1.run(session, fetches, {trainer.graph.images: images}).items()}
+
+
+class Stopwatch:
+    """A hook of the loop: the seconds of every step but the first; ends the loop when they are enough."""
+
+    def __init__(self):
+        self.seconds, self.last = [], None
+
+    def after_step(self, at):
+        now = time.perf_counter()
+        if self.last is None:
+            at.wait_s = at.run_s = 0.0
+        else:
+            self.seconds.append(now - self.last)
+        self.last = now
+        if len(self.seconds) >= TIMED_STEPS and sum(self.seconds) >= TIMED_S:
+            at.finished = "timed"
+
+
+def timed_steps(session, trainer, at):
+    """(seconds of each of a few steps, share of them spent waiting for data), by the loop of training itself."""
+    settings, watch = trainer.job.settings, Stopwatch()
+    plan = loop.Plan(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
+                     lambda step: trainer.rate_at(min(step, trainer.steps - 1)))
+    loop.train(session, trainer.graph, trainer.update, trainer.batch_at, plan, at, [watch],
+               lambda number, *_: f"no file, as this is a dry run (batch {number})")
+    return watch.seconds, at.wait_s / (at.wait_s + at.run_s)
+
+
+def timed_validation(session, trainer):
+    """Seconds of one validation batch, the second time."""
+    batch = list(itertools.islice(trainer.validation_batches(), 1))
+    for _ in range(2):
+        before = time.perf_counter()
+        evaluate.validate(session, trainer.graph, batch, trainer.job.spec.ignored_ids)
+    return time.perf_counter() - before
+
+
+def _net(trainer, shapes):
+    variables, trained = tf.trainable_variables(), {variable.op.name for _, variable in trainer.update.grads}
+    def count(chosen):
+        return f"{sum(v.shape.num_elements() for v in variables if chosen(v.op.name)):,}"
+    lines = ["", f"  {'map':<12}{'height x width x channels':<27}stride"]
+    lines += [f"  {name:<12}{' x '.join(map(str, shape)):<27}{STRIDES[name]:>6}" for name, shape in shapes.items()]
+    size = tf.get_default_graph().as_graph_def().ByteSize()
+    return [*lines, "",
+            f"parameters: body {count(lambda name: rates.layer_of(name) in rates.BODY)}, head "
+            f"{count(lambda name: rates.layer_of(name) not in rates.BODY)}, together {count(lambda name: True)}; "
+            f"trained {count(lambda name: name in trained)}, not trained {count(lambda name: name not in trained)}",
+            f"graph: {size / 1e6:.2f} MB" + (", too much: there are weights in it" if size > MOST_GRAPH else "")]
+
+
+def _memory(trainer):
+    parts, measured = memory_of(trainer), machine.peak_memory()
+    total = sum(parts.values())
+    others = [f"{batch}: {durable.amount(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
+    rows = [*((part, size) for part, size in parts.items() if size), ("together", total)]
+    lines = [f"  {part:<42}{durable.amount(size):>8}" for part, size in rows]
+    if measured:
+        lines.append(f"  {'measured, at most so far':<42}{durable.amount(measured):>8}  (the estimate is "
+                     f"{total / measured - 1:+.0%})")
+    return ["memory, from shapes alone", *lines, f"  together with --batch {', '.join(others)}"]
+
+
+def _disk(trainer):
+    size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
+    return [f"disk: a checkpoint {durable.amount(size)}, at most {most} at once (--keep {most - 2}, the best one, one "
+            f"being written) = {durable.amount(most * size)} of {durable.amount(free + there)} free",
+            f"  weights alone, as .npz: {durable.amount(trainer.parameters * estimate.FLOAT)}"]
+
+
+def _time(trainer, step, seconds, waiting, validation_s):
+    s, step_s = trainer.job.settings, statistics.median(seconds)
+    before = time.perf_counter()
+    for number in range(TIMED_STEPS):
+        trainer.batch_at(number)
+    batch_s = (time.perf_counter() - before) / TIMED_STEPS
+    every = sum(1 for _ in trainer.validation_batches())
+    checks = estimate.validations(step, trainer.steps, s.eval_every)
+    saves = estimate.checkpoints(step, trainer.steps, s.save_every, s.eval_every)
+    whole = estimate.duration(trainer.steps - step, step_s, checks, every * validation_s, saves, trainer.store.bytes,
+                              s.eval_budget)
+    return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "
+            f"{s.batch * s.batches_per_step / step_s:.3g} images/s",
+            f"  data: a batch is made in {batch_s * 1e3:.3g} ms, ahead of its use; {waiting:.1%} of the time goes into "
+            "waiting for it",
+            f"  validation: {every} batches of {validation_s:.3g} s, {reporting.duration(every * validation_s)}",
+            f"  {trainer.steps - step} steps, {'' if s.eval_budget else f'{checks} validations, '}{saves} checkpoints: "
+            f"about {reporting.duration(whole)}"]

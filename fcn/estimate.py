@@ -1,0 +1,112 @@
+"""What a run will need, from shapes alone: memory, room for checkpoints, time. Plain arithmetic, before any step.
+
+The memory is that of the process on a CPU, as TensorFlow 2.21 takes it. What follows from shapes is counted; what does
+not (the parts of the program, copies, what TensorFlow's pool of memory leaves unused) is measured, and stands as
+numbers in PROGRAM, POOL, COPIES, SUM_COPIES and LOGITS (docs/preflight.md says how, and how far off it is).
+"""
+
+import math
+
+from fcn import vgg_table
+
+PROGRAM = 720e6  # bytes of Python, TensorFlow and a session with no variables in it
+POOL = 1.9       # times the largest variable: pieces of TensorFlow's pool that nothing fits into
+COPIES = {"momentum": 0, "adam": 0, "adamw": 0, "rmsprop": 3, "radam": 5}  # of all that is trained, during an update
+SLOTS = {"momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "radam": 2}   # numbers kept beside each weight
+SUM_COPIES = 2   # of all that is trained, where the gradients of several batches are summed
+LOGITS = 4       # upsampled, cut, the gradient of the softmax, and that before the cut
+FLOAT = 4        # bytes of a float32
+WRITTEN_PER_S = 80e6  # bytes of a checkpoint written, on the disk and checked (65e6 measured beside other work)
+
+
+def maps(channels, size_px, pad100=False):
+    """{layer: (height, width, channels)} of the body, in order: conv1_1, ..., pool5, fc6, fc7.
+
+    channels: {layer: channels} as in vgg_table.widths. size_px: of the image. Sizes are rounded up at every pool.
+    pad100: 100 px on every side before conv1_1, fc6 unpadded (choices.Choices.alignment).
+    """
+    height, width = (side + 198 if pad100 else side for side in size_px)
+    found: dict[str, tuple[int, int, int]] = {}
+    for stage in range(1, len(vgg_table.STAGES) + 1):
+        layers = [name for name in channels if name.startswith(f"conv{stage}_")]
+        found |= {name: (height, width, channels[name]) for name in layers}
+        height, width = -(-height // 2), -(-width // 2)
+        found[f"pool{stage}"] = height, width, channels[layers[-1]]
+    if pad100:
+        height, width = height - 6, width - 6
+    return found | {name: (height, width, channels[name]) for name in vgg_table.FULLY_CONNECTED}
+
+
+def activations(channels, size_px, classes, trained=None, pad100=False, width=FLOAT):
+    """Bytes of one image in a training step at most: what is kept for the gradients, and the two largest maps besides.
+
+    trained: layers that are; maps before the first one are dropped as soon as the next one is there (None: all are).
+    width: bytes of a number in the body's maps (2 for bfloat16).
+    """
+    found = maps(channels, size_px, pad100)
+    sizes = {name: width * math.prod(shape) for name, shape in found.items()}
+    names = list(sizes)
+    first = min((names.index(name) for name in trained or names if name in sizes), default=len(names))
+    kept = [sizes[name] for name in names[max(first - 1, 0):]]
+    body = max(sum(kept) + 2 * max(kept, default=0), 2 * max(sizes.values()))
+    return body + _columns(found, width) + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
+
+
+def prediction(channels, size_px, classes, pad100=False, width=FLOAT):
+    """Bytes of one image in a validation at most: nothing is kept for gradients."""
+    found = maps(channels, size_px, pad100)
+    largest = max(width * math.prod(shape) for shape in found.values())
+    return 2 * largest + _columns(found, width) + ((LOGITS - 2) * classes + 3) * math.prod(size_px) * FLOAT
+
+
+def _columns(found, width):
+    """Bytes of fc6's windows (layers.convolve_as_matmul): the shifted maps, and all of them side by side."""
+    height, across, _ = found["fc6"]
+    return 2 * vgg_table.side("fc6") ** 2 * height * across * found["pool5"][2] * width
+
+
+def memory(parameters, trained, largest, training, validation, optimizer="adam", batches_per_step=1, decays=False):
+    """{part: bytes}: what the process holds at the worst moment; their sum is the estimate.
+
+    parameters, trained: numbers in all variables of the net, and in those that are trained. largest: numbers in the
+    largest one. training, validation: bytes of a batch by activations() and prediction(). decays: whether weight decay
+    is part of the gradient.
+    """
+    summed = batches_per_step > 1
+    copies = COPIES[optimizer] + SUM_COPIES * summed + (decays and optimizer != "adamw")
+    gradients = trained * FLOAT
+    return {"the program": PROGRAM,
+            "weights": parameters * FLOAT,
+            f"{optimizer}'s numbers beside them": SLOTS[optimizer] * trained * FLOAT,
+            "running sums of the gradients": summed * trained * FLOAT,
+            "gradients": gradients,
+            "copies during the update": copies * trained * FLOAT,
+            "maps of a batch": training,
+            "validation, beyond maps and gradients": max(0, validation - training - gradients),
+            "TensorFlow's pool, unused pieces": POOL * largest * FLOAT}
+
+
+def times(first, last, every):
+    """How many multiples of `every` are in first + 1, ..., last."""
+    return last // every - first // every
+
+
+def checkpoints(first, last, save_every, eval_every):
+    """How many checkpoints a run writes after step `first`: every so often, after every validation, and at its end."""
+    if first >= last:
+        return 0
+    due = (times(first, last, save_every) + times(first, last, eval_every)
+           - times(first, last, math.lcm(save_every, eval_every)))
+    return due + bool(last % save_every and last % eval_every)
+
+
+def validations(first, last, eval_every):
+    """How many validations a run makes after step `first`; one is at its end."""
+    return times(first, last, eval_every) + bool(last > first and last % eval_every)
+
+
+def duration(steps, step_s, validations, validation_s, checkpoints, checkpoint_bytes, eval_budget=None):
+    """Seconds of a run. eval_budget: the share of the time that validations take, whatever their number."""
+    training = steps * step_s
+    validating = training * eval_budget / (1 - eval_budget) if eval_budget else validations * validation_s
+    return training + validating + checkpoints * checkpoint_bytes / WRITTEN_PER_S

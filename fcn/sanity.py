@@ -1,0 +1,92 @@
+"""train_fcn.py --sanity: can this net, with these weights, labels and rate, learn one batch by heart?
+
+A net that cannot will not learn a data set either, and says so in minutes. Without dropout, at the full rate, and
+nothing is written.
+"""
+
+import types
+
+import numpy as np
+
+from fcn import errors, expect, preparation, schedules, screen, tf1
+from fcn.tf1 import errors as tf_errors
+
+STEPS = 200
+LEARNT, ENOUGH = 0.5, 0.1  # of the loss of guessing by class frequency: learnt below the one, over at the other
+WARMUP = 20        # steps of the run's warm-up at most, of these 200
+LEAST_PRIOR = 0.1  # nats: a batch with less is almost of one class, and shows nothing
+BURST = 1.5        # times the first loss: a rate under which the loss rises that far is too large
+LOOKED_AT = 20     # batches among which one is chosen
+
+
+def run(trainer):
+    """Train on one batch and print the verdict. Raises DivergedError if it is not learnt."""
+    number, images, labels, prior = chosen(trainer)
+    settings = trainer.job.settings
+    print(f"sanity: batch {number} over and over, {STEPS} steps at most, learning rate {settings.learning_rate:g}, no "
+          "dropout; --show-batch FILE.png shows the first batch", flush=True)
+    with tf1.session() as session:
+        trainer.start(session, print)
+        losses = descend(session, trainer, images, labels, prior)
+    done = (f"loss {losses[0]:.3g} -> {losses[-1]:.3g} in {len(losses) - 1} steps (guessing by class frequency: "
+            f"{prior:.3g})")
+    if not losses[-1] < LEARNT * prior:
+        raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, prior, trainer),
+                                   cure="see to the first of these that may be so, and ask for --sanity again.")
+    print(f"a batch is learnt: {done}")
+
+
+def chosen(trainer):
+    """(number, images, labels, prior) of the first training batch that is of more than one class."""
+    found = [candidate(trainer, 0)]
+    while found[-1][3] < LEAST_PRIOR and len(found) < LOOKED_AT:
+        found.append(candidate(trainer, len(found)))
+    best = max(found, key=lambda one: one[3])
+    if not best[3]:
+        raise errors.DataError(f"the first {LOOKED_AT} batches hold no two classes", where=trainer.job.settings.data,
+                               cure="--show-batch FILE.png shows the first of them; check the labels.")
+    return best
+
+
+def candidate(trainer, number):
+    images, labels = trainer.batch_at(number)
+    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=256))
+    prior = expect.floor(*preparation.expectation(trainer.job.content["model"], counted, trainer.job.spec))[1]
+    return number, images, labels, prior
+
+
+def descend(session, trainer, images, labels, prior):
+    """[loss before each step, ..., and after the last one]; the last one is infinite if a step had no finite one."""
+    settings, graph = trainer.job.settings, trainer.graph
+    losses: list[float] = []
+    with screen.Screen("step", STEPS) as view:
+        for step in range(STEPS + 1):
+            rate = schedules.rate(step, STEPS, settings.learning_rate, "fixed", warmup=min(settings.warmup, WARMUP))
+            # A step of several batches is that of this one: its sum and its pixels count alike, whatever their number.
+            feed = {graph.images: images, graph.labels: labels, trainer.update.learning_rate: rate}
+            try:
+                done = tf1.run(session, [graph.loss_sum, graph.pixels, trainer.update.update], feed)
+            except tf_errors.InvalidArgumentError as error:
+                if "is not finite" not in error.message:
+                    raise
+                return [*losses, np.inf]
+            losses.append(float(done[0] / done[1]))
+            view.show(step, f"loss {losses[-1]:.3f}", due=step % 10 == 0)
+            if losses[-1] < ENOUGH * prior:
+                break
+    return losses
+
+
+def causes(losses, prior, trainer):
+    """What may be wrong, the likeliest first, by how the loss went."""
+    rate = trainer.job.settings.learning_rate
+    if max(losses) > BURST * max(losses[0], prior):
+        lines = [f"the rate is too large: try --learning-rate {rate / 10:.2g}, --warmup 100 or --clip-norm 1"]
+    else:
+        lines = [f"the rate may be too small: try --learning-rate {rate * 10:.2g}"]
+    trained = sum(v.shape.num_elements() for _, v in trainer.update.grads)
+    if trained < 0.5 * trainer.parameters:
+        lines.append(f"{trained / trainer.parameters:.1%} of the weights are trained; --freeze and --rate-factors hold "
+                     "the others")
+    return [*lines, "labels may be shifted or of other images: look at --show-batch FILE.png",
+            "fc6 and fc7 may not have come from --weights: the table above says \"copied\" of what has"]

@@ -1,0 +1,111 @@
+"""What a run will need, from shapes alone, against sums by hand, brute force and what runs were measured to take."""
+
+import math
+
+import pytest
+
+from fcn import estimate, rates, vgg_table
+
+VGG19, VGG16 = vgg_table.widths(), vgg_table.widths({"conv1_1": 64})
+ONE = dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "fc6", "fc7"), 1)  # of a channel each
+
+
+def test_maps_are_those_of_the_published_vgg():
+    maps = estimate.maps(VGG19, (224, 224))
+    assert maps["conv1_2"] == (224, 224, 64) and maps["pool1"] == (112, 112, 64)
+    assert maps["pool3"] == (28, 28, 256) and maps["pool5"] == (7, 7, 512) and maps["fc7"] == (7, 7, 4096)
+    assert list(maps)[-3:] == ["pool5", "fc6", "fc7"]
+
+
+def test_odd_sizes_are_rounded_up_at_every_pool():
+    maps = estimate.maps(VGG19, (33, 65))
+    assert [maps[f"pool{i}"][:2] for i in range(1, 6)] == [(17, 33), (9, 17), (5, 9), (3, 5), (2, 3)]
+
+
+def test_padding_by_100_gives_the_sizes_of_the_published_caffe_net():
+    maps = estimate.maps(VGG16, (500, 500), pad100=True)  # voc-fcn32s: 698, ..., 22, and 16 after fc6
+    assert maps["conv1_1"][0] == 698 and maps["pool5"][0] == 22 and maps["fc6"][0] == 16
+
+
+def test_the_maps_of_an_image_are_counted_from_the_input_of_the_first_trained_layer_on():
+    maps = 1024 + 256 + 256 + 64 + 64 + 16 + 16 + 4 + 4 + 1 + 1 + 1  # conv1_1, pool1, conv2_1, ..., pool5, fc6, fc7
+    rest = 2 * 49 + (estimate.LOGITS * 3 + 3) * 1024  # fc6's windows; logits of 3 classes, and the image itself
+    assert estimate.activations(ONE, (32, 32), 3) == 4 * (maps + 2 * 1024 + rest)
+    kept = 16 + 1600 + 400 + 4 + 1 + 1 + 1  # pool3, conv4_1 of 100 channels, ..., fc7, where stages 1 to 3 are frozen
+    assert estimate.activations(ONE | {"conv4_1": 100}, (32, 32), 3, ["conv4_1", "fc6"]) == 4 * (
+        kept + 2 * 1600 + rest)
+    assert estimate.activations(ONE, (32, 32), 3, ["score_fr"]) == 4 * (2 * 1024 + rest)
+
+
+def test_a_validation_keeps_two_maps_only():
+    assert estimate.prediction(ONE, (32, 32), 3) == 4 * (2 * 1024 + 2 * 49 + ((estimate.LOGITS - 2) * 3 + 3) * 1024)
+
+
+def test_half_the_width_halves_the_body_and_not_the_logits():
+    whole, half = (estimate.activations(VGG19, (64, 64), 11, width=width) for width in (4, 2))
+    logits = (estimate.LOGITS * 11 + 3) * 64 * 64 * 4
+    assert half - logits == (whole - logits) / 2
+
+
+@pytest.mark.parametrize("optimizer, slots", [("momentum", 1), ("adam", 2), ("adamw", 2), ("radam", 2), ("rmsprop", 1)])
+def test_every_optimizer_keeps_its_numbers_beside_what_is_trained(optimizer, slots):
+    parts = estimate.memory(1000, 600, 500, 7e6, 0, optimizer)
+    assert parts["weights"] == 4000 and parts["gradients"] == 2400 and parts["maps of a batch"] == 7e6
+    assert parts[f"{optimizer}'s numbers beside them"] == slots * 2400
+    assert parts["running sums of the gradients"] == 0
+
+
+def test_steps_of_several_batches_hold_a_sum_of_each_gradient():
+    assert estimate.memory(1000, 600, 500, 0, 0, "adam", 3)["running sums of the gradients"] == 2400
+
+
+def test_decay_costs_a_copy_where_it_is_part_of_the_gradient():
+    def copies(optimizer, decays):
+        return estimate.memory(1000, 600, 500, 0, 0, optimizer, 1, decays)["copies during the update"]
+    assert copies("adam", True) - copies("adam", False) == 2400
+    assert copies("adamw", True) == copies("adamw", False)
+
+
+def test_a_validation_larger_than_a_step_counts_with_what_it_takes_beyond_it():
+    assert estimate.memory(1000, 600, 500, 5000, 9000)["validation, beyond maps and gradients"] == 9000 - 5000 - 2400
+    assert estimate.memory(1000, 600, 500, 5000, 6000)["validation, beyond maps and gradients"] == 0
+
+
+@pytest.mark.parametrize("first, last", [(0, 60), (0, 7), (13, 60), (60, 60), (59, 61)])
+@pytest.mark.parametrize("save, check", [(10, 15), (7, 7), (100, 100), (1, 5), (4, 6)])
+def test_checkpoints_and_validations_are_as_many_as_by_counting(first, last, save, check):
+    steps = range(first + 1, last + 1)
+    assert estimate.validations(first, last, check) == sum(s % check == 0 or s == last for s in steps)
+    assert estimate.checkpoints(first, last, save, check) == sum(
+        s % save == 0 or s % check == 0 or s == last for s in steps)
+
+
+def test_a_run_takes_its_steps_its_validations_and_its_checkpoints():
+    size = 10 * estimate.WRITTEN_PER_S  # ten seconds
+    assert estimate.duration(100, 2, 3, 20, 5, size) == 200 + 60 + 50
+    assert estimate.duration(100, 2, 3, 20, 5, size, eval_budget=0.2) == pytest.approx(200 / 0.8 + 50)
+
+
+# Peaks of processes with all channels of VGG-19 multiplied by the first number: 2 cores, TensorFlow 2.21, in MB.
+MEASURED = [
+    (0.5, {}, 11, (216, 288), 4, 1768), (0.5, {}, 11, (216, 288), 1, 1555),
+    (0.5, {"optimizer": "momentum"}, 11, (216, 288), 4, 1640),
+    (0.5, {"batches_per_step": 2}, 11, (216, 288), 4, 2273),
+    (0.5, {"optimizer": "rmsprop"}, 11, (216, 288), 1, 1777), (0.5, {"optimizer": "radam"}, 11, (216, 288), 1, 2317),
+    (0.5, {"optimizer": "adamw", "decays": True}, 11, (216, 288), 1, 1652),
+    (0.25, {}, 151, (224, 224), 3, 1292), (0.25, {}, 21, (384, 384), 4, 1421),
+    (0.125, {}, 11, (216, 288), 4, 841),
+]
+
+
+@pytest.mark.parametrize("factor, options, classes, size_px, batch, measured", MEASURED)
+def test_the_estimate_is_near_what_was_measured(factor, options, classes, size_px, batch, measured):
+    channels = {name: int(width * factor) for name, width in VGG19.items()}
+    assert set(channels) == set(rates.BODY)
+    inputs = [3, *channels.values()]
+    sizes = [vgg_table.side(name) ** 2 * before * after + after
+             for (name, after), before in zip(channels.items(), inputs, strict=False)]
+    parts = estimate.memory(sum(sizes), sum(sizes), max(sizes),
+                            batch * estimate.activations(channels, size_px, classes),
+                            batch * estimate.prediction(channels, size_px, classes), **options)
+    assert math.isclose(sum(parts.values()) / 1e6, measured, rel_tol=0.1)
