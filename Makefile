@@ -19,9 +19,12 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(RUN) -m pip check
 
-# What a crash, a failing disk and a second builder do; five minutes.
+# What a crash, a failing disk, a signal and a second process do to a cache and to a run; twenty minutes, or with
+# FAULTS=--quick two.
+FAULTS ?=
 faults: $(VENV)/.ready
-	$(RUN) benchmarks/faults.py
+	$(RUN) benchmarks/faults.py $(FAULTS)
+	$(RUN) benchmarks/training_faults.py $(FAULTS)
 
 $(VENV)/.ready: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'

@@ -1,6 +1,6 @@
 """What a sudden end, a failing disk and a second builder do to the cache. `make faults` prints the counts.
 
-    python benchmarks/faults.py [--kills 300] [--seed 0]
+    python benchmarks/faults.py [--quick] [--kills 300] [--seed 0]
 
 A small data set is cached while one durable call of the system fails, or is the last one: every call in turn, in six
 ways, on an empty folder and while an older cache is replaced. After each case:
@@ -12,7 +12,6 @@ Power loss (lost page cache, reordered writes) is not simulated: rows are synced
 """
 
 import argparse
-import collections
 import os
 import pathlib
 import random
@@ -25,6 +24,7 @@ import time
 import inject
 import numpy as np
 from PIL import Image
+from table import Table
 
 from fcn import cache, cache_build, errors
 from fcn.spec import DatasetSpec, Pair
@@ -184,33 +184,29 @@ def small_disk(case):
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=300, help="SIGKILLs at random moments (default: 300)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the cases")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    rng, total = random.Random(arguments.seed), collections.Counter()
-
-    def row(name, cases, lost, note=""):
-        total.update(cases=cases, lost=lost)
-        print(f"{name:<46}{cases:>6} cases  {lost:>3} lost  {note}", flush=True)
-
+    rng, table = random.Random(arguments.seed), Table()
+    row, tenth = table.row, 10 if arguments.quick else 1
     cache_build.ROWS_PER_SYNC = 4  # many marks in few rows
     with tempfile.TemporaryDirectory() as folder:
-        small, large = Case(pathlib.Path(folder, "a"), 16), Case(pathlib.Path(folder, "b"), 400)
-        print(f"{calls(small, False)} durable calls in a build of 16 pairs")
+        small, large = Case(pathlib.Path(folder, "a"), 16 // min(tenth, 4)), Case(pathlib.Path(folder, "b"), 400)
+        print(f"{calls(small, False)} durable calls in a build of {len(small.pairs)} pairs")
         for mode, (cases, lost) in every_call(small).items():
             row(mode, cases, lost)
-        row("die, and die again while recovering", *twice(small, 200, rng))
-        kills, finished, lost = random_kills(large, arguments.kills, rng)
+        row("die, and die again while recovering", *twice(small, 200 // tenth, rng))
+        kills, finished, lost = random_kills(large, arguments.kills // tenth, rng)
         row("SIGKILL at a random moment", kills, lost, f"{finished} caches of 400 pairs finished in between")
-        rounds, both, lost = two_builders(large, 40)
+        rounds, both, lost = two_builders(large, 40 // tenth)
         row("two builders at once", rounds, lost, f"the second was sent away {rounds - both} times")
-        found = small_disk(small)
+        found = small_disk(large)
         if found is None:
             print("a tmpfs of 32 kB: not run, mounting is not allowed here")
         else:
             code, text, left = found
             row("a tmpfs of 32 kB", 1, code != errors.MachineError.exit_code or bool(left), text.replace("\n", " |"))
-    print(f"{total['cases']} cases, {total['lost']} lost")
-    return 1 if total["lost"] else 0
+    return table.end()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import sys
 import time
 import traceback
 
-CALLS = ("open", "mkdir", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "replace", "unlink")
+CALLS = ("open", "mkdir", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "replace", "unlink",
+         "rmdir", "truncate")
 DIED = 99  # exit code of a child that a fault ended
 MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from here on")
 
@@ -39,12 +40,13 @@ def wait(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def kill_after(pid, seconds):
-    """SIGKILL after a time; whether it came before the end."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def kill_after(pid, seconds, begun=lambda: True):
+    """SIGKILL so many seconds after begun() is true; whether it came before the end."""
+    deadline = None
+    while deadline is None or time.monotonic() < deadline:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return wait(pid) == -signal.SIGKILL
+        deadline = time.monotonic() + seconds if deadline is None and begun() else deadline
         time.sleep(0.0005)
     os.kill(pid, signal.SIGKILL)
     return wait(pid) == -signal.SIGKILL

@@ -1,5 +1,8 @@
-"""Checkpoints that survive damage, a full disk and an end in the middle; layers out of them; the log of a run."""
+"""Checkpoints that survive damage, a full disk and an end in the middle; layers out of them."""
 
+import contextlib
+import functools
+import hashlib
 import json
 import os
 import shutil
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 from nets_help import fresh, put, start, values
 
-from fcn import checkpoint, checkpoint_files, errors, runlog
+from fcn import checkpoint, checkpoint_files, errors
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
 
@@ -60,8 +63,46 @@ def test_what_was_saved_comes_back_to_the_bit_with_the_slots_of_the_optimizer(ru
     state = run.store.restore_latest(run.session, print)
     for name, value in values().items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
-    assert state == {"step": 7, "score": 0.25, "window": [[2.5, 10.0]]} == json.loads((path / "state.json").read_text())
+    files = state.pop("files")
+    assert state == {"step": 7, "score": 0.25, "window": [[2.5, 10.0]], "fingerprints": None}
     assert path.name == "step-000007"
+    content = {file.name: file.read_bytes() for file in path.iterdir() if file.name != "state.json"}
+    assert files == {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+                     for name, data in content.items()}
+    assert set(files) == {"model.index", "model.data-00000-of-00001"}
+
+
+def test_the_checksum_of_a_state_is_that_of_its_keys_in_order(tmp_path):
+    checkpoint_files.write_state(tmp_path, {"step": 7, "a": [1, 2.5]})
+    kept = json.loads((tmp_path / "state.json").read_text())
+    assert kept == {"step": 7, "a": [1, 2.5],
+                    "sha256": hashlib.sha256(b'{"a": [1, 2.5], "step": 7}').hexdigest()}
+
+
+def test_the_same_step_gets_its_new_state_and_keeps_its_files(run):
+    path = run(3)
+    before = {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in path.iterdir()}
+    run.store.save(run.session, {"step": 3, "score": 0.5})
+    after = {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in path.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"state.json"}
+    assert checkpoint_files.verify(path)["score"] == 0.5
+
+
+def test_the_same_step_of_another_start_is_written_anew(run):
+    run(3)
+    run.store = checkpoint.Store(run.store.folder)  # it has not read what lies there: that may be damaged
+    truncate(run.store.folder / "step-000003")
+    assert checkpoint_files.verify(run(3, 0.5))["score"] == 0.5
+
+
+def test_a_checkpoint_of_another_run_is_not_taken(run):
+    run(1)
+    run.store.fingerprints = {"settings": "others"}
+    run(2)
+    run.store.fingerprints = None
+    state, held, said = run.restored()
+    assert (state["step"], held) == (1, 1)
+    assert "step-000002: belongs to another run" in said[0]
 
 
 def test_weights_alone_can_be_read_from_a_checkpoint_for_evaluation(run):
@@ -105,16 +146,32 @@ def truncate(path):
     data.write_bytes(data.read_bytes()[:-20])
 
 
-def flip_a_bit(path):
+def flip_a_bit(path, name="model.data-00000-of-00001", at=0.5):
+    content = bytearray((path / name).read_bytes())
+    content[int(at * (len(content) - 1))] ^= 1
+    (path / name).write_bytes(content)
+
+
+def pad(path):
     data = path / "model.data-00000-of-00001"
-    content = bytearray(data.read_bytes())
-    content[len(content) // 2] ^= 1
-    data.write_bytes(content)
+    data.write_bytes(data.read_bytes() + bytes(4096))
+
+
+def lengthen_the_score(path):
+    """Another number, and all the same JSON."""
+    state = path / "state.json"
+    text = state.read_text()
+    assert text.count('"score": 0.25') == 1
+    state.write_text(text.replace('"score": 0.25', '"score": 0.26'))
 
 
 DAMAGE = {
     "a cut data file": truncate,
+    "zeros behind the data": pad,
     "a flipped bit": flip_a_bit,
+    # TensorFlow itself reads an index with some bits flipped and gives equal values, or other ones
+    **{f"a flipped bit in the index at {at}": functools.partial(flip_a_bit, name="model.index", at=at)
+       for at in (0.0, 0.2, 0.5, 0.8, 1.0)},
     "no data file": lambda path: (path / "model.data-00000-of-00001").unlink(),
     "no index": lambda path: (path / "model.index").unlink(),
     "an empty index": lambda path: (path / "model.index").write_bytes(b""),
@@ -130,6 +187,34 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_taken(run, d
     assert len(said) == 1
     assert "damaged" in said[0]
     assert "step-000002" in said[0]
+
+
+def test_a_digit_that_flipped_inside_a_state_is_noticed(run):
+    run(1)
+    lengthen_the_score(run(2, 0.25))
+    state, _, said = run.restored()
+    assert state["step"] == 1
+    assert "step-000002" in said[0]
+    assert "state.json is not as it was written" in said[0]
+
+
+def test_every_flipped_byte_of_a_state_is_noticed_or_means_the_same(run):
+    path = run(2, 0.25)
+    file, state = path / "state.json", checkpoint_files.verify(path)
+    content = file.read_bytes()
+    for at, byte in enumerate(content):
+        file.write_bytes(content[:at] + bytes([byte ^ 1 << at % 8]) + content[at + 1:])
+        with contextlib.suppress(errors.WeightsError):
+            assert checkpoint_files.verify(path) == state  # a space may become another one
+
+
+def test_a_list_of_checkpoints_that_lies_is_not_asked(run):
+    run(1)
+    path = run(2)
+    for folder in (run.store.folder, path):
+        (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model"\n')
+    state, held, said = run.restored()
+    assert (state["step"], held, said) == (2, 2, [])
 
 
 STATES = {"none": None, "torn": '{"step": 2, "sco', "zeros": "\0" * 40, "a null": "null", "empty": "{}", "a list": "[]"}
@@ -179,12 +264,17 @@ def test_an_unfinished_checkpoint_is_never_taken_and_swept_by_the_next_one(run):
 def test_the_newest_two_and_the_best_are_kept(run):
     for step, score in ((1, 0.3), (2, 0.5), (3, 0.4), (4, None), (5, 0.45)):
         run(step, score)
-    assert checkpoint_files.KEEP == 2
     assert steps(run) == ["step-000002", "step-000004", "step-000005"]
     path, state = checkpoint_files.best(checkpoint_files.listed(run.store.folder))
     assert (path.name, state["score"]) == ("step-000002", 0.5)
     run(6, 0.6)
     assert steps(run) == ["step-000005", "step-000006"]
+    run.store.keep = 3
+    for step in (7, 8):
+        run(step, 0.1)
+    assert steps(run) == ["step-000006", "step-000007", "step-000008"]
+    run(9, 0.1)
+    assert steps(run) == ["step-000006", "step-000007", "step-000008", "step-000009"]
 
 
 def test_the_best_of_equals_is_the_newest_and_without_scores_there_is_none():
@@ -213,26 +303,49 @@ def problem(*_, **__):
     raise tf_errors.ResourceExhaustedError(None, None, "model.data: No space left on device\nand a stack")
 
 
+def problem_in_a_graph(*_, **__):
+    """As TensorFlow 2.21 words what went wrong in a session."""
+    raise tf_errors.ResourceExhaustedError(None, None, (
+        "Graph execution error:\n\nDetected at node 'save/SaveV2' defined at (most recent call last):\n"
+        "    File \"a.py\", line 9, in <module>\nNode: 'save/SaveV2'\n"
+        "model.data.tempstate1; No space left on device\n\t [[{{node save/SaveV2}}]]\nHint: and a stack"))
+
+
 def half_a_save(session, prefix, **_):
     with open(prefix + ".data-00000-of-00001.tempstate1", "wb") as file:  # noqa: PTH123
         file.write(b"half")
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("failing", [problem, half_a_save])
+@pytest.mark.parametrize("failing", [problem, problem_in_a_graph, half_a_save])
 def test_a_full_disk_is_a_machine_error_and_leaves_the_checkpoints_before(run, monkeypatch, failing):
     run(1)
     run(2)
+    run.store = checkpoint.Store(run.store.folder)  # as of another start, which comes to step 2 again
     with monkeypatch.context() as patch:
         patch.setattr(run.store._saver, "save", failing)
         with pytest.raises(errors.MachineError, match="No space left on device") as caught:
-            run(2, 0.5)  # the same step once more: not even that one is lost
+            run(2, 0.5)  # not even that one is lost
         assert "and a stack" not in str(caught.value)
+        assert str(caught.value).count("\n") == 2  # what and where, why, cure
         assert caught.value.exit_code == 5
         with pytest.raises(errors.MachineError):
             run(3)
     assert steps(run) == ["step-000001", "step-000002"]
     assert run.restored()[1] == 2
+
+
+def test_what_the_disk_cannot_hold_is_not_begun(run, monkeypatch):
+    run(1)
+    needed = 4 * (3 * 2 * (3 * 3 * 2 * 4 + 4) + 2) + 1_000_000  # two layers and two slots each, two powers of Adam's
+    room = [needed - 1]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 0, room[0]))
+    with pytest.raises(errors.MachineError, match=r"this needs 1 MB, the disk has 1 MB free\n.*are whole") as caught:
+        run(2)
+    assert caught.value.exit_code == 5
+    assert steps(run) == ["step-000001"]
+    room[0] = needed
+    assert run(2).exists()
 
 
 def test_values_are_put_into_variables_by_name_and_never_into_the_graph(run):
@@ -272,32 +385,9 @@ def test_layers_of_a_damaged_checkpoint_are_a_weights_error(tmp_path, damage):
         start(session)
         path = checkpoint.Store(tmp_path).save(session, {"step": 1})
     damage(path)
-    with pytest.raises(errors.WeightsError, match="step-000001: is not a readable checkpoint"):
+    with pytest.raises(errors.WeightsError, match="step-000001: is damaged"):
         checkpoint.read_layers(path)
-
-
-def test_a_torn_last_line_of_the_log_is_left_out(tmp_path):
-    log = tmp_path / "log.jsonl"
-    assert runlog.read(log) == []
-    for step in (1, 2, 3):
-        runlog.append(log, {"step": step, "loss": step / 10})
-    whole = log.read_bytes()
-    for length in range(len(whole) - 2, len(whole) - len(whole) // 3, -1):
-        log.write_bytes(whole[:length])
-        assert [entry["step"] for entry in runlog.read(log)] == [1, 2]
-    log.write_bytes(whole + b"\0" * 100)  # what a power cut may leave
-    assert [entry["step"] for entry in runlog.read(log)] == [1, 2, 3]
-
-
-def test_a_resumed_run_cuts_its_log_after_its_step_and_goes_on(tmp_path):
-    log = tmp_path / "log.jsonl"
-    for step in (10, 20, 30):
-        runlog.append(log, {"step": step})
-    with log.open("a") as file:
-        file.write('{"step": 35, "lo')
-    runlog.cut(log, 20)
-    runlog.append(log, {"step": 21})
-    assert runlog.read(log) == [{"step": 10}, {"step": 20}, {"step": 21}]
-    assert list(tmp_path.iterdir()) == [log]
-    runlog.cut(tmp_path / "other.jsonl", 5)
-    assert runlog.read(tmp_path / "other.jsonl") == []
+    with fresh() as session:
+        tf.get_variable("a/kernel", (4, 4, 2, 2))
+        with pytest.raises(errors.WeightsError, match="step-000001: is damaged"):
+            checkpoint.restore(session, path)

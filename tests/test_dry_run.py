@@ -10,19 +10,10 @@ import pytest
 from nets_help import THIN, THIN16, fresh, start
 
 import train_fcn
-from fcn import choices, demo, demo_scenes, dry_run, errors, estimate, model, optimize, sanity, shelf, vgg_table
+from fcn import choices, dry_run, errors, estimate, model, optimize, sanity, shelf, vgg_table
 from fcn.tf1 import tf
 
 USAGE = collections.namedtuple("USAGE", "total used free")
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    """Folder with scenes/ (6 training, 2 validation) and vgg.mat, a VGG-19 of four channels."""
-    folder = tmp_path_factory.mktemp("toy")
-    demo_scenes.write(folder / "scenes", 6, 2, 0)
-    demo.write_mat(folder / "vgg.mat", demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4))
-    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,186 @@
+"""A training run small enough to be ended hundreds of times: scenes and narrow VGG-19 of the demo, 24 steps.
+
+TensorFlow takes five seconds to import, so every start is a forked child of a process that has imported fcn.training
+but has made no session, and so has no threads of TensorFlow: a fork copies one thread, and whatever the others held
+stays locked for good. Each child has one core. Its only change is that curves.png is not drawn, which would take half
+of its time, but is written as so many bytes; a fault may change more.
+"""
+
+import contextlib
+import hashlib
+import mmap
+import multiprocessing
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import time
+import traceback
+
+import inject
+
+from fcn import checkpoint_files, curves, demo, demo_scenes, durable, errors
+
+STEPS, BATCHES = 24, 3
+FLAGS = (f"--layout ade20k --size 48x64 --crop-size 32x32 --batch 2 --batches-per-step {BATCHES} --steps {STEPS} "
+         "--save-every 3 --eval-every 5 --eval-batches 2 --log-every 1 --patience 0 --learning-rate 1e-3 "
+         "--freeze conv4").split()  # the graph is built in half the time
+DOING = ("before the first step", "in a step", "between two batches of a step", "in a validation", "in a save")
+
+
+class SmallRun:
+    """The data and the command of the run. expected, usual_s, data_bytes: of an undisturbed one, see undisturbed."""
+
+    def __init__(self, folder):
+        import train_fcn  # noqa: F401
+        from fcn import training  # noqa: F401  (here, and not in every child)
+
+        self.folder, self.expected, self.usual_s, self.data_bytes = pathlib.Path(folder), {}, 0.0, 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        demo_scenes.write(self.folder / "scenes", 16, 6)
+        with (self.folder / "vgg.mat").open("wb") as file:
+            demo.write_mat(file, demo.narrow_vgg())
+
+    def undisturbed(self, name):
+        """(digests of its files, seconds, bytes of a checkpoint's variables) of a run from its start to its end."""
+        run, before = self.folder / name, time.monotonic()
+        if inject.wait(self.start(run)):
+            raise RuntimeError(said(run))
+        seconds, digests = time.monotonic() - before, contents(run)
+        data_bytes = max(path.stat().st_size for path in run.glob("checkpoints/*/*"))
+        shutil.rmtree(run)
+        return digests, seconds, data_bytes
+
+    def start(self, run, change=lambda: None, said_to=None):
+        """The command of `run` in a forked child, after change(); its pid. What it says goes to RUN.said, or beside
+        `said_to`.
+        """
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 70
+        try:
+            _settle(said_to or run)
+            curves.draw = lambda entries, path, *_: durable.write_whole(path, b"a picture" * 10_000)
+            change()
+            import train_fcn
+            code = errors.run(train_fcn.main, ["--run", str(run), "--data", str(self.folder / "scenes"), "--weights",
+                                               str(self.folder / "vgg.mat"), "--cache-dir",
+                                               str(self.folder / "cache"), *FLAGS])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+            os._exit(code)
+
+    def finish(self, run, said_to=None):
+        """Give the command again; a list of what is not as after an undisturbed run, and how it ended."""
+        code = inject.wait(self.start(run, said_to=said_to))
+        wrong = [] if code == 0 else [f"exit code {code}: {said(said_to or run)[-300:]}"]
+        return wrong + [f"{name} differs" for name in self.differences(run)]
+
+    def differences(self, run):
+        """Names of the files that an undisturbed run has otherwise, or not at all."""
+        found = contents(run)
+        return sorted(name for name in found.keys() | self.expected.keys()
+                      if found.get(name) != self.expected.get(name))
+
+
+def contents(run):
+    """{name: SHA-256} of all that follows from settings and data: checkpoints, whole or not, and both logs of facts."""
+    files = [*(run / "checkpoints").rglob("*"), run / "log.jsonl", run / "transplant.json"]
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files if path.is_file()}
+
+
+def damaged(run):
+    """Which of the two newest checkpoints is not whole. An older one may be: it is about to be deleted, or half is."""
+    found = []
+    for path in checkpoint_files.paths(run / "checkpoints")[:2]:
+        try:
+            checkpoint_files.verify(path)
+        except errors.WeightsError as error:
+            found.append(f"{path.name} is damaged: {error}")
+    return found
+
+
+def said(run):
+    """What all starts of a run have written to the screen."""
+    path = pathlib.Path(f"{run}.said")
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _settle(run):
+    """Make this forked child a process of its own: its output, its folder, its signals."""
+    out = os.open(f"{run}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    os.chdir(pathlib.Path(run).parent)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs behind itself
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+class Watch:
+    """What a child is doing, through memory that it shares with us. A `change` of SmallRun.start, called in the child.
+
+    before_step(at), before_save(at): called in the child, before the hooks of a step and before a save.
+    """
+
+    def __init__(self, before_step=lambda at: None, before_save=lambda at: None):
+        self.memory, self.before_step, self.before_save = mmap.mmap(-1, 3), before_step, before_save
+
+    def __call__(self):
+        from fcn import hooks, loop, reporting, training
+        memory, run, report = self.memory, loop.run, reporting.Report.after_step
+        validate, save = training.Trainer.validate, hooks.Save.__call__
+
+        def as_phase(number, function):
+            def call(*arguments, **options):
+                before, memory[0] = memory[0], number
+                found = function(*arguments, **options)
+                memory[0] = before
+                return found
+            return call
+
+        def a_batch(*arguments):
+            memory[0] = 1
+            found = run(*arguments)
+            memory[1], memory[2] = (memory[1] + 1) % BATCHES, memory[2] + 1
+            memory[0] = 2 if memory[1] else 1
+            return found
+
+        def a_save(self_, at, needed=False):
+            self.before_save(at)
+            return save(self_, at, needed)
+
+        def a_step(self_, at):
+            self.before_step(at)
+            return report(self_, at)
+
+        loop.run, training.Trainer.validate = a_batch, as_phase(3, validate)
+        hooks.Save.__call__, reporting.Report.after_step = as_phase(4, a_save), a_step
+
+    def doing(self):
+        """One of DOING."""
+        return DOING[self.memory[0]]
+
+    def batches(self):
+        """How many this start has done."""
+        return self.memory[2]
+
+
+def side_by_side(function, items):
+    """[function(item), ...] in as many processes as there are cores, one core each. Each may fork."""
+    context = multiprocessing.get_context("fork")
+    cores = context.SimpleQueue()
+    available = sorted(os.sched_getaffinity(0))
+    for core in available:
+        cores.put(core)
+    with context.Pool(len(available), lambda: os.sched_setaffinity(0, {cores.get()})) as pool:
+        return pool.map(function, items, chunksize=1)

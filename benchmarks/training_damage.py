@@ -1,0 +1,163 @@
+"""What becomes of a run whose newest checkpoints, or all of them, were damaged after they had been written."""
+
+import functools
+import os
+import pathlib
+import random
+import shutil
+import signal
+
+import inject
+from small_run import Watch, contents, said, side_by_side
+
+from fcn import checkpoint_files, errors
+
+KILLED_AT = 14  # checkpoints of the steps 10, 12 and 14 or fewer are there: the newest two and the best
+DATA, INDEX, STATE = "model.data-00000-of-00001", "model.index", "state.json"
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size - 20)
+
+
+def zeros_behind(path):
+    os.truncate(path, path.stat().st_size + 4096)
+
+
+def zeroed(path):
+    """As after a power cut on a file system that had the size and not yet the content."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def torn(path):
+    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+
+
+def flipped(path, at=0.5):
+    """One bit of one byte, at this share of the file."""
+    content = bytearray(path.read_bytes())
+    content[int(at * (len(content) - 1))] ^= 1
+    path.write_bytes(content)
+
+
+def digit(path, key):
+    """Another first digit in the number behind a key of state.json: it stays JSON."""
+    content = path.read_bytes()
+    at = content.index(key.encode()) + len(key)
+    at += next(i for i, byte in enumerate(content[at:]) if chr(byte).isdigit())
+    path.write_bytes(content[:at] + b"%d" % ((int(content[at:at + 1]) + 1) % 10) + content[at + 1:])
+
+
+DAMAGE = {
+    **{f"{file}, {how.__name__}": (file, how) for file in (DATA, INDEX) for how in (
+        cut, zeros_behind, zeroed, emptied, torn, pathlib.Path.unlink)},
+    **{f"{file}, a bit at {at}": (file, functools.partial(flipped, at=at)) for file in (DATA, INDEX)
+       for at in (0.0, 0.3, 0.9, 1.0)},
+    **{f"{STATE}, {how.__name__}": (STATE, how) for how in (torn, zeroed, emptied, pathlib.Path.unlink)},
+    **{f"{STATE}, a digit of {key}": (STATE, functools.partial(digit, key=f'"{key}": ')) for key in (
+        "step", "batch", "since_best", "validated", "window", "bytes")},
+}
+LIES = {"garbage": b"\x00\xff garbage", "empty": b"", "a path elsewhere":
+        b'model_checkpoint_path: "/tmp/elsewhere/model"\nall_model_checkpoint_paths: "/tmp/elsewhere/model"\n'}
+
+
+def stopped(small):
+    """A run that was killed at a step, as a template for others; its folder."""
+    run = small.folder / "template"
+    watch = Watch(before_step=lambda at: at.step == KILLED_AT and os.kill(os.getpid(), signal.SIGKILL))
+    inject.wait(small.start(run, watch))
+    return run
+
+
+def copied(small, template, name):
+    run = small.folder / name.replace(" ", "-").replace("/", "-")
+    shutil.copytree(template, run)
+    return run, checkpoint_files.paths(run / "checkpoints")
+
+
+def newest_damaged(small, template, name):
+    """The newest checkpoint is damaged; it is named, and the one before is taken."""
+    run, found = copied(small, template, name)
+    file, damage = DAMAGE[name]
+    damage(found[0] / file)
+    wrong = small.finish(run)
+    step = checkpoint_files.read_state(found[1])["step"] if found[1].exists() else int(found[1].name[5:])
+    wrong += [] if f"skipped a damaged checkpoint: {found[0]}" in said(run) else ["the damaged one is not named"]
+    wrong += [] if f"resumed at step {step}\n" in said(run) else ["the one before was not taken"]
+    shutil.rmtree(run)
+    return [f"{name}: {text}" for text in wrong], []
+
+
+def lied_to(small, template, name):
+    """TensorFlow's own list of checkpoints, in every folder where one could be looked for, says something else."""
+    run, found = copied(small, template, f"lie {name}")
+    for folder in (run, run / "checkpoints", found[0]):
+        (folder / "checkpoint").write_bytes(LIES[name])
+    wrong = [text for text in small.finish(run) if text != "checkpoints/checkpoint differs"]  # it stays
+    wrong += [] if f"resumed at step {int(found[0].name[5:])}\n" in said(run) else ["the newest was not taken"]
+    shutil.rmtree(run)
+    return [f"{name}: {text}" for text in wrong], []
+
+
+def all_damaged(small, template, name):
+    """No checkpoint can be read: exit code 4, and all is left as it lies."""
+    run, found = copied(small, template, f"all {name}")
+    file, damage = DAMAGE[name]
+    for path in found:
+        damage(path / file)
+    return _refused(small, run, errors.WeightsError.exit_code, name)
+
+
+def all_gone(small, template, name):
+    """The checkpoints were deleted (or their folder was), but not the log: exit code 2, and all is left as it lies."""
+    run, found = copied(small, template, f"gone {name}")
+    for path in found if name == "folders" else [run / "checkpoints"]:
+        shutil.rmtree(path)
+    return _refused(small, run, errors.UsageError.exit_code, name)
+
+
+def _refused(small, run, expected, name):
+    before = contents(run)
+    code = inject.wait(small.start(run))
+    wrong = [] if code == expected else [f"exit code {code}: {said(run)[-300:]}"]
+    wrong += [] if contents(run) == before else ["something was changed"]
+    shutil.rmtree(run)
+    return [f"{name}: {text}" for text in wrong], [f"exit code {code}"]
+
+
+def bytes_changed(template, item):
+    """Change single bytes of a checkpoint: what is taken for whole must say the same. item: (file, first, every)."""
+    file, first, every = item
+    folder = template.parent / f"bytes-{file}-{first}"
+    shutil.copytree(checkpoint_files.paths(template / "checkpoints")[0], folder)
+    content, state = (folder / file).read_bytes(), checkpoint_files.verify(folder)
+    rng, wrong = random.Random(first), []
+    for at in range(first, len(content), every):
+        changed = bytearray(content)
+        changed[at] ^= rng.randint(1, 255)
+        (folder / file).write_bytes(changed)
+        try:
+            if file != STATE or checkpoint_files.verify(folder) != state:  # a space may have become a tab
+                checkpoint_files.verify(folder)
+                wrong.append(f"byte {at} of {file} may be {changed[at]} instead of {content[at]}")
+        except errors.WeightsError:
+            pass
+    shutil.rmtree(folder)
+    return wrong, [f"1 of {every} bytes of {file}"]
+
+
+def rows(small, share):
+    """[(row, function, items), ...]"""
+    (template,), every = side_by_side(stopped, [small]), max(1, round(0.4 / share))
+    return [("the newest checkpoint damaged", functools.partial(newest_damaged, small, template),
+             list(DAMAGE)[::every]),
+            ("a `checkpoint` file that lies", functools.partial(lied_to, small, template), list(LIES)),
+            ("all checkpoints damaged", functools.partial(all_damaged, small, template), list(DAMAGE)[1::3 * every]),
+            ("all checkpoints deleted, log.jsonl there", functools.partial(all_gone, small, template),
+             ["folders", "all"]),
+            ("one byte of the index or state.json changed", functools.partial(bytes_changed, template),
+             [(file, first, 8 * every) for file in (INDEX, STATE) for first in range(8)])]

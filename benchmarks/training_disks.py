@@ -1,0 +1,177 @@
+"""Full and failing disks under a training run: small file systems, a disk that fills in between, every call in turn."""
+
+import contextlib
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+
+import inject
+from small_run import Watch, damaged, said
+
+from fcn import errors
+
+PAGE = 4096
+FILLS_AT, FREED_AFTER = 6, 2  # the step whose save finds a full disk; steps until there is room again
+RETRY_S = 0.05
+SIZES_KB = (100, 1000, 5000, 6500, 7000, 7500, 8500, 10_000, 12_000, 13_000, 14_000, 16_000, 19_000, 25_000)
+MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from here on")
+
+
+@contextlib.contextmanager
+def disk(folder, size_kb):
+    """A file system of so many kB, mounted at a new folder; as a function grow() to give it room."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "none", str(folder)], check=True)
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,size=200m", str(folder)], check=True)
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def mountable(folder):
+    """Whether a tmpfs can be mounted here."""
+    try:
+        with disk(pathlib.Path(folder, "try"), 32):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def small_disk(small, size_kb):
+    """The run on a disk of this size, which is given room after it; (what is wrong, how it ended)."""
+    where = small.folder / f"disk-{size_kb}"
+    with disk(where, size_kb) as grow:
+        run = where / "run"
+        said_to = small.folder / f"run-{size_kb}"  # beside the full disk
+        code = inject.wait(small.start(run, change=_patient, said_to=said_to))
+        wrong = _told(code, said_to) + damaged(run)
+        grow()
+        wrong += small.finish(run, said_to=said_to)
+    return wrong, [f"exit code {code}"]
+
+
+def filled(small, item):
+    """A foreign file leaves `pages` for the save of a step, the check of the room before it notwithstanding.
+
+    item: (pages, whether there is room again later, step).
+    """
+    pages, freed, step = item
+    where = small.folder / f"filled-{pages}-{freed}-{step}"
+    with disk(where, 100_000) as grow:
+        run, foreign = where / "run", where / "foreign"
+        said_to = small.folder / where.name
+
+        def change():
+            watch()
+            _patient(blind=True)
+
+        def before_save(at):
+            if at.step == step and not foreign.exists():
+                _fill(foreign, pages)
+
+        def before_step(at):
+            if freed and at.step == step + FREED_AFTER:
+                foreign.unlink(missing_ok=True)
+        # step 4 is not saved: there the log and the events meet the full disk first
+        watch = Watch(before_step if step != 4 else lambda at: (before_save(at), before_step(at)), before_save)
+        code = inject.wait(small.start(run, change, said_to))
+        wrong = _told(code, said_to) + damaged(run)
+        wrong += ["the run did not end well, though there was room again"] if freed and code else []
+        wrong += small.differences(run) if freed else []
+        grow()
+        foreign.unlink(missing_ok=True)
+        wrong += small.finish(run, said_to=said_to)
+    return wrong, [f"exit code {code}", *(["not saved at first"] if "not saved, training" in said(said_to) else [])]
+
+
+def _fill(foreign, pages):
+    """Write `foreign` so that so many pages are left on its disk."""
+    free = os.statvfs(foreign.parent).f_bavail
+    with foreign.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, free - pages) * PAGE)
+
+
+def _patient(blind=False):
+    """In the child: try to save again soon; blind: another process takes the room after it was looked at."""
+    from fcn import checkpoint, hooks
+    hooks.RETRY_S = RETRY_S
+    if blind:
+        checkpoint.Store._room = lambda self: self.folder.mkdir(parents=True, exist_ok=True)
+
+
+def _told(code, said_to):
+    """What is wrong with how a run on a full disk ended: it goes on, or says one thing and exits with 5."""
+    text = said(said_to)
+    wrong = [] if code in (0, errors.MachineError.exit_code) else [f"exit code {code}: {text[-500:]}"]
+    wrong += ["it ended without one clear message"] if code and text.count("\nMachineError: ") != 1 else []
+    return wrong + (["a traceback"] if "Traceback" in text else [])
+
+
+def call_failed(small, item):
+    """Durable call number `at` of the save of step 6 fails in this way, or is the last thing that happens."""
+    at, mode = item
+    run = small.folder / f"call-{at}-{mode.replace(' ', '-')}"
+    pid = small.start(run, lambda: _inject(at, mode))
+    code = inject.wait(pid)
+    allowed = (inject.DIED,) if mode.startswith("die") else (0, errors.MachineError.exit_code)
+    wrong = [] if code in allowed else [f"exit code {code}: {said(run)[-500:]}"]
+    wrong += damaged(run) + small.finish(run)
+    shutil.rmtree(run)
+    return wrong, [f"exit code {code}"]
+
+
+def calls(small):
+    """Durable calls in the save of step 6 of an undisturbed run: their number."""
+    run = small.folder / "calls"
+    inject.wait(small.start(run, lambda: _inject(0, "die before", run.with_suffix(".count"))))
+    shutil.rmtree(run)
+    return int(run.with_suffix(".count").read_text())
+
+
+def _inject(at, mode, count_to=None):
+    """In the child: the fault comes within the save of step 6; with "from here on" it stays."""
+    from fcn import hooks
+    _patient()
+    save = hooks.Save.__call__
+
+    def a_save(self, position, needed=False):
+        if position.step != FILLS_AT or self.saved == (position.step, position.validated):
+            return save(self, position, needed)
+        injector = inject.Injector(at, mode)
+        injector.__enter__()
+        try:
+            save(self, position, needed)
+        finally:
+            if not mode.endswith("on"):
+                injector.__exit__()
+            if count_to:
+                count_to.write_text(str(injector.count))
+    hooks.Save.__call__ = a_save
+
+
+def rows(small, share):
+    """[(row, function, items), ...] of full disks; [] where no tmpfs can be mounted."""
+    if not mountable(small.folder):
+        print("full disks: not run, mounting is not allowed here")
+        return []
+    every = max(1, round(0.4 / share))
+    # What a save writes, in this order: a line of the log, the variables, an index of 2 pages, a page of state.json.
+    data = -(-small.data_bytes // PAGE)
+    pages = (0, 1, 2, data // 2, *range(data - 1, data + 8), data + 130)
+    return [("a disk of 0.1 to 25 MB, then a larger one", functools.partial(small_disk, small), SIZES_KB[::every]),
+            ("a disk that is full in a save, then freed", functools.partial(filled, small),
+             [(left, True, step) for step in (4, FILLS_AT) for left in pages][::every]),
+            ("a disk that is full from a save on", functools.partial(filled, small),
+             [(left, False, step) for step in (4, FILLS_AT) for left in pages][1::2 * every])]
+
+
+def rows_of_calls(small, share):
+    """[(row, function, items), ...] of the durable calls of one save."""
+    count, every = calls(small), max(1, round(0.4 / share))
+    print(f"{count} durable calls in a save")
+    # Before a call is after the one before it, and both errors are met alike: of these every second one does.
+    return [(f"a call of a save: {mode}", functools.partial(call_failed, small),
+             [(at, mode) for at in range(1 + number % 2, count + 1, every if mode == "die torn" else 2 * every)])
+            for number, mode in enumerate(MODES)]
