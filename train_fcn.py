@@ -73,20 +73,24 @@ def train_one(arguments):
         print(origins.as_toml(settings, where))
         return
     run = pathlib.Path(arguments.run)
-    print(f"run: {run}")
+    print("\n".join([f"run: {run}", *config.without_effect(settings, where)]))
     if arguments.show_batch:
         show(settings, arguments)
         return
     old = record.to_go_on_with(run, arguments.resume)
     before = old or record.of_checkpoint(arguments.resume)
     if before:
-        record.compare(run, before, {"config": config.to_dict(settings)}, config.SAME_AT_RESUME)
+        of = record.OWN if old else record.FORKED
+        record.compare(run, before, {"config": config.to_dict(settings)}, config.SAME_AT_RESUME, of)
         changes = record.differences(before["config"], config.to_dict(settings), before["config"])
-        print("\n  ".join(["it goes on, and needs no --weights any more", *changes, *record.other_machine(before)]))
+        ignored = ["--resume was for its start: it goes on from its own newest checkpoint"] if (
+            old and arguments.resume != "auto") else []
+        print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
+                           *record.other_machine(before)]))
     data = dataset.find_data(settings)
     listings = [cache.listing_digest(found) for found in data.found.values()]
     if before:
-        record.compare(run, before, {"files": listings})
+        record.compare(run, before, {"files": listings}, of=of)
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
     pretrained = None if before else preparation.read_weights(settings)
     if pretrained:
@@ -101,19 +105,36 @@ def train_one(arguments):
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     if arguments.dry_run or arguments.sanity:
         if before:
-            record.compare(run, before, content)
+            record.compare(run, before, content, of=of)
         from fcn.training import Job
         try_out(Job(run, settings, content, spec, training, validation, pretrained, expect.floor(*floor),
                     arguments.resume), arguments)
         return
+    if old and stands_at_its_end(run, content, settings.patience):
+        record.compare(run, old, content)
+        print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {run}")
+        return
     run.mkdir(parents=True, exist_ok=True)
     with durable.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
+        if record.to_go_on_with(run, arguments.resume) != old:
+            raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
+                                      cure="give the same command again.")
         record.begin(run, content, old, before)
         dataset.keep_lists(run, data, (training, validation))
         from fcn import training as trained  # it imports TensorFlow, which takes seconds
         trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
                                   expect.floor(*floor), arguments.resume))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
+
+
+def stands_at_its_end(run, content, patience):
+    """Whether the newest checkpoint is this run's last one, and whole. If it is not, training will see to it."""
+    try:
+        state = checkpoint_files.verify(checkpoint_files.paths(run / "checkpoints")[0])
+    except errors.WeightsError:
+        return False
+    return state.get("fingerprints") == content["fingerprints"] and checkpoint_files.is_last(
+        state, content["steps"], patience)
 
 
 def try_out(job, arguments):

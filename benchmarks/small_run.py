@@ -26,7 +26,8 @@ STEPS, BATCHES = 24, 3
 FLAGS = (f"--layout ade20k --size 48x64 --crop-size 32x32 --batch 2 --batches-per-step {BATCHES} --steps {STEPS} "
          "--save-every 3 --eval-every 5 --eval-batches 2 --log-every 1 --patience 0 --learning-rate 1e-3 "
          "--freeze conv4").split()  # the graph is built in half the time
-DOING = ("before the first step", "in a step", "between two batches of a step", "in a validation", "in a save")
+DOING = ("before the first step", "no batch of a step done", "some batches of a step done", "in a validation",
+         "in a save")
 
 
 class SmallRun:
@@ -149,7 +150,7 @@ class Watch:
             return call
 
         def a_batch(*arguments):
-            memory[0] = 1
+            memory[0] = 2 if memory[1] else 1
             found = run(*arguments)
             memory[1], memory[2] = (memory[1] + 1) % BATCHES, memory[2] + 1
             memory[0] = 2 if memory[1] else 1

@@ -86,7 +86,7 @@ def newest_damaged(small, template, name):
     damage(found[0] / file)
     wrong = small.finish(run)
     step = checkpoint_files.read_state(found[1])["step"] if found[1].exists() else int(found[1].name[5:])
-    wrong += [] if f"skipped a damaged checkpoint: {found[0]}" in said(run) else ["the damaged one is not named"]
+    wrong += [] if f"skipped a checkpoint: {found[0]}" in said(run) else ["the damaged one is not named"]
     wrong += [] if f"resumed at step {step}\n" in said(run) else ["the one before was not taken"]
     shutil.rmtree(run)
     return [f"{name}: {text}" for text in wrong], []

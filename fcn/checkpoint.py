@@ -5,7 +5,7 @@ import shutil
 
 from fcn import checkpoint_files, durable, errors
 from fcn.tf1 import errors as tf_errors
-from fcn.tf1 import tf
+from fcn.tf1 import first_line, tf
 
 SPARE = 1_000_000  # bytes of a checkpoint besides its variables, and of the log
 
@@ -45,7 +45,7 @@ class Store:
                 durable.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise errors.MachineError("the checkpoint could not be written", where=path, why=_first_line(error),
+            raise errors.MachineError("the checkpoint could not be written", where=path, why=first_line(error),
                                       cure="free space; the checkpoints before it are whole.") from None
         self._sound = path
         checkpoint_files.sweep(self.folder, path, self.keep)
@@ -62,15 +62,15 @@ class Store:
     def restore_latest(self, session, say):
         """State of the newest checkpoint that is sound, its variables restored; None if there is none at all.
 
-        A damaged one is named through say(text), and the one before is taken. Raises WeightsError if all are damaged:
-        starting from scratch unasked would throw a run away.
+        One that is damaged, or of another run, is named through say(text), and the one before is taken. Raises
+        WeightsError if there is no other: starting from scratch unasked would throw a run away.
         """
         found = checkpoint_files.paths(self.folder)
         for path in found:
             try:
                 return self.restore(session, path)
             except errors.WeightsError as error:
-                say(f"skipped a damaged checkpoint: {error}")
+                say(f"skipped a checkpoint: {error}")
         if found:
             raise errors.WeightsError("none of the checkpoints can be read", where=self.folder,
                                       cure="give another --run to start afresh.")
@@ -102,7 +102,7 @@ def restore(session, path, saver=None):
         (saver or tf.train.Saver(tf.trainable_variables())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
-                                  why=_first_line(error)) from None
+                                  why=first_line(error)) from None
 
 
 def read_layers(path):
@@ -114,7 +114,7 @@ def read_layers(path):
         return {name: (reader.get_tensor(f"{name}/kernel"), reader.get_tensor(f"{name}/bias")
                        if reader.has_tensor(f"{name}/bias") else None) for name in names}
     except (tf_errors.OpError, ValueError, RuntimeError, IndexError) as error:
-        raise errors.WeightsError("is not a readable checkpoint", where=path, why=_first_line(error)) from None
+        raise errors.WeightsError("is not a readable checkpoint", where=path, why=first_line(error)) from None
 
 
 def put(session, arrays):
@@ -122,8 +122,3 @@ def put(session, arrays):
     for variable in tf.trainable_variables():
         if variable.op.name in arrays:
             session.run(variable.initializer, {variable.initializer.inputs[1]: arrays[variable.op.name]})
-
-
-def _first_line(error):
-    text = str(error).partition("\nNode: ")[2].partition("\n")[2] or str(error)  # before that stands where it was made
-    return (text.strip().splitlines() or [repr(error)])[0][:300]

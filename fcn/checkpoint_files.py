@@ -74,9 +74,16 @@ def listed(folder):
 
 
 def best(checkpoints):
-    """(path, state) of the highest validation score, (None, None) if none has one."""
+    """(path, state) of the highest validation score, the first of equals; (None, None) if none has one."""
     scored = [item for item in checkpoints if item[1].get("score") is not None]
-    return max(scored, key=lambda item: item[1]["score"]) if scored else (None, None)
+    return max(scored, key=lambda item: (item[1]["score"], -item[1]["step"])) if scored else (None, None)
+
+
+def is_last(state, steps, patience=0):
+    """Whether a run with a checkpoint of this state is done: no steps left, the last one validated; or no patience."""
+    if patience and state.get("since_best", 0) >= patience:
+        return True
+    return state["step"] >= steps and state.get("validated", state["step"]) >= state["step"]
 
 
 def paths(folder):

@@ -10,7 +10,7 @@ import difflib
 import pathlib
 import tomllib
 
-from fcn import choices, errors, shelf
+from fcn import choices, errors, schedules, shelf
 from fcn.parsers import (
     AUGMENTATIONS,
     MAX_PIXELS,
@@ -141,7 +141,7 @@ class Config:
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size", "crops_per_image",
-                  "images_in_memory", "augment", "replacement", "net", "mean_rgb", *choices.NAMES, "loss",
+                  "images_in_memory", "augment", "replacement", "net", "mean_rgb", *choices.NAMES, "precision", "loss",
                   "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
                   "rate_factors", "freeze", "new_layer_factor", "seed", "deterministic")
 
@@ -206,18 +206,34 @@ def resolve(flags, config_file=None, recipe=None, run_settings=None):
     settings |= read_toml(config_file) if config_file else {}
     known = {field.name for field in dataclasses.fields(Config)}
     config = Config(**settings | {k: v for k, v in flags.items() if k in known})
-    check_sizes(config)
+    check(config)
     return config
 
 
-def check_sizes(config):
-    """Raise UsageError for sizes that cannot go together."""
+# Settings that do nothing unless another one has this value.
+ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
+             "momentum": ("optimizer", "momentum"), "eval_every": ("eval_budget", None)}
+
+
+def without_effect(config, where):
+    """A line on each setting that was given as a flag and does nothing here. where: of origins.of."""
+    return [f"note: --{name.replace('_', '-')} has no effect " + (f"without --{other} {value}" if value else
+            f"with --{other.replace('_', '-')}") for name, (other, value) in ONLY_WITH.items()
+            if where[name] == "flag" and getattr(config, other) != value]
+
+
+def check(config):
+    """Raise UsageError for settings that cannot go together."""
     crop, size = config.crop_size, config.size
     if crop and size != NATIVE and any(c > s for c, s in zip(crop, size, strict=True)):
         raise errors.UsageError(f"--crop-size {crop[0]}x{crop[1]} is larger than --size {size[0]}x{size[1]}")
     if size == NATIVE and not crop and config.batch > 1:
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
                                 cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+    if config.steps:
+        schedules.check(config.steps, config.warmup)
+    if config.freeze == "fc7" and not config.new_layer_factor:
+        raise errors.UsageError("--freeze fc7 with --new-layer-factor 0: nothing is left to train")
     if config.images_in_memory and config.replacement:
         raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
     if config.crops_per_image > 1 and not crop:

@@ -64,13 +64,14 @@ def sizes_px(trainer):
 
 def run(trainer):
     """Do all of a run but the training, print what it will be like. Raises what the run would raise."""
+    warnings = quick(trainer)[1:]
     print("dry run: data and caches as above; now the weights, and a few steps", flush=True)
     with tf1.session() as session:
         state = trainer.start(session, print)
         at = loop.Position.of(state, 1, trainer.job.settings.batches_per_step)
         print("\n".join([*_net(trainer, feature_maps(session, trainer, trainer.batch_at(0)[0])), ""]), flush=True)
         seconds, waiting = timed_steps(session, trainer, at)
-        print("\n".join([*_memory(trainer), "", *quick(trainer)[1:], *_disk(trainer), "",
+        print("\n".join([*_memory(trainer), "", *warnings, *_disk(trainer), "",
                          *_time(trainer, state["step"], seconds, waiting, timed_validation(session, trainer))]))
     print("dry run: nothing was written but the caches")
 
@@ -115,7 +116,7 @@ def timed_steps(session, trainer, at):
     plan = loop.Plan(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
                      lambda step: trainer.rate_at(min(step, trainer.steps - 1)))
     loop.train(session, trainer.graph, trainer.update, trainer.batch_at, plan, at, [watch],
-               lambda number, *_: f"no file, as this is a dry run (batch {number})")
+               lambda number, *_: f"not kept, as this is a dry run (batch {number})")
     return watch.seconds, at.wait_s / (at.wait_s + at.run_s)
 
 
@@ -169,7 +170,7 @@ def _time(trainer, step, seconds, waiting, validation_s):
     batch_s = (time.perf_counter() - before) / TIMED_STEPS
     every = sum(1 for _ in trainer.validation_batches())
     checks = estimate.validations(step, trainer.steps, s.eval_every)
-    saves = estimate.checkpoints(step, trainer.steps, s.save_every, s.eval_every)
+    saves = estimate.checkpoints(step, trainer.steps, s.save_every, trainer.steps if s.eval_budget else s.eval_every)
     whole = estimate.duration(trainer.steps - step, step_s, checks, every * validation_s, saves, trainer.store.bytes,
                               s.eval_budget)
     return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "

@@ -68,6 +68,8 @@ def run(main, argv):
 
     A traceback is shown only with --debug in argv; that of a bug is kept in fcn-bug.log.
     """
+    nowhere = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (a daemon may have closed both)
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

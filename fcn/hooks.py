@@ -22,17 +22,17 @@ class Evaluate:
 
     def __init__(self, validate, every, budget, patience, steps, report, save):
         self.validate, self.every, self.budget, self.patience, self.steps = validate, every, budget, patience, steps
-        self.report, self.save, self.first = report, save, None
-        self.started, self.spent, self.saving_s = time.perf_counter(), 0.0, 0.0
+        self.report, self.save, self.spent, self.saving_s = report, save, 0.0, 0.0
+        self.started = None  # (time, step) after the first step of this start, which is slow
 
     def resume(self, at):
         """Do what the run was stopped before: the validation of its last step; see that it is not finished already."""
-        self.first = at.step
         if at.step and at.validated < at.step and self._due(at):
             self._validate(at)
         self._lose_patience(at)
 
     def after_step(self, at):
+        self.started = self.started or (time.perf_counter(), at.step)
         if self._due(at):
             self._validate(at)
             self._lose_patience(at)
@@ -60,14 +60,14 @@ class Evaluate:
         checked = time.perf_counter()
         self.save(at)
         self.saving_s = time.perf_counter() - checked
-        self.spent += time.perf_counter() - before
+        self.spent += time.perf_counter() - before if self.started else 0.0
 
     def _pause(self, at, seconds):
         """Steps until the next validation may come, if it takes as long as this one, and its saving as the last."""
-        steps = at.step - self.first
-        a_step = (time.perf_counter() - self.started - self.spent - seconds) / max(steps, 1)
-        share = (1 - self.budget) / self.budget
-        return max(1, math.ceil((seconds + self.saving_s) * share / a_step)) if steps else FIRST_EVAL
+        if self.started is None or at.step == self.started[1]:
+            return FIRST_EVAL
+        a_step = (time.perf_counter() - self.started[0] - self.spent - seconds) / (at.step - self.started[1])
+        return max(1, math.ceil((seconds + self.saving_s) * (1 - self.budget) / self.budget / max(a_step, 1e-9)))
 
     def _lose_patience(self, at):
         if self.patience and at.since_best >= self.patience and at.step < self.steps:

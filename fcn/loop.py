@@ -30,8 +30,9 @@ class Position:
 
     window: (loss sum, labelled pixels) of the last batches. score: mean IoU of the validation at this step. best:
     {"step", "score"} of the best one so far; since_best: validations after it. validated: step of the last one;
-    next_eval: step of the next one under a time budget. finished: why the run ends before its last step, or "".
-    wait_s, run_s: seconds spent waiting for data and in the session; images: seen since this start.
+    next_eval: step of the next one under a time budget. gradient_norm: of the last step. finished: why the run ends
+    before its last step, or "". wait_s, run_s: seconds spent waiting for data and in the session; images: seen since
+    this start.
     """
 
     step: int
@@ -41,9 +42,9 @@ class Position:
     since_best: int = 0
     validated: int = 0
     next_eval: int | None = None
+    gradient_norm: float | None = None
     batches_per_step: int = 1
     learning_rate: float = 0.0
-    gradient_norm: float = 0.0
     finished: str = ""
     images: int = 0
     wait_s: float = 0.0
@@ -53,12 +54,12 @@ class Position:
         """What a checkpoint keeps besides the variables. "batch": number of the next one, the position in the data."""
         return {"step": self.step, "batch": self.step * self.batches_per_step, "score": self.score, "best": self.best,
                 "since_best": self.since_best, "validated": self.validated, "next_eval": self.next_eval,
-                "window": [list(w) for w in self.window]}
+                "gradient_norm": self.gradient_norm, "window": [list(w) for w in self.window]}
 
     @classmethod
     def of(cls, state, window, batches_per_step):
         """The Position in a checkpoint's state, or at the start ({"step": 0}). window: batches of the shown loss."""
-        kept = ("step", "score", "best", "since_best", "validated", "next_eval")
+        kept = ("step", "score", "best", "since_best", "validated", "next_eval", "gradient_norm")
         return cls(window=collections.deque(map(tuple, state.get("window", [])), window),
                    batches_per_step=batches_per_step, **{key: state[key] for key in kept if key in state})
 
@@ -67,8 +68,8 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
     """Run from `position` to plan.steps, or until a hook gives position.finished a reason.
 
     After every step hook.after_step(position) of each hook is called in turn. batch_at(number) -> (images, labels)
-    uint8. keep_batch(number, images, labels, facts) -> path keeps a batch for inspection. Raises DivergedError if loss
-    or gradient is not finite, before the weights are touched.
+    uint8. keep_batch(number, images, labels, facts) keeps a batch for inspection and says where. Raises DivergedError
+    if loss or gradient is not finite, before the weights are touched.
     """
     numbers = range(position.step * plan.batches_per_step, plan.steps * plan.batches_per_step)
     with contextlib.closing(batches.ahead(batch_at, numbers)) as supply:
@@ -90,7 +91,7 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
             try:
                 done = run(session, fetches, feed)
             except tf_errors.InvalidArgumentError as error:
-                raise _diverged(error, position, number, lambda facts, n=number, i=images, k=labels:
+                raise _diverged(error, position, plan, number, lambda facts, n=number, i=images, k=labels:
                                 keep_batch(n, i, k, facts)) from None
             position.window.append((float(done["loss"]), float(done["pixels"])))
             position.images += len(images)
@@ -103,17 +104,18 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
                     hook.after_step(position)
 
 
-def _diverged(error, position, number, keep):
+def _diverged(error, position, plan, number, keep):
     if "is not finite" not in error.message:
         return error
     what = "loss" if "the loss is" in error.message else "gradient"
     losses = [loss / max(pixels, 1) for loss, pixels in list(position.window)[-3:]]
+    norm, rate = position.gradient_norm, plan.rate_at(position.step)
     facts = {"step": position.step + 1, "batch": number, "not_finite": what, "losses_before": losses,
-             "gradient_norm_before": position.gradient_norm, "learning_rate": position.learning_rate}
+             "gradient_norm_before": norm, "learning_rate": rate}
     return errors.DivergedError(
         f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
         why=[f"before: loss {', '.join(f'{loss:.4g}' for loss in losses) or 'unknown'} (of the last batches), gradient "
-             f"norm {position.gradient_norm:.4g}, learning rate {position.learning_rate:.4g}",
-             f"the batch is kept in {keep(facts)}"],
+             f"norm {'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
+             f"the batch is {keep(facts)}"],
         cure="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
              "the batch itself is odd, look at its labels.")

@@ -48,7 +48,9 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
             sums = [_running_sum(v) for v in variables]
             count = tf.get_variable("pixels", (), initializer=tf.zeros_initializer(), trainable=False,
                                     collections=[tf.GraphKeys.LOCAL_VARIABLES])
-        with tf.control_dependencies([finite]):
+        with tf.control_dependencies([finite]):  # of this batch: it is the one to be kept and looked at
+            size = tf.debugging.assert_all_finite(tf.global_norm(gradients), "the gradient is not finite")
+        with tf.control_dependencies([size]):
             collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
                                count.assign_add(parts))
         gradients = [s + g for s, g in zip(sums, gradients, strict=True)]

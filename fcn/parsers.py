@@ -81,7 +81,10 @@ def real(value):
 def between(low, high, kind=whole):
     """Parser of a number from low to high; NaN is refused."""
     def number(text):
-        value = kind(text)
+        try:
+            value = kind(text)
+        except TypeError:  # a list, of a TOML file
+            raise ValueError(f"{text} is no number") from None
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
         return value
@@ -108,6 +111,8 @@ def parse_factors(text):
 
 def factors(text):
     """[(pattern, factor), ...] of a rate_factors text. Raises ArgumentTypeError."""
+    if not isinstance(text, str):
+        raise argparse.ArgumentTypeError(f"{text} is no text")
     found = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         pattern, _, factor = part.partition("=")
@@ -123,15 +128,18 @@ def factors(text):
 
 def parse_freeze(text):
     """'conv4', 'conv3_2', 'fc6', or '' for nothing: the last layer of the body that keeps its weights."""
-    if text and not re.fullmatch(r"conv[1-5](_[1-4])?|fc[67]", str(text)):
+    if not isinstance(text, str) or (text and not re.fullmatch(r"conv[1-5](_[1-4])?|fc[67]", text)):
         raise argparse.ArgumentTypeError(f"'{text}' is no layer of a VGG; write conv1 ... conv5 for a whole stage and "
                                          "what is before it, conv3_2 or fc6 for a layer and what is before it")
-    return str(text)
+    return text
 
 
 def parse_average_loss(text):
     """'20' -> 20 batches; 'auto' as it is."""
-    return text if text == "auto" else count(text)
+    try:
+        return text if text == "auto" else count(text)
+    except (ValueError, TypeError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of batches; write 20, or auto") from None
 
 
 def parse_share(text):

@@ -13,6 +13,7 @@ import sys
 from fcn import checkpoint_files, errors, machine, runlog
 from fcn.spec import DatasetSpec
 
+OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
 PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
 
 
@@ -48,7 +49,11 @@ def to_go_on_with(run, resume):
     if resume == "never" and (begun or (run / "config.json").exists()):
         raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
     if resume not in ("auto", "never"):
-        checkpoint_files.read_state(resume)
+        if pathlib.Path(resume).resolve() in [path.resolve() for path in begun[1:]]:
+            raise errors.UsageError("this run has later checkpoints, and goes on from its newest one", where=resume,
+                                    cure="leave out --resume; or give another --run, to start from this checkpoint.")
+        if not begun:  # later it may have been swept
+            checkpoint_files.read_state(resume)
     if not begun and runlog.read(run / "log.jsonl"):
         raise errors.UsageError("there is a run in this folder, whose checkpoints are gone", where=run,
                                 cure="give another --run, or delete this one.")
@@ -68,7 +73,7 @@ def _current(run):
     return content
 
 
-def compare(run, old, content, same=()):
+def compare(run, old, content, same=(), of=OWN):
     """Raise UsageError if what content has of the run's config.json is not as it was. same: settings that must be."""
     changes = differences(old["config"], content.get("config", {}), same)
     changes += differences(old, content, [key for key in ("spec",) if key in content])
@@ -78,7 +83,7 @@ def compare(run, old, content, same=()):
     if any(old.get(key) != content[key] for key in ("files", "pixels") if key in content):
         changes.append("the files in --data are not those that the run began with")
     if changes:
-        raise errors.UsageError("the run in this folder was made with other settings or data", where=run,
+        raise errors.UsageError(f"{of} was made with other settings or data", where=run,
                                 why=changes, cure="give another --run, or the same settings.")
 
 
@@ -88,7 +93,7 @@ def begin(run, content, old, before=None):
     before: content of the run that it must be like, its own or that of the checkpoint that it starts from.
     """
     if before:
-        compare(run, before, content)
+        compare(run, before, content, of=OWN if old else FORKED)
     if old:
         content["starts"] = old.get("starts", []) + content["starts"]
     write(run, content)

@@ -24,6 +24,7 @@ class Report:
         self.started, self.drawn, self.drawing_s, self.said = time.monotonic(), time.monotonic(), 0.0, set()
         self.starts = [e["step"] for e in runlog.read(self.speed.path) if e.get("event") == "start" and e["step"]]
         self.starts += [first_step] if first_step else []
+        self.last = 0, 0.0, 0.0  # images, seconds of waiting and of running at the last line of the log
         self.warm = None  # (time, step) after the first step, which is slow
         self.happened(first_step, "start")
 
@@ -31,8 +32,7 @@ class Report:
         sums, pixels = zip(*at.window, strict=True)
         loss, error, count = averages.enough(sums, pixels) if self.average == "auto" else (
             *averages.weighted(sums, pixels), len(sums))
-        elapsed = time.monotonic() - self.started
-        speed, share = at.images / elapsed, at.wait_s / max(at.wait_s + at.run_s, 1e-9)
+        elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
         held = f"  peak {durable.amount(memory)}" if memory else ""
         self.screen.show(at.step, f"loss {plus_minus(loss, error)} of {count}  {self._to_go(at.step)}"
@@ -40,12 +40,19 @@ class Report:
         if at.step % self.every == 0 or at.step in (1, self.steps):
             self._log({"step": at.step, "loss": loss, "loss_se": error, "batches": count,
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})
+            self.last = at.images, at.wait_s, at.run_s
             timing = {"images_per_s": speed, "wait_share": share, "elapsed_s": elapsed}
             self.speed.append({"step": at.step, **timing} | ({"memory_gb": memory / 1e9} if memory else {}))
             if self.events:
                 self.events.scalars({"step": at.step, **{f"speed/{key}": value for key, value in timing.items()}})
             if time.monotonic() - self.drawn > max(DRAW_AT_LEAST_S, self.drawing_s / DRAWING_SHARE):
                 self.draw()
+
+    def _pace(self, at):
+        """(images/s, share of waiting for data) since the last line of the log, validations and saving left out."""
+        now = at.images, at.wait_s, at.run_s
+        images, wait_s, run_s = (new - old for new, old in zip(now, self.last, strict=True))
+        return images / max(wait_s + run_s, 1e-9), wait_s / max(wait_s + run_s, 1e-9)
 
     def _to_go(self, step):
         """'12 min to go', at the pace of this start so far, validations included; '' after its first step."""
@@ -89,6 +96,8 @@ class Report:
             self._say_once("log.jsonl could not be written; its lines are kept until it can be")
         if self.events:
             self.events.scalars(entry)
+            if self.events.error:
+                self._say_once(f"TensorBoard's events could not be written ({self.events.error}); the run goes on")
 
     def _say_once(self, text):
         if text not in self.said:

@@ -34,6 +34,4 @@ def is_finished(run, settings, begun_after):
     if record.differences(content["config"], config.to_dict(settings), (*config.SAME_AT_RESUME, "data", "epochs")):
         return False
     state = found[0][1] if found else {"step": content["steps"] if begun_after else 0}
-    if settings.patience and state.get("since_best", 0) >= settings.patience:
-        return True
-    return state["step"] >= (settings.steps or content["steps"])
+    return checkpoint_files.is_last(state, settings.steps or content["steps"], settings.patience)

@@ -51,11 +51,17 @@ def run(session, fetches, feed):
     try:
         return session.run(fetches, feed)
     except errors.ResourceExhaustedError as error:
-        raise MachineError("out of memory", why=error.message.splitlines()[0], cure="a smaller --size; in training "
+        raise MachineError("out of memory", why=first_line(error), cure="a smaller --size; in training "
                            "half the --batch and twice the --batches-per-step, the same step in half of it.") from None
 
 
-__all__ = ["deterministic", "errors", "run", "session", "tf"]
+def first_line(error):
+    """What an error of TensorFlow's says, without where in the program the operation was made."""
+    text = str(error).partition("\nNode: ")[2].partition("\n")[2] or str(error)
+    return (text.strip().splitlines() or [repr(error)])[0][:300]
+
+
+__all__ = ["deterministic", "errors", "first_line", "run", "session", "tf"]
 
 
 def deterministic():

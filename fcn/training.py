@@ -4,7 +4,6 @@ Nothing random has a state: order, augmentation, dropout and fresh weights are f
 variables and Position.state() are all of a run, and one that was killed and resumed ends as an undisturbed one.
 """
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -137,13 +136,17 @@ class Trainer:
         self.store.save(session, state)
 
     def keep_batch(self, number, images, labels, facts):
-        """Keep a batch that made no finite update, with the names of its images, for inspection; the path."""
+        """Keep a batch that made no finite update, with the names of its images, for inspection; where, as words."""
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
         names = [cache.names[batches.image_of(first + i, len(cache), self.sampling)] for i in range(len(images))]
-        with contextlib.suppress(OSError):
+        kept = f"kept in {path}"
+        try:
             np.savez_compressed(path, images=images, labels=labels, names=names, facts=json.dumps(facts))
-        return f"{path} ({', '.join(names)})"
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            kept = f"not kept ({error.strerror})"
+        return f"{kept}; its images: {', '.join(names)}"
 
 
 def train(job):
@@ -173,18 +176,20 @@ def train(job):
             try:
                 for text in damaged:
                     report.happened(at.step, text)
-                if not at.step:  # so that a run in this folder is never taken for none, and to see that it can be saved
-                    save(at, needed=True)
+                if not checkpoint_files.paths(trainer.store.folder):  # so that this run is never taken for none, and
+                    save(at, needed=True)                             # to see that it can be saved
+                stop = hooks.Stop(asked, save)
                 check.resume(at)
+                stop.after_step(at)  # a signal may have come in the validation that was owed
                 plan = loop.Plan(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
                                  trainer.rate_at)
                 loop.train(session, trainer.graph, trainer.update, trainer.batch_at, plan, at,
-                           [report, check, save, hooks.Stop(asked, save)], trainer.keep_batch)
+                           [report, check, save, stop], trainer.keep_batch)
                 report.happened(at.step, at.finished or "done")
                 if at.finished:
                     view.say(at.finished)
             except errors.FcnError as error:
-                report.happened(at.step, error.what)
+                report.happened(at.step, asked.caught.name if isinstance(error, errors.Stopped) else error.what)
                 raise
             finally:
                 report.draw()

@@ -277,10 +277,11 @@ def test_the_newest_two_and_the_best_are_kept(run):
     assert steps(run) == ["step-000006", "step-000007", "step-000008", "step-000009"]
 
 
-def test_the_best_of_equals_is_the_newest_and_without_scores_there_is_none():
-    assert checkpoint_files.best([("b", {"score": 0.5}), ("a", {"score": 0.5})])[0] == "b"
-    assert checkpoint_files.best([("b", {"score": 0.0}), ("a", {"score": None}), ("c", {})])[0] == "b"
-    assert checkpoint_files.best([("b", {"score": None})]) == (None, None)
+def test_the_best_of_equals_is_the_first_as_the_run_itself_counts_and_without_scores_there_is_none():
+    assert checkpoint_files.best([("b", {"score": 0.5, "step": 2}), ("a", {"score": 0.5, "step": 1})])[0] == "a"
+    assert checkpoint_files.best([("b", {"score": 0.0, "step": 3}), ("a", {"score": None, "step": 2}),
+                                  ("c", {"step": 1})])[0] == "b"
+    assert checkpoint_files.best([("b", {"score": None, "step": 1})]) == (None, None)
 
 
 def test_the_same_step_is_written_again(run):

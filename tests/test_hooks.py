@@ -37,12 +37,13 @@ class Book:
         self.saved.append(state)
 
     def run(self, steps, at=None, every=4, budget=None, patience=0, save_every=3, caught=None):
-        """Go through all steps as the loop does; the Position."""
+        """Go through all steps as the loop does; the Position. caught: the step in which a signal comes."""
         at = at or position()
         save = hooks.Save(self.save_state, save_every, steps, self, self.said.append)
         check = hooks.Evaluate(self.validate, every, budget, patience, steps, self, save)
-        self.asked = types.SimpleNamespace(caught=None)
+        self.asked = types.SimpleNamespace(caught=signal.SIGTERM if caught == at.step else None)
         check.resume(at)
+        hooks.Stop(self.asked, save).after_step(at)
         while at.step < steps and not at.finished:
             at.step, at.score = at.step + 1, None
             if at.step == caught:
@@ -103,6 +104,31 @@ def test_a_validation_that_a_signal_broke_off_is_done_first_when_the_run_goes_on
     later.run(12, loop.Position.of(state, 20, 1))
     assert later.shown == [(8, 0.2), (12, 0.3)]
     assert (later.saved[0]["step"], later.saved[0]["score"]) == (8, 0.2)
+
+
+@pytest.mark.parametrize("steps", [8, 12])
+def test_a_validation_that_is_broken_off_again_and_again_is_owed_until_it_is_done(steps):
+    state = {"step": 8, "validated": 4, "best": {"step": 4, "score": 0.1}}
+    for _ in range(2):
+        book = Book([None])
+        with pytest.raises(errors.Stopped):
+            book.run(steps, loop.Position.of(state, 20, 1), caught=8)
+        state = book.saved[-1]
+        assert (state["step"], state["validated"]) == (8, 4)
+    book = Book([0.2, 0.3])
+    book.run(steps, loop.Position.of(state, 20, 1))
+    assert book.shown == [(8, 0.2), (12, 0.3)][:steps // 4 - 1]
+
+
+def test_what_a_validation_found_after_its_step_was_saved_is_saved_too():
+    book = Book([0.2])
+    save = hooks.Save(book.save_state, 100, 100, book, book.said.append)
+    at = position(8)
+    save(at)
+    at.validated = 8
+    save(at)
+    save(at)
+    assert [state["validated"] for state in book.saved] == [0, 8]
 
 
 def test_a_validation_that_was_done_is_not_done_again():
@@ -190,6 +216,25 @@ def test_validation_takes_its_share_of_the_time(monkeypatch):
         check.after_step(at)
     assert [step for step, _ in book.shown] == [20, 52, 92, 132, 172, 200]
     assert [state["next_eval"] for state in book.saved][:2] == [52, 92]
+
+
+def test_the_pause_after_a_resume_counts_the_steps_of_this_start_alone(monkeypatch):
+    """The first step takes 100 s, the others 1 s, a validation 10 s: with 50 % the next one is 10 steps later."""
+    now, at = [0.0], position(1000, next_eval=1005, validated=990, best={"step": 990, "score": 0.5})
+    monkeypatch.setattr(hooks.time, "perf_counter", lambda: now[0])
+    book = Book()
+
+    def validate():
+        now[0] += 10
+        return {"val_mean_iou": 0.4}, []
+    save = hooks.Save(book.save_state, 10 ** 6, 2000, book, book.said.append)
+    check = hooks.Evaluate(validate, 3, 0.5, 0, 2000, book, save)
+    check.resume(at)
+    for step in range(1001, 1020):
+        now[0] += 100 if step == 1001 else 1
+        at.step = step
+        check.after_step(at)
+    assert [step for step, _ in book.shown] == [1005, 1015]
 
 
 def test_the_next_validation_of_a_time_budget_is_kept_in_the_checkpoint():

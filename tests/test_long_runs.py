@@ -1,13 +1,15 @@
 """What a run of days relies on, as a user starts it: going on, forking, stopping early, keeping out of the way."""
 
 import json
+import shlex
 import shutil
 import subprocess
 
 import pytest
 from scripts_help import call, train_words
 
-from fcn import checkpoint_files, runlog
+import train_fcn
+from fcn import checkpoint_files, config, errors, preparation, runlog, stages
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +31,13 @@ def test_a_run_that_gets_no_better_stops_early_and_stays_stopped(toy, tmp_path):
     output = call(words).stdout
     assert "since step 2 (" in output and "stopped at step 6 of 40, as --patience says" in output
     log = (tmp_path / "run/log.jsonl").read_bytes()
-    assert "stopped at step 6 of 40" in call(words).stdout
+    speed, config_json = ((tmp_path / "run" / name).read_bytes() for name in ("speed.jsonl", "config.json"))
+    assert "nothing is left to do" in call(words).stdout
     assert (tmp_path / "run/log.jsonl").read_bytes() == log
+    assert (tmp_path / "run/speed.jsonl").read_bytes() == speed
+    assert (tmp_path / "run/config.json").read_bytes() == config_json
     ends = [e["event"] for e in runlog.read(tmp_path / "run/speed.jsonl") if "event" in e]
-    assert len(ends) == 4 and ends[0] == ends[2] == "start" and "--patience" in ends[1] + ends[3]
+    assert len(ends) == 2 and ends[0] == "start" and "--patience" in ends[1]
 
 
 def test_validation_on_a_time_budget_names_its_next_step_in_the_checkpoint(toy, tmp_path):
@@ -48,12 +53,50 @@ def test_a_run_is_forked_from_a_checkpoint_with_another_rate_but_not_with_anothe
     words = train_words(toy, tmp_path, "--steps", "4", "--eval-every", "2", "--resume", str(start))
     refused = subprocess.run([*words, "--batch", "3"], capture_output=True, text=True)
     assert refused.returncode == 2 and "batch: 2 in the run, 3 now" in refused.stderr
+    assert "the run whose checkpoint this one starts from" in refused.stderr
     assert not (tmp_path / "run").exists()
     output = call([*words, "--learning-rate", "1e-4"]).stdout
     assert "resumed at step 2" in output and "learning_rate: 0.001 in the run, 0.0001 now" in output
     entries = runlog.read(tmp_path / "run/log.jsonl")
     assert [e["step"] for e in entries if "loss" in e] == [3, 4] and entries[0]["learning_rate"] < 1e-4
     assert len(json.loads((tmp_path / "run/config.json").read_text())["starts"]) == 1
+    assert checkpoint_files.paths(tmp_path / "run/checkpoints")[-1].name == "step-000002"  # its own, from the start
+
+
+def test_a_run_that_has_later_checkpoints_does_not_seem_to_go_back(toy, trained):
+    words = train_words(toy, trained, "--steps", "4", "--resume", str(trained / "run/checkpoints/step-000002"))
+    assert "has later checkpoints" in call(words, code=2).stderr
+
+
+def test_a_stage_that_was_stopped_in_its_last_validation_is_not_finished(trained, tmp_path):
+    run = copy(trained, tmp_path) / "run"
+    settings = config.from_dict(json.loads((run / "config.json").read_text())["config"])
+    assert stages.is_finished(run, settings, False)
+    newest = run / "checkpoints/step-000004"
+    checkpoint_files.write_state(newest, checkpoint_files.read_state(newest) | {"validated": 2})
+    assert not stages.is_finished(run, settings, False)
+
+
+def test_a_start_that_was_overtaken_by_another_one_leaves_that_one_alone(toy, trained, tmp_path, monkeypatch):
+    """The other run comes into being while this one reads its weights."""
+    work = tmp_path / "work"
+    shutil.copytree(trained / "cache", work / "cache")
+    read = preparation.read_weights
+
+    def slowly(settings):
+        shutil.copytree(trained / "run", work / "run")
+        return read(settings)
+    monkeypatch.setattr(preparation, "read_weights", slowly)
+    words = train_words(toy, work, "--steps", "4", "--eval-every", "2", "--seed", "7")[2:]
+    with pytest.raises(errors.MachineError, match="another process has trained in this folder"):
+        train_fcn.main(words)
+    assert (work / "run/config.json").read_bytes() == (trained / "run/config.json").read_bytes()
+
+
+def test_a_run_needs_no_output_at_all(toy, tmp_path):
+    words = train_words(toy, tmp_path, "--steps", "2", "--eval-every", "2")
+    assert subprocess.run(f"{shlex.join(words)} >&- 2>&-", shell=True).returncode == 0
+    assert len(runlog.read(tmp_path / "run/log.jsonl")) == 3
 
 
 def test_a_checkpoint_of_another_run_in_the_folder_is_named_and_not_taken(toy, trained, tmp_path):

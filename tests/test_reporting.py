@@ -12,8 +12,9 @@ import sys
 import numpy as np
 import pytest
 
-from fcn import averages, curves, loop, reporting, runlog
+from fcn import averages, curves, events, loop, reporting, runlog
 from fcn.spec import DatasetSpec
+from fcn.tf1 import tf
 
 SPEC = DatasetSpec(("other", "sky", "sea"), (0,))
 
@@ -39,8 +40,8 @@ def report(tmp_path):
 def at_step(step, *losses, **more):
     """A Position whose window holds these mean losses, of ten pixels each."""
     window = collections.deque([(10 * loss, 10.0) for loss in losses])
-    return loop.Position(step, window, learning_rate=0.5, gradient_norm=2.0, images=step * 4, wait_s=1.0, run_s=3.0,
-                         **more)
+    return loop.Position(step, window, learning_rate=0.5, gradient_norm=2.0, images=step * 4, wait_s=step / 2,
+                         run_s=step * 3 / 2, **more)
 
 
 def test_the_line_says_loss_with_its_error_pace_share_of_waiting_memory_and_time_to_go(report):
@@ -50,6 +51,29 @@ def test_the_line_says_loss_with_its_error_pace_share_of_waiting_memory_and_time
     assert first.startswith("loss 2.000 of 1  ") and "to go" not in first
     assert (step, due) == (2, True)
     assert re.fullmatch(r"loss 1\.500 ± 0\.500 of 2  0 s to go  [\d.]+ images/s  data 25%  peak [\d.]+ [MG]B", text)
+
+
+def test_time_to_go_and_pace_are_those_of_this_start(report, monkeypatch):
+    """4 images and 2 s of waiting and running a step; on the clock step 1 takes 10 s, the others one."""
+    now = [report.started]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    for step, seconds in ((1, 10), (2, 1), (3, 1)):
+        now[0] += seconds
+        report.after_step(at_step(step, 2.0, 1.0))
+    assert "  1 s to go  2.00 images/s" in report.screen.lines[-1][1]
+    report.steps = 10
+    now[0] += 1
+    report.after_step(at_step(4, 2.0, 1.0))
+    assert "  6 s to go  2.00 images/s" in report.screen.lines[-1][1]
+
+
+def test_the_pace_is_that_since_the_last_line_so_that_a_slowdown_is_seen(report):
+    at = at_step(2, 2.0)
+    report.after_step(at)
+    at.step, at.images, at.run_s = 4, at.images + 8, at.run_s + 80
+    report.after_step(at)
+    timing = [entry for entry in runlog.read(report.run / "speed.jsonl") if "images_per_s" in entry]
+    assert [entry["images_per_s"] for entry in timing] == [2.0, 0.1] and timing[1]["wait_share"] == 0
 
 
 def test_the_log_holds_what_follows_from_the_data_and_the_clock_has_a_file_of_its_own(report):
@@ -186,9 +210,41 @@ def test_no_color_is_honoured():
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written_on_a_terminal(140, NO_COLOR="1"))
 
 
+class FullDisk:
+    """As a TFRecordWriter: takes what it is given, and fails when it has to put it down."""
+
+    def __init__(self, path):
+        pathlib.Path(path).touch()
+
+    def write(self, record):
+        pass
+
+    def flush(self):
+        raise events.tf_errors.ResourceExhaustedError(None, None, "No space left on device")
+
+
+def test_events_that_cannot_be_written_are_said_once_and_begun_anew_when_they_can(report, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(events.tf.io, "TFRecordWriter", FullDisk)
+        report.events = events.Events(report.run, 0)
+        for step in (1, 2):
+            report.after_step(at_step(step, 2.0, 1.0))
+    assert [text for text in report.screen.said if "No space left on device" in text] == report.screen.said[-1:]
+    report.after_step(at_step(4, 2.0, 1.0))
+    assert report.events.error == ""
+    path, = (report.run / "events").iterdir()
+    tags = [value.tag for event in events.tf.train.summary_iterator(str(path)) for value in event.summary.value]
+    assert "loss" in tags
+
+
+def test_a_file_where_the_events_should_be_ends_nothing(tmp_path):
+    (tmp_path / "events").write_text("a file")
+    writer = events.Events(tmp_path, 0)
+    writer.scalars({"step": 1, "loss": 1.5})
+    assert writer.error
+
+
 def test_events_hold_the_numbers_the_pictures_and_the_graph(tmp_path):
-    from fcn import events
-    from fcn.tf1 import tf
     with tf.Graph().as_default() as graph:
         tf.constant(1.0, name="one")
     writer = events.Events(tmp_path, 0, graph)

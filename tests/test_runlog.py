@@ -96,3 +96,12 @@ def test_what_a_full_disk_refuses_waits_and_comes_whole_and_in_order(tmp_path, m
     log.append({"step": 4})
     assert lines(path) == [{"step": 1}, {"step": 2, "loss": 1.25}, {"step": 3, "loss": 1.25}, {"step": 4}]
     assert not log.waiting
+
+
+def test_what_a_checkpoint_must_not_be_ahead_of_is_on_the_disk_itself(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    log = written(tmp_path / "log.jsonl", {"step": 1})
+    assert synced == []
+    log.flush(sync=True)
+    assert len(synced) == 1

@@ -113,8 +113,8 @@ def test_a_row_counts_what_was_lost_and_how_cases_went(capsys):
 
 
 def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
-    """In a process of its own: one that has had a session cannot be forked."""
+    """In a process of its own: one that has had a session cannot be forked. Seed 5: killed after batch 45 of 72."""
     words = [sys.executable, str(BENCHMARKS / "training_faults.py"), "--only", "kills", "--cases", "1"]
-    done = subprocess.run([*words, "--seed", "1"], capture_output=True, text=True, timeout=900, cwd=tmp_path)
+    done = subprocess.run([*words, "--seed", "5"], capture_output=True, text=True, timeout=900, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "2 cases, 0 lost"
