@@ -31,7 +31,7 @@ from fcn import (
     vgg_table,
 )
 from fcn.layouts import _auto
-from fcn.spec import DatasetSpec, Problem
+from fcn.spec import NATIVE, DatasetSpec, Problem
 
 
 def main(argv):
@@ -57,7 +57,7 @@ def main(argv):
     if arguments.images:
         print(f"{len(found) - len(unread)} predictions are in {out}")
         return
-    seen = "each image at its own size" if settings.size == config.NATIVE else (
+    seen = "each image at its own size" if settings.size == NATIVE else (
         f"{settings.size[0]} x {settings.size[1]} px, the prediction is enlarged by nearest neighbour")
     facts = {"protocol": f"each image at its original size; the net sees {seen}",
              "split": arguments.split, "images": len(found) - len(unread), "left_out": [str(p) for p in left_out],
@@ -99,7 +99,7 @@ def of_file(arguments):
     model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": vgg_table.widths(weights.widths)}
-    return {"config": {"layout": arguments.layout, "size": config.NATIVE}, "model": model,
+    return {"config": {"layout": arguments.layout, "size": NATIVE}, "model": model,
             "spec": record.spec_to_dict(spec)}, weights
 
 
@@ -175,7 +175,7 @@ def run(found, settings, content, spec, weights, out, with_pictures):
 
     def read(index):
         try:
-            return sources.read(found[index], spec, None if settings.size == config.NATIVE else settings.size,
+            return sources.read(found[index], spec, None if settings.size == NATIVE else settings.size,
                                 settings.max_pixels)
         except errors.DataError as error:
             if not settings.skip_bad:

@@ -17,6 +17,7 @@ from fcn import (
     checkpoint_files,
     class_weights,
     config,
+    config_checks,
     dataset,
     demo,
     durable,
@@ -73,7 +74,7 @@ def train_one(arguments):
         print(origins.as_toml(settings, where))
         return
     run = pathlib.Path(arguments.run)
-    print("\n".join([f"run: {run}", *config.without_effect(settings, where)]))
+    print("\n".join([f"run: {run}", *config_checks.without_effect(settings, where)]))
     if arguments.show_batch:
         show(settings, arguments)
         return

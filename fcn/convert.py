@@ -22,6 +22,7 @@ import math
 import sys
 
 from fcn import config, errors, parsers
+from fcn.spec import NATIVE
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
 
@@ -154,7 +155,7 @@ def main(argv):
         flags.setdefault("optimizer", "momentum")
     settings = config.resolve(flags, arguments.config, arguments.recipe)
     size = settings.crop_size or settings.size
-    if size == config.NATIVE:
+    if size == NATIVE:
         raise errors.UsageError("these settings train every image at its own size",
                                 cure="give the size to convert for, e.g. --size 375x500.")
     old = of_settings(settings, math.prod(size) * arguments.labelled)

@@ -11,6 +11,7 @@ import re
 import tomllib
 
 from fcn import choices, config
+from fcn.spec import NATIVE
 
 ASSIGNMENT = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 MARK = "source:"
@@ -68,7 +69,7 @@ def as_toml(settings, where) -> str:
 
 def toml_value(value) -> str:
     """A setting's value as TOML."""
-    if value == config.NATIVE:
+    if value == NATIVE:
         return '"native"'
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"

@@ -8,6 +8,7 @@ import math
 import pathlib
 
 from fcn import batches, choices, class_weights, config, errors, pretrained, rates, record, vgg_table
+from fcn.spec import NATIVE
 
 PAD_ID = 255  # the id of pixels outside an image, where a data set ignores none
 
@@ -30,7 +31,7 @@ def pad_id(ignored_ids):
 def pads(settings):
     """Whether samples may reach beyond their image, or windows leave out what another one shows."""
     return "scale" in settings.augment or "turn" in settings.augment or bool(
-        settings.size == config.NATIVE and settings.crop_size)
+        settings.size == NATIVE and settings.crop_size)
 
 
 def read_weights(settings):

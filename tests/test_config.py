@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
-from fcn import config, errors, parsers, shelf
+from fcn import config, config_checks, errors, origins, parsers, shelf
 
 
 def parse(*arguments):
@@ -190,3 +191,39 @@ def test_a_shelf_holds_modules_and_no_helpers():
     assert {"fcn8s", "fcn8s_tutorial"} <= set(shelf.names("nets"))
     assert not [name for name in shelf.names("layouts") if name.startswith("_")]
     assert shelf.pick("losses", "cross_entropy").__name__ == "fcn.losses.cross_entropy"
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    ({"steps": 20, "warmup": 20}, "--warmup 20"), ({"freeze": "fc7", "new_layer_factor": 0.0}, "nothing is left"),
+    ({"images_in_memory": 2, "replacement": True}, "--images-in-memory")])
+def test_what_cannot_go_together_is_told_before_any_data_is_looked_at(flags, words):
+    with pytest.raises(errors.UsageError, match=words):
+        config.resolve(flags)
+
+
+def test_a_flag_that_does_nothing_beside_the_others_is_noted():
+    def notes(**flags):
+        settings = config.resolve(flags)
+        return config_checks.without_effect(settings, origins.of(flags))
+    assert notes(gamma=0.5, momentum=0.5) == ["note: --gamma has no effect without --schedule step",
+                                              "note: --momentum has no effect without --optimizer momentum"]
+    assert notes(eval_every=7, eval_budget=0.1) == ["note: --eval-every has no effect with --eval-budget"]
+    assert notes(gamma=0.5, schedule="step", eval_every=7, learning_rate=0.1) == []
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ('average_loss = "Auto"', "20, or auto"), ("average_loss = []", "20, or auto"), ("gamma = []", "no number"),
+    ("rate_factors = 3", "no text"), ("freeze = []", "no layer of a VGG"), ("freeze = false", "no layer of a VGG"),
+    ('freeze = "conv6"', "no layer of a VGG"), ('eval_budget = "5 percent"', "5% or 0.05"),
+    ("eval_budget = 1.0", "0.05"), ("keep = 1", "not from 2"), ("warmup = -1", "not from 0"),
+    ('schedule = "linear"', "cosine")])
+def test_a_wrong_value_of_a_long_runs_setting_is_answered_with_what_would_be_right(tmp_path, text, words):
+    with pytest.raises(errors.UsageError, match=re.escape(words)):
+        config.read_toml(toml(tmp_path, text))
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ('average_loss = "auto"', "auto"), ("average_loss = 30", 30), ('eval_budget = "5%"', 0.05),
+    ("eval_budget = 0.05", 0.05), ('eval_budget = ""', None), ('freeze = "conv3_2"', "conv3_2"), ('freeze = ""', "")])
+def test_settings_of_long_runs_are_read_from_files(tmp_path, text, value):
+    assert list(config.read_toml(toml(tmp_path, text)).values()) == [value]

@@ -1,0 +1,33 @@
+"""Settings that cannot go together, and settings that do nothing beside others."""
+
+from fcn import errors, schedules
+from fcn.spec import NATIVE
+
+# Settings that do nothing unless another one has this value.
+ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
+             "momentum": ("optimizer", "momentum"), "eval_every": ("eval_budget", None)}
+
+
+def without_effect(config, where):
+    """A line on each setting that was given as a flag and does nothing here. where: of origins.of."""
+    return [f"note: --{name.replace('_', '-')} has no effect " + (f"without --{other} {value}" if value else
+            f"with --{other.replace('_', '-')}") for name, (other, value) in ONLY_WITH.items()
+            if where[name] == "flag" and getattr(config, other) != value]
+
+
+def check(config):
+    """Raise UsageError for settings that cannot go together."""
+    crop, size = config.crop_size, config.size
+    if crop and size != NATIVE and any(c > s for c, s in zip(crop, size, strict=True)):
+        raise errors.UsageError(f"--crop-size {crop[0]}x{crop[1]} is larger than --size {size[0]}x{size[1]}")
+    if size == NATIVE and not crop and config.batch > 1:
+        raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
+                                cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+    if config.steps:
+        schedules.check(config.steps, config.warmup)
+    if config.freeze == "fc7" and not config.new_layer_factor:
+        raise errors.UsageError("--freeze fc7 with --new-layer-factor 0: nothing is left to train")
+    if config.images_in_memory and config.replacement:
+        raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
+    if config.crops_per_image > 1 and not crop:
+        raise errors.UsageError("--crops-per-image without --crop-size would show each image that often")
