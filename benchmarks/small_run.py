@@ -156,9 +156,9 @@ class Watch:
             memory[0] = 2 if memory[1] else 1
             return found
 
-        def a_save(self_, at, needed=False):
+        def a_save(self_, at, **how):
             self.before_save(at)
-            return save(self_, at, needed)
+            return save(self_, at, **how)
 
         def a_step(self_, at):
             self.before_step(at)

@@ -136,13 +136,13 @@ def _inject(at, mode, count_to=None):
     _patient()
     save = hooks.Save.__call__
 
-    def a_save(self, position, needed=False):
+    def a_save(self, position, **how):
         if position.step != FILLS_AT or self.saved == (position.step, position.validated):
-            return save(self, position, needed)
+            return save(self, position, **how)
         injector = inject.Injector(at, mode)
         injector.__enter__()
         try:
-            save(self, position, needed)
+            save(self, position, **how)
         finally:
             if not mode.endswith("on"):
                 injector.__exit__()

@@ -100,11 +100,13 @@ def sweep_unfinished(folder):
 
 def sweep(folder, newest, keep=2):
     """Delete what is older than `newest`, a checkpoint just written, but the last `keep` (itself among them) and the
-    best. Later ones, which could not be read or the run would have gone on from them, stay.
+    best. One that was made because the run was stopped makes room for the next, so that in the end those are there that
+    an undisturbed run has. Later ones, which could not be read or the run would have gone on from them, stay.
     """
     whole = listed(folder)
-    older = [path for path in paths(folder) if _step(path) <= _step(newest)]
-    kept = {best(whole)[0], *[path for path, _ in whole if path in older][:keep]}
+    older = [path for path in paths(folder) if _step(path) < _step(newest)]
+    scheduled = [path for path, state in whole if path in older and state.get("scheduled", True)]
+    kept = {best(whole)[0], *scheduled[:keep - 1]}
     for path in older:
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)

@@ -90,9 +90,10 @@ class Save:
         last = at.step == self.steps or bool(at.finished)
         due = at.step % self.every == 0 if self.failed is None else time.monotonic() - self.failed > RETRY_S
         if last or due:
-            self(at, needed=last)
+            self(at, needed=last, scheduled=last or at.step % self.every == 0)
 
-    def __call__(self, at, needed=False):
+    def __call__(self, at, needed=False, scheduled=True):
+        """Save. scheduled: an undisturbed run saves here, too."""
         if self.saved == (at.step, at.validated):
             return
         try:
@@ -101,7 +102,7 @@ class Save:
             except OSError as error:
                 raise errors.MachineError("cannot be written", where=self.log.path, why=error.strerror,
                                           cure="free space; the checkpoints that are there are whole.") from None
-            self.save_state(at.state())
+            self.save_state(at.state() | {"scheduled": scheduled})
         except errors.MachineError as error:
             self.failed = time.monotonic()
             if needed:
@@ -119,6 +120,6 @@ class Stop:
 
     def after_step(self, at):
         if self.asked.caught and not at.finished and not at.step == self.save.steps == at.validated:
-            self.save(at, needed=True)
+            self.save(at, needed=True, scheduled=False)
             raise errors.Stopped(signals.EXIT_AS[self.asked.caught], f"stopped by {self.asked.caught.name} after step "
                                  f"{at.step}; saved. The same command goes on from here.")

@@ -277,6 +277,14 @@ def test_the_newest_two_and_the_best_are_kept(run):
     assert steps(run) == ["step-000006", "step-000007", "step-000008", "step-000009"]
 
 
+def test_checkpoints_of_stops_make_room_so_that_those_of_an_undisturbed_run_are_left(run):
+    for step, scheduled in ((3, True), (6, True), (7, False), (8, False)):
+        run(step, scheduled=scheduled)
+    assert steps(run) == ["step-000006", "step-000008"]
+    run(9, scheduled=True)
+    assert steps(run) == ["step-000006", "step-000009"]
+
+
 def test_the_best_of_equals_is_the_first_as_the_run_itself_counts_and_without_scores_there_is_none():
     assert checkpoint_files.best([("b", {"score": 0.5, "step": 2}), ("a", {"score": 0.5, "step": 1})])[0] == "a"
     assert checkpoint_files.best([("b", {"score": 0.0, "step": 3}), ("a", {"score": None, "step": 2}),

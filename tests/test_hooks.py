@@ -66,6 +66,17 @@ def test_a_run_validates_and_saves_by_its_periods_and_at_its_end():
     assert book.flushed == 6
 
 
+def test_a_checkpoint_of_a_run_that_is_stopped_is_marked_as_none_of_an_undisturbed_one():
+    book = Book([0.1])
+    with pytest.raises(errors.Stopped):
+        book.run(20, caught=5)
+    assert [(state["step"], state["scheduled"]) for state in book.saved] == [(3, True), (4, True), (5, False)]
+    book = Book([0.1])
+    with pytest.raises(errors.Stopped):
+        book.run(20, caught=6)
+    assert (book.saved[-1]["step"], book.saved[-1]["scheduled"]) == (6, True)
+
+
 def test_the_best_score_is_carried_in_every_state_and_the_first_of_equals_stays():
     book = Book([0.3, 0.5, 0.5, 0.4])
     at = book.run(16)
