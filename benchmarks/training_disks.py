@@ -83,7 +83,15 @@ def filled(small, item):
         grow()
         foreign.unlink(missing_ok=True)
         wrong += small.finish(run, said_to=said_to)
-    return wrong, [f"exit code {code}", *(["not saved at first"] if "not saved, training" in said(said_to) else [])]
+    return _but_the_best(small, wrong), [f"exit code {code}", *(["not saved at first"] if "not saved, training" in said(said_to) else [])]
+
+
+def _but_the_best(small, wrong):
+    """A best checkpoint whose save met the full disk is not there, and another is the best of those that are; the
+    newest two, the logs and what is said must be as they are without a fault.
+    """
+    newest = sorted({name.split("/")[1] for name in small.expected if name.startswith("checkpoints/")})[-2:]
+    return [text for text in wrong if not text.startswith("checkpoints/") or any(name in text for name in newest)]
 
 
 def _fill(foreign, pages):
