@@ -83,7 +83,8 @@ def filled(small, item):
         grow()
         foreign.unlink(missing_ok=True)
         wrong += small.finish(run, said_to=said_to)
-    return _but_the_best(small, wrong), [f"exit code {code}", *(["not saved at first"] if "not saved, training" in said(said_to) else [])]
+    late = ["not saved at first"] if "not saved, training" in said(said_to) else []
+    return _but_the_best(small, wrong), [f"exit code {code}", *late]
 
 
 def _but_the_best(small, wrong):
