@@ -1,6 +1,7 @@
 """What several test files share: a small data set, the real files where this machine has them, and a way to write."""
 
 import pathlib
+import signal
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from fcn import demo, demo_scenes
 
+# A shell has what it runs behind itself ignore Ctrl-C; tests that send one would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = pathlib.Path(__file__).parents[2] / "shared"
 
 
