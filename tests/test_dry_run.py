@@ -16,6 +16,13 @@ from fcn.tf1 import tf
 USAGE = collections.namedtuple("USAGE", "total used free")
 
 
+@pytest.fixture(autouse=True)
+def no_graph_left_behind():
+    """The script builds in the default graph of this process, which other tests use, too."""
+    yield
+    tf.reset_default_graph()
+
+
 @pytest.fixture
 def quickly(monkeypatch):
     """Steps are timed as few and as short as may be."""
