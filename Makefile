@@ -19,8 +19,8 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(RUN) -m pip check
 
-# What a crash, a failing disk, a signal and a second process do to a cache and to a run; twenty minutes, or with
-# FAULTS=--quick two.
+# What a crash, a failing disk, a signal and a second process do to a cache and to a run; half an hour on two
+# cores, or with FAULTS=--quick a tenth of the cases.
 FAULTS ?=
 faults: $(VENV)/.ready
 	$(RUN) benchmarks/faults.py $(FAULTS)

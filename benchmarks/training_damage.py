@@ -62,7 +62,7 @@ DAMAGE = {
         "step", "batch", "since_best", "validated", "window", "bytes")},
 }
 LIES = {"garbage": b"\x00\xff garbage", "empty": b"", "a path elsewhere":
-        b'model_checkpoint_path: "/tmp/elsewhere/model"\nall_model_checkpoint_paths: "/tmp/elsewhere/model"\n'}
+        b'model_checkpoint_path: "/elsewhere/model"\nall_model_checkpoint_paths: "/elsewhere/model"\n'}
 
 
 def stopped(small):
