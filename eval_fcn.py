@@ -1,72 +1,120 @@
 #!/usr/bin/env python3
-"""Evaluate a run: a split -> confusion matrix, the benchmark's numbers and pictures; or photos -> predictions.
+"""Evaluate a net: a split -> numbers by named protocols, report.html and pictures; or photos -> predictions.
 
     python eval_fcn.py --run runs/NAME
+    python eval_fcn.py --run runs/NAME --window 512 --scales 0.75,1,1.25 --flip
     python eval_fcn.py --run runs/NAME --images DIR_OR_FILE --out DIR
     python eval_fcn.py --weights pascal-fcn8s-dag.mat --images DIR_OR_FILE      a published net, as it is
+
+docs/evaluation.md says what each protocol and option is.
 """
 
 import dataclasses
 import pathlib
 import sys
 
-from fcn import (
-    batches,
-    checkpoint_files,
-    config,
-    confusion,
-    dataset,
-    errors,
-    images,
-    parsers,
-    pictures,
-    preflight,
-    pretrained,
-    record,
-    report,
-    screen,
-    shelf,
-    sources,
-    transplant,
-    vgg_table,
-)
-from fcn.layouts import _auto
-from fcn.spec import NATIVE, DatasetSpec, Problem
+from fcn import config, dataset, durable, errors, machine, outputs, parsers, record, results, shelf, sources, subject
+from fcn.gallery import Gallery
+from fcn.plan import Plan
+from fcn.spec import NATIVE
 
 
 def main(argv):
     arguments = parse(argv)
     refuse_idle_flags(arguments)
-    content, weights = of_file(arguments) if arguments.weights else (record.read(arguments.run), None)
-    settings, spec = config.from_dict(content["config"]), record.spec_from_dict(content["spec"])
-    settings = dataclasses.replace(settings, **{k: v for k, v in vars(arguments).items()
-                                                if k in ("data", "size", "precision", "skip_bad", "max_pixels") and v})
+    of = choose(arguments)
+    plan = Plan(None if of.settings.size == NATIVE else of.settings.size, arguments.window,
+                0.5 if arguments.overlap == "exact" else arguments.overlap, arguments.merge, arguments.scales,
+                arguments.flip, arguments.enlarge)
     if arguments.images:
         found, left_out = sources.of_photos(arguments.images), []
     else:
-        good, left_out = dataset.to_evaluate(settings, spec, arguments.split, arguments.run)
+        good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
         found = sources.of_pairs(good)
-    checkpoint_path, step = (None, None) if weights else choose(arguments)
-    where = pathlib.Path("runs", pathlib.Path(arguments.weights).name) if weights else pathlib.Path(arguments.run)
-    default = where / "eval" / (f"{arguments.split}-{step}" if step else arguments.split)
-    out = pathlib.Path(arguments.out or ("predictions" if arguments.images else default))
-    total, unread = run(found, settings, content, spec, weights or checkpoint_path, out, not arguments.no_pictures)
-    left_out += unread
+    out = pathlib.Path(arguments.out or ("predictions" if arguments.images else default_folder(arguments, of)))
+    if out.exists() and not out.is_dir():
+        raise errors.UsageError("is no folder", where=out, cure="give another --out.")
+    writes = outputs.Outputs(out, of.spec, arguments.outputs)
+    gallery = Gallery(of.spec)
+
+    from fcn import scoring  # TensorFlow
+
+    if arguments.overlap == "exact":
+        plan = dataclasses.replace(plan, overlap=scoring.exact_overlap(of))
+    scored = scoring.over(found, of, plan, writes, gallery)
+    left_out += scored.left_out
     for problem in left_out:
         print(f"left out: {problem}")
+    print(speed(scored))
     if arguments.images:
-        print(f"{len(found) - len(unread)} predictions are in {out}")
+        print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
         return
-    seen = "each image at its own size" if settings.size == NATIVE else (
-        f"{settings.size[0]} x {settings.size[1]} px, the prediction is enlarged by nearest neighbour")
-    facts = {"protocol": f"each image at its original size; the net sees {seen}",
-             "split": arguments.split, "images": len(found) - len(unread), "left_out": [str(p) for p in left_out],
-             "checkpoint_step": step, "weights": str(arguments.weights or checkpoint_path),
-             "precision": settings.precision, "training": content.get("starts"),
-             **record.provenance()}
-    print(report.table(report.write(out, total, spec, facts)))
-    print(f"everything is in {out}: report.json, per_class.csv, confusion.npz"
-          + ("" if arguments.no_pictures else ", predictions/, colour/, panels/"))
+    content = results.write(out, scored.original, scored.network, of.spec,
+                            facts(arguments, of, plan, scored, left_out))
+    gallery.write(out)
+    show(content, out, of, arguments)
+
+
+def show(content, out, of, arguments):
+    """The page, the table, and where everything is."""
+    from fcn import page
+
+    page.write(out, of.run)
+    print(results.table(content))
+    print(f"everything is in {out}: report.html, report.json, per_class.csv, confusion.npz"
+          + "".join(f", {kind}/" for kind in arguments.outputs if kind != outputs.ZIP)
+          + (", predictions.zip" if outputs.ZIP in arguments.outputs else ""))
+
+
+def speed(scored):
+    memory, seconds = machine.peak_memory(), max(scored.seconds, 1e-9)
+    return (f"{scored.images} images in {seconds:.0f} s, {scored.images / seconds:.2f} a second; "
+            f"the net waited for reading and writing {scored.waited / seconds:.1%} of it"
+            + (f"; peak memory {durable.amount(memory)}" if memory else ""))
+
+
+def facts(arguments, of, plan, scored, left_out):
+    """What report.json says besides the numbers."""
+    return {"name": of.name, "inference": plan.describe(), "split": arguments.split, "images": scored.images,
+            "left_out": [str(problem) for problem in left_out], "checkpoint_step": of.step,
+            "weights": str(arguments.weights or of.checkpoint), "precision": of.settings.precision,
+            "layout": of.settings.layout, "net": of.model["net"], "training": list(of.starts),
+            "settings": dataclasses.asdict(of.settings), "peak_memory_bytes": machine.peak_memory(),
+            "seconds": scored.seconds, **record.provenance()}
+
+
+def choose(arguments):
+    """The Subject that the flags name, with the settings that they change."""
+    if arguments.weights:
+        def asked():
+            if not arguments.data:
+                raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images "
+                                                                     "PHOTOS.")
+            return subject.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
+                                      arguments.label_encoding, arguments.mask_threshold)
+        of = subject.of_file(arguments.weights, None if arguments.images else asked)
+    else:
+        of = subject.of_run(arguments.run, arguments.checkpoint)
+    changed = {key: value for key, value in vars(arguments).items()
+               if key in ("data", "size", "precision", "skip_bad", "max_pixels") and value}
+    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed))
+
+
+def default_folder(arguments, of):
+    """RUN/eval/validation-680, with what was asked for besides: results of other options do not replace each other."""
+    words = [arguments.split, *([str(of.step)] if of.step is not None else [])]
+    if arguments.size:
+        words.append("native" if arguments.size == NATIVE else "x".join(map(str, arguments.size)))
+    if arguments.window:
+        words.append(f"window{'x'.join(map(str, arguments.window))}-{arguments.overlap}")
+    if arguments.scales != (1.0,):
+        words.append("scales" + ",".join(f"{scale:g}" for scale in arguments.scales))
+    words += ["flip"] * arguments.flip
+    if arguments.merge != DEFAULT_MERGE and (arguments.window or arguments.flip or len(arguments.scales) > 1):
+        words.append(arguments.merge)
+    words += [f"enlarge-{arguments.enlarge}"] * (arguments.enlarge != "labels")
+    words += [arguments.precision] if arguments.precision else []
+    return of.folder / "eval" / "-".join(words)
 
 
 def refuse_idle_flags(arguments):
@@ -76,141 +124,62 @@ def refuse_idle_flags(arguments):
     given = [f"--{name.replace('_', '-')}" for name, default in idle.items() if getattr(arguments, name) != default]
     if given:
         raise errors.UsageError(f"{', '.join(given)} goes with {'--run' if arguments.weights else '--weights'} only")
+    if not arguments.window and arguments.overlap != DEFAULT_OVERLAP:
+        raise errors.UsageError("--overlap is that of windows", cure="give --window, too.")
+    if arguments.merge != DEFAULT_MERGE and not (arguments.window or arguments.flip or len(arguments.scales) > 1):
+        raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
+                                cure="give --window, --scales or --flip, too.")
 
 
-def of_file(arguments):
-    """(what a run's config.json would say of a whole FCN in a file, its Weights). Raises WeightsError."""
-    weights = pretrained.read(arguments.weights)
-    print("\n  ".join([f"weights: {arguments.weights}", *weights.notes]))
-    if weights.net is None:
-        raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=arguments.weights,
-                                  cure="train from it: python train_fcn.py --weights ...")
-    channels = int(weights.layers["score_fr"][0].shape[3])
-    spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)))
-    if not arguments.images:
-        if not arguments.data:
-            raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images PHOTOS.")
-        if arguments.layout == "auto":
-            arguments.layout, why = _auto.choose(arguments.data)
-            print(f"layout {arguments.layout}: {why}")
-        asked = shelf.pick("layouts", arguments.layout).spec(arguments.data, arguments.classes, arguments.ignore_label)
-        asked = asked.as_asked(arguments.label_encoding, arguments.mask_threshold)
-        spec = same_classes(asked, spec, len(weights.class_names) > 0, channels, arguments)
-    model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
-             "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
-             "channels": vgg_table.widths(weights.widths)}
-    return {"config": {"layout": arguments.layout, "size": NATIVE}, "model": model,
-            "spec": record.spec_to_dict(spec)}, weights
-
-
-def same_classes(asked, own, named, channels, arguments):
-    """The spec of the data set, whose classes must be those of the net: ids decide, names that differ are told."""
-    if not asked.class_names:
-        return dataclasses.replace(asked, class_names=own.class_names)
-    names = transplant.channel_names(asked.class_names, channels)
-    if len(names) > channels or any(i not in asked.ignored_ids for i in range(asked.num_classes, channels)):
-        raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {arguments.weights} "
-                               f"{channels}", where=arguments.data)
-    for i, (theirs, ours) in enumerate(zip(own.class_names, names, strict=True)):
-        if named and i not in asked.ignored_ids and theirs.casefold() != ours.casefold():
-            print(f"note: class {i} is '{theirs}' in the file, '{ours}' in the data set; ids are compared, not names")
-    return asked
+DEFAULT_MERGE, DEFAULT_OVERLAP = "mean", 0.5
 
 
 def parse(argv):
     parser = config.Parser(description=__doc__.split("\n\n")[0], prog="eval_fcn.py")
     of = parser.add_mutually_exclusive_group(required=True)
-    of.add_argument("--run", help="folder of the run")
+    of.add_argument("--run", help="folder of a run, or of one checkpoint in it")
     of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")
     parser.add_argument("--checkpoint", default="best", metavar="best|latest|PATH",
                         help="best: the highest validation mean IoU (default)")
-    parser.add_argument("--split", default="validation", help="default: validation")
-    parser.add_argument("--data", help="folder of the data set, if it is not where the run found it")
-    parser.add_argument("--images", help="predict this photo or folder of photos, which need no labels")
-    parser.add_argument("--out", help="where results go (default: RUN/eval/SPLIT-STEP, or predictions)")
-    parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")], help="with --weights: "
-                        "how the data set's folders are laid out (default: auto, as they look)")
-    parser.add_argument("--classes", default="", help="with --weights: file with the class names (docs/data.md)")
-    parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="with --weights: how label files "
-                        "hold their ids (default: as the layout has it)")
-    parser.add_argument("--mask-threshold", type=parsers.between(0, 254), help="with --weights, binary masks: values "
-                        "above it are foreground (default: 127)")
-    parser.add_argument("--ignore-label", type=parsers.parse_ids, help="with --weights: label ids left out, e.g. 255")
-    parser.add_argument("--size", type=parsers.parse_size,
-                        help="size the net sees, or native (default: the run's; with --weights native)")
-    parser.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
-    parser.add_argument("--max-pixels", type=parsers.count, help="refuse larger images (default: the run's)")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
-    parser.add_argument("--no-pictures", action="store_true", help="numbers only")
+    what = parser.add_argument_group("what is looked at")
+    what.add_argument("--split", default="validation", help="default: validation")
+    what.add_argument("--data", help="folder of the data set, if it is not where the run found it")
+    what.add_argument("--images", help="predict this photo or folder of photos, which need no labels")
+    what.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
+    what.add_argument("--max-pixels", type=parsers.count, help="refuse larger images (default: the run's)")
+    how = parser.add_argument_group("how the net looks at an image")
+    how.add_argument("--size", type=parsers.parse_size,
+                     help="size the net sees, or native (default: the run's; with --weights native)")
+    how.add_argument("--window", type=parsers.parse_crop, help="look through windows of this many pixels, such as 512 "
+                     "(multiples of 32): for images that do not fit into memory as a whole")
+    how.add_argument("--overlap", type=parsers.parse_overlap, default=DEFAULT_OVERLAP, metavar="SHARE|exact",
+                     help="of neighbouring windows (default: 0.5); exact: so much that --merge centre gives what the "
+                     "whole image would")
+    how.add_argument("--merge", choices=("mean", "probability", "max", "centre"), default=DEFAULT_MERGE,
+                     help="where windows, scales and mirror images overlap: mean of logits (default), mean of "
+                     "probabilities, maximum activation, or the window whose middle is nearest")
+    how.add_argument("--scales", type=parsers.parse_scales, default=(1.0,), help="such as 0.75,1,1.25 (default: 1)")
+    how.add_argument("--flip", action="store_true", help="look at the mirror image, too")
+    how.add_argument("--enlarge", choices=("labels", "scores"), default="labels", help="to the original size: the "
+                     "prediction by nearest neighbour, as the benchmark's own code does (default), or the scores "
+                     "bilinearly")
+    how.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
+    to = parser.add_argument_group("what is written")
+    to.add_argument("--out", help="folder of results (default: RUN/eval/SPLIT-STEP and the options, or predictions)")
+    to.add_argument("--outputs", type=outputs.parse, default=outputs.USUAL, metavar="WORDS",
+                    help=f"for every image, of {', '.join(outputs.KINDS)}; all, none (default: "
+                    f"{','.join(outputs.USUAL)})")
+    of_file = parser.add_argument_group("the data set, with --weights")
+    of_file.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")],
+                         help="how its folders are laid out (default: auto, as they look)")
+    of_file.add_argument("--classes", default="", help="file with the class names (docs/data.md)")
+    of_file.add_argument("--label-encoding", choices=shelf.names("encodings"),
+                         help="how label files hold their ids (default: as the layout has it)")
+    of_file.add_argument("--mask-threshold", type=parsers.between(0, 254),
+                         help="binary masks: values above it are foreground (default: 127)")
+    of_file.add_argument("--ignore-label", type=parsers.parse_ids, help="label ids left out, e.g. 255")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser.parse_args(argv)
-
-
-def choose(arguments):
-    """(checkpoint folder, its step). Raises WeightsError."""
-    if arguments.checkpoint not in ("best", "latest"):
-        return pathlib.Path(arguments.checkpoint), checkpoint_files.read_state(arguments.checkpoint)["step"]
-    found = checkpoint_files.listed(pathlib.Path(arguments.run) / "checkpoints")
-    if not found:
-        raise errors.WeightsError("there is no checkpoint", where=pathlib.Path(arguments.run) / "checkpoints",
-                                  cure="train on, until the first one is saved.")
-    path, state = checkpoint_files.best(found) if arguments.checkpoint == "best" else found[0]
-    path, state = (path, state) if path else found[0]
-    print(f"checkpoint: {path}")
-    return path, state["step"]
-
-
-def run(found, settings, content, spec, weights, out, with_pictures):
-    """Predict every Source; return (summed confusion matrix, Problems of those that were left out with skip_bad).
-
-    With pictures, predictions are written in the labels' encoding, beside coloured ones and panels. weights: a
-    checkpoint's folder, or the Weights of a file.
-    """
-    import numpy as np
-
-    from fcn import checkpoint, evaluate, initial, model
-    from fcn.tf1 import session as new_session
-
-    graph = model.build(**content["model"] | {"precision": settings.precision})
-
-    def read(index):
-        try:
-            return sources.read(found[index], spec, None if settings.size == NATIVE else settings.size,
-                                settings.max_pixels)
-        except errors.DataError as error:
-            if not settings.skip_bad:
-                raise
-            return preflight.problem(error, found[index].photo)
-
-    total, left_out = np.zeros((graph.num_classes, graph.num_classes), np.int64), []
-    with new_session() as session, screen.counted("evaluated", len(found)) as advance:
-        if isinstance(weights, pathlib.Path):
-            checkpoint.restore(session, weights)
-        else:
-            initial.fill_all(session, weights)
-        for number, sample in enumerate(batches.ahead(read, range(len(found)))):
-            if isinstance(sample, Problem):
-                left_out.append(sample)
-                continue
-            photo, label, seen = sample
-            prediction = evaluate.predict(session, graph, seen, photo.shape[:2])
-            if label is not None:
-                total += confusion.matrix(label, prediction, graph.num_classes, spec.ignored_ids)
-            if with_pictures:
-                write_pictures(out, found[number].name, photo, label, prediction, spec)
-            advance(number + 1)
-    if len(left_out) == len(found):
-        raise errors.DataError("not one good image is left", why=errors.several(left_out))
-    return total, left_out
-
-
-def write_pictures(out, name, photo, label, prediction, spec):
-    for folder in ("predictions", "colour", "panels"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    encoding = shelf.pick("encodings", spec.encoding)
-    encoding.write(out / "predictions" / f"{name}{encoding.SUFFIX}", prediction, spec)
-    images.write_png(out / "colour" / f"{name}.png", pictures.colour(prediction, spec.palette()))
-    images.write_png(out / "panels" / f"{name}.png", pictures.panel(photo, label, prediction, spec))
 
 
 if __name__ == "__main__":

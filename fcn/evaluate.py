@@ -1,9 +1,8 @@
-"""A trained net over images -> confusion matrix: at network size while training, at original size afterwards."""
+"""A net over the batches of a validation -> its loss and scores, at network size, while training."""
 
 import numpy as np
 
-from fcn import averages, confusion, images
-from fcn.metrics import iou
+from fcn import averages, iou, matrices
 from fcn.tf1 import run
 
 SHOWN = 3  # samples of a validation that are shown as pictures
@@ -25,17 +24,8 @@ def validate(session, model, batches, ignored_ids, stopped=lambda: False):
         sums.append(float(loss_sum))
         counts.append(float(pixels))
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
-        total += confusion.matrix(labels, prediction, model.num_classes, ignored_ids)
+        total += matrices.matrix(labels, prediction, model.num_classes, ignored_ids)
     loss, error = averages.weighted(sums, counts)
-    scores = iou.compute(total, ignored_ids)
-    return {"val_loss": loss, "val_loss_se": error, "val_pixel_accuracy": scores["pixel_accuracy"],
-            "val_mean_iou": scores["mean_iou_present"]}, samples
-
-
-def predict(session, model, photo, size_px):
-    """uint8 ids of size_px = (height, width), that of the original. photo: uint8 (h, w, 3), of the network's size.
-
-    The prediction is resized by nearest neighbour, as in the benchmark's own demoSegmentation.m.
-    """
-    prediction = run(session, model.prediction, {model.images: photo[None]})[0]
-    return images.resize_label(prediction, size_px)
+    scores = iou.numbers(*iou.counts(total, ignored_ids), absent="nan")
+    return {"val_loss": loss, "val_loss_se": error, "val_pixel_accuracy": float(scores["pixel_accuracy"]),
+            "val_mean_iou": float(scores["mean_iou"])}, samples

@@ -1,71 +1,110 @@
-"""Write the weights of a run into a file that others read: MatConvNet's DagNN (.mat) or NumPy (.npz).
+"""Write a trained net into a file that others read; the suffix of --to says which kind (docs/export.md).
 
-    python -m fcn.export --run runs/NAME --to NAME.mat
+    python -m fcn.export --run runs/NAME --to NAME                  a SavedModel, a folder (or NAME.savedmodel)
+    python -m fcn.export --run runs/NAME --to NAME.pb               a frozen graph; or .tflite, .onnx
+    python -m fcn.export --run runs/NAME --to NAME.npz              weights alone; or .mat, a DagNN for MatConvNet
 
-The file is read back and compared, bit by bit, before the command says that it is done.
+What was written is read back and must give, on images of two sizes, what the checkpoint gives. Then only does it get
+its name.
 """
 
-import dataclasses
+import json
 import pathlib
+import shutil
 import sys
 
-import numpy as np
-
-from fcn import config, errors, initial, pretrained
-from fcn.formats import dagnn, npz
-
-FORMATS = {".mat": dagnn, ".npz": npz}
+from fcn import checkpoint_files, config, durable, errors, record, shelf, transplant
 
 
 def main(argv):
     parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.export")
     parser.add_argument("--run", required=True, help="a run's folder (its newest checkpoint), or a checkpoint's")
-    parser.add_argument("--to", required=True, metavar="FILE", help="a new file, .mat or .npz")
+    parser.add_argument("--to", required=True, metavar="PATH", help="what is written: NAME (a SavedModel, a folder), "
+                        + ", ".join(f"NAME.{name}" for name in shelf.names("exports")))
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
     path = pathlib.Path(arguments.to)
-    if path.suffix not in FORMATS:
-        raise errors.UsageError(f"{path.suffix or 'no suffix'} is no format", where=path, cure="write .mat or .npz.")
-    if not path.parent.is_dir():
-        raise errors.UsageError("is no folder", where=path.parent, cure="make it, or give another --to.")
-    if path.exists():
-        raise errors.UsageError("is there already", where=path, cure="give another --to, or delete it.")
+    name = format_of(path)
     if not pathlib.Path(arguments.run).is_dir():
         raise errors.UsageError("is no folder", where=arguments.run)
-    weights = published_name(initial.from_run(arguments.run))
-    aside = path.with_name(f".{path.name}.tmp{path.suffix}")
+    print("\n  ".join(export(arguments.run, path, name)))
+
+
+def format_of(path):
+    """The name on the shelf "exports" that a path asks for; the path is free. Raises UsageError."""
+    name, known = path.suffix[1:] or "savedmodel", shelf.names("exports")
+    if name not in known:
+        raise errors.UsageError(f"{path.suffix} is no format", where=path,
+                                cure=f"{', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
+    if not path.parent.is_dir():
+        raise errors.UsageError("is no folder", where=path.parent, cure="make it, or give another --to.")
+    for taken in (path, note_of(path, name)):
+        if taken.exists():
+            raise errors.UsageError("is there already", where=taken, cure="give another --to, or delete it.")
+    return name
+
+
+def note_of(path, name):
+    """Where the facts on an exported net stand: beside a file, in a SavedModel where TensorFlow has a place for it."""
+    return path / "assets.extra" / "fcn.json" if name == "savedmodel" else path.with_name(f"{path.name}.json")
+
+
+def export(run, path, name):
+    """Write the checkpoint of `run` to `path` in the format `name`; lines on what is there then.
+
+    Raises WeightsError if what was written is not the checkpoint's net; nothing is there then.
+    """
+    from fcn import initial
+    from fcn.exports import _check
+
+    checkpoint, content = initial.located(run)
+    form, model = shelf.pick("exports", name), content["model"] | {"precision": "float32"}
+    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    remove(aside)  # of a process that was killed
     try:
-        FORMATS[path.suffix].write(aside, weights)
-        differing = differences(weights, pretrained.read(aside))
-        if differing:
-            raise errors.FcnError(f"what was written is not what was read back: {', '.join(differing)}", where=aside)
-        aside.replace(path)
+        about = form.write(aside, checkpoint, model)
+        batches = _check.images()
+        expected = _check.of_checkpoint(checkpoint, model, batches)
+        verified = _check.compare(expected, form.outputs(aside, batches), model["ignored_ids"])
+        note = note_of(aside if aside.is_dir() else path, name)
+        note.parent.mkdir(exist_ok=True)
+        durable.write_whole(note, json.dumps(facts(checkpoint, content, name, about, verified), indent=1).encode())
+        commit(aside, path)
     finally:
-        aside.unlink(missing_ok=True)
-    print(f"{path}: {weights.net}, {len(weights.layers)} layers, {path.stat().st_size:,} bytes, read back bit-equal")
+        remove(aside)
+    size = sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
+    return [f"{path}: {about}; {durable.amount(size)}", _check.text(verified),
+            f"classes, sizes and step are in {note_of(path, name)}"]
 
 
-def published_name(weights):
-    """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
-    own = weights.choices
-    if own["fusion"] != "scores" or own["score_relu"]:
-        raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
-                                "that fuse plain scores", cure="eval_fcn.py and train_fcn.py read the run itself.")
-    if weights.net in ("fcn32s", "fcn16s"):
-        return weights
-    return dataclasses.replace(weights, net="fcn8s_atonce" if own["pool_scaling"] else "fcn8s")
+def facts(checkpoint, content, name, about, verified):
+    """What users of the file must know and cannot ask it."""
+    model, spec, settings = content["model"], record.spec_from_dict(content["spec"]), content["config"]
+    return {"format": name, "content": about, "net": model["net"],
+            "class_names": transplant.channel_names(spec.class_names, model["num_classes"]),
+            "colours": [list(map(int, colour)) for colour in spec.palette()[:model["num_classes"]]],
+            "ignored_ids": list(spec.ignored_ids),
+            "never_predicted": [i for i in model["ignored_ids"] if i < model["num_classes"]],
+            "mean_rgb": model["mean_rgb"], "trained_precision": model["precision"],
+            "trained_size_px": settings["size"] if any(settings["size"]) else None,
+            "trained_crop_px": settings["crop_size"], "checkpoint": str(checkpoint),
+            "step": checkpoint_files.read_state(checkpoint)["step"], "verified": verified, **record.provenance()}
 
 
-def differences(one, other):
-    """Names of the layers and facts in which two Weights differ."""
-    def equal(name):
-        pair = one.layers.get(name), other.layers.get(name)
-        return all(pair) and all((a is None) == (b is None) and (a is None or np.array_equal(a, b))
-                                 for a, b in zip(*pair, strict=True))
-    layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
-    facts = [name for name in ("net", "class_names", "choices", "ignored_ids")
-             if getattr(one, name) != getattr(other, name)]
-    return layers + facts + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])
+def commit(aside, path):
+    """Give the file or folder `aside` its name, once all of it is on the disk."""
+    for item in (aside, *aside.rglob("*")):
+        durable.sync_path(item)
+    aside.replace(path)
+    durable.sync_path(path.parent)
+
+
+def remove(path):
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -200,3 +200,11 @@ def write_png(path, array):
     aside = path.with_name(f".{path.name}.tmp")
     imageio.imwrite(aside, array, extension=".png")
     aside.replace(path)
+
+
+def write_jpeg(path, array, quality=90):
+    """Write uint8 (h, w, 3) for people to look at, aside and renamed; colours keep their resolution."""
+    path = pathlib.Path(path)
+    aside = path.with_name(f".{path.name}.tmp")
+    imageio.imwrite(aside, array, extension=".jpg", quality=quality, subsampling=0)
+    aside.replace(path)

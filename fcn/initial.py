@@ -10,8 +10,11 @@ from fcn.pretrained import Weights
 from fcn.tf1 import tf
 
 
-def from_run(path):
-    """The Weights of a run's folder (its newest checkpoint) or of a checkpoint's folder. Raises WeightsError."""
+def located(path):
+    """(checkpoint's folder, content of its run's config.json) of such a folder, or of a run's: its newest one then.
+
+    Raises WeightsError.
+    """
     path = pathlib.Path(path)
     if (path / "config.json").exists():
         found = checkpoint_files.listed(path / "checkpoints")
@@ -20,11 +23,16 @@ def from_run(path):
                                       cure="train on, until the first one is saved.")
         run, path = path, found[0][0]
     else:
-        run = path.parent.parent
+        run = path.absolute().parent.parent
     if not (run / "config.json").exists():
         raise errors.WeightsError("is neither a run's folder nor a checkpoint in one", where=path)
-    content, step = record.read(run), checkpoint_files.read_state(path)["step"]
-    model = content["model"]
+    return path, record.read(run)
+
+
+def from_run(path):
+    """The Weights of a run's folder (its newest checkpoint) or of a checkpoint's folder. Raises WeightsError."""
+    path, content = located(path)
+    step, model = checkpoint_files.read_state(path)["step"], content["model"]
     return Weights(checkpoint.read_layers(path), np.array(model["mean_rgb"], np.float32),
                    (f"{model['net']} of {path}, step {step}",), model["net"],
                    dataclasses.asdict(choices.of(model["net"], **model["choices"])),

@@ -106,7 +106,12 @@ def cut(x, height_width, offset=0):
 
 
 def dropout(x, keep_prob, seed):
-    """Zero activations with probability 1 - keep_prob and scale up the others; seed int32 (2,) decides which."""
+    """Zero activations with probability 1 - keep_prob and scale up the others; seed int32 (2,) decides which.
+
+    Without a keep_prob, None, there is no dropout in the graph at all.
+    """
+    if keep_prob is None:
+        return x
     kept = tf.random.stateless_uniform(tf.shape(x), seed) < keep_prob
     return tf.where(kept, x / tf.cast(keep_prob, x.dtype), tf.zeros_like(x))
 

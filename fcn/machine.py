@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import platform
+import re
 
 
 def cores():
@@ -19,6 +20,43 @@ def peak_memory():
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024
+
+
+def available_memory(root="/"):
+    """Bytes that may still be taken without swapping; None where the system does not say.
+
+    Linux: MemAvailable, or what the limits of a container or job (control groups) leave, if that is less. Pages of
+    files that the system would give up count as free in both. root: where proc/ and sys/ are.
+    """
+    root = pathlib.Path(root)
+    found = [free for free in (_in_group(group) for group in _groups(root)) if free is not None]
+    with contextlib.suppress(OSError):
+        known = re.search(r"^MemAvailable: *(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
+        found += [1024 * int(known.group(1))] if known else []
+    return min(found, default=None)
+
+
+def _groups(root):
+    """Folders of the control groups, of both versions, that this process is in."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = (root / "proc/self/cgroup").read_text()
+    for line in text.splitlines():
+        _, kinds, path = line.split(":", 2)
+        if kinds == "" or "memory" in kinds.split(","):
+            top = root / "sys/fs/cgroup" / ("memory" if kinds else "")
+            yield from {top, *(top / parent.relative_to("/") for parent in (pathlib.PurePosixPath(path) / "_").parents)}
+
+
+def _in_group(folder):
+    """Bytes that the limit of a control group leaves; None without a limit."""
+    with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+        limit, used = ("memory.max", "memory.current") if (folder / "memory.max").exists() else (
+            "memory.limit_in_bytes", "memory.usage_in_bytes")
+        pages = dict(line.split(" ") for line in (folder / "memory.stat").read_text().splitlines())
+        reclaimed = int(pages.get("total_inactive_file") or pages.get("inactive_file") or 0)
+        return max(0, int((folder / limit).read_text()) - int((folder / used).read_text()) + reclaimed)
+    return None
 
 
 def description():

@@ -1,4 +1,7 @@
-"""Placeholders + net + loss -> SegModel: everything that a session is asked for by training and evaluation."""
+"""Placeholders + net + loss -> SegModel: everything that a session is asked for by training and evaluation.
+
+Without the loss it is an Inference: what an exported file holds.
+"""
 
 import dataclasses
 from typing import Any
@@ -31,6 +34,19 @@ class SegModel:
     num_classes: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """Placeholder images uint8 (N, H, W, 3) RGB; tensors logits float32 (N, H, W, C), probabilities float32
+    (N, H, W, C) and prediction uint8 (N, H, W). They are named so in the graph. No pixel is predicted to be of
+    an ignored id, whose probability is 0.
+    """
+
+    images: Any
+    logits: Any
+    probabilities: Any
+    prediction: Any
+
+
 def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss="cross_entropy", reduction="mean",
           class_weights=None, precision="float32"):
     """The SegModel of a net and a loss (names in fcn/nets and fcn/losses) in the default graph.
@@ -44,13 +60,30 @@ def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss=
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
 
-    centred = tf.cast(images, tf.float32) - tf.constant(mean_rgb, tf.float32)
-    logits = shelf.pick("nets", net).build(tf.cast(centred, tf.as_dtype(precision)), num_classes, channels, keep_prob,
-                                           dropout_seed, choices_of(net, **(choices or {})))
+    logits = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed)
     losses, weights = shelf.pick("losses", loss).build(logits, labels, ignored_ids, class_weights)
     objective, parts = reduce(losses, weights, reduction)
     return SegModel(images, labels, keep_prob, dropout_seed, logits, predict(logits, ignored_ids),
                     tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts, num_classes)
+
+
+def inference(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, precision="float32", **_training):
+    """The Inference of a net in the default graph, for the arguments of build(), of which those on the loss do nothing.
+
+    It has the variables of build()'s graph, and no dropout.
+    """
+    images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
+    scores = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, None, np.zeros(2, np.int32))
+    logits = tf.identity(scores, "logits")
+    probabilities = tf.nn.softmax(permitted(logits, ignored_ids), name="probabilities")
+    return Inference(images, logits, probabilities, tf.identity(predict(logits, ignored_ids), "prediction"))
+
+
+def _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed):
+    """Logits float32 (N, H, W, num_classes) of uint8 images; the mean colour is subtracted in float32."""
+    centred = tf.cast(images, tf.float32) - tf.constant(mean_rgb, tf.float32)
+    return shelf.pick("nets", net).build(tf.cast(centred, tf.as_dtype(precision)), num_classes, channels, keep_prob,
+                                         dropout_seed, choices_of(net, **(choices or {})))
 
 
 def reduce(losses, weights, reduction):
@@ -70,8 +103,10 @@ def reduce(losses, weights, reduction):
 
 def predict(logits, ignored_ids):
     """uint8 (N, H, W): the best class that is not ignored. A net may well have a channel for an ignored id."""
-    num_classes = int(logits.shape[3])
-    barred = [-np.inf if i in ignored_ids else 0 for i in range(num_classes)]
-    if any(barred):
-        logits = logits + tf.constant(barred, tf.float32)
-    return tf.cast(tf.argmax(logits, axis=3, output_type=tf.int32), tf.uint8)
+    return tf.cast(tf.argmax(permitted(logits, ignored_ids), axis=3, output_type=tf.int32), tf.uint8)
+
+
+def permitted(logits, ignored_ids):
+    """The logits, those of ignored ids at minus infinity."""
+    barred = [-np.inf if i in ignored_ids else 0 for i in range(int(logits.shape[3]))]
+    return logits + tf.constant(barred, tf.float32) if any(barred) else logits

@@ -156,3 +156,21 @@ def parse_share(text):
 MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph
 count, counted_from_0, positive = between(1, MOST), between(0, MOST), between(1e-30, 1e30, real)
 fraction = between(1e-6, 1.0, real)
+
+
+def parse_scales(text):
+    """'0.75,1,1.25' -> (0.75, 1.0, 1.25)."""
+    try:
+        scales = tuple(real(part) for part in str(text).split(","))
+    except ValueError:
+        scales = (0.0,)
+    if not all(0.1 <= scale <= 8 for scale in scales):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of scales from 0.1 to 8, such as 0.75,1,1.25")
+    return tuple(sorted(set(scales)))
+
+
+def parse_overlap(text):
+    """'0.5' or '50%' -> 0.5; 'exact' stays."""
+    if text == "exact":
+        return text
+    return 0.0 if text in ("0", "0%") else parse_share(text)

@@ -1,9 +1,13 @@
-"""Label maps as pictures: coloured, and beside the photo and the truth with a legend."""
+"""Label maps as pictures: coloured, laid over the photo, what is wrong in them, and all beside each other."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fcn import images
+
 GAP, ROW, SWATCH = 4, 16, 11  # pixels
+WRONG, NOT_SCORED = (200, 0, 0), (128, 128, 128)  # in the picture of errors; what is right shows the photo, pale
+LONGEST = 1024  # a panel's parts are shrunk to this many pixels
 
 
 def colour(label, palette):
@@ -11,16 +15,44 @@ def colour(label, palette):
     return np.asarray(palette, np.uint8)[label]
 
 
-def panel(photo, label, prediction, spec):
-    """photo | label | prediction side by side over a legend of the classes that occur: uint8 (h', w', 3).
+def overlay(photo, label, palette):
+    """The colours of the ids, half transparent, over the photo: uint8 (h, w, 3)."""
+    return (photo // 2) + (colour(label, palette) // 2)
 
-    label may be None, for a photo without one. Pixels whose label is ignored are black in the label.
+
+def error(photo, label, prediction, spec):
+    """uint8 (h, w, 3): red where the prediction is wrong, grey where the label is ignored, else the photo, pale."""
+    grey = photo.mean(axis=2, keepdims=True)
+    picture = np.broadcast_to(192 + grey / 4, photo.shape).astype(np.uint8)
+    picture[label != prediction] = WRONG
+    picture[np.isin(label, spec.ignored_ids)] = NOT_SCORED
+    return picture
+
+
+def panel(photo, label, prediction, spec):
+    """photo | label | prediction | error side by side over a legend of the classes that occur: uint8 (h', w', 3).
+
+    label may be None, for a photo without one: photo | prediction. Pixels whose label is ignored are black in the
+    label. Each part is shrunk to LONGEST px.
     """
-    maps = [label, prediction] if label is not None else [prediction]
+    photo, label, prediction = shrunk(photo, LONGEST), shrunk(label, LONGEST), shrunk(prediction, LONGEST)
+    maps = [prediction] if label is None else [label, prediction]
+    parts = [photo, *(colour(ids, spec.palette()) for ids in maps)]
+    entries = classes_in(maps, spec)
+    if label is not None:
+        parts.append(error(photo, label, prediction, spec))
+        entries += [("wrong", WRONG), *([("not scored", NOT_SCORED)] if np.isin(label, spec.ignored_ids).any() else [])]
     gap = np.full((len(photo), GAP, 3), 255, np.uint8)
-    parts = [photo] + [part for m in maps for part in (gap, colour(m, spec.palette()))]
-    row = np.concatenate(parts, axis=1)
-    return np.concatenate([row, legend(classes_in(maps, spec), row.shape[1])])
+    row = np.concatenate([parts[0], *(part for other in parts[1:] for part in (gap, other))], axis=1)
+    return np.concatenate([row, legend(entries, row.shape[1])])
+
+
+def shrunk(array, longest):
+    """A photo (h, w, 3) or a map of ids (h, w), or None, of at most `longest` pixels a side."""
+    if array is None or max(array.shape[:2]) <= longest:
+        return array
+    size_px = [max(1, round(side * longest / max(array.shape[:2]))) for side in array.shape[:2]]
+    return (images.resize_photo if array.ndim == 3 else images.resize_label)(array, size_px)
 
 
 def classes_in(maps, spec):

@@ -1,68 +1,104 @@
-"""Confusion matrix -> what people read: a table, report.json, per_class.csv, confusion.npz."""
+"""The numbers of an evaluation: as they were printed, of some classes or images only, or against another evaluation.
 
-import csv
-import io
-import json
+    python -m fcn.report FOLDER [--classes stuff] [--images 'ADE_val_0000*'] [--against FOLDER]
+
+Everything is computed from the confusion matrices in the folder, without the net. Nothing in it is changed, but by
+--html.
+"""
+
 import pathlib
+import sys
 
-import numpy as np
-
-from fcn import runlog, shelf
-from fcn.metrics import iou
-
-HEADLINES = (("pixel_accuracy", "pixel accuracy"), ("mean_accuracy", "mean accuracy"), ("mean_iou", "mean IoU"),
-             ("frequency_weighted_iou", "frequency weighted IoU"))
+from fcn import against, config, durable, errors, evaluation, intervals, parsers, protocols, results, shelf, subsets
 
 
-def write(folder, confusion, spec, facts):
-    """Write the three files into `folder` and return the content of report.json.
-
-    confusion: int64 (C, C). facts: what else the report says (protocol, split, images, checkpoint_step, ...).
-    """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    scores: dict[str, float] = {}
-    for name in shelf.names("metrics"):
-        scores |= shelf.pick("metrics", name).compute(confusion, spec.ignored_ids)
-    classes = iou.per_class(confusion, spec.ignored_ids)
-    rows = [{"id": i, "name": spec.class_names[i], "iou": _number(u), "accuracy": _number(a), "pixels": int(p)}
-            for i, u, a, p in zip(*(classes[k] for k in ("ids", "iou", "accuracy", "pixels")), strict=True)]
-    content = {**facts, **scores, "per_class": rows, "ignored_ids": list(spec.ignored_ids),
-               "conventions": iou.CONVENTIONS}
-    runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
-    table_ = io.StringIO()
-    writer = csv.DictWriter(table_, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    runlog.write_whole(folder / "per_class.csv", table_.getvalue())
-    with (aside := folder / ".confusion.npz.tmp").open("wb") as file:
-        np.savez_compressed(file, confusion=confusion, class_names=np.array(spec.class_names),
-                            ignored_ids=np.array(spec.ignored_ids, np.int64))
-    aside.replace(folder / "confusion.npz")
-    return content
+def main(argv):
+    arguments = parse(argv)
+    folder = evaluation.folder_of(arguments.folder)
+    if arguments.html:
+        write_page(folder)
+    rows = compare(folder, arguments) if arguments.against else show(folder, arguments)
+    if arguments.csv:
+        durable.write_whole(arguments.csv, results.as_csv(rows).encode())
+        print(f"the numbers are in {arguments.csv}")
 
 
-def _number(value):
-    return None if np.isnan(value) else float(value)
+def parse(argv):
+    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.report")
+    parser.add_argument("folder", metavar="FOLDER", help="of an evaluation, or of a run: its newest evaluation")
+    parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="means over these classes only: a comma-separated "
+                        "list of names and ids; with ADE20K also stuff and discrete")
+    parser.add_argument("--images", metavar="FILE_OR_GLOB", help="these images only: a file with a name a line, or a "
+                        "pattern")
+    parser.add_argument("--protocol", choices=shelf.names("metrics"), help="this protocol only")
+    parser.add_argument("--against", metavar="FOLDER", help="compare with another evaluation of the same images")
+    parser.add_argument("--samples", type=parsers.count, default=intervals.SAMPLES, metavar="N",
+                        help=f"resamples and permutations (default: {intervals.SAMPLES})")
+    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the numbers for spreadsheets too")
+    parser.add_argument("--html", action="store_true", help="write the folder's report.html anew")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args(argv)
+    if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
+        raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=arguments.csv)
+    return arguments
 
 
-def table(content):
-    """The report as text: every class that occurs, most frequent first, then the four numbers."""
-    total = max(sum(row["pixels"] for row in content["per_class"]), 1)
-    width = max(len(row["name"]) for row in content["per_class"])
-    lines = [f"{'id':>4}  {'class':<{width}}  {'share':>6}  {'IoU':>6}  {'acc':>6}"]
-    for row in sorted(content["per_class"], key=lambda row: -row["pixels"]):
-        if row["iou"] is not None:
-            lines.append(f"{row['id']:>4}  {row['name']:<{width}}  {row['pixels'] / total:>6.1%}  {_cell(row['iou'])}  "
-                         f"{_cell(row['accuracy'])}")
-    absent = [row["name"] for row in content["per_class"] if row["iou"] is None]
-    if absent:
-        lines.append(f"      {len(absent)} of {len(content['per_class'])} classes occur neither in labels nor in "
-                     f"predictions and count 0; mean IoU of the others is {content['mean_iou_present']:.4f}")
-    lines += ["", f"{content['split']}, {content['images']} images, {content['protocol']}"]
-    lines += [f"  {name:<24}{content[key]:.4f}" for key, name in HEADLINES]
-    return "\n".join(lines)
+def show(folder, arguments):
+    """Print the table of an evaluation, or of the part that is asked for; rows for a CSV file."""
+    content = results.read(folder)
+    if arguments.classes or arguments.images or arguments.samples != intervals.SAMPLES:
+        whole = evaluation.read(folder)
+        part, ids = part_of(whole, arguments)
+        content = part.content | results.measured(part.original, part.network, part.spec, part.content.get("layout"),
+                                                  ids, arguments.samples)
+        content["warnings"] = part.content["warnings"]  # of the whole: a part may well lack most classes
+        if ids or arguments.images:
+            content.pop("subsets", None)
+            content["anchors"] = content["anchors"][:1]  # what is published is of all images and classes
+            print(f"{len(part.original.names)} of {len(whole.original.names)} images, "
+                  f"{len(content['per_class'])} of {len(whole.spec.scored_ids)} classes")
+    if arguments.protocol:
+        content["protocols"] = {name: entry for name, entry in content["protocols"].items()
+                                if name == arguments.protocol}
+        if not content["protocols"]:
+            raise errors.UsageError(f"--protocol {arguments.protocol}: this evaluation has no predictions at network "
+                                    "size", where=folder)
+        if arguments.protocol != "benchmark":
+            content.pop("subsets", None)
+    print(results.table(content))
+    return [{"protocol": name, "number": number, "value": value,
+             **dict(zip(("low", "high"), entry["intervals"][number] or (None, None), strict=True))}
+            for name, entry in content["protocols"].items() for number, value in entry["scores"].items()]
 
 
-def _cell(value):
-    return "     -" if value is None else f"{value:>6.3f}"
+def compare(folder, arguments):
+    """Print a paired comparison; rows for a CSV file."""
+    one, ids = part_of(evaluation.read(folder), arguments)
+    other, _ = part_of(evaluation.read(evaluation.folder_of(arguments.against)), arguments)
+    rows, classes, notes = against.compare(one, other, ids, arguments.samples, arguments.protocol)
+    if not rows:
+        raise errors.UsageError(f"--protocol {arguments.protocol}: the evaluations have no predictions in common size",
+                                why=notes)
+    print(against.text(one, other, rows, classes, notes))
+    return [{**{key: row[key] for key in ("protocol", "number", "one", "other", "difference")},
+             **dict(zip(("low", "high"), row["interval"] or (None, None), strict=True)), "p": row["p"]} for row in rows]
+
+
+def part_of(whole, arguments):
+    """(the Evaluation of the images that are asked for, ids that are asked for or None). Raises UsageError."""
+    if arguments.images:
+        whole = whole.select(evaluation.matching(whole.original.names, arguments.images))
+    scored = protocols.found(whole.original, None, whole.spec.ignored_ids)["benchmark"][1].ids
+    return whole, subsets.parse(arguments.classes, whole.spec.class_names, scored) if arguments.classes else None
+
+
+def write_page(folder):
+    """report.html, with the curves of the run that the folder lies in."""
+    from fcn import page
+    run = folder.absolute().parent.parent
+    page.write(folder, run if (run / "config.json").exists() else None)
+    print(f"the page is {folder / 'report.html'}")
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main, sys.argv[1:]))

@@ -4,8 +4,23 @@ import collections
 import dataclasses
 import pathlib
 
+import numpy as np
+
 from fcn import errors, images, pairs
 from fcn.spec import Pair
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """photo: uint8 (h, w, 3), label: uint8 (h, w) or None, as they are; seen, seen_label: the same as the cache reads
+    them at network size, the very pixels of training, or those above if the net sees images at their own size.
+    """
+
+    name: str
+    photo: np.ndarray
+    label: np.ndarray | None
+    seen: np.ndarray
+    seen_label: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +53,11 @@ def of_photos(where):
 
 
 def read(source, spec, size_px, max_pixels):
-    """(photo uint8 (h, w, 3), label uint8 (h, w) or None, what the net sees). Raises DataError.
-
-    With size_px the net sees the photo as the cache reads it, the same pixels as in training; else the photo itself.
-    """
-    if source.pair:
-        photo, label = pairs.read(source.pair, spec, None, max_pixels)
-        return photo, label, pairs.read(source.pair, spec, size_px, max_pixels)[0] if size_px else photo
-    photo = images.read_photo(source.photo, True, max_pixels)
-    return photo, None, images.read_photo(source.photo, True, max_pixels, size_px) if size_px else photo
+    """The Sample of a Source. Raises DataError. size_px: (height, width) that the net sees; None: the photo's own."""
+    if source.pair is None:
+        photo = images.read_photo(source.photo, True, max_pixels)
+        seen = images.read_photo(source.photo, True, max_pixels, size_px) if size_px else photo
+        return Sample(source.name, photo, None, seen, None)
+    photo, label = pairs.read(source.pair, spec, None, max_pixels)
+    seen, seen_label = pairs.read(source.pair, spec, size_px, max_pixels) if size_px else (photo, label)
+    return Sample(source.name, photo, label, seen, seen_label)

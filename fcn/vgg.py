@@ -11,8 +11,8 @@ def build(images, channels, keep_prob, seed, choices):
     """{name: tensor} of pool3 (stride 8), pool4 (16), pool5 and fc7 (32); sizes are rounded up at every pool.
 
     images: (N, H, W, 3) RGB less the mean colour, float32 or bfloat16; channels: as vgg_table.widths() gives them,
-    which decides between VGG-16 and VGG-19; keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7;
-    choices: choices.Choices.
+    which decides between VGG-16 and VGG-19; keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7, of
+    which there is none if keep_prob is None; choices: choices.Choices.
     """
     wide = choices.alignment == "pad100"
     ends, x = {}, images

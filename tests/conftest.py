@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 from PIL import Image
+from scripts_help import call, train_words
 
 from fcn import demo, demo_scenes
 
@@ -37,6 +38,13 @@ def toy(tmp_path_factory):
     demo_scenes.write(folder / "scenes", 6, 2, 0)
     demo.write_mat(folder / "vgg.mat", demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4))
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(toy, tmp_path_factory):
+    """A finished run of 8 steps, and what the script printed."""
+    work = tmp_path_factory.mktemp("trained")
+    return work, call(train_words(toy, work, "--steps", "8")).stdout
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The scripts as a user starts them, on the data and weights of conftest's `toy`."""
 
+import contextlib
+import io
 import pathlib
 import subprocess
 import sys
@@ -22,3 +24,18 @@ def call(words, code=0):
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done
+
+
+def evaluate(*words, code=0):
+    """What eval_fcn.py prints, run inside this process: TensorFlow takes seconds to import."""
+    import eval_fcn
+    from fcn import errors
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            ended = errors.run(eval_fcn.main, [str(word) for word in words])
+        except SystemExit as exit_:  # argparse's
+            ended = exit_.code
+    assert ended == code, said.getvalue()
+    return said.getvalue()

@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from fcn import config, shelf
+from fcn import config, iou, shelf
 from fcn.choices import ALLOWED, Choices
-from fcn.metrics import iou
+from fcn.matrices import Sums
 from fcn.spec import DatasetSpec
 
 
@@ -57,9 +57,13 @@ def test_a_loss_has_build_on_logits_and_labels(name):
 
 
 @pytest.mark.parametrize("name", shelf.names("metrics"))
-def test_a_metric_gives_fractions_of_a_confusion_matrix(name):
-    scores = shelf.pick("metrics", name).compute(np.diag([5, 7]), ())
-    assert all(0 <= value <= 1 for value in scores.values() if isinstance(value, float))
+def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_with_1(name):
+    protocol, pixels = shelf.pick("metrics", name), np.array([[5.0, 7.0], [1.0, 2.0]])
+    assert protocol.SIZE in ("original", "network") and len(protocol.TEXT) > 50
+    assert set(protocol.scored(3, (0,))) >= {1, 2}
+    scores = protocol.compute(Sums((1, 2), pixels, pixels, pixels), np.ones((4, 2)))
+    assert set(scores) == set(iou.NAMES)
+    assert all(values.tolist() == [1, 1, 1, 1] for values in scores.values())
 
 
 @pytest.mark.parametrize("name", shelf.names("recipes", ".toml"))
@@ -74,5 +78,5 @@ def test_every_file_on_a_shelf_says_what_it_is(folder):
         assert shelf.pick(folder, path.stem).__doc__
 
 
-def test_the_conventions_of_the_headline_numbers_are_named():
-    assert any("absent class counts 0" in text for text in iou.CONVENTIONS.values())
+def test_the_convention_of_the_headline_numbers_is_named():
+    assert "an absent class counts 0" in shelf.pick("metrics", "benchmark").TEXT

@@ -8,14 +8,16 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     0: "errors machine spec shelf parsers config config_checks vgg_table heads_table choices origins convert durable "
-       "file_kinds schedules rates estimate",
+       "file_kinds schedules rates estimate receptive",
     1: "layouts/* encodings/* metrics/* images pairs sources preflight inspect cache cache_build cache_file "
        "cache_open cache_partial augment batches show_batch csail_reader csail_writer foreign_hdf5 formats/* "
-       "pretrained transplant class_weights confusion averages expect demo demo_scenes demo_drawing "
-       "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals",
+       "pretrained transplant class_weights averages expect demo demo_scenes demo_drawing "
+       "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "
+       "windows merging resampling plan matrices iou protocols intervals detectors anchors subsets results "
+       "results_table evaluation against page sections/* gallery behind outputs subject",
     2: "tf1 layers vgg heads nets/* losses/* model optimize optimizers",
-    3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export dry_run sanity "
-       "training reporting events",
+    3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export exports/* dry_run sanity "
+       "training reporting events inference room scoring",
     4: "train_fcn eval_fcn",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -214,10 +214,3 @@ def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(b
     assert numbers["val_loss"] == pytest.approx((one + e + 2 * (e2 - 2)) / 4, rel=1e-5)
     assert numbers["val_pixel_accuracy"] == 0.5  # (0, 0, 0) is called 0, the other three are called 1
     assert numbers["val_mean_iou"] == pytest.approx((0 + 2 / 4) / 2)
-
-
-def test_a_prediction_has_the_size_of_the_original_whatever_the_net_has_seen(small):
-    session, graph = small
-    seen = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
-    found = evaluate.predict(session, graph, seen, (23, 31))
-    assert (found.shape, found.dtype) == ((23, 31), np.uint8)

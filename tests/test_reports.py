@@ -1,91 +1,15 @@
-"""What people and other programs read: report.json and its table, pictures, config.json, times."""
+"""What people and other programs read: pictures, config.json, times."""
 
-import csv
 import json
 import math
 
 import numpy as np
 import pytest
 
-from fcn import errors, expect, pictures, record, report, reporting
+from fcn import errors, expect, pictures, record, reporting
 from fcn.spec import DatasetSpec
 
-# Id 0 is ignored. Of 8 sky pixels 6 are right; of 2 sea pixels 1; dune never occurs.
 SPEC = DatasetSpec(("other", "sky", "sea", "dune"), (0, 255), ((1, 2, 3), (10, 20, 30), (40, 50, 60), (70, 80, 90)))
-CONFUSION = np.array([[0, 0, 0, 0], [0, 6, 2, 0], [0, 1, 1, 0], [0, 0, 0, 0]], np.int64)
-FACTS = {"protocol": "at original size", "split": "validation", "images": 3, "checkpoint_step": 120}
-SKY, SEA = 6 / 9, 1 / 4  # intersection over union
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """(folder, content) of a report."""
-    folder = tmp_path_factory.mktemp("report") / "eval" / "validation-120"
-    return folder, report.write(folder, CONFUSION, SPEC, FACTS)
-
-
-def test_report_json_holds_the_four_numbers_and_how_they_were_made(written):
-    folder, content = written
-    assert json.loads((folder / "report.json").read_text()) == content
-    assert {key: content[key] for key in FACTS} == FACTS
-    assert content["pixel_accuracy"] == pytest.approx(7 / 10)
-    assert content["mean_accuracy"] == pytest.approx((6 / 8 + 1 / 2 + 0) / 3)
-    assert content["mean_iou"] == pytest.approx((SKY + SEA + 0) / 3)
-    assert content["mean_iou_present"] == pytest.approx((SKY + SEA) / 2)
-    assert content["frequency_weighted_iou"] == pytest.approx((8 * SKY + 2 * SEA) / 10)
-    assert content["ignored_ids"] == [0, 255]
-    assert all(isinstance(text, str) for text in content["conventions"].values())
-
-
-def test_report_json_has_a_row_for_every_scored_class_and_no_nan(written):
-    folder, content = written
-    assert [row["id"] for row in content["per_class"]] == [1, 2, 3]
-    assert content["per_class"][0] == {"id": 1, "name": "sky", "iou": pytest.approx(SKY), "accuracy": 0.75, "pixels": 8}
-    assert content["per_class"][2] == {"id": 3, "name": "dune", "iou": None, "accuracy": None, "pixels": 0}
-
-    def refuse(token):
-        raise AssertionError(f"{token} is no JSON")
-    json.loads((folder / "report.json").read_text(), parse_constant=refuse)
-
-
-def test_per_class_csv_and_the_matrix_say_the_same(written):
-    folder, content = written
-    with (folder / "per_class.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "name", "iou", "accuracy", "pixels"]
-    assert [(row["id"], row["name"], row["pixels"]) for row in rows] == [
-        ("1", "sky", "8"), ("2", "sea", "2"), ("3", "dune", "0")]
-    assert float(rows[1]["iou"]) == content["per_class"][1]["iou"]
-    assert rows[2]["iou"] == ""
-    with np.load(folder / "confusion.npz") as stored:
-        np.testing.assert_array_equal(stored["confusion"], CONFUSION)
-        assert stored["confusion"].dtype == np.int64
-        assert stored["class_names"].tolist() == list(SPEC.class_names)
-        assert stored["ignored_ids"].tolist() == [0, 255]
-
-
-def test_the_table_lists_classes_by_frequency_and_says_which_are_absent(written):
-    lines = report.table(written[1]).splitlines()
-    assert lines[1].split() == ["1", "sky", "80.0%", "0.667", "0.750"]
-    assert lines[2].split() == ["2", "sea", "20.0%", "0.250", "0.500"]
-    assert "1 of 3 classes occur neither" in lines[3]
-    assert lines[5] == "validation, 3 images, at original size"
-    assert [line.split()[-1] for line in lines[6:]] == ["0.7000", "0.4167", "0.3056", "0.5833"]
-
-
-def test_a_class_that_is_predicted_but_never_labelled_has_an_iou_and_no_accuracy(tmp_path):
-    confusion = CONFUSION.copy()
-    confusion[1, 3] = 1
-    content = report.write(tmp_path, confusion, SPEC, FACTS)
-    assert (content["per_class"][2]["iou"], content["per_class"][2]["accuracy"]) == (0, None)
-    assert "     -" in report.table(content)
-
-
-def test_a_report_of_nothing_is_still_a_report(tmp_path):
-    content = report.write(tmp_path, np.zeros((4, 4), np.int64), SPEC, FACTS)
-    assert (content["pixel_accuracy"], content["mean_iou"], content["mean_iou_present"]) == (0, 0, 0)
-    assert "NaN" not in (tmp_path / "report.json").read_text()
-    assert "0.0000" in report.table(content)
 
 
 def test_ids_are_coloured_by_the_palette():
@@ -95,14 +19,14 @@ def test_ids_are_coloured_by_the_palette():
 
 
 @pytest.mark.parametrize("width", [5, 200])
-def test_a_panel_shows_photo_label_and_prediction_side_by_side_over_a_legend(width):
+def test_a_panel_shows_photo_label_prediction_and_error_side_by_side_over_a_legend(width):
     photo = np.full((40, width, 3), 77, np.uint8)
     label, prediction = np.full((40, width), 1, np.uint8), np.full((40, width), 2, np.uint8)
     picture = pictures.panel(photo, label, prediction, SPEC)
     assert picture.dtype == np.uint8
     assert picture.shape[0] > 40
-    assert picture.shape[1:] == (3 * width + 2 * pictures.GAP, 3)
-    for i, value in enumerate(((77, 77, 77), (10, 20, 30), (40, 50, 60))):
+    assert picture.shape[1:] == (4 * width + 3 * pictures.GAP, 3)
+    for i, value in enumerate(((77, 77, 77), (10, 20, 30), (40, 50, 60), pictures.WRONG)):
         left = i * (width + pictures.GAP)
         assert (picture[:40, left:left + width] == value).all()
     legend = {tuple(pixel) for pixel in picture[40:].reshape(-1, 3).tolist()}

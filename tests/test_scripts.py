@@ -16,13 +16,6 @@ from fcn import cache, checkpoint_files, images, runlog, shelf
 from fcn.encodings import ids
 
 
-@pytest.fixture(scope="session")
-def trained(toy, tmp_path_factory):
-    """A finished run of 8 steps, and what the script printed."""
-    work = tmp_path_factory.mktemp("trained")
-    return work, call(train_words(toy, work, "--steps", "8")).stdout
-
-
 def test_a_run_says_what_to_expect_and_starts_there(trained):
     work, output = trained
     assert "a zero-initialised net starts at loss ln 12 = 2.485" in output
@@ -39,32 +32,6 @@ def test_a_run_leaves_log_curves_events_and_checkpoints(trained):
     assert list((run / "events").glob("events.out.tfevents.*"))
     assert [path.name for path, _ in checkpoint_files.listed(run / "checkpoints")][:2] == ["step-000008", "step-000006"]
     assert json.loads((run / "config.json").read_text())["config"]["steps"] == 8
-
-
-def test_evaluation_writes_numbers_and_pictures_in_the_labels_own_encoding(trained, toy):
-    run = trained[0] / "run"
-    output = call(command("eval_fcn.py", "--run", run, "--checkpoint", "latest")).stdout
-    folder = run / "eval" / "validation-8"
-    content = json.loads((folder / "report.json").read_text())
-    assert content["images"] == 2 and content["checkpoint_step"] == 8 and content["ignored_ids"] == [0]
-    assert f"mean IoU                {content['mean_iou']:.4f}" in output
-    pairs = shelf.pick("layouts", "ade20k").listing(toy / "scenes", "validation").pairs
-    hits = labelled = 0
-    for pair in pairs:  # pixel accuracy once more, from the written files alone
-        label, prediction = (ids.read(path, None) for path in (pair.label, folder / f"predictions/{pair.name}.png"))
-        assert prediction.shape == label.shape and 0 not in prediction
-        hits, labelled = hits + (prediction == label)[label > 0].sum(), labelled + (label > 0).sum()
-        assert Image.open(folder / f"colour/{pair.name}.png").size == label.shape[::-1]
-        assert Image.open(folder / f"panels/{pair.name}.png").width > 3 * label.shape[1]
-    assert content["pixel_accuracy"] == pytest.approx(hits / labelled)
-
-
-def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path):
-    (tmp_path / "photos").mkdir()
-    Image.new("L", (61, 35), 90).save(tmp_path / "photos/grey.JPG", format="JPEG")
-    call(command("eval_fcn.py", "--run", trained[0] / "run", "--images", tmp_path / "photos", "--out",
-                 tmp_path / "out"))
-    assert ids.read(tmp_path / "out/predictions/grey.png", None).shape == (35, 61)
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_as_if_nothing_had_been(toy, trained, tmp_path):
@@ -210,7 +177,7 @@ def test_a_run_of_a_version_that_drew_otherwise_is_not_gone_on_with_but_evaluate
     (tmp_path / "run/config.json").write_text(json.dumps(content))
     done = subprocess.run(train_words(toy, tmp_path, "--steps", "9"), capture_output=True, text=True)
     assert done.returncode == 2 and "older version" in done.stderr and "eval_fcn.py" in done.stderr
-    call(command("eval_fcn.py", "--run", tmp_path / "run", "--no-pictures", "--checkpoint", "latest"))
+    call(command("eval_fcn.py", "--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest"))
 
 
 def test_a_run_does_not_go_on_with_labels_that_were_edited_to_the_same_size(trained, toy, tmp_path, scenes):
@@ -224,16 +191,6 @@ def test_a_run_does_not_go_on_with_labels_that_were_edited_to_the_same_size(trai
         file.write(bytes([1, 2] * 1000))
     done = subprocess.run([*words, "--steps", "4"], capture_output=True, text=True)
     assert done.returncode == 2 and "not those that the run began with" in done.stderr
-
-
-def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(trained, tmp_path, scenes):
-    path = scenes / "images/validation/ADE_val_00000001.jpg"
-    path.write_bytes(path.read_bytes()[:700])
-    words = command("eval_fcn.py", "--run", trained[0] / "run", "--data", scenes, "--out", tmp_path / "out")
-    assert subprocess.run(words, capture_output=True).returncode == 3
-    assert "ADE_val_00000001.jpg: cannot be decoded" in call([*words, "--skip-bad"]).stdout
-    content = json.loads((tmp_path / "out/report.json").read_text())
-    assert content["images"] == 1 and path.name in content["left_out"][0]
 
 
 @pytest.mark.parametrize("name", ["nowhere/b.png", "b.jpg", "."])

@@ -157,3 +157,11 @@ CLASSES = (
     ("clock", (102, 255, 0)),
     ("flag", (92, 0, 255)),
 )
+
+# The benchmark's split into 35 classes of stuff and 115 of discrete objects: objectSplit35-115.mat.
+STUFF = (
+    "wall", "building", "sky", "floor", "ceiling", "road", "grass", "sidewalk", "earth", "mountain", "water", "house",
+    "sea", "rug", "field", "sand", "skyscraper", "grandstand", "path", "runway", "stairway", "river", "bridge", "hill",
+    "hovel", "tower", "dirt track", "land", "escalator", "stage", "conveyer belt", "swimming pool", "waterfall", "lake",
+    "pier",
+)

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Peak memory of predicting one large image, whole and in windows, each in a process of its own.
+
+    python benchmarks/inference_memory.py [--size 3328x4992] [--windows 512,1024] [--classes 11,151] [--channels 1/16]
+
+Prints a table: the largest resident size, what fcn.inference counts of it (open rows, the net on a window, strips), and
+seconds. Window 0 is the whole image. The net is FCN-8s on a VGG-19 of random weights with a part of its channels; the
+image is noise.
+"""
+
+import argparse
+import fractions
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import numpy as np
+
+from fcn import estimate, machine, parsers, vgg_table
+
+
+def case(size, window, classes, channels):
+    """{"peak", "counted", "seconds"} of one prediction in this process."""
+    from fcn import inference, model
+    from fcn.tf1 import session as new_session
+    from fcn.tf1 import tf
+
+    widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
+    arguments = {"net": "fcn8s", "num_classes": classes, "channels": widths}
+    graph = model.build(**arguments, ignored_ids=(), mean_rgb=(128, 128, 128))
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    plan = inference.Plan(window=(window, window) if window else None)
+    with new_session() as session:
+        session.run(tf.global_variables_initializer())
+        predictor = inference.Predictor(session, graph.images, graph.logits, classes, plan, ((),),
+                                        inference.need_of(arguments))
+        weights = estimate.FLOAT * sum(int(np.prod(v.shape.as_list())) for v in tf.global_variables())
+        before = time.perf_counter()
+        predictor.predict(photo, photo)
+        seconds = time.perf_counter() - before
+        counted = predictor.room.needed(size, size, is_plain=plan.is_plain(size))
+    return {"peak": machine.peak_memory(), "counted": estimate.PROGRAM + weights + counted, "seconds": seconds}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=parsers.parse_size, default=(3328, 4992))
+    parser.add_argument("--windows", default="512,1024", help="px, 0 for the whole image")
+    parser.add_argument("--classes", default="11,151")
+    parser.add_argument("--channels", default="1/16", help="part of VGG-19's channels (1/16: 4 in stage 1)")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(case(*json.loads(given.case))))
+        return
+    print("| classes | window | peak | counted | seconds |\n|---|---|---|---|---|")
+    for classes in given.classes.split(","):
+        for window in given.windows.split(","):
+            words = json.dumps([given.size, int(window), int(classes), float(fractions.Fraction(given.channels))])
+            done = subprocess.run([sys.executable, __file__, "--case", words], capture_output=True, text=True)
+            if done.returncode:
+                print(f"| {classes} | {window} | failed: {done.stderr.strip().splitlines()[-1:]} | | |")
+                continue
+            found = json.loads(done.stdout)
+            print(f"| {classes} | {window if int(window) else 'none'} | {found['peak'] / 1e9:.2f} GB | "
+                  f"{found['counted'] / 1e9:.2f} GB | {found['seconds']:.0f} |", flush=True)
+    print(f"{given.size[0]} x {given.size[1]} px, {given.channels} of VGG-19's channels; {machine.description()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Work that is done behind the caller's back, by a thread, in order and bounded: what batches.ahead is for reading."""
+
+import collections
+import concurrent.futures
+
+
+class Behind:
+    """Context manager: submit() returns at once unless `depth` calls are still waiting.
+
+    What a call raises comes up at a later submit, or at the end; nothing that comes after it is done then.
+    """
+
+    def __init__(self, depth=4):
+        self.pool, self.depth = concurrent.futures.ThreadPoolExecutor(1), depth
+        self.waiting: collections.deque = collections.deque()
+
+    def submit(self, function, *arguments):
+        while len(self.waiting) >= self.depth or (self.waiting and self.waiting[0].done()):
+            self.waiting.popleft().result()
+        self.waiting.append(self.pool.submit(function, *arguments))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            while self.waiting and kind is None:
+                self.waiting.popleft().result()
+        finally:
+            self.pool.shutdown(cancel_futures=True)

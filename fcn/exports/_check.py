@@ -1,0 +1,70 @@
+"""Whether an exported file says what the checkpoint says: both are given the same images."""
+
+import numpy as np
+
+from fcn import checkpoint, errors
+from fcn import model as models
+from fcn.tf1 import run, tf
+from fcn.tf1 import session as new_session
+
+# (images, height, width): odd sizes, other than the next ones, and more than one image.
+SIZES = ((1, 97, 75), (2, 64, 96))
+# Largest difference of two logits, in units of all logits' spread: other programs add float32 in other orders.
+TOLERANCE = 1e-4
+
+
+def images():
+    """A batch of each of SIZES, uint8 (n, h, w, 3): noise over patches of colour, the same ones every time."""
+    rng, batches = np.random.default_rng(0), []
+    for count, height, width in SIZES:
+        patches = rng.integers(0, 224, (count, height // 16 + 1, width // 16 + 1, 3))
+        patches = patches.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
+        batches.append((patches + rng.integers(0, 32, patches.shape)).astype(np.uint8))
+    return batches
+
+
+def of_checkpoint(folder, model, batches):
+    """[(logits, prediction)] of the graph that training and evaluation use."""
+    with tf.Graph().as_default() as graph, new_session(graph) as session:
+        net = models.build(**model)
+        checkpoint.restore(session, folder)
+        return [run(session, [net.logits, net.prediction], {net.images: batch}) for batch in batches]
+
+
+def compare(expected, found, ignored_ids):
+    """{"largest_difference", "equal_predictions"} of what a file gives, `found`, and what its checkpoint gives: pairs
+    (logits, prediction), one a batch.
+
+    The difference is that of logits, relative to the spread of the checkpoint's; the other number is a share of all
+    pixels. Raises WeightsError if the difference is over TOLERANCE, or if predictions differ where the best two logits
+    do not lie as near to each other.
+    """
+    differences, equal = [], []
+    for (logits, prediction), (other_logits, other) in zip(expected, found, strict=True):
+        kinds = [f"{array.dtype} {array.shape}" for array in (logits, other_logits, prediction, other)]
+        if kinds[0::2] != kinds[1::2]:
+            raise refusal(f"gives {kinds[1]} and {kinds[3]}, the checkpoint {kinds[0]} and {kinds[2]}")
+        spread = float(np.ptp(logits)) or 1.0
+        differences.append(float(np.abs(other_logits - logits).max()) / spread)
+        if not differences[-1] <= TOLERANCE:  # nor if it is NaN
+            raise refusal(f"gives logits {differences[-1]:.2g} of their spread away from the checkpoint's; "
+                          f"{TOLERANCE:.0e} is allowed")
+        equal.append((other == prediction).ravel())
+        allowed = np.delete(logits, [i for i in ignored_ids if i < logits.shape[3]], axis=3)
+        best_two = np.sort(allowed, axis=3)[..., -2:]
+        near = best_two[..., -1] - best_two[..., 0] <= 2 * TOLERANCE * spread
+        if ((other != prediction) & ~near).any():
+            raise refusal(f"predicts other classes than its logits on {np.mean(other != prediction):.2%} of the pixels")
+    return {"largest_difference": max(differences), "equal_predictions": float(np.concatenate(equal).mean())}
+
+
+def refusal(what):
+    return errors.WeightsError(f"what was written {what}", why="it was deleted",
+                               cure="export to another format, and report it with the run's config.json.")
+
+
+def text(result):
+    """The numbers of compare() for a person."""
+    sizes = " and ".join(" x ".join(map(str, size)) for size in SIZES)
+    return (f"read back and verified on images of {sizes} px: logits within {result['largest_difference']:.1e} of "
+            f"their spread, {result['equal_predictions']:.2%} of the predictions equal")

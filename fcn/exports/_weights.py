@@ -1,0 +1,54 @@
+"""What .npz and .mat have in common: the weights by layer, of the nets that have a published name."""
+
+import dataclasses
+
+import numpy as np
+
+from fcn import errors, initial, pretrained, vgg_table
+from fcn import model as models
+from fcn.tf1 import run, tf
+from fcn.tf1 import session as new_session
+
+
+def write(path, checkpoint, form):
+    """Write a checkpoint in the format `form` (of fcn/formats). Raises WeightsError unless the bits come back."""
+    weights = published_name(initial.from_run(checkpoint))
+    form.write(path, weights)
+    differing = differences(weights, pretrained.read(path))
+    if differing:
+        raise errors.WeightsError(f"what was written is not what was read back: {', '.join(differing)}", where=path)
+    return f"{weights.net}, {len(weights.layers)} layers, read back bit-equal"
+
+
+def outputs(path, batches):
+    """(logits, prediction) of each batch, by the net that the file says it holds."""
+    weights = pretrained.read(path)
+    with tf.Graph().as_default() as graph, new_session(graph) as session:
+        net = models.inference(weights.net, weights.layers["score_fr"][0].shape[3], weights.ignored_ids,
+                               vgg_table.widths(weights.widths), weights.mean_rgb.tolist(), weights.choices)
+        initial.fill_all(session, weights)
+        for images in batches:
+            yield run(session, [net.logits, net.prediction], {net.images: images})
+
+
+def published_name(weights):
+    """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
+    own = weights.choices
+    if own["fusion"] != "scores" or own["score_relu"]:
+        raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
+                                "that fuse plain scores", cure="write a SavedModel, .pb, .tflite or .onnx.")
+    if weights.net in ("fcn32s", "fcn16s"):
+        return weights
+    return dataclasses.replace(weights, net="fcn8s_atonce" if own["pool_scaling"] else "fcn8s")
+
+
+def differences(one, other):
+    """Names of the layers and facts in which two Weights differ."""
+    def equal(name):
+        pair = one.layers.get(name), other.layers.get(name)
+        return all(pair) and all((a is None) == (b is None) and (a is None or np.array_equal(a, b))
+                                 for a, b in zip(*pair, strict=True))
+    layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
+    facts = [name for name in ("net", "class_names", "choices", "ignored_ids")
+             if getattr(one, name) != getattr(other, name)]
+    return layers + facts + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])

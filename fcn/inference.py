@@ -1,0 +1,111 @@
+"""A trained net over one image of any size -> class ids: whole or in windows, at several scales, mirrored too.
+
+No more scores than one window's height of rows at every scale are ever held, and those at the original size strip by
+strip only; what the plain way needs, one pass over the whole image, is argmaxed in the graph.
+"""
+
+import numpy as np
+
+from fcn import choices, errors, images, merging, model, receptive, resampling, shelf, windows
+from fcn.plan import Plan
+from fcn.room import Room, need_of
+from fcn.tf1 import run
+
+__all__ = ["Plan", "Predictor", "margin_of", "need_of"]
+
+
+class Predictor:
+    """Predicts image after image with one net and one Plan.
+
+    images, logits: of a model.SegModel: placeholder uint8 (N, H, W, 3), tensor float32 (N, H, W, num_classes).
+    barred: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
+    need: bytes that the net takes for (height, width), by need_of(); without it memory is never looked at.
+    """
+
+    def __init__(self, session, images, logits, num_classes, plan, barred, need=None):
+        self.session, self.images, self.logits, self.num_classes = session, images, logits, num_classes
+        self.plan, self.room = plan, Room(plan, num_classes, need, session)
+        self.barred = [tuple(i for i in sorted(set(ids)) if i < num_classes) for ids in barred]
+        self.rule = merging.RULES[plan.merge]
+        self.distinct = list(dict.fromkeys(self.barred))
+        self._predictions: list = []
+
+    def grid(self, photo, seen):
+        """(height, width) of the grid on which ids are found; arguments as in predict()."""
+        return photo.shape[:2] if self.plan.enlarge == "scores" else seen.shape[:2]
+
+    def predict(self, photo, seen, sink=None):
+        """[(ids at the original size, ids on the base grid or None)] for each of `barred`, uint8 (h, w).
+
+        photo: the original, uint8 (h, w, 3) RGB; seen: what the net sees at scale 1, on the base grid: the photo at
+        the network's size as the cache reads it, or the photo itself. Other scales are made of the photo. Ids on the
+        base grid are None where scores were enlarged past it.
+        sink(top, probabilities float32 (rows, width, num_classes)) gets those of all rows, from the top down, on the
+        grid(); ids of barred[0] have none, the others add up to 1.
+        Raises MachineError where the memory will not do.
+        """
+        base, original, target = seen.shape[:2], photo.shape[:2], self.grid(photo, seen)
+        if sink is None and base == target and self.plan.is_plain(base):
+            found = self._in_the_graph(seen)
+        else:
+            found = self._strip_by_strip(photo, seen, target, sink)
+        ids = dict(zip(self.distinct, found, strict=True))
+        return [(images.resize_label(ids[barred], original), ids[barred] if base == target else None)
+                for barred in self.barred]
+
+    def _in_the_graph(self, seen):
+        """Ids by the graph's own argmax, so that the scores of an image never leave it."""
+        self.room.check(seen.shape[:2], seen.shape[:2])
+        if not self._predictions:
+            with self.logits.graph.as_default():
+                self._predictions = [model.predict(self.logits, ids) for ids in self.distinct]
+        return [ids[0] for ids in self._run(self._predictions, seen)]
+
+    def _strip_by_strip(self, photo, seen, target, sink):
+        """Ids by scores that are merged and argmaxed strip by strip; the target grid is never held in scores."""
+        self.room.check(seen.shape[:2], target, is_plain=False)
+        views = [images.resize_photo(seen if scale == 1 else photo, size)
+                 for scale, size in zip(self.plan.scales, self.plan.sizes(seen.shape[:2]), strict=True)]
+        bounds = resampling.bounds(target, self.num_classes)
+        streams = [resampling.strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
+        found = [np.empty(target, np.uint8) for _ in self.distinct]
+        for (top, end), *strips in zip(bounds, *streams, strict=True):
+            scores = self.rule.joined(strips)
+            for ids, barred in zip(found, self.distinct, strict=True):
+                ids[top:end] = merging.best(scores, barred)
+            if sink:
+                sink(top, self.rule.probabilities(scores, self.barred[0]))
+        return found
+
+    def _rows(self, view):
+        """(top, merged scores float32 (rows, W, C)) of one scale, as they are finished, from the top down."""
+        def scores(down, across):
+            parts = [self.rule.prepare(self._logits(view[slice(*down)], *across))]
+            if self.plan.flip:
+                parts.append(self.rule.prepare(self._mirrored_logits(view[slice(*down)], *across)))
+            return self.rule.joined(parts)
+        return merging.rows(self.plan.spans(view.shape[:2]), self.rule, scores)
+
+    def _logits(self, band, start, end):
+        return self._run(self.logits, band[:, start:end])[0]
+
+    def _mirrored_logits(self, band, start, end):
+        """Those of the mirrored pixels, mirrored back. The grid of the mirrored whole image starts at its last pixel:
+        so that a window lies on it, it is up to 31 px wider here.
+        """
+        wider = end + (band.shape[1] - end) % windows.STRIDE_PX
+        return self._logits(band[:, ::-1], band.shape[1] - wider, band.shape[1] - start)[:, ::-1][:, :end - start]
+
+    def _run(self, fetches, seen):
+        try:
+            return run(self.session, fetches, {self.images: seen[None]})
+        except errors.MachineError as error:
+            raise errors.MachineError(error.what, why=error.why, cure=self.room.cure()) from None
+
+
+def margin_of(arguments):
+    """Px, receptive.margin() of the net; arguments: those of model.build(). In windows that overlap by twice as much,
+    merging by "centre" gives the whole image's result.
+    """
+    chosen = choices.of(arguments["net"], **(arguments.get("choices") or {}))
+    return receptive.margin(arguments["channels"], chosen, shelf.pick("nets", arguments["net"]).SKIPS)

@@ -1,0 +1,195 @@
+"""Label and prediction maps -> one sparse confusion matrix an image; in memory, in confusion.npz, and as sums.
+
+Every number of a report is computed from these, of any images and classes, without running the net again. An image of
+ADE20K fills a few hundred of its 151 x 151 cells, so 2,000 images take a few megabytes.
+"""
+
+import dataclasses
+import io
+import pathlib
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+
+from fcn import durable, errors
+
+STRIP = 1 << 20  # pixels that are counted at a time: a page of 17 megapixels needs no copy of 8 bytes a pixel
+FIELDS = ("num_classes", "names", "ends", "cells", "counts")
+AGAIN = "evaluate again, with eval_fcn.py."
+DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, SyntaxError, MemoryError, RuntimeError,
+          zipfile.BadZipFile, zlib.error, struct.error)  # what NumPy raises on damaged files
+
+
+@dataclasses.dataclass(frozen=True)
+class Sums:
+    """What every metric is made of: pixels of each image (row) and class (column), float64 (images, len(ids)).
+
+    hits: of the class and called so. labelled: of the class. called: called so, wherever the label is not ignored.
+    """
+
+    ids: tuple[int, ...]
+    hits: np.ndarray
+    labelled: np.ndarray
+    called: np.ndarray
+
+    def of(self, ids=None):
+        """(hits, labelled, called) with the columns of `ids`, a part of self.ids; of all by default."""
+        if ids is None:
+            return self.hits, self.labelled, self.called
+        columns = [self.ids.index(i) for i in ids]
+        return self.hits[:, columns], self.labelled[:, columns], self.called[:, columns]
+
+    def weighted(self, weights, ids=None):
+        """(hits, labelled, called) of all images, float64 (B, len(ids)). weights: (B, images): how often one counts."""
+        hits, labelled, called = self.of(ids)
+        return weights @ hits, weights @ labelled, weights @ called
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrices:
+    """The filled cells of all images, one after the other, sorted within an image.
+
+    names: of the images. ends: int64 (images,), where the cells of each end. cells: uint32, label * num_classes +
+    prediction. counts: uint32, pixels. Rows of ignored ids are here too; `sums` leaves them out.
+    """
+
+    num_classes: int
+    names: tuple[str, ...]
+    ends: np.ndarray
+    cells: np.ndarray
+    counts: np.ndarray
+
+    def total(self):
+        """int64 (C, C): entry [i, j] counts the pixels of class i that were called j, in all images."""
+        return self._dense(slice(None))
+
+    def of_image(self, index):
+        """int64 (C, C) of one image."""
+        return self._dense(slice(self._starts()[index], self.ends[index]))
+
+    def sums(self, ignored_ids):
+        """The Sums of all classes but the ignored ones; pixels whose label is ignored count nowhere."""
+        ids = tuple(i for i in range(self.num_classes) if i not in ignored_ids)
+        label, prediction = np.divmod(self.cells.astype(np.int64), self.num_classes)
+        image = np.repeat(np.arange(len(self.names)), self.ends - self._starts())
+        kept = np.isin(label, ids)
+        image, label, prediction, counts = image[kept], label[kept], prediction[kept], self.counts[kept]
+
+        def per_image(chosen, classes):
+            flat = np.bincount(image[chosen] * self.num_classes + classes[chosen], weights=counts[chosen],
+                               minlength=len(self.names) * self.num_classes)
+            return flat.reshape(len(self.names), self.num_classes)[:, list(ids)].astype(np.float64)
+
+        every = np.ones(len(label), bool)
+        return Sums(ids, per_image(label == prediction, label), per_image(every, label), per_image(every, prediction))
+
+    def select(self, indices):
+        """The Matrices of some images, in the order of `indices`."""
+        starts = self._starts()
+        parts = [slice(starts[i], self.ends[i]) for i in indices]
+        return Matrices(self.num_classes, tuple(self.names[i] for i in indices),
+                        np.cumsum([part.stop - part.start for part in parts], dtype=np.int64),
+                        *(np.concatenate([array[part] for part in parts] or [array[:0]])
+                          for array in (self.cells, self.counts)))
+
+    def save(self, path):
+        """Write them whole, as a compressed .npz without pickles."""
+        content = io.BytesIO()
+        np.savez_compressed(content, num_classes=self.num_classes, names=np.array(self.names, np.str_),
+                            ends=self.ends, cells=self.cells, counts=self.counts)
+        durable.write_whole(path, content.getvalue())
+
+    def _starts(self):
+        return np.concatenate([[0], self.ends[:-1]]).astype(np.int64)
+
+    def _dense(self, part):
+        dense = np.zeros(self.num_classes ** 2, np.int64)
+        np.add.at(dense, self.cells[part], self.counts[part])
+        return dense.reshape(self.num_classes, self.num_classes)
+
+
+class Counting:
+    """Collects the matrices of images as they come."""
+
+    def __init__(self, num_classes):
+        self.num_classes = num_classes
+        self.names, self.cells, self.counts = [], [], []
+
+    def add(self, name, label, prediction):
+        """Count one image. label, prediction: uint8 arrays of one shape, the prediction of class ids only.
+
+        Pixels whose label is no class (255, say) count nowhere.
+        """
+        dense = matrix(label, prediction, self.num_classes).ravel()
+        cells = np.flatnonzero(dense)
+        self.names.append(name)
+        self.cells.append(cells.astype(np.uint32))
+        self.counts.append(dense[cells].astype(np.uint32))
+
+    def done(self):
+        """The Matrices of what was added."""
+        nothing = np.zeros(0, np.uint32)
+        return Matrices(self.num_classes, tuple(self.names), np.cumsum([len(c) for c in self.cells], dtype=np.int64),
+                        np.concatenate([nothing, *self.cells]), np.concatenate([nothing, *self.counts]))
+
+
+def matrix(label, prediction, num_classes, ignored_ids=()):
+    """int64 (num_classes, num_classes): entry [i, j] counts pixels of class i that were called j.
+
+    label, prediction: integer arrays of one shape. Pixels whose label is ignored or no class count nowhere.
+    Raises ValueError if a pixel that counts is called what is no class.
+    """
+    label, prediction = np.asarray(label).ravel(), np.asarray(prediction).ravel()
+    total = np.zeros(num_classes ** 2, np.int64)
+    for start in range(0, len(label), STRIP):
+        some, called = label[start:start + STRIP], prediction[start:start + STRIP]
+        counted = (some < num_classes) & ~np.isin(some, list(ignored_ids))
+        called = called[counted].astype(np.int64)
+        if called.size and called.max() >= num_classes:
+            raise ValueError(f"a prediction of {called.max()} is none of the {num_classes} classes")
+        total += np.bincount(some[counted].astype(np.int64) * num_classes + called, minlength=num_classes ** 2)
+    return total.reshape(num_classes, num_classes)
+
+
+def load(path):
+    """The Matrices in a file that `save` has written. Raises DataError."""
+    path = pathlib.Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if "confusion" in stored and "cells" not in stored:
+                raise errors.DataError("was written by an older version: it holds one matrix, summed over all images",
+                                       where=path, cure=AGAIN)
+            content = {field: stored[field] for field in FIELDS}
+    except FileNotFoundError:
+        raise errors.DataError("is missing", where=path, cure=AGAIN) from None
+    except DAMAGE as error:
+        raise _damaged(path, error) from None
+    wrong = _wrong(**content)
+    if wrong:
+        raise _damaged(path, wrong)
+    return Matrices(int(content["num_classes"]), tuple(map(str, content["names"])),
+                    *(content[field] for field in FIELDS[2:]))
+
+
+def _damaged(path, why):
+    return errors.DataError("is damaged, or no file of confusion matrices", where=path, why=str(why), cure=AGAIN)
+
+
+def _wrong(num_classes, names, ends, cells, counts):
+    """What keeps these arrays from being Matrices, or ""."""
+    if num_classes.shape or num_classes.dtype.kind not in "iu" or not 1 <= num_classes <= 256:
+        return "its number of classes is none"
+    kinds = {"names": (names, "U"), "ends": (ends, "i"), "cells": (cells, "u"), "counts": (counts, "u")}
+    for field, (array, kind) in kinds.items():
+        if array.ndim != 1 or (array.dtype.kind != kind and array.size):
+            return f"{field} are of the wrong kind"
+    lengths = np.diff(ends, prepend=0)
+    if len(names) != len(ends) or len(cells) != len(counts) or lengths.sum() != len(cells) or (lengths < 0).any():
+        return "its arrays do not fit each other"
+    image = np.repeat(np.arange(len(ends)), lengths)
+    order = image * int(num_classes) ** 2 + cells
+    if (cells >= int(num_classes) ** 2).any() or (np.diff(order) <= 0).any():
+        return "its cells are not in order"
+    return ""

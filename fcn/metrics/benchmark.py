@@ -1,0 +1,16 @@
+"""ADE20K's benchmark: all scored classes, an absent one counts 0."""
+
+from fcn import iou
+
+SIZE = "original"
+TEXT = "original size, labelled pixels only, means over all scored classes, an absent class counts 0 " \
+       "(CSAILVision/sceneparsing, evaluationCode/utils_eval.py)"
+
+
+def scored(num_classes, ignored_ids):
+    return tuple(i for i in range(num_classes) if i not in ignored_ids)
+
+
+def compute(sums, weights, ids=None):
+    """{name: float64 (B,)}; an ignored id that is predicted is wrong. See fcn/metrics/__init__.py."""
+    return iou.numbers(*sums.weighted(weights, ids), absent="zero")

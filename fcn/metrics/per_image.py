@@ -1,0 +1,19 @@
+"""Each image by itself, then the mean of the images: every image weighs alike, however large or crowded."""
+
+from fcn import iou
+from fcn.metrics import benchmark
+
+SIZE = "original"
+TEXT = "original size, each image by itself over the classes in its label or prediction (over all classes no image " \
+       "could score 1; martinkersner/py_img_seg_eval divides by those in the label alone), then the mean over the " \
+       "images that have labelled pixels"
+scored = benchmark.scored
+
+
+def compute(sums, weights, ids=None):
+    """{name: float64 (B,)}. See fcn/metrics/__init__.py."""
+    hits, labelled, called = sums.of(ids)
+    counted = weights * (labelled.sum(axis=1) > 0)
+    images = counted.sum(axis=1)
+    values = iou.numbers(hits, labelled, called, absent="nan")
+    return {name: (counted @ value) / images.clip(1) for name, value in values.items()}

@@ -1,0 +1,140 @@
+"""Confusion matrices -> what people and programs read: report.json, per_class.csv, confusion.npz and a table.
+
+report.json holds the facts of the evaluation and what `measured` returns. "protocol" names that of the numbers at its
+top, "protocols" holds all of them with intervals. confusion.npz and confusion_network.npz are matrices.Matrices, from
+which fcn/report.py computes everything anew for other classes and images.
+"""
+
+import csv
+import io
+import json
+import pathlib
+
+import numpy as np
+
+from fcn import (
+    anchors,
+    detectors,
+    durable,
+    errors,
+    intervals,
+    iou,
+    protocols,
+    results_table,
+    runlog,
+    subsets,
+    transplant,
+)
+from fcn.metrics import benchmark
+
+FILES = {"original": "confusion.npz", "network": "confusion_network.npz"}
+AGAIN = "evaluate again, with eval_fcn.py."
+DAMAGE = (OSError, ValueError, RecursionError)
+PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted is wrong"
+table = results_table.of
+
+
+def write(folder, original, network, spec, facts):
+    """Write the files of an evaluation into `folder` and return the content of report.json.
+
+    original, network: Matrices at the images' own size and at the net's (None without). facts: what else the report
+    says (split, images, inference, layout, checkpoint_step, ...).
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {**facts, **measured(original, network, spec, facts.get("layout"))}
+    original.save(folder / FILES["original"])
+    if network:
+        network.save(folder / FILES["network"])
+    else:
+        (folder / FILES["network"]).unlink(missing_ok=True)  # of an evaluation before this one
+    durable.write_whole(folder / "per_class.csv", as_csv(content["per_class"]).encode())
+    runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
+    return content
+
+
+def measured(original, network, spec, layout=None, ids=None, samples=intervals.SAMPLES):
+    """All of report.json that follows from the matrices.
+
+    ids: the classes that means and rows are over, all scored ones by default; parts have no published anchors.
+    """
+    names = list(transplant.channel_names(spec.class_names, original.num_classes))
+    found = protocols.found(original, network, spec.ignored_ids)
+    scored = {name: _scored(module, sums, ids, samples) for name, (module, sums) in found.items()}
+    sums = found["benchmark"][1]
+    groups = {} if ids else subsets.groups(names)
+    known = [] if ids else anchors.published(layout, names)
+    content = {
+        "protocol": "benchmark", "images": len(original.names), **scored["benchmark"]["scores"],
+        **{f"{name}_present": scored["berkeley"]["scores"][name] for name in ("mean_accuracy", "mean_iou")},
+        "protocols": scored,
+        "anchors": [anchors.constant(sums, names, ids), *known],
+        "warnings": detectors.warnings(original.total(), sums.ids, names),
+        "per_class": _per_class(sums, names, ids),
+        "bootstrap": {"samples": samples, "level": intervals.LEVEL, "seed": intervals.SEED, "over": "images"},
+        "conventions": {"pixels": PIXELS, **{name: module.TEXT for name, (module, _) in found.items()}},
+        "ignored_ids": list(spec.ignored_ids), "class_names": names,
+        "colours": [list(colour) for colour in spec.palette()[:len(names)]],
+        "per_image": _per_image(original.names, sums, ids),
+    }
+    if groups:
+        content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part, samples).items()
+                                      if key in ("scores", "intervals")} for group, part in groups.items()}
+    return content
+
+
+def read(folder):
+    """The content of an evaluation's report.json. Raises DataError."""
+    path = pathlib.Path(folder) / "report.json"
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise errors.DataError("is no evaluation: it has no report.json", where=folder, cure=AGAIN) from None
+    except DAMAGE as error:
+        raise errors.DataError("is damaged", where=path, why=str(error), cure=AGAIN) from None
+    if isinstance(content, dict) and "per_class" in content and "protocols" not in content:
+        raise errors.DataError("was written by an older version, which knew one protocol", where=path, cure=AGAIN)
+    try:
+        table(content)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise errors.DataError("is damaged, or no report of an evaluation", where=path, why=repr(error),
+                               cure=AGAIN) from None
+    return content
+
+
+def as_csv(rows):
+    """A list of dicts with the same keys as CSV, in full precision; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _scored(module, sums, ids, samples):
+    """{"size", "text", "scores", "intervals"} of one protocol."""
+    plain = module.compute(sums, np.ones((1, len(sums.hits))), ids)
+    return {"size": module.SIZE, "text": module.TEXT,
+            "scores": {name: float(value[0]) for name, value in plain.items()},
+            "intervals": intervals.bootstrap(module.compute, sums, ids, samples)}
+
+
+def _per_class(sums, names, ids):
+    hits, labelled, called = (array.sum(axis=0) for array in sums.of(ids))
+    images = (sums.of(ids)[1] > 0).sum(axis=0)
+    ious, accuracies = iou.per_class(hits, labelled, called)
+    return [{"id": i, "name": names[i], "iou": _number(ious[k]), "accuracy": _number(accuracies[k]),
+             "pixels": int(labelled[k]), "predicted": int(called[k]), "images": int(images[k])}
+            for k, i in enumerate(ids or sums.ids)]
+
+
+def _per_image(names, sums, ids):
+    """Of each image by itself, over the classes in its label or prediction; None without labelled pixels."""
+    labelled = sums.of(ids)[1].sum(axis=1) > 0
+    scores = iou.numbers(*sums.of(ids), absent="nan")
+    return [{"name": name, **{key: float(scores[key][k]) if labelled[k] else None
+                              for key in ("pixel_accuracy", "mean_iou")}} for k, name in enumerate(names)]
+
+
+def _number(value):
+    return None if np.isnan(value) else float(value)

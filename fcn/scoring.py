@@ -1,0 +1,134 @@
+"""A net over a split, or over photos: images are read ahead, and what is made of a prediction is done behind.
+
+So the net waits for neither. What it waited all the same is measured and told.
+"""
+
+import contextlib
+import dataclasses
+import time
+
+from fcn import (
+    batches,
+    checkpoint,
+    choices,
+    errors,
+    inference,
+    initial,
+    iou,
+    matrices,
+    model,
+    preflight,
+    receptive,
+    screen,
+    shelf,
+    sources,
+    tf1,
+)
+from fcn.behind import Behind
+from fcn.matrices import Counting, Matrices
+from fcn.spec import Problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """original, network: a confusion matrix an image at its original size and at network size (None where there is no
+    label, or no prediction of that size). left_out: Problems. seconds: of all, waited: of them for reading and writing.
+    """
+
+    original: Matrices | None
+    network: Matrices | None
+    left_out: list[Problem]
+    images: int
+    seconds: float
+    waited: float
+
+
+def over(found, subject, plan, outputs, gallery):
+    """The Scored of all `found` (Sources). plan: plan.Plan. outputs: Outputs. gallery: Gallery, for those with labels.
+
+    Raises DataError for an image that cannot be read (but with skip_bad) and if none is left.
+    """
+    settings, spec = subject.settings, subject.spec
+    num_classes = subject.model["num_classes"]
+    # The benchmark's prediction is never an ignored id; the tutorial's is whatever the net was trained to say.
+    barred = (tuple(spec.ignored_ids), tuple(subject.model["ignored_ids"]))
+    work = _Work(num_classes, spec, plan.size is not None, outputs, gallery)
+
+    def read(index):
+        try:
+            return sources.read(found[index], spec, plan.size, settings.max_pixels)
+        except errors.DataError as error:
+            if not settings.skip_bad:
+                raise
+            return preflight.problem(error, found[index].photo)
+
+    left_out, waited = [], 0.0
+    with _loaded(subject) as (session, net), screen.counted("evaluated", len(found)) as advance, Behind() as behind:
+        predictor = inference.Predictor(session, net.images, net.logits, num_classes, plan, barred)
+        samples, started = batches.ahead(read, range(len(found))), time.monotonic()
+        for number in range(len(found)):
+            before = time.monotonic()
+            sample = next(samples)
+            waited += time.monotonic() - before
+            if isinstance(sample, Problem):
+                left_out.append(sample)
+                continue
+            grid = (sample.photo if plan.enlarge == "scores" else sample.seen).shape[:2]
+            with outputs.probabilities(sample.name, *grid, num_classes) as sink:
+                predictions = predictor.predict(sample.photo, sample.seen, sink)
+            before = time.monotonic()
+            behind.submit(work.take, sample, predictions)
+            waited += time.monotonic() - before
+            advance(number + 1)
+    if len(left_out) == len(found):
+        raise errors.DataError("not one good image is left", why=errors.several(left_out))
+    outputs.finish()
+    original, network = work.done()
+    return Scored(original, network, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
+
+
+def exact_overlap(subject):
+    """Px by which windows must overlap for their middles to have the whole image's scores."""
+    net, given = subject.model["net"], subject.model["choices"]
+    return 2 * receptive.margin(subject.model["channels"], choices.of(net, **given), shelf.pick("nets", net).SKIPS)
+
+
+class _Work:
+    """What is done with a prediction, in a thread: counted, offered to the gallery, written."""
+
+    def __init__(self, num_classes, spec, at_network_size, outputs, gallery):
+        self.spec, self.at_network_size, self.outputs, self.gallery = spec, at_network_size, outputs, gallery
+        self.original, self.network = Counting(num_classes), Counting(num_classes)
+
+    def take(self, sample, predictions):
+        """predictions: [(ids at original size, ids at network size or None)]: the benchmark's, and the net's own."""
+        (prediction, _), (_, seen_prediction) = predictions
+        if sample.label is not None:
+            score = self._score(sample.label, prediction)
+            self.gallery.offer(sample.name, score, sample.photo, sample.label, prediction)
+            self.original.add(sample.name, sample.label, prediction)
+            if self.at_network_size and seen_prediction is not None:
+                self.network.add(sample.name, sample.seen_label, seen_prediction)
+        self.outputs.write(sample.name, sample.photo, sample.label, prediction)
+
+    def _score(self, label, prediction):
+        """Mean IoU over the classes of the label or the prediction; NaN of an image without a labelled pixel."""
+        counts = iou.counts(matrices.matrix(label, prediction, self.original.num_classes), self.spec.ignored_ids)
+        return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
+
+    def done(self):
+        """(Matrices at original size, those at network size); None where there are none."""
+        return [found.done() if found.names else None for found in (self.original, self.network)]
+
+
+@contextlib.contextmanager
+def _loaded(subject):
+    """(session, model.Inference) of the Subject's net with its weights, in a graph of its own."""
+    with tf1.tf.Graph().as_default():
+        net = model.inference(**subject.model | {"precision": subject.settings.precision})
+        with tf1.session() as session:
+            if subject.weights is None:
+                checkpoint.restore(session, subject.checkpoint)
+            else:
+                initial.fill_all(session, subject.weights)
+            yield session, net

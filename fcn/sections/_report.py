@@ -1,0 +1,71 @@
+"""What every section of the page is built from: report.json, and what there is of matrices, gallery and log."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from fcn import errors, gallery, matrices, results, runlog
+from fcn.spec import DatasetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """name: of the run. content: of report.json. total: int64 (C, C) or None, rows labels. pictures: as gallery.read
+    gives them. entries: of log.jsonl. remarks: what is not on the page and why.
+    """
+
+    name: str
+    content: dict
+    total: np.ndarray | None
+    pictures: dict
+    entries: list
+    remarks: tuple[str, ...]
+
+    @property
+    def spec(self):
+        """The DatasetSpec of its classes, for names and colours."""
+        return DatasetSpec(tuple(map(str, self.content["class_names"])), tuple(self.content["ignored_ids"]),
+                           tuple(tuple(colour) for colour in self.content["colours"]))
+
+    @property
+    def classes(self):
+        """Rows of report.json's per_class, the most frequent first."""
+        return sorted(self.content["per_class"], key=lambda row: -row["pixels"])
+
+
+def read(folder, run=None):
+    """The Report in a folder of an evaluation. run: the run's folder; the one that the folder lies in, if None.
+
+    Raises DataError if report.json cannot be used; whatever else is damaged becomes a remark.
+    """
+    folder = pathlib.Path(folder)
+    content, remarks = results.read(folder), []
+
+    def attempt(what, load):
+        try:
+            return load()
+        except (errors.DataError, OSError) as error:
+            remarks.append(f"{what} could not be read: {' '.join(str(error).split())}")
+
+    run = pathlib.Path(run) if run is not None else folder.absolute().parent.parent
+    total = attempt("The confusion matrix", lambda: _total(folder / "confusion.npz", len(content["class_names"])))
+    pictures = attempt("The gallery", lambda: gallery.read(folder))
+    entries = attempt("The log of the training", lambda: runlog.read(run / "log.jsonl"))
+    return Report(_name(content, run), content, total, pictures or {}, entries or [], tuple(remarks))
+
+
+def _total(path, num_classes):
+    """int64 (num_classes, num_classes). Raises DataError."""
+    stored = matrices.load(path)
+    if stored.num_classes != num_classes:
+        raise errors.DataError(f"has {stored.num_classes} classes, report.json {num_classes}", where=path)
+    return stored.total()
+
+
+def _name(content, run):
+    """The run's, as its folder is called; else that of the weights."""
+    if (run / "config.json").exists():
+        return run.absolute().name
+    weights = pathlib.Path(str(content.get("weights") or "evaluation"))
+    return weights.parents[1].name if weights.parent.name == "checkpoints" else weights.name

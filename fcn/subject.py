@@ -1,0 +1,103 @@
+"""What is evaluated: a run, one checkpoint of it, or a whole FCN in a file; and what is known of it."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from fcn import checkpoint_files, config, errors, pretrained, record, shelf, transplant, vgg_table
+from fcn.layouts import _auto
+from fcn.spec import NATIVE, DatasetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """name: for people. settings: the Config of its data and sizes. spec: its classes. model: arguments of model.build.
+
+    checkpoint, step: its checkpoint's folder, or weights: the Weights of a file. run: the run's folder, or None.
+    starts: config.json's, () for a file. folder: where its evaluations go.
+    """
+
+    name: str
+    settings: Any
+    spec: DatasetSpec
+    model: dict
+    folder: pathlib.Path
+    checkpoint: pathlib.Path | None = None
+    step: int | None = None
+    weights: pretrained.Weights | None = None
+    run: pathlib.Path | None = None
+    starts: tuple = ()
+
+
+def of_run(run, which="best"):
+    """The Subject of a run's folder, or of a checkpoint's in one. which: "best" by validation mean IoU, "latest", or
+    the folder of a checkpoint. Raises UsageError, WeightsError.
+    """
+    run = pathlib.Path(run)
+    if (run / "state.json").exists():
+        if which != "best":
+            raise errors.UsageError("is one checkpoint already", where=run, cure="leave out --checkpoint.")
+        run, which = run.absolute().parent.parent, run
+    content = record.read(run)
+    path, step = _checkpoint(run, which)
+    return Subject(run.absolute().name, config.from_dict(content["config"]), record.spec_from_dict(content["spec"]),
+                   content["model"], run, path, step, run=run, starts=tuple(content.get("starts", ())))
+
+
+def _checkpoint(run, which):
+    """(checkpoint folder, its step). Raises WeightsError."""
+    if which not in ("best", "latest"):
+        return pathlib.Path(which), checkpoint_files.read_state(which)["step"]
+    found = checkpoint_files.listed(run / "checkpoints")
+    if not found:
+        raise errors.WeightsError("there is no checkpoint", where=run / "checkpoints",
+                                  cure="train on, until the first one is saved.")
+    path, state = checkpoint_files.best(found) if which == "best" else found[0]
+    path, state = (path, state) if path else found[0]
+    print(f"checkpoint: {path}")
+    return path, state["step"]
+
+
+def of_file(path, asked=None):
+    """The Subject of a whole FCN in a file. asked: function of no arguments that gives (layout, spec of the data set
+    whose classes it must have), None for photos without labels. Raises WeightsError, DataError.
+    """
+    weights = pretrained.read(path)
+    print("\n  ".join([f"weights: {path}", *weights.notes]))
+    if weights.net is None:
+        raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
+                                  cure="train from it: python train_fcn.py --weights ...")
+    channels = int(weights.layers["score_fr"][0].shape[3])
+    spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)))
+    layout = "auto"
+    if asked:
+        layout, wanted = asked()
+        spec = _same_classes(wanted, spec, len(weights.class_names) > 0, channels, path)
+    model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
+             "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
+             "channels": vgg_table.widths(weights.widths)}
+    name = pathlib.Path(path).name
+    return Subject(name, config.from_dict({"layout": layout, "size": NATIVE}), spec, model,
+                   pathlib.Path("runs", name), weights=weights)
+
+
+def classes_of(data, layout, classes, ignore_label, encoding, mask_threshold):
+    """(layout, DatasetSpec) of a folder, as the flags have it; "auto" is told by its looks. Raises DataError."""
+    if layout == "auto":
+        layout, why = _auto.choose(data)
+        print(f"layout {layout}: {why}")
+    spec = shelf.pick("layouts", layout).spec(data, classes, ignore_label)
+    return layout, spec.as_asked(encoding, mask_threshold)
+
+
+def _same_classes(asked, own, named, channels, path):
+    """The spec of the data set, whose classes must be those of the net: ids decide, names that differ are told."""
+    if not asked.class_names:
+        return dataclasses.replace(asked, class_names=own.class_names)
+    names = transplant.channel_names(asked.class_names, channels)
+    if len(names) > channels or any(i not in asked.ignored_ids for i in range(asked.num_classes, channels)):
+        raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {path} {channels}")
+    for i, (theirs, ours) in enumerate(zip(own.class_names, names, strict=True)):
+        if named and i not in asked.ignored_ids and theirs.casefold() != ours.casefold():
+            print(f"note: class {i} is '{theirs}' in the file, '{ours}' in the data set; ids are compared, not names")
+    return asked

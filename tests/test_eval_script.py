@@ -1,0 +1,187 @@
+"""eval_fcn.py as a user starts it: what it writes, every way of looking at an image, and what it refuses."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from scripts_help import call, command, evaluate, train_words
+
+from fcn import images, matrices, shelf
+from fcn.encodings import ids
+
+
+@pytest.fixture(scope="module")
+def usual(trained, tmp_path_factory):
+    """(folder of an evaluation with every output, what was printed), as a user starts it."""
+    out = tmp_path_factory.mktemp("usual")
+    return out, call(command("eval_fcn.py", "--run", trained[0] / "run", "--checkpoint", "latest", "--out", out,
+                             "--outputs", "predictions,colour,overlays,panels,probabilities,zip")).stdout
+
+
+def latest(trained, out, *words, code=0):
+    return evaluate("--run", trained[0] / "run", "--checkpoint", "latest", "--out", out, *words, code=code)
+
+
+def pairs(toy):
+    return shelf.pick("layouts", "ade20k").listing(toy / "scenes", "validation").pairs
+
+
+def report(out):
+    return json.loads((out / "report.json").read_text())
+
+
+def predictions(out):
+    return [ids.read(path, None) for path in sorted((out / "predictions").iterdir())]
+
+
+def test_the_pixel_accuracy_is_that_of_the_written_files(usual, toy):
+    folder, output = usual
+    content, hits, labelled = report(folder), 0, 0
+    assert content["protocol"] == "benchmark" and content["ignored_ids"] == [0]
+    assert content["images"] == 2 and content["checkpoint_step"] == 8
+    assert f"{content['mean_iou']:.4f}" in output
+    for pair in pairs(toy):
+        label, prediction = (ids.read(path, None) for path in (pair.label, folder / f"predictions/{pair.name}.png"))
+        assert prediction.shape == label.shape and 0 not in prediction
+        hits, labelled = hits + (prediction == label)[label > 0].sum(), labelled + (label > 0).sum()
+        assert Image.open(folder / f"colour/{pair.name}.png").size == label.shape[::-1]
+        assert Image.open(folder / f"overlays/{pair.name}.jpg").size == label.shape[::-1]
+        assert Image.open(folder / f"panels/{pair.name}.jpg").width > 4 * label.shape[1]
+    assert content["pixel_accuracy"] == pytest.approx(hits / labelled)
+    assert content["protocols"]["benchmark"]["scores"]["pixel_accuracy"] == content["pixel_accuracy"]
+
+
+def test_the_tutorials_protocol_is_that_of_the_networks_size(usual, toy):
+    """All pixels of the small labels, "other" among them, against the prediction as the net made it."""
+    folder, _ = usual
+    network = matrices.load(folder / "confusion_network.npz")
+    hits = labelled = 0
+    for number, pair in enumerate(pairs(toy)):
+        label = images.resize_label(ids.read(pair.label, None), (40, 56))
+        large = ids.read(folder / f"predictions/{pair.name}.png", None)
+        small = images.resize_label(large, (40, 56))  # shrinking undoes the enlarging by nearest neighbour
+        np.testing.assert_array_equal(network.of_image(number), matrices.matrix(label, small, 12))
+        hits, labelled = hits + (label == small).sum(), labelled + label.size
+    assert report(folder)["protocols"]["tutorial"]["scores"]["pixel_accuracy"] == pytest.approx(hits / labelled)
+
+
+def test_probabilities_add_up_to_1_and_their_best_class_is_the_prediction(usual, toy):
+    folder, _ = usual
+    for pair in pairs(toy):
+        found = np.load(folder / f"probabilities/{pair.name}.npy").astype(np.float32)
+        prediction = images.resize_label(ids.read(folder / f"predictions/{pair.name}.png", None), (40, 56))
+        assert found.shape == (40, 56, 12) and np.abs(found.sum(axis=2) - 1).max() < 5e-3
+        assert (found[..., 0] == 0).all()  # "other" is never said
+        best = np.take_along_axis(found, prediction[..., None].astype(int), 2)[..., 0]
+        assert (best >= found.max(axis=2) - 1e-3).all()
+
+
+def test_the_page_is_there_and_everything_is_named(usual):
+    folder, output = usual
+    assert (folder / "report.html").stat().st_size > 10_000 and (folder / "predictions.zip").exists()
+    for name in ("report.html", "confusion.npz", "panels/", "predictions.zip"):
+        assert name in output
+    assert re.search(r"2 images in \d+ s, .* the net waited for reading and writing", output)
+
+
+WAYS = {"flip": ["--flip"], "scales": ["--scales", "0.75,1,1.5"], "window": ["--window", "64"],
+        "all": ["--size", "native", "--window", "64", "--scales", "1,1.25", "--flip", "--merge", "max"],
+        "scores": ["--enlarge", "scores", "--merge", "probability", "--flip"]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_looking_ends_in_predictions_of_the_photos_size_and_says_which(trained, toy, tmp_path, way):
+    latest(trained, tmp_path, *WAYS[way], "--outputs", "predictions")
+    for pair, prediction in zip(pairs(toy), predictions(tmp_path), strict=True):
+        assert prediction.shape == Image.open(pair.image).size[::-1] and 0 not in prediction
+    content = report(tmp_path)
+    assert ("tutorial" in content["protocols"]) == (way not in ("all", "scores"))
+    said = content["inference"]
+    assert ("mirrored" in said) == ("--flip" in WAYS[way])
+    assert ("windows of 64 x 64" in said) == ("--window" in WAYS[way])
+
+
+def test_exact_windows_give_the_whole_images_predictions(trained, tmp_path):
+    scenes = tmp_path / "photos"
+    scenes.mkdir()
+    photo = np.random.default_rng(0).integers(0, 256, (70, 700, 3), np.uint8)
+    Image.fromarray(photo).save(scenes / "wide.png")
+    common = ["--images", scenes, "--size", "native", "--outputs", "predictions"]
+    latest(trained, tmp_path / "whole", *common)
+    latest(trained, tmp_path / "windows", *common, "--window", "608", "--overlap", "exact", "--merge", "centre")
+    one, other = predictions(tmp_path / "whole")[0], predictions(tmp_path / "windows")[0]
+    assert one.shape == (70, 700) and (one != other).mean() < 1e-3  # but for ties of floats
+
+
+def test_results_of_other_options_do_not_replace_each_other(trained, tmp_path):
+    shutil.copytree(trained[0] / "run", tmp_path / "run")
+    for words in ([], ["--flip"], ["--size", "native", "--window", "96x64", "--merge", "max"]):
+        evaluate("--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest", *words)
+    assert sorted(path.name for path in (tmp_path / "run/eval").iterdir()) == [
+        "validation-8", "validation-8-flip", "validation-8-native-window96x64-0.5-max"]
+
+
+def test_the_folder_of_a_checkpoint_is_evaluated_like_its_run(trained, usual, tmp_path):
+    evaluate("--run", trained[0] / "run/checkpoints/step-000008", "--out", tmp_path, "--outputs", "none")
+    assert report(tmp_path)["mean_iou"] == report(usual[0])["mean_iou"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "confusion.npz", "confusion_network.npz", "gallery", "per_class.csv", "report.html", "report.json"]
+
+
+def test_a_net_that_was_trained_to_say_other_never_does_in_the_benchmark_but_in_the_tutorials_protocol(toy, tmp_path):
+    """Half of every label is made 0, so that the net learns to say 0."""
+    shutil.copytree(toy / "scenes", tmp_path / "scenes")
+    for path in (tmp_path / "scenes/annotations").rglob("*.png"):
+        label = ids.read(path, None).copy()
+        label[:, :label.shape[1] * 3 // 4] = 0
+        ids.write(path, label, None)
+    words = [*train_words(toy, tmp_path, "--steps", "12"), "--data", str(tmp_path / "scenes"), "--train-ignored",
+             "--learning-rate", "1e-2"]
+    call(words)
+    evaluate("--run", tmp_path / "run", "--checkpoint", "latest", "--out", tmp_path / "out", "--data",
+             tmp_path / "scenes")
+    assert all(0 not in prediction for prediction in predictions(tmp_path / "out"))
+    assert matrices.load(tmp_path / "out/confusion.npz").total()[:, 0].sum() == 0
+    assert matrices.load(tmp_path / "out/confusion_network.npz").total()[:, 0].sum() > 0
+
+
+def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (61, 35), 90).save(tmp_path / "photos/grey.JPG", format="JPEG")
+    latest(trained, tmp_path / "out", "--images", tmp_path / "photos")
+    assert ids.read(tmp_path / "out/predictions/grey.png", None).shape == (35, 61)
+    assert not (tmp_path / "out/report.json").exists()
+
+
+def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(trained, toy, tmp_path):
+    shutil.copytree(toy / "scenes", tmp_path / "scenes")
+    path = tmp_path / "scenes/images/validation/ADE_val_00000001.jpg"
+    path.write_bytes(path.read_bytes()[:700])
+    words = tmp_path / "out", "--data", tmp_path / "scenes"
+    latest(trained, *words, code=3)
+    assert "ADE_val_00000001.jpg: cannot be decoded" in latest(trained, *words, "--skip-bad")
+    content = report(tmp_path / "out")
+    assert content["images"] == 1 and path.name in content["left_out"][0]
+
+
+@pytest.mark.parametrize("words, code, said", [
+    (["--overlap", "0.25"], 2, "--overlap is that of windows"),
+    (["--window", "100"], 2, "multiples of 32"),
+    (["--window", "512", "--overlap", "exact"], 2, "overlap"),
+    (["--scales", "0"], 2, "no list of scales"),
+    (["--outputs", "panel"], 2, "none of predictions"),
+    (["--layout", "voc"], 2, "--layout goes with --weights only"),
+    (["--merge", "centre"], 2, "--merge"),
+])
+def test_options_that_cannot_be_are_refused_in_one_message(trained, tmp_path, words, code, said):
+    error = latest(trained, tmp_path / "out", *words, code=code)
+    assert said in error and "Traceback" not in error and not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_results_is_told_before_anything_is_done(trained, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    assert "is no folder" in latest(trained, tmp_path / "out", code=2)
+    assert (tmp_path / "out").read_text() == "mine"

@@ -1,0 +1,134 @@
+"""What an evaluation writes for every image: read back it is what was predicted, whatever the labels' encoding."""
+
+import argparse
+import dataclasses
+import errno
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn import errors, outputs, pictures, shelf
+from fcn.behind import Behind
+from fcn.spec import DatasetSpec
+
+SPEC = DatasetSpec(("sky", "sea", "dune"), (255,), ((10, 20, 30), (40, 50, 60), (70, 80, 90)))
+PREDICTED = {"binary": (0, 1, 1), "blue_bits": (1, 2, 8)}  # ids that such a data set has
+READ_BY = {"ade20k_full": "ids"}  # it is written in the benchmark's form
+PHOTO = np.full((4, 6, 3), 100, np.uint8)
+IDS = np.arange(24, dtype=np.uint8).reshape(4, 6) % 3
+
+
+@pytest.mark.parametrize("encoding", shelf.names("encodings"))
+def test_a_written_prediction_is_read_back_by_the_data_sets_own_encoding(tmp_path, encoding):
+    spec = dataclasses.replace(SPEC, encoding=encoding)
+    ids = np.array(PREDICTED.get(encoding, (0, 1, 2)), np.uint8)[IDS]
+    outputs.Outputs(tmp_path, spec, ["predictions"]).write("a", PHOTO, None, ids)
+    path, = (tmp_path / "predictions").iterdir()
+    reader = shelf.pick("encodings", READ_BY.get(encoding, encoding))
+    assert path.suffix == reader.SUFFIX
+    np.testing.assert_array_equal(reader.read(path, spec), ids)
+
+
+def test_only_what_is_asked_for_is_written(tmp_path):
+    outputs.Outputs(tmp_path, SPEC, ["colour", "panels"]).write("a", PHOTO, IDS, IDS)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
+        "colour/a.png", "panels/a.jpg"]
+
+
+def test_an_overlay_is_half_photo_and_half_colour():
+    overlay = pictures.overlay(PHOTO, IDS, SPEC.palette())
+    assert overlay[0, 0].tolist() == [55, 60, 65] and overlay[0, 2].tolist() == [85, 90, 95]
+
+
+def test_the_picture_of_errors_is_red_where_wrong_grey_where_not_scored_and_pale_photo_elsewhere():
+    label, prediction = np.array([[0, 1, 255]], np.uint8), np.array([[0, 2, 2]], np.uint8)
+    picture = pictures.error(np.full((1, 3, 3), 100, np.uint8), label, prediction, SPEC)
+    assert picture.tolist() == [[[217] * 3, list(pictures.WRONG), list(pictures.NOT_SCORED)]]
+
+
+def test_panels_of_large_pages_are_shrunk_and_their_ids_stay_ids():
+    page = np.zeros((3000, 2000), np.uint8)
+    page[:, 1000:] = 2
+    shrunk = pictures.shrunk(page, 1024)
+    assert shrunk.shape == (1024, 683) and set(np.unique(shrunk)) == {0, 2}
+    assert pictures.panel(np.zeros((3000, 2000, 3), np.uint8), None, page, SPEC).shape[1] == 2 * 683 + pictures.GAP
+
+
+def test_probabilities_are_written_strip_by_strip(tmp_path):
+    made = outputs.Outputs(tmp_path, SPEC, ["probabilities"])
+    with made.probabilities("a", 3, 2, 4) as sink:
+        sink(0, np.full((2, 2, 4), 0.25, np.float32))
+        assert not (tmp_path / "probabilities/a.npy").exists()
+        sink(2, np.eye(4, dtype=np.float32)[None, :2])
+    array = np.load(tmp_path / "probabilities/a.npy", mmap_mode="r")
+    assert array.shape == (3, 2, 4) and array.dtype == np.float16
+    assert array[1, 1].tolist() == [0.25] * 4 and array[2].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    with outputs.Outputs(tmp_path, SPEC, ["colour"]).probabilities("b", 3, 2, 4) as sink:
+        assert sink is None
+
+
+def test_the_zip_for_the_server_holds_the_predictions_without_folders(tmp_path):
+    made = outputs.Outputs(tmp_path, SPEC, ["zip"])
+    for name in ("ADE_val_00000002", "ADE_val_00000001"):
+        made.write(name, PHOTO, None, IDS)
+    made.finish()
+    with zipfile.ZipFile(tmp_path / "predictions.zip") as archive:
+        assert sorted(archive.namelist()) == ["ADE_val_00000001.png", "ADE_val_00000002.png"]
+        with archive.open("ADE_val_00000001.png") as file, Image.open(file) as image:
+            assert image.mode == "L" and np.array_equal(np.asarray(image), IDS)
+
+
+def test_labels_that_are_no_id_pngs_make_no_zip_for_the_server(tmp_path):
+    with pytest.raises(errors.UsageError, match="one-channel PNGs of ids"):
+        outputs.Outputs(tmp_path, DatasetSpec(("a", "b"), encoding="blue"), ["zip"])
+
+
+def test_outputs_are_named_by_words():
+    assert outputs.parse("panels, zip") == ("panels", "zip") and outputs.parse("none") == ()
+    assert outputs.parse("all") == ("predictions", "colour", "overlays", "panels", "probabilities")
+    with pytest.raises(argparse.ArgumentTypeError, match="'panel' is none of predictions, colour"):
+        outputs.parse("panel")
+
+
+def test_what_is_done_behind_is_done_in_order_and_before_the_end():
+    done = []
+    with Behind(2) as behind:
+        for number in range(20):
+            behind.submit(done.append, number)
+    assert done == list(range(20))
+
+
+def test_what_fails_behind_comes_up_and_nothing_after_it_is_done():
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    done, gate = [], threading.Event()
+    with pytest.raises(OSError, match="No space"), Behind(8) as behind:
+        behind.submit(gate.wait)
+        behind.submit(fail)
+        behind.submit(done.append, 1)
+        gate.set()
+        for number in range(100):
+            behind.submit(done.append, number)
+    # What was queued already may have been done; what was submitted after the failure was seen was not.
+    assert 99 not in done
+
+
+def test_no_more_than_the_depth_waits_behind():
+    running, gate = [], threading.Event()
+
+    def slow(number):
+        running.append(number)
+        gate.wait(5)
+    with Behind(2) as behind:
+        behind.submit(slow, 0)
+        behind.submit(slow, 1)
+        late = threading.Thread(target=behind.submit, args=(slow, 2))
+        late.start()
+        late.join(0.2)
+        assert late.is_alive() and len(behind.waiting) <= 2
+        gate.set()
+        late.join(5)
+    assert running == [0, 1, 2]
