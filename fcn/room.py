@@ -61,6 +61,6 @@ def need_of(arguments):
     width = 2 if arguments.get("precision") == "bfloat16" else FLOAT
 
     def need(size_px):
-        return estimate.prediction(arguments["channels"], size_px, arguments["num_classes"],
-                                   chosen.alignment == "pad100", width)
+        return estimate.forward(arguments["channels"], size_px, arguments["num_classes"],
+                                chosen.alignment == "pad100", width)
     return need

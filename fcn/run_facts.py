@@ -109,8 +109,14 @@ def _evaluated(folder):
         if time >= newest[0]:
             newest = (time, {"evaluated_mean_iou": score, "evaluated_step": int(step) if step == step else None,
                              "evaluated_split": str(dig(content, "split") or "") or None,
-                             "evaluated_protocol": str(dig(content, "protocol") or "") or None})
+                             "evaluated_protocol": _how(content)})
     return newest[1]
+
+
+def _how(content):
+    """'benchmark: the net sees ...' of a report; older ones had it in one text."""
+    said = [str(dig(content, key)) for key in ("protocol", "inference") if dig(content, key)]
+    return ": ".join(said) or None
 
 
 def _log(path):

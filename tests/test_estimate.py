@@ -109,3 +109,28 @@ def test_the_estimate_is_near_what_was_measured(factor, options, classes, size_p
                             batch * estimate.activations(channels, size_px, classes),
                             batch * estimate.prediction(channels, size_px, classes), **options)
     assert math.isclose(sum(parts.values()) / 1e6, measured, rel_tol=0.1)
+
+
+def test_scores_count_where_they_are_larger_than_the_largest_map_and_twice_where_they_are_cut():
+    body = 2 * 1024 + 2 * 49 + 3 * 1024
+    assert estimate.forward(ONE, (32, 32), 1) == 4 * body
+    assert estimate.forward(ONE, (32, 32), 2) == 4 * (body + 2 * 1024)
+    assert estimate.forward(ONE, (31, 32), 5) == 4 * (2 * 31 * 32 + 2 * 49 + 3 * 31 * 32 + 2 * 5 * 31 * 32)
+
+
+# Peaks of processes that predict one image, as above, in MB: python benchmarks/inference_memory.py --windows 0
+PREDICTED = [
+    (1, 11, (1536, 2048), 3510), (0.5, 11, (1024, 1024), 1190), (0.25, 11, (2030, 2030), 1380),
+    (0.25, 51, (2030, 2030), 3130), (0.25, 151, (2030, 2030), 6760), (0.25, 151, (2048, 2048), 4210),
+    (0.25, 11, (3000, 4000), 2750), (1 / 16, 11, (1536, 2048), 940), (0.25, 11, (512, 512), 770),
+]
+
+
+@pytest.mark.parametrize("factor, classes, size_px, measured", PREDICTED)
+def test_the_estimate_of_a_prediction_is_near_what_was_measured(factor, classes, size_px, measured):
+    channels = {name: int(width * factor) for name, width in VGG19.items()}
+    inputs = [3, *channels.values()]
+    weights = sum(vgg_table.side(name) ** 2 * before * after
+                  for (name, after), before in zip(channels.items(), inputs, strict=False))
+    needed = estimate.PROGRAM + 4 * weights + estimate.forward(channels, size_px, classes)
+    assert math.isclose(needed / 1e6, measured, rel_tol=0.12)
