@@ -196,15 +196,21 @@ def _resized(array, size_px, how):
 
 def write_png(path, array):
     """Write uint8 (h, w) or (h, w, 3), aside and renamed, so that a reader never sees half a file."""
-    path = pathlib.Path(path)
-    aside = path.with_name(f".{path.name}.tmp")
-    imageio.imwrite(aside, array, extension=".png")
-    aside.replace(path)
+    _write(path, array, extension=".png")
 
 
 def write_jpeg(path, array, quality=90):
     """Write uint8 (h, w, 3) for people to look at, aside and renamed; colours keep their resolution."""
+    _write(path, array, extension=".jpg", quality=quality, subsampling=0)
+
+
+def _write(path, array, **options):
     path = pathlib.Path(path)
     aside = path.with_name(f".{path.name}.tmp")
-    imageio.imwrite(aside, array, extension=".jpg", quality=quality, subsampling=0)
-    aside.replace(path)
+    try:
+        imageio.imwrite(aside, array, **options)
+        aside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise

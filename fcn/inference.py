@@ -29,12 +29,13 @@ class Predictor:
         self.rule = merging.RULES[plan.merge]
         self.distinct = list(dict.fromkeys(self.barred))
         self._predictions: list = []
+        self.passes, self.passed, self.progress = 1, 0, None
 
     def grid(self, photo, seen):
         """(height, width) of the grid on which ids are found; arguments as in predict()."""
         return photo.shape[:2] if self.plan.enlarge == "scores" else seen.shape[:2]
 
-    def predict(self, photo, seen, sink=None):
+    def predict(self, photo, seen, sink=None, progress=None):
         """[(ids at the original size, ids on the base grid or None)] for each of `barred`, uint8 (h, w).
 
         photo: the original, uint8 (h, w, 3) RGB; seen: what the net sees at scale 1, on the base grid: the photo at
@@ -42,16 +43,24 @@ class Predictor:
         base grid are None where scores were enlarged past it.
         sink(top, probabilities float32 (rows, width, num_classes)) gets those of all rows, from the top down, on the
         grid(); ids of barred[0] have none, the others add up to 1.
+        progress(share of the image that is done) is called after every window.
         Raises MachineError where the memory will not do.
         """
         base, original, target = seen.shape[:2], photo.shape[:2], self.grid(photo, seen)
         if sink is None and base == target and self.plan.is_plain(base):
             found = self._in_the_graph(seen)
         else:
+            self._count(base, progress)
             found = self._strip_by_strip(photo, seen, target, sink)
         ids = dict(zip(self.distinct, found, strict=True))
         return [(images.resize_label(ids[barred], original), ids[barred] if base == target else None)
                 for barred in self.barred]
+
+    def _count(self, base, progress):
+        """From here on tell `progress` of every window."""
+        spans = [self.plan.spans(size) for size in self.plan.sizes(base)]
+        self.passes = sum(len(down) * len(across) for down, across in spans) * (2 if self.plan.flip else 1)
+        self.passed, self.progress = 0, progress
 
     def _in_the_graph(self, seen):
         """Ids by the graph's own argmax, so that the scores of an image never leave it."""
@@ -87,7 +96,11 @@ class Predictor:
         return merging.rows(self.plan.spans(view.shape[:2]), self.rule, scores)
 
     def _logits(self, band, start, end):
-        return self._run(self.logits, band[:, start:end])[0]
+        found = self._run(self.logits, band[:, start:end])[0]
+        self.passed += 1
+        if self.progress:
+            self.progress(self.passed / self.passes)
+        return found
 
     def _mirrored_logits(self, band, start, end):
         """Those of the mirrored pixels, mirrored back. The grid of the mirrored whole image starts at its last pixel:

@@ -5,24 +5,30 @@
 
 import argparse
 import contextlib
+import io
 import pathlib
+import shutil
 import zipfile
 
 import numpy as np
 
-from fcn import errors, images, pictures, shelf
+from fcn import durable, errors, images, pictures, shelf
 
 PREDICTIONS, COLOUR, OVERLAYS, PANELS, PROBABILITIES, ZIP = KINDS = (
     "predictions", "colour", "overlays", "panels", "probabilities", "zip")
-ID_PNGS = ("ids", "ade20k_full")  # encodings that write the PNGs of ids which the server takes
 USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
+ID_PNGS = ("ids", "ade20k_full")  # encodings that write the PNGs of ids which the server takes
 
 
 class Outputs:
-    """kinds: of KINDS. folder: where they go. spec: of the data set, whose encoding the predictions have."""
+    """kinds: of KINDS. folder: where they go. spec: of the data set, whose encoding the predictions have.
 
-    def __init__(self, folder, spec, kinds):
-        self.folder, self.spec, self.kinds = pathlib.Path(folder), spec, set(kinds)
+    What cannot be written must not cost the numbers: `unwritten` lists (name of the image, OSError), and once the disk
+    is full (`full`) nothing more is tried. Without numbers (needed=True) a full disk is raised at once.
+    """
+
+    def __init__(self, folder, spec, kinds, needed=False):
+        self.folder, self.spec, self.kinds, self.needed = pathlib.Path(folder), spec, set(kinds), needed
         self.encoding = shelf.pick("encodings", spec.encoding)
         if ZIP in self.kinds:
             self.kinds.add(PREDICTIONS)
@@ -30,9 +36,31 @@ class Outputs:
                 raise errors.UsageError("the ADE20K server takes one-channel PNGs of ids, and these labels are encoded "
                                         f"as '{spec.encoding}'", cure="leave zip out of --outputs.")
         self.written: list[pathlib.Path] = []
+        self.unwritten: list[tuple[str, OSError]] = []
+        self.full = False
+
+    def begin(self):
+        """Make the folder, and take what an earlier evaluation of the same place has left. Raises UsageError."""
+        probe = self.folder / ".probe"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise errors.UsageError(f"cannot be written to ({error.strerror})", where=self.folder,
+                                    cure="give another --out.") from None
+        if (self.folder / "report.json").exists():
+            for kind in KINDS:
+                shutil.rmtree(self.folder / kind, ignore_errors=True)
+            (self.folder / "predictions.zip").unlink(missing_ok=True)
 
     def write(self, name, photo, label, prediction):
         """Everything of one image but its probabilities. photo uint8 (h, w, 3); label (or None), prediction (h, w)."""
+        with self._unless_full(name) as go_on:
+            if go_on:
+                self._write(name, photo, label, prediction)
+
+    def _write(self, name, photo, label, prediction):
         palette = self.spec.palette()
         if PREDICTIONS in self.kinds:
             path = self._path(PREDICTIONS, name, self.encoding.SUFFIX)
@@ -50,26 +78,62 @@ class Outputs:
         """A function of (top, float32 (rows, width, C)) that fills probabilities/<name>.npy, float16 (h, w, C); None
         if they are not asked for. Rows are written as they come, top to bottom, and never in memory as a whole.
         """
-        if PROBABILITIES not in self.kinds:
+        if PROBABILITIES not in self.kinds or self.full:
             yield None
             return
-        path = self._path(PROBABILITIES, name, ".npy")
+        header, before = io.BytesIO(), len(self.unwritten)
+        np.lib.format.write_array_header_1_0(header, {"shape": (height, width, num_classes), "descr": "<f2",
+                                                      "fortran_order": False})
+        path = self.folder / PROBABILITIES / f"{name}.npy"
         aside = path.with_name(f".{path.name}.tmp")
-        with aside.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"shape": (height, width, num_classes), "descr": "<f2",
-                                                        "fortran_order": False})
-            yield lambda top, rows: file.write(np.ascontiguousarray(rows, "<f2"))
-        aside.replace(path)
+
+        def append(data, mode="ab"):
+            with self._unless_full(name) as go_on:
+                if go_on and len(self.unwritten) == before:
+                    aside.parent.mkdir(parents=True, exist_ok=True)
+                    with aside.open(mode) as file:
+                        file.write(data)
+        append(header.getvalue(), "wb")
+        yield lambda top, rows: append(np.ascontiguousarray(rows, "<f2"))
+        if len(self.unwritten) == before:
+            aside.replace(path)
+        else:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+
+    @contextlib.contextmanager
+    def _unless_full(self, name):
+        try:
+            yield not self.full
+        except OSError as error:
+            self.full |= error.errno in durable.FULL
+            self.unwritten.append((name, error))
+            if self.full and self.needed:
+                raise
 
     def finish(self):
         """predictions.zip, if it is asked for: the files alone, without folders."""
-        if ZIP not in self.kinds:
-            return
         path, aside = self.folder / "predictions.zip", self.folder / ".predictions.zip.tmp"
-        with zipfile.ZipFile(aside, "w") as archive:  # PNGs are compressed already
-            for file in self.written:
-                archive.write(file, file.name)
-        aside.replace(path)
+        with self._unless_full(path.name) as go_on:
+            if go_on and ZIP in self.kinds and not self.unwritten:
+                try:
+                    with zipfile.ZipFile(aside, "w") as archive:  # PNGs are compressed already
+                        for file in self.written:
+                            archive.write(file, file.name)
+                    aside.replace(path)
+                finally:
+                    aside.unlink(missing_ok=True)
+
+    def complain(self):
+        """Raise MachineError if not everything could be written for every image."""
+        if not self.unwritten:
+            return
+        name, error = self.unwritten[0]
+        others = f", nor {len(self.unwritten) - 1} more" if len(self.unwritten) > 1 else ""
+        raise errors.MachineError(
+            f"'{name}' could not be written{', nor anything after it' if self.full else others}: {error.strerror}",
+            where=self.folder, cure="free space, and give the same command again; or ask for fewer --outputs."
+            if self.full else "give another --out, or rename the image.")
 
     def _path(self, kind, name, suffix):
         folder = self.folder / kind

@@ -18,13 +18,12 @@ LINKS = {"protocols": "protocols", "classes": "classes", "confusion": "confusion
          "training": "training", "facts": "settings"}
 
 
-def write(folder, run=None):
-    """Write folder/report.html from what lies in the folder, and from the log of the run. Returns its path.
+def write(folder):
+    """Write folder/report.html from what lies in the folder, and from the log of its run. Returns its path.
 
-    run: the run's folder; the one that the folder lies in (RUN/eval/NAME), if None. What else than report.json is
-    missing or damaged is not on the page, and it says so. Raises DataError, OSError.
+    What else than report.json is missing or damaged is not on the page, and it says so. Raises DataError, OSError.
     """
-    report = _report.read(folder, run)
+    report = _report.read(folder)
     try:
         page = build(report)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -48,9 +47,9 @@ def build(report):
 def title(report):
     """'demo: validation, step 300, fcn8s'."""
     content = report.content
-    settings = content.get("settings")
-    found = [content.get("split"), f"step {content['checkpoint_step']:,}" if content.get("checkpoint_step") else "",
-             settings.get("net") if isinstance(settings, dict) else ""]
+    settings, step = content.get("settings"), content.get("checkpoint_step")
+    found = [content.get("split"), f"step {step:,}" if isinstance(step, int) else "",
+             content.get("net") or (settings.get("net") if isinstance(settings, dict) else "")]
     return text(f"{report.name}: {', '.join(str(fact) for fact in found if fact)}".removesuffix(": "))
 
 

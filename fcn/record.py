@@ -28,7 +28,7 @@ def read(run):
         content = json.loads(path.read_text())
         old = "channels" in content and "model" not in content
         content["spec"], content["config"], old or content["model"]["channels"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 cure="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

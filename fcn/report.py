@@ -46,13 +46,13 @@ def parse(argv):
 def show(folder, arguments):
     """Print the table of an evaluation, or of the part that is asked for; rows for a CSV file."""
     content = results.read(folder)
-    if arguments.classes or arguments.images or arguments.samples != intervals.SAMPLES:
+    if arguments.classes is not None or arguments.images is not None or arguments.samples != intervals.SAMPLES:
         whole = evaluation.read(folder)
         part, ids = part_of(whole, arguments)
         content = part.content | results.measured(part.original, part.network, part.spec, part.content.get("layout"),
                                                   ids, arguments.samples)
         content["warnings"] = part.content["warnings"]  # of the whole: a part may well lack most classes
-        if ids or arguments.images:
+        if ids or arguments.images is not None:
             content.pop("subsets", None)
             content["anchors"] = content["anchors"][:1]  # what is published is of all images and classes
             print(f"{len(part.original.names)} of {len(whole.original.names)} images, "
@@ -86,17 +86,16 @@ def compare(folder, arguments):
 
 def part_of(whole, arguments):
     """(the Evaluation of the images that are asked for, ids that are asked for or None). Raises UsageError."""
-    if arguments.images:
+    if arguments.images is not None:
         whole = whole.select(evaluation.matching(whole.original.names, arguments.images))
     scored = protocols.found(whole.original, None, whole.spec.ignored_ids)["benchmark"][1].ids
-    return whole, subsets.parse(arguments.classes, whole.spec.class_names, scored) if arguments.classes else None
+    asked = arguments.classes
+    return whole, None if asked is None else subsets.parse(asked, whole.spec.class_names, scored)
 
 
 def write_page(folder):
-    """report.html, with the curves of the run that the folder lies in."""
     from fcn import page
-    run = folder.absolute().parent.parent
-    page.write(folder, run if (run / "config.json").exists() else None)
+    page.write(folder)
     print(f"the page is {folder / 'report.html'}")
 
 

@@ -40,9 +40,15 @@ def write(folder, original, network, spec, facts):
     original, network: Matrices at the images' own size and at the net's (None without). facts: what else the report
     says (split, images, inference, layout, checkpoint_step, ...).
     """
+    content = {**facts, **measured(original, network, spec, facts.get("layout"))}
+    save(folder, original, network, content)
+    return content
+
+
+def save(folder, original, network, content):
+    """The files of an evaluation, those that everything can be computed from first."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    content = {**facts, **measured(original, network, spec, facts.get("layout"))}
     original.save(folder / FILES["original"])
     if network:
         network.save(folder / FILES["network"])
@@ -50,7 +56,6 @@ def write(folder, original, network, spec, facts):
         (folder / FILES["network"]).unlink(missing_ok=True)  # of an evaluation before this one
     durable.write_whole(folder / "per_class.csv", as_csv(content["per_class"]).encode())
     runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
-    return content
 
 
 def measured(original, network, spec, layout=None, ids=None, samples=intervals.SAMPLES):
@@ -96,10 +101,21 @@ def read(folder):
         raise errors.DataError("was written by an older version, which knew one protocol", where=path, cure=AGAIN)
     try:
         table(content)
+        if not _is_sound(content):
+            raise ValueError("ids, colours or intervals are none")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise errors.DataError("is damaged, or no report of an evaluation", where=path, why=repr(error),
                                cure=AGAIN) from None
     return content
+
+
+def _is_sound(content):
+    """Whether what is computed with later is of the kinds that `measured` makes."""
+    ids = [*content["ignored_ids"], *(row["id"] for row in content["per_class"])]
+    colours = [tuple(map(type, colour)) for colour in content["colours"]]
+    intervals_ = [between for entry in content["protocols"].values() for between in entry["intervals"].values()]
+    return (all(type(i) is int and 0 <= i < 256 for i in ids) and all(kinds == (int,) * 3 for kinds in colours)
+            and all(between is None or tuple(map(type, between)) == (float,) * 2 for between in intervals_))
 
 
 def as_csv(rows):

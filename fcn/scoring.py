@@ -7,23 +7,7 @@ import contextlib
 import dataclasses
 import time
 
-from fcn import (
-    batches,
-    checkpoint,
-    choices,
-    errors,
-    inference,
-    initial,
-    iou,
-    matrices,
-    model,
-    preflight,
-    receptive,
-    screen,
-    shelf,
-    sources,
-    tf1,
-)
+from fcn import batches, checkpoint, errors, inference, initial, iou, matrices, model, preflight, screen, sources, tf1
 from fcn.behind import Behind
 from fcn.matrices import Counting, Matrices
 from fcn.spec import Problem
@@ -49,7 +33,8 @@ def over(found, subject, plan, outputs, gallery):
     Raises DataError for an image that cannot be read (but with skip_bad) and if none is left.
     """
     settings, spec = subject.settings, subject.spec
-    num_classes = subject.model["num_classes"]
+    arguments = subject.model | {"precision": settings.precision}
+    num_classes = arguments["num_classes"]
     # The benchmark's prediction is never an ignored id; the tutorial's is whatever the net was trained to say.
     barred = (tuple(spec.ignored_ids), tuple(subject.model["ignored_ids"]))
     work = _Work(num_classes, spec, plan.size is not None, outputs, gallery)
@@ -63,8 +48,10 @@ def over(found, subject, plan, outputs, gallery):
             return preflight.problem(error, found[index].photo)
 
     left_out, waited = [], 0.0
-    with _loaded(subject) as (session, net), screen.counted("evaluated", len(found)) as advance, Behind() as behind:
-        predictor = inference.Predictor(session, net.images, net.logits, num_classes, plan, barred)
+    with (_loaded(subject, arguments) as (session, net), screen.counted("evaluated", len(found)) as advance,
+          Behind() as behind):
+        predictor = inference.Predictor(session, net.images, net.logits, num_classes, plan, barred,
+                                        inference.need_of(arguments))
         samples, started = batches.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
@@ -73,24 +60,32 @@ def over(found, subject, plan, outputs, gallery):
             if isinstance(sample, Problem):
                 left_out.append(sample)
                 continue
-            grid = (sample.photo if plan.enlarge == "scores" else sample.seen).shape[:2]
+            grid = predictor.grid(sample.photo, sample.seen)
             with outputs.probabilities(sample.name, *grid, num_classes) as sink:
-                predictions = predictor.predict(sample.photo, sample.seen, sink)
+                clock = _Clock(sink)
+                predictions = predictor.predict(sample.photo, sample.seen, sink and clock,
+                                                lambda share, done=number: advance(done + share))
+                waited += clock.seconds
             before = time.monotonic()
             behind.submit(work.take, sample, predictions)
             waited += time.monotonic() - before
             advance(number + 1)
     if len(left_out) == len(found):
         raise errors.DataError("not one good image is left", why=errors.several(left_out))
-    outputs.finish()
     original, network = work.done()
     return Scored(original, network, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
 
 
-def exact_overlap(subject):
-    """Px by which windows must overlap for their middles to have the whole image's scores."""
-    net, given = subject.model["net"], subject.model["choices"]
-    return 2 * receptive.margin(subject.model["channels"], choices.of(net, **given), shelf.pick("nets", net).SKIPS)
+class _Clock:
+    """A sink for probabilities that adds up how long writing them takes: strips come too fast to be kept for later."""
+
+    def __init__(self, sink):
+        self.sink, self.seconds = sink, 0.0
+
+    def __call__(self, top, rows):
+        before = time.monotonic()
+        self.sink(top, rows)
+        self.seconds += time.monotonic() - before
 
 
 class _Work:
@@ -122,10 +117,10 @@ class _Work:
 
 
 @contextlib.contextmanager
-def _loaded(subject):
+def _loaded(subject, arguments):
     """(session, model.Inference) of the Subject's net with its weights, in a graph of its own."""
     with tf1.tf.Graph().as_default():
-        net = model.inference(**subject.model | {"precision": subject.settings.precision})
+        net = model.inference(**arguments)
         with tf1.session() as session:
             if subject.weights is None:
                 checkpoint.restore(session, subject.checkpoint)

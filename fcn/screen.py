@@ -28,12 +28,12 @@ class Screen:
         self.total, self.title, self.last = total, title, time.monotonic()
         counter = f"{title} {total}/{total}"  # the last thing that a narrow terminal may cut
         self.bar = progress.Progress(
-            progress.TextColumn("{task.description} {task.completed:.0f}/{task.total:.0f}",
+            progress.TextColumn("{task.description} {task.fields[whole]}/{task.total:.0f}",
                                 table_column=Column(no_wrap=True, overflow="ignore", min_width=len(counter))),
             *([progress.BarColumn(bar_width=20)] if self.console.width >= WIDE else []),
             progress.TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console, disable=not self.live, transient=transient)
-        self.task = self.bar.add_task(title, total=total, completed=done, text="")
+        self.task = self.bar.add_task(title, total=total, completed=done, whole=int(done), text="")
 
     def __enter__(self):
         self.bar.start()
@@ -44,9 +44,9 @@ class Screen:
 
     def show(self, step, text, remaining="", due=False):
         """The state after a step. Without a terminal it is printed when `due` and at least once a minute."""
-        self.bar.update(self.task, completed=step, text=f"{text}  {remaining}")
+        self.bar.update(self.task, completed=step, whole=int(step), text=f"{text}  {remaining}")
         if not self.live and (due or time.monotonic() - self.last > 60):
-            self.say(f"{self.title} {step}/{self.total}  {text}  {remaining}".rstrip())
+            self.say(f"{self.title} {int(step)}/{self.total}  {text}  {remaining}".rstrip())
             self.last = time.monotonic()
 
     def say(self, text):
@@ -72,6 +72,8 @@ def counted(title, total):
 
     def advance(done, begun_with=0):
         speed = max(done - begun_with, 1e-3) / max(time.monotonic() - started, 1e-6)
-        screen.show(done, f"{speed:.1f} images/s", f"{(total - done) / speed:.0f} s to go", due=done == total)
+        pace = f"{speed:.1f} images/s" if speed >= 1 else f"{1 / speed:.1f} s an image"
+        part = f"{done / total:.0%}  " if done != int(done) else ""  # of a large image, in windows
+        screen.show(done, part + pace, f"{(total - done) / speed:.0f} s to go", due=done == total)
     with Screen(title, total, transient=True) as screen:
         yield advance

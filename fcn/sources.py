@@ -1,6 +1,5 @@
 """What an evaluation goes through: the pairs of a split, or photos without labels."""
 
-import collections
 import dataclasses
 import pathlib
 
@@ -37,7 +36,7 @@ def of_pairs(found):
 
 
 def of_photos(where):
-    """The photo, or the photos in the folder, sorted; of two with the same stem the ending stays in the name.
+    """The photo, or the photos in the folder, sorted; if two have the same stem, the endings stay in all names.
 
     Raises DataError if there is none.
     """
@@ -48,8 +47,8 @@ def of_photos(where):
         found = [where] if where.exists() else []
     if not found:
         raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where)
-    stems = collections.Counter(path.stem for path in found)
-    return [Source(path.stem if stems[path.stem] == 1 else path.name, path) for path in found]
+    unique = len({path.stem.casefold() for path in found}) == len(found)  # results are files, on Windows too
+    return [Source(path.stem if unique else path.name, path) for path in found]
 
 
 def read(source, spec, size_px, max_pixels):

@@ -14,7 +14,7 @@ class Subject:
     """name: for people. settings: the Config of its data and sizes. spec: its classes. model: arguments of model.build.
 
     checkpoint, step: its checkpoint's folder, or weights: the Weights of a file. run: the run's folder, or None.
-    starts: config.json's, () for a file. folder: where its evaluations go.
+    starts: config.json's, () for a file. folder: where its evaluations go. data: the folder that it was trained on.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Subject:
     weights: pretrained.Weights | None = None
     run: pathlib.Path | None = None
     starts: tuple = ()
+    data: str = ""
 
 
 def of_run(run, which="best"):
@@ -41,7 +42,8 @@ def of_run(run, which="best"):
     content = record.read(run)
     path, step = _checkpoint(run, which)
     return Subject(run.absolute().name, config.from_dict(content["config"]), record.spec_from_dict(content["spec"]),
-                   content["model"], run, path, step, run=run, starts=tuple(content.get("starts", ())))
+                   content["model"], run, path, step, run=run, starts=tuple(content.get("starts", ())),
+                   data=content["config"].get("data", ""))
 
 
 def _checkpoint(run, which):
@@ -68,7 +70,8 @@ def of_file(path, asked=None):
         raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
                                   cure="train from it: python train_fcn.py --weights ...")
     channels = int(weights.layers["score_fr"][0].shape[3])
-    spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)))
+    spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)),
+                       tuple(weights.ignored_ids))
     layout = "auto"
     if asked:
         layout, wanted = asked()
@@ -97,7 +100,19 @@ def _same_classes(asked, own, named, channels, path):
     names = transplant.channel_names(asked.class_names, channels)
     if len(names) > channels or any(i not in asked.ignored_ids for i in range(asked.num_classes, channels)):
         raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {path} {channels}")
-    for i, (theirs, ours) in enumerate(zip(own.class_names, names, strict=True)):
-        if named and i not in asked.ignored_ids and theirs.casefold() != ours.casefold():
-            print(f"note: class {i} is '{theirs}' in the file, '{ours}' in the data set; ids are compared, not names")
+    if named:
+        _note(own.class_names, names, asked.ignored_ids, "file")
     return asked
+
+
+def note_names(subject, data):
+    """Say which classes of another data folder are called otherwise than those that the run was trained on."""
+    settings = subject.settings
+    names = shelf.pick("layouts", settings.layout).spec(data, settings.classes, settings.ignore_label).class_names
+    _note(subject.spec.class_names, names, subject.spec.ignored_ids, "run")
+
+
+def _note(own, names, ignored_ids, where):
+    for i, (theirs, ours) in enumerate(zip(own, names, strict=False)):
+        if i not in ignored_ids and theirs.casefold() != ours.casefold():
+            print(f"note: class {i} is '{theirs}' in the {where}, '{ours}' in the data set; ids count, not names")

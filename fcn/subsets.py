@@ -24,7 +24,9 @@ def parse(text, class_names, scored_ids):
     known = groups(class_names)
     by_name = {class_names[i].casefold(): i for i in reversed(scored_ids)}
     found: set[int] = set()
-    for word in filter(None, (part.strip() for part in text.split(","))):
+    one = text.casefold() in by_name  # which may hold commas
+    words = [text] if one else [part.strip() for part in text.split(",")]
+    for word in filter(None, words):
         if word in known:
             found |= set(known[word])
         elif word.casefold() in by_name:

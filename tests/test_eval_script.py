@@ -1,5 +1,6 @@
 """eval_fcn.py as a user starts it: what it writes, every way of looking at an image, and what it refuses."""
 
+import errno
 import json
 import re
 import shutil
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from scripts_help import call, command, evaluate, train_words
 
-from fcn import images, matrices, shelf
+from fcn import durable, images, matrices, shelf
 from fcn.encodings import ids
 
 
@@ -82,7 +83,7 @@ def test_probabilities_add_up_to_1_and_their_best_class_is_the_prediction(usual,
 def test_the_page_is_there_and_everything_is_named(usual):
     folder, output = usual
     assert (folder / "report.html").stat().st_size > 10_000 and (folder / "predictions.zip").exists()
-    for name in ("report.html", "confusion.npz", "panels/", "predictions.zip"):
+    for name in ("report.html", "confusion.npz", "panels", "predictions.zip"):
         assert name in output
     assert re.search(r"2 images in \d+ s, .* the net waited for reading and writing", output)
 
@@ -122,6 +123,45 @@ def test_results_of_other_options_do_not_replace_each_other(trained, tmp_path):
         evaluate("--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest", *words)
     assert sorted(path.name for path in (tmp_path / "run/eval").iterdir()) == [
         "validation-8", "validation-8-flip", "validation-8-native-window96x64-0.5-max"]
+
+
+def test_results_of_other_data_do_not_replace_each_other_and_what_is_left_of_older_ones_goes(trained, toy, tmp_path):
+    shutil.copytree(trained[0] / "run", tmp_path / "run")
+    shutil.copytree(toy / "scenes", tmp_path / "other")
+    for kind in ("images", "annotations"):
+        min((tmp_path / "other" / kind / "validation").iterdir()).unlink()
+    words = "--run", tmp_path / "run", "--checkpoint", "latest", "--outputs"
+    evaluate(*words, "predictions,zip")
+    evaluate(*words, "colour", "--data", tmp_path / "other")
+    one, other = tmp_path / "run/eval/validation-8", tmp_path / "run/eval/validation-8-other"
+    assert report(one)["images"] == 2 and report(other)["images"] == 1 and (one / "predictions.zip").exists()
+    evaluate(*words, "colour")
+    assert not (one / "predictions").exists() and not (one / "predictions.zip").exists()
+    assert len(list((one / "colour").iterdir())) == 2
+
+
+def test_labels_without_one_labelled_pixel_are_no_result(trained, toy, tmp_path):
+    shutil.copytree(toy / "scenes", tmp_path / "scenes")
+    for path in (tmp_path / "scenes/annotations/validation").iterdir():
+        ids.write(path, np.zeros_like(ids.read(path, None)), None)
+    said = latest(trained, tmp_path / "out", "--data", tmp_path / "scenes", code=3)
+    assert "nothing to score" in said and not (tmp_path / "out/report.json").exists()
+
+
+def test_the_numbers_are_printed_even_where_they_cannot_be_written(trained, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(durable, "write_whole", full)
+    assert "benchmark  original" in latest(trained, tmp_path / "out", "--outputs", "none", code=5)
+
+
+def test_two_photos_of_one_stem_get_two_predictions(trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "a.png", "a.jpg.jpg"):
+        Image.new("RGB", (40, 30), (90, 80, 70)).save(tmp_path / "photos" / name)
+    latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
+    assert sorted(path.name for path in (tmp_path / "out/predictions").iterdir()) == [
+        "a.jpg.jpg.png", "a.jpg.png", "a.png.png"]
 
 
 def test_the_folder_of_a_checkpoint_is_evaluated_like_its_run(trained, usual, tmp_path):
@@ -170,7 +210,9 @@ def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(train
 @pytest.mark.parametrize("words, code, said", [
     (["--overlap", "0.25"], 2, "--overlap is that of windows"),
     (["--window", "100"], 2, "multiples of 32"),
-    (["--window", "512", "--overlap", "exact"], 2, "overlap"),
+    (["--window", "512", "--overlap", "exact"], 2, "windows of 608 px at least"),
+    (["--images", "x", "--split", "training"], 2, "--split is of labels"),
+    (["--images", "x", "--outputs", "none"], 2, "nothing would come of it"),
     (["--scales", "0"], 2, "no list of scales"),
     (["--outputs", "panel"], 2, "none of predictions"),
     (["--layout", "voc"], 2, "--layout goes with --weights only"),
@@ -183,5 +225,5 @@ def test_options_that_cannot_be_are_refused_in_one_message(trained, tmp_path, wo
 
 def test_a_file_in_the_place_of_the_results_is_told_before_anything_is_done(trained, tmp_path):
     (tmp_path / "out").write_text("mine")
-    assert "is no folder" in latest(trained, tmp_path / "out", code=2)
+    assert "cannot be written to" in latest(trained, tmp_path / "out", code=2)
     assert (tmp_path / "out").read_text() == "mine"

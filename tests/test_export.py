@@ -89,8 +89,15 @@ def test_every_net_is_exported_and_gives_elsewhere_what_numpy_gives(tmp_path, ne
 def test_every_kind_of_head_gives_in_onnxruntime_what_numpy_gives(tmp_path, net, choices):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
-    expected = by_hand(net, choices, make(tmp_path / "run", net, choices), PHOTOS)
+    arrays = make(tmp_path / "run", net, choices)
+    expected = by_hand(net, choices, arrays, PHOTOS)
     checked(tmp_path / "run", tmp_path / "net.onnx", "onnx", PHOTOS, expected)
+    import onnx as package
+    graph = package.load(tmp_path / "net.onnx").graph
+    weights = {item.name for item in graph.initializer if item.name.endswith(("/kernel", "/bias"))}
+    assert [item.name for item in graph.input] == ["images"]
+    assert weights == {name for name in arrays if net != "fcn8s_shekkizh" or not name.startswith("conv5_4")}
+    assert not [node.name for node in graph.node if node.op_type == "Transpose" and set(node.input) & weights]
 
 
 def test_the_lines_in_the_documentation_run_without_this_project(run, tmp_path):
@@ -208,6 +215,12 @@ def test_two_classes_as_good_as_each_other_may_change_places():
     tied = np.array([[[[1, 1 + 1e-5, -9], [1, 5, -9]]]], np.float32)
     one, other = np.array([[[1, 1]]], np.uint8), np.array([[[0, 1]]], np.uint8)
     assert _check.compare([(tied, one)], [(tied, other)], (2,))["equal_predictions"] == 0.5
+
+
+def test_an_ignored_class_as_good_as_the_best_excuses_no_other_prediction():
+    logits = np.array([[[[0, 9, 9]]]], np.float32)
+    with pytest.raises(errors.WeightsError, match="other classes"):
+        _check.compare([(logits, np.uint8([[[1]]]))], [(logits, np.uint8([[[0]]]))], (2,))
 
 
 def test_the_test_images_are_of_two_sizes_one_of_them_odd_and_not_flat():

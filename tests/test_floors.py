@@ -14,7 +14,8 @@ FLOORS = {
        "pretrained transplant class_weights averages expect demo demo_scenes demo_drawing "
        "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "
        "windows merging resampling plan matrices iou protocols intervals detectors anchors subsets results "
-       "results_table evaluation against page sections/* gallery behind outputs subject",
+       "results_table evaluation against page sections/* gallery behind outputs subject "
+       "eval_flags",
     2: "tf1 layers vgg heads nets/* losses/* model optimize optimizers",
     3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export exports/* dry_run sanity "
        "training reporting events inference room scoring",

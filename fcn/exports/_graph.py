@@ -1,25 +1,47 @@
-"""What SavedModel, .pb, .tflite and .onnx are made of: the graph that predicts, with a checkpoint's weights."""
+"""What .pb, .tflite and .onnx are made of: a graph without variables, and a checkpoint's weights put into it."""
 
-import contextlib
-
-from fcn import checkpoint
+from fcn import checkpoint, errors
 from fcn import model as models
-from fcn.tf1 import session as new_session
 from fcn.tf1 import tf
 
 OUTPUTS = ("logits", "prediction")
 
 
-@contextlib.contextmanager
-def opened(folder, model):
-    """(session, model.Inference) of the checkpoint in `folder`, in a graph of its own. Raises WeightsError."""
-    with tf.Graph().as_default() as graph, new_session(graph) as session:
-        net = models.inference(**model)
-        checkpoint.restore(session, folder)
-        yield session, net
+def without_weights(model):
+    """(model.Inference, {variable: placeholder}) in the default graph, which has no variables: a converter that copies
+    its graph a dozen times then copies no weights.
+    """
+    weights = {}
+
+    def placeholder(getter, name, shape, dtype, **_):
+        weights[name] = tf.placeholder(dtype, shape, name)
+        return weights[name]
+    with tf.variable_scope("", custom_getter=placeholder):
+        return models.inference(**model), weights
+
+
+def arrays(folder, weights):
+    """{placeholder's name: array} of a checkpoint. Raises WeightsError if one is missing or misshapen."""
+    layers = checkpoint.read_layers(folder)
+    found = {}
+    for name, placeholder in weights.items():
+        layer, _, part = name.rpartition("/")
+        array = layers.get(layer, (None, None))[part == "bias"]
+        if array is None or list(array.shape) != placeholder.shape.as_list():
+            raise errors.WeightsError(f"lacks {name} of shape {placeholder.shape.as_list()}", where=folder)
+        found[placeholder.op.name] = array
+    return found
 
 
 def frozen(folder, model):
-    """The GraphDef from "images" to OUTPUTS whose variables are constants."""
-    with opened(folder, model) as (session, _):
-        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, OUTPUTS)
+    """(GraphDef from "images" to OUTPUTS whose weights are constants, the model.Inference that it was made of)."""
+    with tf.Graph().as_default() as graph:
+        net, weights = without_weights(model)
+    graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), OUTPUTS)
+    values = arrays(folder, weights)
+    for node in graph_def.node:
+        if node.name in values:
+            node.op = "Const"
+            del node.attr["shape"]
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values.pop(node.name)))
+    return graph_def, net

@@ -4,8 +4,9 @@ Each output is a signature of its own, as TensorFlow 2 and Serving compute all o
 whoever wants the ids alone pays for no probabilities.
 """
 
+from fcn import checkpoint as checkpoints
 from fcn import errors
-from fcn.exports import _graph
+from fcn import model as models
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import first_line, run, tf
 from fcn.tf1 import session as new_session
@@ -15,7 +16,9 @@ TAGS = [tf.saved_model.SERVING]
 
 
 def write(path, checkpoint, model):
-    with _graph.opened(checkpoint, model) as (session, net):
+    with tf.Graph().as_default() as graph, new_session(graph) as session:
+        net = models.inference(**model)
+        checkpoints.restore(session, checkpoint)
         signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})
                       for name, key in SIGNATURES.items()}
         try:

@@ -12,8 +12,9 @@ from fcn.tf1 import tf
 
 
 def write(path, checkpoint, model):
-    with _graph.opened(checkpoint, model) as (session, net), tf1._hushed():
-        converter = tf.lite.TFLiteConverter.from_session(session, [net.images], [net.logits, net.prediction])
+    graph_def, net = _graph.frozen(checkpoint, model)
+    with tf1._hushed():
+        converter = tf.lite.TFLiteConverter(graph_def, [net.images], [net.logits, net.prediction])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         content = converter.convert()
     pathlib.Path(path).write_bytes(content)

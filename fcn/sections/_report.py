@@ -34,8 +34,8 @@ class Report:
         return sorted(self.content["per_class"], key=lambda row: -row["pixels"])
 
 
-def read(folder, run=None):
-    """The Report in a folder of an evaluation. run: the run's folder; the one that the folder lies in, if None.
+def read(folder):
+    """The Report in a folder of an evaluation, and of the run that its report.json names or that it lies in.
 
     Raises DataError if report.json cannot be used; whatever else is damaged becomes a remark.
     """
@@ -48,10 +48,10 @@ def read(folder, run=None):
         except (errors.DataError, OSError) as error:
             remarks.append(f"{what} could not be read: {' '.join(str(error).split())}")
 
-    run = pathlib.Path(run) if run is not None else folder.absolute().parent.parent
+    run = _run(content, folder)
     total = attempt("The confusion matrix", lambda: _total(folder / "confusion.npz", len(content["class_names"])))
     pictures = attempt("The gallery", lambda: gallery.read(folder))
-    entries = attempt("The log of the training", lambda: runlog.read(run / "log.jsonl"))
+    entries = attempt("The log of the training", lambda: runlog.read(run / "log.jsonl") if run else [])
     return Report(_name(content, run), content, total, pictures or {}, entries or [], tuple(remarks))
 
 
@@ -63,9 +63,18 @@ def _total(path, num_classes):
     return stored.total()
 
 
+def _run(content, folder):
+    """Its folder; None for weights that come from a file, and where it is gone."""
+    if "run" in content and content["run"] is None:
+        return None
+    places = [pathlib.Path(content["run"])] if "run" in content else []
+    places.append(folder.absolute().parent.parent)
+    return next((place for place in places if (place / "config.json").exists()), None)
+
+
 def _name(content, run):
     """The run's, as its folder is called; else that of the weights."""
-    if (run / "config.json").exists():
-        return run.absolute().name
+    if content.get("name") or run:
+        return str(content.get("name") or run.absolute().name)
     weights = pathlib.Path(str(content.get("weights") or "evaluation"))
     return weights.parents[1].name if weights.parent.name == "checkpoints" else weights.name

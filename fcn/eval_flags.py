@@ -1,0 +1,103 @@
+"""The flags of eval_fcn.py: what they are, which of them go together, and the folder that they name."""
+
+import pathlib
+
+from fcn import config, errors, outputs, parsers, shelf
+from fcn.spec import NATIVE
+
+MERGE, OVERLAP, SPLIT = "mean", 0.5, "validation"
+OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_encoding": None, "mask_threshold": None}
+
+
+def parse(argv, description):
+    """The arguments. Raises UsageError for flags that do nothing together; argparse answers all else itself."""
+    parser = config.Parser(description=description, prog="eval_fcn.py")
+    of = parser.add_mutually_exclusive_group(required=True)
+    of.add_argument("--run", help="folder of a run, or of one checkpoint in it")
+    of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")
+    parser.add_argument("--checkpoint", default="best", metavar="best|latest|PATH",
+                        help="best: the highest validation mean IoU (default)")
+    what = parser.add_argument_group("what is looked at")
+    what.add_argument("--split", default=SPLIT, help="default: validation")
+    what.add_argument("--data", help="folder of the data set, if it is not where the run found it")
+    what.add_argument("--images", help="predict this photo or folder of photos, which need no labels")
+    what.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
+    what.add_argument("--max-pixels", type=parsers.count, help="refuse larger images (default: the run's)")
+    how = parser.add_argument_group("how the net looks at an image")
+    how.add_argument("--size", type=parsers.parse_size,
+                     help="size the net sees, or native (default: the run's; with --weights native)")
+    how.add_argument("--window", type=parsers.parse_crop, help="look through windows of this many pixels, such as 512 "
+                     "(multiples of 32): for images that do not fit into memory as a whole")
+    how.add_argument("--overlap", type=parsers.parse_overlap, default=OVERLAP, metavar="SHARE|exact",
+                     help="of neighbouring windows (default: 0.5); exact: so much that --merge centre gives what the "
+                     "whole image would")
+    how.add_argument("--merge", choices=("mean", "probability", "max", "centre"), default=MERGE,
+                     help="where windows, scales and mirror images overlap: mean of logits (default), mean of "
+                     "probabilities, maximum activation, or the window whose middle is nearest")
+    how.add_argument("--scales", type=parsers.parse_scales, default=(1.0,), help="such as 0.75,1,1.25 (default: 1)")
+    how.add_argument("--flip", action="store_true", help="look at the mirror image, too")
+    how.add_argument("--enlarge", choices=("labels", "scores"), default="labels", help="to the original size: the "
+                     "prediction by nearest neighbour, as the benchmark's own code does (default), or the scores "
+                     "bilinearly")
+    how.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
+    to = parser.add_argument_group("what is written")
+    to.add_argument("--out", help="folder of results (default: RUN/eval/SPLIT-STEP and the options, or predictions)")
+    to.add_argument("--outputs", type=outputs.parse, default=outputs.USUAL, metavar="WORDS",
+                    help=f"for every image, of {', '.join(outputs.KINDS)}; all, none (default: "
+                    f"{','.join(outputs.USUAL)})")
+    of_file = parser.add_argument_group("the data set, with --weights")
+    of_file.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")],
+                         help="how its folders are laid out (default: auto, as they look)")
+    of_file.add_argument("--classes", default="", help="file with the class names (docs/data.md)")
+    of_file.add_argument("--label-encoding", choices=shelf.names("encodings"),
+                         help="how label files hold their ids (default: as the layout has it)")
+    of_file.add_argument("--mask-threshold", type=parsers.between(0, 254),
+                         help="binary masks: values above it are foreground (default: 127)")
+    of_file.add_argument("--ignore-label", type=parsers.parse_ids, help="label ids left out, e.g. 255")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args(argv)
+    refuse_idle(arguments)
+    return arguments
+
+
+def refuse_idle(arguments):
+    """A flag that would change nothing is a misunderstanding. Raises UsageError."""
+    for is_so, idle, why in (
+            (arguments.weights, {"checkpoint": "best"}, "goes with --run only"),
+            (arguments.run, OF_THE_DATA, "goes with --weights only"),
+            (arguments.images, OF_THE_DATA | {"split": SPLIT, "data": None}, "is of labels, and --images need none"),
+            (not arguments.window, {"overlap": OVERLAP}, "is that of windows: give --window, too")):
+        given = [f"--{name.replace('_', '-')}" for name, default in idle.items() if getattr(arguments, name) != default]
+        if is_so and given:
+            raise errors.UsageError(f"{', '.join(given)} {why}")
+    if arguments.merge != MERGE and not merges(arguments):
+        raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
+                                cure="give --window, --scales or --flip, too.")
+    if arguments.images and not arguments.outputs:
+        raise errors.UsageError("--images without outputs: nothing would come of it", cure="leave out --outputs none.")
+
+
+def merges(arguments):
+    return bool(arguments.window or arguments.flip or len(arguments.scales) > 1)
+
+
+def folder(arguments, subject):
+    """RUN/eval/validation-680, with what was asked for besides: results of other options do not replace each other."""
+    words = [arguments.split, *([str(subject.step)] if subject.step is not None else [])]
+    if arguments.data and not (subject.data and same(arguments.data, subject.data)):
+        words.append(pathlib.Path(arguments.data).absolute().name)
+    if arguments.size:
+        words.append("native" if arguments.size == NATIVE else "x".join(map(str, arguments.size)))
+    if arguments.window:
+        words.append(f"window{'x'.join(map(str, arguments.window))}-{arguments.overlap}")
+    if arguments.scales != (1.0,):
+        words.append("scales" + ",".join(f"{scale:g}" for scale in arguments.scales))
+    words += ["flip"] * arguments.flip
+    words += [arguments.merge] * (arguments.merge != MERGE)
+    words += [f"enlarge-{arguments.enlarge}"] * (arguments.enlarge != "labels")
+    words += [arguments.precision] if arguments.precision else []
+    return subject.folder / "eval" / "-".join(words)
+
+
+def same(one, other):
+    return pathlib.Path(one).absolute().resolve() == pathlib.Path(other).absolute().resolve()
