@@ -194,8 +194,18 @@ def test_the_page_is_written_again_from_the_folder_alone(tmp_path, folder):
     assert "run: validation, step 20" in found.text  # as the weights are called
     there = {attributes.get("id") for tag, attributes in found.tags if tag == "section"}
     assert there == {"protocols", "classes", "confusion", "images", "facts"}
-    again = page.write(alone, tmp_path / "run").read_text()
-    assert 'id="training"' in again
+    content = json.loads((alone / "report.json").read_text())
+    for run, has_curves in ((str(tmp_path / "run"), True), (None, False)):  # as an evaluation says itself
+        (alone / "report.json").write_text(json.dumps(content | {"run": run}))
+        assert ('id="training"' in page.write(alone).read_text()) == has_curves
+
+
+def test_weights_from_a_file_get_no_curves_of_a_run_that_their_results_happen_to_lie_in(tmp_path):
+    folder = page_help.write(tmp_path / "run")
+    assert 'id="training"' in page.write(folder).read_text()
+    content = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(content | {"run": None}))
+    assert 'id="training"' not in page.write(folder).read_text()
 
 
 def test_a_page_of_150_classes_is_small_enough_to_mail(tmp_path):

@@ -174,7 +174,7 @@ def test_compare_finds_the_score_and_its_protocol(written):
     known = run_facts.facts(written[0].parents[1], {}, [], [])
     assert known["evaluated_mean_iou"] == pytest.approx((SKY + SEA) / 3)
     assert (known["evaluated_split"], known["evaluated_step"]) == ("validation", 120)
-    assert known["evaluated_protocol"] == "benchmark"
+    assert known["evaluated_protocol"] == "benchmark: whole images"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\0", "[" * 99_999, '{"per_class": 1, "protocols": 2}'])
