@@ -22,6 +22,7 @@ from fcn.spec import NATIVE
 def main(argv):
     arguments = eval_flags.parse(argv, __doc__.split("\n\n")[0])
     of = choose(arguments)
+    eval_flags.refuse_enlarging(arguments, of.settings)
     plan = Plan(None if of.settings.size == NATIVE else of.settings.size, arguments.window,
                 0.5 if arguments.overlap == "exact" else arguments.overlap, arguments.merge, arguments.scales,
                 arguments.flip, arguments.enlarge)

@@ -42,7 +42,7 @@ def case(size, window, classes, channels):
         before = time.perf_counter()
         predictor.predict(photo, photo)
         seconds = time.perf_counter() - before
-        counted = predictor.room.needed(size, size, is_plain=plan.is_plain(size))
+        counted = sum(predictor.room.needed(size, size, is_plain=plan.is_plain(size)))
     return {"peak": machine.peak_memory(), "counted": estimate.PROGRAM + weights + counted, "seconds": seconds}
 
 

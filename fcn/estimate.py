@@ -59,17 +59,17 @@ def prediction(channels, size_px, classes, pad100=False, width=FLOAT):
     return 2 * largest + _columns(found, width) + ((LOGITS - 2) * classes + 3) * math.prod(size_px) * FLOAT
 
 
-def forward(channels, size_px, classes, pad100=False, width=FLOAT):
-    """Bytes of one image on its way to a prediction at most, without a loss.
+def forward(channels, size_px, classes, pad100=False, width=FLOAT, stride=32):
+    """Bytes of one image on its way to a prediction at most, without a loss. stride: of the net's last upsampling.
 
-    Scores (upsampled, and cut if the size is no multiple of 32) come when the body's maps are done with. They lie where
-    the two largest ones did, if each fits there; else TensorFlow's pool grows by them and gives nothing back.
+    Scores (upsampled, and cut if the size is no multiple of the stride) come when the body's maps are done with. They
+    lie where the two largest ones did, if each fits there; else TensorFlow's pool grows by them and gives nothing back.
     """
     found = maps(channels, size_px, pad100)
     largest = max(width * math.prod(shape) for shape in found.values())
     body = 2 * largest + _columns(found, width) + 3 * math.prod(size_px) * FLOAT
     scores = classes * math.prod(size_px) * FLOAT
-    is_cut = pad100 or any(side % 32 for side in size_px)
+    is_cut = pad100 or any(side % stride for side in size_px)
     return body + (scores > largest) * (1 + is_cut) * scores
 
 

@@ -70,11 +70,20 @@ def refuse_idle(arguments):
         given = [f"--{name.replace('_', '-')}" for name, default in idle.items() if getattr(arguments, name) != default]
         if is_so and given:
             raise errors.UsageError(f"{', '.join(given)} {why}")
+    if arguments.overlap == "exact" and arguments.merge != "centre":
+        raise errors.UsageError("--overlap exact is for --merge centre", cure="give --merge centre, too.")
     if arguments.merge != MERGE and not merges(arguments):
         raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
                                 cure="give --window, --scales or --flip, too.")
     if arguments.images and not arguments.outputs:
         raise errors.UsageError("--images without outputs: nothing would come of it", cure="leave out --outputs none.")
+
+
+def refuse_enlarging(arguments, settings):
+    """At their own size images are not enlarged. Raises UsageError."""
+    if arguments.enlarge != "labels" and settings.size == NATIVE:
+        raise errors.UsageError(f"--enlarge {arguments.enlarge}: the net sees images at their own size",
+                                cure="leave it out, or give a --size.")
 
 
 def merges(arguments):

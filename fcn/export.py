@@ -66,12 +66,19 @@ def export(run, path, name):
         batches = _check.images()
         expected = _check.of_checkpoint(checkpoint, model, batches)
         verified = _check.compare(expected, form.outputs(aside, batches), model["ignored_ids"])
-        note = note_of(aside if aside.is_dir() else path, name)
-        note.parent.mkdir(exist_ok=True)
-        durable.write_whole(note, json.dumps(facts(checkpoint, content, name, about, verified), indent=1).encode())
+        note, text = note_of(path, name), json.dumps(facts(checkpoint, content, name, about, verified), indent=1)
+        if aside.is_dir():
+            note_of(aside, name).parent.mkdir(exist_ok=True)
+            durable.write_whole(note_of(aside, name), text.encode())
         commit(aside, path)
     finally:
         remove(aside)
+    if path.is_file():
+        try:
+            durable.write_whole(note, text.encode())
+        except BaseException:
+            remove(path)
+            raise
     size = sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
     return [f"{path}: {about}; {durable.amount(size)}", _check.text(verified),
             f"classes, sizes and step are in {note_of(path, name)}"]

@@ -1,7 +1,7 @@
 """A trained net over one image of any size -> class ids: whole or in windows, at several scales, mirrored too.
 
-No more scores than one window's height of rows at every scale are ever held, and those at the original size strip by
-strip only; what the plain way needs, one pass over the whole image, is argmaxed in the graph.
+In windows, no more scores than one window's height of rows at every scale are ever held, and those at the original size
+strip by strip only; what the plain way needs, one pass over the whole image, is argmaxed in the graph.
 """
 
 import numpy as np
@@ -28,6 +28,7 @@ class Predictor:
         self.barred = [tuple(i for i in sorted(set(ids)) if i < num_classes) for ids in barred]
         self.rule = merging.RULES[plan.merge]
         self.distinct = list(dict.fromkeys(self.barred))
+        self.never = sorted(set.intersection(*map(set, self.barred)))
         self._predictions: list = []
         self.passes, self.passed, self.progress = 1, 0, None
 
@@ -75,7 +76,7 @@ class Predictor:
         self.room.check(seen.shape[:2], target, is_plain=False)
         views = [images.resize_photo(seen if scale == 1 else photo, size)
                  for scale, size in zip(self.plan.scales, self.plan.sizes(seen.shape[:2]), strict=True)]
-        bounds = resampling.bounds(target, self.num_classes)
+        bounds = resampling.bounds(target, self.num_classes, [view.shape[:2] for view in views])
         streams = [resampling.strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
         found = [np.empty(target, np.uint8) for _ in self.distinct]
         for (top, end), *strips in zip(bounds, *streams, strict=True):
@@ -89,11 +90,18 @@ class Predictor:
     def _rows(self, view):
         """(top, merged scores float32 (rows, W, C)) of one scale, as they are finished, from the top down."""
         def scores(down, across):
-            parts = [self.rule.prepare(self._logits(view[slice(*down)], *across))]
+            parts = [self._prepared(self._logits(view[slice(*down)], *across))]
             if self.plan.flip:
-                parts.append(self.rule.prepare(self._mirrored_logits(view[slice(*down)], *across)))
+                parts.append(self._prepared(self._mirrored_logits(view[slice(*down)], *across)))
             return self.rule.joined(parts)
         return merging.rows(self.plan.spans(view.shape[:2]), self.rule, scores)
+
+    def _prepared(self, logits):
+        """As the rule wants them; an id that is never wanted has no share of the probabilities."""
+        if self.never and self.rule.prepare is merging.softmax:
+            logits = logits.copy()
+            logits[..., self.never] = -np.inf
+        return self.rule.prepare(logits)
 
     def _logits(self, band, start, end):
         found = self._run(self.logits, band[:, start:end])[0]

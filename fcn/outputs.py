@@ -17,6 +17,9 @@ from fcn import durable, errors, images, pictures, shelf
 PREDICTIONS, COLOUR, OVERLAYS, PANELS, PROBABILITIES, ZIP = KINDS = (
     "predictions", "colour", "overlays", "panels", "probabilities", "zip")
 USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
+NUMBERS = ("report.json", "report.html", "per_class.csv", "confusion.npz", "confusion_network.npz", "gallery",
+           "predictions.zip")
+UNFINISHED = ".unfinished"  # stands in the folder of an evaluation until all of it is there
 ID_PNGS = ("ids", "ade20k_full")  # encodings that write the PNGs of ids which the server takes
 
 
@@ -40,7 +43,10 @@ class Outputs:
         self.full = False
 
     def begin(self):
-        """Make the folder, and take what an earlier evaluation of the same place has left. Raises UsageError."""
+        """Make the folder, and take away what an earlier evaluation has left there, so that nothing of two is mixed.
+
+        Raises UsageError if it cannot be written to, or photos without labels would go into an evaluation.
+        """
         probe = self.folder / ".probe"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -49,10 +55,16 @@ class Outputs:
         except OSError as error:
             raise errors.UsageError(f"cannot be written to ({error.strerror})", where=self.folder,
                                     cure="give another --out.") from None
-        if (self.folder / "report.json").exists():
-            for kind in KINDS:
-                shutil.rmtree(self.folder / kind, ignore_errors=True)
-            (self.folder / "predictions.zip").unlink(missing_ok=True)
+        found = {path.name for path in self.folder.iterdir()}
+        if self.needed:
+            if "report.json" in found:
+                raise errors.UsageError("holds an evaluation", where=self.folder, cure="give another --out.")
+            return
+        if found & {"report.json", UNFINISHED}:
+            for name in found & {*KINDS[:-1], *NUMBERS}:
+                path = self.folder / name
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        (self.folder / UNFINISHED).write_bytes(b"")
 
     def write(self, name, photo, label, prediction):
         """Everything of one image but its probabilities. photo uint8 (h, w, 3); label (or None), prediction (h, w)."""
@@ -81,23 +93,27 @@ class Outputs:
         if PROBABILITIES not in self.kinds or self.full:
             yield None
             return
-        header, before = io.BytesIO(), len(self.unwritten)
+        header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"shape": (height, width, num_classes), "descr": "<f2",
                                                       "fortran_order": False})
         path = self.folder / PROBABILITIES / f"{name}.npy"
-        aside = path.with_name(f".{path.name}.tmp")
+        aside, whole = path.with_name(f".{path.name}.tmp"), True
 
         def append(data, mode="ab"):
+            nonlocal whole
             with self._unless_full(name) as go_on:
-                if go_on and len(self.unwritten) == before:
+                if go_on and whole:
+                    whole = False
                     aside.parent.mkdir(parents=True, exist_ok=True)
                     with aside.open(mode) as file:
                         file.write(data)
-        append(header.getvalue(), "wb")
-        yield lambda top, rows: append(np.ascontiguousarray(rows, "<f2"))
-        if len(self.unwritten) == before:
-            aside.replace(path)
-        else:
+                    whole = True
+        try:
+            append(header.getvalue(), "wb")
+            yield lambda top, rows: append(np.ascontiguousarray(rows, "<f2"))
+            if whole and not self.full:
+                aside.replace(path)
+        finally:
             with contextlib.suppress(OSError):
                 aside.unlink()
 
@@ -112,7 +128,8 @@ class Outputs:
                 raise
 
     def finish(self):
-        """predictions.zip, if it is asked for: the files alone, without folders."""
+        """predictions.zip, if it is asked for: the files alone, without folders. What is here now is of one piece."""
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
         path, aside = self.folder / "predictions.zip", self.folder / ".predictions.zip.tmp"
         with self._unless_full(path.name) as go_on:
             if go_on and ZIP in self.kinds and not self.unwritten:

@@ -173,4 +173,7 @@ def parse_overlap(text):
     """'0.5' or '50%' -> 0.5; 'exact' stays."""
     if text == "exact":
         return text
-    return 0.0 if text in ("0", "0%") else parse_share(text)
+    try:
+        return 0.0 if float(str(text).removesuffix("%")) == 0 else parse_share(text)
+    except ValueError:
+        return parse_share(text)

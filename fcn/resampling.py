@@ -9,10 +9,13 @@ import numpy as np
 STRIP_BYTES = 32e6
 
 
-def bounds(size, channels):
-    """[(top, end)]: strips that cover a float32 grid of (height, width) px from the top down, none above 32 MB."""
+def bounds(size, channels, sources=()):
+    """[(top, end)]: strips that cover a float32 grid of (height, width) px from the top down, none above 32 MB, nor the
+    rows of each of the `sources` (height, width) that it is made of.
+    """
     height, width = size
-    rows = max(1, int(STRIP_BYTES // (4 * width * channels)))
+    widest = max([width, *(max(w, width) * max(1, h / height) for h, w in sources)])
+    rows = max(1, int(STRIP_BYTES // (4 * widest * channels)))
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 

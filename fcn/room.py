@@ -1,6 +1,6 @@
 """Whether an image fits into memory, asked before a net sees it: a process that the system ends for it says nothing."""
 
-from fcn import choices, errors, estimate, machine, resampling, windows
+from fcn import choices, errors, estimate, machine, receptive, resampling, shelf, windows
 from fcn.estimate import FLOAT
 
 UNASKED_BYTES = 1e9  # what needs less is never refused
@@ -14,38 +14,42 @@ class Room:
 
     def __init__(self, plan, num_classes, need, session):
         self.plan, self.num_classes, self.need, self.session = plan, num_classes, need, session
-        self.fitted = UNASKED_BYTES
+        self.held = 0.0  # bytes that the net has taken so far, and keeps
 
     def needed(self, base, target, is_plain=True):
-        """Bytes beside the program and the weights. base, target: (height, width) at scale 1 and of the ids.
+        """(bytes that the net takes, bytes of scores besides), beside the program and the weights.
 
-        is_plain: the argmax is made in the graph. Else scores are held too: at every scale the rows that are open,
-        and those of a window thrice, as they come, are prepared and joined; and a few strips.
+        base, target: (height, width) at scale 1 and of the ids. is_plain: the argmax is made in the graph. Else scores
+        are held too: those of a window several times, as they come, are prepared and joined; of images in more windows
+        than one the rows that are open at every scale; and a few strips. Mirrored windows are up to 31 px wider.
         """
-        sizes = self.plan.sizes(base)
+        sizes, flip = self.plan.sizes(base), self.plan.flip
         spans = [self.plan.spans(size) for size in sizes]
-        net = max(self.need((down[0][1], across[0][1])) for down, across in spans)
+        net = max(self.need((down[0][1], min(across[0][1] + 31 * flip, width)))
+                  for (_, width), (down, across) in zip(sizes, spans, strict=True))
         if is_plain:
-            return net
-        scores = sum(down[0][1] * (width + 3 * across[0][1])
-                     for (_, width), (down, across) in zip(sizes, spans, strict=True))
-        return net + FLOAT * self.num_classes * scores + 6 * resampling.STRIP_BYTES + target[0] * target[1]
+            return net, 0.0
+        scores = 0
+        for (_, width), (down, across) in zip(sizes, spans, strict=True):
+            in_windows = len(down) * len(across) > 1
+            scores += down[0][1] * (width * in_windows + (3 + 2 * (flip and in_windows)) * across[0][1])
+        return net, FLOAT * self.num_classes * scores + 6 * resampling.STRIP_BYTES + target[0] * target[1]
 
     def check(self, base, target, is_plain=True):
         """Raise MachineError if the machine has not as much; arguments as in needed().
 
-        What fitted once is not asked for again: TensorFlow still holds it, and it no longer counts as available.
+        What the net took for an image before is TensorFlow's to use again, though it no longer counts as available.
         """
         if self.need is None:
             return
-        needed = self.needed(base, target, is_plain)
-        if needed <= self.fitted:
-            return
-        free = machine.available_memory()
-        if free is not None and needed > free and not self._on_gpu():
-            raise errors.MachineError(f"an image of {base[0]} x {base[1]} px needs about {needed / 1e9:.1f} GB of "
-                                      f"memory, {free / 1e9:.1f} GB are free", cure=self.cure())
-        self.fitted = needed
+        net, scores = self.needed(base, target, is_plain)
+        if net + scores > UNASKED_BYTES:
+            free = machine.available_memory()
+            if free is not None and net + scores > free + self.held and not self._on_gpu():
+                raise errors.MachineError(f"an image of {base[0]} x {base[1]} px needs about "
+                                          f"{(net + scores) / 1e9:.1f} GB of memory, {(free + self.held) / 1e9:.1f} GB "
+                                          "are there for it", cure=self.cure())
+        self.held = max(self.held, net)
 
     def cure(self):
         smaller = 512 if self.plan.window is None else max(windows.SMALLEST_PX, min(self.plan.window) // 64 * 32)
@@ -59,8 +63,10 @@ def need_of(arguments):
     """Function (height, width) -> bytes that a net takes for an image; arguments: those of model.build()."""
     chosen = choices.of(arguments["net"], **(arguments.get("choices") or {}))
     width = 2 if arguments.get("precision") == "bfloat16" else FLOAT
+    skips = shelf.pick("nets", arguments["net"]).SKIPS
+    stride = receptive.STRIDES[skips[-1][0]] if skips else 32
 
     def need(size_px):
         return estimate.forward(arguments["channels"], size_px, arguments["num_classes"],
-                                chosen.alignment == "pad100", width)
+                                chosen.alignment == "pad100", width, stride)
     return need

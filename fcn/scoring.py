@@ -112,8 +112,10 @@ class _Work:
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):
-        """(Matrices at original size, those at network size); None where there are none."""
-        return [found.done() if found.names else None for found in (self.original, self.network)]
+        """(Matrices at original size, those at network size); None where there are none, or not of every image."""
+        images = len(self.original.names)
+        return [found.done() if images and len(found.names) == images else None
+                for found in (self.original, self.network)]
 
 
 @contextlib.contextmanager

@@ -210,7 +210,9 @@ def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(train
 @pytest.mark.parametrize("words, code, said", [
     (["--overlap", "0.25"], 2, "--overlap is that of windows"),
     (["--window", "100"], 2, "multiples of 32"),
-    (["--window", "512", "--overlap", "exact"], 2, "windows of 608 px at least"),
+    (["--window", "512", "--overlap", "exact", "--merge", "centre"], 2, "windows of 608 px at least"),
+    (["--window", "512", "--overlap", "exact"], 2, "--overlap exact is for --merge centre"),
+    (["--enlarge", "scores", "--size", "native"], 2, "at their own size"),
     (["--images", "x", "--split", "training"], 2, "--split is of labels"),
     (["--images", "x", "--outputs", "none"], 2, "nothing would come of it"),
     (["--scales", "0"], 2, "no list of scales"),
@@ -227,3 +229,11 @@ def test_a_file_in_the_place_of_the_results_is_told_before_anything_is_done(trai
     (tmp_path / "out").write_text("mine")
     assert "cannot be written to" in latest(trained, tmp_path / "out", code=2)
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_tutorials_protocol_is_of_all_images_or_not_at_all(trained, toy, tmp_path):
+    """Enlarged scores are of the network's size only where a photo happens to have it."""
+    one, other = (Image.open(pair.image).size[::-1] for pair in pairs(toy))
+    assert one != other
+    latest(trained, tmp_path, "--size", f"{one[0]}x{one[1]}", "--enlarge", "scores", "--outputs", "none")
+    assert "tutorial" not in report(tmp_path)["protocols"] and not (tmp_path / "confusion_network.npz").exists()

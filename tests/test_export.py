@@ -310,3 +310,15 @@ def test_a_format_has_write_and_outputs_and_says_what_it_is(name):
     assert form.write.__code__.co_varnames[:3] == ("path", "checkpoint", "model")
     assert form.outputs.__code__.co_varnames[:2] == ("path", "batches")
     assert form.__doc__
+
+
+def test_probabilities_that_are_not_those_of_the_logits_are_refused():
+    logits = np.random.default_rng(0).normal(size=(1, 4, 5, 3)).astype(np.float32)
+    logits[..., 0] += 9  # barred below
+    shares = np.exp(logits) * [0, 1, 1]
+    shares = (shares / shares.sum(axis=3, keepdims=True)).astype(np.float32)
+    prediction = (logits[..., 1:].argmax(axis=3) + 1).astype(np.uint8)
+    _check.probabilities(logits, prediction, shares)
+    for wrong in (np.full_like(shares, 7), shares[..., [0, 2, 1]], shares * 0.99):
+        with pytest.raises(errors.WeightsError, match="not those of its logits"):
+            _check.probabilities(logits, prediction, wrong)

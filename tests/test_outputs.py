@@ -112,7 +112,40 @@ def test_what_an_earlier_evaluation_left_is_taken_away_and_nothing_else(tmp_path
     for folder in ("old", "mine"):
         outputs.Outputs(tmp_path / folder, SPEC, ["predictions"]).begin()
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
-        "mine/notes.txt", "mine/predictions/a.png", "old/notes.txt", "old/report.json"]
+        "mine/.unfinished", "mine/notes.txt", "mine/predictions/a.png", "old/.unfinished", "old/notes.txt"]
+
+
+def test_what_an_evaluation_left_that_was_broken_off_is_taken_away_too(tmp_path):
+    first = outputs.Outputs(tmp_path, SPEC, ["colour"])
+    first.begin()
+    first.write("gone", PHOTO, None, IDS)
+    second = outputs.Outputs(tmp_path, SPEC, ["colour"])
+    second.begin()
+    second.write("a", PHOTO, None, IDS)
+    second.finish()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == ["colour/a.png"]
+
+
+def test_photos_without_labels_do_not_go_into_an_evaluation(tmp_path):
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(errors.UsageError, match="holds an evaluation"):
+        outputs.Outputs(tmp_path, SPEC, ["colour"], needed=True).begin()
+
+
+def test_probabilities_that_are_broken_off_leave_nothing(tmp_path):
+    made = outputs.Outputs(tmp_path, SPEC, ["probabilities"])
+    with pytest.raises(KeyboardInterrupt), made.probabilities("a", 3, 2, 4) as sink:
+        sink(0, np.zeros((1, 2, 4), np.float32))
+        raise KeyboardInterrupt
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_another_images_trouble_costs_no_probabilities(tmp_path):
+    made = outputs.Outputs(tmp_path, SPEC, ["probabilities"])
+    with made.probabilities("a", 1, 1, 2) as sink:
+        made.unwritten.append(("earlier", OSError(errno.ENAMETOOLONG, "File name too long")))  # by the other thread
+        sink(0, np.zeros((1, 1, 2), np.float32))
+    assert np.load(tmp_path / "probabilities/a.npy").shape == (1, 1, 2)
 
 
 def test_a_folder_that_cannot_be_made_is_told_at_the_beginning(tmp_path):

@@ -83,3 +83,8 @@ def test_strips_cover_the_grid_and_stay_below_32_mb_or_are_single_rows(size, cha
     bounds = resampling.bounds(size, channels)
     assert [top for top, _ in bounds] == [0, *(end for _, end in bounds[:-1])] and bounds[-1][1] == size[0]
     assert all(end - top == 1 or 4 * (end - top) * size[1] * channels <= 32e6 for top, end in bounds)
+
+
+def test_strips_hold_no_more_of_a_larger_source_than_of_their_own_grid():
+    (top, end), *_ = resampling.bounds((400, 400), 150, [(1600, 1600)])
+    assert (end - top) * 4 * 1600 * 150 * 4 <= resampling.STRIP_BYTES  # rows there, columns, classes, bytes

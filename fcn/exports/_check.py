@@ -58,6 +58,21 @@ def compare(expected, found, ignored_ids):
     return {"largest_difference": max(differences), "equal_predictions": float(np.concatenate(equal).mean())}
 
 
+def probabilities(logits, prediction, found):
+    """Check `found`, float32 (N, H, W, C), against the logits that were compared, or are about to be.
+
+    It adds up to 1, leaves the order of the classes that it does not bar, and its best is the prediction. Raises
+    WeightsError.
+    """
+    allowed = (found > 0).any(axis=(0, 1, 2))
+    expected = np.where(allowed, logits, -np.inf)
+    expected = np.exp(expected - expected.max(axis=3, keepdims=True))
+    expected /= expected.sum(axis=3, keepdims=True)
+    best = np.take_along_axis(found, prediction[..., None].astype(np.int64), axis=3)[..., 0]
+    if not (np.abs(found - expected) <= TOLERANCE).all() or (found.max(axis=3) - best > TOLERANCE).any():
+        raise refusal("gives probabilities that are not those of its logits")
+
+
 def refusal(what):
     return errors.WeightsError(f"what was written {what}", why="it was deleted",
                                cure="export to another format, and report it with the run's config.json.")

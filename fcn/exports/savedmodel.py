@@ -7,6 +7,7 @@ whoever wants the ids alone pays for no probabilities.
 from fcn import checkpoint as checkpoints
 from fcn import errors
 from fcn import model as models
+from fcn.exports import _check
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import first_line, run, tf
 from fcn.tf1 import session as new_session
@@ -35,7 +36,10 @@ def outputs(path, batches):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         signatures = tf.saved_model.load(session, TAGS, str(path)).signature_def
         for images in batches:
-            yield tuple(_called(session, signatures[name], images) for name in ("logits", "serving_default"))
+            logits, prediction, probabilities = (
+                _called(session, signatures[name], images) for name in ("logits", "serving_default", "probabilities"))
+            _check.probabilities(logits, prediction, probabilities)
+            yield logits, prediction
 
 
 def _called(session, signature, images):
