@@ -48,22 +48,22 @@ def main(argv):
     if arguments.images:
         print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
     else:
-        report(scored, gallery, of, out, facts(arguments, of, plan, scored, left_out))
+        report(scored, gallery, of, writes.folder, facts(arguments, of, plan, scored, left_out))
     writes.finish()
     writes.complain()
     print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
-def report(scored, gallery, of, out, known):
+def report(scored, gallery, of, folder, known):
     """Print the table, before a disk can fail, and write the numbers and the page. Raises DataError without labels."""
     if not scored.original.total()[list(of.spec.scored_ids)].any():
         raise errors.DataError("not one pixel of these images is labelled: there is nothing to score",
                                where=of.settings.data, cure="--images PHOTOS predicts without labels.")
     content = known | results.measured(scored.original, scored.network, of.spec, of.settings.layout)
     print(results.table(content))
-    results.save(out, scored.original, scored.network, content)
-    gallery.write(out)
-    page.write(out)
+    results.save(folder, scored.original, scored.network, content)
+    gallery.write(folder)
+    page.write(folder)
 
 
 def exact(margin, window):

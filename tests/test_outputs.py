@@ -25,7 +25,7 @@ IDS = np.arange(24, dtype=np.uint8).reshape(4, 6) % 3
 def test_a_written_prediction_is_read_back_by_the_data_sets_own_encoding(tmp_path, encoding):
     spec = dataclasses.replace(SPEC, encoding=encoding)
     ids = np.array(PREDICTED.get(encoding, (0, 1, 2)), np.uint8)[IDS]
-    outputs.Outputs(tmp_path, spec, ["predictions"]).write("a", PHOTO, None, ids)
+    outputs.Outputs(tmp_path, spec, ["predictions"], needed=True).write("a", PHOTO, None, ids)
     path, = (tmp_path / "predictions").iterdir()
     reader = shelf.pick("encodings", READ_BY.get(encoding, encoding))
     assert path.suffix == reader.SUFFIX
@@ -33,7 +33,7 @@ def test_a_written_prediction_is_read_back_by_the_data_sets_own_encoding(tmp_pat
 
 
 def test_only_what_is_asked_for_is_written(tmp_path):
-    outputs.Outputs(tmp_path, SPEC, ["colour", "panels"]).write("a", PHOTO, IDS, IDS)
+    outputs.Outputs(tmp_path, SPEC, ["colour", "panels"], needed=True).write("a", PHOTO, IDS, IDS)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
         "colour/a.png", "panels/a.jpg"]
 
@@ -61,9 +61,9 @@ def test_probabilities_are_written_strip_by_strip(tmp_path):
     made = outputs.Outputs(tmp_path, SPEC, ["probabilities"])
     with made.probabilities("a", 3, 2, 4) as sink:
         sink(0, np.full((2, 2, 4), 0.25, np.float32))
-        assert not (tmp_path / "probabilities/a.npy").exists()
+        assert not (made.folder / "probabilities/a.npy").exists()
         sink(2, np.eye(4, dtype=np.float32)[None, :2])
-    array = np.load(tmp_path / "probabilities/a.npy", mmap_mode="r")
+    array = np.load(made.folder / "probabilities/a.npy", mmap_mode="r")
     assert array.shape == (3, 2, 4) and array.dtype == np.float16
     assert array[1, 1].tolist() == [0.25] * 4 and array[2].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
     with outputs.Outputs(tmp_path, SPEC, ["colour"]).probabilities("b", 3, 2, 4) as sink:
@@ -82,7 +82,7 @@ def test_a_full_disk_ends_the_writing_of_pictures_and_nothing_else(tmp_path, mon
     made.write("c", PHOTO, None, IDS)
     with made.probabilities("c", 3, 2, 4) as sink:
         assert sink is None
-    assert [path.name for path in tmp_path.rglob("*.*")] == ["a.png"]
+    assert [path.name for path in made.folder.rglob("*.*")] == ["a.png"]
     assert made.full and [name for name, _ in made.unwritten] == ["b"]
     with pytest.raises(errors.MachineError, match="'b' could not be written, nor anything after it: No space left"):
         made.complain()
@@ -97,25 +97,31 @@ def test_a_name_that_the_disk_does_not_take_is_told_and_the_others_are_written(t
         made.write(name, PHOTO, None, IDS)
         with made.probabilities(name, 1, 1, 2) as sink:
             sink(0, np.zeros((1, 1, 2), np.float32))
-    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["a.npy", "a.png", "z.npy", "z.png"]
+    assert sorted(path.name for path in made.folder.rglob("*.*")) == ["a.npy", "a.png", "z.npy", "z.png"]
     with pytest.raises(errors.MachineError, match="File name too long") as told:
         made.complain()
     assert "rename the image" in str(told.value)
 
 
-def test_what_an_earlier_evaluation_left_is_taken_away_and_nothing_else(tmp_path):
-    for folder in ("old", "mine"):
-        (tmp_path / folder / "predictions").mkdir(parents=True)
-        (tmp_path / folder / "predictions/a.png").write_bytes(b"")
-        (tmp_path / folder / "notes.txt").write_text("kept")
-    (tmp_path / "old/report.json").write_text("{}")
-    for folder in ("old", "mine"):
-        outputs.Outputs(tmp_path / folder, SPEC, ["predictions"]).begin()
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
-        "mine/.unfinished", "mine/notes.txt", "mine/predictions/a.png", "old/.unfinished", "old/notes.txt"]
+def written(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
 
 
-def test_what_an_evaluation_left_that_was_broken_off_is_taken_away_too(tmp_path):
+def test_an_evaluation_takes_the_place_of_an_older_one_when_all_of_it_is_there_and_of_nothing_else(tmp_path):
+    for name in ("predictions/old.png", "report.json", "predictions.zip", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    made = outputs.Outputs(tmp_path, SPEC, ["colour"])
+    made.begin()
+    made.write("a", PHOTO, None, IDS)
+    assert {"predictions/old.png", "report.json", "predictions.zip", "notes.txt"} < set(written(tmp_path))
+    (made.folder / "report.json").write_text("new")
+    made.finish()
+    assert written(tmp_path) == ["colour/a.png", "notes.txt", "report.json"]
+    assert (tmp_path / "report.json").read_text() == "new"
+
+
+def test_an_evaluation_that_was_broken_off_leaves_nothing_in_the_next(tmp_path):
     first = outputs.Outputs(tmp_path, SPEC, ["colour"])
     first.begin()
     first.write("gone", PHOTO, None, IDS)
@@ -123,7 +129,7 @@ def test_what_an_evaluation_left_that_was_broken_off_is_taken_away_too(tmp_path)
     second.begin()
     second.write("a", PHOTO, None, IDS)
     second.finish()
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == ["colour/a.png"]
+    assert written(tmp_path) == ["colour/a.png"]
 
 
 def test_photos_without_labels_do_not_go_into_an_evaluation(tmp_path):
@@ -137,7 +143,7 @@ def test_probabilities_that_are_broken_off_leave_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), made.probabilities("a", 3, 2, 4) as sink:
         sink(0, np.zeros((1, 2, 4), np.float32))
         raise KeyboardInterrupt
-    assert not list(tmp_path.rglob("*.*"))
+    assert not list(tmp_path.rglob("*.npy*"))
 
 
 def test_another_images_trouble_costs_no_probabilities(tmp_path):
@@ -145,7 +151,7 @@ def test_another_images_trouble_costs_no_probabilities(tmp_path):
     with made.probabilities("a", 1, 1, 2) as sink:
         made.unwritten.append(("earlier", OSError(errno.ENAMETOOLONG, "File name too long")))  # by the other thread
         sink(0, np.zeros((1, 1, 2), np.float32))
-    assert np.load(tmp_path / "probabilities/a.npy").shape == (1, 1, 2)
+    assert np.load(made.folder / "probabilities/a.npy").shape == (1, 1, 2)
 
 
 def test_a_folder_that_cannot_be_made_is_told_at_the_beginning(tmp_path):
@@ -156,8 +162,8 @@ def test_a_folder_that_cannot_be_made_is_told_at_the_beginning(tmp_path):
 
 
 def test_probabilities_for_which_there_is_no_room_leave_nothing(tmp_path):
+    made = outputs.Outputs(tmp_path, SPEC, ["probabilities"], needed=True)
     (tmp_path / "probabilities").write_text("a file where the folder should be")
-    made = outputs.Outputs(tmp_path, SPEC, ["probabilities"])
     with made.probabilities("a", 3, 2, 4) as sink:
         sink(0, np.zeros((3, 2, 4), np.float32))
     assert made.unwritten[0][0] == "a"
