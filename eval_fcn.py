@@ -45,13 +45,14 @@ def main(argv):
     for problem in left_out:
         print(f"left out: {problem}")
     print(speed(scored))
-    if arguments.images:
-        print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
-    else:
+    if not arguments.images:
         report(scored, gallery, of, writes.folder, facts(arguments, of, plan, scored, left_out))
     writes.finish()
     writes.complain()
-    print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+    if arguments.images:
+        print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
+    else:
+        print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
 def report(scored, gallery, of, folder, known):

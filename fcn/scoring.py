@@ -64,7 +64,7 @@ def over(found, subject, plan, outputs, gallery):
             with outputs.probabilities(sample.name, *grid, num_classes) as sink:
                 clock = _Clock(sink)
                 predictions = predictor.predict(sample.photo, sample.seen, sink and clock,
-                                                lambda share, done=number: advance(done + share))
+                                                lambda share, done=number: share < 1 and advance(done + share))
                 waited += clock.seconds
             before = time.monotonic()
             behind.submit(work.take, sample, predictions)
