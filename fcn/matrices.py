@@ -118,15 +118,17 @@ class Counting:
         self.names, self.cells, self.counts = [], [], []
 
     def add(self, name, label, prediction):
-        """Count one image. label, prediction: uint8 arrays of one shape, the prediction of class ids only.
+        """Count one image; its matrix(). label, prediction: uint8 arrays of one shape, the latter of class ids only.
 
         Pixels whose label is no class (255, say) count nowhere.
         """
-        dense = matrix(label, prediction, self.num_classes).ravel()
+        counted = matrix(label, prediction, self.num_classes)
+        dense = counted.ravel()
         cells = np.flatnonzero(dense)
         self.names.append(name)
         self.cells.append(cells.astype(np.uint32))
         self.counts.append(dense[cells].astype(np.uint32))
+        return counted
 
     def done(self):
         """The Matrices of what was added."""

@@ -34,19 +34,12 @@ PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted i
 table = results_table.of
 
 
-def write(folder, original, network, spec, facts):
-    """Write the files of an evaluation into `folder` and return the content of report.json.
-
-    original, network: Matrices at the images' own size and at the net's (None without). facts: what else the report
-    says (split, images, inference, layout, checkpoint_step, ...).
-    """
-    content = {**facts, **measured(original, network, spec, facts.get("layout"))}
-    save(folder, original, network, content)
-    return content
-
-
 def save(folder, original, network, content):
-    """The files of an evaluation, those that everything can be computed from first."""
+    """Write the files of an evaluation, those that everything can be computed from first.
+
+    original, network: Matrices at the images' own size and at the net's (None without). content: what `measured` gives
+    of them, and the facts (split, inference, layout, checkpoint_step, ...).
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     original.save(folder / FILES["original"])

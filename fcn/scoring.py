@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import time
 
-from fcn import batches, checkpoint, errors, inference, initial, iou, matrices, model, preflight, screen, sources, tf1
+from fcn import batches, checkpoint, errors, inference, initial, iou, model, preflight, screen, sources, tf1
 from fcn.behind import Behind
 from fcn.matrices import Counting, Matrices
 from fcn.spec import Problem
@@ -99,16 +99,15 @@ class _Work:
         """predictions: [(ids at original size, ids at network size or None)]: the benchmark's, and the net's own."""
         (prediction, _), (_, seen_prediction) = predictions
         if sample.label is not None:
-            score = self._score(sample.label, prediction)
+            score = self._score(self.original.add(sample.name, sample.label, prediction))
             self.gallery.offer(sample.name, score, sample.photo, sample.label, prediction)
-            self.original.add(sample.name, sample.label, prediction)
             if self.at_network_size and seen_prediction is not None:
                 self.network.add(sample.name, sample.seen_label, seen_prediction)
         self.outputs.write(sample.name, sample.photo, sample.label, prediction)
 
-    def _score(self, label, prediction):
+    def _score(self, confusion):
         """Mean IoU over the classes of the label or the prediction; NaN of an image without a labelled pixel."""
-        counts = iou.counts(matrices.matrix(label, prediction, self.original.num_classes), self.spec.ignored_ids)
+        counts = iou.counts(confusion, self.spec.ignored_ids)
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):

@@ -5,8 +5,9 @@ import json
 import re
 
 import numpy as np
+import results_help
 
-from fcn import gallery, matrices, results
+from fcn import gallery, matrices
 from fcn.spec import DatasetSpec
 
 SPEC = DatasetSpec(("other", "sky", "sea", "dune"), (0, 255), ((0, 0, 0), (10, 20, 200), (10, 20, 200), (90, 80, 0)))
@@ -39,7 +40,7 @@ def write(run, spec=SPEC, samples=None, names=("beach", "desert"), **facts):
     facts = {"split": "validation", "checkpoint_step": 20, "inference": "whole images", "left_out": [],
              "weights": f"{run}/checkpoints/step-20", "settings": {"net": "fcn8s", "batch": 2}, "commit": "abc123",
              "command": "python eval_fcn.py --run r", "training": [{"command": "python train_fcn.py"}]} | facts
-    results.write(folder, counting.done(), None, spec, facts)
+    results_help.write(folder, counting.done(), None, spec, facts)
     kept.write(folder)
     (run / "config.json").write_text("{}")
     (run / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in LOG))

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import results_help
 
 from fcn import against, errors, evaluation, matrices, report, results
 from fcn.layouts import camvid
@@ -28,7 +29,7 @@ def counted(quality, seed, labels=LABELS, step=1):
 
 
 def write(folder, quality, seed, **facts):
-    results.write(folder, counted(quality, seed), counted(quality, seed, step=2), SPEC, {"split": "test", **facts})
+    results_help.write(folder, counted(quality, seed), counted(quality, seed, step=2), SPEC, {"split": "test", **facts})
     return folder
 
 
@@ -90,7 +91,7 @@ def test_a_part_is_not_held_against_published_numbers_nor_warned_of_what_it_lack
     counting = matrices.Counting(11)
     counting.add("all", np.arange(11), np.arange(11))
     counting.add("few", np.array([0, 0, 1]), np.array([0, 0, 0]))
-    results.write(tmp_path, counting.done(), None, camvid.spec("nowhere"), {"layout": "camvid"})
+    results_help.write(tmp_path, counting.done(), None, camvid.spec("nowhere"), {"layout": "camvid"})
     assert "SegNet" in printed(capsys, tmp_path)
     for words in (("--classes", "Sky,Building"), ("--images", "few")):
         out = printed(capsys, tmp_path, *words)
@@ -148,13 +149,13 @@ def test_evaluations_of_other_data_are_not_compared(runs, tmp_path, change, mess
         labels[4, np.flatnonzero(labels[4] == 1)[0]] = 2
     else:
         spec = DatasetSpec(("other", "sky", "sea", "dune", "bush"), (0, 255))
-    results.write(tmp_path, counted(0.5, 5, labels), None, spec, {})
+    results_help.write(tmp_path, counted(0.5, 5, labels), None, spec, {})
     with pytest.raises(errors.DataError, match=message):
         report.main([str(runs / "run"), "--against", str(tmp_path)])
 
 
 def test_nets_that_saw_other_sizes_are_compared_by_the_other_protocols(runs, tmp_path, capsys):
-    results.write(tmp_path, counted(0.5, 5), counted(0.5, 5, step=3), SPEC, {})
+    results_help.write(tmp_path, counted(0.5, 5), counted(0.5, 5, step=3), SPEC, {})
     out = printed(capsys, runs / "run", "--against", tmp_path)
     assert "tutorial: not compared" in out and "berkeley   mean IoU" in out
     with pytest.raises(errors.UsageError, match="--protocol tutorial"):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import results_help
 
 from fcn import errors, matrices, results, run_facts
 from fcn.layouts import ade20k
@@ -30,7 +31,7 @@ def counted(images, num_classes=4):
 def written(tmp_path_factory):
     """(folder, content) of a report."""
     folder = tmp_path_factory.mktemp("report") / "eval" / "validation-120"
-    return folder, results.write(folder, counted(IMAGES), counted(IMAGES), SPEC, FACTS)
+    return folder, results_help.write(folder, counted(IMAGES), counted(IMAGES), SPEC, FACTS)
 
 
 def test_report_json_holds_the_four_numbers_and_how_they_were_made(written):
@@ -103,8 +104,8 @@ def test_per_class_csv_and_the_matrices_say_the_same(written):
 
 
 def test_without_predictions_at_network_size_there_is_no_tutorial_and_no_file_of_an_earlier_one(tmp_path):
-    results.write(tmp_path, counted(IMAGES), counted(IMAGES), SPEC, FACTS)
-    content = results.write(tmp_path, counted(IMAGES), None, SPEC, FACTS)
+    results_help.write(tmp_path, counted(IMAGES), counted(IMAGES), SPEC, FACTS)
+    content = results_help.write(tmp_path, counted(IMAGES), None, SPEC, FACTS)
     assert list(content["protocols"]) == ["benchmark", "berkeley", "per_image"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.npz", "per_class.csv", "report.json"]
 
@@ -122,20 +123,20 @@ def test_the_table_lists_classes_by_frequency_and_says_which_are_absent(written)
 
 
 def test_warnings_stand_in_the_table_and_in_the_report(tmp_path):
-    content = results.write(tmp_path, counted({"a": ([1, 1, 2, 3], [1, 1, 1, 1])}), None, SPEC, FACTS)
+    content = results_help.write(tmp_path, counted({"a": ([1, 1, 2, 3], [1, 1, 1, 1])}), None, SPEC, FACTS)
     assert len(content["warnings"]) == 1
     assert "warning: of the 3 classes in the labels the net ever says 1" in results.table(content)
 
 
 def test_a_class_that_is_predicted_but_never_labelled_has_an_iou_and_no_accuracy(tmp_path):
-    content = results.write(tmp_path, counted({"a": ([1, 1, 2], [1, 3, 2])}), None, SPEC, FACTS)
+    content = results_help.write(tmp_path, counted({"a": ([1, 1, 2], [1, 3, 2])}), None, SPEC, FACTS)
     assert (content["per_class"][2]["iou"], content["per_class"][2]["accuracy"]) == (0, None)
     assert "     -" in results.table(content)
 
 
 def test_a_report_of_nothing_is_still_a_report(tmp_path):
     for images in ({"a": ([0, 255], [1, 2])}, {}):
-        content = results.write(tmp_path, counted(images), counted(images), SPEC, FACTS)
+        content = results_help.write(tmp_path, counted(images), counted(images), SPEC, FACTS)
         assert (content["pixel_accuracy"], content["mean_iou"], content["mean_iou_present"]) == (0, 0, 0)
         assert content["protocols"]["benchmark"]["intervals"]["mean_iou"] is None  # of one image there is none
         assert "NaN" not in (tmp_path / "report.json").read_text()
@@ -146,7 +147,7 @@ def test_ade20k_has_its_two_parts_and_its_published_table(tmp_path):
     spec = ade20k.spec("nowhere")
     label = np.array([1, 1, 1, 5, 5, 8])  # wall is stuff; tree and bed are objects
     made = counted({"a": (label, [1, 1, 5, 5, 5, 5]), "b": (label, label)}, 151)
-    content = results.write(tmp_path, made, None, spec, FACTS)
+    content = results_help.write(tmp_path, made, None, spec, FACTS)
     assert content["subsets"]["stuff"]["scores"]["pixel_accuracy"] == pytest.approx(5 / 6)
     assert content["subsets"]["stuff"]["scores"]["mean_iou"] == pytest.approx(5 / 6 / 35)
     assert content["subsets"]["discrete"]["scores"]["mean_iou"] == pytest.approx((4 / 6 + 1 / 2) / 115)
@@ -158,7 +159,7 @@ def test_ade20k_has_its_two_parts_and_its_published_table(tmp_path):
 
 def test_a_net_that_trains_the_ignored_label_has_a_name_for_its_channel(tmp_path):
     spec = DatasetSpec(("sky", "sea"), (2,))
-    content = results.write(tmp_path, counted({"a": ([0, 1, 2], [0, 2, 2])}, 3), None, spec, FACTS)
+    content = results_help.write(tmp_path, counted({"a": ([0, 1, 2], [0, 2, 2])}, 3), None, spec, FACTS)
     assert content["class_names"] == ["sky", "sea", "label 2"] and len(content["per_class"]) == 2
     assert content["pixel_accuracy"] == 1 / 2
 
