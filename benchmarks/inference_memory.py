@@ -36,8 +36,7 @@ def case(size, window, classes, channels):
     plan = inference.Plan(window=(window, window) if window else None)
     with new_session() as session:
         session.run(tf.global_variables_initializer())
-        predictor = inference.Predictor(session, graph.images, graph.logits, classes, plan, ((),),
-                                        inference.need_of(arguments))
+        predictor = inference.Predictor(session, graph, plan, ((),), inference.need_of(arguments))
         weights = estimate.FLOAT * sum(int(np.prod(v.shape.as_list())) for v in tf.global_variables())
         before = time.perf_counter()
         predictor.predict(photo, photo)

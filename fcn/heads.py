@@ -4,56 +4,63 @@ Names are those of fcn.berkeleyvision.org's nets. Scores, their sums and their u
 computes in; fused features are of the body's type.
 """
 
-from fcn import layers
+from fcn import layers, upsampling
+from fcn.blocks import Blocks, to_pixels
 from fcn.heads_table import CROPS, POOL_SCALES
 from fcn.tf1 import tf
 
 
 def build(ends, images, num_classes, skips, last, choices):
-    """Logits float32 (N, H, W, num_classes) over the pixels of `images`.
+    """Logits float32 over the pixels of `images`, as Blocks.
 
     ends: what vgg.build gives. skips: ((pool, name of the upsampling to its size), ...), coarse to fine. last: (name,
     factor) of the upsampling to the images' size. choices: choices.Choices.
     """
-    fuse = fuse_scores if choices.fusion == "scores" else fuse_features
     x = _score(ends["fc7"], "score_fr", num_classes, choices)
     if choices.score_relu:
         x = tf.nn.relu(x)
-    padding = "VALID" if choices.alignment == "pad100" else "SAME"
-    x = fuse(x, ends, num_classes, skips, last, choices, padding)
-    return layers.cut(x, layers.height_width(images), CROPS[last[1]] if padding == "VALID" else 0)
+    fuse = fuse_scores if choices.fusion == "scores" else fuse_features
+    _, factor = last
+    offset = CROPS[factor] if choices.alignment == "pad100" else factor // 2
+    x = fuse(x, ends, num_classes, skips, last, choices)
+    return Blocks(x, factor, num_classes, offset, layers.height_width(images))
 
 
-def fuse_scores(x, ends, num_classes, skips, last, choices, padding):
+def fuse_scores(x, ends, num_classes, skips, last, choices):
     """The paper's: a 1 x 1 score of every pool is added to the scores so far, upsampled bilinearly."""
     for pool, name in skips:
         finer = tf.cast(ends[pool], tf.float32)
         if choices.pool_scaling:
             finer *= POOL_SCALES[pool]
-        x, skip = _one_size(layers.upsample(x, name, 2, choices.learn_upsampling, padding),
-                            _score(finer, f"score_{pool}", num_classes, choices), pool, padding)
+        x, skip = _one_size(upsampling.upsample(x, name, 2, choices.learn_upsampling),
+                            _score(finer, f"score_{pool}", num_classes, choices), pool, choices)
         x += skip
     name, factor = last
-    return layers.upsample(x, name, factor, choices.learn_upsampling, padding)
+    return upsampling.upsample(x, name, factor, choices.learn_upsampling)
 
 
-def fuse_features(x, ends, num_classes, skips, last, choices, padding):
+def fuse_features(x, ends, num_classes, skips, last, choices):
     """The ports': learned transposed convolutions deconv1, ... into the channels of the pools, which are added raw."""
     fresh = layers.truncated_normal(choices.init_stddev or 0.0001)
     for number, (pool, _) in enumerate(skips, 1):
         finer = ends[pool]
-        up = layers.deconv(tf.cast(x, finer.dtype), f"deconv{number}", 4, 2, int(finer.shape[3]), fresh, padding)
-        up, skip = _one_size(up, finer, pool, padding)
+        up = upsampling.deconv(tf.cast(x, finer.dtype), f"deconv{number}", 2, int(finer.shape[3]), fresh)
+        up, skip = _one_size(up, finer, pool, choices)
         x = tf.cast(up, finer.dtype) + skip
     _, factor = last
-    return layers.deconv(x, f"deconv{len(skips) + 1}", 2 * factor, factor, num_classes, fresh, padding)
+    return upsampling.deconv(x, f"deconv{len(skips) + 1}", factor, num_classes, fresh)
 
 
-def _one_size(up, skip, pool, padding):
-    """Both cut to the same pixels: SAME gives `up` too much at bottom and right, VALID `skip` too much all round."""
-    if padding == "SAME":
-        return layers.cut(up, layers.height_width(skip)), skip
-    return up, layers.cut(skip, layers.height_width(up), CROPS[pool])
+def _one_size(up, skip, pool, choices):
+    """Blocks of 2 x 2 and a pool as maps of the same pixels.
+
+    As in Caffe `skip` is cut down to all of `up` where conv1_1 is padded by 100 px. Else half a block is cut from `up`
+    on every side, so that its pixels lie over those of `skip`, and at bottom and right what an odd size has too much.
+    """
+    up = to_pixels(up, 2)
+    if choices.alignment == "pad100":
+        return up, layers.cut(skip, layers.height_width(up), CROPS[pool])
+    return layers.cut(up, layers.height_width(skip), 1), skip
 
 
 def _score(x, name, num_classes, choices):

@@ -17,15 +17,15 @@ __all__ = ["Plan", "Predictor", "margin_of", "need_of"]
 class Predictor:
     """Predicts image after image with one net and one Plan.
 
-    images, logits: of a model.SegModel: placeholder uint8 (N, H, W, 3), tensor float32 (N, H, W, num_classes).
+    net: a model.SegModel or model.Inference.
     barred: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
     need: bytes that the net takes for (height, width), by need_of(); without it memory is never looked at.
     """
 
-    def __init__(self, session, images, logits, num_classes, plan, barred, need=None):
-        self.session, self.images, self.logits, self.num_classes = session, images, logits, num_classes
-        self.plan, self.room = plan, Room(plan, num_classes, need, session)
-        self.barred = [tuple(i for i in sorted(set(ids)) if i < num_classes) for ids in barred]
+    def __init__(self, session, net, plan, barred, need=None):
+        self.session, self.net, self.num_classes = session, net, net.scores.channels
+        self.plan, self.room = plan, Room(plan, self.num_classes, need, session)
+        self.barred = [tuple(i for i in sorted(set(ids)) if i < self.num_classes) for ids in barred]
         self.rule = merging.RULES[plan.merge]
         self.distinct = list(dict.fromkeys(self.barred))
         self.never = sorted(set.intersection(*map(set, self.barred)))
@@ -67,8 +67,8 @@ class Predictor:
         """Ids by the graph's own argmax, so that the scores of an image never leave it."""
         self.room.check(seen.shape[:2], seen.shape[:2])
         if not self._predictions:
-            with self.logits.graph.as_default():
-                self._predictions = [model.predict(self.logits, ids) for ids in self.distinct]
+            with self.session.graph.as_default():
+                self._predictions = [model.predict(self.net.scores, ids) for ids in self.distinct]
         return [ids[0] for ids in self._run(self._predictions, seen)]
 
     def _strip_by_strip(self, photo, seen, target, sink):
@@ -104,7 +104,7 @@ class Predictor:
         return self.rule.prepare(logits)
 
     def _logits(self, band, start, end):
-        found = self._run(self.logits, band[:, start:end])[0]
+        found = self._run(self.net.logits, band[:, start:end])[0]
         self.passed += 1
         if self.progress:
             self.progress(self.passed / self.passes)
@@ -119,7 +119,7 @@ class Predictor:
 
     def _run(self, fetches, seen):
         try:
-            return run(self.session, fetches, {self.images: seen[None]})
+            return run(self.session, fetches, {self.net.images: seen[None]})
         except errors.MachineError as error:
             raise errors.MachineError(error.what, why=error.why, cure=self.room.cure()) from None
 

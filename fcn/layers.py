@@ -7,7 +7,6 @@ its kernel and bias are float32 variables <name>/kernel (height, width, in, out)
 import math
 import zlib
 
-from fcn.heads_table import bilinear_2d
 from fcn.tf1 import tf
 
 
@@ -26,7 +25,7 @@ def conv(x, name, size, channels, kernel_init=None, pad=None):
 
 
 def convolve_plainly(x, kernel, pad):
-    if pad == int(kernel.shape[0]) // 2:
+    if 2 * pad + 1 == int(kernel.shape[0]):
         return tf.nn.conv2d(x, kernel, 1, "SAME")
     return tf.nn.conv2d(padded(x, pad), kernel, 1, "VALID")
 
@@ -59,45 +58,6 @@ def avg_pool(x):
     return tf.nn.avg_pool2d(x, 2, 2, "SAME")
 
 
-def deconv(x, name, size, stride, channels, kernel_init, padding="SAME"):
-    """Learned size x size transposed convolution with bias to `channels`; sizes and padding as in transposed()."""
-    with tf.variable_scope(name):
-        kernel = tf.get_variable("kernel", (size, size, channels, int(x.shape[3])), tf.float32,
-                                 initializer=initializer(kernel_init, name))
-        bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
-    # The bias is added in float32: its gradient is a sum over every pixel.
-    return tf.nn.bias_add(tf.cast(transposed(x, tf.cast(kernel, x.dtype), stride, padding), tf.float32), bias)
-
-
-def upsample(x, name, factor, learn=False, padding="SAME"):
-    """Upsampling of every channel for itself by a transposed convolution of size 2 * factor, stride factor.
-
-    The kernel is bilinear; it is kept (the default of the published nets, lr_mult 0) or is where learning starts.
-    Outside the map counts as zero, so scores fade over the outermost half stride. (With VALID padding that rim is
-    there to be cropped away.)
-    """
-    channels, size = int(x.shape[3]), 2 * factor
-    if learn:
-        with tf.variable_scope(name):
-            kernel = tf.get_variable("kernel", (size, size, channels, channels), tf.float32,
-                                     initializer=initializer(bilinear, name))
-    else:
-        kernel = bilinear((size, size, channels, channels), None)
-    return transposed(x, kernel, factor, padding)
-
-
-def transposed(x, kernel, stride, padding):
-    """conv2d_transpose to the full size: SAME stride * n, VALID stride * (n - 1) + kernel size; cut() what is too much.
-
-    With SAME and the full size, (size - stride) / 2 is cut off on every side, so that an output pixel lies over its
-    input pixel. Given a smaller size, TensorFlow would shift the output by up to half a stride.
-    """
-    shape, (size, _, channels, _) = tf.shape(x), kernel.shape.as_list()
-    more = size - stride if padding == "VALID" else 0
-    full = tf.stack([shape[0], shape[1] * stride + more, shape[2] * stride + more, channels])
-    return tf.nn.conv2d_transpose(x, kernel, full, stride, padding)
-
-
 def cut(x, height_width, offset=0):
     """The height x width pixels of x from row and column `offset` on."""
     y = x[:, offset:offset + height_width[0], offset:offset + height_width[1]]
@@ -119,14 +79,6 @@ def dropout(x, keep_prob, seed):
 def height_width(x):
     shape = tf.shape(x)
     return shape[1], shape[2]
-
-
-def bilinear(shape, seed):
-    """Kernel (size, size, channels, channels) that upsamples every channel for itself.
-
-    It is made in the graph of its small parts: as a constant it would be megabytes.
-    """
-    return tf.constant(bilinear_2d(shape[0]), tf.float32)[:, :, None, None] * tf.eye(shape[2], shape[3])
 
 
 def zeros(shape, seed):

@@ -16,7 +16,8 @@ from fcn.tf1 import tf
 @dataclasses.dataclass(frozen=True)
 class SegModel:
     """Placeholders images uint8 (N, H, W, 3) RGB, labels uint8 (N, H, W), keep_prob (default 1), dropout_seed (2,);
-    tensors logits float32 (N, H, W, C), prediction uint8 (N, H, W) that holds no id of build()'s ignored_ids;
+    scores: Blocks, and the same as tensor logits float32 (N, H, W, C), which costs time if it is asked for; prediction
+    uint8 (N, H, W) that holds no id of build()'s ignored_ids;
     loss_sum / pixels is the mean loss of the labelled pixels (as it is shown), objective / parts what training
     minimises. All four add up over batches. num_classes: C.
     """
@@ -25,6 +26,7 @@ class SegModel:
     labels: Any
     keep_prob: Any
     dropout_seed: Any
+    scores: Any
     logits: Any
     prediction: Any
     loss_sum: Any
@@ -36,12 +38,13 @@ class SegModel:
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """Placeholder images uint8 (N, H, W, 3) RGB; tensors logits float32 (N, H, W, C), probabilities float32
-    (N, H, W, C) and prediction uint8 (N, H, W). They are named so in the graph. No pixel is predicted to be of
+    """Placeholder images uint8 (N, H, W, 3) RGB; scores: Blocks; tensors logits float32 (N, H, W, C), probabilities
+    float32 (N, H, W, C) and prediction uint8 (N, H, W). They are named so in the graph. No pixel is predicted to be of
     an ignored id, whose probability is 0.
     """
 
     images: Any
+    scores: Any
     logits: Any
     probabilities: Any
     prediction: Any
@@ -60,10 +63,11 @@ def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss=
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
 
-    logits = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed)
-    losses, weights = shelf.pick("losses", loss).build(logits, labels, ignored_ids, class_weights)
+    scores = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed)
+    arranged = scores.arrange(tf.cast(labels, tf.int32), outside=num_classes)  # an id that no class has is not counted
+    losses, weights = shelf.pick("losses", loss).build(scores.listed(), arranged, ignored_ids, class_weights)
     objective, parts = reduce(losses, weights, reduction)
-    return SegModel(images, labels, keep_prob, dropout_seed, logits, predict(logits, ignored_ids),
+    return SegModel(images, labels, keep_prob, dropout_seed, scores, scores.pixels(), predict(scores, ignored_ids),
                     tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts, num_classes)
 
 
@@ -74,13 +78,13 @@ def inference(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, p
     """
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     scores = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, None, np.zeros(2, np.int32))
-    logits = tf.identity(scores, "logits")
+    logits = tf.identity(scores.pixels(), "logits")
     probabilities = tf.nn.softmax(permitted(logits, ignored_ids), name="probabilities")
-    return Inference(images, logits, probabilities, tf.identity(predict(logits, ignored_ids), "prediction"))
+    return Inference(images, scores, logits, probabilities, tf.identity(predict(scores, ignored_ids), "prediction"))
 
 
 def _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed):
-    """Logits float32 (N, H, W, num_classes) of uint8 images; the mean colour is subtracted in float32."""
+    """Logits float32, as Blocks, of uint8 images; the mean colour is subtracted in float32."""
     centred = tf.cast(images, tf.float32) - tf.constant(mean_rgb, tf.float32)
     return shelf.pick("nets", net).build(tf.cast(centred, tf.as_dtype(precision)), num_classes, channels, keep_prob,
                                          dropout_seed, choices_of(net, **(choices or {})))
@@ -101,12 +105,16 @@ def reduce(losses, weights, reduction):
     return tf.reduce_sum(of_image), tf.cast(tf.shape(losses)[0], tf.float32)
 
 
-def predict(logits, ignored_ids):
-    """uint8 (N, H, W): the best class that is not ignored. A net may well have a channel for an ignored id."""
-    return tf.cast(tf.argmax(permitted(logits, ignored_ids), axis=3, output_type=tf.int32), tf.uint8)
+def predict(scores, ignored_ids):
+    """uint8 (N, H, W): the best class that is not ignored, of Blocks. A net may well have a channel for an ignored id.
+
+    The argmax is taken where the scores lie: only ids are brought into the order of the image.
+    """
+    best = tf.argmax(permitted(scores.listed(), ignored_ids), axis=-1, output_type=tf.int32)
+    return scores.restore(tf.cast(best, tf.uint8))
 
 
 def permitted(logits, ignored_ids):
-    """The logits, those of ignored ids at minus infinity."""
-    barred = [-np.inf if i in ignored_ids else 0 for i in range(int(logits.shape[3]))]
+    """The logits (..., C), those of ignored ids at minus infinity."""
+    barred = [-np.inf if i in ignored_ids else 0 for i in range(int(logits.shape[-1]))]
     return logits + tf.constant(barred, tf.float32) if any(barred) else logits

@@ -39,28 +39,15 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
     rate = tf.placeholder(tf.float32, (), "learning_rate")
     factor_of = factor_of or {v.op.name: 1.0 for v in tf.trainable_variables()}
     variables = [v for v in tf.trainable_variables() if factor_of[v.op.name]]
-    found = [(g, v) for g, v in zip(tf.gradients(objective, variables), variables, strict=True) if g is not None]
-    gradients, variables = [g for g, _ in found], [v for _, v in found]
-    collect, running, total = None, [], parts
-    finite = tf.debugging.assert_all_finite(objective, "the loss is not finite")
-    if batches_per_step > 1:
-        with tf.variable_scope("sum"):
-            sums = [_running_sum(v) for v in variables]
-            count = tf.get_variable("pixels", (), initializer=tf.zeros_initializer(), trainable=False,
-                                    collections=[tf.GraphKeys.LOCAL_VARIABLES])
-        with tf.control_dependencies([finite]):  # of this batch: it is the one to be kept and looked at
-            size = tf.debugging.assert_all_finite(tf.global_norm(gradients), "the gradient is not finite")
-        with tf.control_dependencies([size]):
-            collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
-                               count.assign_add(parts))
-        gradients = [s + g for s, g in zip(sums, gradients, strict=True)]
-        total, running = count + parts, [*sums, count]
-    with tf.control_dependencies([finite]):
-        scale = tf.math.divide_no_nan(1.0, total)
-    scaled = [(g * scale, v) for g, v in zip(gradients, variables, strict=True)]
-    norm = tf.global_norm([g for g, _ in scaled])
+    with tf.control_dependencies([tf.debugging.assert_all_finite(objective, "the loss is not finite")]):
+        if batches_per_step == 1:
+            collect, running = None, []
+            means, variables = _gradients(objective, variables, tf.math.divide_no_nan(1.0, parts))
+        else:
+            collect, means, variables, running = _summed(objective, parts, variables)
+    norm = tf.global_norm(means)
     with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite")]):
-        grads = [(tf.identity(g), v) for g, v in scaled]
+        grads = [(tf.identity(g), v) for g, v in zip(means, variables, strict=True)]
     if clip_norm:
         shrink = clip_norm / tf.maximum(norm, clip_norm)  # exactly 1 for a norm that may stay
         grads = [(g * shrink, v) for g, v in grads]
@@ -68,6 +55,32 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
     with tf.control_dependencies([applied]):  # the zeros are made in here, or they might come before the sums are read
         update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
     return Step(rate, collect, update, grads, norm)
+
+
+def _gradients(objective, variables, scale):
+    """(gradients of scale * objective, variables): of those variables that it depends on.
+
+    Scaled where the way back begins: at its end it would be a pass over every weight's gradient.
+    """
+    found = [(g, v) for g, v in zip(tf.gradients(objective, variables, scale), variables, strict=True) if g is not None]
+    return [g for g, _ in found], [v for _, v in found]
+
+
+def _summed(objective, parts, variables):
+    """(op that adds a batch's gradients to the step's, means over the step with this batch as its last, variables,
+    the running sums).
+    """
+    gradients, variables = _gradients(objective, variables, 1.0)
+    with tf.variable_scope("sum"):
+        sums = [_running_sum(v) for v in variables]
+        count = tf.get_variable("pixels", (), initializer=tf.zeros_initializer(), trainable=False,
+                                collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    # Of this batch alone: it is the one to be kept and looked at.
+    size = tf.debugging.assert_all_finite(tf.global_norm(gradients), "the gradient is not finite")
+    with tf.control_dependencies([size]):
+        collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)], count.assign_add(parts))
+    scale = tf.math.divide_no_nan(1.0, count + parts)
+    return collect, [(s + g) * scale for s, g in zip(sums, gradients, strict=True)], variables, [*sums, count]
 
 
 def all_finite():

@@ -50,8 +50,7 @@ def over(found, subject, plan, outputs, gallery):
     left_out, waited = [], 0.0
     with (_loaded(subject, arguments) as (session, net), screen.counted("evaluated", len(found)) as advance,
           Behind() as behind):
-        predictor = inference.Predictor(session, net.images, net.logits, num_classes, plan, barred,
-                                        inference.need_of(arguments))
+        predictor = inference.Predictor(session, net, plan, barred, inference.need_of(arguments))
         samples, started = batches.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()

@@ -39,7 +39,7 @@ def through(net, images, alignment, silences):
     with fresh() as session:
         photo = tf.placeholder(tf.float32, (None, None, None, 3))
         choices = Choices(alignment=alignment, pool="avg", fusion="features" if net == "fcn8s_tutorial" else "scores")
-        logits = shelf.pick("nets", net).build(photo, 1, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), choices)
+        logits = shelf.pick("nets", net).build(photo, 1, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), choices).pixels()
         start(session)
         kernels = {v.op.name: passing_on(v.shape.as_list(), v.op.name.split("/")[0])
                    for v in tf.trainable_variables() if v.op.name.endswith("/kernel")}
@@ -183,7 +183,7 @@ def test_an_impulse_in_a_map_lands_symmetrically_about_the_centre_of_its_cell(ne
     with fresh() as session:
         tensors = {name: tf.placeholder_with_default(end, (None, None, None, 1)) for name, end in ends.items()}
         logits = heads.build(tensors, tf.zeros((1, *SIZE, 3)), 1, shelf.pick("nets", net).SKIPS, LAST[net],
-                             Choices(alignment=alignment))
+                             Choices(alignment=alignment)).pixels()
         start(session)
         nets_help.put(session, {v.op.name: np.ones((1, 1, 1, 1)) for v in tf.trainable_variables()
                                 if v.op.name.endswith("kernel")})
@@ -236,7 +236,7 @@ def thin_logits(alignment, *images):
     with fresh() as session:
         photo = tf.placeholder(tf.float32, (None, None, None, 3))
         logits = shelf.pick("nets", "fcn8s").build(photo, 3, THIN, 1.0, tf.zeros((2,), tf.int32),
-                                                   Choices(alignment=alignment))
+                                                   Choices(alignment=alignment)).pixels()
         randomise(session)
         return [session.run(logits, {photo: image[None]})[0] for image in images]
 

@@ -33,7 +33,7 @@ class Net:
         return self.session.run(self.graph.logits, {self.graph.images: photo[None]})[0]
 
     def predictor(self, plan, barred=((),), **options):
-        return Predictor(self.session, self.graph.images, self.graph.logits, CLASSES, plan, barred, **options)
+        return Predictor(self.session, self.graph, plan, barred, **options)
 
     def merged(self, plan, photo):
         """float32 (h, w, C): merged scores at scale 1, and the ids."""

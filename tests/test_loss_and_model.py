@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, randomise, start
 
-from fcn import evaluate, model, shelf
+from fcn import blocks, evaluate, model, shelf
 from fcn.choices import Choices
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
@@ -130,7 +130,8 @@ def test_a_prediction_is_the_best_class_that_is_not_ignored():
     logits = np.array([[[[9, 1, 2], [9, 3, 2]], [[9, 8, 9.5], [-1, -2, -3]]]])
     with fresh() as session:
         every, without_0, without_0_and_2 = session.run(
-            [model.predict(tf.constant(logits, tf.float32), ids) for ids in ((255,), (0, 255), (0, 2))])
+            [model.predict(blocks.plain(tf.constant(logits, tf.float32)), ids)
+             for ids in ((255,), (0, 255), (0, 2))])
     np.testing.assert_array_equal(every, [[[0, 0], [2, 0]]])
     np.testing.assert_array_equal(without_0, [[[2, 1], [2, 1]]])
     assert (without_0_and_2 == 1).all()
@@ -157,7 +158,7 @@ def test_a_whole_net_predicts_no_ignored_id_though_it_has_a_channel_for_it(small
 @pytest.fixture
 def bare_net(monkeypatch):
     """The net "bare", whose logits are what enters it."""
-    pick, net = shelf.pick, types.SimpleNamespace(CHOICES=Choices(), build=lambda images, *_: images)
+    pick, net = shelf.pick, types.SimpleNamespace(CHOICES=Choices(), build=lambda images, *_: blocks.plain(images))
     monkeypatch.setattr(shelf, "pick", lambda folder, name: net if name == "bare" else pick(folder, name))
     return "bare"
 

@@ -23,7 +23,7 @@ def sights(net, channels, given, axis):
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
         choices = choices_of(net, **{"pool": "avg"} | given)
-        logits = shelf.pick("nets", net).build(images, 1, channels, 1.0, tf.zeros((2,), tf.int32), choices)
+        logits = shelf.pick("nets", net).build(images, 1, channels, 1.0, tf.zeros((2,), tf.int32), choices).pixels()
         start(session)
         nets_help.put(session, {v.op.name: np.full(v.shape.as_list(), "kernel" in v.op.name)
                                 for v in tf.trainable_variables()})

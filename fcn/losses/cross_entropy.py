@@ -6,10 +6,11 @@ from fcn.tf1 import tf
 def build(logits, labels, ignored_ids=(), class_weights=None):
     """(losses, weights): float32 (N, H, W), every pixel's weighted loss in nats and its weight; both 0 where ignored.
 
-    logits: float32 (N, H, W, C); labels: integers (N, H, W). class_weights: C numbers, or None for 1 each. A mean is
+    logits: float32 (N, H, W, C); labels: integers (N, H, W); what is H and what W makes no difference, the pixels come
+    in any order (blocks.py). class_weights: C numbers, or None for 1 each. A mean is
     sum(losses) / sum(weights), as in PyTorch's weighted cross entropy; model.py reduces.
     """
-    num_classes = int(logits.shape[3])
+    num_classes = int(logits.shape[-1])
     labels = tf.cast(labels, tf.int32)
     counted = labels < num_classes
     for ignored in ignored_ids:

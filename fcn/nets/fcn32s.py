@@ -11,6 +11,6 @@ SKIPS = ()
 
 
 def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 (N, H, W, num_classes), for any H and W; arguments as in vgg.build."""
+    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
     ends = vgg.build(images, channels, keep_prob, seed, choices)
     return heads.build(ends, images, num_classes, SKIPS, ("upscore", 32), choices)

@@ -14,6 +14,6 @@ SKIPS = (("pool4", "upscore2"), ("pool3", "upscore_pool4"))
 
 
 def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 (N, H, W, num_classes), for any H and W; arguments as in vgg.build."""
+    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
     ends = vgg.build(images, channels, keep_prob, seed, choices)
     return heads.build(ends, images, num_classes, SKIPS, ("upscore8", 8), choices)

@@ -1,0 +1,93 @@
+"""Upsampling as one matrix product against TensorFlow's transposed convolution, and pixels in the order of blocks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets_help import fresh
+
+from fcn import blocks, upsampling
+from fcn.blocks import Blocks
+from fcn.losses import cross_entropy
+from fcn.tf1 import tf
+
+RNG = np.random.default_rng(7)
+
+
+def plainly(x, kernel, factor):
+    """The transposed convolution as TensorFlow has it, whole: (N, factor (H + 1), factor (W + 1), out)."""
+    shape = tf.shape(x)
+    whole = tf.stack([shape[0], factor * (shape[1] + 1), factor * (shape[2] + 1), tf.shape(kernel)[2]])
+    return tf.nn.conv2d_transpose(x, kernel, whole, factor, "VALID")
+
+
+def value_and_gradients(session, y, sources, x, images):
+    weights = tf.constant(np.random.default_rng(1).normal(size=session.run(tf.shape(y), {x: images})), tf.float32)
+    return session.run([y, *tf.gradients(tf.reduce_sum(y * y * weights), sources)], {x: images})
+
+
+@pytest.mark.parametrize("factor", [2, 8, 16, 32])
+@pytest.mark.parametrize("height_width", [(1, 1), (2, 3), (5, 4)])
+def test_a_transposed_convolution_is_one_matrix_product_and_its_gradients_are_the_same(factor, height_width):
+    images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(2 * factor, 2 * factor, 4, 3))
+    with fresh() as session:
+        x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
+        ways = (plainly(x, kernel, factor), blocks.to_pixels(upsampling.transposed(x, kernel, factor), factor))
+        found = [value_and_gradients(session, y, [x, kernel], x, images) for y in ways]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+
+
+@pytest.mark.parametrize("factor", [2, 8, 16, 32])
+@pytest.mark.parametrize("height_width", [(1, 1), (3, 4)])
+def test_bilinear_upsampling_is_the_transposed_convolution_by_a_kernel_of_c_times_c(factor, height_width):
+    images = RNG.normal(size=(2, *height_width, 3))
+    with fresh() as session:
+        x = tf.placeholder(tf.float32, (None, None, None, 3))
+        kernel = upsampling.bilinear_kernel((2 * factor, 2 * factor, 3, 3), None)
+        ways = (plainly(x, kernel, factor), blocks.to_pixels(upsampling.bilinear(x, factor), factor))
+        found = [value_and_gradients(session, y, [x], x, images) for y in ways]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(one).max())
+
+
+def in_blocks(images, factor, offset):
+    """Blocks of these scores (N, H, W, C), with 1000 in every pixel outside of the image."""
+    _, height, width, channels = images.shape
+    below, right = ((-offset - side) % factor for side in (height, width))
+    padded = np.pad(images, ((0, 0), (offset, below), (offset, right), (0, 0)), constant_values=1000)
+    return Blocks(tf.nn.space_to_depth(tf.constant(padded, tf.float32), factor) if factor > 1
+                  else tf.constant(padded, tf.float32), factor, channels, offset, (height, width))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from([(1, 0), (2, 1), (8, 4), (8, 31), (32, 19)]), st.integers(1, 40), st.integers(1, 40),
+       st.integers(1, 3), st.integers(0, 2**31))
+def test_pixels_put_into_blocks_come_back_where_they_were_and_the_loss_is_that_of_the_image(
+        form, height, width, channels, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(2, height, width, channels)).astype(np.float32)
+    labels = rng.integers(0, channels, images.shape[:3])
+    with fresh() as session:
+        found = in_blocks(images, *form)
+        arranged = found.arrange(tf.constant(labels, tf.int32), outside=channels)
+        in_rows, in_order = (cross_entropy.build(*pair) for pair in (
+            (tf.constant(images), tf.constant(labels)), (found.listed(), arranged)))
+        pixels, again, expected, got, losses = session.run(
+            [found.pixels(), found.restore(arranged), *[[tf.reduce_sum(part) for part in way]
+                                                        for way in (in_rows, in_order)], found.restore(in_order[0])])
+        whole = session.run(in_rows[0])
+    np.testing.assert_array_equal(pixels, images)
+    np.testing.assert_array_equal(again, labels)
+    np.testing.assert_allclose(losses, whole, rtol=1e-6, atol=1e-7)
+    assert got == pytest.approx(expected, rel=1e-5, abs=1e-5)  # sum of losses, number of pixels
+
+
+def test_blocks_of_two_lie_in_memory_one_after_the_other():
+    x = np.arange(1, 17).reshape(1, 4, 4, 1)
+    with fresh() as session:
+        found = Blocks(blocks.to_blocks(tf.constant(x, tf.float32), 2), 2, 1, 0, (4, 4))
+        listed, arranged = session.run([found.listed()[..., 0], found.arrange(tf.constant(x[..., 0]), 0)])
+    by_hand = [[[1, 2, 5, 6, 3, 4, 7, 8], [9, 10, 13, 14, 11, 12, 15, 16]]]
+    np.testing.assert_array_equal(listed, by_hand)
+    np.testing.assert_array_equal(arranged, by_hand)
