@@ -36,12 +36,19 @@ def convolve_as_matmul(x, kernel, pad):
     On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so (benchmarks/RESULTS.md).
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
-    x = padded(x, pad)
+    seen = windows(padded(x, pad), size)
+    y = tf.matmul(tf.reshape(seen, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
+    return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [channels]], 0))
+
+
+def windows(x, size):
+    """All size x size windows of (N, H, W, C): (N, H - size + 1, W - size + 1, size * size * C), as a kernel lies.
+
+    First columns beside each other, then rows: 2 * size slices instead of size * size, and their gradients.
+    """
     height, width = (side - size + 1 for side in height_width(x))
-    shifted = [x[:, i:i + height, j:j + width] for i in range(size) for j in range(size)]
-    columns = tf.reshape(tf.concat(shifted, axis=3), (-1, size * size * depth))
-    y = tf.matmul(columns, tf.reshape(kernel, (-1, channels)))
-    return tf.reshape(y, (-1, height, width, channels))
+    x = tf.concat([tf.slice(x, (0, 0, j, 0), tf.stack([-1, -1, width, -1])) for j in range(size)], axis=3)
+    return tf.concat([tf.slice(x, (0, i, 0, 0), tf.stack([-1, height, -1, -1])) for i in range(size)], axis=3)
 
 
 def padded(x, pad):

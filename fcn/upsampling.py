@@ -49,10 +49,11 @@ def transposed(x, kernel, factor):
 def as_convolution(kernel, factor):
     """(2 factor, 2 factor, out, in) -> (2, 2, in, factor * factor * out), a convolution that gives blocks.
 
-    Of the two inputs that a block sees the first meets the kernel's second half: it lies a stride further back.
+    Of the two inputs that a block sees the first meets the kernel's second half: it lies a stride further back. (Halves
+    are exchanged by tf.roll. As [::-1] this takes a tenth of a training step of the tutorial's net.)
     """
     channels, depth = (int(side) for side in kernel.shape[2:])
-    halves = tf.reshape(kernel, (2, factor, 2, factor, channels, depth))[::-1, :, ::-1]
+    halves = tf.reshape(tf.roll(kernel, (factor, factor), (0, 1)), (2, factor, 2, factor, channels, depth))
     return tf.reshape(tf.transpose(halves, (0, 2, 5, 1, 3, 4)), (2, 2, depth, factor * factor * channels))
 
 
@@ -61,13 +62,12 @@ def bilinear(x, factor):
 
     Outside the map counts as zero. A transposed convolution would do it with a kernel of C x C, nearly all of it zeros.
     """
-    shape, channels = tf.shape(x), int(x.shape[3])
-    padded = layers.padded(x, 1)
-    corners = tf.stack([padded[:, i:i + shape[1] + 1, j:j + shape[2] + 1] for i in (0, 1) for j in (0, 1)], axis=3)
-    halves = bilinear_2d(2 * factor).reshape(2, factor, 2, factor)[::-1, :, ::-1]
+    channels, seen = int(x.shape[3]), layers.windows(layers.padded(x, 1), 2)
+    corners = tf.reshape(seen, tf.concat([tf.shape(seen)[:3], [4, channels]], 0))
+    halves = np.roll(bilinear_2d(2 * factor), (factor, factor), (0, 1)).reshape(2, factor, 2, factor)
     weights = halves.transpose(1, 3, 0, 2).reshape(factor * factor, 4).astype(np.float32)
     y = tf.matmul(tf.constant(weights)[None, None, None], corners)
-    return tf.reshape(y, [shape[0], shape[1] + 1, shape[2] + 1, factor * factor * channels])
+    return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [factor * factor * channels]], 0))
 
 
 def bilinear_kernel(shape, seed):
