@@ -9,6 +9,7 @@ import zlib
 
 from fcn.tf1 import tf
 
+_PREPARED = "weights are final"  # a graph's collection, with something in it or not
 
 def conv(x, name, size, channels, kernel_init=None, pad=None):
     """size x size convolution, stride 1, with bias, of x padded by `pad` px of zeros on every side (default: SAME).
@@ -20,8 +21,27 @@ def conv(x, name, size, channels, kernel_init=None, pad=None):
                                  initializer=initializer(kernel_init or he, name))
         bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
     convolve = convolve_as_matmul if size in (1, 7) else convolve_plainly
-    y = convolve(x, tf.cast(kernel, x.dtype), size // 2 if pad is None else pad)
+    y = convolve(x, in_type(kernel, x), size // 2 if pad is None else pad)
     return tf.nn.bias_add(y, tf.cast(bias, x.dtype))
+
+
+def in_type(variable, x, arrange=tf.identity):
+    """arrange(the variable in the type of x), as its layer uses it. A step of training makes it anew.
+
+    Where weights are final (keep_prepared) it is made once and kept, in a local variable: run
+    tf.local_variables_initializer() after the weights are in.
+    """
+    is_as_used = variable.dtype.base_dtype == x.dtype and arrange is tf.identity
+    if is_as_used or not tf.get_collection(_PREPARED):
+        return arrange(tf.cast(variable, x.dtype))
+    kept = tf.Variable(lambda: arrange(tf.cast(variable, x.dtype)), trainable=False, dtype=x.dtype,
+                       collections=[tf.GraphKeys.LOCAL_VARIABLES], name="prepared")
+    return kept.read_value()
+
+
+def keep_prepared():
+    """Weights are final in the default graph: what its layers make of them is made once, 8 to 16 % of a prediction."""
+    tf.add_to_collection(_PREPARED, True)
 
 
 def convolve_plainly(x, kernel, pad):

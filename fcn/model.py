@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fcn import shelf
+from fcn import layers, shelf
 from fcn.choices import of as choices_of
 from fcn.tf1 import tf
 
@@ -71,11 +71,15 @@ def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss=
                     tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts, num_classes)
 
 
-def inference(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, precision="float32", **_training):
+def inference(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, precision="float32", prepared=False,
+              **_training):
     """The Inference of a net in the default graph, for the arguments of build(), of which those on the loss do nothing.
 
-    It has the variables of build()'s graph, and no dropout.
+    It has the variables of build()'s graph, and no dropout. prepared: weights are converted and arranged once, not for
+    every image; run tf.local_variables_initializer() when they are in.
     """
+    if prepared:
+        layers.keep_prepared()
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     scores = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, None, np.zeros(2, np.int32))
     logits = tf.identity(scores.pixels(), "logits")

@@ -120,10 +120,11 @@ class _Work:
 def _loaded(subject, arguments):
     """(session, model.Inference) of the Subject's net with its weights, in a graph of its own."""
     with tf1.tf.Graph().as_default():
-        net = model.inference(**arguments)
+        net = model.inference(**arguments, prepared=True)
         with tf1.session() as session:
             if subject.weights is None:
                 checkpoint.restore(session, subject.checkpoint)
             else:
                 initial.fill_all(session, subject.weights)
+            session.run(tf1.tf.local_variables_initializer())
             yield session, net

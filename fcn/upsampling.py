@@ -22,7 +22,7 @@ def deconv(x, name, factor, channels, kernel_init):
                                  initializer=layers.initializer(kernel_init, name))
         bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
     # The bias is added in float32: its gradient is a sum over every pixel.
-    y = tf.cast(transposed(x, tf.cast(kernel, x.dtype), factor), tf.float32)
+    y = tf.cast(transposed(x, kernel, factor), tf.float32)
     return tf.nn.bias_add(y, tf.tile(bias, [factor * factor]))
 
 
@@ -42,8 +42,12 @@ def upsample(x, name, factor, learn=False):
 
 
 def transposed(x, kernel, factor):
-    """conv2d_transpose of (N, H, W, in) by (2 factor, 2 factor, out, in), in blocks: (N, H + 1, W + 1, f * f * out)."""
-    return layers.convolve_as_matmul(x, as_convolution(kernel, factor), 1)
+    """conv2d_transpose of (N, H, W, in) by a variable (2 factor, 2 factor, out, in), in the type of x.
+
+    In blocks: (N, H + 1, W + 1, factor * factor * out).
+    """
+    convolution = layers.in_type(kernel, x, lambda k: as_convolution(k, factor))
+    return layers.convolve_as_matmul(x, convolution, 1)
 
 
 def as_convolution(kernel, factor):

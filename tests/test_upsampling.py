@@ -1,12 +1,13 @@
 """Upsampling as one matrix product against TensorFlow's transposed convolution, and pixels in the order of blocks."""
 
+import nets_help
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_help import fresh
 
-from fcn import blocks, upsampling
+from fcn import blocks, model, upsampling
 from fcn.blocks import Blocks
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
@@ -91,3 +92,21 @@ def test_blocks_of_two_lie_in_memory_one_after_the_other():
     by_hand = [[[1, 2, 5, 6, 3, 4, 7, 8], [9, 10, 13, 14, 11, 12, 15, 16]]]
     np.testing.assert_array_equal(listed, by_hand)
     np.testing.assert_array_equal(arranged, by_hand)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_prepared_weights_predict_what_weights_that_are_prepared_for_every_image_do(precision):
+    arguments = {"net": "fcn8s_tutorial", "num_classes": 3, "ignored_ids": (), "channels": nets_help.THIN,
+                 "mean_rgb": (100.0, 110.0, 120.0), "precision": precision}
+    photo, found, kept = RNG.integers(0, 256, (1, 40, 70, 3), np.uint8), [], []
+    for prepared in (False, True):
+        with fresh() as session:
+            net = model.inference(**arguments, prepared=prepared)
+            nets_help.randomise(session, 3)
+            session.run(tf.local_variables_initializer())
+            found.append(session.run(net.logits, {net.images: photo}))
+            kept.append(tf.local_variables())
+    np.testing.assert_array_equal(*found)
+    assert kept[0] == []
+    arranged, converted = 3, 16 + 2 + 3  # deconv1 to deconv3; and the convolutions, fc6 and fc7
+    assert len(kept[1]) == (arranged if precision == "float32" else converted)
