@@ -57,8 +57,24 @@ def convolve_as_matmul(x, kernel, pad):
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
     seen = windows(padded(x, pad), size)
-    y = tf.matmul(tf.reshape(seen, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
+    y = product(tf.reshape(seen, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
     return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [channels]], 0))
+
+
+@tf.custom_gradient
+def product(x, kernel):
+    """x (rows, in) times kernel (in, out), where there are few rows and the kernel is large.
+
+    In float32 the gradient to x is taken as (kernel dy')': oneDNN needs half the time for it that it needs for
+    dy kernel' (49 or 98 rows of fc6), which is 4 to 8 % of a training step.
+    """
+    def gradient(dy):
+        if kernel.dtype == tf.float32:
+            dx = tf.transpose(tf.matmul(kernel, dy, transpose_b=True))
+        else:
+            dx = tf.matmul(dy, kernel, transpose_b=True)
+        return dx, tf.matmul(x, dy, transpose_a=True)
+    return tf.matmul(x, kernel), gradient
 
 
 def windows(x, size):
