@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""One contender in a process of its own, which makes a step whenever it is told to and sleeps otherwise.
+
+    python benchmarks/contender.py --name pytorch --variant nchw-float32 --job train --batch 2 [--size 224x224]
+
+After two steps to warm up it prints {"ready": true, ...}. Every line of standard input is one step more, answered by
+{"seconds", "others": CPU seconds that all other processes took meanwhile}. At the end of the input it prints
+{"peak_bytes": of the whole life, "step_bytes": since it was ready, "idle": share of a core that it took between steps}.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import contenders
+
+from fcn import errors, machine, parsers, vgg_table
+
+WARM_UP = 2
+PACKAGES = ("tensorflow", "keras", "torch", "numpy")
+
+
+class Meter:
+    """What a step takes, and what this process takes between its steps. Memory of the start is forgotten."""
+
+    def __init__(self):
+        self.start_bytes, self.idle_s, self.idle_cpu_s = machine.peak_memory(), 0.0, 0.0
+        with contextlib.suppress(OSError):
+            pathlib.Path("/proc/self/clear_refs").write_text("5")  # Linux: from here on the peak is that of the steps
+        self.ended = time.perf_counter(), time.process_time()
+
+    def step(self, step):
+        """The answer to a line of input."""
+        start, cpu, busy = time.perf_counter(), time.process_time(), busy_s()
+        self.idle_s, self.idle_cpu_s = self.idle_s + start - self.ended[0], self.idle_cpu_s + cpu - self.ended[1]
+        step()
+        self.ended = time.perf_counter(), time.process_time()
+        others = None if busy is None else round(max(0.0, busy_s() - busy - (self.ended[1] - cpu)), 3)
+        return {"seconds": self.ended[0] - start, "others": others}
+
+    def end(self):
+        """The last answer."""
+        step_bytes = machine.peak_memory()
+        return {"peak_bytes": max(self.start_bytes or 0, step_bytes or 0) or None, "step_bytes": step_bytes,
+                "idle": self.idle_cpu_s / self.idle_s if self.idle_s else 0.0}
+
+
+def busy_s():
+    """CPU seconds that all processes of this machine, and its neighbours on the same host, have taken; Linux only."""
+    with contextlib.suppress(OSError):
+        user, nice, system, _idle, _wait, irq, soft, steal, *_ = map(
+            int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:])
+        return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
+def held_bytes():
+    """Memory that this process holds now; its peak so far where the system does not say."""
+    with contextlib.suppress(OSError):
+        return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return machine.peak_memory()
+
+
+def versions():
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def channels(share):
+    """{layer: width}: this share of VGG-19's."""
+    return {name: max(1, int(width * share)) for name, width in vgg_table.widths().items()}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", required=True, help=f"one of {', '.join(contenders.NAMES)}")
+    parser.add_argument("--variant", required=True, help="e.g. float32; a wrong one is answered with the right ones")
+    parser.add_argument("--job", choices=("train", "predict"), required=True)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--size", type=parsers.parse_crop, default=(224, 224))
+    parser.add_argument("--classes", type=int, default=151)
+    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels, for a small trial")
+    return parser.parse_args(argv)
+
+
+def main(argv):
+    given = parse(argv)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a library prints is no answer
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc/self/oom_score_adj").write_text("800")  # when memory is out, this process is the one to go
+    step = contenders.build(given.name, given.job, given.batch, given.size, given.classes, given.variant,
+                            channels(given.share))
+    for _ in range(WARM_UP):
+        step()
+    meter = Meter()
+    print(json.dumps({"ready": True, "versions": versions(), "peak_bytes": meter.start_bytes,
+                      "held_bytes": held_bytes()}), file=answers)
+    for _ in sys.stdin:
+        print(json.dumps(meter.step(step)), file=answers)
+    print(json.dumps(meter.end()), file=answers)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except errors.FcnError as error:
+        sys.exit(" ".join(str(error).split()))  # one line, for the table

@@ -1,0 +1,60 @@
+"""The project itself, asked as fcn/loop.py and eval_fcn.py ask it.
+
+A variant is [<net>-]<precision>[-<what is undone>], as in fcn8s-float32-scattered; the net is fcn8s_tutorial, the one
+that the others have too, unless another is named, and what can be undone stands in plain.py.
+"""
+
+import itertools
+
+import numpy as np
+
+from contenders import net
+from contenders.plain import PLAIN
+from fcn import model, optimize, tf1
+from fcn.tf1 import tf
+
+NETS = {"": "fcn8s_tutorial", "fcn8s-": "fcn8s"}
+VARIANTS = tuple(f"{prefix}{precision}{undone}" for prefix in NETS for precision in ("float32", "bfloat16")
+                 for undone in ("", *(f"-{name}" for name in PLAIN)))
+
+
+class Contender:
+    def __init__(self, job, size, classes, channels, variant, keep_prob=net.KEEP_PROB):
+        prefix = next(prefix for prefix in reversed(NETS) if variant.startswith(prefix))
+        precision, _, undone = variant.removeprefix(prefix).partition("-")
+        if undone:
+            PLAIN[undone]()
+        arguments = {"net": NETS[prefix], "num_classes": classes, "ignored_ids": (), "channels": channels,
+                     "mean_rgb": net.MEAN_RGB, "precision": precision}
+        self.keep_prob, self.numbers = keep_prob, itertools.count()
+        with tf.Graph().as_default() as graph:
+            self.session = tf1.session(graph)
+            if job == "train":
+                self.graph = model.build(**arguments)
+                self.step = optimize.build(self.graph.objective, self.graph.parts, "adam")
+            else:
+                self.graph = model.inference(**arguments, prepared=True)
+            self.variables = {v.op.name: v for v in tf.trainable_variables()}
+            for name, variable in self.variables.items():  # no other draw: it would count in the peak
+                value = net.draw(name, variable.shape.as_list())
+                self.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+            others = set(tf.global_variables()) - set(self.variables.values())
+            self.session.run(tf.variables_initializer(list(others)))
+            self.session.run(tf.local_variables_initializer())
+
+    def train(self, images, labels):
+        graph, step = self.graph, self.step
+        feed = {graph.images: images, graph.labels: labels, graph.keep_prob: self.keep_prob,
+                graph.dropout_seed: np.array([0, next(self.numbers)], np.int32), step.learning_rate: net.LEARNING_RATE}
+        done = self.session.run({"loss": graph.loss_sum, "pixels": graph.pixels, "update": step.update,
+                                 "norm": step.norm}, feed)
+        return float(done["loss"]) / float(done["pixels"])
+
+    def predict(self, images):
+        return self.session.run(self.graph.prediction, {self.graph.images: images})
+
+    def scores(self, images):
+        return self.session.run(self.graph.logits, {self.graph.images: images})
+
+    def weights(self):
+        return self.session.run(self.variables)

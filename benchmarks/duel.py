@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Contenders against each other on this machine, in turn, round by round: seconds, ratios, memory.
+
+    python benchmarks/duel.py --job train --batch 2 [--rounds 7] [--json OUT] ours:float32 pytorch:nchw-float32 ...
+
+Each contender is a process of its own (contender.py) and asleep while another one has its turn, so that a ratio is of
+two steps a few seconds apart; a round starts with another one each time. As many take part as memory holds beside the
+first one, the reference; the rest follow in further groups, each with the reference. One that fails becomes a row that
+says so. A turn of `--steps` steps counts as their median.
+
+It takes 20 to 40 s a contender, a minute or two with compile or jit, and then the sum of all steps: for training at
+batch 2 with seven contenders and seven rounds about eight minutes on two cores.
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import shlex
+import statistics
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import duel_table
+from rival import Rival
+
+from fcn import machine, parsers, record
+
+MARGIN = 1 << 30  # bytes that stay free for everything else
+GROWTH = 1.3      # a contender is expected to need this much more than the largest so far
+
+
+def held(ready):
+    """(peak, bytes that come back in a step) by a contender's first answer."""
+    peak = ready["peak_bytes"] or 0
+    return peak, max(0, peak - (ready["held_bytes"] or 0))
+
+
+def fits(group, available):
+    """Whether one more contender would fit beside these: its own peak, and what one of them takes again in its turn."""
+    if available is None:
+        return True
+    known = [held(rival.ready) for rival in group]
+    return available >= MARGIN + GROWTH * max(peak for peak, _ in known) + max(growth for _, growth in known)
+
+
+def turn(rival, steps):
+    """{"seconds": [...], "others": CPU seconds of all else} of a rival's turn; None if it failed."""
+    answers = []
+    for _ in range(steps):
+        if not (answer := rival.step()):
+            return None
+        answers.append(answer)
+    others = [answer["others"] for answer in answers]
+    return {"seconds": [answer["seconds"] for answer in answers], "others": None if None in others else sum(others)}
+
+
+def play(group, rounds, steps, tell):
+    """[{label: turn}] of these rivals; one that fails is left out from then on, and with the first all end."""
+    played = []
+    for number in range(rounds):
+        start = number % len(group)
+        done = {}
+        for rival in group[start:] + group[:start]:
+            if not rival.failed and (found := turn(rival, steps)):
+                done[rival.label] = found
+        played.append(done)
+        tell(f"round {number + 1}: " + ", ".join(f"{name} {statistics.median(found['seconds']):.3f} s"
+                                                for name, found in done.items()))
+        if group[0].failed:
+            break
+    return played
+
+
+def run(labels, start, rounds, steps, available=machine.available_memory, tell=print):
+    """(groups, contenders): the rounds of each group, and {label: {"failed", "ready" and what it said last}}.
+
+    start(label) -> Rival. The first label is the reference.
+    """
+    found, groups, waiting = {}, [], list(labels[1:])
+
+    def enter(label):
+        tell(f"{label} starts")
+        rival = start(label)
+        tell(f"{label} " + (f"is out: {rival.failed}" if rival.failed else "is ready"))
+        return rival
+
+    def leave(rival):
+        last = rival.finish()
+        found[rival.label] = {"failed": rival.failed, "ready": rival.ready, **last}
+
+    reference = enter(labels[0])
+    while not reference.failed and (waiting or not groups):
+        group = [reference]
+        while waiting and fits(group, available()):
+            rival = enter(waiting.pop(0))
+            if rival.failed:
+                leave(rival)
+            else:
+                group.append(rival)
+        if waiting and len(group) == 1:
+            label = waiting.pop(0)
+            found[label] = {"failed": f"not run: {available() / 1e9:.1f} GB of memory are left beside {labels[0]}",
+                            "ready": {}}
+        if len(group) > 1 or not (groups or waiting):
+            groups.append(play(group, rounds, steps, tell))
+        for rival in group[1:]:
+            leave(rival)
+    leave(reference)
+    found |= {label: {"failed": f"not run: {labels[0]} failed", "ready": {}} for label in waiting}
+    return groups, {label: found[label] for label in labels}
+
+
+def command(given, label):
+    name, _, variant = label.partition(":")
+    return [sys.executable, str(pathlib.Path(__file__).with_name("contender.py")), "--name", name, "--variant", variant,
+            "--job", given.job, "--batch", str(given.batch), "--size", "{}x{}".format(*given.size), "--classes",
+            str(given.classes), "--share", str(given.share)]
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("contenders", nargs="+", metavar="NAME:VARIANT", help="the first one is the reference")
+    parser.add_argument("--job", choices=("train", "predict"), required=True)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--size", type=parsers.parse_crop, default=(224, 224))
+    parser.add_argument("--classes", type=int, default=151)
+    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels, for a small trial")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=1, help="of a turn; more for steps that are short")
+    parser.add_argument("--seconds-allowed", type=float, default=600, help="for one answer of a contender")
+    parser.add_argument("--json", type=pathlib.Path, help="all that was measured")
+    given = parser.parse_args(argv)
+    if len(set(given.contenders)) < len(given.contenders):
+        parser.error("a contender is named twice")
+    return given
+
+
+def main(argv):
+    given = parse(argv)
+    began = time.monotonic()
+    groups, contenders = run(given.contenders, lambda label: Rival(label, command(given, label), given.seconds_allowed),
+                             given.rounds, given.steps, tell=functools.partial(print, file=sys.stderr, flush=True))
+    about = record.provenance()
+    about["versions"] |= next((c["ready"]["versions"] for c in contenders.values() if c["ready"]), {})
+    about["command"] = shlex.join(["python", "benchmarks/duel.py", *argv])
+    setting = {key: getattr(given, key) for key in ("job", "batch", "size", "classes", "share", "rounds", "steps")}
+    result = {**about, "took_s": round(time.monotonic() - began), **setting, "groups": groups, "contenders": contenders}
+    result["rows"] = duel_table.rows(result)
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    print(duel_table.markdown(result))
+    return 1 if all(contender["failed"] for contender in contenders.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
