@@ -100,6 +100,8 @@ class Config:
     train_ignored: bool = setting(False, "train ignored labels as classes too (scores leave them out all the same)",
                                   bool)
     batch: int = setting(2, "images in one trip through the graph", count)
+    recompute: bool = setting(False, "compute the maps of the body again in the backward pass instead of keeping them: "
+                              "a little less memory, more time", bool)
     batches_per_step: int = setting(1, "batches whose gradients make one weight update", count)
     average_loss: int | str = setting(20, "the loss that is shown is the mean over this many batches; auto: over as "
                                       "many as its standard error asks for", parse_average_loss)

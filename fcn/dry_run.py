@@ -50,7 +50,7 @@ def memory_of(trainer, batch=None):
     one, other = sizes_px(trainer)
     training = estimate.activations(graph["channels"], one, graph["num_classes"], layers, pad100, width)
     validation = estimate.prediction(graph["channels"], other, graph["num_classes"], pad100, width)
-    return estimate.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), max(sizes), batch * training,
+    return estimate.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
                            batch * validation, settings.optimizer, settings.batches_per_step,
                            bool(settings.weight_decay))
 
@@ -87,7 +87,7 @@ def feature_maps(session, trainer, images):
             source = op.inputs[1].op
             while source.inputs:  # a cast, and the reading of the variable
                 source = source.inputs[0].op
-            tensors[rates.layer_of(source.name)] = op.outputs[0]
+            tensors.setdefault(rates.layer_of(source.name), op.outputs[0])  # not that of the backward pass
     fetches = {name: tf.shape(tensors[name])[1:] for name in STRIDES if name in tensors}
     return {name: tuple(shape.tolist())
             for name, shape in tf1.run(session, fetches, {trainer.graph.images: images}).items()}

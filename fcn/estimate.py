@@ -1,8 +1,8 @@
 """What a run will need, from shapes alone: memory, room for checkpoints, time. Plain arithmetic, before any step.
 
 The memory is that of the process on a CPU, as TensorFlow 2.21 takes it. What follows from shapes is counted; what does
-not (the parts of the program, copies, what TensorFlow's pool of memory leaves unused) is measured, and stands as
-numbers in PROGRAM, POOL, COPIES, SUM_COPIES and LOGITS (docs/preflight.md says how, and how far off it is).
+not (the parts of the program, copies) is measured, and stands as numbers in PROGRAM, COPIES and LOGITS
+(docs/preflight.md says how, and how far off it is).
 """
 
 import math
@@ -10,11 +10,9 @@ import math
 from fcn import vgg_table
 
 PROGRAM = 720e6  # bytes of Python, TensorFlow and a session with no variables in it
-POOL = 1.9       # times the largest variable: pieces of TensorFlow's pool that nothing fits into
 COPIES = {"momentum": 0, "adam": 0, "adamw": 0, "rmsprop": 3, "radam": 5}  # of all that is trained, during an update
 SLOTS = {"momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "radam": 2}   # numbers kept beside each weight
-SUM_COPIES = 2   # of all that is trained, where the gradients of several batches are summed
-LOGITS = 4       # upsampled, cut, the gradient of the softmax, and that before the cut
+LOGITS = 2       # upsampled, and the gradient of the loss to them
 FLOAT = 4        # bytes of a float32
 WRITTEN_PER_S = 80e6  # bytes of a checkpoint written, on the disk and checked (65e6 measured beside other work)
 
@@ -56,7 +54,7 @@ def prediction(channels, size_px, classes, pad100=False, width=FLOAT):
     """Bytes of one image in a validation at most: nothing is kept for gradients."""
     found = maps(channels, size_px, pad100)
     largest = max(width * math.prod(shape) for shape in found.values())
-    return 2 * largest + _columns(found, width) + ((LOGITS - 2) * classes + 3) * math.prod(size_px) * FLOAT
+    return 2 * largest + _columns(found, width) + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
 
 
 def forward(channels, size_px, classes, pad100=False, width=FLOAT, stride=32):
@@ -79,15 +77,14 @@ def _columns(found, width):
     return 2 * vgg_table.side("fc6") ** 2 * height * across * found["pool5"][2] * width
 
 
-def memory(parameters, trained, largest, training, validation, optimizer="adam", batches_per_step=1, decays=False):
+def memory(parameters, trained, training, validation, optimizer="adam", batches_per_step=1, decays=False):
     """{part: bytes}: what the process holds at the worst moment; their sum is the estimate.
 
-    parameters, trained: numbers in all variables of the net, and in those that are trained. largest: numbers in the
-    largest one. training, validation: bytes of a batch by activations() and prediction(). decays: whether weight decay
-    is part of the gradient.
+    parameters, trained: numbers in all variables of the net, and in those that are trained. training, validation:
+    bytes of a batch by activations() and prediction(). decays: whether weight decay is part of the gradient.
     """
     summed = batches_per_step > 1
-    copies = COPIES[optimizer] + SUM_COPIES * summed + (decays and optimizer != "adamw")
+    copies = COPIES[optimizer] + (decays and optimizer != "adamw")
     gradients = trained * FLOAT
     return {"the program": PROGRAM,
             "weights": parameters * FLOAT,
@@ -96,8 +93,7 @@ def memory(parameters, trained, largest, training, validation, optimizer="adam",
             "gradients": gradients,
             "copies during the update": copies * trained * FLOAT,
             "maps of a batch": training,
-            "validation, beyond maps and gradients": max(0, validation - training - gradients),
-            "TensorFlow's pool, unused pieces": POOL * largest * FLOAT}
+            "validation, beyond maps and gradients": max(0, validation - training - gradients)}
 
 
 def times(first, last, every):

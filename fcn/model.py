@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fcn import layers, shelf
+from fcn import recompute as recomputation
 from fcn.choices import of as choices_of
 from fcn.tf1 import tf
 
@@ -51,13 +52,15 @@ class Inference:
 
 
 def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss="cross_entropy", reduction="mean",
-          class_weights=None, precision="float32"):
+          class_weights=None, precision="float32", recompute=False):
     """The SegModel of a net and a loss (names in fcn/nets and fcn/losses) in the default graph.
 
     ignored_ids: left out of the loss and of predictions. choices: {field of choices.Choices: value}, the net's own
-    where there is none. class_weights: num_classes numbers or None. The arguments are all plain, and config.json of a
-    run holds them under "model".
+    where there is none. class_weights: num_classes numbers or None. recompute: maps of the body are computed again on
+    the way back. The arguments are all plain, and config.json of a run holds them under "model".
     """
+    if recompute:
+        recomputation.switch_on()
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     labels = tf.placeholder(tf.uint8, (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")

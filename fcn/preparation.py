@@ -88,7 +88,7 @@ def describe(settings, spec, listings, caches, weights, old):
     graph = {"net": settings.net, "choices": {name: getattr(settings, name) for name in choices.NAMES},
              "num_classes": channels, "ignored_ids": list(ignored), "channels": body["channels"],
              "mean_rgb": body["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
-             "class_weights": by_class, "precision": settings.precision}
+             "class_weights": by_class, "precision": settings.precision, "recompute": settings.recompute}
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
                                         / (settings.batch * settings.batches_per_step))
     kept = config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})

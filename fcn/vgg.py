@@ -3,7 +3,9 @@
 Fully connected layers are convolutions, as in Long et al. (2015), section 4.1: fc6 is 7 x 7 and fc7 is 1 x 1.
 """
 
-from fcn import errors, layers
+import functools
+
+from fcn import errors, layers, recompute
 from fcn.tf1 import tf
 
 
@@ -14,21 +16,28 @@ def build(images, channels, keep_prob, seed, choices):
     which decides between VGG-16 and VGG-19; keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7, of
     which there is none if keep_prob is None; choices: choices.Choices.
     """
-    wide = choices.alignment == "pad100"
-    ends, x = {}, images
-    for stage in range(1, 6):
-        for name in (name for name in channels if name.startswith(f"conv{stage}_")):
-            ends[name] = layers.conv(x, name, 3, channels[name], pad=100 if wide and name == "conv1_1" else None)
-            x = ends[name.replace("conv", "relu")] = tf.nn.relu(ends[name])
-        if stage == 5 and choices.last_layer != "last":
-            x = _last(ends, choices.last_layer)
-        average = choices.pool == "avg" or (choices.pool == "avg1to4" and stage < 5)
-        x = ends[f"pool{stage}"] = layers.avg_pool(x) if average else layers.max_pool(x)
+    wide, ends, x = choices.alignment == "pad100", {}, images
+    for number in range(1, 6):
+        stage = functools.partial(_stage, number=number, channels=channels, choices=choices)
+        x = ends[f"pool{number}"] = recompute.part(stage, x)
     fresh = layers.truncated_normal(choices.init_stddev) if choices.init_stddev else layers.he
     for number, (name, size, pad) in enumerate((("fc6", 7, 0 if wide else 3), ("fc7", 1, 0))):
         x = tf.nn.relu(layers.conv(x, name, size, channels[name], fresh, pad))
         x = layers.dropout(x, keep_prob, seed * [1, 2] + [0, number])  # no two masks of a run alike
     return {name: ends[name] for name in ("pool3", "pool4", "pool5")} | {"fc7": x}
+
+
+def _stage(x, number, channels, choices):
+    """The map of pool `number` of the map before: convolutions, each with its ReLU, and the pool."""
+    ends = {}
+    for name in (name for name in channels if name.startswith(f"conv{number}_")):
+        wide = choices.alignment == "pad100" and name == "conv1_1"
+        ends[name] = layers.conv(x, name, 3, channels[name], pad=100 if wide else None)
+        x = ends[name.replace("conv", "relu")] = tf.nn.relu(ends[name])
+    if number == 5 and choices.last_layer != "last":
+        x = _last(ends, choices.last_layer)
+    average = choices.pool == "avg" or (choices.pool == "avg1to4" and number < 5)
+    return layers.avg_pool(x) if average else layers.max_pool(x)
 
 
 def _last(ends, name):

@@ -49,26 +49,26 @@ def test_half_the_width_halves_the_body_and_not_the_logits():
 
 @pytest.mark.parametrize("optimizer, slots", [("momentum", 1), ("adam", 2), ("adamw", 2), ("radam", 2), ("rmsprop", 1)])
 def test_every_optimizer_keeps_its_numbers_beside_what_is_trained(optimizer, slots):
-    parts = estimate.memory(1000, 600, 500, 7e6, 0, optimizer)
+    parts = estimate.memory(1000, 600, 7e6, 0, optimizer)
     assert parts["weights"] == 4000 and parts["gradients"] == 2400 and parts["maps of a batch"] == 7e6
     assert parts[f"{optimizer}'s numbers beside them"] == slots * 2400
     assert parts["running sums of the gradients"] == 0
 
 
 def test_steps_of_several_batches_hold_a_sum_of_each_gradient():
-    assert estimate.memory(1000, 600, 500, 0, 0, "adam", 3)["running sums of the gradients"] == 2400
+    assert estimate.memory(1000, 600, 0, 0, "adam", 3)["running sums of the gradients"] == 2400
 
 
 def test_decay_costs_a_copy_where_it_is_part_of_the_gradient():
     def copies(optimizer, decays):
-        return estimate.memory(1000, 600, 500, 0, 0, optimizer, 1, decays)["copies during the update"]
+        return estimate.memory(1000, 600, 0, 0, optimizer, 1, decays)["copies during the update"]
     assert copies("adam", True) - copies("adam", False) == 2400
     assert copies("adamw", True) == copies("adamw", False)
 
 
 def test_a_validation_larger_than_a_step_counts_with_what_it_takes_beyond_it():
-    assert estimate.memory(1000, 600, 500, 5000, 9000)["validation, beyond maps and gradients"] == 9000 - 5000 - 2400
-    assert estimate.memory(1000, 600, 500, 5000, 6000)["validation, beyond maps and gradients"] == 0
+    assert estimate.memory(1000, 600, 5000, 9000)["validation, beyond maps and gradients"] == 9000 - 5000 - 2400
+    assert estimate.memory(1000, 600, 5000, 6000)["validation, beyond maps and gradients"] == 0
 
 
 @pytest.mark.parametrize("first, last", [(0, 60), (0, 7), (13, 60), (60, 60), (59, 61)])
@@ -105,7 +105,7 @@ def test_the_estimate_is_near_what_was_measured(factor, options, classes, size_p
     inputs = [3, *channels.values()]
     sizes = [vgg_table.side(name) ** 2 * before * after + after
              for (name, after), before in zip(channels.items(), inputs, strict=False)]
-    parts = estimate.memory(sum(sizes), sum(sizes), max(sizes),
+    parts = estimate.memory(sum(sizes), sum(sizes),
                             batch * estimate.activations(channels, size_px, classes),
                             batch * estimate.prediction(channels, size_px, classes), **options)
     assert math.isclose(sum(parts.values()) / 1e6, measured, rel_tol=0.1)

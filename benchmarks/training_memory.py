@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Peak memory of a few training steps against the estimate before the start, each case in a process of its own.
+
+    python benchmarks/training_memory.py [--channels 1/4]        1: the real VGG-19, 3 to 5 GB and a minute a case
+
+Prints a table: the largest resident size, the estimate (fcn.estimate) and how far it is off. Images are noise.
+"""
+
+import argparse
+import fractions
+import json
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import numpy as np
+
+from fcn import estimate, machine, rates, vgg_table
+
+STEPS = 4
+PLAIN = {"net": "fcn8s_tutorial", "classes": 151, "size": (224, 224), "batch": 2, "batches": 1, "optimizer": "adam",
+         "precision": "float32", "recompute": False, "freeze": ""}
+CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum"}, {"optimizer": "rmsprop"},
+         {"optimizer": "radam"}, {"precision": "bfloat16"}, {"freeze": "conv5_4"}, {"freeze": "fc7"},
+         {"recompute": True}, {"size": (448, 448)}, {"size": (448, 448), "recompute": True},
+         {"net": "fcn8s", "classes": 11, "size": (216, 288), "batch": 4}, {"net": "fcn8s", "classes": 21})
+
+
+def case(options, channels):
+    """{"peak", "estimate"}: bytes, of a few steps in this process."""
+    from fcn import model, optimize
+    from fcn.tf1 import session as new_session
+    from fcn.tf1 import tf
+
+    o = PLAIN | options
+    widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
+    graph = model.build(o["net"], o["classes"], (), widths, (128, 128, 128), precision=o["precision"],
+                        recompute=o["recompute"])
+    factors = rates.factors([v.op.name for v in tf.trainable_variables()], {}, o["freeze"], 1.0)
+    step = optimize.build(graph.objective, graph.parts, o["optimizer"], o["batches"], factor_of=factors)
+    rng = np.random.default_rng(0)
+    shape = (o["batch"], *o["size"])
+    feed = {graph.images: rng.integers(0, 256, (*shape, 3), np.uint8), graph.keep_prob: 0.85, step.learning_rate: 1e-5,
+            graph.labels: rng.integers(0, o["classes"], shape).astype(np.uint8)}
+    with new_session() as session:
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        for _ in range(STEPS):
+            for _ in range(o["batches"] - 1):
+                session.run(step.collect, feed)
+            session.run({"loss": graph.loss_sum, "pixels": graph.pixels, "update": step.update,
+                         "norm": step.norm}, feed)
+    sizes = [v.shape.num_elements() for v in tf.trainable_variables()]
+    trained = [v for _, v in step.grads]
+    maps = estimate.activations(widths, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained],
+                                width=tf.as_dtype(o["precision"]).size)
+    parts = estimate.memory(sum(sizes), sum(v.shape.num_elements() for v in trained), o["batch"] * maps, 0,
+                            o["optimizer"], o["batches"])
+    return {"peak": machine.peak_memory(), "estimate": sum(parts.values())}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--channels", type=fractions.Fraction, default="1/4", help="part of VGG-19's channels")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(case(json.loads(given.case), float(given.channels))))
+        return
+    print("| case | peak | estimate | off by |\n|---|---|---|---|")
+    for options in CASES:
+        words = ", ".join(f"{name} {value}" for name, value in options.items()) or "plain"
+        done = subprocess.run([sys.executable, __file__, "--channels", str(given.channels), "--case",
+                               json.dumps(options)], capture_output=True, text=True)
+        if done.returncode:
+            print(f"| {words} | failed: {done.stderr.strip().splitlines()[-1:]} | | |", flush=True)
+            continue
+        found = json.loads(done.stdout)
+        print(f"| {words} | {found['peak'] / 1e9:.2f} GB | {found['estimate'] / 1e9:.2f} GB | "
+              f"{found['estimate'] / found['peak'] - 1:+.0%} |", flush=True)
+    print(f"plain: {PLAIN}; {given.channels} of VGG-19's channels; {machine.description()}")
+
+
+if __name__ == "__main__":
+    main()

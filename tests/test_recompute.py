@@ -1,0 +1,35 @@
+"""Maps that are computed twice: the same loss and gradients, the same variables, less that is kept."""
+
+import numpy as np
+import pytest
+from nets_help import THIN, fresh, randomise, start
+
+from fcn import model, optimize, rates
+from fcn.tf1 import tf
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 33, 47, 3), np.uint8)
+LABELS = np.random.default_rng(1).integers(0, 5, (2, 33, 47)).astype(np.uint8)
+
+
+def step(recompute, net="fcn8s", precision="float32", freeze=""):
+    """(loss, {variable: gradient}, names of all variables) of a batch with dropout."""
+    channels = dict.fromkeys(THIN, 4) if net == "fcn8s_tutorial" else THIN
+    with fresh() as session:
+        graph = model.build(net, 5, [0], channels, (120, 120, 120), precision=precision, recompute=recompute)
+        names = [v.op.name for v in tf.trainable_variables()]
+        factor_of = rates.factors(names, {}, freeze, 1.0)
+        made = optimize.build(graph.objective, graph.parts, "momentum", factor_of=factor_of)
+        start(session)
+        randomise(session)
+        feed = {graph.images: IMAGES, graph.labels: LABELS, graph.keep_prob: 0.5, graph.dropout_seed: [1, 2]}
+        loss, grads = session.run([graph.loss_sum, {v.op.name: g for g, v in made.grads}], feed)
+        return loss, grads, [v.op.name for v in tf.global_variables()]
+
+
+@pytest.mark.parametrize("options", [{}, {"net": "fcn8s_tutorial"}, {"precision": "bfloat16"}, {"freeze": "conv3_2"},
+                                     {"freeze": "fc7"}], ids=str)
+def test_loss_and_every_gradient_are_those_of_the_plain_form(options):
+    plain, other = step(False, **options), step(True, **options)
+    assert plain[0] == other[0] and plain[1].keys() == other[1].keys() and plain[2] == other[2]
+    for name, gradient in plain[1].items():
+        np.testing.assert_allclose(other[1][name], gradient, rtol=1e-6, atol=1e-6 * abs(gradient).max())
