@@ -5,7 +5,7 @@ RUN    := $(VENV)/bin/python
 # Test processes side by side.
 WORKERS ?= 2
 
-.PHONY: demo test check faults clean
+.PHONY: demo test check faults bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) train_fcn.py --demo
@@ -25,6 +25,16 @@ FAULTS ?=
 faults: $(VENV)/.ready
 	$(RUN) benchmarks/faults.py $(FAULTS)
 	$(RUN) benchmarks/training_faults.py $(FAULTS)
+
+# Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/RESULTS.md: over an hour on two
+# cores on which nothing else runs, or with BENCH=--quick some minutes with narrow nets.
+BENCH ?=
+bench: $(VENV)/.ready-bench
+	$(RUN) benchmarks/bench.py $(BENCH)
+
+$(VENV)/.ready-bench: $(VENV)/.ready
+	$(RUN) -m pip install --quiet --editable '.[bench]'
+	touch $@
 
 $(VENV)/.ready: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'

@@ -118,7 +118,10 @@ def read_layers(path):
 
 
 def put(session, arrays):
-    """Give variables the values {name: array}, through their own initialisers: none of them stands in the graph."""
+    """Give variables the values {name: array}, through their own initialisers: none of them stands in the graph.
+
+    What has been put is taken out of `arrays`, so that a net's weights are in memory once and a layer.
+    """
     for variable in tf.trainable_variables():
         if variable.op.name in arrays:
-            session.run(variable.initializer, {variable.initializer.inputs[1]: arrays[variable.op.name]})
+            session.run(variable.initializer, {variable.initializer.inputs[1]: arrays.pop(variable.op.name)})

@@ -105,7 +105,7 @@ class Trainer:
 
         say(text) gets a line on each checkpoint that was damaged.
         """
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        session.run(tf.local_variables_initializer())
         state = self.store.restore_latest(session, say)
         if state is None and self.job.resume not in ("auto", "never"):
             state = self.store.restore(session, self.job.resume)
@@ -124,7 +124,6 @@ class Trainer:
                 print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
         self.rows = initial.fill(session, weights, self.job.spec.class_names, self.graph.num_classes,
                                  settings.carry_scores, chosen)
-        weights.layers.clear()  # half a gigabyte that is in the variables now
         print(transplant.text(self.rows))
 
     def save(self, session, state):

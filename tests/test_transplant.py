@@ -209,7 +209,8 @@ def moved(weights, net, choices, names, how="name"):
     with fresh() as session:
         graph = model.build(net, len(names), (), THIN, MEAN_RGB, choices)
         start(session)
-        rows = initial.fill(session, weights, names, len(names), how, choices_of(net, **choices))
+        given = dataclasses.replace(weights, layers=dict(weights.layers))  # fill() empties it
+        rows = initial.fill(session, given, names, len(names), how, choices_of(net, **choices))
         return rows, session.run(graph.logits, {graph.images: photo()})
 
 
@@ -360,7 +361,7 @@ def test_weights_enter_the_variables_and_never_the_graph(stage):
         start(session)
         checkpoint.put(session, {})  # whatever a first call adds
         before = len(tf.get_default_graph().as_graph_def().node)
-        checkpoint.put(session, arrays)
+        checkpoint.put(session, dict(arrays))
         assert len(tf.get_default_graph().as_graph_def().node) == before
         put(session, {"score_fr/bias": np.zeros(3)})
         checkpoint.put(session, {"score_fr/bias": arrays["score_fr/bias"], "no such/kernel": np.zeros(1)})

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""All benchmarks of speed and memory, one after the other, and the page of their results. `make bench`.
+
+    python benchmarks/bench.py [--quick] [--only gemm,train-2,...] [--weights VGG19.mat] [--data FOLDER --layout NAME]
+
+What each part found is kept in benchmarks/results/ and takes its older finding's place; RESULTS.md and results.png are
+written anew at the end, of all that is there. A part that fails is said, and the others go on. Nothing else should run
+on the machine meanwhile. --quick tries the whole in minutes, with narrow nets, into a folder that is not kept.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import measuring
+
+HERE = pathlib.Path(__file__).parent
+CONTENDERS = ("ours:float32", "ours:bfloat16", "tutorial:float32",
+              "pytorch:nchw-float32", "pytorch:channels_last-float32", "pytorch:nchw-bfloat16",
+              "pytorch:channels_last-bfloat16", "keras3:float32", "keras3:mixed_bfloat16", "keras3:float32-jit",
+              "keras3:mixed_bfloat16-jit")
+QUICK_SHARE = "0.125"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One script: its words on the command line, minutes on two cores, those of --quick; title: of one that writes no
+    JSON, whose printed lines are kept. takes: which of "data" and "weights" it is handed.
+    """
+
+    name: str
+    words: tuple
+    minutes: float
+    quick: tuple = ()
+    title: str = ""
+    takes: tuple = ()
+
+
+def duel(job, batch, minutes):
+    words = ("duel.py", "--job", job, "--batch", str(batch))
+    return Part(f"{job}-{batch}", (*words, "--rounds", "7", *CONTENDERS), minutes,
+                (*words, "--rounds", "3", "--size", "64x64", "--share", QUICK_SHARE, *CONTENDERS))
+
+
+PARTS = (
+    Part("gemm", ("gemm.py",), 1, ("gemm.py", "--sizes", "512", "--rounds", "3")),
+    duel("train", 1, 8), duel("train", 2, 9), duel("train", 4, 14), duel("predict", 1, 4), duel("predict", 2, 5),
+    Part("upsampling", ("upsampling.py",), 3, ("upsampling.py", "--quick")),
+    Part("startup", ("startup.py",), 6, ("startup.py", "--share", QUICK_SHARE, "--rounds", "1"), takes=("weights",)),
+    Part("cache_build", ("cache_build.py", "--images", "700"), 2,
+         ("cache_build.py", "--images", "50", "--rounds", "1"), "Building a cache", ("data",)),
+    Part("batches", ("batches.py", "--images", "367"), 3, ("batches.py", "--images", "50", "--rounds", "1", "--no-net"),
+         "Random batches", ("data",)),
+    Part("evaluate_speed", ("evaluate_speed.py",), 4,
+         ("evaluate_speed.py", "--share", QUICK_SHARE, "--images", "10"), takes=("data", "weights")),
+    Part("growth", ("growth.py",), 12, ("growth.py", "--quick", "--rounds", "1")),
+)
+
+
+def words_of(part, given, folder):
+    """The command of a part: its script, and what it is handed."""
+    script, *words = part.quick if given.quick and part.quick else part.words
+    if "data" in part.takes and given.data:
+        words += ["--data", given.data, "--layout", given.layout]
+    if "weights" in part.takes and given.weights:
+        words += ["--weights", given.weights]
+    return [script, *words] + ([] if part.title else ["--json", str(folder / f"{part.name}.json")])
+
+
+def run(part, given, folder):
+    """Run a part; None if it came to its end, else a line that says why it did not."""
+    script, *words = words_of(part, given, folder)
+    command, said = [sys.executable, str(HERE / script), *words], []
+    with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process:
+        for line in process.stdout:
+            said.append(line)
+            print(f"    {line}", end="", flush=True)
+        if code := process.wait():
+            complaints.seek(0)
+            return measuring.complaint(complaints.read()) or f"{script} ended with {code}"
+    if part.title:
+        kind = "markdown" if said and said[-1].startswith("|") else "text"
+        shown = " ".join(["python", f"benchmarks/{script}", *words])
+        measuring.write(folder / f"{part.name}.json", {"title": part.title, kind: "".join(said), "command": shown})
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", help=f"of {', '.join(part.name for part in PARTS)}")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", help="folder of a data set; left out: drawn scenes")
+    parser.add_argument("--layout", default="ade20k")
+    parser.add_argument("--weights", help="VGG-19 as .mat; left out: random numbers")
+    given = parser.parse_args()
+    wanted = given.only.split(",") if given.only else [part.name for part in PARTS]
+    parts = [part for part in PARTS if part.name in wanted]
+    if unknown := set(wanted) - {part.name for part in PARTS}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    minutes = sum(part.minutes for part in parts)
+    print(f"{len(parts)} parts, about {max(1, round(minutes / (8 if given.quick else 1)))} minutes on two cores")
+    failed = {}
+    with contextlib.ExitStack() as stack:
+        folder = measuring.RESULTS
+        if given.quick:
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for number, part in enumerate(parts, 1):
+            print(f"[{number} of {len(parts)}] {part.name}", flush=True)
+            started = time.monotonic()
+            why = run(part, given, folder)
+            print(f"    {time.monotonic() - started:.0f} s" + (f"; failed: {why}" if why else ""), flush=True)
+            if why:
+                failed[part.name] = why
+        page = ["--page", str(folder / "RESULTS.md")] if given.quick else []
+        subprocess.run([sys.executable, str(HERE / "results.py"), "--results", str(folder), *page], check=True)
+    if failed:
+        sys.exit("failed: " + json.dumps(failed))
+
+
+if __name__ == "__main__":
+    main()

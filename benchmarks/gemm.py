@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""What can the machine do? Square matrix products in float32 and bfloat16, and copying, by TensorFlow.
+
+    python benchmarks/gemm.py [--rounds 7] [--sizes 2048,4096] [--json OUT]
+
+On all threads and on one, each in a process of its own, for a process has one pool of threads. A round does every
+product once. The best is the machine's peak; a median far below it says that something else was running. 1 minute.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import measuring
+
+from fcn import machine
+
+COPIED_BYTES = 1 << 28
+
+
+def case(threads, sizes, rounds):
+    """{"products": [{"type", "n", "gflops": [...]}], "copy_gb_s": [...]} on this many threads, in this process.
+
+    A copy of n bytes reads n and writes n; both count.
+    """
+    from fcn.tf1 import tf
+    config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
+    config.gpu_options.allow_growth = True
+    work = []
+    for n in sizes:
+        for kind in ("float32", "bfloat16"):
+            a, b = (tf.get_variable(f"{name}_{kind}_{n}", initializer=tf.cast(tf.random.uniform((n, n)), kind))
+                    for name in "ab")
+            work.append((kind, n, tf.matmul(a, b).op))
+    copied = tf.get_variable("copied", (COPIED_BYTES // 4,), initializer=tf.ones_initializer())
+    copy = tf.negative(copied).op
+    with tf.Session(config=config) as session:
+        session.run(tf.global_variables_initializer())
+        seconds = {place: [] for place in range(len(work))}
+        copies = []
+        for number in range(rounds + 1):
+            for place, (_, _, product) in enumerate(work):
+                seconds[place] += measuring.timed(lambda op=product: session.run(op), 1, 0)[:number]
+            copies += measuring.timed(lambda: session.run(copy), 1, 0)[:number]  # the first round warms up
+    return {"products": [{"type": kind, "n": n, "gflops": [2 * n**3 / second / 1e9 for second in seconds[place]]}
+                         for place, (kind, n, _) in enumerate(work)],
+            "copy_gb_s": [2 * COPIED_BYTES / second / 1e9 for second in copies]}
+
+
+def best(found, kind):
+    """The largest GFLOP/s of this type of number in what case() gives."""
+    return max(speed for row in found["products"] if row["type"] == kind for speed in row["gflops"])
+
+
+def table(threads):
+    """Rows of Markdown. threads: {"all" or "one": what case() gives}."""
+    lines = ["| threads | type | n | GFLOP/s, best | median |", "|---|---|---|---|---|"]
+    for name, found in threads.items():
+        if found.get("failed"):
+            lines.append(f"| {name} | failed: {found['failed']} | | | |")
+            continue
+        for row in found["products"]:
+            lines.append(f"| {name} | {row['type']} | {row['n']} | {max(row['gflops']):.0f} | "
+                         f"{statistics.median(row['gflops']):.0f} |")
+        lines.append(f"| {name} | copy, read and written | | {max(found['copy_gb_s']):.1f} GB/s | "
+                     f"{statistics.median(found['copy_gb_s']):.1f} GB/s |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sizes", default="2048,4096")
+    parser.add_argument("--json", metavar="OUT")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(case(*json.loads(given.case))))
+        return
+    sizes = [int(n) for n in given.sizes.split(",")]
+    threads = {name: measuring.in_a_process(__file__, [count, sizes, given.rounds])
+               for name, count in (("all", machine.cores()), ("one", 1))}
+    print(table(threads))
+    if given.json:
+        measuring.write(given.json, {"threads": threads})
+
+
+if __name__ == "__main__":
+    main()

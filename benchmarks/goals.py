@@ -1,0 +1,149 @@
+"""What the numbers must reach, as a table, and whether they do. Reads what is in benchmarks/results/, nothing else."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duel_table
+import gemm
+import measuring
+import operations
+import startup
+
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Goal:
+    """found(results) -> the number, None where it was not measured, which must be at least, or at most, the limit.
+
+    results: {name of the file without .json: its content}.
+    """
+
+    what: str
+    limit: float
+    found: Callable
+    at_least: bool = True
+    unit: str = ""
+
+    def row(self, results):
+        """A row of Markdown: what, goal, found, verdict."""
+        number = self.found(results)
+        limit = f"{'>=' if self.at_least else '<='} {self.limit:g}{self.unit}"
+        if number is None:
+            return f"| {self.what} | {limit} | not measured | |"
+        reached = number >= self.limit if self.at_least else number <= self.limit
+        return f"| {self.what} | {limit} | {number:.3g}{self.unit} | {'reached' if reached else '**missed**'} |"
+
+
+def contenders(results, job, batch, prefix="", kind=""):
+    """[{"name", "seconds" (median), "peak_bytes", ...}] of those of a duel that came to their end and whose names begin
+    with `prefix` and hold `kind`.
+    """
+    rows = results.get(f"{job}-{batch}", {"rows": {}})["rows"]
+    return [{"name": name, **row} for name, row in rows.items()
+            if not row["failed"] and "seconds" in row and name.startswith(prefix) and kind in name]
+
+
+def fastest(found):
+    """The one of the lowest median; None of none."""
+    return min(found, key=lambda one: one["seconds"], default=None)
+
+
+def ratio(job, batch, ours, peer, kind=""):
+    """found() of a Goal: how many times as fast ours (its fastest) is as the fastest of the peer's."""
+    def found(results):
+        one, other = (fastest(contenders(results, job, batch, *which)) for which in (("ours:", ours), (peer, kind)))
+        return one and other and times_as_fast(results[f"{job}-{batch}"], one["name"], other["name"])[0]
+    return found
+
+
+def times_as_fast(duel, one, other):
+    """(median, least, largest) of other's seconds over one's, over the rounds in which both had a turn.
+
+    Where memory never held both, the two medians against the duel's first contender, multiplied.
+    """
+    pairs = duel_table.ratios(duel, other, one)
+    if not pairs:
+        first = next(iter(duel["rows"]))
+        chained = statistics.median(duel_table.ratios(duel, other, first)) * statistics.median(
+            duel_table.ratios(duel, first, one))
+        pairs = [chained]
+    return statistics.median(pairs), min(pairs), max(pairs)
+
+
+def memory(batch):
+    """found(): peak memory of our training in float32 over the smallest of PyTorch's in float32."""
+    def found(results):
+        ours, theirs = (contenders(results, "train", batch, prefix, "float32") for prefix in ("ours:", "pytorch:"))
+        return ours[0]["peak_bytes"] / min(one["peak_bytes"] for one in theirs) if ours and theirs else None
+    return found
+
+
+def share(job, batch, name):
+    """found(): the share of the peak of a matrix product that this contender reaches."""
+    def found(results):
+        one = contenders(results, job, batch, name)
+        return share_of_peak(results, results[f"{job}-{batch}"], one[0]) if one else None
+    return found
+
+
+def share_of_peak(results, duel, contender):
+    """Operations a second, of the median step, over the best matrix product of that type; None without gemm.json."""
+    threads = results.get("gemm", {}).get("threads", {}).get("all", {"failed": "absent"})
+    if threads["failed"]:
+        return None
+    count = duel["batch"] * operations.of_job(duel["job"], "fcn8s_tutorial", tuple(duel["size"]), duel["classes"],
+                                              measuring.widths(duel.get("share", 1.0)))
+    kind = "bfloat16" if "bfloat16" in contender["name"] else "float32"
+    return count / contender["seconds"] / 1e9 / gemm.best(threads, kind)
+
+
+def started(number):
+    """found(): the median of number(start) over our starts."""
+    def found(results):
+        good = [one for one in results.get("startup", {"starts": {}})["starts"].get("ours", []) if not one["failed"]]
+        return statistics.median(map(number, good)) if good else None
+    return found
+
+
+def wait_percent(results):
+    shares = results.get("evaluate_speed", {}).get("training", {}).get("wait_shares")
+    return 100 * statistics.mean(shares) if shares else None
+
+
+def paper(results):
+    """The fast form of fcn8s against its dense one, median of the rounds; upsampling.json has "ratios" of each."""
+    found = results.get("upsampling", {}).get("ratios")
+    return statistics.median(found) if found else None
+
+
+GOALS = (
+    *(Goal(f"train float32, batch {batch}, against PyTorch float32", limit, ratio("train", batch, "float32",
+                                                                                 "pytorch:", "float32"))
+      for batch, limit in ((1, 1.9), (2, 1.6), (4, 1.5))),
+    *(Goal(f"train float32, batch {batch}, against Keras 3 float32", limit, ratio("train", batch, "float32", "keras3:",
+                                                                                 "float32"))
+      for batch, limit in ((1, 1.4), (2, 1.35), (4, 1.2))),
+    Goal("train at our best, batch 2, against PyTorch float32", 2.7, ratio("train", 2, "", "pytorch:", "float32")),
+    Goal("train at our best, batch 2, against PyTorch at its best", 2.2, ratio("train", 2, "", "pytorch:")),
+    Goal("train at our best, batch 2, against Keras at its best", 1.5, ratio("train", 2, "", "keras3:")),
+    *(Goal(f"inference at our best, batch {batch}, against PyTorch at its best", limit, ratio("predict", batch, "",
+                                                                                             "pytorch:"))
+      for batch, limit in ((1, 2.0), (2, 1.55))),
+    *(Goal(f"inference at our best, batch {batch}, against Keras at its best", 1.6, ratio("predict", batch, "",
+                                                                                         "keras3:"))
+      for batch in (1, 2)),
+    Goal("share of the float32 peak, training, batch 2", 0.80, share("train", 2, "ours:float32")),
+    Goal("share of the float32 peak, inference, batch 2", 0.92, share("predict", 2, "ours:float32")),
+    *(Goal(f"peak memory of training with Adam, batch {batch}, over PyTorch's", 1.0, memory(batch), at_least=False)
+      for batch in (1, 2, 4)),
+    Goal(".mat read, graph built, weights in the session", 3.5, started(startup.ready), False, " s"),
+    Goal("peak memory then", 2.0, started(lambda one: one["session"]["peak_bytes"] / GB), False, " GB"),
+    Goal("time that training waits for data", 1.0, wait_percent, False, " %"),
+    Goal("the paper's fcn8s: training step against its dense bilinear form", 1.12, paper),
+)
+
+
+def table(results):
+    return "\n".join(["| | goal | found | |", "|---|---|---|---|", *(goal.row(results) for goal in GOALS)])

@@ -1,0 +1,94 @@
+"""What the benchmarks of speed share: a case in a process of its own, medians of rounds, and where a number is from."""
+
+import datetime
+import importlib.metadata
+import json
+import pathlib
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+RESULTS = pathlib.Path(__file__).parent / "results"
+sys.path.insert(0, str(ROOT))
+
+from fcn import machine, record, vgg_table  # noqa: E402
+
+PACKAGES = ("tensorflow", "keras", "torch", "numpy")
+
+
+def facts():
+    """Command, commit, time, machine and versions: what a number needs beside it. Versions of what is installed."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    words = [str(pathlib.Path(sys.argv[0]).name), *sys.argv[1:]]
+    return {"command": shlex.join(["python", f"benchmarks/{words[0]}", *words[1:]]), "commit": record.commit(),
+            "machine": machine.description(), "versions": versions,
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+
+
+def in_a_process(script, case, timeout=None, environment=None):
+    """What `script --case JSON` prints as its last line, a dict, with "failed": why it has none, or None.
+
+    environment: all of it; None: this process's.
+    """
+    words = [sys.executable, str(script), "--case", json.dumps(case)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, env=environment)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"no answer in {timeout} s"}
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        return {"failed": complaint(done.stderr) or f"ended with {done.returncode}"}
+    return json.loads(lines[-1]) | {"failed": None}
+
+
+def complaint(text):
+    """The line of standard error that says what went wrong, not where."""
+    lines = [line for line in text.strip().splitlines() if line[:1].strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt): ", line)]
+    return (named or lines or [""])[-1][:200]
+
+
+def write(path, content):
+    """Write `content` with the facts() as JSON, whole or not at all."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.tmp")
+    aside.write_text(json.dumps(facts() | content, indent=1) + "\n")
+    aside.replace(path)
+
+
+def widths(share=1.0):
+    """{layer: channels} of a VGG-19 with this share of the published channels, at least one a layer."""
+    return {name: max(1, int(width * share)) for name, width in vgg_table.widths().items()}
+
+
+def timed(step, rounds, warm=1):
+    """Seconds of each of `rounds` calls of step(), after `warm` calls that are not counted."""
+    found = []
+    for number in range(warm + rounds):
+        before = time.perf_counter()
+        step()
+        if number >= warm:
+            found.append(time.perf_counter() - before)
+    return found
+
+
+def ratios(one, other):
+    """(median, least, largest) of one / other, round by round: what disturbs a round disturbs both."""
+    found = [a / b for a, b in zip(one, other, strict=True)]
+    return statistics.median(found), min(found), max(found)
+
+
+def shown(number):
+    """Three digits that count: '0.0123', '1.23', '123', '12,345'."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

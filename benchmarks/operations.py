@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Arithmetic of a net, counted by hand from shapes: a multiply-add is two operations. Convolutions alone are counted.
+
+    python benchmarks/operations.py [--net fcn8s_tutorial] [--size 224x224] [--classes 151] [--share 1]
+
+Prints a row a layer. A step has the forward pass and two more of the same cost for every layer, the gradient to its
+kernel and that to its input; the first layer needs no gradient to its input, and a kernel that is fixed none of its
+own. Work that a faster algorithm saves (Winograd's, taps of fc6 that lie outside its map) is counted all the same.
+"""
+
+import argparse
+import dataclasses
+import math
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import measuring
+
+from fcn import parsers, vgg_table
+
+NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last")}  # fusion, last convolution used
+BILINEAR = ("dense", "products")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """forward: operations of one image's forward pass. gradients: passes of that cost in the backward pass. weights:
+    numbers of a kernel that is trained.
+    """
+
+    name: str
+    forward: int
+    weights: int
+    gradients: int = 2
+
+    @property
+    def step(self):
+        """Operations of one image's forward and backward pass."""
+        return self.forward * (1 + self.gradients)
+
+
+def convolution(name, height_width, size, channels_in, channels_out, gradients=2):
+    """The Layer of a size x size convolution to height x width, or of a transposed one from height x width."""
+    weights = size * size * channels_in * channels_out
+    return Layer(name, 2 * math.prod(height_width) * weights, weights, gradients)
+
+
+def layers(net, size, classes, channels=None, bilinear="dense"):
+    """[Layer, ...] of one image of size (height, width); sizes are rounded up at every pool ("same" alignment).
+
+    channels: {layer: width}, VGG-19's if None. bilinear: fixed upsampling as a "dense" transposed convolution from all
+    classes to all classes, or as two matrix "products" for every class.
+    """
+    fusion, last = NETS[net]
+    channels = channels or vgg_table.widths()
+    found, before, sizes = [], 3, [size]
+    used = [name for name in channels if name.startswith("conv")]
+    used = used if last == "last" else used[:used.index(last) + 1]
+    for name in used:
+        while len(sizes) < int(name[4]):
+            sizes.append(half(sizes[-1]))
+        found.append(convolution(name, sizes[-1], 3, before, channels[name], 2 if found else 1))
+        before = channels[name]
+    pools = {3: half(sizes[2]), 4: half(sizes[3]), 5: half(sizes[4])}
+    for name in vgg_table.FULLY_CONNECTED:
+        found.append(convolution(name, pools[5], vgg_table.side(name), before, channels[name]))
+        before = channels[name]
+    depths = {stage: channels[vgg_table.last_of_stage(stage, channels)] for stage in (3, 4)}
+    found.append(convolution("score_fr", pools[5], 1, before, classes))
+    return found + (_features(pools, depths, classes) if fusion == "features" else
+                    _scores(pools, depths, classes, bilinear))
+
+
+def _features(pools, depths, classes):
+    """Learned transposed convolutions into the channels of pool4 and pool3, then into the classes."""
+    return [convolution("deconv1", pools[5], 4, classes, depths[4]),
+            convolution("deconv2", pools[4], 4, depths[4], depths[3]),
+            convolution("deconv3", pools[3], 16, depths[3], classes)]
+
+
+def _scores(pools, depths, classes, bilinear):
+    """1 x 1 scores of pool4 and pool3, and fixed bilinear upsampling of all classes."""
+    def upsampled(name, height_width, factor):
+        height, width = height_width
+        dense = 2 * height * width * (2 * factor * classes) ** 2
+        products = 2 * classes * factor * height * width * (height + factor * width)
+        return Layer(name, dense if bilinear == "dense" else products, 0, 1)
+    return [convolution("score_pool4", pools[4], 1, depths[4], classes),
+            convolution("score_pool3", pools[3], 1, depths[3], classes),
+            upsampled("upscore2", pools[5], 2), upsampled("upscore_pool4", pools[4], 2),
+            upsampled("upscore8", pools[3], 8)]
+
+
+def half(size):
+    return tuple(math.ceil(side / 2) for side in size)
+
+
+def forward(*arguments, **options):
+    """Operations of one image's forward pass; arguments of layers()."""
+    return sum(layer.forward for layer in layers(*arguments, **options))
+
+
+def training(*arguments, **options):
+    """Operations of one image's share of a training step; arguments of layers()."""
+    return sum(layer.step for layer in layers(*arguments, **options))
+
+
+def weights(*arguments, **options):
+    """Numbers in the kernels of a net that are trained; arguments of layers()."""
+    return sum(layer.weights for layer in layers(*arguments, **options))
+
+
+def of_job(job, *arguments, **options):
+    """forward() for "predict", training() for "train"."""
+    return (training if job == "train" else forward)(*arguments, **options)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--net", choices=NETS, default="fcn8s_tutorial")
+    parser.add_argument("--size", type=parsers.parse_size, default=(224, 224))
+    parser.add_argument("--classes", type=int, default=151)
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels")
+    parser.add_argument("--bilinear", choices=BILINEAR, default="dense")
+    given = parser.parse_args()
+    found = layers(given.net, given.size, given.classes, measuring.widths(given.share), given.bilinear)
+    print("| layer | forward, G | training, G |\n|---|---|---|")
+    for layer in found:
+        print(f"| {layer.name} | {layer.forward / 1e9:.2f} | {layer.step / 1e9:.2f} |")
+    together = sum(layer.forward for layer in found), sum(layer.step for layer in found)
+    print("| all | {:.2f} | {:.1f} |".format(*(count / 1e9 for count in together)))
+
+
+if __name__ == "__main__":
+    main()

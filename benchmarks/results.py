@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""benchmarks/results/*.json -> the generated part of benchmarks/RESULTS.md, and benchmarks/results.png.
+
+    python benchmarks/results.py
+
+Each table stands with its command, commit, machine, date and versions. What stands outside the two markers in
+RESULTS.md is written by hand, and kept.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import evaluate_speed
+import gemm
+import goals
+import growth
+import measuring
+import startup
+
+BEGIN, END = "<!-- what follows is written by benchmarks/results.py -->", "<!-- end of what is written -->"
+JOBS = {"train": "Training step with Adam", "predict": "Prediction"}
+
+
+def read(folder):
+    """{name of the file without .json: its content}."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))}
+
+
+def source(content):
+    """The line under a table: where its numbers are from."""
+    versions = ", ".join(f"{name} {content['versions'][name]}" for name in ("python", *measuring.PACKAGES)
+                         if name in content["versions"])
+    return (f"`{content['command']}`; commit {content['commit']}, {content['time'][:10]}; {content['machine']}; "
+            f"{versions}.")
+
+
+def duel_rows(results, duel):
+    """Rows of Markdown of one duel, the fastest first: seconds, images/s, how ours compares, memory, share of peak."""
+    good = sorted(goals.contenders({"a-1": duel}, "a", 1), key=lambda one: one["seconds"])
+    ours = [one["name"] for one in good if one["name"].startswith("ours:")]
+    head = ["contender", "seconds", "images/s", *(f"{name} is ... times as fast" for name in ours), "peak memory",
+            "share of peak"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for one in good:
+        share = goals.share_of_peak(results, duel, one)
+        lines.append(f"| {one['name']} | {one['seconds']:.3f} | {one['images_per_second']:.3g} "
+                     f"| {' | '.join(against(duel, name, one['name']) for name in ours)} "
+                     f"| {one['peak_bytes'] / goals.GB:.2f} GB | {'' if share is None else f'{share:.0%}'} |")
+    lines += [f"| {name} | failed: {row['failed']} {'| ' * (len(head) - 2)}|" for name, row in duel["rows"].items()
+              if row["failed"]]
+    return "\n".join(lines)
+
+
+def against(duel, ours, name):
+    """'1.50 (1.41 to 1.62)', or nothing for a contender against itself."""
+    return "" if ours == name else "{:.2f} ({:.2f} to {:.2f})".format(*goals.times_as_fast(duel, ours, name))
+
+
+def growth_tables(content):
+    tables = [growth.table(content["steps"], axis) for axis in growth.BASE]
+    rows = [f"| {one['images']} | {one['seconds']:.1f} s | {one['peak_bytes'] / goals.GB:.2f} GB |"
+            for one in content["evaluations"] if not one["failed"]]
+    return "\n\n".join([*tables, "\n".join(["| images evaluated (an eighth of the channels) | time | peak memory |",
+                                           "|---|---|---|", *rows])])
+
+
+SECTIONS = {
+    "gemm": ("What the machine can do", lambda content: gemm.table(content["threads"])),
+    "startup": ("From a .mat to the first step", lambda content: startup.table(content["starts"],
+                                                                               content["file_bytes"])),
+    "evaluate_speed": ("Evaluation end to end, and waiting for data", evaluate_speed.table),
+    "growth": ("How a step grows", growth_tables),
+}
+
+
+def generated(results):
+    """The text between the markers."""
+    parts = ["## Against the goals", goals.table(results), "![images a second, and growth](results.png)"]
+    for content in results.values():
+        if "rows" in content and content.get("job") in JOBS:
+            parts += [f"## {JOBS[content['job']]}, batch {content['batch']}",
+                      duel_rows(results, content), source(content)]
+    for name, (title, table) in SECTIONS.items():
+        if name in results:
+            parts += [f"## {title}", table(results[name]), source(results[name])]
+    for content in results.values():
+        if "text" in content:
+            parts += [f"## {content['title']}", f"```text\n{content['text'].strip()}\n```", source(content)]
+        if "markdown" in content:
+            parts += [f"## {content['title']}", content["markdown"], source(content)]
+    return "\n\n".join(parts)
+
+
+def insert(page, text):
+    """The page with `text` between the markers, which are put at its end where there are none."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}\n{after.lstrip()}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", default=str(measuring.RESULTS), help="folder of the JSON files")
+    parser.add_argument("--page", default=str(measuring.RESULTS.parent / "RESULTS.md"))
+    given = parser.parse_args()
+    found, page = read(given.results), pathlib.Path(given.page)
+    page.write_text(insert(page.read_text() if page.exists() else "# Results", generated(found)))
+    from results_plot import draw
+    draw(found, page.with_name("results.png"))
+    print(goals.table(found))
+    print(f"written: {page}, {page.with_name('results.png')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""From a .mat of 575 MB to the first training step: seconds and peak memory. Ours and the tutorial's way.
+
+    python benchmarks/startup.py [--weights imagenet-vgg-verydeep-19.mat] [--rounds 5] [--share 1] [--json OUT]
+
+Ours: the file is checked, read and turned, the graph is built, the weights go into the session variable by variable.
+The tutorial's way: loadmat as it is, the convolutions stand in the graph as constants that initialise its variables.
+The net is the tutorial's with 151 classes; "ours" has fc6 and fc7 from the file as well, "ours, random fc" and
+"tutorial" have them random as the tutorial does. Every start is a process of its own, the ways in turn; the file comes
+from the page cache. Without --weights one of random numbers is written first. About 4 minutes.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import measuring
+import numpy as np
+
+from fcn import demo, machine
+from fcn.formats import _published
+
+PHASES = ("import", "read", "graph", "session", "optimizer", "first_step")
+SIZE, CLASSES = (224, 224), 151
+
+
+class Stopwatch:
+    """Seconds of each phase, and the peak memory at its end."""
+
+    def __init__(self):
+        self.started, self.found = time.perf_counter(), {}
+
+    def lap(self, name):
+        now = time.perf_counter()
+        self.found[name] = {"seconds": now - self.started, "peak_bytes": machine.peak_memory()}
+        self.started = now
+
+
+def ours(path, fc, watch):
+    """(session, SegModel) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
+    from fcn import choices, initial, model, pretrained, vgg_table
+    from fcn.tf1 import session as new_session
+    watch.lap("import")
+    weights = pretrained.read(path)
+    watch.lap("read")
+    graph = model.build("fcn8s_tutorial", CLASSES, [], vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
+                        {"fc": fc})
+    watch.lap("graph")
+    session = new_session()
+    names = tuple(f"class {i}" for i in range(CLASSES))
+    initial.fill(session, weights, names, CLASSES, "fresh", choices.of("fcn8s_tutorial", fc=fc))
+    watch.lap("session")
+    return session, graph
+
+
+def tutorial(path, watch):
+    """The same net, with constants of the file's convolutions in its graph."""
+    import scipy.io
+
+    from fcn import model, vgg_table
+    from fcn.tf1 import tf
+    watch.lap("import")
+    cell = scipy.io.loadmat(path)["layers"][0]
+    stored = {str(layer["name"][0, 0][0]): layer["weights"][0, 0][0] for layer in cell
+              if "weights" in layer.dtype.names}
+    watch.lap("read")
+
+    def from_the_file(getter, name, *arguments, **options):
+        layer, part = name.rsplit("/", 1)
+        if layer.startswith("conv"):
+            kernel, bias = stored[layer]
+            array = kernel.transpose(1, 0, 2, 3) if part == "kernel" else bias.ravel()
+            options["initializer"] = tf.constant_initializer(array)
+        return getter(name, *arguments, **options)
+
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
+        graph = model.build("fcn8s_tutorial", CLASSES, [], vgg_table.widths(
+            {name: kernel.shape[3] for name, (kernel, _) in stored.items()}), demo.MEAN_RGB)
+    watch.lap("graph")
+    session = tf.Session()
+    session.run(tf.global_variables_initializer())
+    watch.lap("session")
+    return session, graph
+
+
+WAYS = {"ours": lambda path, watch: ours(path, "transplanted", watch),
+        "ours, random fc": lambda path, watch: ours(path, "random", watch), "tutorial": tutorial}
+
+
+def case(way, path, size):
+    """{phase: {"seconds", "peak_bytes"}} of one start in this process."""
+    watch = Stopwatch()
+    session, graph = WAYS[way](path, watch)
+    from fcn import optimize
+    from fcn.tf1 import tf
+    before = set(tf.global_variables())
+    step = optimize.build(graph.objective, graph.parts, "adam")
+    session.run([v.initializer for v in tf.global_variables() if v not in before] + [tf.local_variables_initializer()])
+    watch.lap("optimizer")
+    rng = np.random.default_rng(0)
+    feed = {graph.images: rng.integers(0, 256, (1, *size, 3), np.uint8), graph.keep_prob: 0.85,
+            graph.labels: rng.integers(0, CLASSES, (1, *size), np.uint8), step.learning_rate: 1e-5}
+    session.run([graph.loss_sum, step.update], feed)
+    watch.lap("first_step")
+    return watch.found
+
+
+def random_file(path, share):
+    """A .mat like the published VGG-19's, with random numbers and this share of its channels."""
+    wide = measuring.widths(share)
+    layers = demo.narrow_vgg(0, {stage: wide[f"conv{stage}_1"] for stage in range(1, 6)}, wide["fc6"])
+    kernel, known = layers["conv1_1"][0], _published.conv1_1("vgg19")
+    if kernel.shape == known.shape:  # else it would be refused: a file of this shape must be the published one
+        np.copyto(kernel, known, where=~np.isnan(known))
+    demo.write_mat(path, layers)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", help="left out: a file of random numbers is written")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, of a random file")
+    parser.add_argument("--json", metavar="OUT")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(case(*json.loads(given.case))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.weights or str(pathlib.Path(folder, "vgg19.mat"))
+        if not given.weights:
+            random_file(path, given.share)
+        file_bytes, starts = pathlib.Path(path).stat().st_size, {way: [] for way in WAYS}
+        for _ in range(given.rounds):
+            for way in WAYS:
+                found = measuring.in_a_process(__file__, [way, path, SIZE])
+                print(f"{way}: {summary(found)}", flush=True)
+                starts[way].append(found)
+    print(table(starts, file_bytes))
+    if given.json:
+        measuring.write(given.json, {"file_bytes": file_bytes, "starts": starts})
+
+
+def ready(found):
+    """Seconds from the file to weights in the session, TensorFlow imported, of one start."""
+    return sum(found[phase]["seconds"] for phase in ("read", "graph", "session"))
+
+
+def summary(found):
+    if found["failed"]:
+        return found["failed"]
+    return (", ".join(f"{phase} {found[phase]['seconds']:.2f} s" for phase in PHASES)
+            + f"; peak {found['session']['peak_bytes'] / 1e9:.2f} GB before the first step")
+
+
+def table(starts, file_bytes):
+    """Rows of Markdown, medians over the starts. starts: {way: [what case() gives, ...]}."""
+    lines = [f"| way ({file_bytes / 1e6:.0f} MB) | {' | '.join(PHASES)} | read + graph + session | peak memory then |",
+             "|---" * (len(PHASES) + 3) + "|"]
+    for way, found in starts.items():
+        good = [one for one in found if not one["failed"]]
+        if not good:
+            lines.append(f"| {way} | failed: {found[0]['failed'] if found else 'no start'} |")
+            continue
+        cells = [f"{statistics.median(one[phase]['seconds'] for one in good):.2f} s" for phase in PHASES]
+        least, largest = min(map(ready, good)), max(map(ready, good))
+        peak = statistics.median(one["session"]["peak_bytes"] for one in good)
+        lines.append(f"| {way} | {' | '.join(cells)} | **{statistics.median(map(ready, good)):.2f} s** "
+                     f"({least:.2f} to {largest:.2f}) | {peak / 1e9:.2f} GB |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
