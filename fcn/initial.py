@@ -1,6 +1,7 @@
 """Where a net's weights come from at its start: a file, or a run of ours, put in layer by layer."""
 
 import dataclasses
+import itertools
 import pathlib
 
 import numpy as np
@@ -61,10 +62,22 @@ def fill(session, weights, class_names, num_classes, carry_scores, chosen):
                                    classes, lambda name: _first_value(session, variables[name]), factors)
     weights.layers.clear()
     # Only what no file has: to draw fc6's 103 M random numbers and overwrite them took longer than all the rest.
-    session.run(tf.variables_initializer([v for v in tf.global_variables() if v.op.name not in arrays]))
+    initialise(session, [v for v in tf.global_variables() if v.op.name not in arrays])
     fresh = {name: v for name, v in variables.items() if name not in arrays and name.endswith("/kernel")}
     checkpoint.put(session, arrays)
     return rows + [transplant.fresh(name, session.run(v)) for name, v in fresh.items()]
+
+
+def initialise(session, variables):
+    """Run the initialisers of these variables: those of one kind (Adam, Adam_1, kernel, ...) at a time.
+
+    What is zero and of one shape in one run is one piece of memory at first. Adam's two numbers beside a weight would
+    be copied apart in the first update, when memory is fullest: 0.35 GB more for good.
+    """
+    def kind(variable):
+        return variable.op.name.rpartition("/")[2]
+    for _, alike in itertools.groupby(sorted(variables, key=kind), kind):
+        session.run(tf.variables_initializer(list(alike)))
 
 
 def _first_value(session, variable):

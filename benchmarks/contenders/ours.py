@@ -10,7 +10,7 @@ import numpy as np
 
 from contenders import net
 from contenders.plain import PLAIN
-from fcn import model, optimize, tf1
+from fcn import initial, model, optimize, tf1
 from fcn.tf1 import tf
 
 NETS = {"": "fcn8s_tutorial", "fcn8s-": "fcn8s"}
@@ -39,7 +39,7 @@ class Contender:
                 value = net.draw(name, variable.shape.as_list())
                 self.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
             others = set(tf.global_variables()) - set(self.variables.values())
-            self.session.run(tf.variables_initializer(list(others)))
+            initial.initialise(self.session, others)
             self.session.run(tf.local_variables_initializer())
 
     def train(self, images, labels):
