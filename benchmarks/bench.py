@@ -23,10 +23,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 
 HERE = pathlib.Path(__file__).parent
-CONTENDERS = ("ours:float32", "ours:bfloat16", "tutorial:float32",
+CONTENDERS = ("ours:float32", "ours:bfloat16", "gemm:float32", "gemm:bfloat16", "tutorial:float32",
               "pytorch:nchw-float32", "pytorch:channels_last-float32", "pytorch:nchw-bfloat16",
-              "pytorch:channels_last-bfloat16", "keras3:float32", "keras3:mixed_bfloat16", "keras3:float32-jit",
-              "keras3:mixed_bfloat16-jit")
+              "pytorch:channels_last-bfloat16", "keras3:float32", "keras3:mixed_bfloat16")
+FLOAT32 = tuple(name for name in CONTENDERS if "bfloat16" not in name or name.startswith("ours"))
+MORE = ("keras3:float32-inter1", "keras3:mixed_bfloat16-inter1", "keras3:float32-jit", "keras3:mixed_bfloat16-jit")
+UNDONE = {"train": ("scattered", "conv-fc6", "autodiff", "threads"),
+          "predict": ("scattered", "conv-fc6", "threads", "unprepared")}
 QUICK_SHARE = "0.125"
 
 
@@ -44,24 +47,29 @@ class Part:
     takes: tuple = ()
 
 
-def duel(job, batch, minutes):
+def duel(job, batch, minutes, name=None, *contenders):
     words = ("duel.py", "--job", job, "--batch", str(batch))
-    return Part(f"{job}-{batch}", (*words, "--rounds", "7", *CONTENDERS), minutes,
-                (*words, "--rounds", "3", "--size", "64x64", "--share", QUICK_SHARE, *CONTENDERS))
+    steps = ("--steps", "3") if job == "predict" else ()
+    contenders = contenders or CONTENDERS
+    return Part(name or f"{job}-{batch}", (*words, "--rounds", "7", *steps, *contenders), minutes,
+                (*words, "--rounds", "3", "--size", "64x64", "--share", QUICK_SHARE, *contenders))
 
 
 PARTS = (
     Part("gemm", ("gemm.py",), 1, ("gemm.py", "--sizes", "512", "--rounds", "3")),
-    duel("train", 1, 8), duel("train", 2, 9), duel("train", 4, 14), duel("predict", 1, 4), duel("predict", 2, 5),
-    Part("upsampling", ("upsampling.py",), 3, ("upsampling.py", "--quick")),
-    Part("startup", ("startup.py",), 6, ("startup.py", "--share", QUICK_SHARE, "--rounds", "1"), takes=("weights",)),
+    duel("train", 1, 8), duel("train", 2, 9, None, *CONTENDERS, *MORE), duel("train", 4, 6, None, *FLOAT32),
+    duel("predict", 1, 4), duel("predict", 2, 5, None, *CONTENDERS, *MORE),
+    duel("train", 2, 3, "paper", "ours:fcn8s-float32", "ours:fcn8s-float32-scattered"),
+    duel("train", 2, 5, "plain-train", "ours:float32", *(f"ours:float32-{name}" for name in UNDONE["train"])),
+    duel("predict", 1, 3, "plain-predict", "ours:bfloat16", *(f"ours:bfloat16-{name}" for name in UNDONE["predict"])),
+    Part("startup", ("startup.py", "--rounds", "3"), 4, ("startup.py", "--share", QUICK_SHARE, "--rounds", "1"), takes=("weights",)),
     Part("cache_build", ("cache_build.py", "--images", "700"), 2,
          ("cache_build.py", "--images", "50", "--rounds", "1"), "Building a cache", ("data",)),
     Part("batches", ("batches.py", "--images", "367"), 3, ("batches.py", "--images", "50", "--rounds", "1", "--no-net"),
          "Random batches", ("data",)),
     Part("evaluate_speed", ("evaluate_speed.py",), 4,
          ("evaluate_speed.py", "--share", QUICK_SHARE, "--images", "10"), takes=("data", "weights")),
-    Part("growth", ("growth.py",), 12, ("growth.py", "--quick", "--rounds", "1")),
+    Part("growth", ("growth.py",), 8, ("growth.py", "--quick", "--rounds", "1")),
 )
 
 
@@ -89,8 +97,8 @@ def run(part, given, folder):
             return measuring.complaint(complaints.read()) or f"{script} ended with {code}"
     if part.title:
         kind = "markdown" if said and said[-1].startswith("|") else "text"
-        shown = " ".join(["python", f"benchmarks/{script}", *words])
-        measuring.write(folder / f"{part.name}.json", {"title": part.title, kind: "".join(said), "command": shown})
+        measuring.write(folder / f"{part.name}.json", {"title": part.title, kind: "".join(said),
+                                                       "command": measuring.shown_command(script, words)})
     return None
 
 
@@ -121,7 +129,8 @@ def main():
             if why:
                 failed[part.name] = why
         page = ["--page", str(folder / "RESULTS.md")] if given.quick else []
-        subprocess.run([sys.executable, str(HERE / "results.py"), "--results", str(folder), *page], check=True)
+        if subprocess.run([sys.executable, str(HERE / "results.py"), "--results", str(folder), *page]).returncode:
+            failed["results"] = "the page was not written"
     if failed:
         sys.exit("failed: " + json.dumps(failed))
 

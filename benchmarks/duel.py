@@ -14,9 +14,7 @@ batch 2 with seven contenders and seven rounds about eight minutes on two cores.
 
 import argparse
 import functools
-import json
 import pathlib
-import shlex
 import statistics
 import sys
 import time
@@ -24,6 +22,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import duel_table
+import measuring
 from rival import Rival
 
 from fcn import machine, parsers, record
@@ -145,14 +144,16 @@ def main(argv):
                              given.rounds, given.steps, tell=functools.partial(print, file=sys.stderr, flush=True))
     about = record.provenance()
     about["versions"] |= next((c["ready"]["versions"] for c in contenders.values() if c["ready"]), {})
-    about["command"] = shlex.join(["python", "benchmarks/duel.py", *argv])
+    about["command"] = measuring.shown_command("duel.py", argv)
     setting = {key: getattr(given, key) for key in ("job", "batch", "size", "classes", "share", "rounds", "steps")}
     result = {**about, "took_s": round(time.monotonic() - began), **setting, "groups": groups, "contenders": contenders}
     result["rows"] = duel_table.rows(result)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
     print(duel_table.markdown(result))
-    return 1 if all(contender["failed"] for contender in contenders.values()) else 0
+    if contenders[given.contenders[0]]["failed"]:
+        return 1
+    if given.json:
+        measuring.write(given.json, result)
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import duel_table
-import gemm
 import measuring
 import operations
 import startup
@@ -42,12 +41,13 @@ def contenders(results, job, batch, prefix="", kind=""):
     """
     rows = results.get(f"{job}-{batch}", {"rows": {}})["rows"]
     return [{"name": name, **row} for name, row in rows.items()
-            if not row["failed"] and "seconds" in row and name.startswith(prefix) and kind in name]
+            if not row["failed"] and "seconds" in row and name.startswith(prefix) and kind in name
+            and not name.startswith("gemm:")]
 
 
 def fastest(found):
-    """The one of the lowest median; None of none."""
-    return min(found, key=lambda one: one["seconds"], default=None)
+    """The one that is fastest against the reference of its duel, in the same rounds; None of none."""
+    return min(found, key=lambda one: one["ratio"], default=None)
 
 
 def ratio(job, batch, ours, peer, kind=""):
@@ -83,20 +83,23 @@ def memory(batch):
 def share(job, batch, name):
     """found(): the share of the peak of a matrix product that this contender reaches."""
     def found(results):
-        one = contenders(results, job, batch, name)
-        return share_of_peak(results, results[f"{job}-{batch}"], one[0]) if one else None
+        duel = results.get(f"{job}-{batch}")
+        return duel and share_of_peak(duel, name)
     return found
 
 
-def share_of_peak(results, duel, contender):
-    """Operations a second, of the median step, over the best matrix product of that type; None without gemm.json."""
-    threads = results.get("gemm", {}).get("threads", {}).get("all", {"failed": "absent"})
-    if threads["failed"]:
+def share_of_peak(duel, name):
+    """Operations a second of a contender over those of the matrix product of its type, the median of the rounds in
+    which both had a turn; None where there is none.
+    """
+    kind = "bfloat16" if "bfloat16" in name else "float32"
+    if f"gemm:{kind}" not in duel["rows"] or name not in duel["rows"]:
         return None
-    count = duel["batch"] * operations.of_job(duel["job"], "fcn8s_tutorial", tuple(duel["size"]), duel["classes"],
+    count = duel["batch"] * operations.of_job(duel["job"], "fcn8s" if ":fcn8s-" in name else "fcn8s_tutorial",
+                                              tuple(duel["size"]), duel["classes"],
                                               measuring.widths(duel.get("share", 1.0)))
-    kind = "bfloat16" if "bfloat16" in contender["name"] else "float32"
-    return count / contender["seconds"] / 1e9 / gemm.best(threads, kind)
+    found = duel_table.ratios(duel, f"gemm:{kind}", name)
+    return statistics.median(found) * count / operations.PEAK_STEP if found else None
 
 
 def started(number):
@@ -113,8 +116,9 @@ def wait_percent(results):
 
 
 def paper(results):
-    """The fast form of fcn8s against its dense one, median of the rounds; upsampling.json has "ratios" of each."""
-    found = results.get("upsampling", {}).get("ratios")
+    """The fast form of fcn8s against its dense one."""
+    found = duel_table.ratios(results["paper"], "ours:fcn8s-float32-scattered", "ours:fcn8s-float32") \
+        if "paper" in results else []
     return statistics.median(found) if found else None
 
 

@@ -29,10 +29,21 @@ def facts():
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    words = [str(pathlib.Path(sys.argv[0]).name), *sys.argv[1:]]
-    return {"command": shlex.join(["python", f"benchmarks/{words[0]}", *words[1:]]), "commit": record.commit(),
+    return {"command": shown_command(pathlib.Path(sys.argv[0]).name, sys.argv[1:]), "commit": record.commit(),
             "machine": machine.description(), "versions": versions,
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+
+
+def shown_command(script, words):
+    """The command as anyone can type it: without --json, and with no folder of this machine."""
+    shown, words = [], iter(words)
+    for word in words:
+        if word in ("--json", "--data", "--weights"):
+            value = next(words, "")
+            shown += {"--json": [], "--data": [word, "FOLDER"]}.get(word, [word, pathlib.Path(value).name])
+        else:
+            shown.append(word)
+    return shlex.join(["python", f"benchmarks/{script}", *shown])
 
 
 def in_a_process(script, case, timeout=None, environment=None):

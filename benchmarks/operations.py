@@ -21,7 +21,9 @@ import measuring
 from fcn import parsers, vgg_table
 
 NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last")}  # fusion, last convolution used
-BILINEAR = ("dense", "products")
+BILINEAR = ("dense", "blocks")
+SIDE, PRODUCTS = 4096, 5  # of contenders/gemm.py: square matrix products in one of its steps
+PEAK_STEP = PRODUCTS * 2 * SIDE ** 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,7 @@ def layers(net, size, classes, channels=None, bilinear="dense"):
     """[Layer, ...] of one image of size (height, width); sizes are rounded up at every pool ("same" alignment).
 
     channels: {layer: width}, VGG-19's if None. bilinear: fixed upsampling as a "dense" transposed convolution from all
-    classes to all classes, or as two matrix "products" for every class.
+    classes to all classes, or in "blocks" as ours, four inputs to a pixel.
     """
     fusion, last = NETS[net]
     channels = channels or vgg_table.widths()
@@ -85,8 +87,8 @@ def _scores(pools, depths, classes, bilinear):
     def upsampled(name, height_width, factor):
         height, width = height_width
         dense = 2 * height * width * (2 * factor * classes) ** 2
-        products = 2 * classes * factor * height * width * (height + factor * width)
-        return Layer(name, dense if bilinear == "dense" else products, 0, 1)
+        blocks = 2 * 4 * classes * factor * factor * (height + 1) * (width + 1)
+        return Layer(name, dense if bilinear == "dense" else blocks, 0, 1)
     return [convolution("score_pool4", pools[4], 1, depths[4], classes),
             convolution("score_pool3", pools[3], 1, depths[3], classes),
             upsampled("upscore2", pools[5], 2), upsampled("upscore_pool4", pools[4], 2),

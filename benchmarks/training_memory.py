@@ -30,7 +30,7 @@ CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum
 
 def case(options, channels):
     """{"peak", "estimate"}: bytes, of a few steps in this process."""
-    from fcn import model, optimize
+    from fcn import initial, model, optimize
     from fcn.tf1 import session as new_session
     from fcn.tf1 import tf
 
@@ -45,7 +45,8 @@ def case(options, channels):
     feed = {graph.images: rng.integers(0, 256, (*shape, 3), np.uint8), graph.keep_prob: 0.85, step.learning_rate: 1e-5,
             graph.labels: rng.integers(0, o["classes"], shape).astype(np.uint8)}
     with new_session() as session:
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        initial.initialise(session, tf.global_variables())
+        session.run(tf.local_variables_initializer())
         for _ in range(STEPS):
             for _ in range(o["batches"] - 1):
                 session.run(step.collect, feed)

@@ -70,12 +70,15 @@ def deterministic():
     tf2_config.experimental.enable_op_determinism()
 
 
+OPERATIONS_AT_ONCE = 1  # two would fight for the cores
+
+
 def session(graph=None):
-    """A Session that uses all cores for one operation at a time: two at once would fight for the cores.
+    """A Session that uses all cores for one operation at a time.
 
     Constants are not folded: initial values would be, and kept beside the variables (0.8 GB with Adam, VGG-19).
     """
-    config = tf.ConfigProto(inter_op_parallelism_threads=1, allow_soft_placement=True,
+    config = tf.ConfigProto(inter_op_parallelism_threads=OPERATIONS_AT_ONCE, allow_soft_placement=True,
                             intra_op_parallelism_threads=machine.cores())
     config.graph_options.rewrite_options.constant_folding = RewriterConfig.OFF
     config.graph_options.optimizer_options.opt_level = tf.OptimizerOptions.L0

@@ -147,7 +147,7 @@ def test_pytorch_predicts_them_too(expected, pytorch):
 def test_a_contender_or_variant_that_is_not_there_is_answered_with_those_that_are():
     with pytest.raises(errors.UsageError, match="ours, tutorial, pytorch, keras3"):
         contenders.build("theirs", "train", 1, (32, 32), 5, "float32")
-    with pytest.raises(errors.UsageError, match="float32, bfloat16"):
+    with pytest.raises(errors.UsageError, match="float32, float32-scattered"):
         contenders.build("ours", "train", 1, (32, 32), 5, "float16")
 
 

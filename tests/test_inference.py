@@ -186,7 +186,8 @@ class Fake:
         return self.function(pixels.astype(np.float32))
 
     def predictor(self, plan, classes=3, barred=((),), **options):
-        return Predictor(self, "images", "logits", classes, plan, barred, **options)
+        net = types.SimpleNamespace(images="images", logits="logits", scores=types.SimpleNamespace(channels=classes))
+        return Predictor(self, net, plan, barred, **options)
 
 
 def colours(pixels):

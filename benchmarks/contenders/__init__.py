@@ -15,6 +15,7 @@ from contenders import net
 from fcn import errors, vgg_table
 
 NAMES = ("ours", "tutorial", "pytorch", "keras3")
+PEAK = "gemm"  # no net, but takes its turn with them
 
 
 def build(name, job, batch, size, classes, variant, channels=None):
@@ -23,7 +24,7 @@ def build(name, job, batch, size, classes, variant, channels=None):
     channels: VGG-19's unless given. Raises UsageError for a name or variant that is not there, MachineError where the
     library is not installed.
     """
-    if name not in NAMES:
+    if name not in (*NAMES, PEAK):
         raise errors.UsageError(f"no contender '{name}'", cure=f"one of {', '.join(NAMES)}.")
     try:
         module = importlib.import_module(f"contenders.{name}")

@@ -5,11 +5,13 @@ from fcn.tf1 import tf
 
 
 def upsampling_by_scattering():
-    """conv2d_transpose with kernels of channels x channels, bilinear ones too; scores lie pixel by pixel."""
+    """conv2d_transpose with kernels of channels x channels, bilinear ones too; scores lie pixel by pixel. The published
+    nets' own alignment ("same") only, and without a rim that would be cut off.
+    """
     def whole(x, kernel, factor):
         shape = tf.shape(x)
-        size = tf.stack([shape[0], factor * (shape[1] + 1), factor * (shape[2] + 1), int(kernel.shape[2])])
-        return tf.nn.conv2d_transpose(x, tf.cast(kernel, x.dtype), size, factor, "VALID")
+        size = tf.stack([shape[0], factor * shape[1], factor * shape[2], int(kernel.shape[2])])
+        return tf.nn.conv2d_transpose(x, tf.cast(kernel, x.dtype), size, factor, "SAME")
 
     def bilinear(x, factor):
         channels, size = int(x.shape[3]), 2 * factor
@@ -22,8 +24,10 @@ def upsampling_by_scattering():
             bias = tf.get_variable("bias", (channels,), initializer=tf.zeros_initializer())
         return tf.nn.bias_add(tf.cast(whole(x, kernel, factor), tf.float32), bias)
     upsampling.transposed, upsampling.bilinear, upsampling.deconv = whole, bilinear, deconv
-    heads.to_pixels = lambda x, factor: x
-    heads.Blocks = lambda x, factor, channels, offset, size: blocks.plain(layers.cut(x, size, offset))
+    def one_size(up, skip, pool, choices):
+        return layers.cut(up, layers.height_width(skip)), skip
+    heads._one_size = one_size
+    heads.Blocks = lambda x, factor, channels, offset, size: blocks.plain(layers.cut(x, size))
 
 
 def fc6_as_convolution():
@@ -49,8 +53,8 @@ def way_back_by_autodiff():
 
 
 def two_operations_at_once():
-    """A session with TensorFlow's default threads."""
-    tf1.session = lambda graph=None: tf.Session(graph=graph)
+    """A session with as many operations at once as there are cores, TensorFlow's default."""
+    tf1.OPERATIONS_AT_ONCE = 0
 
 
 def weights_prepared_for_every_image():
