@@ -8,6 +8,7 @@ product once. The best is the machine's peak; a median far below it says that so
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import statistics
@@ -22,10 +23,12 @@ from fcn import machine
 COPIED_BYTES = 1 << 28
 
 
-def case(threads, sizes, rounds):
+def case(threads, sizes, rounds, chain=1):
     """{"products": [{"type", "n", "gflops": [...]}], "copy_gb_s": [...]} on this many threads, in this process.
 
-    A copy of n bytes reads n and writes n; both count.
+    A copy of n bytes (a sign changed; tanh in a chain) reads n and writes n; both count. chain: operations of a call,
+    each on what the one before gave;
+    on a GPU a single one takes no longer than the call itself.
     """
     from fcn.tf1 import tf
     config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
@@ -35,9 +38,9 @@ def case(threads, sizes, rounds):
         for kind in ("float32", "bfloat16"):
             a, b = (tf.get_variable(f"{name}_{kind}_{n}", initializer=tf.cast(tf.random.uniform((n, n)), kind))
                     for name in "ab")
-            work.append((kind, n, tf.matmul(a, b).op))
+            work.append((kind, n, functools.reduce(lambda y, _, b=b: tf.matmul(y, b), range(chain), a).op))
     copied = tf.get_variable("copied", (COPIED_BYTES // 4,), initializer=tf.ones_initializer())
-    copy = tf.negative(copied).op
+    copy = functools.reduce(lambda y, _: tf.math.tanh(y) if chain > 1 else -y, range(chain), copied).op
     with tf.Session(config=config) as session:
         session.run(tf.global_variables_initializer())
         seconds = {place: [] for place in range(len(work))}
@@ -46,9 +49,9 @@ def case(threads, sizes, rounds):
             for place, (_, _, product) in enumerate(work):
                 seconds[place] += measuring.timed(lambda op=product: session.run(op), 1, 0)[:number]
             copies += measuring.timed(lambda: session.run(copy), 1, 0)[:number]  # the first round warms up
-    return {"products": [{"type": kind, "n": n, "gflops": [2 * n**3 / second / 1e9 for second in seconds[place]]}
+    return {"products": [{"type": kind, "n": n, "gflops": [chain * 2 * n**3 / one / 1e9 for one in seconds[place]]}
                          for place, (kind, n, _) in enumerate(work)],
-            "copy_gb_s": [2 * COPIED_BYTES / second / 1e9 for second in copies]}
+            "copy_gb_s": [chain * 2 * COPIED_BYTES / second / 1e9 for second in copies]}
 
 
 def best(found, kind):

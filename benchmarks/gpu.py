@@ -15,6 +15,7 @@ vanish.
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import sys
@@ -29,6 +30,7 @@ from fcn import machine, parsers
 
 NOT_RUN = "not yet run on a GPU"
 PEAK_SIZES = (2048, 8192)
+CHAIN = 20
 MOVES = 7  # numbers a weight that Adam reads (4) and writes (3)
 JOBS, SWITCHES = ("train", "predict"), {"both": (False, True), "on": (True,), "off": (False,)}
 
@@ -41,13 +43,14 @@ def devices():
 
 def case(job, precision, batch, size, classes, share, xla, rounds):
     """{"seconds": [...], "peak_bytes": of the GPU, else of the process, "gpus"} in this process."""
-    from fcn.tf1 import tf
-    if xla:
-        tf.config.optimizer.set_jit("autoclustering")
+    if xla:  # read by TensorFlow when it is imported; set_jit() would not reach a Session
+        os.environ["TF_XLA_FLAGS"] = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
     import contenders
+
+    from fcn.tf1 import tf2_config
     step = contenders.build("ours", job, batch, tuple(size), classes, precision, measuring.widths(share))
     seconds, gpus = measuring.timed(step, rounds, warm=3), devices()
-    held = tf.config.experimental.get_memory_info("GPU:0")["peak"] if gpus else machine.peak_memory()
+    held = tf2_config.experimental.get_memory_info("GPU:0")["peak"] if gpus else machine.peak_memory()
     return {"seconds": seconds, "peak_bytes": held, "gpus": gpus}
 
 
@@ -70,7 +73,8 @@ def row(one, found, peaks):
     seconds = statistics.median(found["seconds"])
     net = "fcn8s_tutorial", tuple(size), classes, measuring.widths(share)
     count = batch * operations.of_job(job, *net)
-    moved = 4 * operations.weights(*net) * (MOVES if job == "train" else 1)
+    read = 2 if precision == "bfloat16" else 4  # bytes of a prepared weight
+    moved = operations.weights(*net) * (4 * MOVES if job == "train" else read)
     return result | {"share_of_peak": count / seconds / 1e9 / gemm.best(peaks, precision),
                      "share_of_bandwidth": moved / seconds / 1e9 / max(peaks["copy_gb_s"])}
 
@@ -107,7 +111,7 @@ def main():
         print(json.dumps(case(*json.loads(given.case))))
         return
     peaks = measuring.in_a_process(gemm.__file__, [machine.cores(), [int(n) for n in given.peak_sizes.split(",")],
-                                                   given.rounds])
+                                                   given.rounds, CHAIN])
     if peaks["failed"]:
         sys.exit(f"no matrix product could be measured: {peaks['failed']}")
     rows = []
