@@ -27,8 +27,7 @@ def case(threads, sizes, rounds, chain=1):
     """{"products": [{"type", "n", "gflops": [...]}], "copy_gb_s": [...]} on this many threads, in this process.
 
     A copy of n bytes (a sign changed; tanh in a chain) reads n and writes n; both count. chain: operations of a call,
-    each on what the one before gave;
-    on a GPU a single one takes no longer than the call itself.
+    each on what the one before gave; on a GPU a single one takes no longer than the call itself.
     """
     from fcn.tf1 import tf
     config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
