@@ -28,10 +28,9 @@ CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum
          {"net": "fcn8s", "classes": 11, "size": (216, 288), "batch": 4}, {"net": "fcn8s", "classes": 21})
 
 
-def case(options, channels):
-    """{"peak", "estimate"}: bytes, of a few steps in this process."""
-    from fcn import initial, model, optimize
-    from fcn.tf1 import session as new_session
+def built(options, channels):
+    """(what is meant, widths, SegModel, Step) in the default graph."""
+    from fcn import model, optimize
     from fcn.tf1 import tf
 
     o = PLAIN | options
@@ -39,7 +38,29 @@ def case(options, channels):
     graph = model.build(o["net"], o["classes"], (), widths, (128, 128, 128), precision=o["precision"],
                         recompute=o["recompute"])
     factors = rates.factors([v.op.name for v in tf.trainable_variables()], {}, o["freeze"], 1.0)
-    step = optimize.build(graph.objective, graph.parts, o["optimizer"], o["batches"], factor_of=factors)
+    return o, widths, graph, optimize.build(graph.objective, graph.parts, o["optimizer"], o["batches"],
+                                            factor_of=factors)
+
+
+def estimated(o, widths, step):
+    """Bytes, as dry_run.memory_of has them."""
+    from fcn.tf1 import tf
+
+    trained = [v for _, v in step.grads]
+    maps = estimate.activations(widths, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained],
+                                width=tf.as_dtype(o["precision"]).size)
+    return sum(estimate.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
+                               sum(v.shape.num_elements() for v in trained), o["batch"] * maps, 0, o["optimizer"],
+                               o["batches"]).values())
+
+
+def case(options, channels):
+    """{"peak", "estimate"}: bytes, of a few steps in this process."""
+    from fcn import initial
+    from fcn.tf1 import session as new_session
+    from fcn.tf1 import tf
+
+    o, widths, graph, step = built(options, channels)
     rng = np.random.default_rng(0)
     shape = (o["batch"], *o["size"])
     feed = {graph.images: rng.integers(0, 256, (*shape, 3), np.uint8), graph.keep_prob: 0.85, step.learning_rate: 1e-5,
@@ -52,13 +73,7 @@ def case(options, channels):
                 session.run(step.collect, feed)
             session.run({"loss": graph.loss_sum, "pixels": graph.pixels, "update": step.update,
                          "norm": step.norm}, feed)
-    sizes = [v.shape.num_elements() for v in tf.trainable_variables()]
-    trained = [v for _, v in step.grads]
-    maps = estimate.activations(widths, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained],
-                                width=tf.as_dtype(o["precision"]).size)
-    parts = estimate.memory(sum(sizes), sum(v.shape.num_elements() for v in trained), o["batch"] * maps, 0,
-                            o["optimizer"], o["batches"])
-    return {"peak": machine.peak_memory(), "estimate": sum(parts.values())}
+    return {"peak": machine.peak_memory(), "estimate": estimated(o, widths, step)}
 
 
 def main():

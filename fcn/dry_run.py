@@ -13,7 +13,7 @@ from fcn import choices, durable, estimate, evaluate, loop, machine, rates, repo
 from fcn.tf1 import tf
 
 STRIDES = {"images": 1, "pool1": 2, "pool2": 4, "pool3": 8, "pool4": 16, "pool5": 32, "fc6": 32, "fc7": 32,
-           "score_fr": 32, "score_pool4": 16, "score_pool3": 8, "deconv1": 16, "deconv2": 8, "logits": 1}
+           "score_fr": 32, "score_pool4": 16, "score_pool3": 8, "logits": 1}
 MOST_GRAPH = 4e6  # bytes; a larger graph has weights in it as constants
 TIMED_STEPS, TIMED_S, MOST_STEPS = 3, 5.0, 30  # after one that does not count: so many and so long at least, or as many
 

@@ -7,7 +7,7 @@ not (the parts of the program, copies) is measured, and stands as numbers in PRO
 
 import math
 
-from fcn import vgg_table
+from fcn import heads_table, vgg_table
 
 PROGRAM = 720e6  # bytes of Python, TensorFlow and a session with no variables in it
 COPIES = {"momentum": 0, "adam": 0, "adamw": 0, "rmsprop": 3, "radam": 5}  # of all that is trained, during an update
@@ -57,18 +57,19 @@ def prediction(channels, size_px, classes, pad100=False, width=FLOAT):
     return 2 * largest + _columns(found, width) + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
 
 
-def forward(channels, size_px, classes, pad100=False, width=FLOAT, stride=32):
+def forward(channels, size_px, classes, pad100=False, width=FLOAT, stride=32, argmaxed=True):
     """Bytes of one image on its way to a prediction at most, without a loss. stride: of the net's last upsampling.
 
-    Scores (upsampled, and cut if the size is no multiple of the stride) come when the body's maps are done with. They
-    lie where the two largest ones did, if each fits there; else TensorFlow's pool grows by them and gives nothing back.
+    Scores come when the body's maps are done with, in blocks that reach over the image's sides. They lie where the two
+    largest maps did, if they fit there; else TensorFlow's pool grows by them and gives nothing back. argmaxed: in the
+    graph, as they lie; else they are brought into the order of the image, which takes them twice.
     """
     found = maps(channels, size_px, pad100)
     largest = max(width * math.prod(shape) for shape in found.values())
     body = 2 * largest + _columns(found, width) + 3 * math.prod(size_px) * FLOAT
-    scores = classes * math.prod(size_px) * FLOAT
-    is_cut = pad100 or any(side % stride for side in size_px)
-    return body + (scores > largest) * (1 + is_cut) * scores
+    rim = heads_table.CROPS[stride] if pad100 else stride // 2
+    scores = classes * math.prod(-(-(side + 2 * rim) // stride) * stride for side in size_px) * FLOAT
+    return body + (scores > largest) * (1 if argmaxed else 2) * scores
 
 
 def _columns(found, width):

@@ -19,7 +19,7 @@ class Predictor:
 
     net: a model.SegModel or model.Inference.
     barred: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
-    need: bytes that the net takes for (height, width), by need_of(); without it memory is never looked at.
+    need: bytes that the net takes for an image, by need_of(); without it memory is never looked at.
     """
 
     def __init__(self, session, net, plan, barred, need=None):

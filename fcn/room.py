@@ -9,7 +9,7 @@ UNASKED_BYTES = 1e9  # what needs less is never refused
 class Room:
     """Of one net and one plan.Plan, image after image.
 
-    need: bytes that the net takes for an image of (height, width), see need_of(); None: nothing is ever refused.
+    need: bytes that the net takes for an image, see need_of(); None: nothing is ever refused.
     """
 
     def __init__(self, plan, num_classes, need, session):
@@ -25,7 +25,7 @@ class Room:
         """
         sizes, flip = self.plan.sizes(base), self.plan.flip
         spans = [self.plan.spans(size) for size in sizes]
-        net = max(self.need((down[0][1], min(across[0][1] + 31 * flip, width)))
+        net = max(self.need((down[0][1], min(across[0][1] + 31 * flip, width)), is_plain)
                   for (_, width), (down, across) in zip(sizes, spans, strict=True))
         if is_plain:
             return net, 0.0
@@ -60,13 +60,16 @@ class Room:
 
 
 def need_of(arguments):
-    """Function (height, width) -> bytes that a net takes for an image; arguments: those of model.build()."""
+    """Function of (height, width), and whether the argmax is made in the graph -> bytes that a net takes for an image.
+
+    arguments: those of model.build().
+    """
     chosen = choices.of(arguments["net"], **(arguments.get("choices") or {}))
     width = 2 if arguments.get("precision") == "bfloat16" else FLOAT
     skips = shelf.pick("nets", arguments["net"]).SKIPS
     stride = receptive.STRIDES[skips[-1][0]] if skips else 32
 
-    def need(size_px):
+    def need(size_px, is_plain=True):
         return estimate.forward(arguments["channels"], size_px, arguments["num_classes"],
-                                chosen.alignment == "pad100", width, stride)
+                                chosen.alignment == "pad100", width, stride, is_plain)
     return need

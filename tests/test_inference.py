@@ -290,18 +290,18 @@ def predicting(plan, need, **options):
 def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_cure(monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 3.04e9)
     with pytest.raises(errors.MachineError, match=r"96 x 160 px needs about 8\.2 GB .* 3\.0 GB are there") as raised:
-        predicting(Plan(), lambda size: 8e9)()
+        predicting(Plan(), lambda size, is_plain: 8e9)()
     assert "--window 512" in raised.value.cure
     with pytest.raises(errors.MachineError) as raised:
-        predicting(Plan(window=(128, 128)), lambda size: 8e9)()
+        predicting(Plan(window=(128, 128)), lambda size, is_plain: 8e9)()
     assert "--window 64" in raised.value.cure
 
 
 def test_a_window_counts_by_its_own_size(monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 3e9)
     sizes = []
-    predicting(Plan(window=(64, 96)), lambda size: sizes.append(size) or 1)()
-    predicting(Plan(window=(128, 96), scales=(1, 2)), lambda size: sizes.append(size) or 1)()
+    predicting(Plan(window=(64, 96)), lambda size, is_plain: sizes.append(size) or 1)()
+    predicting(Plan(window=(128, 96), scales=(1, 2)), lambda size, is_plain: sizes.append(size) or 1)()
     assert sizes == [(64, 96), (96, 96), (128, 96)]
 
 
@@ -309,13 +309,13 @@ def test_a_window_counts_by_its_own_size(monkeypatch):
                                                        (8e9, 9e9, ["CPU"]), (8e9, 1e9, ["CPU", "GPU"])])
 def test_what_is_small_or_unknown_or_fits_or_lies_on_a_gpu_is_not_refused(monkeypatch, need, free, devices):
     monkeypatch.setattr(machine, "available_memory", lambda: free)
-    predicting(Plan(), lambda size: need, devices=devices)()
+    predicting(Plan(), lambda size, is_plain: need, devices=devices)()
 
 
 def test_what_fitted_once_fits_again_though_tensorflow_still_holds_it(monkeypatch):
     left = itertools.chain([9e9], itertools.repeat(1e9))
     monkeypatch.setattr(machine, "available_memory", lambda: next(left))
-    predict = predicting(Plan(), lambda size: 8e9)
+    predict = predicting(Plan(), lambda size, is_plain: 8e9)
     predict()
     predict()
 
@@ -324,7 +324,7 @@ def test_a_slightly_larger_image_uses_what_tensorflow_holds_already(monkeypatch)
     left = itertools.chain([9e9], itertools.repeat(1e9))
     monkeypatch.setattr(machine, "available_memory", lambda: next(left))
     needs = itertools.chain([8e9, 8.5e9, 9.5e9])
-    predict = predicting(Plan(), lambda size: next(needs))
+    predict = predicting(Plan(), lambda size, is_plain: next(needs))
     predict()
     predict()  # 8.5 of the 8 that are held and 1 that is free
     with pytest.raises(errors.MachineError, match=r"9\.5 GB are there for it"):
