@@ -40,7 +40,7 @@ def in_type(variable, x, arrange=tf.identity):
 
 
 def keep_prepared():
-    """Weights are final in the default graph: what its layers make of them is made once, 8 to 16 % of a prediction."""
+    """Weights are final in the default graph: what its layers make of them is made once, not for every image."""
     tf.add_to_collection(_PREPARED, True)
 
 
