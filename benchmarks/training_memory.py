@@ -46,12 +46,12 @@ def estimated(o, widths, step):
     """Bytes, as dry_run.memory_of has them."""
     from fcn.tf1 import tf
 
-    trained = [v for _, v in step.grads]
+    trained, width = [v for _, v in step.grads], tf.as_dtype(o["precision"]).size
     maps = estimate.activations(widths, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained],
-                                width=tf.as_dtype(o["precision"]).size)
+                                width=width)
     return sum(estimate.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
                                sum(v.shape.num_elements() for v in trained), o["batch"] * maps, 0, o["optimizer"],
-                               o["batches"]).values())
+                               o["batches"], width=width).values())
 
 
 def case(options, channels):

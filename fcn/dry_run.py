@@ -52,7 +52,7 @@ def memory_of(trainer, batch=None):
     validation = estimate.prediction(graph["channels"], other, graph["num_classes"], pad100, width)
     return estimate.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
                            batch * validation, settings.optimizer, settings.batches_per_step,
-                           bool(settings.weight_decay))
+                           bool(settings.weight_decay), width)
 
 
 def sizes_px(trainer):

@@ -78,17 +78,20 @@ def _columns(found, width):
     return 2 * vgg_table.side("fc6") ** 2 * height * across * found["pool5"][2] * width
 
 
-def memory(parameters, trained, training, validation, optimizer="adam", batches_per_step=1, decays=False):
+def memory(parameters, trained, training, validation, optimizer="adam", batches_per_step=1, decays=False,
+           width=FLOAT):
     """{part: bytes}: what the process holds at the worst moment; their sum is the estimate.
 
     parameters, trained: numbers in all variables of the net, and in those that are trained. training, validation:
-    bytes of a batch by activations() and prediction(). decays: whether weight decay is part of the gradient.
+    bytes of a batch by activations() and prediction(). decays: whether weight decay is part of the gradient. width:
+    bytes of a number in the body's maps; with fewer than four every weight is held a second time so.
     """
     summed = batches_per_step > 1
     copies = COPIES[optimizer] + (decays and optimizer != "adamw")
     gradients = trained * FLOAT
     return {"the program": PROGRAM,
             "weights": parameters * FLOAT,
+            "weights, converted": (width < FLOAT) * parameters * width,
             f"{optimizer}'s numbers beside them": SLOTS[optimizer] * trained * FLOAT,
             "running sums of the gradients": summed * trained * FLOAT,
             "gradients": gradients,

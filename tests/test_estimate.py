@@ -66,6 +66,11 @@ def test_steps_of_several_batches_hold_a_sum_of_each_gradient():
     assert estimate.memory(1000, 600, 0, 0, "adam", 3)["running sums of the gradients"] == 2400
 
 
+def test_bfloat16_holds_every_weight_a_second_time_in_two_bytes():
+    assert estimate.memory(1000, 600, 0, 0, width=2)["weights, converted"] == 2000
+    assert estimate.memory(1000, 600, 0, 0)["weights, converted"] == 0
+
+
 def test_decay_costs_a_copy_where_it_is_part_of_the_gradient():
     def copies(optimizer, decays):
         return estimate.memory(1000, 600, 0, 0, optimizer, 1, decays)["copies during the update"]
