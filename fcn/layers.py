@@ -65,8 +65,8 @@ def convolve_as_matmul(x, kernel, pad):
 def product(x, kernel):
     """x (rows, in) times kernel (in, out), where there are few rows and the kernel is large.
 
-    In float32 the gradient to x is taken as (kernel dy')': oneDNN needs half the time for it that it needs for
-    dy kernel' (49 or 98 rows of fc6), which is 4 to 8 % of a training step.
+    In float32 the gradient to x is taken as (kernel dy')', for which oneDNN needs about half the time with the 49 or 98
+    rows of fc6 (benchmarks/RESULTS.md, "autodiff").
     """
     def gradient(dy):
         if kernel.dtype == tf.float32:

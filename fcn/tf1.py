@@ -76,7 +76,7 @@ OPERATIONS_AT_ONCE = 1  # two would fight for the cores
 def session(graph=None):
     """A Session that uses all cores for one operation at a time.
 
-    Constants are not folded: initial values would be, and kept beside the variables (0.8 GB with Adam, VGG-19).
+    Constants are not folded: initial values would be, and kept beside the variables (0.6 GB with Adam, VGG-19).
     """
     config = tf.ConfigProto(inter_op_parallelism_threads=OPERATIONS_AT_ONCE, allow_soft_placement=True,
                             intra_op_parallelism_threads=machine.cores())
