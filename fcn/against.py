@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from fcn import errors, intervals, iou, protocols
+from fcn import errors, iou, permutation, protocols
 
 SHOWN = (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy"))
 CHANGED = 10  # classes that are listed
 
 
-def compare(one, other, ids=None, samples=intervals.SAMPLES, only=None):
+def compare(one, other, ids=None, samples=permutation.SAMPLES, only=None):
     """([a dict for each protocol and number], [a dict for each class that changed, most first], [notes]).
 
     one, other: Evaluations (fcn/evaluation.py) of the same images and classes. ids: classes that means are over.
@@ -22,7 +22,7 @@ def compare(one, other, ids=None, samples=intervals.SAMPLES, only=None):
             if not _same_labels(sums, theirs[name][1]):
                 notes.append(f"{name}: not compared, as both nets saw the labels at other sizes")
                 continue
-            found = intervals.paired(module.compute, sums, theirs[name][1], ids, samples)
+            found = permutation.paired(module, sums, theirs[name][1], ids, samples)
             rows += [{"protocol": name, "number": number, **found[number]} for number, _ in SHOWN]
     return rows, changed(one, other, ids), notes
 

@@ -1,7 +1,7 @@
 """What is wrong with a result is often seen in its matrix at once: shifted labels, a net that says one thing only.
 
-Each detector takes the matrix of a whole evaluation, int64 (C, C) with rows labels, the scored ids and the names of the
-classes, and gives a sentence with numbers, or "". A sound result, however bad, should get none.
+Each detector but `rare` takes the matrix of a whole evaluation, int64 (C, C) with rows labels, the scored ids and the
+names of the classes, and gives a sentence with numbers, or "". A sound result, however bad, should get none.
 """
 
 import numpy as np
@@ -14,6 +14,7 @@ FACTOR = 2      # a shift explains so many times the pixels
 VOTES = 3       # and at least so many classes, and so many times the classes that speak against it
 FEW = 1 / 3     # a net says few classes if at most this share of those that it should
 MOST = 0.99     # "most pixels"
+FEW_IMAGES, MANY_RARE = 5, 1 / 4  # a class in fewer images is rare; this share of rare classes is worth a warning
 MANY = 4        # classes that most labels must have, before a net is blamed for most predictions having few
 
 
@@ -70,6 +71,19 @@ def worse_than_constant(confusion, ids, class_names):
                 f"mean IoU {least['mean_iou']:.4f}, the net {scores['pixel_accuracy'][0]:.4f} and "
                 f"{scores['mean_iou'][0]:.4f}")
     return ""
+
+
+def rare(sums, class_names):
+    """[a sentence] if many classes are labelled in few images, so that a mean over classes rests on these; or []."""
+    images = (sums.labelled > 0).sum(axis=0)
+    there, few_ = images > 0, (images > 0) & (images < FEW_IMAGES)
+    if (sums.labelled.sum(axis=1) > 0).sum() < FEW_IMAGES or few_.sum() < max(2, MANY_RARE * there.sum()):
+        return []
+    shown = [f"'{class_names[i]}'" for i, is_rare in zip(sums.ids, few_, strict=True) if is_rare][:3]
+    missing = f" {(~there).sum()} scored classes are in none." if not there.all() else ""
+    return [f"means over classes rest on few images here: {few_.sum()} of the {there.sum()} labelled classes are in "
+            f"fewer than {FEW_IMAGES} images each ({', '.join(shown)}{', ...' if few_.sum() > 3 else ''}).{missing} "
+            "More images of these classes would make the intervals narrower"]
 
 
 def _most(pixels):

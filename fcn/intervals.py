@@ -1,100 +1,125 @@
-"""How sure a number is: bootstrap intervals over images, and a paired test of two evaluations of the same images.
+"""How sure a score is: a confidence interval over images, of one evaluation or of the difference of two.
 
-Images, not pixels, are what a data set is a sample of: pixels of an image are alike, and drawing them one by one would
-give intervals far too small. Resampled images need no net and no maps, only other weights of the same sums, so that
-1,000 resamples are a few products of matrices. What one set of images cannot tell is how much another training run,
-from another seed, would differ.
+Images, not pixels, are what a data set is a sample of: pixels of an image are alike. The intervals say how much a score
+depends on which images were evaluated. They do not say how much another training run, with another seed, would differ.
+
+The classes are held fixed: an interval is about the classes that are labelled in these images. A class that no image
+shows is counted as the protocol counts it (0, or not at all), and nothing can be said about its score.
+
+Method. A score is a weighted sum of ratios R_k = sum_i a_ik / sum_i b_ik over images i (iou.Ratios). Each image has an
+influence on it, (a_ik - R_k b_ik) / B_k with B_k = sum_i b_ik, and the variance is the sum of squared influences: the
+linearised variance of a ratio (Cochran, Sampling Techniques, 3rd ed. 1977, section 6.4). Rare classes need three
+corrections, without which the interval of a mean over many of them misses the truth (benchmarks/coverage.py):
+  bias      the ratio of a class in few images is biased, most often downwards. The second-order term, -sum_i b_ik (a_ik
+            - R_k b_ik) / B_k^2 (Cochran, 6.8), is estimated and removed from the centre of the interval.
+  leverage  an image that holds most of a class pulls R_k to its own ratio, so that its influence looks small; it is
+            divided by 1 - b_ik / B_k, as leaving the image out would (HC3: MacKinnon & White 1985).
+  sharing   bias and spread of a class cannot be computed from one image, and hardly from a few. Both are drawn
+            towards their means over all classes, the more the fewer images a class has (as Smyth 2004 for genes).
+The quantile is Student's t with the degrees of freedom of the influences (Satterthwaite 1946). An interval is widened
+to hold the score itself where the corrections would exclude it.
 """
 
+import dataclasses
+
 import numpy as np
+from scipy.special import stdtrit
 
-from fcn.matrices import Sums
+LEVEL = 0.95
+PRIOR = 2.0             # images that the mean over all classes is worth when it is drawn into a class's own estimate
+ENOUGH = 2.0            # effective images from which on a class has estimates of its own
+MOST_VARIANCE = 0.25    # of a number in [0, 1]: assumed where no class has enough images
+MOST_LEVERAGE = 0.75    # an influence is at most multiplied by 4
+METHOD = "linearised over images, bias-corrected, classes held fixed (fcn/intervals.py)"
 
-SAMPLES, SEED, LEVEL = 1000, 0, 0.95
-BLOCK = 1 << 20  # weights at a time: 8 MB, whatever the number of images
-TIE = 1e-12  # differences of rounding alone are none
 
+@dataclasses.dataclass(frozen=True)
+class _Linear:
+    """A score and what each image adds to it. K: the classes that have labelled pixels.
 
-def bootstrap(compute, sums, ids=None, samples=SAMPLES):
-    """{name: [low, high]}, the percentile interval of each number; None in their place for fewer than two images that
-    have labelled pixels.
-
-    compute: a protocol's. ids: classes that the means are over, all by default. A resample without any pixel that is
-    labelled so has no score, and is left out.
+    ratios (K,); influence (images, K): of each image on each ratio; share (images, K): b_ik / B_k; weight (K,);
+    besides (images,): influence on the weights.
     """
-    drawn = _joined(compute(sums, weights, ids) for weights in _labelled(sums, ids, samples))
-    return {name: _interval(values, sums, ids) for name, values in drawn.items()}
+
+    ratios: np.ndarray
+    influence: np.ndarray
+    share: np.ndarray
+    weight: np.ndarray
+    besides: np.ndarray
+
+    @classmethod
+    def of(cls, found):
+        """Of iou.Ratios."""
+        total = found.below.sum(axis=0)
+        ratios = found.above.sum(axis=0) / total
+        return cls(ratios, (found.above - ratios * found.below) / total, found.below / total, found.weight,
+                   found.besides)
+
+    def centre(self):
+        """The score less its estimated bias."""
+        _, shared = _shared(self.influence, self.share, (self.share * self.influence).sum(axis=0))
+        return float(self.weight @ np.clip(self.ratios + shared, 0, 1))
+
+    def raised(self):
+        """The influences as if each image had been left out of its own ratio."""
+        return self.influence / (1 - np.minimum(self.share, MOST_LEVERAGE))
 
 
-def paired(compute, one, other, ids=None, samples=SAMPLES):
-    """{name: {"one", "other", "difference", "interval", "p"}}: two Sums of the same images, in the same order.
-
-    difference: one - other. interval: of the difference, both resampled alike, as in bootstrap.
-    p: two-sided, of a permutation test: were both nets alike, each image's pair could as well be swapped.
+def one(score, found, level=LEVEL):
+    """[low, high] that holds a score in [0, 1]; found: its iou.Ratios. None for fewer than two images with labelled
+    pixels.
     """
-    images = len(one.hits)
-    plain = np.ones((1, images))
-    first, second = compute(one, plain, ids), compute(other, plain, ids)
-    spread = _joined(_less(compute(one, weights, ids), compute(other, weights, ids))
-                     for weights in _labelled(one, ids, samples))
-    swapped = _joined(swapped_differences(compute, one, other, swaps, ids) for swaps in random_swaps(images, samples))
-    found = {}
-    for name in first:
-        difference = float(first[name][0] - second[name][0])
-        extreme = int((np.abs(swapped[name]) >= abs(difference) - TIE).sum())
-        found[name] = {"one": float(first[name][0]), "other": float(second[name][0]), "difference": difference,
-                       "interval": _interval(spread[name], one, ids),
-                       "p": (1 + extreme) / (1 + samples)}
-    return found
-
-
-def resamples(images, samples=SAMPLES, seed=SEED):
-    """Blocks of weights, float64 (B, images): how often each image is drawn when as many are drawn with replacement."""
-    random = np.random.default_rng(seed)
-    for size in _blocks(images, samples):
-        drawn = random.integers(images, size=(size, images)) + images * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * images).reshape(size, images).astype(np.float64)
-
-
-def random_swaps(images, samples=SAMPLES, seed=SEED):
-    """Blocks of float64 (B, images), 1 where the two matrices of an image are swapped, which is as likely as not."""
-    random = np.random.default_rng(seed)
-    for size in _blocks(images, samples):
-        yield random.integers(2, size=(size, images)).astype(np.float64)
-
-
-def swapped_differences(compute, one, other, swaps, ids=None):
-    """{name: float64 (B,)}: the differences after swapping images between both. swaps: (B, images) of 0 and 1."""
-    both = Sums(one.ids, *(np.concatenate(pair) for pair in zip(one.of(), other.of(), strict=True)))
-    kept = 1 - swaps
-    return _less(compute(both, np.hstack([kept, swaps]), ids), compute(both, np.hstack([swaps, kept]), ids))
-
-
-def _labelled(sums, ids, samples):
-    """The blocks of weights, without those that draw no labelled pixel."""
-    pixels = sums.of(ids)[1].sum(axis=1)
-    for weights in resamples(len(pixels), samples):
-        yield weights[weights @ pixels > 0]
-
-
-def _interval(values, sums, ids):
-    """[low, high] that LEVEL of the values lie in, as many below as above."""
-    if (sums.of(ids)[1].sum(axis=1) > 0).sum() < 2:
+    if found.images < 2:
         return None
-    rest = 50 * (1 - LEVEL)
-    return [float(bound) for bound in np.percentile(values, [rest, 100 - rest])]
+    part = _Linear.of(found)
+    own = _own_variance(part.influence, part.raised(), part.share)
+    influence = part.raised() @ part.weight + part.besides
+    low, high = _around(part.centre(), influence, part.weight ** 2 @ own, found.images, level)
+    return [max(min(low, score), 0.0), min(max(high, score), 1.0)]
 
 
-def _blocks(images, samples):
-    size = max(1, BLOCK // max(images, 1))
-    return [min(size, samples - start) for start in range(0, samples, size)]
+def difference(score, found, other, level=LEVEL):
+    """[low, high] that holds a difference of two scores; found, other: their iou.Ratios, of the same images and labels.
+    None as in one().
+    """
+    if found.images < 2:
+        return None
+    left, right = _Linear.of(found), _Linear.of(other)
+    influence = (left.raised() @ left.weight + left.besides) - (right.raised() @ right.weight + right.besides)
+    own = _own_variance(left.influence - right.influence, left.raised() - right.raised(),
+                        (left.share + right.share) / 2)
+    weight = (left.weight + right.weight) / 2
+    low, high = _around(left.centre() - right.centre(), influence, weight ** 2 @ own, found.images, level)
+    return [max(min(low, score), -1.0), min(max(high, score), 1.0)]
 
 
-def _less(one, other):
-    return {name: one[name] - other[name] for name in one}
+def _own_variance(influence, raised, share):
+    """(K,): by how much the variance of each class exceeds what its influences show, because few images show it."""
+    _, shared = _shared(influence, share, (influence ** 2).sum(axis=0), MOST_VARIANCE)
+    return np.maximum(shared - (raised ** 2).sum(axis=0), 0)
 
 
-def _joined(blocks):
-    """One {name: array} of several."""
-    blocks = list(blocks)
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+def _shared(influence, share, sums, otherwise=0.0):
+    """(effective images (K,), sums drawn towards their mean over the classes (K,)).
+
+    sums (K,): squared influences, or their products with the shares; both fall as 1 / effective images, and are too
+    small by the factor 1 - 1 / effective images. otherwise: the mean where no class has ENOUGH.
+    """
+    parts = (share ** 2).sum(axis=0)  # 1 / effective images (Kish 1965)
+    free = np.maximum(1 / parts - 1, 0)
+    enough = 1 / parts >= ENOUGH
+    unit = np.where(enough, sums / parts / np.maximum(1 - parts, 1e-9), 0)  # of one image
+    trust = np.where(enough, np.minimum(free, 10), 0)
+    mean = trust @ unit / trust.sum() if trust.any() else otherwise
+    drawn = np.where(enough, (free * unit + PRIOR * mean) / (free + PRIOR), mean)
+    return 1 / parts, drawn * parts
+
+
+def _around(centre, influence, more, images, level):
+    """(low, high). influence (images,): of each image on the score, raised(); more: variance besides theirs."""
+    squares = influence ** 2
+    total, spread = squares.sum(), (squares ** 2).sum() - squares.sum() ** 2 / images
+    variance = (images - 1) / images * total + more  # the jackknife's
+    freedom = 2 * total ** 2 / spread if spread > 0 else images - 1
+    reach = float(stdtrit(np.clip(freedom, 1, images - 1), (1 + level) / 2) * np.sqrt(variance))
+    return centre - reach, centre + reach

@@ -9,9 +9,26 @@ What a class is worth that does not occur, the paper does not say, and results d
 it does not count ("nan").
 """
 
+import dataclasses
+
 import numpy as np
 
 NAMES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratios:
+    """A score as a weighted sum of ratios of sums over images, for intervals.py: sum_k weight_k A_k / B_k.
+
+    above, below: float64 (images, K), whose sums over images are A and B > 0. weight: (K,). besides: (images,), the
+    influence of each image on the weights, 0 where these are constants. images: how many have labelled pixels.
+    """
+
+    above: np.ndarray
+    below: np.ndarray
+    weight: np.ndarray
+    besides: np.ndarray
+    images: int
 
 
 def counts(confusion, ignored_ids=()):
@@ -41,6 +58,29 @@ def numbers(hits, labelled, called, *, absent):
             "mean_accuracy": _mean(accuracy, absent),
             "mean_iou": _mean(iou, absent),
             "frequency_weighted_iou": (labelled * np.nan_to_num(iou)).sum(axis=-1) / pixels}
+
+
+def ratios(hits, labelled, called, *, absent):
+    """{each of NAMES: Ratios}, whose weighted sum is what numbers() gives for the sums over all images.
+
+    hits, labelled, called: float64 (images, K). Classes that no image has labelled pixels of are left out: their share
+    of a score is 0, or they do not count.
+    """
+    pixels = labelled.sum(axis=0)
+    there, union = pixels > 0, labelled + called - hits
+    steady, images = np.zeros(len(hits)), int((labelled.sum(axis=1) > 0).sum())
+
+    def mean(below):
+        defined = len(pixels) if absent == "zero" else (below.sum(axis=0) > 0).sum()
+        return Ratios(hits[:, there], below[:, there], np.full(there.sum(), 1 / max(defined, 1)), steady, images)
+
+    total = labelled.sum(axis=1, keepdims=True)
+    frequency = pixels[there] / max(pixels.sum(), 1)
+    iou = hits[:, there].sum(axis=0) / union[:, there].sum(axis=0)
+    moved = (labelled[:, there] - frequency * total) / max(pixels.sum(), 1)
+    return {"pixel_accuracy": Ratios(hits.sum(axis=1, keepdims=True), total, np.ones(1), steady, images),
+            "mean_accuracy": mean(labelled), "mean_iou": mean(union),
+            "frequency_weighted_iou": Ratios(hits[:, there], union[:, there], frequency, moved @ iou, images)}
 
 
 def _ratio(above, below):

@@ -9,7 +9,7 @@ Everything is computed from the confusion matrices in the folder, without the ne
 import pathlib
 import sys
 
-from fcn import against, config, durable, errors, evaluation, intervals, parsers, protocols, results, shelf, subsets
+from fcn import against, config, durable, errors, evaluation, parsers, permutation, protocols, results, shelf, subsets
 
 
 def main(argv):
@@ -32,12 +32,15 @@ def parse(argv):
                         "pattern")
     parser.add_argument("--protocol", choices=shelf.names("metrics"), help="this protocol only")
     parser.add_argument("--against", metavar="FOLDER", help="compare with another evaluation of the same images")
-    parser.add_argument("--samples", type=parsers.count, default=intervals.SAMPLES, metavar="N",
-                        help=f"resamples and permutations (default: {intervals.SAMPLES})")
+    parser.add_argument("--samples", type=parsers.count, default=permutation.SAMPLES, metavar="N",
+                        help=f"permutations of --against (default: {permutation.SAMPLES})")
     parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the numbers for spreadsheets too")
     parser.add_argument("--html", action="store_true", help="write the folder's report.html anew")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
+    if arguments.samples != permutation.SAMPLES and not arguments.against:
+        raise errors.UsageError("--samples is the number of permutations of --against",
+                                cure="leave it out, or give --against FOLDER.")
     if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
         raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=arguments.csv)
     return arguments
@@ -46,11 +49,11 @@ def parse(argv):
 def show(folder, arguments):
     """Print the table of an evaluation, or of the part that is asked for; rows for a CSV file."""
     content = results.read(folder)
-    if arguments.classes is not None or arguments.images is not None or arguments.samples != intervals.SAMPLES:
+    if arguments.classes is not None or arguments.images is not None or "uncertainty" not in content:
         whole = evaluation.read(folder)
         part, ids = part_of(whole, arguments)
         content = part.content | results.measured(part.original, part.network, part.spec, part.content.get("layout"),
-                                                  ids, arguments.samples)
+                                                  ids)
         content["warnings"] = part.content["warnings"]  # of the whole: a part may well lack most classes
         if ids or arguments.images is not None:
             content.pop("subsets", None)

@@ -51,14 +51,14 @@ def save(folder, original, network, content):
     runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
 
 
-def measured(original, network, spec, layout=None, ids=None, samples=intervals.SAMPLES):
+def measured(original, network, spec, layout=None, ids=None):
     """All of report.json that follows from the matrices.
 
     ids: the classes that means and rows are over, all scored ones by default; parts have no published anchors.
     """
     names = list(transplant.channel_names(spec.class_names, original.num_classes))
     found = protocols.found(original, network, spec.ignored_ids)
-    scored = {name: _scored(module, sums, ids, samples) for name, (module, sums) in found.items()}
+    scored = {name: _scored(module, sums, ids) for name, (module, sums) in found.items()}
     sums = found["benchmark"][1]
     groups = {} if ids else subsets.groups(names)
     known = [] if ids else anchors.published(layout, names)
@@ -67,16 +67,16 @@ def measured(original, network, spec, layout=None, ids=None, samples=intervals.S
         **{f"{name}_present": scored["berkeley"]["scores"][name] for name in ("mean_accuracy", "mean_iou")},
         "protocols": scored,
         "anchors": [anchors.constant(sums, names, ids), *known],
-        "warnings": detectors.warnings(original.total(), sums.ids, names),
+        "warnings": detectors.warnings(original.total(), sums.ids, names) + detectors.rare(sums, names),
         "per_class": _per_class(sums, names, ids),
-        "bootstrap": {"samples": samples, "level": intervals.LEVEL, "seed": intervals.SEED, "over": "images"},
+        "uncertainty": {"level": intervals.LEVEL, "over": "images", "method": intervals.METHOD},
         "conventions": {"pixels": PIXELS, **{name: module.TEXT for name, (module, _) in found.items()}},
         "ignored_ids": list(spec.ignored_ids), "class_names": names,
         "colours": [list(colour) for colour in spec.palette()[:len(names)]],
         "per_image": _per_image(original.names, sums, ids),
     }
     if groups:
-        content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part, samples).items()
+        content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part).items()
                                       if key in ("scores", "intervals")} for group, part in groups.items()}
     return content
 
@@ -120,12 +120,12 @@ def as_csv(rows):
     return text.getvalue()
 
 
-def _scored(module, sums, ids, samples):
+def _scored(module, sums, ids):
     """{"size", "text", "scores", "intervals"} of one protocol."""
     plain = module.compute(sums, np.ones((1, len(sums.hits))), ids)
-    return {"size": module.SIZE, "text": module.TEXT,
-            "scores": {name: float(value[0]) for name, value in plain.items()},
-            "intervals": intervals.bootstrap(module.compute, sums, ids, samples)}
+    scores, terms = {name: float(value[0]) for name, value in plain.items()}, module.ratios(sums, ids)
+    return {"size": module.SIZE, "text": module.TEXT, "scores": scores,
+            "intervals": {name: intervals.one(score, terms[name]) for name, score in scores.items()}}
 
 
 def _per_class(sums, names, ids):

@@ -38,10 +38,9 @@ def numbers(content):
     lines.append(f"{'':<22}{'pixel accuracy':<24}{'mean acc':<10}{'mean IoU':<24}fw IoU")
     lines += [_row(f"{name:<11}{entry['size']}", entry) for name, entry in content["protocols"].items()]
     lines += [_row(f"  {name} only", entry) for name, entry in content.get("subsets", {}).items()]
-    drawn = content["bootstrap"]
     if any(entry["intervals"]["mean_iou"] for entry in content["protocols"].values()):
-        lines += _wrapped(f"[...]: {drawn['level']:.0%} intervals, {drawn['samples']} bootstrap resamples of the "
-                          f"{content['images']} images", 2)
+        lines += _wrapped(f"[...]: 95% intervals over the {content['images']} images, of the mean over the classes "
+                          "that are labelled in them", 2)
     return lines
 
 

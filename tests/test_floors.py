@@ -13,7 +13,7 @@ FLOORS = {
        "cache_open cache_partial augment batches show_batch csail_reader csail_writer foreign_hdf5 formats/* "
        "pretrained transplant class_weights averages expect demo demo_scenes demo_drawing "
        "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "
-       "windows merging resampling plan matrices iou protocols intervals detectors anchors subsets results "
+       "windows merging resampling plan matrices iou protocols intervals permutation detectors anchors subsets results "
        "results_table evaluation against page sections/* gallery behind outputs subject "
        "eval_flags",
     2: "tf1 layers vgg heads upsampling blocks recompute nets/* losses/* model optimize optimizers",

@@ -103,8 +103,19 @@ def test_one_protocol_is_shown_alone(runs, capsys):
     assert "\ntutorial   network" in out and "\nbenchmark" not in out and "\nberkeley" not in out
 
 
-def test_more_resamples_are_drawn_when_asked_for(runs, capsys):
-    assert "50 bootstrap resamples of the 12 images" in printed(capsys, runs / "run", "--samples", "50")
+def test_samples_are_those_of_a_comparison_and_do_nothing_without_one(runs):
+    with pytest.raises(errors.UsageError, match="--samples is the number of permutations of --against"):
+        report.main([str(runs / "run"), "--samples", "50"])
+
+
+def test_intervals_of_a_report_by_an_older_version_are_computed_again(tmp_path, capsys):
+    content = results_help.write(tmp_path, counted(0.7, 2), None, SPEC, {"split": "test"})
+    new = results.table(content)
+    content["bootstrap"] = {"samples": 1000, "level": 0.95, "seed": 0, "over": "images"}
+    del content["uncertainty"]
+    content["protocols"]["benchmark"]["intervals"]["mean_iou"] = [0.01, 0.02]
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    assert printed(capsys, tmp_path) == new + "\n"
 
 
 def test_two_evaluations_are_compared_with_intervals_and_p_values(runs, capsys, tmp_path):

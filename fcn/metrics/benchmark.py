@@ -14,3 +14,8 @@ def scored(num_classes, ignored_ids):
 def compute(sums, weights, ids=None):
     """{name: float64 (B,)}; an ignored id that is predicted is wrong. See fcn/metrics/__init__.py."""
     return iou.numbers(*sums.weighted(weights, ids), absent="zero")
+
+
+def ratios(sums, ids=None):
+    """{name: iou.Ratios}. See fcn/metrics/__init__.py."""
+    return iou.ratios(*sums.of(ids), absent="zero")

@@ -12,3 +12,8 @@ scored = benchmark.scored
 def compute(sums, weights, ids=None):
     """{name: float64 (B,)}. See fcn/metrics/__init__.py."""
     return iou.numbers(*sums.weighted(weights, ids), absent="nan")
+
+
+def ratios(sums, ids=None):
+    """{name: iou.Ratios}. See fcn/metrics/__init__.py."""
+    return iou.ratios(*sums.of(ids), absent="nan")

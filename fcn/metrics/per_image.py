@@ -1,5 +1,7 @@
 """Each image by itself, then the mean of the images: every image weighs alike, however large or crowded."""
 
+import numpy as np
+
 from fcn import iou
 from fcn.metrics import benchmark
 
@@ -17,3 +19,12 @@ def compute(sums, weights, ids=None):
     images = counted.sum(axis=1)
     values = iou.numbers(hits, labelled, called, absent="nan")
     return {name: (counted @ value) / images.clip(1) for name, value in values.items()}
+
+
+def ratios(sums, ids=None):
+    """{name: iou.Ratios}: one ratio, the values of all images over their number. See fcn/metrics/__init__.py."""
+    hits, labelled, called = sums.of(ids)
+    counted = (labelled.sum(axis=1) > 0).astype(np.float64)[:, None]
+    values = iou.numbers(hits, labelled, called, absent="nan")
+    return {name: iou.Ratios(value[:, None] * counted, counted, np.ones(1), np.zeros(len(hits)), int(counted.sum()))
+            for name, value in values.items()}

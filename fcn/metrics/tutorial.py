@@ -14,3 +14,4 @@ def scored(num_classes, ignored_ids):
 
 
 compute = berkeley.compute
+ratios = berkeley.ratios
