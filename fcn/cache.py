@@ -1,12 +1,16 @@
 """Pairs -> a Cache of images and labels, read from one HDF5 file that is built when it is not there.
 
-The file's name says data set, split and size, and carries a key of the names and options; the fingerprint inside also
-covers size and time of every file. A file that was touched gives the same name with another fingerprint: that cache is
-built anew, and the old one stands until the new one is whole.
+The file's name says layout, split and size, and carries a key of the options and of the path of every file, so that two
+copies of a data set have a cache each. The fingerprint inside covers the options and name, size and time of every file,
+but not where they lie. A file that was touched gives the same name with another fingerprint: that cache is built anew,
+and the old one stands until the new one is whole. A data set that was moved gives another name with the same
+fingerprint: its cache is found by that.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
+import glob
 import hashlib
 import json
 import pathlib
@@ -67,15 +71,15 @@ def prepare(pairs, spec, size_px, folder, title, progress=None, skip_bad=False, 
     shapes: with NATIVE, (height, width) of each pair. Raises DataError with all bad pairs at once, MachineError if the
     disk is too small or another process builds this cache.
     """
-    path, print_ = path_of(pairs, spec, size_px, folder, title), fingerprint(pairs, spec, size_px)
-    found = current(path, print_)
+    print_, path = fingerprint(pairs, spec, size_px), path_of(pairs, spec, size_px, folder, title)
+    found = find(path, print_)
     if found is None:
         native = tuple(size_px) == NATIVE
         shapes = (shapes or _shapes(pairs, spec, max_pixels)) if native else [tuple(size_px)] * len(pairs)
         plan = cache_build.Plan(pairs, shapes, spec, None if native else tuple(size_px), print_,
                                 json.dumps(_options(spec, size_px)).encode(), skip_bad, max_pixels)
-        cache_build.build(plan, path, progress, lambda: current(path, print_) is not None)
-        found = read(path)
+        cache_build.build(plan, path, progress, lambda: find(path, print_) is not None)
+        found = find(path, print_)
     if found.left_out and not skip_bad:
         raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
                                f"{', '.join(found.left_out[:5])}", where=path,
@@ -92,18 +96,30 @@ def _shapes(pairs, spec, max_pixels):
 
 
 def path_of(pairs, spec, size_px, folder, title):
-    """The file that the cache of these pairs is, or will be, in."""
+    """The file that the cache of these pairs is built in. It is the same however their folders are written: relative,
+    through a link, with a slash at the end.
+    """
     size = "native" if tuple(size_px) == NATIVE else f"{size_px[0]}x{size_px[1]}"
-    key = _digest([_options(spec, size_px), [pair.name for pair in pairs]])[:8]
-    return pathlib.Path(folder).absolute() / f"{title}-{size}-{key}.h5"
+    parents = {file.parent for pair in pairs for file in (pair.image, pair.label)}
+    folders = {parent: parent.resolve() for parent in parents}
+    files = [[p.name, *(str(folders[file.parent] / file.name) for file in (p.image, p.label))] for p in pairs]
+    return pathlib.Path(folder).absolute() / f"{title}-{size}-{_digest([_options(spec, size_px), files])[:8]}.h5"
 
 
-def current(path, print_):
-    """The finished cache if it is there and of this fingerprint, else None. A foreign file of the name is an error."""
-    if not path.exists():
-        return None
-    found = read(path)
-    return found if found.fingerprint == print_ else None
+def find(path, print_):
+    """The whole Cache of this fingerprint: the file `path`, or another of its title and size in that folder, or None.
+
+    Others are those of the same files under another path, and those that earlier versions gave other names. Raises
+    DataError if `path` itself is no cache; other files that are none are passed over.
+    """
+    if path.exists() and (own := read(path)).fingerprint == print_:
+        return own
+    beside = path.parent.glob(f"{glob.escape(path.stem.rpartition('-')[0])}-*{path.suffix}")
+    for other in sorted(beside):
+        with contextlib.suppress(errors.FcnError):
+            if other != path and cache_open.fingerprint(other) == print_:
+                return read(other)
+    return None
 
 
 def read(path):

@@ -1,11 +1,25 @@
 """Opening a cache's file without trusting it. What is in it: cache_file.py."""
 
+import itertools
 import math
 
 import h5py
 import numpy as np
 
 from fcn import cache_file, errors
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def fingerprint(path):
+    """The fingerprint that a file has as a cache of this version, without a look at its arrays; None if it has none."""
+    try:
+        if _first_bytes(path) == SIGNATURE:
+            with h5py.File(path, "r", locking=False) as file:
+                return _fingerprint(file, path)
+    except Exception:  # HDF5 on a damaged file raises nearly anything
+        return None
+    return None
 
 
 def read(path):
@@ -22,17 +36,10 @@ def read(path):
         raise errors.MachineError(f"the cache cannot be read: {error.strerror}", where=path,
                                   cure="check its permissions and the disk.") from None
     try:
-        if start != b"\x89HDF\r\n\x1a\n":
+        if start != SIGNATURE:
             raise ValueError("it is no HDF5 file" if start is not None else "there is no regular file")
         with h5py.File(path, "r", locking=False) as file:
-            version = int(_attribute(file, "schema_version"))
-            if version > cache_file.SCHEMA_VERSION:
-                raise errors.DataError(f"was made by a newer version of this program (schema {version}, known is "
-                                       f"{cache_file.SCHEMA_VERSION})", where=path,
-                                       cure="update this program, or give another --cache-dir.")
-            if version < cache_file.SCHEMA_VERSION:
-                raise ValueError(f"it is no cache of version {cache_file.SCHEMA_VERSION}, but of {version}")
-            fingerprint = bytes(_attribute(file, "fingerprint")).decode()
+            fingerprint = _fingerprint(file, path)
             places = _places(file, path.stat().st_size)
         arrays = {name: np.memmap(path, dtype, "r", offset, shape) for name, (dtype, offset, shape) in places.items()}
         _check(arrays)
@@ -53,6 +60,17 @@ def _first_bytes(path):
         return raw.read(8)
 
 
+def _fingerprint(file, path):
+    version = int(_attribute(file, "schema_version"))
+    if version > cache_file.SCHEMA_VERSION:
+        raise errors.DataError(f"was made by a newer version of this program (schema {version}, known is "
+                               f"{cache_file.SCHEMA_VERSION})", where=path,
+                               cure="update this program, or give another --cache-dir.")
+    if version < cache_file.SCHEMA_VERSION:
+        raise ValueError(f"it is no cache of version {cache_file.SCHEMA_VERSION}, but of {version}")
+    return bytes(_attribute(file, "fingerprint")).decode()
+
+
 def _attribute(file, name):
     if name not in file.attrs or file.attrs.get_id(name).get_storage_size() > 1000:
         raise ValueError(f"it has no attribute {name}")
@@ -63,7 +81,8 @@ def _places(file, file_size):
     """{array: (dtype, offset, shape)}, each proven to be a plain array inside the file."""
     wanted, found = dict.fromkeys(cache_file.layout([(1, 1)], True)), {}
     if set(file) != set(wanted):
-        raise ValueError(f"it holds {', '.join(sorted(file)) or 'nothing'}; a cache holds {', '.join(wanted)}")
+        held = [f"{name[:40]!r}" for name in itertools.islice(file, 10)]
+        raise ValueError(f"it holds {', '.join(held) or 'nothing'}; a cache holds {', '.join(wanted)}")
     for name in wanted:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file.get(name, getclass=True) != h5py.Dataset:
             raise ValueError(f"{name} is not an array of the file itself")

@@ -72,10 +72,15 @@ def cache_of(listing, split, spec, settings):
     if listing.problems:
         return None
     try:
-        path = cache.path_of(listing.pairs, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}")
-        return cache.current(path, cache.fingerprint(listing.pairs, spec, settings.size))
+        print_ = cache.fingerprint(listing.pairs, spec, settings.size)
+        return cache.find(own_path(listing.pairs, split, spec, settings), print_)
     except errors.DataError:  # a pair is gone, or the file is no cache: whoever comes next says it better
         return None
+
+
+def own_path(pairs, split, spec, settings):
+    """The file that the cache of these pairs of a split is built in."""
+    return cache.path_of(pairs, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}")
 
 
 def to_evaluate(settings, spec, split, run=None):
@@ -122,6 +127,9 @@ def prepare_caches(settings, data, verify=False):
             faults.append(fault)
             continue
         print(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s", flush=True)
+        if made.path != own_path(found, split, spec, settings):
+            print("  it was built when these files (same names, sizes and times) had another path, or by an earlier "
+                  "version, and is used as it is")
         if verify:
             verified(made)
         caches[split] = made

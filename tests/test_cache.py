@@ -2,8 +2,11 @@
 
 import dataclasses
 import errno
+import hashlib
+import json
 import os
 import pathlib
+import shutil
 import tempfile
 
 import h5py
@@ -273,7 +276,7 @@ def test_colours_that_decide_the_ids_make_another_cache_and_a_mere_palette_does_
 def test_somebody_who_was_first_is_found_when_the_lock_is_free(data, tmp_path, monkeypatch):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     answers = iter([None, made, made])  # not there when it was looked for, there when the lock was held
-    monkeypatch.setattr(cache, "current", lambda path, print_: next(answers))
+    monkeypatch.setattr(cache, "find", lambda path, print_: next(answers))
     monkeypatch.setattr(cache_build, "read_row", None)
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
 
@@ -402,3 +405,128 @@ def test_no_more_pixels_are_read_ahead_than_memory_is_meant_for(data, tmp_path, 
     cache.prepare(many, TWO, (4, 6), tmp_path / "c", "t",
                   lambda done, _: started[done + cores:] and pytest.fail(f"{len(started)} begun after {done}"))
     assert sorted(started) == list(range(12))
+
+
+# ---- which file is whose
+
+def at(data, root):
+    """The pairs of `data`, whose files lie in images/ and labels/ of another folder."""
+    return [Pair(p.name, root / "images" / p.image.name, root / "labels" / p.label.name) for p in data]
+
+
+@pytest.fixture
+def second(data, tmp_path):
+    """The pairs of a copy of `data` whose labels are other ones and whose files are of another time."""
+    for kind in ("images", "labels"):
+        shutil.copytree(tmp_path / kind, tmp_path / "second" / kind)
+    copy = at(data, tmp_path / "second")
+    for pair in copy:
+        save(pair.label, np.ones((4, 6), np.uint8))
+        os.utime(pair.label, ns=(0, 77))
+    return copy
+
+
+def earlier_name(made, spec=TWO, size=(4, 6)):
+    """Give a cache the name that it had before names carried the folder of the data; its path."""
+    options = {"size": list(size), "class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
+               "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
+    key = hashlib.sha256(json.dumps([options, made.names]).encode()).hexdigest()[:8]
+    return made.path.rename(made.path.with_name(f"t-4x6-{key}.h5"))
+
+
+def test_two_copies_of_a_data_set_have_a_cache_each(data, second, tmp_path, monkeypatch):
+    one, other = (cache.prepare(copy, TWO, (4, 6), tmp_path / "c", "t") for copy in (data, second))
+    assert one.path != other.path and (other.label(0) == 1).all() and not (one.label(0) == 1).all()
+    monkeypatch.setattr(cache_build, "build", None)
+    for _ in range(2):
+        for copy, made in ((data, one), (second, other)):
+            assert cache.prepare(copy, TWO, (4, 6), tmp_path / "c", "t").path == made.path
+
+
+def test_two_copies_are_built_at_the_same_time(data, second, tmp_path):
+    built = []
+
+    def another(done, begun_with):
+        built.append(cache.prepare(second, TWO, (4, 6), tmp_path / "c", "t").path)
+
+    path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", another).path
+    assert len({path, *built}) == 2 and files(tmp_path / "c") == sorted(p.name for p in {path, *built})
+
+
+def test_lists_that_take_other_labels_from_the_same_folders_have_a_cache_each(data, tmp_path):
+    reversed_ = [dataclasses.replace(p, label=other.label) for p, other in zip(data, data[::-1], strict=True)]
+    one, other = (cache.prepare(listed, TWO, (4, 6), tmp_path / "c", "t") for listed in (data, reversed_))
+    assert one.path != other.path and files(tmp_path / "c") == sorted([one.path.name, other.path.name])
+    np.testing.assert_array_equal(other.label(0), one.label(2))
+
+
+def test_a_data_set_that_was_moved_keeps_its_cache(data, tmp_path, monkeypatch):
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    (tmp_path / "new").mkdir()
+    for kind in ("images", "labels"):
+        (tmp_path / kind).rename(tmp_path / "new" / kind)
+    moved = at(data, tmp_path / "new")
+    assert cache.path_of(moved, TWO, (4, 6), tmp_path / "c", "t") != made.path
+    monkeypatch.setattr(cache_build, "build", None)
+    assert cache.prepare(moved, TWO, (4, 6), tmp_path / "c", "t").path == made.path
+    assert files(tmp_path / "c") == [made.path.name]
+
+
+def test_a_cache_that_another_path_uses_is_not_replaced_when_a_file_there_is_edited(data, tmp_path):
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    shutil.copytree(tmp_path, tmp_path / "second", ignore=shutil.ignore_patterns("c"))  # with the times
+    copy = at(data, tmp_path / "second")
+    assert cache.prepare(copy, TWO, (4, 6), tmp_path / "c", "t").path == made.path
+    before = made.path.read_bytes()
+    os.utime(copy[0].label, ns=(0, 5))
+    assert cache.prepare(copy, TWO, (4, 6), tmp_path / "c", "t").path != made.path
+    assert made.path.read_bytes() == before
+
+
+def test_a_cache_with_the_name_of_an_earlier_version_is_used_and_left_alone(data, second, tmp_path, monkeypatch):
+    old = earlier_name(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t"))
+    before = old.read_bytes(), old.stat().st_mtime_ns
+    with monkeypatch.context() as without:
+        without.setattr(cache_build, "build", None)
+        assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path == old
+    copy = cache.prepare(second, TWO, (4, 6), tmp_path / "c", "t").path  # was built over the old one until then
+    os.utime(data[0].label, ns=(0, 5))
+    edited = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
+    assert len({old, copy, edited}) == 3 and (old.read_bytes(), old.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("other", [pathlib.Path, lambda root: root / "images/..", os.path.relpath,
+                                   lambda root: f"{root}//", lambda root: root / "link"])
+def test_a_folder_is_the_same_however_its_path_is_written(data, tmp_path, other):
+    (tmp_path / "link").symlink_to(tmp_path)
+    written = at(data, pathlib.Path(other(tmp_path)))
+    assert cache.path_of(written, TWO, (4, 6), tmp_path, "t") == cache.path_of(data, TWO, (4, 6), tmp_path, "t")
+
+
+def test_files_beside_that_are_no_caches_are_passed_over_and_left_alone(data, tmp_path):
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    damaged = made.path.rename(made.path.with_name("t-4x6-00000000.h5"))
+    content = bytearray(damaged.read_bytes())
+    content[content.index("ä".encode())] ^= 1  # the fingerprint is right, the tables are not
+    damaged.write_bytes(content)
+    (tmp_path / "c/t-4x6-thesis.h5").write_bytes(b"\x89HDF\r\n\x1a\n the thesis")
+    (tmp_path / "c/t-4x6-folder.h5").mkdir()
+    os.mkfifo(tmp_path / "c/t-4x6-pipe.h5")
+    before = {p: p.read_bytes() for p in (damaged, tmp_path / "c/t-4x6-thesis.h5")}
+    again = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
+    assert again.path == made.path and cache.verify(again) == []
+    assert all(p.read_bytes() == content for p, content in before.items()) and len(files(tmp_path / "c")) == 5
+
+
+def test_only_fingerprints_are_read_of_other_caches(data, second, tmp_path, monkeypatch):
+    opened = []
+    cache.prepare(second, TWO, (4, 6), tmp_path / "c", "t")
+    for other in ("other", "t-and-more"):
+        cache.prepare(data, TWO, (4, 6), tmp_path / "c", other)
+    cache.prepare(data, TWO, (6, 4), tmp_path / "c", "t")
+    real, read = cache.cache_open.fingerprint, cache.cache_open.read
+    monkeypatch.setattr(cache.cache_open, "fingerprint", lambda path: (opened.append(path), real(path))[1])
+    monkeypatch.setattr(cache.cache_open, "read", lambda path: (opened.append("whole"), read(path))[1])
+    path, print_ = cache.path_of(data, TWO, (4, 6), tmp_path / "c", "t"), cache.fingerprint(data, TWO, (4, 6))
+    assert cache.find(path, print_) is None
+    assert opened == [cache.path_of(second, TWO, (4, 6), tmp_path / "c", "t")]
