@@ -13,7 +13,11 @@ import dataclasses
 import glob
 import hashlib
 import json
+import math
+import os
 import pathlib
+import shlex
+import weakref
 import zlib
 
 import numpy as np
@@ -21,10 +25,17 @@ import numpy as np
 from fcn import cache_build, cache_file, cache_open, errors, images, machine, preflight
 from fcn.spec import NATIVE
 
+IMAGE, LABEL = 0, 1  # columns of crc
+PARTS = ("image", "label")
+CHECKED_AT_ONCE = 1_000_000  # bytes
+
 
 @dataclasses.dataclass(frozen=True)
 class Cache:
     """An open cache; image i and label i are views of a read-only memory map.
+
+    Each is compared with its checksum when it is first asked for, by whoever asks: in training that is the thread of
+    batches.ahead, while the net computes.
 
     names: stems. shapes: int32 (n, 2), height and width of each. uniform: whether all were resized to one size.
     class_pixels: int64 (256,), pixels of each id. left_out: names of pairs that were bad when it was built with
@@ -38,9 +49,12 @@ class Cache:
     class_pixels: np.ndarray
     fingerprint: str
     left_out: list[str]
+    _file: int            # for reads that may fail: an error of the disk under a memory map would end the process
     _bytes: np.ndarray
+    _rows: np.ndarray     # number of each in the file, which has rows for left_out, too
     _offsets: tuple[np.ndarray, np.ndarray]
     _crc: np.ndarray
+    _checked: np.ndarray  # bool (n, 2): image and label were compared with their checksum by this process
 
     def __len__(self):
         return len(self.names)
@@ -51,16 +65,52 @@ class Cache:
         return zlib.crc32(self._crc.tobytes())
 
     def image(self, index):
-        """uint8 (height, width, 3), RGB."""
-        height, width = map(int, self.shapes[index])
-        start = int(self._offsets[0][index])
-        return self._bytes[start:start + height * width * 3].reshape(height, width, 3)
+        """uint8 (height, width, 3), RGB. Raises DataError if it is damaged, MachineError if it cannot be read."""
+        return self._read(IMAGE, index)
 
     def label(self, index):
-        """uint8 (height, width), ids as in the label file."""
-        height, width = map(int, self.shapes[index])
-        start = int(self._offsets[1][index])
-        return self._bytes[start:start + height * width].reshape(height, width)
+        """uint8 (height, width), ids as in the label file. Raises as image()."""
+        return self._read(LABEL, index)
+
+    def is_whole(self, part, index):
+        """Whether the IMAGE or LABEL of a row has the bytes that were written. Raises MachineError."""
+        at, crc = int(self._offsets[part][index]), 0
+        end = at + self._view(part, index).size
+        try:
+            while at < end and (piece := os.pread(self._file, min(CHECKED_AT_ONCE, end - at), at)):
+                at, crc = at + len(piece), zlib.crc32(piece, crc)
+        except OSError as error:
+            raise errors.MachineError(f"{self._named(index, part)} cannot be read: {error.strerror}", where=self.path,
+                                      cure=f"check the disk; then {self.rebuilt}.") from None
+        self._checked[index, part] = crc == self._crc[index, part]
+        return self._checked[index, part]
+
+    def damage(self, found):
+        """The DataError for what is not whole: found, a list of (index, IMAGE or LABEL)."""
+        named = [self._named(index, part) for index, part in found]
+        more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+        return errors.DataError(f"is damaged: {', '.join(named[:5])}{more}", where=self.path,
+                                why="its bytes do not have the checksum that was written with them",
+                                cure=f"{self.rebuilt}, and a run resumes from its last checkpoint. If it happens "
+                                     "again, check disk and memory.")
+
+    @property
+    def rebuilt(self):
+        """How to have it built again, as advice."""
+        return f"rm {shlex.quote(str(self.path))} and the same command again: the cache is built from the data"
+
+    def _named(self, index, part):
+        return f"{PARTS[part]} of row {self._rows[index]} ('{self.names[index]}')"
+
+    def _read(self, part, index):
+        if not self._checked[index, part] and not self.is_whole(part, index):
+            raise self.damage([(index, part)])
+        return self._view(part, index)
+
+    def _view(self, part, index):
+        shape = (*self.shapes[index].tolist(), *((3,) if part == IMAGE else ()))
+        start = int(self._offsets[part][index])
+        return self._bytes[start:start + math.prod(shape)].reshape(shape)
 
 
 def prepare(pairs, spec, size_px, folder, title, progress=None, skip_bad=False, shapes=None,
@@ -82,9 +132,10 @@ def prepare(pairs, spec, size_px, folder, title, progress=None, skip_bad=False, 
         found = find(path, print_)
     if found.left_out and not skip_bad:
         raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
-                               f"{', '.join(found.left_out[:5])}", where=path,
-                               why=f"the list is in {cache_build.left_out(path)}",
-                               cure="--skip-bad goes on without them; or mend them, and it is built anew.")
+                               f"{', '.join(found.left_out[:5])}", where=found.path,
+                               why=f"the list is in {cache_build.left_out(found.path)}",
+                               cure="--skip-bad goes on without them; mend them, and it is built anew; or, if they are "
+                                    f"good by now (a larger --max-pixels, a disk that is back): {found.rebuilt}.")
     return found
 
 
@@ -131,23 +182,27 @@ def read(path):
     left_out = [names[i] for i in np.flatnonzero(arrays["state"] == cache_file.LEFT_OUT)]
     places = {name: (array.offset, array.shape) for name, array in arrays.items()}
     offsets = cache_file.row_offsets(places, arrays["shapes"])
-    return Cache(path, [names[i] for i in there], np.array(arrays["shapes"][there]), arrays["images"].ndim == 4,
-                 np.array(arrays["class_pixels"]), print_, left_out, np.memmap(path, np.uint8, "r"),
-                 (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]))
+    with path.open("rb") as file:
+        content, handle = np.memmap(file, np.uint8, "r"), os.dup(file.fileno())
+    made = Cache(path, [names[i] for i in there], np.array(arrays["shapes"][there]), arrays["images"].ndim == 4,
+                 np.array(arrays["class_pixels"]), print_, left_out, handle, content, there,
+                 (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]),
+                 np.zeros((len(there), 2), bool))
+    weakref.finalize(made, os.close, handle)
+    return made
 
 
 def verify(cache, progress=None):
-    """Names of the rows whose bytes are not those that were written. progress(done)."""
-    def is_whole(index):
-        return (zlib.crc32(cache.image(index)), zlib.crc32(cache.label(index))) == tuple(cache._crc[index])
+    """[(index, IMAGE or LABEL)] of all whose bytes are not those that were written. progress(done)."""
+    def damaged(index):
+        return [(index, part) for part in (IMAGE, LABEL) if not cache.is_whole(part, index)]
 
     bad = []
     with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
-        for index, whole in enumerate(pool.map(is_whole, range(len(cache)))):
-            if not whole:
-                bad.append(cache.names[index])
+        for done, found in enumerate(pool.map(damaged, range(len(cache))), 1):
+            bad += found
             if progress:
-                progress(index + 1)
+                progress(done)
     return bad
 
 

@@ -175,8 +175,7 @@ def verified(made):
     with screen.counted("verified", len(made)) as advance:
         bad = cache.verify(made, advance)
     if bad:
-        raise errors.DataError(f"{len(bad)} of {len(made)} rows are damaged: {', '.join(bad[:5])}", where=made.path,
-                               cure="delete the file; it is built again from the data. Check the disk.")
+        raise made.damage(bad)
     print(f"  verified: all {len(made)} rows are as they were written")
 
 

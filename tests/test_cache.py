@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import h5py
@@ -210,7 +211,7 @@ def test_verify_names_the_rows_whose_bytes_have_changed(data, tmp_path):
     content[content.index(made.label(2).tobytes()) + 5] ^= 1
     made.path.write_bytes(content)
     seen = []
-    assert cache.verify(cache.read(made.path), seen.append) == ["ä"] and seen == [1, 2, 3]
+    assert cache.verify(cache.read(made.path), seen.append) == [(2, cache.LABEL)] and seen == [1, 2, 3]
 
 
 def test_a_changed_bit_in_the_tables_is_seen_at_once(data, tmp_path):
@@ -530,3 +531,15 @@ def test_only_fingerprints_are_read_of_other_caches(data, second, tmp_path, monk
     path, print_ = cache.path_of(data, TWO, (4, 6), tmp_path / "c", "t"), cache.fingerprint(data, TWO, (4, 6))
     assert cache.find(path, print_) is None
     assert opened == [cache.path_of(second, TWO, (4, 6), tmp_path / "c", "t")]
+
+
+def test_pairs_that_were_left_out_and_are_good_by_now_come_back_as_the_error_says(data, tmp_path):
+    save(data[0].image, np.zeros((8, 8, 3), np.uint8))
+    save(data[0].label, np.zeros((8, 8), np.uint8))
+    folder = tmp_path / "c d"
+    assert len(cache.prepare(data, TWO, (4, 6), folder, "t", skip_bad=True, max_pixels=24)) == 2
+    with pytest.raises(errors.DataError, match="1 bad pairs were left out") as problem:
+        cache.prepare(data, TWO, (4, 6), folder, "t")
+    advice, = [part for part in str(problem.value).split(": ") if part.startswith("rm ")]
+    subprocess.run(advice.partition(" and the same command")[0], shell=True, check=True)
+    assert len(cache.prepare(data, TWO, (4, 6), folder, "t")) == 3

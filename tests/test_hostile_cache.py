@@ -1,6 +1,8 @@
-"""A cache file that is damaged, foreign or made to do harm is refused by name; damaged pixels are found by verify."""
+"""A cache file that is damaged, foreign or made to do harm is refused by name; damaged pixels when they are read."""
 
+import errno
 import os
+import subprocess
 import zlib
 
 import h5py
@@ -10,11 +12,12 @@ from conftest import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcn import cache, cache_file, errors
+from fcn import batches, cache, cache_file, class_weights, csail_writer, dataset, errors
 from fcn.layouts import ade20k
 from fcn.spec import DatasetSpec, Pair
 
 ARRAYS = ("images", "labels", "shapes", "names", "crc", "state", "class_pixels", "made_from", "summary")
+PARTS = {"images": cache.IMAGE, "labels": cache.LABEL}
 CANARY = b"secret of another file "
 
 
@@ -84,7 +87,7 @@ def test_a_flipped_bit_in_a_pixel_is_found_in_its_row(good, tmp_path, array, row
     content[place] ^= 1
     (tmp_path / "cache.h5").write_bytes(content)
     made = cache.read(tmp_path / "cache.h5")
-    assert cache.verify(made) == [made.names[row]] and cache.verify(cache.read(good)) == []
+    assert cache.verify(made) == [(row, PARTS[array])] and cache.verify(cache.read(good)) == []
 
 
 @settings(max_examples=150, deadline=None)
@@ -111,6 +114,128 @@ def is_noticed(path, true):
     return made.names == true.names and all(
         np.array_equal(made.image(i), true.image(i)) and np.array_equal(made.label(i), true.label(i))
         for i in range(len(true))) and np.array_equal(made.class_pixels, true.class_pixels)
+
+
+def flipped(path, folder, part, row, byte=5):
+    """An open copy of a cache in which one bit of the image or label of a row is another."""
+    made = cache.read(path)
+    content = bytearray(path.read_bytes())
+    content[int(made._offsets[part][row]) + byte] ^= 0x80
+    folder.mkdir(exist_ok=True)
+    (folder / "cache.h5").write_bytes(content)
+    return cache.read(folder / "cache.h5")
+
+
+@pytest.mark.parametrize("part, name", [(cache.IMAGE, "image"), (cache.LABEL, "label")])
+def test_a_damaged_row_is_refused_when_it_is_read_and_named(good, tmp_path, part, name):
+    made, whole = flipped(good, tmp_path, part, 2), cache.read(good)
+    for i in (0, 1, 3, 4, 5):
+        np.testing.assert_array_equal(made.image(i), whole.image(i))
+        np.testing.assert_array_equal(made.label(i), whole.label(i))
+    np.testing.assert_array_equal(*((m.label if part == cache.IMAGE else m.image)(2) for m in (made, whole)))
+    for _ in range(2):
+        with pytest.raises(errors.DataError) as problem:
+            getattr(made, name)(2)
+        assert f"{made.path}: is damaged: {name} of row 2 ('{made.names[2]}')\n" in str(problem.value)
+        assert f"Cure: rm {made.path} and the same command again" in str(problem.value)
+
+
+READERS = {
+    "training": lambda made: [batches.training(made, i, batches.Sampling(1, 0)) for i in range(len(made))],
+    "crops": lambda made: batches.training(made, 0, batches.Sampling(len(made), 0, crop_size=(2, 2))),
+    "drawn with replacement": lambda made: batches.training(made, 0, batches.Sampling(40, 0, (2, 2), replace=True)),
+    "validation": lambda made: list(batches.validation(made, 2)),
+    "validation in windows": lambda made: list(batches.validation(made, 2, crop_size=(3, 3))),
+    "frequencies of classes": lambda made: class_weights.read("median", made, ["a", "b", "c"], 3, ()),
+    "CSAIL's file": lambda made: csail_writer._fill(None, (0, 0), [("", made, i) for i in range(len(made))], print),
+    "--verify-cache": dataset.verified,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", ["good", "native"])
+def test_no_reader_takes_a_damaged_row(good, native, tmp_path, monkeypatch, reader, kind):
+    monkeypatch.setattr(csail_writer.durable, "write_at", lambda *_: None)
+    path, row = (good, 4) if kind == "good" else (native, 2)
+    READERS[reader](cache.read(path))
+    with pytest.raises(errors.DataError, match=f"is damaged: label of row {row} "):
+        READERS[reader](flipped(path, tmp_path, cache.LABEL, row))
+
+
+def test_a_row_is_compared_once_and_not_again_after_all_were(good, monkeypatch):
+    compared = []
+    real = cache.zlib.crc32
+    monkeypatch.setattr(cache.zlib, "crc32", lambda *a: (compared.append(len(a[0])), real(*a))[1])
+    made = cache.read(good)
+    opened = len(compared)  # the tables
+    assert made.label(1).size == 96
+    assert compared[opened:] == [96]  # of the label alone
+    for _ in range(3):
+        made.image(1), made.label(1)
+    assert compared[opened:] == [96, 288]
+    assert cache.verify(made) == []
+    done = len(compared)
+    for i in range(len(made)):
+        made.image(i), made.label(i)
+    assert len(compared) == done
+
+
+def test_a_row_is_compared_in_pieces_that_do_not_grow_with_it(native, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "CHECKED_AT_ONCE", 7)
+    assert cache.verify(cache.read(native)) == []
+    assert cache.verify(flipped(native, tmp_path, cache.IMAGE, 2, byte=62)) == [(2, cache.IMAGE)]
+
+
+def test_the_row_is_that_of_the_file_also_where_pairs_were_left_out(tmp_path):
+    pairs = [Pair(f"{i}", save(tmp_path / f"i/{i}.png", np.full((5, 4, 3), i, np.uint8)),
+                  save(tmp_path / f"l/{i}.png", np.full((5, 4), 9 if i == 1 else 0, np.uint8))) for i in range(4)]
+    made = cache.prepare(pairs, DatasetSpec(("a", "b")), (5, 4), tmp_path / "c", "t", skip_bad=True)
+    with pytest.raises(errors.DataError, match=r"image of row 2 \('2'\)"):
+        flipped(made.path, tmp_path, cache.IMAGE, 1).image(1)
+
+
+def test_a_damaged_cache_is_whole_again_after_what_the_error_says(tiny_ade, tmp_path):
+    pairs, spec = ade20k.listing(tiny_ade, "training").pairs, ade20k.spec(tiny_ade)
+    folder = tmp_path / "it's a folder"
+    whole = cache.prepare(pairs, spec, (8, 12), folder, "mine")
+    right, place = whole.path.read_bytes(), int(whole._offsets[cache.IMAGE][3])
+    with whole.path.open("r+b") as file:
+        file.seek(place)
+        file.write(bytes([right[place] ^ 1]))
+    with pytest.raises(errors.DataError) as problem:
+        cache.prepare(pairs, spec, (8, 12), folder, "mine").image(3)
+    command = str(problem.value).partition("Cure: ")[2].partition(" and the same command again")[0]
+    subprocess.run(command, shell=True, check=True)
+    again = cache.prepare(pairs, spec, (8, 12), folder, "mine")
+    assert cache.verify(again) == [] and again.path.read_bytes() == right
+
+
+def test_a_disk_that_fails_at_a_row_is_named_with_the_row(good, monkeypatch):
+    def failing(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    made = cache.read(good)
+    monkeypatch.setattr(os, "pread", failing)
+    with pytest.raises(errors.MachineError, match=r"image of row 4 \(.*\) cannot be read: Input/output error"):
+        made.image(4)
+
+
+def test_a_file_that_is_cut_while_it_is_open_does_not_end_the_process(good, tmp_path):
+    (tmp_path / "cache.h5").write_bytes(good.read_bytes())
+    made = cache.read(tmp_path / "cache.h5")
+    os.truncate(made.path, 0)
+    with pytest.raises(errors.DataError, match="is damaged: image of row 0"):
+        made.image(0)
+
+
+def test_what_a_foreign_file_holds_is_named_shortly_and_cannot_reach_the_terminal(tmp_path, good):
+    def change(arrays, attributes, file):
+        arrays.clear()
+        arrays.update({f"\x1b[2J{i}" + "x" * 10_000: np.arange(3) for i in range(50)})
+    path = rewritten(good, tmp_path, change)
+    with pytest.raises(errors.DataError) as problem:
+        cache.read(path)
+    assert "\x1b" not in str(problem.value) and len(str(problem.value)) < 1500
 
 
 # ---- arrays that are not what they should be
@@ -185,8 +310,8 @@ def test_sizes_that_do_not_add_up_to_the_pixels_are_refused(native, tmp_path, si
 def test_a_flipped_bit_is_found_in_its_row_at_any_size(native, tmp_path, pixel):
     def change(arrays, attributes, file):
         arrays["images"][pixel] ^= 128
-    row = "0" if pixel < 60 else "1" if pixel < 63 else "2"
-    assert cache.verify(cache.read(rewritten(native, tmp_path, change))) == [row]
+    row = 0 if pixel < 60 else 1 if pixel < 63 else 2
+    assert cache.verify(cache.read(rewritten(native, tmp_path, change))) == [(row, cache.IMAGE)]
 
 
 # ---- attributes

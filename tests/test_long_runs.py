@@ -9,7 +9,7 @@ import pytest
 from scripts_help import call, train_words
 
 import train_fcn
-from fcn import checkpoint_files, config, errors, preparation, runlog, stages
+from fcn import batches, cache, checkpoint_files, config, errors, preparation, runlog, stages
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +131,43 @@ def test_a_warm_up_longer_than_the_run_is_told_before_tensorflow_is_loaded(toy, 
     shutil.copytree(trained / "cache", tmp_path / "cache")
     said = call(train_words(toy, tmp_path, "--steps", "4", "--warmup", "4"), code=2).stderr
     assert "--warmup 4" in said and not (tmp_path / "run").exists()
+
+
+def flip(split, work, row, part):
+    """Flip a bit in the image or label of a row of a run's cache; (the file, the name of the row)."""
+    made = cache.read(next((work / "cache").glob(f"*-{split}-*.h5")))
+    place = int(made._offsets[part][row]) + 1000
+    with made.path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 0x80]))
+    return made.path, made.names[row]
+
+
+BY_STEP = ("--steps", "4", "--eval-every", "4", "--save-every", "1", "--keep", "9")
+
+
+@pytest.fixture(scope="module")
+def by_step(toy, tmp_path_factory):
+    """A run of 4 steps with a checkpoint of each and a validation after the last."""
+    work = tmp_path_factory.mktemp("by_step")
+    call(train_words(toy, work, *BY_STEP))
+    return work
+
+
+@pytest.mark.parametrize("split, stopped_at, part", [("training", 1, "image"), ("validation", 3, "label")])
+def test_a_damaged_row_of_a_cache_ends_the_run_before_it_is_used_and_the_advice_mends_it(toy, by_step, tmp_path, split,
+                                                                                          stopped_at, part):
+    shutil.copytree(by_step / "cache", tmp_path / "cache")
+    row = int(batches.order(3, 0, 6)[5]) if split == "training" else 1  # the sixth sample is of batch 2, in step 2
+    path, name = flip(split, tmp_path, row, part == "label")
+    words = train_words(toy, tmp_path, *BY_STEP)
+    said = call(words, code=3).stderr
+    assert f"DataError: {path}: is damaged: {part} of row {row} ('{name}')\n" in said
+    assert checkpoint_files.paths(tmp_path / "run/checkpoints")[0].name == f"step-{stopped_at:06}"
+    command = said.partition("Cure: ")[2].partition(" and the same command again")[0]
+    subprocess.run(command, shell=True, check=True)
+    assert f"resumed at step {stopped_at}" in call(words).stdout
+    for file in ("log.jsonl", *(f"checkpoints/step-00000{step}/state.json" for step in range(5))):
+        assert (tmp_path / "run" / file).read_bytes() == (by_step / "run" / file).read_bytes()
