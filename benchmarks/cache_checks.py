@@ -3,16 +3,15 @@
 
     python benchmarks/cache_checks.py [--images 200] [--rounds 7] [--no-net]
 
-The loader alone, in one thread: a shuffled epoch in which every row is compared, the epoch after it, and one in which no
-row is compared, in turn. Rows are drawn scenes resized to 224 x 224, and A4 pages of 2480 x 3508 at their own size, of
-which 32 crops of 512 x 512 are taken each. Then the training of a narrow VGG-19 on the scenes, with batches prepared
+The loader alone, in one thread: a shuffled epoch in which every row is compared, the epoch after it, and one in which
+no row is compared, in turn. Rows are drawn scenes resized to 224 x 224, and A4 pages of 2480 x 3508 at their own size,
+of which 32 crops of 512 x 512 are taken each. Then the training of a narrow VGG-19 on the scenes, with batches prepared
 ahead as in a run. CPU time stands beside wall time, for other programs disturb it less.
 """
 
 import argparse
 import contextlib
 import pathlib
-import sys
 import tempfile
 import time
 
