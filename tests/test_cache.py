@@ -254,6 +254,8 @@ def test_a_file_that_is_not_a_whole_cache_is_refused_by_name_and_not_overwritten
             attempt()
         assert str(path) in str(problem.value) and "delete it" in str(problem.value)
     assert path.read_bytes() == left
+    path.unlink()  # as it says
+    assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path.read_bytes() == whole
 
 
 def test_a_newer_cache_is_refused_with_the_cure(data, tmp_path, monkeypatch):

@@ -69,6 +69,16 @@ def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
     assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
 
 
+def test_a_data_set_that_was_moved_is_said_to_use_the_cache_that_it_has(flat, monkeypatch, capsys):
+    first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert "another path" not in capsys.readouterr().out
+    moved = settings(flat.rename(flat.parent / "moved"))
+    monkeypatch.setattr(dataset.preflight, "check", None)
+    again = dataset.prepare_caches(moved, dataset.find_data(moved))
+    assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
+    assert capsys.readouterr().out.count("built when the same files (names, sizes, times) had another path") == 2
+
+
 def test_a_file_too_many_beside_a_finished_cache_is_told(flat):
     dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     save(flat / "images/zz.png", np.zeros((6, 8, 3), np.uint8))
