@@ -128,8 +128,8 @@ def prepare_caches(settings, data, verify=False):
             continue
         print(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s", flush=True)
         if made.path != own_path(found, split, spec, settings):
-            print("  built when the same files (names, sizes, times) had another path, or by an earlier version; used as "
-                  "it is")
+            print("  built when the same files (names, sizes, times) had another path, or by an earlier version; "
+                  "used as it is")
         if verify:
             verified(made)
         caches[split] = made
