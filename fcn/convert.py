@@ -6,25 +6,48 @@
 The update is Caffe's, v = momentum v + rate (gradient + decay w); w -= v. With n labelled pixels in every image, the
 gradient of the summed loss is n times that of the mean loss, so that
 
-    rate_mean = rate_sum x n          decay_mean = decay_sum / n
+    rate_mean = rate_sum x n          decay_mean = decay_sum / n          clip_norm_mean = clip_norm_sum / n
 
 leave rate (gradient + decay w), and with it every step, what it was. That is EXACT (to rounding) while momentum and
-batch stay and every image has n labelled pixels; where n varies, the sum weighs an image by its labelled area and the
-mean does not. Factors on rates (biases x 2, never decayed) and a rate that changes during the run are carried over.
+the images of a step stay and every image has n labelled pixels; where n varies, the sum weighs an image by its labelled
+area and the mean does not. Factors on rates (biases x 2, never decayed) and the schedule are carried over.
 
 The rest is FIRST ORDER, for gradients that change little over the 1 / (1 - momentum) steps that a velocity remembers:
 a constant gradient moves a weight by rate / (1 - momentum) a step, so the rate goes with (1 - momentum); and a step
-on k times as many images replaces k steps, so the rate goes with k, and the number of steps with 1 / k.
+on k times as many images replaces k steps, so the rate goes with k, and every number of steps with 1 / k. A clipped
+gradient has no such conversion: the clipped mean of k images is not the mean of k clipped gradients.
+
+SETTINGS says what happens to every setting; caffe_solver.py writes the result as a Caffe solver.
 """
 
 import dataclasses
 import math
 import sys
 
-from fcn import config, errors, parsers
+from fcn import caffe_solver, config, config_checks, errors, origins, parsers
 from fcn.spec import NATIVE
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
+
+# What happens to every setting of config.Config when the loss reduction, the momentum or the batch changes.
+SETTINGS = {
+    "asked for": ("loss_reduction", "momentum", "batch", "batches_per_step"),
+    "converted by the law": ("learning_rate", "weight_decay", "clip_norm"),
+    "steps of the run: as many images, rounded up": ("steps",),
+    "steps that shape the rate: as many images, within 1 % or refused": ("step_size", "warmup"),
+    "steps between two events: as many images, rounded": ("eval_every", "save_every", "log_every"),
+    "batches: as many images, rounded up": ("average_loss", "eval_batches"),
+    "part of the optimizer, the same in both": (
+        "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "new_layer_factor", "loss",
+        "class_weights", "train_ignored", "keep_prob", "patience", "eval_budget", "keep"),
+    "not part of the optimizer": (
+        "layout", "data", "classes", "label_encoding", "mask_threshold", "ignore_label", "size", "crop_size",
+        "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels", "cache_dir", "net",
+        "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev",
+        "pool_scaling", "score_relu", "learn_upsampling", "precision", "recompute", "seed", "deterministic"),
+}
+_, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()
+ROUNDING = 0.01  # of a number of steps that shapes the rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +60,7 @@ class Solver:
     loss_reduction: str = "mean"
     batch: int = 1
     batches_per_step: int = 1
+    clip_norm: float = 0.0
     pixels: float = 1.0
 
     @property
@@ -61,27 +85,71 @@ def divisor(loss_reduction, pixels):
 
 
 def convert(solver, **changes) -> Solver:
-    """The solver with these fields changed (loss_reduction, momentum, batch, batches_per_step), its rate and decay so
-    that it takes the same steps. Raises UsageError if no rate does.
+    """The solver with these fields changed (loss_reduction, momentum, batch, batches_per_step), its rate, decay and
+    clip_norm so that it takes the same steps. Raises UsageError if none do.
     """
     new = dataclasses.replace(solver, **changes)
     if not (0 <= solver.momentum < 1 and 0 <= new.momentum < 1):
         raise errors.UsageError("a momentum of 1 never forgets: no rate makes another momentum equal to it")
+    if solver.clip_norm and new.images != solver.images:
+        raise errors.UsageError(f"--clip-norm {solver.clip_norm:g} cannot be converted from {solver.images} to "
+                                f"{new.images} images per step",
+                                why="the mean of several images' gradients has a smaller norm than each of them, by a "
+                                    "factor that depends on the images, so no threshold clips the same steps.",
+                                cure=f"keep {solver.images} images per step, or convert with --clip-norm 0 and choose "
+                                     "the threshold anew (log.jsonl has every gradient_norm).")
     scale = divisor(new.loss_reduction, new.pixels) / divisor(solver.loss_reduction, solver.pixels)
     memory = (1 - new.momentum) / (1 - solver.momentum)
     rate = solver.learning_rate * scale * memory * (new.images / solver.images)
-    return dataclasses.replace(new, learning_rate=rate, weight_decay=solver.weight_decay / scale)
+    return dataclasses.replace(new, learning_rate=rate, weight_decay=solver.weight_decay / scale,
+                               clip_norm=solver.clip_norm / scale)
 
 
-def exactness(old, new) -> str:
-    """How good the conversion is, in a sentence."""
-    first_order = [name for name, same in (("momentum", old.momentum == new.momentum),
-                                           ("images per step", old.images == new.images)) if not same]
-    if first_order:
-        return f"to first order: {' and '.join(first_order)} changed"
+def exactness(old, new, warmup=0) -> str:
+    """How good the conversion is, in a sentence. warmup: steps of the old solver's."""
+    limits = []
+    if old.momentum != new.momentum:
+        remembered = 1 / (1 - max(old.momentum, new.momentum))
+        limits.append(f"momentum changed, so gradient and rate must change little within {remembered:.0f} steps"
+                      + (f"; the warm-up has {warmup}" if warmup else ""))
+    if old.images != new.images:
+        ratio = max(old.images, new.images) / min(old.images, new.images)
+        limits.append(f"images per step changed, so the gradient must change little within {ratio:.3g} of the smaller "
+                      "steps")
+    if limits:
+        return f"to first order: {'; '.join(limits)}"
     if old.loss_reduction == new.loss_reduction:
-        return "exact: nothing changed"
+        return "exact: nothing changed" if old == new else "exact: a step has the same images"
     return "exact, step by step, if every image has so many labelled pixels"
+
+
+def settings_of(settings, old, new):
+    """The Config of the solver `new`, converted from `settings`, whose Solver is `old`. Raises UsageError."""
+    if settings.class_weights != "none" and (old.loss_reduction == "sum") != (new.loss_reduction == "sum"):
+        raise errors.UsageError(f"--class-weights {settings.class_weights}: the mean divides by the sum of the pixels' "
+                                "weights, which depends on the labels of every image",
+                                cure="convert without --class-weights, or keep --loss-reduction.")
+    found = {field.name: getattr(new, field.name) for field in dataclasses.fields(Solver) if field.name != "pixels"}
+    found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS}
+    found["steps"] = -(-settings.steps * old.images // new.images)  # 0, by epochs, stays
+    shapes = [name for name in SHAPES if name != "step_size" or settings.schedule == "step"]
+    found |= {name: whole_steps(name, getattr(settings, name), old.images, new.images) for name in shapes}
+    found |= {name: -(-getattr(settings, name) * old.batch // new.batch) for name in BATCHES
+              if getattr(settings, name) != "auto"}
+    converted = dataclasses.replace(settings, **found)
+    config_checks.check(converted)
+    return converted
+
+
+def whole_steps(name, steps, images, new_images):
+    """So many steps as steps of new_images images. Raises UsageError if that is far from a whole number."""
+    wanted = steps * images / new_images
+    nearest = round(wanted)
+    if abs(nearest - wanted) > ROUNDING * wanted:
+        flag, unit = f"--{name.replace('_', '-')}", new_images // math.gcd(images, new_images)
+        raise errors.UsageError(f"{flag} {steps}: {steps} steps of {images} images are {wanted:.4g} steps of "
+                                f"{new_images}", cure=f"{flag} {max(1, round(steps / unit)) * unit} is a whole number.")
+    return nearest
 
 
 def of_settings(settings, pixels) -> Solver:
@@ -93,43 +161,27 @@ def of_settings(settings, pixels) -> Solver:
     return Solver(**{name: getattr(settings, name) for name in names}, pixels=pixels)
 
 
-def table(old, new) -> str:
+def table(old, new, warmup=0) -> str:
     """Both solvers side by side."""
+    clipped = ["clip_norm"] if old.clip_norm else []
     rows = [(name, getattr(old, name), getattr(new, name)) for name in
-            ("loss_reduction", "learning_rate", "weight_decay", "momentum", "batch", "batches_per_step", "pixels",
-             "mean_rate", "effective_rate")]
-    lines = [f"{'':<18}{'from':>14}{'to':>14}"]
-    lines += [f"{name:<18}" + "".join(f"{v:>14.6g}" if isinstance(v, (int, float)) else f"{v:>14}" for v in values)
+            ("loss_reduction", "learning_rate", "weight_decay", *clipped, "momentum", "batch", "batches_per_step",
+             "pixels", "mean_rate", "effective_rate")]
+    lines = [f"{'':<18}{'from':>16}{'to':>16}"]
+    lines += [f"{name:<18}" + "".join(f"{v:>16.6g}" if isinstance(v, (int, float)) else f"{v:>16}" for v in values)
               for name, *values in rows]
-    return "\n".join([*lines, exactness(old, new)])
+    return "\n".join([*lines, exactness(old, new, warmup)])
 
 
-def as_toml(old, new) -> str:
-    """The lines of a --config file that say what the new solver does."""
+def as_toml(old, converted, base) -> str:
+    """The lines of a --config file that train as the Config `converted` does, over the settings `base` (a recipe's)."""
     note = f"{old.loss_reduction}, {old.learning_rate:g}, decay {old.weight_decay:g}, momentum {old.momentum:g}, " \
            f"{old.images} image{'s' * (old.images > 1)} a step, {old.pixels:g} labelled pixels an image"
-    return "\n".join([f"# converted from {note}", 'optimizer = "momentum"', f'loss_reduction = "{new.loss_reduction}"',
-                      *(f"{name} = {getattr(new, name)!r}" for name in
-                        ("learning_rate", "weight_decay", "momentum", "batch", "batches_per_step"))])
-
-
-def prototxt(settings) -> str:
-    """The lines of a Caffe solver.prototxt that train as these settings do, and what the net has to say besides.
-
-    Caffe shows a loss averaged over iterations, of batches_per_step batches each; settings.average_loss is in batches.
-    """
-    if settings.optimizer != "momentum":
-        raise errors.UsageError(f"only --optimizer momentum is Caffe's SGD, this is {settings.optimizer}")
-    normalize = {"sum": "false", "mean": "true"}.get(settings.loss_reduction)
-    policy = [f"power: {settings.poly_power:g}"] if settings.schedule == "poly" else []
-    lines = [f"base_lr: {settings.learning_rate:g}", f'lr_policy: "{settings.schedule}"', *policy,
-             f"momentum: {settings.momentum:g}", f"weight_decay: {settings.weight_decay:g}",
-             f"iter_size: {settings.batches_per_step}",
-             f"average_loss: {math.ceil(settings.average_loss / settings.batches_per_step)}"]
-    lines += [f"max_iter: {settings.steps}"] if settings.steps else []
-    lines += [f"# net: batch {settings.batch}; biases with decay_mult: 0; loss_param {{ normalize: {normalize} }}"
-              if normalize else "# net: Caffe has no loss that is the mean of every image's mean"]
-    return "\n".join(lines)
+    always = ("optimizer", "loss_reduction", "learning_rate", "weight_decay", "momentum", "batch", "batches_per_step")
+    changed = [name for name in (*BY_LAW, "steps", *SHAPES, *PERIODS, *BATCHES, *KEPT)
+               if name not in always and getattr(converted, name) != getattr(base, name)]
+    return "\n".join([f"# converted from {note}", *(f"{name} = {origins.toml_value(getattr(converted, name))}"
+                                                    for name in (*always, *changed))])
 
 
 def parse(argv):
@@ -162,11 +214,10 @@ def main(argv):
     wanted = {"loss_reduction": arguments.to, "momentum": arguments.to_momentum, "batch": arguments.to_batch,
               "batches_per_step": arguments.to_batches_per_step}
     new = convert(old, **{name: value for name, value in wanted.items() if value is not None})
-    steps = math.ceil(settings.steps * old.images / new.images)  # as many images as before; 0 goes by epochs
-    print(table(old, new), as_toml(old, new) + (f"\nsteps = {steps}" if steps else ""), sep="\n\n")
-    if arguments.prototxt:
-        changed = {k: v for k, v in dataclasses.asdict(new).items() if k != "pixels"} | {"steps": steps}
-        print("", prototxt(dataclasses.replace(settings, **changed)), sep="\n")
+    converted = settings_of(settings, old, new)
+    lines = caffe_solver.prototxt(converted) if arguments.prototxt else None
+    base = config.resolve({}, recipe=arguments.recipe)
+    print(table(old, new, settings.warmup), as_toml(old, converted, base), *filter(None, [lines]), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn import config, convert, errors
+from fcn import caffe_solver, config, convert, errors
 from fcn.convert import Solver
 
 SUM = Solver(1e-10, 5e-4, 0.99, "sum", pixels=384 * 384)
@@ -111,14 +111,15 @@ def test_a_step_on_four_times_the_images_replaces_four_steps():
     one = caffe(old, quadratic(0.1, 10), np.zeros(2), [old.learning_rate] * 2000)[-1]
     other = caffe(new, quadratic(0.1, 40), np.zeros(2), [new.learning_rate] * 500)[-1]
     np.testing.assert_allclose(one, other, rtol=2e-2)
-    assert convert.exactness(old, new) == "to first order: images per step changed"
+    assert convert.exactness(old, new) == ("to first order: images per step changed, so the gradient must change "
+                                           "little within 4 of the smaller steps")
     per_image = convert.convert(dataclasses.replace(old, loss_reduction="sum"), batches_per_step=4)
     assert per_image.learning_rate == pytest.approx(4e-3)  # Caffe's sum is divided by images, too
 
 
 solvers = st.builds(Solver, st.floats(1e-15, 1), st.floats(0, 1), st.floats(0, 0.999),
                     st.sampled_from(convert.REDUCTIONS), st.integers(1, 64), st.integers(1, 64),
-                    st.integers(1, 10 ** 7))
+                    pixels=st.integers(1, 10 ** 7))
 
 
 @given(solvers, solvers)
@@ -144,7 +145,7 @@ def test_a_momentum_of_one_and_adam_are_refused():
     with pytest.raises(errors.UsageError, match="Adam divides the scale"):
         convert.of_settings(config.resolve({}, recipe="tutorial"), 1)
     with pytest.raises(errors.UsageError, match="Caffe's SGD"):
-        convert.prototxt(config.resolve({}, recipe="tutorial"))
+        caffe_solver.prototxt(config.resolve({}, recipe="tutorial"))
 
 
 def test_the_command_prints_a_table_and_lines_for_a_config_file(capsys, tmp_path):
@@ -168,16 +169,121 @@ def test_the_command_takes_plain_numbers_and_the_labelled_share(capsys):
 
 
 def test_the_papers_solver_file_comes_back():
-    assert convert.prototxt(config.resolve({}, recipe="long2015_fcn8s")).splitlines() == [
+    assert caffe_solver.prototxt(config.resolve({}, recipe="long2015_fcn8s")).splitlines() == [
         "base_lr: 1e-14", 'lr_policy: "fixed"', "momentum: 0.99", "weight_decay: 0.0005", "iter_size: 1",
-        "average_loss: 20", "max_iter: 100000",
-        "# net: batch 1; biases with decay_mult: 0; loss_param { normalize: false }"]
+        "average_loss: 20", "display: 20", "max_iter: 100000", "snapshot: 4000",
+        "# net: batch 1; biases with decay_mult: 0; loss_param { normalize: false }; dropout_ratio: 0.5",
+        "# net: lr_mult: 1, x */bias=2"]
+
+
+SGD = config.Config(optimizer="momentum", steps=700)
 
 
 def test_a_poly_schedule_is_caffes_and_the_loss_is_averaged_over_iterations():
-    settings = config.Config(optimizer="momentum", batches_per_step=10, average_loss=20, steps=7)
-    text = convert.prototxt(settings)
-    assert 'lr_policy: "poly"\npower: 0.9\n' in text and "iter_size: 10\naverage_loss: 2\nmax_iter: 7" in text
-    assert "normalize: true" in text
-    per_image = convert.prototxt(dataclasses.replace(settings, loss_reduction="mean-per-image"))
-    assert "Caffe has no loss" in per_image
+    settings = dataclasses.replace(SGD, loss_reduction="sum", batches_per_step=10, average_loss=25)
+    text = caffe_solver.prototxt(settings)
+    assert 'lr_policy: "poly"\npower: 0.9\n' in text and "normalize: false" in text
+    assert "iter_size: 10\naverage_loss: 3\n" in text and "max_iter: 700\n" in text
+
+
+def test_a_stepped_rate_and_a_clipped_gradient_are_written_for_caffe():
+    lines = caffe_solver.prototxt(dataclasses.replace(
+        SGD, loss_reduction="sum", batches_per_step=4, clip_norm=0.5, schedule="step", step_size=300, gamma=0.2,
+        freeze="conv2", new_layer_factor=10, average_loss="auto")).splitlines()
+    assert {'lr_policy: "step"', "gamma: 0.2", "stepsize: 300", "clip_gradients: 2.0"} < set(lines)
+    assert "# net: lr_mult: 1, 0 up to and with conv2, x 10 in layers that no VGG has" in lines
+    assert not any(line.startswith("average_loss") for line in lines)
+
+
+@pytest.mark.parametrize(("words", "message", "advice"), [
+    ("--schedule cosine", "schedule cosine is not a learning rate policy", "--schedule poly"),
+    ("--warmup 10", "no learning rate policy of Caffe warms up", "--warmup 0"),
+    ("--steps 0 --epochs 3", "Caffe counts steps", "--steps 9"),
+    ("--patience 3", "does not stop early", "--patience 0"),
+    ("--class-weights inverse", "no class weights", "--class-weights none"),
+    ("--batch 2 --batches-per-step 3", "mean over 3 batches a step", "--to-batch 6 --to-batches-per-step 1"),
+    ("--batch 2 --batches-per-step 3", "mean over 3 batches a step",
+     "--to mean-per-image --to-batch 1 --to-batches-per-step 6"),
+    ("--batch 2 --loss-reduction mean-per-image", "no mean of every image's mean", "--to-batch 1 "
+     "--to-batches-per-step 2")])
+def test_what_caffe_has_not_is_refused_and_the_advice_works(capsys, words, message, advice):
+    given = ["--steps", "50", "--prototxt", *words.split()]
+    with pytest.raises(errors.UsageError, match=message) as caught:
+        convert.main(given)
+    assert advice.split("--steps")[0] in caught.value.cure.replace("fixed, ", "")
+    convert.main([*given, *advice.split()])
+    assert "base_lr: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("table", [convert.SETTINGS, caffe_solver.SETTINGS])
+def test_every_setting_has_a_place_in_the_table(table):
+    listed = [name for names in table.values() for name in names]
+    assert sorted(listed) == sorted(field.name for field in dataclasses.fields(config.Config))
+
+
+def test_the_law_converts_what_the_table_says():
+    law = {field.name for field in dataclasses.fields(Solver)} - {"pixels"}
+    assert law == {*convert.SETTINGS["asked for"], *convert.SETTINGS["converted by the law"]}
+
+
+def test_the_threshold_of_clipping_goes_with_the_gradient():
+    new = convert.convert(dataclasses.replace(SUM, clip_norm=500.0), loss_reduction="mean")
+    assert new.clip_norm == pytest.approx(500 / 384 ** 2)
+    slower = convert.convert(dataclasses.replace(SUM, clip_norm=500.0), momentum=0.9)
+    assert slower.clip_norm == 500  # the gradient is clipped before the velocity gets it
+
+
+def test_a_clipped_gradient_is_not_converted_to_other_images_per_step(capsys):
+    given = ["--recipe", "matconvnet_fcn8s", "--clip-norm", "3", "--to-batch", "4"]
+    with pytest.raises(errors.UsageError, match="cannot be converted from 20 to 40 images") as caught:
+        convert.main(given)
+    assert "keep 20 images per step" in caught.value.cure and "--clip-norm 0" in caught.value.cure
+    convert.main([*given, "--clip-norm", "0"])
+    convert.main([*given, "--to-batches-per-step", "5"])
+    assert "exact: a step has the same images" in capsys.readouterr().out
+
+
+def test_every_number_of_steps_and_batches_goes_with_the_images():
+    settings = dataclasses.replace(SGD, batch=2, schedule="step", step_size=400, warmup=40, eval_every=100,
+                                   save_every=60, log_every=10, eval_batches=25, average_loss=20, patience=5)
+    old = convert.of_settings(settings, 10)
+    new = convert.settings_of(settings, old, convert.convert(old, batch=4, batches_per_step=4))
+    # 8 times the images a step, 2 times the images a batch: 700 / 8, 100 / 8, 60 / 8, 10 / 8; 25 / 2, 20 / 2
+    assert (new.steps, new.step_size, new.warmup, new.eval_every, new.save_every, new.log_every) == (88, 50, 5, 12, 8, 1)
+    assert (new.eval_batches, new.average_loss, new.patience, new.gamma) == (13, 10, 5, settings.gamma)
+
+
+@pytest.mark.parametrize(("words", "advice"), [("--schedule step --step-size 10", "--step-size 8"),
+                                               ("--warmup 1", "--warmup 4")])
+def test_steps_that_shape_the_rate_are_whole_steps_or_refused(capsys, words, advice):
+    given = [*words.split(), "--steps", "700", "--batch", "1", "--to-batch", "4"]
+    with pytest.raises(errors.UsageError, match="are .* steps of 4") as caught:
+        convert.main(given)
+    assert advice in caught.value.cure
+    convert.main([*given, *advice.split()])
+    assert "to first order" in capsys.readouterr().out
+
+
+def test_a_step_size_that_does_nothing_is_not_in_the_way(capsys):
+    convert.main(["--step-size", "10", "--schedule", "fixed", "--batch", "1", "--to-batch", "4"])
+    assert "learning_rate = 0.0002" in capsys.readouterr().out
+
+
+def test_class_weights_have_no_pixels_to_convert_by(capsys):
+    given = ["--class-weights", "median", "--to"]
+    with pytest.raises(errors.UsageError, match="divides by the sum of the pixels' weights"):
+        convert.main([*given, "sum"])
+    convert.main([*given, "mean-per-image"])
+    assert 'class_weights = "median"' in capsys.readouterr().out
+
+
+@given(st.sampled_from(["sum", "mean", "mean-per-image"]), st.integers(1, 9), st.integers(1, 9), st.integers(1, 10 ** 6),
+       st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
+def test_the_lines_over_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):
+    base = config.resolve({}, recipe="matconvnet_fcn8s")
+    settings = dataclasses.replace(base, steps=steps, schedule=schedule, average_loss=average)
+    old = convert.of_settings(settings, 1000.0)
+    new = convert.settings_of(settings, old, convert.convert(old, loss_reduction=to, batch=batch,
+                                                             batches_per_step=batches_per_step))
+    lines = tomllib.loads(convert.as_toml(old, new, base))
+    assert dataclasses.replace(base, **lines) == new
