@@ -249,7 +249,8 @@ def test_every_number_of_steps_and_batches_goes_with_the_images():
     old = convert.of_settings(settings, 10)
     new = convert.settings_of(settings, old, convert.convert(old, batch=4, batches_per_step=4))
     # 8 times the images a step, 2 times the images a batch: 700 / 8, 100 / 8, 60 / 8, 10 / 8; 25 / 2, 20 / 2
-    assert (new.steps, new.step_size, new.warmup, new.eval_every, new.save_every, new.log_every) == (88, 50, 5, 12, 8, 1)
+    assert (new.steps, new.step_size, new.warmup) == (88, 50, 5)
+    assert (new.eval_every, new.save_every, new.log_every) == (12, 8, 1)
     assert (new.eval_batches, new.average_loss, new.patience, new.gamma) == (13, 10, 5, settings.gamma)
 
 
@@ -257,7 +258,7 @@ def test_every_number_of_steps_and_batches_goes_with_the_images():
                                                ("--warmup 1", "--warmup 4")])
 def test_steps_that_shape_the_rate_are_whole_steps_or_refused(capsys, words, advice):
     given = [*words.split(), "--steps", "700", "--batch", "1", "--to-batch", "4"]
-    with pytest.raises(errors.UsageError, match="are .* steps of 4") as caught:
+    with pytest.raises(errors.UsageError, match="steps of 1 images are") as caught:
         convert.main(given)
     assert advice in caught.value.cure
     convert.main([*given, *advice.split()])
@@ -277,8 +278,8 @@ def test_class_weights_have_no_pixels_to_convert_by(capsys):
     assert 'class_weights = "median"' in capsys.readouterr().out
 
 
-@given(st.sampled_from(["sum", "mean", "mean-per-image"]), st.integers(1, 9), st.integers(1, 9), st.integers(1, 10 ** 6),
-       st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
+@given(st.sampled_from(["sum", "mean", "mean-per-image"]), st.integers(1, 9), st.integers(1, 9),
+       st.integers(1, 10 ** 6), st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
 def test_the_lines_over_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):
     base = config.resolve({}, recipe="matconvnet_fcn8s")
     settings = dataclasses.replace(base, steps=steps, schedule=schedule, average_loss=average)
