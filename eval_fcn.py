@@ -34,8 +34,9 @@ def main(argv):
         good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
         found = sources.of_pairs(good)
 
-    from fcn import inference, scoring  # TensorFlow
+    from fcn import device, inference, scoring  # TensorFlow
 
+    print(device.text(), flush=True)
     if arguments.overlap == "exact":
         plan = dataclasses.replace(plan, overlap=exact(inference.margin_of(of.model), arguments.window))
     writes.begin()
@@ -46,7 +47,8 @@ def main(argv):
         print(f"left out: {problem}")
     print(speed(scored))
     if not arguments.images:
-        report(scored, gallery, of, writes.folder, facts(arguments, of, plan, scored, left_out))
+        report(scored, gallery, of, writes.folder, facts(arguments, of, plan, scored, left_out)
+               | {"device": device.found().name})
     writes.finish()
     writes.complain()
     if arguments.images:

@@ -107,7 +107,9 @@ def train_one(arguments):
     if arguments.dry_run or arguments.sanity:
         if before:
             record.compare(run, before, content, of=of)
+        from fcn import device
         from fcn.training import Job
+        print(device.text(), flush=True)
         try_out(Job(run, settings, content, spec, training, validation, pretrained, expect.floor(*floor),
                     arguments.resume), arguments)
         return
@@ -120,9 +122,12 @@ def train_one(arguments):
         if record.to_go_on_with(run, arguments.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       cure="give the same command again.")
+        from fcn import device  # it imports TensorFlow, which takes seconds
+        from fcn import training as trained
+        print(device.text(), flush=True)
+        print("".join(f"  {line}\n" for line in record.on_device(content, device.found().name, before)), end="")
         record.begin(run, content, old, before)
         dataset.keep_lists(run, data, (training, validation))
-        from fcn import training as trained  # it imports TensorFlow, which takes seconds
         trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
                                   expect.floor(*floor), arguments.resume))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")

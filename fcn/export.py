@@ -54,7 +54,7 @@ def export(run, path, name):
 
     Raises WeightsError if what was written is not the checkpoint's net; nothing is there then.
     """
-    from fcn import initial
+    from fcn import device, initial
     from fcn.exports import _check
 
     checkpoint, content = initial.located(run)
@@ -66,7 +66,8 @@ def export(run, path, name):
         batches = _check.images()
         expected = _check.of_checkpoint(checkpoint, model, batches)
         verified = _check.compare(expected, form.outputs(aside, batches), model["ignored_ids"])
-        note, text = note_of(path, name), json.dumps(facts(checkpoint, content, name, about, verified), indent=1)
+        note, text = note_of(path, name), json.dumps(
+            facts(checkpoint, content, name, about, verified) | {"device": device.found().name}, indent=1)
         if aside.is_dir():
             note_of(aside, name).parent.mkdir(exist_ok=True)
             durable.write_whole(note_of(aside, name), text.encode())

@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 
 
 def cores():
@@ -61,8 +62,28 @@ def _in_group(folder):
 
 def description():
     """'Linux, 2 cores of AMD EPYC ...'."""
-    processor = platform.machine()
+    return f"{platform.system()}, {cores()} cores of {processor()}"
+
+
+def processor():
+    """'AMD EPYC ...', or the architecture where the system does not say."""
     with contextlib.suppress(OSError):
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
-    return f"{platform.system()}, {cores()} cores of {processor}"
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def signs_of_a_gpu(root="/", environment=None):
+    """What makes one think that this process has an NVIDIA GPU: ["/dev/nvidia0", "nvidia-smi"]; [] if it is hidden.
+
+    CUDA_VISIBLE_DEVICES hides all GPUs if it is set and its first entry is not a GPU ("", "-1", Slurm's "NoDevFiles").
+    root: where dev/ is. environment: os.environ by default.
+    """
+    environment = os.environ if environment is None else environment
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and not re.match(r"\s*(\d|GPU-|MIG-)", visible):
+        return []
+    signs = sorted(f"/dev/{path.name}" for path in (pathlib.Path(root) / "dev").glob("nvidia[0-9]*"))
+    signs += ["nvidia-smi"] if shutil.which("nvidia-smi", path=environment.get("PATH")) else []
+    return signs + ([f"CUDA_VISIBLE_DEVICES={visible}"] if visible else [])

@@ -116,6 +116,14 @@ def other_machine(old):
     return [f"note: {change}; results may differ in their last bits" for change in changes]
 
 
+def on_device(content, device, before):
+    """Put the name of the device into the entry of this start; lines on a device that is not that of the last one."""
+    content["starts"][-1]["device"] = device
+    last = before["starts"][-1] if before else {}
+    changes = differences(last, {"device": device}, ["device"]) if "device" in last else []
+    return [f"note: {change}; results may differ in their last bits" for change in changes]
+
+
 def spec_to_dict(spec):
     return {"class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
             "colours": [list(c) for c in spec.colours], "encoding": spec.encoding,

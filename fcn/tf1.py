@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -62,7 +63,7 @@ def first_line(error):
     return (text.strip().splitlines() or [repr(error)])[0][:300]
 
 
-__all__ = ["deterministic", "errors", "first_line", "run", "session", "tf"]
+__all__ = ["deterministic", "errors", "first_line", "gpus", "log_of_gpus", "run", "session", "tf"]
 
 
 def deterministic():
@@ -85,3 +86,31 @@ def session(graph=None):
     config.gpu_options.allow_growth = True
     with _hushed():
         return tf.Session(graph=graph, config=config)
+
+
+def gpus():
+    """[(name, bytes of memory that TensorFlow may use)] of the GPUs that TensorFlow sees."""
+    with _hushed():
+        seen = tf2_config.list_physical_devices("GPU")
+        names = [tf2_config.experimental.get_device_details(gpu).get("device_name", "of unknown name") for gpu in seen]
+    if not seen:
+        return []
+    with session(tf.Graph()) as asked:  # for its settings: the first one decides how a GPU's memory is taken
+        memory = [device.memory_limit_bytes for device in asked.list_devices() if device.device_type == "GPU"]
+    return list(zip(names, memory, strict=False))
+
+
+LOOK_FOR_GPUS = "import tensorflow; tensorflow.config.list_physical_devices('GPU')"
+
+
+def log_of_gpus():
+    """What TensorFlow logs while it looks for GPUs; "" if that cannot be found out.
+
+    In a process of its own, since the level of the log is read once, at import. dso_loader names the libraries that
+    are missing, which no ordinary level does.
+    """
+    wanted = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "dso_loader=1"}
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run([sys.executable, "-c", LOOK_FOR_GPUS], env=os.environ | wanted, capture_output=True,
+                              text=True, errors="replace", timeout=300).stderr
+    return ""

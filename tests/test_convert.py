@@ -278,8 +278,8 @@ def test_class_weights_have_no_pixels_to_convert_by(capsys):
     assert 'class_weights = "median"' in capsys.readouterr().out
 
 
-@given(st.sampled_from(["sum", "mean", "mean-per-image"]), st.integers(1, 9), st.integers(1, 9),
-       st.integers(1, 10 ** 6), st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
+@given(st.sampled_from(convert.REDUCTIONS), st.integers(1, 9), st.integers(1, 9), st.integers(1, 10 ** 6),
+       st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
 def test_the_lines_over_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):
     base = config.resolve({}, recipe="matconvnet_fcn8s")
     settings = dataclasses.replace(base, steps=steps, schedule=schedule, average_loss=average)

@@ -16,7 +16,7 @@ FLOORS = {
        "windows merging resampling plan matrices iou protocols intervals permutation detectors anchors subsets results "
        "results_table evaluation against page sections/* gallery behind outputs subject "
        "eval_flags",
-    2: "tf1 layers vgg heads upsampling blocks recompute nets/* losses/* model optimize optimizers",
+    2: "tf1 device layers vgg heads upsampling blocks recompute nets/* losses/* model optimize optimizers",
     3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export exports/* dry_run sanity "
        "training reporting events inference room scoring",
     4: "train_fcn eval_fcn",

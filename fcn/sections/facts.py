@@ -4,8 +4,8 @@ import json
 
 from fcn.sections._html import folded, section, text
 
-PROVENANCE = ("command", "commit", "time", "machine", "versions", "weights", "checkpoint_step", "precision", "layout",
-              "split", "images", "left_out")
+PROVENANCE = ("command", "commit", "time", "machine", "device", "versions", "weights", "checkpoint_step", "precision",
+              "layout", "split", "images", "left_out")
 FOLDED = {"Settings": ("settings",), "Where the numbers come from": PROVENANCE,
           "How the net was trained": ("training",), "Conventions": ("conventions", "ignored_ids")}
 
