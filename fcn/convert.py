@@ -178,7 +178,8 @@ def as_toml(old, converted, base) -> str:
     note = f"{old.loss_reduction}, {old.learning_rate:g}, decay {old.weight_decay:g}, momentum {old.momentum:g}, " \
            f"{old.images} image{'s' * (old.images > 1)} a step, {old.pixels:g} labelled pixels an image"
     always = ("optimizer", "loss_reduction", "learning_rate", "weight_decay", "momentum", "batch", "batches_per_step")
-    changed = [name for name in (*BY_LAW, "steps", *SHAPES, *PERIODS, *BATCHES, *KEPT)
+    sizes = ("size",) if converted.batch > 1 else ()  # images of native size make no batch
+    changed = [name for name in (*BY_LAW, "steps", *SHAPES, *PERIODS, *BATCHES, *KEPT, *sizes)
                if name not in always and getattr(converted, name) != getattr(base, name)]
     return "\n".join([f"# converted from {note}", *(f"{name} = {origins.toml_value(getattr(converted, name))}"
                                                     for name in (*always, *changed))])

@@ -270,6 +270,14 @@ def test_a_step_size_that_does_nothing_is_not_in_the_way(capsys):
     assert "learning_rate = 0.0002" in capsys.readouterr().out
 
 
+def test_the_lines_for_a_batch_of_images_of_native_size_can_be_trained_with(capsys, tmp_path):
+    convert.main(["--recipe", "long2015_fcn8s", "--size", "384x512", "--to-batch", "4"])
+    text = capsys.readouterr().out
+    (tmp_path / "batch.toml").write_text(text[text.index("# converted"):])
+    settings = config.resolve({}, tmp_path / "batch.toml", "long2015_fcn8s")
+    assert (settings.batch, settings.size, settings.steps) == (4, (384, 512), 25_000)
+
+
 def test_class_weights_have_no_pixels_to_convert_by(capsys):
     given = ["--class-weights", "median", "--to"]
     with pytest.raises(errors.UsageError, match="divides by the sum of the pixels' weights"):
