@@ -13,7 +13,21 @@ import dataclasses
 import pathlib
 import sys
 
-from fcn import dataset, durable, errors, eval_flags, machine, outputs, page, record, results, sources, subject, windows
+from fcn import (
+    dataset,
+    durable,
+    errors,
+    eval_flags,
+    machine,
+    outputs,
+    page,
+    preflight,
+    record,
+    results,
+    sources,
+    subject,
+    windows,
+)
 from fcn.gallery import Gallery
 from fcn.plan import Plan
 from fcn.spec import NATIVE
@@ -29,7 +43,10 @@ def main(argv):
     out = pathlib.Path(arguments.out or ("predictions" if arguments.images else eval_flags.folder(arguments, of)))
     writes = outputs.Outputs(out, of.spec, arguments.outputs, needed=bool(arguments.images))
     if arguments.images:
-        found, left_out = sources.of_photos(arguments.images), []
+        found, left_out, lines = sources.of_photos(arguments.images, without=out)
+        print("\n".join(lines), end="\n" if lines else "")
+        if left_out and not of.settings.skip_bad:
+            preflight.refuse(left_out, len(found), "photos")
     else:
         good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
         found = sources.of_pairs(good)

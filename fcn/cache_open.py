@@ -6,7 +6,7 @@ import math
 import h5py
 import numpy as np
 
-from fcn import cache_file, errors
+from fcn import cache_file, errors, file_kinds
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -47,7 +47,8 @@ def read(path):
     except errors.DataError:
         raise
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
-        raise errors.DataError("is not a whole cache of ours", where=path, why=str(error).split("\n")[0],
+        raise errors.DataError("is not a whole cache of ours", where=path,
+                               why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
                                cure="delete it if it is a cache (it is built again from the data), else move it away."
                                ) from None
 

@@ -12,7 +12,7 @@ import json
 import pathlib
 import shutil
 
-from fcn import durable, errors
+from fcn import durable, errors, file_kinds
 
 
 def name(step):
@@ -45,7 +45,8 @@ def read_state(path):
         if (written or "files" in state) and written != _own(state):
             raise ValueError("state.json is not as it was written")
     except (OSError, ValueError) as error:
-        raise errors.WeightsError("is no checkpoint folder", where=path, why=str(error)) from None
+        raise errors.WeightsError("is no checkpoint folder", where=path, why=file_kinds.instead(
+            pathlib.Path(path) / "state.json", error)) from None
     return state
 
 

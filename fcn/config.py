@@ -10,7 +10,7 @@ import difflib
 import pathlib
 import tomllib
 
-from fcn import choices, config_checks, errors, shelf
+from fcn import choices, config_checks, errors, file_kinds, shelf
 from fcn.parsers import (
     AUGMENTATIONS,
     MAX_PIXELS,
@@ -171,7 +171,7 @@ def read_toml(path) -> dict:
     try:
         table = tomllib.loads(pathlib.Path(path).read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise errors.UsageError("cannot be read as TOML", where=path, why=str(error)) from None
+        raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.instead(path, error)) from None
     return {key: _parsed(key, value, path) for key, value in table.items()}
 
 

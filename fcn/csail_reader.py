@@ -10,7 +10,7 @@ import re
 import h5py
 import numpy as np
 
-from fcn import errors, foreign_hdf5
+from fcn import errors, file_kinds, foreign_hdf5
 from fcn.layouts._ade20k_classes import CLASSES
 
 SPLITS = {"train": "training", "val": "validation"}  # theirs: ours
@@ -102,7 +102,8 @@ def _described(text, path):
             raise ValueError('"class_names" are not 2 to 255 names')
         return entries, tuple(class_names)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise errors.DataError("does not hold names and splits", where=path, why=f"{type(error).__name__}: {error}",
+        raise errors.DataError("does not hold names and splits", where=path,
+                               why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
                                cure='needed is {"images": [{"split": "train" or "val", "file_path": ...}, ...]}, with '
                                     "an entry for each row of the .h5.") from None
 

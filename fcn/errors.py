@@ -11,6 +11,8 @@ import pathlib
 import sys
 import traceback
 
+from fcn.spec import grouped
+
 
 class FcnError(Exception):
     """What went wrong, in which file, why, and how to cure it: one block of text.
@@ -58,9 +60,9 @@ class Stopped(FcnError):
 
 
 def several(problems, most=20):
-    """The first `most` problems as lines, and a count of the rest."""
-    shown = [str(p) for p in problems[:most]]
-    return shown + ([f"... and {len(problems) - most} more"] if len(problems) > most else [])
+    """The first `most` lines about these problems, those of one kind in one line, and a count of the other lines."""
+    lines = grouped(problems)
+    return lines[:most] + ([f"... and {len(lines) - most} more"] if len(lines) > most else [])
 
 
 def run(main, argv):

@@ -12,7 +12,7 @@ import zlib
 import h5py
 import numpy as np
 
-from fcn import errors
+from fcn import errors, file_kinds
 
 MAX_CHUNK_BYTES = 64_000_000
 MAX_CHUNKS = 4_000_000
@@ -27,7 +27,8 @@ def byte_arrays(path, names):
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=CACHED_BYTES, rdcc_nslots=1_000_003)
         return [_array(file, name, path.stat().st_size) for name in names]
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
-        raise errors.DataError("is no HDF5 file that may be read", where=path, why=str(error).split("\n")[0],
+        raise errors.DataError("is no HDF5 file that may be read", where=path,
+                               why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
                                cure=f"it should hold {' and '.join('/' + name for name in names)}, arrays of bytes."
                                ) from None
 

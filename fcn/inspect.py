@@ -14,9 +14,10 @@ import numpy as np
 
 from fcn import config, errors, images, machine, pairs, parsers, preflight, screen, shelf
 from fcn.layouts import _auto
-from fcn.spec import Problem
+from fcn.spec import Problem, grouped
 
 SPLITS = ("training", "validation", "test")
+NAMED = 20  # files of one and the same problem
 ROW = "{:>4}  {:<28} {:>15} {:>9} {:>8}"
 
 
@@ -108,7 +109,7 @@ def main(argv):
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
     print("\n".join(table(pixels, holding, spec)))
     problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems] + problems))
-    print("\n  ".join([f"problems: {len(problems) or 'none'}", *map(str, problems)]))
+    print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))
     empty = [split for split in SPLITS[:2] if not found[split].pairs]
     if empty:
         print(f"no pairs for {' and '.join(empty)}")

@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from fcn import durable, errors
+from fcn import durable, errors, file_kinds
 
 STRIP = 1 << 20  # pixels that are counted at a time: a page of 17 megapixels needs no copy of 8 bytes a pixel
 FIELDS = ("num_classes", "names", "ends", "cells", "counts")
@@ -176,7 +176,8 @@ def load(path):
 
 
 def _damaged(path, why):
-    return errors.DataError("is damaged, or no file of confusion matrices", where=path, why=str(why), cure=AGAIN)
+    return errors.DataError("is damaged, or no file of confusion matrices", where=path,
+                            why=file_kinds.instead(path, why, file_kinds.ZIP), cure=AGAIN)
 
 
 def _wrong(num_classes, names, ends, cells, counts):

@@ -130,7 +130,7 @@ class Outputs:
                 try:
                     with zipfile.ZipFile(aside, "w") as archive:  # PNGs are compressed already
                         for file in self.written:
-                            archive.write(file, file.name)
+                            archive.write(file, file.relative_to(self.folder / PREDICTIONS))
                     aside.replace(path)
                 finally:
                     aside.unlink(missing_ok=True)
@@ -154,9 +154,9 @@ class Outputs:
             if self.full else "give another --out, or rename the image.")
 
     def _path(self, kind, name, suffix):
-        folder = self.folder / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}{suffix}"
+        path = self.folder / kind / f"{name}{suffix}"  # the name of a photo in a sub-folder has that in it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
 
 def _remove(path):

@@ -84,8 +84,8 @@ def problem(error, path):
     return Problem(error.where or path, "; ".join([error.what, *why]), (error.cure or "").rstrip("."))
 
 
-def refuse(problems, total):
-    """Raise the DataError that names these Problems, found in `total` pairs."""
-    raise errors.DataError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {total} pairs",
+def refuse(problems, total, of="pairs"):
+    """Raise the DataError that names these Problems, found in `total` pairs or photos."""
+    raise errors.DataError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {total} {of}",
                            why=errors.several(problems),
                            cure="mend or remove these files; --skip-bad goes on without them.")

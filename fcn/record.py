@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 
-from fcn import checkpoint_files, errors, machine, runlog
+from fcn import checkpoint_files, errors, file_kinds, machine, runlog
 from fcn.spec import DatasetSpec
 
 OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
@@ -32,7 +32,7 @@ def read(run):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 cure="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.UsageError("is damaged", where=path, why=repr(error)) from None
+        raise errors.UsageError("is damaged", where=path, why=file_kinds.instead(path, repr(error))) from None
     if old:
         raise errors.UsageError("was made by an older version, whose nets were built otherwise", where=run,
                                 cure="use the commit that its config.json names, or train anew.")

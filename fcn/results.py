@@ -17,6 +17,7 @@ from fcn import (
     detectors,
     durable,
     errors,
+    file_kinds,
     intervals,
     iou,
     protocols,
@@ -89,7 +90,7 @@ def read(folder):
     except FileNotFoundError:
         raise errors.DataError("is no evaluation: it has no report.json", where=folder, cure=AGAIN) from None
     except DAMAGE as error:
-        raise errors.DataError("is damaged", where=path, why=str(error), cure=AGAIN) from None
+        raise errors.DataError("is damaged", where=path, why=file_kinds.instead(path, error), cure=AGAIN) from None
     if isinstance(content, dict) and "per_class" in content and "protocols" not in content:
         raise errors.DataError("was written by an older version, which knew one protocol", where=path, cure=AGAIN)
     try:

@@ -1,12 +1,16 @@
 """What an evaluation goes through: the pairs of a split, or photos without labels."""
 
+import collections
 import dataclasses
 import pathlib
+import sys
 
 import numpy as np
 
-from fcn import errors, images, pairs
+from fcn import errors, file_kinds, folders, images, pairs, shell_commands
 from fcn.spec import Pair
+
+MOST_FOLDERS = 10  # that are named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,20 +39,37 @@ def of_pairs(found):
     return [Source(pair.name, pair.image, pair) for pair in found]
 
 
-def of_photos(where):
-    """The photo, or the photos in the folder, sorted; if two have the same stem, the endings stay in all names.
+def of_photos(where, without=None):
+    """([Source], Problems, lines on what is there) of a photo, or of those in a folder and its sub-folders.
 
-    Raises DataError if there is none.
+    They come in natural order. A name is the photo's path in the folder without its ending (cam2/11); if two are then
+    the same, the endings stay in all names. without: a folder inside that is left out, that of the results. Raises
+    DataError if there is no photo.
     """
     where = pathlib.Path(where)
-    if where.is_dir():
-        found = sorted(p for p in where.iterdir() if p.suffix.lower() in images.PHOTO_SUFFIXES)
-    else:
-        found = [where] if where.exists() else []
-    if not found:
-        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where)
-    unique = len({path.stem.casefold() for path in found}) == len(found)  # results are files, on Windows too
-    return [Source(path.stem if unique else path.name, path) for path in found]
+    if not where.is_dir():
+        images.header(where, images.PHOTO_FORMATS, "photo", sys.maxsize)  # how large it may be is asked later
+        return [Source(where.stem, where)], [], []
+    found = folders.walk(where, images.PHOTO_SUFFIXES, without)
+    if not found.files and not found.odd:
+        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
+                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), cure=_cure(found, where))
+    paths = [path.relative_to(where) for path in found.files]
+    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
+    names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
+    counts = collections.Counter(path.parent.as_posix() for path in paths)
+    lines = [f"photos in {where / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
+    lines = lines if len(counts) > 1 else []
+    lines += [f"... and in {len(counts) - MOST_FOLDERS:,} more folders"] if len(counts) > MOST_FOLDERS else []
+    lines += folders.not_read(found.others, images.PHOTO_SUFFIXES)
+    return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
+
+
+def _cure(found, where):
+    """What to do about a folder without photos, by the endings that are there instead."""
+    videos = [path for ending, paths in found.others.items() if ending in file_kinds.VIDEO_ENDINGS for path in paths]
+    return shell_commands.to_png(found.others, where) or (videos and shell_commands.frames(videos[0])) or \
+        "give a photo, or a folder with photos."
 
 
 def read(source, spec, size_px, max_pixels):

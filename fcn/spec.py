@@ -27,6 +27,22 @@ class Problem:
         return f"{self.path}: {self.reason}" + (f" ({self.cure})" if self.cure else "")
 
 
+def grouped(problems, examples=3):
+    """Lines about Problems (or texts). More than `examples` of one reason and one folder are one line with a count."""
+    groups: dict = {}
+    for problem in problems:
+        of = (problem.path.parent, problem.reason, problem.cure) if isinstance(problem, Problem) else problem
+        groups.setdefault(of, []).append(problem)
+    lines: list[str] = []
+    for of, same in groups.items():
+        if len(same) <= examples or not isinstance(same[0], Problem):
+            lines += map(str, same)
+        else:
+            names = ", ".join(problem.path.name for problem in same[:examples])
+            lines.append(str(Problem(of[0], f"{len(same):,} files ({names}, ...), of which each {of[1]}", of[2])))
+    return lines
+
+
 @dataclasses.dataclass(frozen=True)
 class Listing:
     """What a layout finds of one split: its pairs sorted by name, files that are in the way, and facts worth a line.

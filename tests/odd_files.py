@@ -74,13 +74,13 @@ READ = {
 
 # name: (content, what the message says); the header already tells
 REFUSED = {
-    "empty.jpg": (b"", "is not an image (0 bytes)"),
-    "a web page.jpg": (b"<!DOCTYPE html><html>404</html>", "starts with <!DOCTYPE: a web page was saved"),
-    "a lower case page.png": (b"\n<html><body>", "starts with <html: a web page was saved"),
+    "empty.jpg": (b"", "is not an image but empty (0 bytes)"),
+    "a web page.jpg": (b"<!DOCTYPE html><html>404</html>", "is not an image but a web page (31 bytes)"),
+    "a lower case page.png": (b"\n<html><body>", "is not an image but a web page (13 bytes)"),
     "a git-lfs pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
     "an animation.jpg": (encoded(IMAGE, "GIF", save_all=True, append_images=[Image.new("RGB", SIZE[::-1])]),
                          "has the format GIF, a photo is JPEG or PNG or BMP or WEBP"),
-    "a program.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "has the format EPS"),
+    "a program.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image but an EPS drawing"),
     "a scan.jpg": (encoded(NOISE, "TIFF"), "has the format TIFF"),
     "text.jpg": (b"not found\n", "starts with b'not found"),
     "cut in its header.jpg": (PLAIN[:100], "the file has 100 bytes"),

@@ -47,14 +47,14 @@ def test_a_photo_and_a_label_without_partner_are_problems_and_the_others_pairs(t
     assert [pair.name for pair in listing.pairs] == ["a", "b"]
     assert sorted(problem.path.name for problem in listing.problems) == ["lonely.jpg", f"orphan{end}"]
     text = " ".join(told(listing))
-    assert "lonely.jpg: has no label lonely.*" in text and f"orphan{end}: has no photo orphan.*" in text
+    assert "lonely.jpg: has no label of this name" in text and f"orphan{end}: has no photo of this name" in text
 
 
 def test_two_photos_of_one_stem_are_one_problem_and_no_pair(tmp_path):
     root = split_tree(tmp_path, paired, ["a.jpg", "a.PNG", "b.jpg"], ["a.png", "b.png"])
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["b"]
-    assert told(listing) == ["a.jpg: has the same stem as a.PNG"]
+    assert told(listing) == ["a.PNG: has the same stem as a.jpg"]
 
 
 def test_stems_that_differ_in_case_or_accents_only_are_said_to(tmp_path):
@@ -186,7 +186,7 @@ def test_a_problem_is_told_in_one_split_and_mending_it_moves_no_pair(tmp_path):
     (root / "labels" / "4.png").rename(root / "4.png")
     listings = [paired.listing(root, split) for split in ("training", "validation")]
     assert [text for listing in listings for text in told(listing)] == [
-        f"4.jpg: has no label 4.* in {root / 'labels'} (.png .bmp .jpg .jpeg .mat)"]
+        f"4.jpg: has no label of this name in {root / 'labels'} (.png .bmp .jpg .jpeg .mat)"]
     (root / "4.png").rename(root / "labels" / "4.png")
     for split, listing in zip(("training", "validation"), listings, strict=True):
         assert {pair.name for pair in paired.listing(root, split).pairs} - {p.name for p in listing.pairs} <= {"4"}

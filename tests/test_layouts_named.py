@@ -63,9 +63,9 @@ def test_the_full_ade20k_is_walked_without_its_parts_and_attributes(tmp_path):
     (scenes / "a/airport/ADE_train_3_parts_1.png").unlink()
     (scenes / "a/airport/ADE_train_3_parts_1.png").symlink_to("nowhere")
     listing = ade20k.listing(tmp_path, "training")
-    assert told(listing) == ["ADE_train_3.jpg: has no label ADE_train_3.* in its folder, ending in _seg.png"]
+    assert told(listing) == ["ADE_train_3.jpg: has no label of this name in its folder, ending in _seg.png"]
     assert ade20k.spec(tmp_path).encoding == "ade20k_full" and ade20k.spec(tmp_path).num_classes == 151
-    with pytest.raises(errors.DataError, match="no photos"):
+    with pytest.raises(errors.DataError, match="no such folder"):
         ade20k.listing(tmp_path, "validation")
 
 

@@ -74,7 +74,7 @@ def test_a_square_photo_with_an_orientation_is_left_alone_and_warned_of(pair, or
 LABELS = {
     "a JPEG": (odd_files.encoded(odd_files.NOISE[..., 0]), "has the format JPEG, a label is PNG or BMP"),
     "of another size": (odd_files.encoded(np.zeros((9, 7), np.uint8), "PNG"), "is 7 x 9, its photo is 64 x 48"),
-    "empty": (b"", "is not an image (0 bytes)"),
+    "empty": (b"", "is not an image but empty (0 bytes)"),
     "a lie": (odd_files.REFUSED["a lie.png"][0], "--max-pixels"),
 }
 
@@ -124,7 +124,7 @@ def test_the_limit_of_pixels_is_the_given_one(pair):
 
 
 def test_a_refusal_lists_the_first_problems_counts_the_rest_and_names_the_way_on(tmp_path):
-    problems = [Problem(tmp_path / f"{i}.jpg", "is empty", "download it again") for i in range(23)]
+    problems = [Problem(tmp_path / f"{i}.jpg", f"has {i} bytes", "download it again") for i in range(23)]
     with pytest.raises(errors.DataError) as refusal:
         preflight.refuse(problems, 400)
     text = str(refusal.value)

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from fcn import errors
+from fcn import errors, file_kinds
 
 MATRIX, COMPRESSED = 14, 15
 HEADER_BYTES, TAG_BYTES, HEAD_BYTES, MOST_VARIABLES = 128, 8, 1024, 100
@@ -73,8 +73,10 @@ def _told(path, function):
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
     except (Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         why = str(error) if isinstance(error, Damaged) else f"it is damaged: {error}"
-        raise errors.DataError("is not a usable MATLAB 5 file", where=path, why=why, cure="download or copy the file "
-                               "again; if it is an image, give --label-encoding ids.") from None
+        raise errors.DataError("is not a usable MATLAB 5 file", where=path,
+                               why=file_kinds.instead(path, why, file_kinds.MATLAB, file_kinds.MATLAB_7),
+                               cure="download or copy the file again; if it is an image, give --label-encoding "
+                               "ids.") from None
 
 
 def _variable(path, name, most):
@@ -105,8 +107,6 @@ def _variable(path, name, most):
 
 
 def _byte_order(header):
-    if header.startswith(b"version https://git-lfs"):
-        raise Damaged("it is a pointer of Git LFS, not the file itself; run: git lfs pull")
     if header.startswith(b"MATLAB 7.3"):
         raise Damaged("it is of version 7.3; save it with -v7")
     if len(header) < HEADER_BYTES or header[126:] not in (b"IM", b"MI"):

@@ -9,6 +9,7 @@ from fcn import errors
 
 CURE = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
         "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all files that are read.")
+NEVER_LOADED = "never loaded: unpickling a download runs whatever its maker wrote into it"
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # of the VGG group's training images (readme of the Caffe model zoo)
 NO_MEAN = "no mean colour is in the file: ImageNet's is taken"
 # What a file may unpack to: published ones are of 0.5 to 1.1 GB and hardly shrink, since weights are like noise.

@@ -10,10 +10,10 @@ import zipfile
 
 import numpy as np
 
-from fcn import errors
+from fcn import errors, file_kinds, shell_commands
 from fcn.formats import _heads, _layers
 from fcn.formats._published import HEIGHT_WIDTH, RGB
-from fcn.formats._weights import CURE, NO_MEAN, Aside, Weights, imagenet_mean, most_unpacked, refusal
+from fcn.formats._weights import CURE, NEVER_LOADED, NO_MEAN, Aside, Weights, imagenet_mean, most_unpacked, refusal
 from fcn.vgg_table import CONVOLUTIONS, FULLY_CONNECTED
 
 DOCUMENTED = HEIGHT_WIDTH, RGB  # the program beside vgg16_weights.npz feeds RGB (cs.toronto.edu/~frossard/post/vgg16)
@@ -31,7 +31,8 @@ def read(path):
                 return _own(archive, members, path)
             if "conv1_1_W" in members:
                 return _bare(archive, members, path)
-            raise _foreign(path, archive.namelist())
+            objects = [name for name, entry in members.items() if _holds_objects(archive, entry)]
+            raise _pickled(path, objects) if objects else _foreign(path, archive.namelist())
     except errors.WeightsError:
         raise
     except Exception as error:  # of zipfile, zlib, lzma, NumPy and JSON
@@ -103,20 +104,37 @@ def _array(archive, entry, path, kinds="fiu"):
             raise refusal(path, f"{entry.filename} is of .npy version {version}; 1.0 and 2.0 are read")
         shape, fortran, dtype = HEADER_READERS[version](file)
         length = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in kinds or dtype.hasobject:
-            raise refusal(path, f"{entry.filename} holds {dtype}, not {'text' if kinds == 'U' else 'numbers'}",
-                          why="arrays of objects are pickles, which run whatever their maker wrote into them")
+        if dtype.hasobject:
+            raise _pickled(path, [entry.filename[:-4]])
+        if dtype.kind not in kinds:
+            raise refusal(path, f"{entry.filename} holds {dtype}, not {'text' if kinds == 'U' else 'numbers'}")
         content = file.read() if length <= entry.file_size else b""
         if len(content) != length:
             raise refusal(path, f"{entry.filename} claims {shape} of {dtype} and has {entry.file_size:,} bytes")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
+def _holds_objects(archive, entry):
+    """Whether a member is an array of objects, by its header alone."""
+    with archive.open(entry) as file:
+        try:
+            return HEADER_READERS[np.lib.format.read_magic(file)](file)[2].hasobject
+        except (ValueError, KeyError):  # of another version, or no array
+            return False
+
+
+def _pickled(path, names):
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return refusal(path, f"holds arrays of objects: {shown}",
+                   f"arrays of objects are pickles, which are {NEVER_LOADED}",
+                   shell_commands.to_npz(path))
+
+
 def _foreign(path, names):
     if "model.weights.h5" in names:
         return refusal(path, "is a whole model of Keras (.keras)", cure="in Keras: model.save_weights('x.weights.h5').")
     if any(name.endswith("data.pkl") for name in names):
-        return refusal(path, "is a file of PyTorch: a pickle, which runs whatever its maker wrote into it",
+        return refusal(path, f"is {file_kinds.PYTORCH}", f"pickles are {NEVER_LOADED}",
                        cure=f"take the same network as .mat, .npz or .h5. {CURE}")
     return refusal(path, f"is a zip without the arrays of a VGG: {', '.join(names[:20]) or 'nothing'} is in it",
                    why="conv1_1_W, conv1_1_b ... or conv1_1/kernel, conv1_1/bias ... are needed")

@@ -3,10 +3,11 @@
 import os
 import pathlib
 
-from fcn import errors
+from fcn import errors, folders
 from fcn.layouts import _folders
 
 LABEL_END = "_seg"
+EXPECTED = "the full ADE20K has images/{training,validation}/<letter>/<scene>/ADE_*.jpg"
 
 
 def is_full(root):
@@ -16,7 +17,7 @@ def is_full(root):
 
 def _starts_full(folder):
     for depth, (where, _, names) in enumerate(os.walk(folder)):
-        if any(name.lower().endswith(".jpg") for name in names):
+        if any(name.lower().endswith(".jpg") and not folders.is_litter(name) for name in names):
             return pathlib.Path(where) != folder and any(name.endswith(f"{LABEL_END}.png") for name in names)
         if depth > 100:
             return False
@@ -25,15 +26,15 @@ def _starts_full(folder):
 
 def listing(folder):
     """The Listing of a split's folder; *_parts_*.png and *_atr.txt are left alone. Raises DataError."""
-    photos, labels, problems = [], [], []
-    for where, _, _ in os.walk(folder):  # it follows no links, so none can lead it in a circle
-        found, odd = _folders.files(where, (".jpg", ".png"))
-        photos += [path for path in found if path.suffix.lower() == ".jpg"]
-        labels += [path for path in found if path.suffix.lower() == ".png" and path.stem.endswith(LABEL_END)]
-        problems += [problem for problem in odd if "_parts_" not in problem.path.name]
+    if not folders.is_folder(folder):
+        raise errors.DataError("there is no such folder", where=folder, why=EXPECTED, cure="check --data and --layout.")
+    found = folders.walk(folder, (".jpg", ".png"))
+    photos = [path for path in found.files if path.suffix.lower() == ".jpg"]
+    labels = [path for path in found.files if path.suffix.lower() == ".png" and path.stem.endswith(LABEL_END)]
+    problems = [problem for problem in found.odd if "_parts_" not in problem.path.name]
     if not photos:
         raise errors.DataError("no photos (.jpg) are in here", where=pathlib.Path(folder),
-                               why="the full ADE20K has images/{training,validation}/<letter>/<scene>/ADE_*.jpg",
+                               why=[*folders.not_read(found.others, (".jpg",)), EXPECTED],
                                cure="check --data and --layout.")
     paired = _folders.pair_up(photos, labels, "its folder, ending in _seg.png",
                               label_stem=lambda stem: stem.removesuffix(LABEL_END))

@@ -2,10 +2,13 @@
 
 import pathlib
 
-from fcn import errors, shelf
+from fcn import errors, folders, images, shelf, shell_commands
+from fcn.layouts import _folders
 
 # A data set that has the first layout and one of the others has the other: it is the same tree and more.
 NARROWER = {"paired": ("camvid", "binary_masks", "csv_list"), "binary_masks": ("csv_list",)}
+
+DEPTH, MOST_LINES = 3, 8  # of what is said to be there where no layout fits
 
 
 def choose(root):
@@ -18,9 +21,11 @@ def choose(root):
         raise errors.UsageError("several layouts fit", where=root, why=[f"{n}: {why}" for n, why in found.items()],
                                 cure=f"say which: --layout {' or --layout '.join(found)}.")
     if not found:
+        here, others = _what_is_here(root)
         raise errors.DataError("no layout fits this folder", where=root,
-                               why=[shelf.pick("layouts", name).EXPECTED for name in shelf.names("layouts")],
-                               cure=_further_in(root) or "arrange the data set as one of these, or give --layout.")
+                               why=[*here, *(shelf.pick("layouts", name).EXPECTED for name in shelf.names("layouts"))],
+                               cure=_further_in(root) or shell_commands.to_png(others, root) or
+                               "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
 
 
@@ -31,11 +36,33 @@ def fitting(root):
     return {name: why for name, why in found.items() if not any(other in found for other in NARROWER.get(name, ()))}
 
 
+def _what_is_here(root):
+    """(lines that count the files in the folder and in those in it, {ending: files} of what is not read)."""
+    known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
+    lines: list[str] = []
+    others: dict[str, list] = {}
+    waiting = [(root, 0)] if root.is_dir() else []
+    while waiting and len(lines) < MOST_LINES:
+        folder, depth = waiting.pop(0)
+        try:
+            found = folders.look(folder, ())
+        except errors.DataError:
+            continue
+        for ending, paths in found.others.items():
+            if ending not in known:
+                others.setdefault(ending, []).extend(paths)
+        counted = folders.counted(found.others)
+        lines += [f"found: {counted} in {folder.relative_to(root)}/"] if counted and folder != root else \
+                 [f"found: {counted}"] if counted else []
+        waiting += [(path, depth + 1) for path in found.folders] if depth < DEPTH else []
+    return lines + folders.not_read(others, images.PHOTO_SUFFIXES), others
+
+
 def _further_in(root, depth=2):
     """The cure where a folder inside is meant, as after unpacking an archive; "" otherwise."""
     try:
-        inside = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))[:20]
-    except OSError:
+        inside = folders.look(root, ()).folders[:20]
+    except errors.DataError:
         return ""
     for path in inside:
         found = fitting(path)

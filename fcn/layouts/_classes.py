@@ -9,7 +9,7 @@ import csv
 import json
 import pathlib
 
-from fcn import errors, shelf
+from fcn import errors, file_kinds, shelf
 from fcn.spec import DatasetSpec
 
 BESIDE = ("classes.json", "classes.txt", "classes.csv")
@@ -37,6 +37,8 @@ def file(root, classes="", beside=BESIDE):
 def read(path):
     """Fields of a DatasetSpec, as far as the file gives them. Raises DataError."""
     try:
+        if instead := file_kinds.instead(path):  # every line of a web page could be a name
+            raise ValueError(instead)
         text, kind = pathlib.Path(path).read_text(encoding="utf-8-sig"), pathlib.Path(path).suffix.lower()
         if kind == ".json":
             content = json.loads(text)
@@ -47,7 +49,8 @@ def read(path):
             content = {"names": [line.strip() for line in text.strip().splitlines()]}
         return _checked(**content)
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
-        raise errors.DataError("is not a list of class names", where=path, why=str(error).replace("_checked() ", ""),
+        raise errors.DataError("is not a list of class names", where=path,
+                               why=str(error).replace("_checked() ", ""),
                                cure='one name a line, or JSON: ["sky", ...] or {"names": [...], "ignored": [11]}, or '
                                     "CSV with the columns name,r,g,b.") from None
 

@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import pathlib
 
-from fcn import errors, images
+from fcn import errors, file_kinds, folders, images
 from fcn.layouts import _folders, _split
 from fcn.spec import Pair, Problem
 
@@ -28,10 +28,10 @@ def candidates(root):
     """The lists in a folder, or the file itself, told by their column images; [] for whatever is wrong."""
     root = pathlib.Path(root)
     try:
-        paths = [root] if root.is_file() else sorted(root.glob("*.[cC][sS][vV]"))
+        paths = [root] if root.is_file() else folders.look(root, (".csv",)).files
         return [path for path in paths if path.suffix.lower() == ".csv" and path.name != _split.FILE
-                and not _folders.irregular(path) and _columns(path)]
-    except OSError:
+                and _columns(path)]
+    except (OSError, errors.DataError):
         return []
 
 
@@ -43,7 +43,9 @@ def one(root, expected):
     if len(found) != 1:
         names = ", ".join(path.name for path in found)
         raise errors.DataError(f"holds several lists: {names}" if found else "is no list of pairs, and holds none",
-                               where=root, why=expected, cure="give the file itself: --data FILE.csv.")
+                               where=root,
+                               why=[file_kinds.instead(root), expected] if file_kinds.instead(root) else expected,
+                               cure="give the file itself: --data FILE.csv.")
     return found[0]
 
 
@@ -148,7 +150,7 @@ def shared(rows):
 
 def _unusable(path, suffixes):
     """The Problem with a path that is no regular file of one of these endings, or None."""
-    reason = _folders.irregular(path)
+    reason = folders.irregular(path)
     if not reason and path.suffix.lower() not in suffixes:
         reason = f"does not end in {' '.join(suffixes)}"
     return Problem(path, reason, "correct the list, or add the file.") if reason else None

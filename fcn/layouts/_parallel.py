@@ -7,10 +7,9 @@ Keras generators want one sub-folder in each (<split>/images/any/*.jpg, images/a
 """
 
 import dataclasses
-import os
 import pathlib
 
-from fcn import errors, images
+from fcn import errors, folders, images
 from fcn.layouts import _folders, _split
 
 
@@ -44,7 +43,15 @@ def found(root, names, split=None):
     flat = [_inner(folder) for folder in _both(root, names) or ()]
     if not flat or flat[0].name in _split.SPLIT_OF:  # images/ and annotations/ with splits inside them are ADE20K's
         return None
-    return (*flat, False) if _folders.holds(flat[0], images.PHOTO_SUFFIXES) else None
+    return (*flat, False) if folders.holds(flat[0], images.PHOTO_SUFFIXES) else None
+
+
+def _flat(root, names):
+    """The two folders of a data set without splits, whatever is in them; None if folders of splits are in them."""
+    both = _both(root, names)
+    if not both or any(entry.name in _split.SPLIT_OF and entry.is_dir() for entry in folders.entries(both[0])):
+        return None
+    return *map(_inner, both), False
 
 
 def _of_split(root, names, splits):
@@ -56,7 +63,7 @@ def _both(base, names):
     """The two folders in `base`, or None."""
     for photos in (base / name for name in names.photos):
         for labels in (base / name for name in names.labels):
-            if _folders.is_folder(photos, labels):
+            if folders.is_folder(photos, labels):
                 return photos, labels
     return None
 
@@ -74,6 +81,8 @@ def listing(root, split, names, expected, **options):
     """The Listing of a split; `options` are those of _folders.listing. Raises DataError."""
     root = _folders.existing(root)
     both = found(root, names, split)
+    if both is None and names.flat and not _of_split(root, names, _split.NAMES):
+        both = _flat(root, names)
     if both is None:
         photos, labels = _missing(root, split, names, expected)
         return _folders.listing(photos, labels, expected, **options)
@@ -104,9 +113,8 @@ def _inner(folder):
     """The folder itself, or its only sub-folder if neither photos nor labels lie beside that."""
     known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
     try:
-        with os.scandir(folder) as scan:
-            inside = [entry for entry in scan if not entry.name.startswith((".", "__MACOSX")) and
-                      (entry.is_dir() or pathlib.Path(entry.name).suffix.lower() in known)]
-            return folder / inside[0].name if len(inside) == 1 and inside[0].is_dir() else folder
-    except OSError:
+        inside = [entry for entry in folders.entries(folder)
+                  if entry.is_dir() or pathlib.Path(entry.name).suffix.lower() in known]
+        return folder / inside[0].name if len(inside) == 1 and inside[0].is_dir() else folder
+    except (OSError, errors.DataError):
         return folder

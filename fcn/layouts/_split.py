@@ -11,7 +11,7 @@ import io
 import math
 import pathlib
 
-from fcn import durable, errors
+from fcn import durable, errors, file_kinds
 from fcn.spec import Listing, Problem
 
 FILE = "split.csv"
@@ -74,7 +74,8 @@ def _lines(path):
             lines = csv.DictReader(file, delimiter=delimiter)
             return [(line["name"], (line["split"] or "").strip().lower()) for line in lines]
     except (OSError, KeyError, csv.Error) as error:
-        raise errors.DataError("is not a table of the split", where=path, why=f"{type(error).__name__}: {error}",
+        raise errors.DataError("is not a table of the split", where=path,
+                               why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
                                cure="its columns are name,split; split is training, validation or test.") from None
 
 

@@ -18,7 +18,7 @@ and raises DataError where nothing can go on; a single bad file is a Problem in 
 import csv
 import pathlib
 
-from fcn import errors
+from fcn import errors, file_kinds, folders
 from fcn.layouts import _ade20k_full, _folders
 from fcn.layouts._ade20k_classes import CLASSES, PAIRS
 from fcn.spec import DatasetSpec, Listing, bit_colour
@@ -31,11 +31,11 @@ def recognise(root):
     root = pathlib.Path(root)
     for base in (root, root / "ADEChallengeData2016"):
         for split in PAIRS:
-            if _folders.is_folder(base / "images" / split, base / "annotations" / split):
+            if folders.is_folder(base / "images" / split, base / "annotations" / split):
                 return f"it has {(base / 'images' / split).relative_to(root)}/ and annotations/{split}/"
     if _ade20k_full.is_full(root):
         return "it has images/training/ or images/validation/ with folders of scenes and *_seg.png"
-    return "it has images/ADE/" if _folders.is_folder(root / "images" / "ADE") else ""
+    return "it has images/ADE/" if folders.is_folder(root / "images" / "ADE") else ""
 
 
 def spec(root, classes="", ignore_label=None):
@@ -58,7 +58,7 @@ def read_object_info(path):
         numbers, names = [int(row["Idx"]) for row in rows], [row["Name"].split(",")[0].strip() for row in rows]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise errors.DataError("is not a table of classes (tab-separated: Idx, Ratio, Train, Val, Name)", where=path,
-                               why=str(error)) from None
+                               why=file_kinds.instead(path, error)) from None
     if not numbers or numbers != list(range(1, len(numbers) + 1)) or len(numbers) > 255:
         raise errors.DataError("the classes' Idx must be 1, 2, 3, ... (255 at most)", where=path)
     return names

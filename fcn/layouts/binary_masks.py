@@ -6,7 +6,7 @@
 What is brighter than --mask-threshold (127) is foreground. A file of classes in the data folder may name the two.
 """
 
-from fcn import errors
+from fcn import errors, folders
 from fcn.layouts import _black_white, _classes, _folders, _parallel
 
 FOLDERS = _parallel.Folders(("images",), ("masks", "labels", "targets", "annotations"))
@@ -19,7 +19,9 @@ def recognise(root):
     """Why `root` looks like this layout, or ""."""
     both = _parallel.found(root, FOLDERS)
     try:
-        why = _black_white.why(_folders.files(both[1], _folders.label_suffixes())[0]) if both else ""
+        suffixes = _folders.label_suffixes()
+        labels = (folders.look(both[1], suffixes).files or folders.walk(both[1], suffixes).files) if both else []
+        why = _black_white.why(labels)
     except errors.DataError:
         return ""
     return f"{_parallel.recognise(root, FOLDERS)}, whose {why}" if why else ""

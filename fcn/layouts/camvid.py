@@ -11,7 +11,7 @@ Scripts/test_segmentation_camvid.py. Kaggle's labels are colours, of the 32 clas
 import pathlib
 import re
 
-from fcn import errors, images
+from fcn import errors, folders, images
 from fcn.layouts import _classes, _folders, _parallel, _split, paired
 
 CLASSES = (
@@ -51,19 +51,19 @@ def _annotated(root, split=None):
     for one in (split,) if split else _split.NAMES:
         for name in _split.NAMES.get(one, (one,)):
             both = pathlib.Path(root) / name, pathlib.Path(root) / f"{name}{end}"
-            if _folders.is_folder(*both):
+            if folders.is_folder(*both):
                 return both
     return None
 
 
 def _is_kaggle(root):
-    return not _folders.irregular(pathlib.Path(root) / KAGGLE)
+    return not folders.irregular(pathlib.Path(root) / KAGGLE)
 
 
 def _has_films(folder):
     """Whether most photos have the name of a film."""
     try:
-        photos = _folders.files(folder, images.PHOTO_SUFFIXES)[0]
+        photos = folders.look(folder, images.PHOTO_SUFFIXES).files
     except errors.DataError:
         return False
     return sum(bool(FILM.match(path.name)) for path in photos) * 2 > len(photos)

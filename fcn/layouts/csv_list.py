@@ -19,7 +19,7 @@ import io
 import pathlib
 import sys
 
-from fcn import durable, errors
+from fcn import durable, errors, folders
 from fcn.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
 from fcn.spec import Listing
 
@@ -37,7 +37,7 @@ def spec(root, classes="", ignore_label=None):
     found = _csv_rows.candidates(root)
     folder = found[0].parent if found else root
     masks = [row.label for row in _csv_rows.read(found[0])[0]] if len(found) == 1 else []
-    if _black_white.why([path for path in masks if not _folders.irregular(path)]):
+    if _black_white.why([path for path in masks if not folders.irregular(path)]):
         return binary_masks.spec(folder, classes, ignore_label)
     return _classes.spec(folder, classes, ignore_label)
 

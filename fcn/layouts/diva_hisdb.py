@@ -11,7 +11,7 @@ combination is a class. Ids that cannot occur are ignored, and the rim of each c
 
 import pathlib
 
-from fcn import errors
+from fcn import errors, folders
 from fcn.encodings import blue_bits
 from fcn.layouts import _folders, _parallel, _split
 from fcn.spec import DatasetSpec
@@ -35,7 +35,7 @@ def _published(root, split):
     bases = [_only(root, name) for name in PUBLISHED]
     for name in _split.NAMES.get(split, (split,)):
         both = [base / name for base in bases]
-        if _folders.is_folder(*both):
+        if folders.is_folder(*both):
             return both
     return None
 
@@ -44,11 +44,11 @@ def _only(root, name):
     """The folder `name`, or `name` and more (img-CB55) if there is just one such; in it, the folder `name`, if any."""
     try:
         found = [path for path in pathlib.Path(root).iterdir() if path.name.startswith(name) and
-                 _folders.is_folder(path)]
+                 folders.is_folder(path)]
     except OSError:
         found = []
     base = found[0] if len(found) == 1 else pathlib.Path(root) / name
-    return base / name if _folders.is_folder(base / name) else base
+    return base / name if folders.is_folder(base / name) else base
 
 
 def _name(i):

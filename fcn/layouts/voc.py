@@ -12,7 +12,7 @@ Names come from --classes, class_names.txt or classes.json, .txt or .csv in the 
 import dataclasses
 import pathlib
 
-from fcn import errors
+from fcn import errors, folders
 from fcn.layouts import _classes, _folders, _split
 from fcn.spec import Listing, Problem, bit_colour
 
@@ -29,13 +29,13 @@ def recognise(root):
     """Why `root` looks like this layout, or ""."""
     root = pathlib.Path(root)
     labels = _labels(root)
-    return f"it has JPEGImages/ and {labels.name}/" if _folders.is_folder(root / "JPEGImages", labels) else ""
+    return f"it has JPEGImages/ and {labels.name}/" if folders.is_folder(root / "JPEGImages", labels) else ""
 
 
 def _labels(root):
     """The folder of labels, or where it should be."""
-    folders = [root / name for name in LABELS]
-    return next((folder for folder in folders if _folders.holds(folder, _folders.label_suffixes())), folders[0])
+    places = [root / name for name in LABELS]
+    return next((place for place in places if folders.holds(place, _folders.label_suffixes())), places[0])
 
 
 def spec(root, classes="", ignore_label=None):
