@@ -4,13 +4,16 @@ import errno
 import json
 import re
 import shutil
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 from scripts_help import call, command, evaluate, train_words
 
-from fcn import durable, images, matrices, shelf
+from fcn import durable, images, matrices, shelf, sources
 from fcn.encodings import ids
 
 
@@ -237,3 +240,72 @@ def test_the_tutorials_protocol_is_of_all_images_or_not_at_all(trained, toy, tmp
     assert one != other
     latest(trained, tmp_path, "--size", f"{one[0]}x{one[1]}", "--enlarge", "scores", "--outputs", "none")
     assert "tutorial" not in report(tmp_path)["protocols"] and not (tmp_path / "confusion_network.npz").exists()
+
+
+def put(path, shape=(48, 64, 3)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(shape, 90, np.uint8)).save(path)
+
+
+def written(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_frames_of_a_mac_in_sub_folders_are_predicted_into_sub_folders(trained, tmp_path):
+    photos = tmp_path / "photos"
+    for name in ("1.jpg", "10.jpg", "2.JPG", "cam2/11.jpg", "cam2/1.jpg"):
+        put(photos / name)
+    for name in ("._1.jpg", "cam2/._11.jpg", "__MACOSX/1.jpg"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(b"\0\5\x16\7" + bytes(100))
+    (photos / "cam2/clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    (photos / "cam2/circle").symlink_to(photos)
+    out, names = photos / "out", ["1", "10", "2", "cam2/1", "cam2/11"]
+    for _ in range(2):  # the second time, the first one's predictions lie there
+        said = latest(trained, out, "--images", photos, "--outputs", "predictions,overlays,probabilities,zip")
+        assert written(out / "predictions") == sorted(f"{name}.png" for name in names)
+    assert written(out / "overlays") == sorted(f"{name}.jpg" for name in names)
+    assert written(out / "probabilities") == sorted(f"{name}.npy" for name in names)
+    assert sorted(zipfile.ZipFile(out / "predictions.zip").namelist()) == sorted(f"{name}.png" for name in names)
+    assert f"photos in {photos / 'cam2'}: 2" in said and "1 .mp4 file is not read; readable: .jpg" in said
+
+
+def test_two_photos_of_one_stem_in_a_sub_folder_get_two_predictions(trained, tmp_path):
+    for name in ("a/1.jpg", "a/1.png", "b/1.jpg"):
+        put(tmp_path / "photos" / name)
+    latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
+    assert written(tmp_path / "out/predictions") == ["a/1.jpg.png", "a/1.png.png", "b/1.jpg.png"]
+
+
+def test_photos_come_in_natural_order(tmp_path):
+    for name in ("img10.jpg", "img2.jpg", "cam10/1.jpg", "cam9/1.jpg"):
+        put(tmp_path / name)
+    assert [source.name for source in sources.of_photos(tmp_path)[0]] == ["cam9/1", "cam10/1", "img2", "img10"]
+
+
+def test_a_folder_of_other_files_and_a_video_are_told_what_they_are_and_what_to_do(trained, tmp_path):
+    put(tmp_path / "photos/1.tif")
+    said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", code=3)
+    assert "1 .tif file is not read; readable: .jpg .jpeg .png" in said and "this writes a .png beside each" in said
+    command_line = said.split("beside each: ")[1].strip().replace("python ", f"{sys.executable} ", 1)
+    subprocess.run(command_line, shell=True, check=True)
+    latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
+    assert written(tmp_path / "out/predictions") == ["1.png"]
+    clip = tmp_path / "my clip.mp4"
+    clip.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    for where in (clip, tmp_path / "clips"):
+        if where != clip:
+            where.mkdir()
+            clip.rename(where / clip.name)
+        said = latest(trained, tmp_path / "out", "--images", where, code=3)
+        assert f"ffmpeg -i 'file:{where if where == clip else where / clip.name}' frames/%06d.png" in said
+    assert "is missing" in latest(trained, tmp_path / "out", "--images", tmp_path / "nowhere", code=3)
+
+
+def test_what_only_looks_like_a_photo_is_told_before_the_first_prediction(trained, tmp_path):
+    put(tmp_path / "photos/1.jpg")
+    (tmp_path / "photos/gone.jpg").symlink_to("nowhere")
+    said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", code=3)
+    assert "1 problem in 1 photos" in said and "gone.jpg: is a broken link" in said and not (tmp_path / "out").exists()
+    latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions", "--skip-bad")
+    assert written(tmp_path / "out/predictions") == ["1.png"]

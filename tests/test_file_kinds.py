@@ -38,7 +38,8 @@ PAGE = b"<!DOCTYPE html>\n<html></html>"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
 PAGES = {"plain": PAGE, "byte order mark": b"\xef\xbb\xbf\r\n\r\n" + PAGE, "blank lines": b"\n \n" + PAGE,
          "comment": b"<!-- saved\nfrom url -->\n" + PAGE, "no doctype": b"<HTML>", "a head": b" <head><title>",
-         "XHTML": b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C">', "UTF-16": "\ufeff\n<html>".encode("utf-16"),
+         "XHTML": b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C">',
+         "UTF-16": "\ufeff\n<html>".encode("utf-16"),
          "big UTF-16": b"\xfe\xff" + "<!doctype html>".encode("utf-16-be")}
 
 
