@@ -129,6 +129,13 @@ def test_photos_and_labels_in_sub_folders_of_a_split_pair_by_their_path(tmp_path
     assert listing.problems == [] and _auto.choose(root)[0] == "binary_masks"
 
 
+def test_a_data_set_without_splits_may_have_sub_folders_too(tmp_path):
+    root = tree(tmp_path, ("images", "masks"), ["1/a.jpg", "1/b.jpg", "2/a.jpg"], ["1/a.jpg", "1/b.jpg", "2/a.jpg"])
+    assert _auto.choose(root)[0] == "binary_masks"
+    found = [pair.name for split in ("training", "validation") for pair in binary_masks.listing(root, split).pairs]
+    assert sorted(found) == ["1_a", "1_b", "2_a"]
+
+
 def test_photos_in_sub_folders_beside_photos_are_left_alone_and_said(tmp_path):
     root = flat_tree(tmp_path, paired, ["1", "2"])
     tree(root, ("images/old",), ["3.jpg"], [])

@@ -29,6 +29,8 @@ def keys(photo_stems, label_stems):
 def in_common(photo_paths, label_paths):
     """Lines on what the names of labels that do not pair have in common, and how many of them would pair."""
     photos, labels = {path.stem for path in photo_paths}, [path.stem for path in label_paths]
+    if not {stem.lower() for stem in photos}.isdisjoint(stem.lower() for stem in labels):
+        return []  # these are told one by one
     tails = collections.Counter(label[len(start):] for label in labels for start in _starts(label) if start in photos)
     if tails:
         most = [f"{count:,} of {len(labels):,} labels are named as a photo and '{tail}'"

@@ -51,14 +51,15 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
                                cure=shell_commands.to_png(photos.others, image_folder) or "check --data and --layout.")
     name = functools.partial(_name, (image_folder, label_folder)) if nested else _stem
     right = {name(path) for path in labels.files if path.suffix.lower() in endings}
-    beside = [path for path in labels.files if name(path) in right and path.suffix.lower() not in endings]
-    kept = [path for path in labels.files if path not in beside]
-    found = pair_up(photos.files, kept, f"{label_folder} ({' '.join(label_suffixes())})", label_stem, partial, name)
+    beside = {path: None for path in labels.files if name(path) in right and path.suffix.lower() not in endings}
+    found = pair_up(photos.files, [path for path in labels.files if path not in beside],
+                    f"{label_folder} ({' '.join(label_suffixes())})", label_stem, partial, name)
     problems = photos.odd + labels.odd + found.problems
     if photos.files and not found.pairs:
         raise _nothing_pairs(photos, labels, found, label_folder, expected, problems)
     if beside:
-        found.notes.append(f"{len(beside)} files beside labels of the same name are left alone, as {beside[0].name}.")
+        found.notes.append(f"{len(beside)} files beside labels of the same name are left alone, "
+                           f"as {next(iter(beside)).name}.")
     return Listing(found.pairs, problems, [*found.notes, *_left_alone(photos, labels, image_folder, label_folder)])
 
 

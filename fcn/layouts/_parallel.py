@@ -40,18 +40,21 @@ def found(root, names, split=None):
         return *map(_inner, of_split), True
     if not names.flat or _of_split(root, names, _split.NAMES):
         return None
-    flat = [_inner(folder) for folder in _both(root, names) or ()]
-    if not flat or flat[0].name in _split.SPLIT_OF:  # images/ and annotations/ with splits inside them are ADE20K's
+    flat = _flat(root, names)
+    try:
+        some = flat and (flat[0], *folders.look(flat[0], ()).folders)
+    except errors.DataError:
         return None
-    return (*flat, False) if folders.holds(flat[0], images.PHOTO_SUFFIXES) else None
+    return flat if flat and any(folders.holds(folder, images.PHOTO_SUFFIXES) for folder in some) else None
 
 
 def _flat(root, names):
-    """The two folders of a data set without splits, whatever is in them; None if folders of splits are in them."""
+    """The two folders of a data set without splits, whatever is in them; None if folders of splits are in them, as in
+    images/ and annotations/ of ADE20K.
+    """
     both = _both(root, names)
-    if not both or any(entry.name in _split.SPLIT_OF and entry.is_dir() for entry in folders.entries(both[0])):
-        return None
-    return *map(_inner, both), False
+    inside = both and [both[0] / name for name in _split.SPLIT_OF]
+    return None if not both or any(map(folders.is_folder, inside)) else (*map(_inner, both), False)
 
 
 def _of_split(root, names, splits):
