@@ -62,7 +62,6 @@ OTHERS = (
     (0, b"\x93NUMPY", "a NumPy array (.npy)"), (0, b"MATLAB 7.3", MATLAB_7), (0, b"MATLAB", MATLAB),
     (0, b"\x89HDF\r\n\x1a\n", HDF5), (0, b"%PDF", "a PDF document"), (0, b"7z\xbc\xaf", "a 7-Zip archive"),
     (0, b"Rar!", "a RAR archive"), (257, b"ustar", "a tar archive"), (0, b"\x28\xb5\x2f\xfd", "packed with zstd"),
-    (0, b"\0\5\x16\7", "what a Mac keeps beside a file (AppleDouble), not the file itself"),
     (5, b'\0\0\0{"', "a safetensors file"),
     (0, b"\x7fELF", "a program"), (0, b"SQLite", "an SQLite database"),
 )
@@ -146,7 +145,10 @@ def _pickle(_, start, size):
     return None
 
 
-def _other(_, start, size):
+def _other(path, start, size):
+    if start.startswith(b"\0\5\x16\7"):
+        return Kind("what a Mac keeps beside a file (AppleDouble)", size, start,
+                    f"take the file itself, {path.name.removeprefix('._')}, and delete this one.")
     name = _first(OTHERS, start)
     return name and Kind(name, size, start)
 

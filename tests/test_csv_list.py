@@ -147,6 +147,13 @@ def test_a_list_of_nothing_and_two_lists_are_refused(tmp_path):
         csv_list.listing(root, "training")
 
 
+def test_a_hidden_list_does_not_count(tmp_path):
+    root = listed(tmp_path, "images,masks\nimages/a.jpg,masks/a.png\nimages/b.jpg,masks/b.png\n")
+    for name in ("._list.csv", ".list.csv~.csv"):
+        (root / name).write_text("images,masks\n")
+    assert [pair.name for split in ("training", "validation") for pair in csv_list.listing(root, split).pairs]
+
+
 def test_the_command_writes_a_list_that_gives_the_same_pairs(tmp_path, capsys):
     root = flat_tree(tmp_path / "data", binary_masks, [f"{i}" for i in range(11)])
     (root / "images/lonely.jpg").touch()

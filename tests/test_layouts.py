@@ -284,6 +284,12 @@ def test_a_data_set_further_in_is_found_and_not_taken(tmp_path):
     assert f"--data {inner}" in str(problem.value)
 
 
+def test_the_folder_further_in_is_quoted_for_the_shell(tmp_path):
+    inner = flat_tree(tmp_path / "my data/VOC2012", voc, ["a"])
+    with pytest.raises(errors.DataError, match=f"--data '{inner}'"):
+        _auto.choose(tmp_path / "my data")
+
+
 def test_a_folder_of_two_layouts_is_a_question_to_the_user(tmp_path):
     root = flat_tree(split_tree(tmp_path, diva_hisdb, ["a.jpg"], ["a.png"]), voc, ["a"])
     with pytest.raises(errors.UsageError, match="--layout diva_hisdb or --layout voc"):

@@ -69,6 +69,14 @@ def test_the_full_ade20k_is_walked_without_its_parts_and_attributes(tmp_path):
         ade20k.listing(tmp_path, "validation")
 
 
+def test_a_list_of_voc_that_is_a_web_page_is_refused(tmp_path):
+    root = flat_tree(tmp_path, voc, ["a"])
+    tree(root, ("ImageSets/Segmentation",), ["train.txt"], [])
+    (root / "ImageSets/Segmentation/train.txt").write_text("\n<!doctype html><p>a</p>")
+    with pytest.raises(errors.DataError, match=r"train\.txt: is no list of names[^$]*is a web page"):
+        voc.listing(root, "training")
+
+
 def test_photos_and_labels_side_by_side_without_scenes_are_not_the_full_ade20k(tmp_path):
     tree(tmp_path, ("images/training",), ["a.jpg", "a_seg.png"], [])
     assert ade20k.recognise(tmp_path) == "" and ade20k.spec(tmp_path).encoding == "ids"

@@ -1,6 +1,7 @@
 """Which layout a data set has, asked of every layout in turn."""
 
 import pathlib
+import shlex
 
 from fcn import errors, folders, images, shelf, shell_commands
 from fcn.layouts import _folders
@@ -8,7 +9,7 @@ from fcn.layouts import _folders
 # A data set that has the first layout and one of the others has the other: it is the same tree and more.
 NARROWER = {"paired": ("camvid", "binary_masks", "csv_list"), "binary_masks": ("csv_list",)}
 
-DEPTH, MOST_LINES = 3, 8  # of what is said to be there where no layout fits
+DEPTH, MOST_LINES, MOST_FOLDERS = 3, 8, 200  # of what is said to be there where no layout fits
 
 
 def choose(root):
@@ -41,8 +42,9 @@ def _what_is_here(root):
     known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
     lines: list[str] = []
     others: dict[str, list] = {}
-    waiting = [(root, 0)] if root.is_dir() else []
-    while waiting and len(lines) < MOST_LINES:
+    waiting, looked = [(root, 0)] if root.is_dir() else [], 0
+    while waiting and len(lines) < MOST_LINES and looked < MOST_FOLDERS:
+        looked += 1
         folder, depth = waiting.pop(0)
         try:
             found = folders.look(folder, ())
@@ -67,5 +69,5 @@ def _further_in(root, depth=2):
     for path in inside:
         found = fitting(path)
         if found:
-            return f"did you mean --data {path} ({' or '.join(found)})?"
+            return f"did you mean --data {shlex.quote(str(path))} ({' or '.join(found)})?"
     return next((cure for path in inside if depth > 1 and (cure := _further_in(path, depth - 1))), "")

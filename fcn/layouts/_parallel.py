@@ -8,6 +8,7 @@ Keras generators want one sub-folder in each (<split>/images/any/*.jpg, images/a
 
 import dataclasses
 import pathlib
+import shlex
 
 from fcn import errors, folders, images
 from fcn.layouts import _folders, _split
@@ -105,8 +106,8 @@ def _missing(root, split, names, expected):
     if split == "validation" and training and names.flat and not there:
         base = next(base for base in training[0].parents if base.parent == root)
         raise errors.DataError("has no folder of the split 'validation'", where=root, why=expected,
-                               cure=f"make {root / 'val'} beside {base.name}; or give --data {base}, and a split is "
-                                    "drawn from it.")
+                               cure=f"make {root / 'val'} beside {base.name}; or give --data "
+                                    f"{shlex.quote(str(base))}, and a split is drawn from it.")
     base = (there or bases)[0]
     return [next((base / name for name in some if (base / name).is_dir()), base / some[0])
             for some in (names.photos, names.labels)]

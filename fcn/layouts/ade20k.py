@@ -17,6 +17,7 @@ and raises DataError where nothing can go on; a single bad file is a Problem in 
 
 import csv
 import pathlib
+import shlex
 
 from fcn import errors, file_kinds, folders
 from fcn.layouts import _ade20k_full, _folders
@@ -69,7 +70,8 @@ def listing(root, split):
     root = _folders.existing(root)
     inner = root / "ADEChallengeData2016"
     if not (root / "images").is_dir() and (inner / "images").is_dir():
-        raise errors.DataError("the data set is one folder further in", where=root, cure=f"give --data {inner}")
+        raise errors.DataError("the data set is one folder further in", where=root,
+                               cure=f"give --data {shlex.quote(str(inner))}")
     if (root / "images" / "ADE").is_dir():
         raise errors.DataError("this is the ADE20K of 2021, which numbers its classes in another way", where=root,
                                cure="take the benchmark's ADEChallengeData2016, or the full ADE20K of 2016.")

@@ -12,7 +12,7 @@ Names come from --classes, class_names.txt or classes.json, .txt or .csv in the 
 import dataclasses
 import pathlib
 
-from fcn import errors, folders
+from fcn import errors, file_kinds, folders
 from fcn.layouts import _classes, _folders, _split
 from fcn.spec import Listing, Problem, bit_colour
 
@@ -72,6 +72,8 @@ def _chosen(whole, path):
         names = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split()
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+    if instead := file_kinds.instead(path):
+        raise errors.DataError("is no list of names", where=path, why=instead)
     listed, paired = set(names), {pair.name for pair in whole.pairs}
     problems = [problem for problem in whole.problems if problem.path.stem in listed]
     known = paired | {problem.path.stem for problem in problems}
