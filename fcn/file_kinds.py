@@ -13,7 +13,7 @@ from fcn import shell_commands
 
 START_BYTES = 4096
 MATLAB, MATLAB_7, HDF5, ZIP = "a MATLAB file", "a MATLAB 7.3 file", "an HDF5 file", "a ZIP archive"
-PYTORCH = "a file of PyTorch, which is a pickle"
+EMPTY, PYTORCH = "empty", "a file of PyTorch, which is a pickle"
 AGAIN = "download or copy it again."
 
 
@@ -76,7 +76,7 @@ def of(path):
     with path.open("rb") as file:
         start, size = file.read(START_BYTES), file.seek(0, 2)
     if not size:
-        return Kind("empty", 0, b"", f"a download that failed looks like this: {AGAIN}")
+        return Kind(EMPTY, 0, b"", f"a download that failed looks like this: {AGAIN}")
     if not start.strip(b"\0"):
         return Kind("zeros at its start", size, start, f"a copy that was broken off looks like this: {AGAIN}")
     tried = (find(path, start, size) for find in (_packed, _image, _video, _pickle, _other, _text))
