@@ -47,6 +47,7 @@ def main(argv):
         print("\n".join(lines), end="\n" if lines else "")
         if left_out and not of.settings.skip_bad:
             preflight.refuse(left_out, len(found), "photos")
+        dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
     else:
         good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
         found = sources.of_pairs(good)

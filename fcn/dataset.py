@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from fcn import cache, cache_build, durable, errors, preflight, screen, shelf
+from fcn import cache, cache_build, durable, errors, preflight, screen, shelf, sparse_ids
 from fcn.layouts import _split
 from fcn.spec import DatasetSpec, Pair, Problem
 
@@ -62,9 +62,17 @@ def checked(listing, split, spec, max_pixels):
     print("\n  ".join([f"{split}: {len(listing.pairs)} pairs", *listing.notes]), flush=True)
     with screen.counted(f"check of {split}", len(listing.pairs)) as advance:
         report = preflight.check(listing.pairs, spec, max_pixels, advance)
-    for kind, count in report.counts.items():
-        print(f"  {kind}: {count}")
+    for line in preflight.lines(report.kinds, max_pixels):
+        print(f"  {line}")
     return report.good, report.sizes, listing.problems + report.problems
+
+
+def say_photos(photos, max_pixels):
+    """Say of photos without labels, before they are predicted, what reading changes in them."""
+    with screen.counted("check of photos", len(photos)) as advance:
+        kinds = preflight.kinds_of(photos, max_pixels, advance)
+    for line in preflight.lines(kinds, max_pixels):
+        print(line, flush=True)
 
 
 def cache_of(listing, split, spec, settings):
@@ -139,6 +147,9 @@ def prepare_caches(settings, data, verify=False):
     training, validation = caches["training"], caches["validation"]
     spec = spec.counted(training.class_pixels)
     check_classes(spec, training.class_pixels, validation.class_pixels, settings, bool(data.spec.class_names))
+    for line in sparse_ids.warning(data.spec, training.class_pixels + validation.class_pixels,
+                                   data.found["training"] + data.found["validation"], settings, settings.max_pixels):
+        print(line, flush=True)
     return spec, training, validation
 
 

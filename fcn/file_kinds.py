@@ -105,11 +105,10 @@ def described(path, kind, formats):
     if found.format:
         what = f"has the format {found.format}, {wanted}"
         if found.format == "JPEG":
-            return what, "JPEG smears ids at every edge; export it again without loss, or give --label-encoding " \
-                "binary if these are black and white masks."
+            return what, "JPEG smears ids at every edge; export it again without loss."
         return what, shell_commands.to_png({path.suffix.lower()}, path.parent) or "convert it to .png."
     if found.name == MATLAB and kind == "label":
-        return f"is a MATLAB file, {wanted}", "give --label-encoding mat_groundtruth if it holds `groundtruth`."
+        return f"is a MATLAB file, {wanted}", "save it as an image of ids."
     if not found.name:
         return f"is not an image (starts with {found.start[:16]!r})", f"{wanted}; download or convert it again."
     return f"is not an image but {found.name} ({found.size:,} bytes)", found.cure or f"{wanted}; download it again."

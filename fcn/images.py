@@ -16,7 +16,7 @@ import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fcn import errors, file_kinds
+from fcn import errors, file_kinds, stored_values
 
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -29,6 +29,7 @@ UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4:
            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
            8: Image.Transpose.ROTATE_90}
 METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where an orientation may stand
+SIXTEEN_TO_EIGHT = "16-bit photo scaled to 8 bits"
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow raises on damaged files
 
 Image.MAX_IMAGE_PIXELS = None  # the limit below takes its place, and can be set
@@ -63,7 +64,8 @@ def header(path, formats, kind, max_pixels=MAX_PIXELS):
 def opened(path, formats, kind, max_pixels=MAX_PIXELS):
     """The Pillow image of a regular file in one of `formats`, its first frame decoded. Raises DataError."""
     with _file(path, formats, kind, max_pixels) as (image, _):
-        image.load()
+        with _decoding(path):
+            image.load()
         yield image
 
 
@@ -103,13 +105,38 @@ def decoded(image, found, upright=False, size_px=None):
 
 
 def _rgb(image, found):
-    image.load()
+    with _decoding(image.filename):
+        image.load()
+    key = image.info.get("transparency")
+    if isinstance(key, int | tuple) and image.mode in ("L", "RGB", *SIXTEEN_BIT):
+        return _without(image, key)
     if image.mode in SIXTEEN_BIT:
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif found.transparent:
+        return _eight_bits(image).convert("RGB")
+    if found.transparent:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image):
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+def _without(image, colour):
+    """RGB with white in the place of a PNG's transparent colour, which counts as stored: before scaling to 8 bits."""
+    stored = stored_values.read(image)
+    clear = stored == colour if stored.ndim == 2 else (stored == colour).all(axis=2)
+    rgb = np.array((_eight_bits(image) if image.mode in SIXTEEN_BIT else image).convert("RGB"))
+    rgb[clear] = 255
+    return Image.fromarray(rgb)
+
+
+def largest_value(path, max_pixels=MAX_PIXELS):
+    """The largest value of a photo's colours as stored, of 65,535 where it has 16 bits. Raises DataError."""
+    with opened(path, PHOTO_FORMATS, "photo", max_pixels) as image:
+        stored = stored_values.read(image)
+    colours = stored if stored.ndim == 2 else stored[..., :-1] if stored.shape[2] in (2, 4) else stored
+    return int(colours.max(initial=0))
 
 
 def is_turned(found, label_size):
@@ -124,38 +151,56 @@ def conversions(found):
              "palette looked up": found.mode == "P",
              "CMYK photo converted to RGB": found.mode == "CMYK",
              "transparency laid on white": found.transparent,
-             "16-bit photo scaled to 8 bits": found.bits == 16,
+             SIXTEEN_TO_EIGHT: found.bits == 16,
              "first frame of an animation": found.frames > 1}
     return tuple(kind for kind, is_so in kinds.items() if is_so)
 
 
 @contextlib.contextmanager
 def _file(path, formats, kind, max_pixels):
-    """(Pillow image, not yet decoded, Header); whatever is wrong, then or inside the `with`, is a DataError."""
+    """(Pillow image, not yet decoded, Header). What goes wrong inside the `with` is the caller's, but for memory."""
     path = pathlib.Path(path)
     try:
-        file_type = stat.S_IFMT(path.stat().st_mode)
-        if file_type != stat.S_IFREG:  # a pipe would hang for ever, and a device may do anything
-            raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
-                                   where=path)
-        with Image.open(path, formats=formats) as image:
+        with _open(path, formats, kind) as image:
             if image.width * image.height > max_pixels:
                 raise errors.DataError(f"{image.width} x {image.height} pixels are more than the limit of "
                                        f"{max_pixels:,}", where=path,
                                        cure="if it is meant to be this large, raise --max-pixels.")
-            yield image, _header(image)
-    except FileNotFoundError:
-        what = "is a link to nowhere" if path.is_symlink() else f"this {kind} is missing"
-        raise errors.DataError(what, where=path) from None
-    except UnidentifiedImageError:
-        what, cure = file_kinds.described(path, kind, formats)
-        raise errors.DataError(what, where=path, cure=cure) from None
+            with _decoding(path):
+                found = _header(image)
+            yield image, found
     except MemoryError:
         raise errors.DataError("does not fit into memory", where=path, cure="make it smaller.") from None
+
+
+def _open(path, formats, kind):
+    """The Pillow image of a regular file in one of `formats`. Raises DataError."""
+    with _decoding(path):
+        try:
+            file_type = stat.S_IFMT(path.stat().st_mode)
+            if file_type != stat.S_IFREG:  # a pipe would hang for ever, and a device may do anything
+                raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
+                                       where=path)
+            return Image.open(path, formats=formats)
+        except FileNotFoundError:
+            what = "is a link to nowhere" if path.is_symlink() else f"this {kind} is missing"
+            raise errors.DataError(what, where=path) from None
+        except UnidentifiedImageError:
+            what, cure = file_kinds.described(path, kind, formats)
+            raise errors.DataError(what, where=path, cure=cure) from None
+
+
+@contextlib.contextmanager
+def _decoding(path):
+    """What Pillow raises on a damaged file becomes a DataError. Only its calls belong inside: a mistake of our own code
+    must not be taken for a damaged file.
+    """
+    try:
+        yield
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # the system's complaint, not the decoder's
             raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-        raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
+        raise errors.DataError(f"cannot be decoded ({error}); the file has {pathlib.Path(path).stat().st_size:,} bytes",
                                where=path, cure="download or copy the file again.") from None
 
 

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from fcn import config, errors, images, machine, pairs, parsers, preflight, screen, shelf
+from fcn import config, errors, images, machine, pairs, parsers, preflight, screen, shelf, sparse_ids
 from fcn.layouts import _auto
 from fcn.spec import Problem, grouped
 
@@ -103,12 +103,18 @@ def main(argv):
         print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),
                            *listing.notes]))
     everything = [pair for listing in found.values() for pair in listing.pairs]
-    with screen.counted("reading", len(everything)) as progress:
-        pixels, holding, sizes, problems = count(everything, spec, progress, arguments.max_pixels)
+    with screen.counted("check", len(everything)) as progress:
+        report = preflight.check(everything, spec, arguments.max_pixels, progress)
+    for line in preflight.lines(report.kinds, arguments.max_pixels):
+        print(line)
+    with screen.counted("reading", len(report.good)) as progress:
+        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels)
     print(f"labels: {spec.encoding}, sizes " + ", ".join(f"{w}x{h} ({n})" for (w, h), n in sizes.most_common(4))
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
-    print("\n".join(table(pixels, holding, spec)))
-    problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems] + problems))
+    print("\n".join([*table(pixels, holding, spec), *sparse_ids.warning(
+        spec, pixels, report.good, arguments, arguments.max_pixels)]))
+    problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems]
+                                 + report.problems + problems))
     print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))
     empty = [split for split in SPLITS[:2] if not found[split].pairs]
     if empty:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn import errors, images, shelf
+from fcn import errors, images, label_files
 
 
 def read(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
@@ -11,7 +11,7 @@ def read(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
     The photo is turned as its EXIF orientation says if its label is, see `turned`. Raises DataError if one of the two
     cannot be read, the sizes differ, or the label holds an id that is none.
     """
-    label = shelf.pick("encodings", spec.encoding).read(pair.label, spec, max_pixels)
+    label = label_files.read(pair.label, spec, max_pixels)
     check_ids(label, spec, pair.label)
     with images.photo_file(pair.image, max_pixels) as (image, header):
         upright = turned(header, label.shape, pair.label)

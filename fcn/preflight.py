@@ -1,67 +1,118 @@
 """All files of a data set, by their headers, before anything is built: what is wrong, and what reading will change.
 
 A header takes a tenth of a millisecond, so that every bad file is known before the first is decoded. Files that are
-cut off after the header, and ids that are no class, are found when they are read.
+cut off after the header, and ids that are no class, are found when they are read. Training, evaluation, prediction
+and inspection all say what reading changes in the lines of Kinds.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
 
-from fcn import errors, images, machine, pairs, shelf
+from fcn import errors, images, label_files, machine, pairs
 from fcn.spec import Pair, Problem
 
-TURNED = "converted: photo turned as its EXIF orientation says, like its label"
+TURNED_BY_LABEL = "converted: photo turned as its EXIF orientation says, like its label"
+TURNED = "converted: photo turned as its EXIF orientation says"
 LEFT_ALONE = "warned: EXIF orientation left alone, as the label's size cannot tell whether the label is turned too"
-AT_ONCE = 64  # pairs that a thread takes
+AT_ONCE = 64  # files or pairs that a thread takes
+LOOKED_AT = 20  # photos of 16 bits that are decoded to see how much of their range they use
+WHITE, FAR_BELOW = 65535, 1 << 14  # of 16 bits; cameras give 10, 12 or 14
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """good: pairs without a problem, in order. sizes: their (height, width) as they will be read.
-
-    counts: good photos by what reading does to them, "converted: ...", or cannot be sure of, "warned: ...".
-    """
+    """good: pairs without a problem, in order. sizes: their (height, width) as they will be read. kinds: of `lines`."""
 
     good: list[Pair]
     sizes: list[tuple[int, int]]
     problems: list[Problem]
-    counts: dict[str, int]
+    kinds: dict[str, list]
 
 
 def check(found, spec, max_pixels=images.MAX_PIXELS, progress=None):
     """The Report on these pairs. progress(done) is called along the way."""
-    encoding = shelf.pick("encodings", spec.encoding)
-    good, sizes, problems, counts = [], [], [], collections.Counter[str]()
+    good, sizes, problems, kinds = [], [], [], collections.defaultdict(list)
+    seen = _each(found, lambda pair: _look(pair, spec, max_pixels), progress)
+    for pair, (size, its_kinds, its_problems) in zip(found, seen, strict=True):
+        problems += its_problems
+        if not its_problems:
+            good.append(pair)
+            sizes.append(size)
+            for kind in its_kinds:
+                kinds[kind].append(pair.image)
+    return Report(good, sizes, problems, dict(kinds))
 
+
+def kinds_of(photos, max_pixels=images.MAX_PIXELS, progress=None):
+    """{kind: paths} of photos that are read without labels, for `lines`; one that is no photo is left to its reader."""
+    def look(path):
+        try:
+            return _kinds(images.header(path, images.PHOTO_FORMATS, "photo", max_pixels), True)
+        except errors.DataError:
+            return []
+
+    kinds = collections.defaultdict(list)
+    for path, its_kinds in zip(photos, _each(photos, look, progress), strict=True):
+        for kind in its_kinds:
+            kinds[kind].append(path)
+    return dict(kinds)
+
+
+def lines(kinds, max_pixels=images.MAX_PIXELS):
+    """What a command says of its photos: a line for what reading does to them, and one if 16 bits are hardly used.
+
+    kinds: {"converted: ..." or "warned: ...": paths of the photos}.
+    """
+    said = [f"{kind}: {len(paths):,} image{'s' * (len(paths) > 1)}, the first {paths[0]}"
+            for kind, paths in kinds.items()]
+    return said + _dark(kinds.get(f"converted: {images.SIXTEEN_TO_EIGHT}", []), max_pixels)
+
+
+def _dark(photos, max_pixels):
+    """The line on photos of 16 bits that would be nearly black, as those of 12 bits are; of many, some are decoded."""
+    largest = {}
+    some = photos[::-(-len(photos) // LOOKED_AT) or 1]
+    for path in some:
+        try:
+            largest[path] = images.largest_value(path, max_pixels)
+        except errors.DataError:  # its reader will say
+            continue
+    dark = {path: value for path, value in largest.items() if 0 < value < FAR_BELOW}
+    if not dark:
+        return []
+    path, value = max(dark.items(), key=lambda item: item[1])
+    factor = (WHITE + 1) >> value.bit_length()
+    return [f"warned: 16-bit photos that are nearly black as 8 bits: {len(dark)} of {len(some)} looked at; the largest "
+            f"value of {path} is {value:,} of {WHITE:,}, which becomes {value >> 8} of 255. If they hold "
+            f"{value.bit_length()} bits, multiply their values by {factor} and save them again"]
+
+
+def _each(found, look, progress):
+    """look(item) of every item in order, on all cores. progress(done)."""
     def look_at(start):
-        return [_look(pair, encoding, max_pixels) for pair in found[start:start + AT_ONCE]]
+        return [look(item) for item in found[start:start + AT_ONCE]]
 
     pool = concurrent.futures.ThreadPoolExecutor(machine.cores())
     try:
         seen = (result for results in pool.map(look_at, range(0, len(found), AT_ONCE)) for result in results)
-        for done, (pair, (size, kinds, its_problems)) in enumerate(zip(found, seen, strict=True), 1):
-            problems += its_problems
-            if not its_problems:
-                good.append(pair)
-                sizes.append(size)
-                counts.update(kinds)
+        for done, result in enumerate(seen, 1):
+            yield result
             if progress:
                 progress(done)
     finally:
         pool.shutdown(cancel_futures=True)
-    return Report(good, sizes, problems, dict(counts))
 
 
-def _look(pair, encoding, max_pixels):
-    """((height, width), kinds for the counts, Problems) of a pair; the first is None if there are problems."""
+def _look(pair, spec, max_pixels):
+    """((height, width), kinds, Problems) of a pair; the first is None if there are problems."""
     problems = []
     try:
         header = images.header(pair.image, images.PHOTO_FORMATS, "photo", max_pixels)
     except errors.DataError as error:
         problems.append(problem(error, pair.image))
     try:
-        size = encoding.size(pair.label, max_pixels)
+        size = label_files.size(pair.label, spec, max_pixels)
     except errors.DataError as error:
         problems.append(problem(error, pair.label))
     if problems:
@@ -70,12 +121,17 @@ def _look(pair, encoding, max_pixels):
         turned = pairs.turned(header, size, pair.label)
     except errors.DataError as error:
         return None, (), [problem(error, pair.label)]
+    return tuple(size), _kinds(header, turned, TURNED_BY_LABEL), []
+
+
+def _kinds(header, turned, turned_kind=TURNED):
+    """What reading a photo of this Header does to it, or cannot be sure of; turned: whether EXIF is followed."""
     kinds = [f"converted: {kind}" for kind in images.conversions(header)]
-    if turned:
-        kinds.append(TURNED)
+    if turned and header.orientation > 1:
+        kinds.append(turned_kind)
     elif header.orientation in (2, 3, 4) or (header.orientation > 4 and header.width == header.height):
         kinds.append(LEFT_ALONE)
-    return tuple(size), kinds, []
+    return kinds
 
 
 def problem(error, path):

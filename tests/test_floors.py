@@ -9,7 +9,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     0: "errors machine spec shelf parsers config config_checks vgg_table heads_table choices origins convert "
        "caffe_solver durable file_kinds schedules rates estimate receptive folders shell_commands",
-    1: "layouts/* encodings/* metrics/* images pairs sources preflight inspect cache cache_build cache_file "
+    1: "layouts/* encodings/* metrics/* images stored_values label_files sparse_ids pairs sources preflight inspect "
+       "cache cache_build cache_file "
        "cache_open cache_partial augment batches show_batch csail_reader csail_writer foreign_hdf5 formats/* "
        "pretrained transplant class_weights averages expect demo demo_scenes demo_drawing "
        "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "

@@ -5,7 +5,8 @@ JPEG is allowed: its noise at edges is far from the threshold, and two classes h
 
 import numpy as np
 
-from fcn import errors, images
+from fcn import errors, images, stored_values
+from fcn.encodings import _channels
 
 FORMATS = ("PNG", "BMP", "JPEG")
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
@@ -28,26 +29,36 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
         black = MOST_NOISE if image.format == "JPEG" else 0
     if black < brightest <= spec.mask_threshold:
         raise errors.DataError(f"is nowhere brighter than {brightest} where a mask holds black and white", where=path,
-                               cure="if these are ids, use --layout paired with files without loss; if white is meant, "
-                                    f"save it as 255, or give --mask-threshold below {brightest}.")
+                               cure=f"if {brightest} is white, save it as 255, or give --mask-threshold below "
+                                    f"{brightest}.")
     return (grey > spec.mask_threshold).astype(np.uint8)
 
 
 def read_grey(image, path):
     """(height, width) on the scale 0-255 of a Pillow image without colours. Raises DataError for one with colours."""
-    if image.mode in images.SIXTEEN_BIT:
-        return np.asarray(image).astype(np.int64) >> 8
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))
-    pixels = np.asarray(image.convert("RGBA")).astype(np.int16)
-    if (pixels[..., 3] < 255).any():
-        raise errors.DataError("has transparent pixels: are they background?", where=path,
-                               cure="save the mask without transparency.")
-    distance = np.ptp(pixels[..., :3], axis=2)
+    if stored_values.read(image).dtype == np.uint16:
+        return _of_16_bits(_channels.one(_channels.stored(image, path), path), path)
+    pixels = np.asarray(image.convert("RGBA"))
+    _channels.check_opaque(pixels[..., 3], path)
+    distance = np.ptp(pixels[..., :3].astype(np.int16), axis=2)
     if distance.mean() > (MOST_COLOUR if image.format == "JPEG" else 0):
-        raise errors.DataError("is in colour; a mask is black and white", where=path,
-                               cure="if its colours or palette are classes, use --layout paired.")
+        y, x = _channels.first(distance == distance.max())
+        raise errors.DataError(f"is in colour, ({', '.join(map(str, pixels[y, x, :3].tolist()))}) at x {x}, y {y}; a "
+                               "mask is black and white", where=path, cure="save it in grey, with white as 255.")
     return np.asarray(image.convert("L"))
+
+
+def _of_16_bits(values, path):
+    """uint16 -> the scale 0-255: a mask of 16 bits is white at 65535, or at 255 if nothing is above. Raises DataError
+    where that cannot be told.
+    """
+    largest = values.max(initial=0)
+    if 0 < largest < 255:
+        raise errors.DataError(f"has 16 bits a pixel and nothing above {largest}; a mask of 16 bits is white at 255 or "
+                               "65535", where=path, cure="if that is white, save it as 255.")
+    return values if largest <= 255 else values >> 8
 
 
 def write(path, ids, spec):

@@ -1,4 +1,4 @@
-"""A class is a colour: RGB labels, and the table of colours in the spec."""
+"""A class is a colour: RGB labels or grey ones, whose value v is the colour (v, v, v), and the table in the spec."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
     Raises DataError naming the commonest colours that are nobody's.
     """
     codes, ids = _table(spec, path)
-    pixels = _codes(_rgb.read(path, max_pixels))
+    pixels = _codes(_rgb.read(path, max_pixels, as_colours=True))
     place = np.searchsorted(codes, pixels).clip(max=len(codes) - 1)
     strange = codes[place] != pixels
     if strange.any():

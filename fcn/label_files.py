@@ -1,0 +1,106 @@
+"""One label file -> class ids; where its encoding refuses it, the message names an encoding that does read it.
+
+An encoding is advised only after it has read the very file, and only if the ids that it found could be classes.
+"""
+
+import numpy as np
+
+from fcn import errors, images, shelf
+from fcn.encodings import _rgb
+
+MOST_UNNAMED = 64  # ids; more of them without names are rather grey edges of masks, or a photo
+NEAR_PX_VALUES, MOSTLY = 48, 0.9  # a mask is black and white: this share of it is that near to 0 or 255
+VOID = 255
+
+
+def size(path, spec, max_pixels=images.MAX_PIXELS):
+    """(height, width) of a label by its header. Raises DataError, with advice."""
+    try:
+        return shelf.pick("encodings", spec.encoding).size(path, max_pixels)
+    except errors.DataError as error:
+        raise _advised(error, path, spec, max_pixels) from None
+
+
+def read(path, spec, max_pixels=images.MAX_PIXELS):
+    """uint8 (height, width) of ids. Raises DataError, with advice."""
+    try:
+        return shelf.pick("encodings", spec.encoding).read(path, spec, max_pixels)
+    except errors.DataError as error:
+        raise _advised(error, path, spec, max_pixels) from None
+
+
+def _advised(error, path, spec, max_pixels):
+    """The DataError with the first of the other encodings that reads this file in its cure, if there is one."""
+    found = next((advice for name, tried in TRIED.items() if name != spec.encoding
+                  if (advice := _advice(tried, path, spec, max_pixels))), "")
+    if not found:
+        return error
+    own = f"{error.cure.rstrip('.')}; or give " if error.cure else "give "
+    return errors.DataError(error.what, where=error.where, why=error.why, cure=f"{own}{found}.")
+
+
+def _advice(tried, path, spec, max_pixels):
+    try:
+        return tried(path, spec, max_pixels)
+    except errors.DataError:
+        return ""
+
+
+def _ids(path, spec, max_pixels, name="ids"):
+    """The flags under which these ids are read, or ""."""
+    label = shelf.pick("encodings", name).read(path, spec, max_pixels)
+    seen = np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist()
+    classes = [i for i in seen if i != VOID]
+    if not classes or seen == [0, VOID]:  # a mask
+        return ""
+    if not set(classes) <= set(spec.scored_ids) if spec.class_names else len(classes) > MOST_UNNAMED:
+        if spec.encoding != "binary" or len(classes) > MOST_UNNAMED:
+            return ""
+        return f"--layout paired, which reads it as ids {_rgb.listed(seen)}"  # its folders are those of masks
+    return f"--label-encoding {name}, which reads it as ids {_rgb.listed(seen)}"
+
+
+def _matlab(path, spec, max_pixels):
+    return _ids(path, spec, max_pixels, "mat_groundtruth")
+
+
+def _blue(path, spec, max_pixels):
+    """Only where the other two channels are 0: blue alone says something."""
+    return "" if _rgb.read(path, max_pixels)[..., :2].any() else _ids(path, spec, max_pixels, "blue")
+
+
+def _binary(path, spec, max_pixels):
+    binary = shelf.pick("encodings", "binary")
+    mask = binary.read(path, spec, max_pixels)
+    with images.opened(path, binary.FORMATS, "mask", max_pixels) as image:
+        grey = binary.read_grey(image, path)
+    black_or_white = (grey <= NEAR_PX_VALUES) | (grey >= 255 - NEAR_PX_VALUES)
+    if not mask.any() or black_or_white.mean() < MOSTLY:
+        return ""
+    return f"--label-encoding binary, which reads {mask.mean():.1%} of it as foreground"
+
+
+def _full_ade20k(path, spec, max_pixels):
+    full = shelf.pick("encodings", "ade20k_full")
+    pixels = _rgb.read(path, max_pixels)
+    known = np.count_nonzero(np.unique(full.read(path, spec, max_pixels)))
+    if known < 2 or not pixels[..., 0].any() or not pixels[..., 2].any():  # class high and low, number of the object
+        return ""
+    return "the folder above images/ as --data, if it is the full ADE20K's"
+
+
+def _colours(path, spec, max_pixels):
+    if spec.colours and spec.encoding != "binary":
+        shelf.pick("encodings", "colours").read(path, spec, max_pixels)
+        return "--label-encoding colours"
+    pixels = _rgb.read(path, max_pixels)
+    found = [tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()]
+    if not 2 <= len(found) <= MOST_UNNAMED:
+        return ""
+    layout = "--layout paired " if spec.encoding == "binary" else ""
+    return f"{layout}--label-encoding colours --classes FILE.csv, which names (name,r,g,b) the colours " \
+           f"{_rgb.listed(found)}"
+
+
+TRIED = {"ids": _ids, "mat_groundtruth": _matlab, "binary": _binary, "blue": _blue, "ade20k_full": _full_ade20k,
+         "colours": _colours}
