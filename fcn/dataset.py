@@ -9,12 +9,11 @@ import time
 
 import numpy as np
 
-from fcn import cache, cache_build, durable, errors, preflight, screen, shelf, sparse_ids
+from fcn import cache, cache_build, durable, errors, label_files, preflight, screen, shelf, sparse_ids
 from fcn.layouts import _split
 from fcn.spec import DatasetSpec, Pair, Problem
 
 SPLITS = ("training", "validation")
-MOST_UNNAMED = 64  # ids; more of them without names are rather the grey edges of masks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +161,7 @@ def check_classes(spec, training, validation, settings, named):
         raise errors.DataError(f"the training labels hold {what}: there is nothing to tell apart", where=settings.data,
                                cure="--layout binary_masks or --label-encoding binary reads 255 as foreground (here it "
                                     "is ignored)." if masks else "check --ignore-label and the label files.")
-    if not named and len(seen) > MOST_UNNAMED:
+    if not named and len(seen) > label_files.MOST_UNNAMED:
         raise errors.DataError(f"the training labels hold {len(seen)} ids without names: are they smooth masks?",
                                where=settings.data, cure="--label-encoding binary reads masks, --classes names ids.")
     unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]

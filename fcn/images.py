@@ -195,12 +195,13 @@ def _decoding(path):
     """What Pillow raises on a damaged file becomes a DataError. Only its calls belong inside: a mistake of our own code
     must not be taken for a damaged file.
     """
+    path = pathlib.Path(path)
     try:
         yield
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # the system's complaint, not the decoder's
             raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-        raise errors.DataError(f"cannot be decoded ({error}); the file has {pathlib.Path(path).stat().st_size:,} bytes",
+        raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
                                where=path, cure="download or copy the file again.") from None
 
 

@@ -11,6 +11,7 @@ from fcn.encodings import _rgb
 MOST_UNNAMED = 64  # ids; more of them without names are rather grey edges of masks, or a photo
 NEAR_PX_VALUES, MOSTLY = 48, 0.9  # a mask is black and white: this share of it is that near to 0 or 255
 VOID = 255
+OF_ONE_DATA_SET = ("blue_bits", "ade20k_full")  # encodings whose layouts take no other classes
 
 
 def size(path, spec, max_pixels=images.MAX_PIXELS):
@@ -53,11 +54,13 @@ def _ids(path, spec, max_pixels, name="ids"):
     classes = [i for i in seen if i != VOID]
     if not classes or seen == [0, VOID]:  # a mask
         return ""
-    if not set(classes) <= set(spec.scored_ids) if spec.class_names else len(classes) > MOST_UNNAMED:
-        if spec.encoding != "binary" or len(classes) > MOST_UNNAMED:
-            return ""
-        return f"--layout paired, which reads it as ids {_rgb.listed(seen)}"  # its folders are those of masks
-    return f"--label-encoding {name}, which reads it as ids {_rgb.listed(seen)}"
+    fits = set(classes) <= set(spec.scored_ids) if spec.class_names else len(classes) <= MOST_UNNAMED
+    if not fits and (spec.encoding != "binary" or len(classes) > MOST_UNNAMED):
+        return ""
+    flags = [] if fits else ["--layout paired"]  # it has the folders of masks, and counts its classes
+    if fits or name != "ids":
+        flags.append(f"--label-encoding {name}")
+    return f"{' '.join(flags)}, which reads it as ids {_rgb.listed(seen)}"
 
 
 def _matlab(path, spec, max_pixels):
@@ -95,7 +98,7 @@ def _colours(path, spec, max_pixels):
         return "--label-encoding colours"
     pixels = _rgb.read(path, max_pixels)
     found = [tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()]
-    if not 2 <= len(found) <= MOST_UNNAMED:
+    if not 2 <= len(found) <= MOST_UNNAMED or spec.encoding in OF_ONE_DATA_SET:
         return ""
     layout = "--layout paired " if spec.encoding == "binary" else ""
     return f"{layout}--label-encoding colours --classes FILE.csv, which names (name,r,g,b) the colours " \

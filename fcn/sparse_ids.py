@@ -9,7 +9,7 @@ import numpy as np
 from fcn import errors, images, label_files
 from fcn.encodings import _rgb
 
-LEAST_EMPTY = 8  # channels that no pixel would train, and more than those that some would
+LEAST_EMPTY = 8  # channels that no pixel would train, and twice those that some would
 MOST_FILES = 1000  # that are read to see the colour of every id
 
 
@@ -23,7 +23,7 @@ def warning(spec, class_pixels, pairs, asked, max_pixels=images.MAX_PIXELS):
     classes = [i for i in seen if i not in spec.ignored_ids]
     channels = max(classes, default=0) + 1
     empty = channels - len(classes)
-    if spec.class_names or empty < max(LEAST_EMPTY, len(classes) + 1):
+    if spec.class_names or empty < max(LEAST_EMPTY, 2 * len(classes)):
         return []
     lines = [f"warned: {len(classes)} of {channels} ids occur: {', '.join(map(str, classes))}; the net gets {channels} "
              f"channels, {empty} of them for classes that never occur"]
@@ -54,11 +54,11 @@ def _colours(spec, ids, pairs, max_pixels):
         try:
             label = label_files.read(pair.label, spec, max_pixels)
             new = [i for i in np.unique(label).tolist() if i not in found]
-            pixels = _rgb.read(pair.label, max_pixels, as_colours=True) if new else None
+            colours = _rgb.read(pair.label, max_pixels, as_colours=True) if new else label
         except errors.DataError:
             continue
         for i in new:
-            its = pixels[label == i]
+            its = colours[label == i]
             if (its != its[0]).any():
                 return None
             found[i] = tuple(its[0].tolist())

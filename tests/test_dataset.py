@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import save
 
-from fcn import cache, config, dataset, errors
+from fcn import cache, config, dataset, errors, inspect
 from fcn.layouts import _split
 from fcn.spec import Listing
 
@@ -42,6 +42,27 @@ def test_problems_of_both_splits_and_of_layout_and_header_are_in_one_error(flat)
     text = str(problem.value)
     assert "2 problems" in text and "00.png: has no label" in text and "01.png: is 8 x 5" in text
     assert "--skip-bad" in text and not (flat.parent / "c").exists()
+
+
+def test_training_evaluation_prediction_and_inspection_say_the_same_of_the_photos(flat, capsys):
+    for i in range(COUNT):
+        save(flat / f"images/{i:02}.png", np.full((6, 8), 99 + i, np.uint16))
+    (flat / "split.csv").write_text("name,split\n" + "".join(
+        f"{i:02},{'training' if i % 2 else 'validation'}\n" for i in range(COUNT)))
+    asked = settings(flat)
+
+    def lines(do):
+        do()
+        return {line.strip() for line in capsys.readouterr().out.splitlines() if ": " in line and
+                line.strip().startswith(("converted", "warned"))}
+    photos = sorted((flat / "images").iterdir())
+    training = lines(lambda: dataset.find_data(asked))
+    assert len(training) == 6 and any("the largest value of " in line for line in training)
+    evaluation = lines(lambda: dataset.to_evaluate(asked, dataset.find_data(asked).spec, "validation"))
+    assert evaluation <= training
+    assert lines(lambda: dataset.say_photos(photos[::2], asked.max_pixels)) < training
+    whole = lines(lambda: dataset.say_photos(photos[1::2] + photos[::2], asked.max_pixels))
+    assert whole == lines(lambda: inspect.main([str(flat)])) and len(whole) == 3
 
 
 def test_skip_bad_goes_on_and_lists_what_headers_and_reading_found(flat, tmp_path):

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import odd_files
 import pytest
 import scipy.io
 from conftest import save
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from fcn import errors, shelf
+from fcn import errors, label_files, shelf
 from fcn.encodings import _mat5, ade20k_full, binary, blue, blue_bits, colours, ids, mat_groundtruth
 from fcn.spec import DatasetSpec
 
@@ -119,10 +120,40 @@ def test_a_grey_label_of_2_or_4_bits_holds_the_stored_ids(tmp_path, bits, row, s
 
 
 NO_IDS = {
-    "jpeg": ("label.jpg", np.zeros((8, 8), np.uint8), "--label-encoding binary"),
-    "rgb": ("label.png", np.zeros((2, 2, 3), np.uint8), "mode RGB"),
+    "jpeg": ("label.jpg", np.zeros((8, 8), np.uint8), "has the format JPEG"),
+    "rgb": ("label.png", np.array([[RED, GREY, RED]], np.uint8), "(255, 0, 0) at x 0, y 0"),
+    "one pixel in colour": ("label.bmp", np.array([[BLACK, GREY], [RED, GREY]], np.uint8), "(255, 0, 0) at x 0, y 1"),
+    "transparent": ("label.png", np.array([[[1, 255], [1, 0]]], np.uint8), "x 1, y 0, with alpha 0"),
+    "half transparent": ("label.png", np.array([[[1, 1, 1, 99]]], np.uint8), "x 0, y 0, with alpha 99"),
     "id 2012": ("label.png", np.array([[0, 2012]], np.uint16), "2012"),
+    "id 256": ("label.png", np.array([[0, 256]], np.uint16), "256"),
 }
+
+
+@pytest.mark.parametrize(("name", "channels"), [("a.png", 2), ("a.png", 3), ("a.png", 4), ("a.bmp", 3), ("a.bmp", 4)])
+def test_ids_in_equal_channels_are_read_and_an_opaque_alpha_says_nothing(tmp_path, name, channels):
+    planes = [SOME] * channels if channels == 3 else [SOME] * (channels - 1) + [np.full_like(SOME, 255)]
+    path = save(tmp_path / name, np.dstack(planes))
+    np.testing.assert_array_equal(ids.read(path, SPEC), SOME)
+    assert ids.size(path) == SOME.shape
+
+
+@pytest.mark.parametrize("value", [1, 255])
+@pytest.mark.parametrize("colour_type", [0, 2, 4, 6])
+def test_ids_of_16_bits_are_not_cut_to_their_high_byte(tmp_path, colour_type, value):
+    path = sixteen_bits(tmp_path / "a.png", colour_type, [0, value])
+    np.testing.assert_array_equal(ids.read(path, SPEC), [[0, value]])
+    with pytest.raises(errors.DataError, match="label id 300"):
+        ids.read(sixteen_bits(tmp_path / "b.png", colour_type, [0, 300]), SPEC)
+
+
+def sixteen_bits(path, colour_type, values):
+    """A PNG of one row of 16 bits: grey (0), RGB (2), or these with an opaque alpha (4, 6)."""
+    pixels = np.repeat(np.array(values, ">u2")[:, None], {0: 1, 2: 3, 4: 2, 6: 4}[colour_type], axis=1)
+    if colour_type >= 4:
+        pixels[:, -1] = 65535
+    path.write_bytes(odd_files.png(len(values), 1, 16, colour_type, b"\0" + pixels.tobytes()))
+    return path
 
 
 @pytest.mark.parametrize("kind", NO_IDS)
@@ -136,11 +167,11 @@ def test_a_file_without_ids_is_refused_by_name(tmp_path, kind):
 
 def test_a_matlab_file_and_an_image_in_each_others_place_are_told_the_encoding_to_ask_for(tmp_path):
     mat_groundtruth.write(tmp_path / "label.mat", SOME, SPEC)
-    for function in (ids.size, lambda path: ids.read(path, SPEC)):
+    for function in (label_files.size, label_files.read):
         with pytest.raises(errors.DataError, match="--label-encoding mat_groundtruth"):
-            function(tmp_path / "label.mat")
-    with pytest.raises(errors.DataError, match="--label-encoding ids"):
-        mat_groundtruth.size(save(tmp_path / "label.png", SOME))
+            function(tmp_path / "label.mat", SPEC)
+        with pytest.raises(errors.DataError, match="--label-encoding ids"):
+            function(save(tmp_path / "label.png", SOME), DatasetSpec(encoding="mat_groundtruth"))
 
 
 # binary
@@ -168,9 +199,33 @@ def test_a_jpeg_mask_survives_the_noise_at_its_edges(tmp_path):
     np.testing.assert_array_equal(binary.read(path, SPEC), mask > 0)
 
 
+@pytest.mark.parametrize("white", [255, 65535])
+@pytest.mark.parametrize("colour_type", [0, 2, 4, 6])
+def test_a_mask_of_16_bits_has_its_foreground_whether_white_is_255_or_65535(tmp_path, colour_type, white):
+    path = sixteen_bits(tmp_path / "a.png", colour_type, [0, white, 0])
+    np.testing.assert_array_equal(binary.read(path, SPEC), [[0, 1, 0]])
+
+
+@pytest.mark.parametrize("colour_type", [0, 2, 4, 6])
+@pytest.mark.parametrize(("white", "said"), [(1, "nothing above 1;"), (254, "nothing above 254;"),
+                                             (4095, "nowhere brighter than 15 ")])
+def test_a_mask_of_16_bits_that_is_neither_is_refused_by_name(tmp_path, colour_type, white, said):
+    with pytest.raises(errors.DataError, match=said) as problem:
+        binary.read(sixteen_bits(tmp_path / "a.png", colour_type, [0, white]), SPEC)
+    assert problem.value.where == tmp_path / "a.png" and "255" in problem.value.cure
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_mask_with_an_opaque_alpha_is_read(tmp_path, channels):
+    mask = np.array([[0, 255]], np.uint8)
+    path = save(tmp_path / "a.png", np.dstack([mask] * (channels - 1) + [np.full_like(mask, 255)]))
+    np.testing.assert_array_equal(binary.read(path, SPEC), [[0, 1]])
+
+
 @pytest.mark.parametrize(("array", "said"), [
-    ([[[255, 0, 0], [0, 0, 0]]], "in colour"), ([[0, 1]], "ids"), ([[0, 20]], "ids"), ([[0, 127]], "ids"),
-    ([[[9, 9, 9, 0], [9, 9, 9, 255]]], "transparent")])
+    ([[[255, 0, 0], [0, 0, 0]]], r"in colour, \(255, 0, 0\) at x 0, y 0"), ([[0, 1]], "brighter than 1 "),
+    ([[0, 20]], "brighter than 20 "), ([[0, 127]], "brighter than 127 "),
+    ([[[9, 9, 9, 0], [9, 9, 9, 255]]], "transparent pixels.* x 0, y 0, with alpha 0")])
 def test_what_is_no_mask_is_refused(tmp_path, array, said):
     with pytest.raises(errors.DataError, match=said):
         binary.read(save(tmp_path / "a.png", np.array(array, np.uint8)), SPEC)
@@ -201,6 +256,26 @@ def test_an_empty_mask_is_all_background(tmp_path):
 def test_colours_become_the_ids_of_the_table_and_void_the_ignored_one(tmp_path):
     path = save(tmp_path / "a.png", np.array([[TRAFFIC.colours[1], TRAFFIC.colours[0], BLACK]], np.uint8))
     np.testing.assert_array_equal(colours.read(path, TRAFFIC), [[1, 0, 2]])
+
+
+def test_grey_values_are_colours_too(tmp_path):
+    table = DatasetSpec(("no", "yes"), (2,), (BLACK, (38, 38, 38), GREY), "colours")
+    grey = np.array([[0, 38, 100]], np.uint8)
+    for i, array in enumerate((grey, grey.astype(np.uint16), np.dstack([grey, np.full_like(grey, 255)]))):
+        np.testing.assert_array_equal(colours.read(save(tmp_path / f"{i}.png", array), table), [[0, 1, 2]])
+    bits = DatasetSpec(colours=(WHITE, BLACK))
+    np.testing.assert_array_equal(colours.read(save(tmp_path / "bits.png", BITS), bits), [[1, 0]])
+
+
+def test_colours_of_16_bits_that_repeat_8_are_read_and_others_refused(tmp_path):
+    table = DatasetSpec(colours=(BLACK, GREY))
+    path = sixteen_bits(tmp_path / "a.png", 2, [0, 100 * 257])
+    np.testing.assert_array_equal(colours.read(path, table), [[0, 1]])
+    with pytest.raises(errors.DataError, match="value 25701"):
+        colours.read(sixteen_bits(tmp_path / "b.png", 2, [0, 100 * 257 + 1]), table)
+    np.testing.assert_array_equal(blue.read(sixteen_bits(tmp_path / "c.png", 2, [0, 7]), SPEC), [[0, 7]])
+    with pytest.raises(errors.DataError, match="value 257"):
+        blue.read(sixteen_bits(tmp_path / "d.png", 6, [0, 257]), SPEC)
 
 
 def test_unknown_colours_are_named_with_their_pixels_commonest_first(tmp_path):

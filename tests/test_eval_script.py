@@ -199,6 +199,20 @@ def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path
     assert not (tmp_path / "out/report.json").exists()
 
 
+def test_prediction_says_before_it_starts_what_reading_does_to_the_photos(trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    band = np.full((48, 64, 4), (10, 20, 30, 255), np.uint8)
+    band[:, 32:, 3] = 128
+    Image.fromarray(band).save(tmp_path / "photos/alpha.png")
+    deep = (np.arange(64) * 4095 // 63)[None].repeat(48, 0).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "photos/deep.png")
+    said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
+    assert f"converted: transparency laid on white: 1 image, the first {tmp_path / 'photos/alpha.png'}\n" in said
+    assert f"converted: 16-bit photo scaled to 8 bits: 1 image, the first {tmp_path / 'photos/deep.png'}\n" in said
+    assert "4,095 of 65,535, which becomes 15 of 255" in said
+    assert said.index("converted:") < said.index("evaluated ")
+
+
 def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(trained, toy, tmp_path):
     shutil.copytree(toy / "scenes", tmp_path / "scenes")
     path = tmp_path / "scenes/images/validation/ADE_val_00000001.jpg"

@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
 from fcn import errors, images
+from fcn.encodings import _channels, ids
+from fcn.spec import DatasetSpec
 
 LAW = settings(max_examples=50, deadline=None)
 RED, GREY = (255, 0, 0), (100, 100, 100)
@@ -96,6 +98,25 @@ def test_a_photo_that_is_cut_off_is_refused_by_name_and_size(tmp_path, name):
             images.decoded(image, header, size_px=size_px)
         assert problem.value.where == tmp_path / name and said in str(problem.value)
         assert "download" in problem.value.cure
+
+
+@pytest.mark.parametrize("mistake", [ValueError, OSError, SyntaxError, EOFError])
+@pytest.mark.parametrize("reading", [lambda path: images.opened(path, ("PNG",), "label"), images.photo_file])
+def test_a_mistake_of_whoever_uses_the_image_is_not_taken_for_a_damaged_file(tmp_path, reading, mistake):
+    path = save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    with pytest.raises(mistake, match="ours"), reading(path):
+        raise mistake("ours")
+
+
+def test_a_mistake_of_our_own_while_a_label_is_read_ends_as_a_bug(tmp_path, monkeypatch, capsys):
+    path = save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+
+    def mistaken(image, path):
+        raise ValueError("operands could not be broadcast")
+    monkeypatch.setattr(_channels, "stored", mistaken)
+    monkeypatch.chdir(tmp_path)
+    assert errors.run(lambda argv: ids.read(path, DatasetSpec()), []) == 70
+    assert "A bug: ValueError: operands could not be broadcast" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("way", WAYS)

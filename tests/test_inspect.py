@@ -52,7 +52,7 @@ def test_the_flags_of_a_run_are_those_of_an_inspection(tmp_path, capsys):
     assert ["1", "foreground", "4", "50.000%", "2"] in shown(capsys, *as_masks)[1]
     assert ["1", "foreground", "6", "75.000%", "2"] in shown(capsys, *as_masks, "--mask-threshold", "99")[1]
     code, lines = shown(capsys, tmp_path, "--max-pixels", "3")
-    assert code == 3 and ["problems:", "2"] in lines
+    assert code == 3 and ["problems:", "4"] in lines  # photos and labels
 
 
 def test_a_jpeg_among_ids_is_a_problem_with_its_cure(tmp_path, capsys):

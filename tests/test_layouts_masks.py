@@ -28,6 +28,17 @@ def palette(indices, colours):
     return image
 
 
+def deep(row):
+    """A label of 16 bits."""
+    return Image.fromarray(np.array([row], np.uint16).repeat(8, 0))
+
+
+def opaque(row):
+    """A label in grey and alpha."""
+    grey = np.array([row], np.uint8).repeat(8, 0)
+    return Image.fromarray(np.dstack([grey, np.full_like(grey, 255)]))
+
+
 EMPTY, WHITE, IDS, VOID = [0, 0], [0, 255], [0, 1, 2], [0, 1, 255]
 CASES = {  # masks or labels, their ending, which layout it is
     "jpeg": ([WHITE] * 2, ".jpg", "binary_masks"),
@@ -38,6 +49,12 @@ CASES = {  # masks or labels, their ending, which layout it is
     "ids and void": ([VOID] * 2, ".png", "paired"),
     "the first ones without ids": ([WHITE] * 3 + [VOID] * 9, ".png", "paired"),
     "void alone": ([[255, 255]] * 2, ".png", "paired"),
+    "16 bits, white is 255": ([deep(EMPTY), deep(WHITE)], ".png", "binary_masks"),
+    "16 bits, white is 65535": ([deep(EMPTY), deep([0, 65535])], ".png", "binary_masks"),
+    "16 bits, ids": ([deep([0, 1])] * 2, ".png", "paired"),
+    "16 bits, ids and void": ([deep(VOID)] * 2, ".png", "paired"),
+    "white with an alpha": ([opaque(WHITE)] * 2, ".png", "binary_masks"),
+    "ids with an alpha": ([opaque(IDS)] * 2, ".png", "paired"),
     "a grey palette": ([palette(WHITE, GREYS)] * 2, ".png", "binary_masks"),
     "a palette of two": ([palette([0, 1], [0, 0, 0, 255, 255, 255])] * 2, ".png", "paired"),
     "a colourful palette": ([palette(WHITE, [0, 0, 0] + [0] * 762 + [224, 224, 192])] * 2, ".png", "paired"),

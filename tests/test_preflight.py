@@ -26,9 +26,11 @@ def pair(tmp_path):
 @pytest.mark.parametrize("name", odd_files.READ)
 def test_an_odd_photo_is_good_and_what_is_done_to_it_is_counted(pair, name):
     content, kinds = odd_files.READ[name]
-    report = preflight.check([pair(name, content)], SPEC)
-    assert [good.name for good in report.good] == [name] and report.sizes == [odd_files.SIZE]
-    assert report.counts == {f"converted: {kind}": 1 for kind in kinds} and not report.problems
+    both = pair(name, content)
+    report = preflight.check([both], SPEC)
+    assert report.good == [both] and report.sizes == [odd_files.SIZE] and not report.problems
+    assert report.kinds == {f"converted: {kind}": [both.image] for kind in kinds}
+    assert preflight.kinds_of([both.image]) == report.kinds  # prediction says what training says
 
 
 @pytest.mark.parametrize("name", odd_files.REFUSED)
@@ -38,7 +40,8 @@ def test_a_bad_photo_is_a_problem_with_a_reason_and_a_cure(pair, name):
     report = preflight.check([bad], SPEC)
     [problem] = report.problems
     assert problem.path == bad.image and said in str(problem) and problem.cure
-    assert not report.good and not report.sizes and not report.counts
+    assert not report.good and not report.sizes and not report.kinds
+    assert preflight.kinds_of([bad.image]) == {}
 
 
 def test_what_is_no_regular_file_is_a_problem_and_not_waited_for(pair, tmp_path):
@@ -60,15 +63,18 @@ def test_sizes_are_those_of_the_pair_as_it_will_be_read(pair, orientation, label
         assert problem.path == both.label and "its photo is 64 x 48" in problem.reason
         return
     assert report.sizes == [label_size] == [pairs.read(both, SPEC)[1].shape]
-    assert (preflight.TURNED in report.counts) == turned
-    assert (preflight.LEFT_ALONE in report.counts) == (orientation in (2, 3, 4))
+    assert (preflight.TURNED_BY_LABEL in report.kinds) == turned
+    assert (preflight.LEFT_ALONE in report.kinds) == (orientation in (2, 3, 4))
+    assert (preflight.TURNED in preflight.kinds_of([both.image])) == (orientation > 1)  # photos alone are turned
 
 
 @pytest.mark.parametrize(("orientation", "warned"), [(1, False), (3, True), (6, True), (8, True)])
 def test_a_square_photo_with_an_orientation_is_left_alone_and_warned_of(pair, orientation, warned):
     square = odd_files.encoded(odd_files.NOISE[:48, :48], exif=odd_files.exif(orientation))
-    report = preflight.check([pair("a.jpg", square, (48, 48)), pair("b.jpg", square, (48, 48))], SPEC)
-    assert report.counts == ({preflight.LEFT_ALONE: 2} if warned else {}) and report.sizes == 2 * [(48, 48)]
+    both = [pair("a.jpg", square, (48, 48)), pair("b.jpg", square, (48, 48))]
+    report = preflight.check(both, SPEC)
+    assert report.kinds == ({preflight.LEFT_ALONE: [one.image for one in both]} if warned else {})
+    assert report.sizes == 2 * [(48, 48)]
 
 
 LABELS = {
@@ -101,6 +107,56 @@ def test_nothing_is_decoded(pair, monkeypatch):
         raise AssertionError("decoded")
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     assert len(preflight.check(found, SPEC).good) == len(found)
+
+
+def test_a_line_says_what_is_done_to_how_many_photos_and_names_the_first(pair):
+    grey, alpha = odd_files.READ["grey.jpg"][0], odd_files.READ["alpha.png"][0]
+    found = [pair("a.jpg"), pair("b.jpg", grey), pair("c.png", alpha), pair("d.jpg", grey)]
+    assert preflight.lines(preflight.check(found, SPEC).kinds) == [
+        f"converted: grey photo repeated to RGB: 2 images, the first {found[1].image}",
+        f"converted: transparency laid on white: 1 image, the first {found[2].image}"]
+    assert preflight.lines({}) == []
+
+
+def sixteen_bits(folder, largest, channels=1, name="a.png"):
+    """A photo of 16 bits, of one row from 0 to `largest`; of 4 channels the last is an opaque alpha."""
+    row = np.linspace(0, largest, 64).astype(">u2")
+    values = row[:, None].repeat(channels, 1)
+    values[:, 3:] = 65535
+    content = odd_files.png(64, 1, 16, {1: 0, 3: 2, 4: 6}[channels], b"\0" + values.tobytes())
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("largest", "factor"), [(1023, 64), (4095, 16), (16383, 4), (16384, None), (65535, None)])
+def test_photos_of_16_bits_that_use_few_of_them_are_warned_of_and_the_advised_factor_fills_them(
+        tmp_path, largest, factor, channels):
+    path = sixteen_bits(tmp_path, largest, channels)
+    said = [line for line in preflight.lines(preflight.kinds_of([path])) if line.startswith("warned")]
+    assert len(said) == (factor is not None)
+    if factor:
+        assert str(path) in said[0] and f"{largest:,} of 65,535" in said[0] and f"by {factor} and" in said[0]
+        assert f"becomes {images.read_photo(path).max()} of 255" in said[0]
+        mended = preflight.lines(preflight.kinds_of([sixteen_bits(tmp_path, largest * factor, channels)]))
+        assert not any(line.startswith("warned") for line in mended) and images.read_photo(path).max() >= 250
+
+
+def test_of_many_photos_of_16_bits_some_are_decoded_and_damaged_ones_are_left_to_their_reader(tmp_path, monkeypatch):
+    paths = [sixteen_bits(tmp_path, 4095, name=f"{i:02}.png") for i in range(90)]
+    paths[0].write_bytes(paths[0].read_bytes()[:50])
+    decoded, largest = [], images.largest_value
+
+    def watched(path, max_pixels):
+        decoded.append(path)
+        return largest(path, max_pixels)
+    monkeypatch.setattr(images, "largest_value", watched)
+    assert "of 18 looked at" in preflight.lines({f"converted: {images.SIXTEEN_TO_EIGHT}": paths})[-1]
+    assert decoded == paths[::5]
+
+
+def test_a_black_photo_of_16_bits_is_no_photo_of_few_bits(tmp_path):
+    assert len(preflight.lines(preflight.kinds_of([sixteen_bits(tmp_path, 0)]))) == 2
 
 
 def test_many_pairs_keep_their_order_and_each_bad_one_is_listed(pair):
@@ -137,7 +193,7 @@ def test_a_real_data_set_is_good_and_its_sizes_are_those_of_its_pixels(shared_fi
     labels = sorted((folder / "targets").iterdir())
     found = [Pair(path.stem, folder / f"images/{path.stem}.jpg", path) for path in labels]
     report = preflight.check(found, SPEC)
-    assert report.good == found and not report.problems and not report.counts
+    assert report.good == found and not report.problems and not report.kinds
     assert images.read_photo(found[0].image).shape[:2] == report.sizes[0]
     with Image.open(found[0].label) as label:
         assert label.size[::-1] == report.sizes[0]
