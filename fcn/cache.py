@@ -221,6 +221,8 @@ def _options(spec, size_px):
     """What else than the files decides the cache's content."""
     options = {"size": list(size_px), "class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
                "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
+    if spec.encoding == "binary":  # an older version read 255 of 16 bits as background: its caches are not used
+        options["white_of_16_bits"] = [255, 65535]
     return options | ({"colours": [list(c) for c in spec.colours]} if spec.encoding == "colours" else {})
 
 

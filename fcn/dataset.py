@@ -145,25 +145,31 @@ def prepare_caches(settings, data, verify=False):
             "both splits have bad pairs", where=settings.data, why=[str(f) for f in faults], cure=faults[0].cure)
     training, validation = caches["training"], caches["validation"]
     spec = spec.counted(training.class_pixels)
-    check_classes(spec, training.class_pixels, validation.class_pixels, settings, bool(data.spec.class_names))
+    labels = [pair.label for pair in data.found["training"]]
+    check_classes(spec, training.class_pixels, validation.class_pixels, settings, bool(data.spec.class_names), labels)
     for line in sparse_ids.warning(data.spec, training.class_pixels + validation.class_pixels,
                                    data.found["training"] + data.found["validation"], settings, settings.max_pixels):
         print(line, flush=True)
     return spec, training, validation
 
 
-def check_classes(spec, training, validation, settings, named):
-    """Raise DataError if these pixels by id, (256,) each, cannot be what is meant. named: the classes have names."""
+def check_classes(spec, training, validation, settings, named, labels):
+    """Raise DataError if these pixels by id, (256,) each, cannot be what is meant.
+
+    named: the classes have names. labels: paths of training labels; some of them are read before they are called masks.
+    """
     seen = [i for i in spec.scored_ids if training[i]]
     if len(seen) < 2:
-        masks = 255 in spec.ignored_ids and training[255] > 0
+        masks = 255 in spec.ignored_ids and training[255] > 0 and label_files.are_masks(labels, spec)
         what = f"'{spec.class_names[seen[0]]}' alone" if seen else "not one pixel of a class"
         raise errors.DataError(f"the training labels hold {what}: there is nothing to tell apart", where=settings.data,
-                               cure="--layout binary_masks or --label-encoding binary reads 255 as foreground (here it "
-                                    "is ignored)." if masks else "check --ignore-label and the label files.")
+                               cure="--label-encoding binary reads 255 as foreground (here it is ignored)." if masks
+                               else "check --ignore-label and the label files.")
     if not named and len(seen) > label_files.MOST_UNNAMED:
         raise errors.DataError(f"the training labels hold {len(seen)} ids without names: are they smooth masks?",
-                               where=settings.data, cure="--label-encoding binary reads masks, --classes names ids.")
+                               where=settings.data, cure="--classes names ids" + (
+                                   ", --label-encoding binary reads masks." if label_files.are_masks(labels, spec)
+                                   else "."))
     unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]
     if unknown:
         raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",

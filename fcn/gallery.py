@@ -97,10 +97,10 @@ def read(folder):
         index = json.loads((source / "index.json").read_bytes())
         rows = [(key, str(entry["name"]), float(entry["score"])) for key in LISTS for entry in index[key]]
         found: dict[str, list[Picture]] = {key: [] for key in LISTS}
-        for number, (key, name, score) in enumerate(rows):
-            found[key].append(Picture(name, score, *_read(_paths(source, number))))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.DataError("cannot be read", where=source, why=repr(error), cure="evaluate again.") from None
+    for number, (key, name, score) in enumerate(rows):
+        found[key].append(Picture(name, score, *_read(_paths(source, number))))
     return found
 
 

@@ -3,6 +3,8 @@
 An encoding is advised only after it has read the very file, and only if the ids that it found could be classes.
 """
 
+import functools
+
 import numpy as np
 
 from fcn import errors, images, shelf
@@ -14,10 +16,15 @@ VOID = 255
 OF_ONE_DATA_SET = ("blue_bits", "ade20k_full")  # encodings whose layouts take no other classes
 
 
+@functools.cache
+def _encoding(name):
+    return shelf.pick("encodings", name)  # which lists a folder
+
+
 def size(path, spec, max_pixels=images.MAX_PIXELS):
     """(height, width) of a label by its header. Raises DataError, with advice."""
     try:
-        return shelf.pick("encodings", spec.encoding).size(path, max_pixels)
+        return _encoding(spec.encoding).size(path, max_pixels)
     except errors.DataError as error:
         raise _advised(error, path, spec, max_pixels) from None
 
@@ -25,9 +32,18 @@ def size(path, spec, max_pixels=images.MAX_PIXELS):
 def read(path, spec, max_pixels=images.MAX_PIXELS):
     """uint8 (height, width) of ids. Raises DataError, with advice."""
     try:
-        return shelf.pick("encodings", spec.encoding).read(path, spec, max_pixels)
+        return _encoding(spec.encoding).read(path, spec, max_pixels)
     except errors.DataError as error:
         raise _advised(error, path, spec, max_pixels) from None
+
+
+def are_masks(paths, spec, most=20):
+    """Whether the encoding "binary" reads the first of these labels, and finds foreground and background in them."""
+    try:
+        masks = [_encoding("binary").read(path, spec) for path in paths[:most]]
+    except errors.DataError:
+        return False
+    return any(mask.any() for mask in masks) and not all(mask.all() for mask in masks)
 
 
 def _advised(error, path, spec, max_pixels):
@@ -49,7 +65,7 @@ def _advice(tried, path, spec, max_pixels):
 
 def _ids(path, spec, max_pixels, name="ids"):
     """The flags under which these ids are read, or ""."""
-    label = shelf.pick("encodings", name).read(path, spec, max_pixels)
+    label = _encoding(name).read(path, spec, max_pixels)
     seen = np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist()
     classes = [i for i in seen if i != VOID]
     if not classes or seen == [0, VOID]:  # a mask
@@ -73,7 +89,7 @@ def _blue(path, spec, max_pixels):
 
 
 def _binary(path, spec, max_pixels):
-    binary = shelf.pick("encodings", "binary")
+    binary = _encoding("binary")
     mask = binary.read(path, spec, max_pixels)
     with images.opened(path, binary.FORMATS, "mask", max_pixels) as image:
         grey = binary.read_grey(image, path)
@@ -84,7 +100,7 @@ def _binary(path, spec, max_pixels):
 
 
 def _full_ade20k(path, spec, max_pixels):
-    full = shelf.pick("encodings", "ade20k_full")
+    full = _encoding("ade20k_full")
     pixels = _rgb.read(path, max_pixels)
     known = np.count_nonzero(np.unique(full.read(path, spec, max_pixels)))
     if known < 2 or not pixels[..., 0].any() or not pixels[..., 2].any():  # class high and low, number of the object
@@ -94,7 +110,7 @@ def _full_ade20k(path, spec, max_pixels):
 
 def _colours(path, spec, max_pixels):
     if spec.colours and spec.encoding != "binary":
-        shelf.pick("encodings", "colours").read(path, spec, max_pixels)
+        _encoding("colours").read(path, spec, max_pixels)
         return "--label-encoding colours"
     pixels = _rgb.read(path, max_pixels)
     found = [tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()]

@@ -34,7 +34,8 @@ def warning(spec, class_pixels, pairs, asked, max_pixels=images.MAX_PIXELS):
     flags = [flag for flag in ("label-encoding", "ignore-label") if getattr(asked, flag.replace("-", "_")) is not None]
     without = f", without --{' and --'.join(flags)}" if flags else ""
     return [*lines, "  if these are grey values or colours and not ids, save the next line as classes.json and give "
-                    f"--classes classes.json{without}; if they are ids, --classes names them",
+                    f"--classes classes.json{without} (a run that has begun keeps its classes: give another --run); if "
+                    "they are ids, --classes names them",
             _file(classes, [i for i in seen if i not in classes], colours)]
 
 

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from conftest import save
+from PIL import Image
 
 from fcn import cache, config, dataset, errors, inspect
 from fcn.layouts import _split
@@ -133,6 +134,24 @@ def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved
     assert "split.csv into the data folder" in str(problem.value)
 
 
+def test_labels_of_black_and_white_are_called_masks_only_if_they_are_read_as_masks(flat):
+    (flat / "classes.txt").unlink()
+
+    def cure(label):
+        for path in (flat / "labels").iterdir():
+            save(path, label)
+        with pytest.raises(errors.DataError, match="nothing to tell apart") as problem:
+            dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+        return problem.value.cure
+    mask = np.array([[0, 255]], np.uint8).repeat(6, 0).repeat(4, 1)
+    assert "--label-encoding binary" in cure(mask)
+    dataset.prepare_caches(settings(flat, label_encoding="binary"),
+                           dataset.find_data(settings(flat, label_encoding="binary")))
+    void = Image.fromarray(mask)
+    void.putpalette([0] * 765 + [224, 224, 192])  # VOC's, whose 255 is no white
+    assert "--label-encoding binary" not in cure(void)
+
+
 def test_verified_names_damaged_rows_and_the_file(flat):
     made = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)), verify=True)[1]
     content = bytearray(made.path.read_bytes())
@@ -159,8 +178,8 @@ def test_a_pipe_among_the_photos_is_never_opened(flat):
 
 
 @pytest.mark.parametrize("values, message, cure", [
-    ((0, 0), "'no' alone", "--ignore-label"), ((0, 255), "'no' alone", "--layout binary_masks"),
-    ((255, 255), "not one pixel of a class", "binary_masks")])
+    ((0, 0), "'no' alone", "--ignore-label"), ((0, 255), "'no' alone", "--label-encoding binary"),
+    ((255, 255), "not one pixel of a class", "--ignore-label")])
 def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, cure):
     for path in (flat / "labels").iterdir():
         save(path, np.repeat(np.array([values], np.uint8), 24, axis=1).reshape(6, 8))
@@ -169,13 +188,17 @@ def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, cu
     assert cure in str(problem.value)
 
 
-def test_ids_of_smooth_masks_are_no_classes(flat):
+@pytest.mark.parametrize(("first", "masks"), [(150, True), (0, False)])
+def test_ids_of_smooth_masks_are_no_classes_and_called_masks_if_they_are_read_as_masks(flat, first, masks):
     (flat / "classes.txt").unlink()
     for i, path in enumerate(sorted((flat / "labels").iterdir())):
-        save(path, (np.arange(48, dtype=np.uint8) + 48 * (i % 2)).reshape(6, 8))
-    with pytest.raises(errors.DataError, match="96 ids without names") as problem:
+        save(path, (np.arange(first, first + 48, dtype=np.uint8) + 48 * (i % 2)).reshape(6, 8) * (np.arange(8) > 1))
+    with pytest.raises(errors.DataError, match="ids without names") as problem:
         dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
-    assert "--label-encoding binary" in str(problem.value)
+    assert ("--label-encoding binary" in str(problem.value)) == masks
+    if masks:
+        asked = settings(flat, label_encoding="binary")
+        dataset.prepare_caches(asked, dataset.find_data(asked))
 
 
 def test_a_validation_split_without_one_labelled_pixel_is_refused(flat):

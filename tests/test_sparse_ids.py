@@ -43,7 +43,7 @@ def test_the_ids_and_what_they_cost_are_said_and_the_file_maps_them(tmp_path):
     lines = warning(found)
     assert lines[0] == "warned: 3 of 76 ids occur: 0, 38, 75; the net gets 76 channels, 73 of them for classes that " \
                        "never occur"
-    assert "--classes classes.json;" in lines[1]
+    assert "--classes classes.json (" in lines[1]
     ids, spec = mapped(tmp_path, lines, found)
     assert ids == [[0, 1], [0, 2]] and spec.class_names == ("class 0", "class 38", "class 75")
     assert not warning(found, spec)  # and then it is not said again
@@ -58,7 +58,7 @@ def test_ignored_values_stay_ignored(tmp_path):
 def test_flags_that_would_override_the_file_are_to_be_left_out(tmp_path):
     found = labels(tmp_path, grey(0, 38, 75))
     asked = argparse.Namespace(label_encoding="ids", ignore_label=(255,))
-    assert "--classes classes.json, without --label-encoding and --ignore-label;" in warning(found, SPEC, asked)[1]
+    assert "--classes classes.json, without --label-encoding and --ignore-label (" in warning(found, SPEC, asked)[1]
 
 
 @pytest.mark.parametrize("kind", ["palette", "16 bits", "rgb", "blue"])
