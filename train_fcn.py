@@ -159,6 +159,7 @@ def show(settings, arguments):
     path = pathlib.Path(arguments.show_batch)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise errors.UsageError(f"--show-batch {path}: a .png in a folder that exists is needed")
+    show_batch.check_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
     sampling = preparation.sampling(settings, {"model": {"mean_rgb": settings.mean_rgb or augment.FILL_RGB,

@@ -13,8 +13,8 @@ import sys
 import time
 import traceback
 
-CALLS = ("open", "mkdir", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "replace", "unlink",
-         "rmdir", "truncate")
+CALLS = ("open", "mkdir", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "replace", "rename",
+         "link", "unlink", "rmdir", "truncate")
 DIED = 99  # exit code of a child that a fault ended
 MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from here on")
 

@@ -1,11 +1,12 @@
 """Pairs -> the cache's file: lock, space, rows, commit. Killed anywhere, the next call goes on where it stood.
 
 1. `<cache>.lock` is held: one builder.
-2. `<cache>.partial` gets its full size at once, so that a full disk is told before the work, and the file's skeleton.
+2. The temporary file (ownership.aside_of) gets its full size at once, so that a full disk is told before the work, and
+   the cache's skeleton.
 3. All cores read pairs; rows are written in order past the skeleton. Every so often, and when something ends the work,
    they are synced, and only then marked as there, each with its checksum.
 4. When every row is there: totals, sync, and the rename that makes the file a cache. An older cache of the name stays
-   valid until then.
+   valid until then; a file of the name that is no cache is never replaced.
 A partial whose skeleton is byte for byte that of this build is gone on with; of its rows those count that are marked
 and whose checksum is right.
 """
@@ -19,12 +20,13 @@ import zlib
 
 import numpy as np
 
-from fcn import cache_file, cache_partial, durable, errors, images, machine, preflight
+from fcn import cache_file, cache_open, cache_partial, durable, errors, images, machine, ownership, preflight
 from fcn import pairs as reading
 from fcn.cache_file import THERE
 from fcn.spec import DatasetSpec
 
 ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
+LIST_START = b"# left out of "
 PIXELS_AHEAD = 32_000_000  # per core, in rows that are read but not yet written: bounds memory at any image size
 
 
@@ -61,9 +63,9 @@ def build(plan, path, progress=None, is_there=lambda: False):
 
 
 def _build(plan, path, progress):
-    aside = path.with_name(f"{path.name}.partial")
-    file = os.open(aside, os.O_RDWR | os.O_CREAT, 0o666)
+    file, aside = ownership.open_aside(path, keep=True)
     try:
+        ownership.check_free(left_out(path), is_ours=is_list)
         small = cache_file.tables([pair.name for pair in plan.pairs], plan.shapes, plan.made_from)
         skeleton = cache_file.skeleton(small, plan.size_px is not None, plan.fingerprint)
         partial = cache_partial.begin(file, skeleton, plan.shapes, path.parent)
@@ -74,10 +76,13 @@ def _build(plan, path, progress):
             aside.unlink()
             raise errors.DataError("not one good pair is left", where=path.parent, why=errors.several(problems))
         partial.finish(small)
-        left_out(path).unlink(missing_ok=True)
+        if is_list(left_out(path)):
+            left_out(path).unlink()
         if problems:
-            text = "".join(f"{problem}\n" for problem in problems)
-            durable.write_whole(left_out(path), text.encode("utf-8", "surrogateescape"))
+            text = "".join(f"{problem}\n" for problem in problems).encode("utf-8", "surrogateescape")
+            durable.write_whole(left_out(path), LIST_START + os.fsencode(path.name) + b"\n" + text, new=True)
+        if path.exists():
+            cache_open.read(path)  # what is replaced is an older cache
         durable.commit(file, aside, path)
     except errors.MachineError:
         with contextlib.suppress(OSError):
@@ -90,6 +95,22 @@ def _build(plan, path, progress):
 def left_out(path):
     """Where it is written which pairs were left out of a cache, and why."""
     return path.with_name(f"{path.name}.skipped.txt")
+
+
+def is_list(path):
+    """Whether this is a list that this program wrote of what was left out of a cache."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(LIST_START)) == LIST_START
+
+
+def listed(path):
+    """The lines of left_out(path), one for each pair, with their ends; [] if there is no such list."""
+    if not is_list(left_out(path)):
+        return []
+    text = left_out(path).read_text(encoding="utf-8", errors="surrogateescape")
+    return text.splitlines(keepends=True)[1:]
 
 
 def _fill(partial, plan, progress):

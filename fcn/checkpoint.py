@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 
-from fcn import checkpoint_files, durable, errors
+from fcn import checkpoint_files, durable, errors, ownership
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import first_line, tf
 
@@ -31,7 +31,7 @@ class Store:
         """
         path = self.folder / checkpoint_files.name(state["step"])
         state = state | {"fingerprints": self.fingerprints}
-        aside = path.with_name(f".{path.name}.tmp")
+        aside = ownership.aside_of(path)
         try:
             if path == self._sound:
                 checkpoint_files.write_state(path, state | {"files": checkpoint_files.read_state(path)["files"]})
@@ -40,13 +40,17 @@ class Store:
                 aside.mkdir(parents=True)
                 self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
                 checkpoint_files.seal(aside, state)
-                shutil.rmtree(path, ignore_errors=True)  # a damaged one of this step, which the run has come to again
-                aside.replace(path)
+                checkpoint_files.remove(path)  # a damaged one of this step, which the run has come to again
+                durable.rename(aside, path, new=True)
                 durable.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise errors.MachineError("the checkpoint could not be written", where=path, why=first_line(error),
                                       cure="free space; the checkpoints before it are whole.") from None
+        except errors.UsageError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise errors.MachineError("the checkpoint could not be written: its folder holds other files", where=path,
+                                      cure="move them away; the checkpoints before it are whole.") from error
         self._sound = path
         checkpoint_files.sweep(self.folder, path, self.keep)
         return path

@@ -10,9 +10,12 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 
-from fcn import durable, errors, file_kinds
+from fcn import durable, errors, file_kinds, ownership
+
+OWN_FILES = re.compile(r"model\.(index|data-\d{5}-of-\d{5})|state\.json")
 
 
 def name(step):
@@ -96,7 +99,32 @@ def paths(folder):
 def sweep_unfinished(folder):
     """Delete what a killed process left unfinished."""
     for path in pathlib.Path(folder).glob(".step-*"):
-        shutil.rmtree(path, ignore_errors=True)
+        if ownership.is_aside(path) and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(path):
+    """Delete a checkpoint: the files that this program writes there, and the folder if it is empty then.
+
+    A folder that lacks both a state of ours and the Saver's index is no checkpoint, and is left as it is.
+    """
+    path = pathlib.Path(path)
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not _is_ours(path):
+            return
+        own = [file for file in path.iterdir() if OWN_FILES.fullmatch(file.name)
+               or (ownership.is_aside(file) and file == ownership.aside_of(path / "state.json"))]
+        for file in sorted(own, key=lambda file: file.name == "model.index"):  # the proof goes last
+            file.unlink()
+        path.rmdir()
+
+
+def _is_ours(path):
+    try:
+        read_state(path)
+        return True
+    except errors.WeightsError:  # damaged: then the Saver's own files are the proof
+        return (path / "model.index").is_file() or any(path.glob("model.data-*-of-*"))
 
 
 def sweep(folder, newest, keep=2):
@@ -110,11 +138,13 @@ def sweep(folder, newest, keep=2):
     kept = {best(whole)[0], *scheduled[:keep - 1]}
     for path in older:
         if path not in kept:
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path)
 
 
 def _step(path):
-    return int(path.name[5:]) if path.name[5:].isdecimal() else None
+    """The step in the name of a checkpoint's folder; None for a name that this program does not give."""
+    digits = path.name[5:]
+    return int(digits) if re.fullmatch(r"\d{6,}", digits, re.ASCII) and path.name == name(int(digits)) else None
 
 
 def _own(state):

@@ -5,8 +5,6 @@
 Folders without a run are passed over. The best mean IoU comes first.
 """
 
-import csv
-import io
 import pathlib
 import sys
 
@@ -14,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fcn import config, curves, durable, errors, run_differences, run_facts
+from fcn import config, csv_text, curves, durable, errors, ownership, png_text, run_differences, run_facts
 from fcn.run_differences import plain
 
 
@@ -33,7 +31,7 @@ def main(argv):
     curves.overlay([(run.name, run.entries) for run in runs], arguments.out)
     say(console, f"the curves are in {arguments.out}")
     if arguments.csv:
-        durable.write_whole(arguments.csv, as_csv(runs, differing).encode("utf-8", "backslashreplace"))
+        durable.write_whole(arguments.csv, as_csv(runs, differing).encode("utf-8", "backslashreplace"), new=True)
         say(console, f"the table is in {arguments.csv}")
 
 
@@ -72,6 +70,9 @@ def parse(argv):
     for path in filter(None, (arguments.out, arguments.csv)):
         if path.is_dir() or not path.parent.is_dir():
             raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=path)
+    ownership.check_free(arguments.out, "--out", lambda path: png_text.made_by(path, curves.COMPARISON))
+    if arguments.csv:
+        ownership.check_free(arguments.csv, "--csv")
     return arguments
 
 
@@ -112,13 +113,9 @@ COLUMNS = {
 
 def as_csv(runs, differing):
     """One row a run: its facts, in full precision, and what differs."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "folder", *run_facts.NAMES, *differing])
-    for number, run in enumerate(runs):
-        writer.writerow([run.name, run.folder, *(run.facts[name] for name in run_facts.NAMES),
-                         *(values[number] for values in differing.values())])
-    return text.getvalue()
+    return csv_text.table([["run", "folder", *run_facts.NAMES, *differing],
+                           *([run.name, str(run.folder), *(run.facts[name] for name in run_facts.NAMES),
+                              *(values[number] for values in differing.values())] for number, run in enumerate(runs))])
 
 
 if __name__ == "__main__":

@@ -25,31 +25,27 @@ JSON is our own addition, which their code does not look at.
 import concurrent.futures
 import functools
 import pathlib
-import shutil
 import sys
 
 import numpy as np
 
-from fcn import config, dataset, errors, images, machine, parsers, screen, shelf
+from fcn import config, dataset, durable, errors, images, machine, ownership, parsers, screen, shelf
 from fcn.csail_reader import SPLITS, open_file
 from fcn.csail_writer import check_place, export
+from fcn.layouts import ade20k
 
 
 def unpack(splits, folder, progress=None):
     """Write the Splits of open_file as a tree of --layout ade20k: photos and labels as PNG, without loss.
 
-    Written aside and renamed. Raises DataError if `folder` is there and not empty.
+    Written under a temporary name and renamed. Raises UsageError if `folder` is there and not empty.
     """
     folder = pathlib.Path(folder).absolute()
-    aside = folder.with_name(f"{folder.name}.partial")
-    for taken in (folder, aside):
-        if taken.exists() and (not taken.is_dir() or any(taken.iterdir())):
-            raise errors.DataError("is there already", where=taken, cure="delete it, or give another --out.")
-    try:
-        _write_tree(splits, aside, progress or (lambda done: None))
-        aside.replace(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    ownership.check_free(folder, "--out")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with ownership.workspace(folder) as aside:
+        _write_tree(splits, aside / folder.name, progress or (lambda done: None))
+        durable.rename(aside / folder.name, folder, new=True)
 
 
 def _write_tree(splits, folder, progress):
@@ -66,11 +62,10 @@ def _write_tree(splits, folder, progress):
     finally:
         pool.shutdown(cancel_futures=True)
     pixels, class_names = sum(part.class_pixels for part in splits.values()), next(iter(splits.values())).class_names
-    rows = ["Idx\tRatio\tTrain\tVal\tName"]
-    for i, name in enumerate(class_names[1:], 1):
-        share = pixels[i] / max(pixels[1:].sum(), 1)
-        rows.append(f"{i}\t{share:.4f}\t{holding['training'][i]}\t{holding['validation'][i]}\t{name}")
-    (folder / f"objectInfo{len(rows) - 1}.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    shares = pixels / max(pixels[1:].sum(), 1)
+    rows = [(i, f"{shares[i]:.4f}", holding["training"][i], holding["validation"][i], name)
+            for i, name in enumerate(class_names[1:], 1)]
+    ade20k.write_object_info(folder / f"objectInfo{len(rows)}.txt", rows)
 
 
 def _write_pair(part, folder, split, index):
@@ -124,6 +119,8 @@ def main(argv):
             export({"training": training, "validation": validation}, spec, arguments.out, advance)
         print(f"{arguments.out} and {pathlib.Path(arguments.out).with_suffix('.json')}")
         return
+    if arguments.command == "import":
+        ownership.check_free(arguments.out, "--out")
     print(f"{arguments.file}: counting labels ...", flush=True)
     splits = open_file(arguments.file, shift=0 if arguments.unshifted else 1)
     print(describe(splits))

@@ -1,6 +1,5 @@
 """Caches -> CSAIL's HDF5 file and its JSON; fcn/csail_h5.py says what is in them."""
 
-import contextlib
 import json
 import pathlib
 import shutil
@@ -8,15 +7,16 @@ import shutil
 import h5py
 import numpy as np
 
-from fcn import durable, errors
+from fcn import durable, errors, ownership
 from fcn.csail_reader import SPLITS
 
 
 def export(cache_by_split, spec, path, progress=None):
     """Write `path` (FILE.h5) and FILE.json from {"training": Cache, "validation": Cache} of one square size.
 
-    Both are written aside and renamed, the JSON first: a .h5 under its name is whole and has its JSON. Memory does not
-    grow with the number of images; progress(rows done). Raises DataError, and MachineError if the disk is too small.
+    Both are written under a temporary name and renamed, the JSON first: a .h5 under its name is whole and has its JSON.
+    Memory does not grow with the number of images; progress(rows done). Raises DataError, UsageError if one of them is
+    there already, and MachineError if the disk is too small.
     """
     path = pathlib.Path(path).absolute()
     side = _check_data(cache_by_split.values(), spec)
@@ -26,20 +26,18 @@ def export(cache_by_split, spec, path, progress=None):
     needed = len(rows) * side ** 2 * 4 + 1_000_000
     if needed > shutil.disk_usage(path.parent).free:
         raise durable.no_space(needed, path.parent)
-    aside = path.with_name(f"{path.name}.partial")
     try:
-        offsets = _lay_out(aside, len(rows), side)
-        with aside.open("r+b", buffering=0) as file:
-            durable.reserve(file.fileno(), aside.stat().st_size, path.parent)
-            _fill(file.fileno(), offsets, rows, progress or (lambda done: None))
-            durable.write_whole(path.with_suffix(".json"), _described(rows, spec))
-            durable.commit(file.fileno(), aside, path)
+        with ownership.workspace(path) as folder:
+            aside = folder / path.name
+            offsets = _lay_out(aside, len(rows), side)
+            with aside.open("r+b", buffering=0) as file:
+                durable.reserve(file.fileno(), aside.stat().st_size, path.parent)
+                _fill(file.fileno(), offsets, rows, progress or (lambda done: None))
+                durable.write_whole(path.with_suffix(".json"), _described(rows, spec), new=True)
+                durable.commit(file.fileno(), aside, path, new=True)
     except OSError as error:
         raise errors.MachineError(f"cannot be written: {error.strerror}", where=path,
                                   cure="free space, or give another --out.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
 
 
 def _check_data(caches, spec):
@@ -60,9 +58,12 @@ def check_place(path):
     path = pathlib.Path(path).absolute()
     if path.suffix != ".h5":
         raise errors.UsageError("does not end in .h5", where=path)
-    for taken in (path, path.with_suffix(".json")):
-        if taken.exists():
-            raise errors.UsageError("is there already", where=taken, cure="delete it, or give another --out.")
+    def beside(path):
+        return path.with_suffix(".json")
+    for taken in (path, beside(path)):
+        if ownership.occupied(taken):
+            raise errors.UsageError("is there already; nothing is overwritten", where=taken,
+                                    cure=f"give --out {ownership.free(path, beside)}, or move it away.")
     if not path.parent.is_dir():
         raise errors.UsageError("there is no such folder", where=path.parent)
 

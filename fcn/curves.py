@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from fcn import durable
+from fcn import durable, png_text
 
 MOST = 2000  # points of a line; more of them are joined ...
 BINS = 500  # ... to so many of equal width, whose extremes stay visible
@@ -18,6 +18,7 @@ FEW = 40  # points that are each marked
 # Okabe & Ito, "Color universal design": told apart with every kind of colour vision. Their yellow is too light here.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 DASHES = ("-", "--", ":")  # after all colours the next dashes
+RUN, COMPARISON = "fcn.train", "fcn.compare"  # what the pictures say of their maker (png_text.py)
 
 
 def draw(entries, path, floor=None, starts=()):
@@ -93,7 +94,7 @@ def overlay(runs, path):
     figure.legend(handles, [_legible(name) for name, _ in runs], loc="outside lower center", ncols=4, fontsize=9)
     with warnings.catch_warnings():  # a box in the legend: the order is that of `runs`
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        _write(figure, path)
+        _write(figure, path, COMPARISON)
 
 
 def number(value):
@@ -181,7 +182,7 @@ def _figure(width, height):
     return figure
 
 
-def _write(figure, path):
+def _write(figure, path, maker=RUN):
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=100)
+    figure.savefig(picture, format="png", dpi=100, metadata={png_text.KEYWORD: maker})
     durable.write_whole(path, picture.getvalue())

@@ -199,9 +199,7 @@ def keep_lists(run, data, caches):
     """Write into a run's folder which files were left out (skipped.txt) and which split we drew (split.csv), if any."""
     lines = [f"{problem}\n" for problem in data.problems]
     for made in caches:
-        if made.left_out and cache_build.left_out(made.path).exists():
-            text = cache_build.left_out(made.path).read_text(encoding="utf-8", errors="surrogateescape")
-            lines += text.splitlines(keepends=True)
+        lines += cache_build.listed(made.path) if made.left_out else []
     if lines:
         print(f"left out: {len(lines)} files, listed in {run / 'skipped.txt'}")
         durable.write_whole(run / "skipped.txt", "".join(lines).encode("utf-8", "surrogateescape"))

@@ -3,14 +3,14 @@
 Both are made at run time from a seed and then travel the same road as the real things: layout, cache, .mat reader.
 """
 
+import io
 import math
 import pathlib
-import shutil
 
 import numpy as np
 import scipy.io
 
-from fcn import demo_scenes
+from fcn import demo_scenes, durable, errors, ownership
 from fcn.vgg_table import CONVOLUTIONS
 
 VERSION = 1  # count up when scenes or weights come out otherwise than before
@@ -28,16 +28,19 @@ def prepare(folder, seed=0):
     folder = pathlib.Path(folder) / f"demo-{VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
     data, weights = folder / "scenes", folder / "vgg19-narrow.mat"
-    if not data.is_dir():
-        aside = folder / ".scenes.tmp"
-        shutil.rmtree(aside, ignore_errors=True)
-        demo_scenes.write(aside, TRAINING, VALIDATION, seed)
-        aside.rename(data)
-    if not weights.is_file():
-        aside = folder / ".vgg19-narrow.mat.tmp"
-        with aside.open("wb") as file:
-            write_mat(file, narrow_vgg(seed))
-        aside.rename(weights)
+    if not ownership.occupied(data):
+        with ownership.workspace(data) as aside:
+            if not ownership.occupied(data):  # another process may have made it meanwhile
+                demo_scenes.write(aside / data.name, TRAINING, VALIDATION, seed)
+                durable.rename(aside / data.name, data, new=True)
+    if not ownership.occupied(weights):
+        file = io.BytesIO()
+        write_mat(file, narrow_vgg(seed))
+        durable.write_whole(weights, file.getvalue())
+    for path, is_there in ((data, data.is_dir()), (weights, weights.is_file())):
+        if not is_there:
+            raise errors.DataError("is not what the demo makes", where=path, cure="move it away, or give another "
+                                                                                  "--cache-dir.")
     return data, weights
 
 

@@ -25,15 +25,15 @@ def write(root, training=256, validation=64, seed=0):
     annotations/<split>/ADE_<train|val>_00000001.png  8-bit, one channel: indices into class_names()
     objectInfo.txt   a row per class: index, share of the labelled training pixels, images that hold it, name
 
-    Files of the same name are replaced and no others removed, so a smaller tree needs an empty root.
+    Raises FileExistsError if one of the folders of a split is there: nothing is replaced.
     """
     root = pathlib.Path(root)
     pixels = np.zeros((len(SPLITS), len(LABELS) + 1), np.int64)
     images = np.zeros_like(pixels)
     for split, ((folder, prefix), count) in enumerate(zip(SPLITS, (training, validation), strict=True)):
         photos, labels = root / "images" / folder, root / "annotations" / folder
-        photos.mkdir(parents=True, exist_ok=True)
-        labels.mkdir(parents=True, exist_ok=True)
+        photos.mkdir(parents=True)
+        labels.mkdir(parents=True)
         for i in range(1, count + 1):
             photo, label = draw(seed, split, i)
             name = f"ADE_{prefix}_{i:08d}"
@@ -44,4 +44,5 @@ def write(root, training=256, validation=64, seed=0):
             images[split] += found > 0
     ratio = pixels[0] / max(pixels[0, 1:].sum(), 1)
     rows = [f"{i}\t{ratio[i]:.4f}\t{images[0, i]}\t{images[1, i]}\t{name}" for name, i in LABELS.items()]
-    (root / "objectInfo.txt").write_text("\n".join(["Idx\tRatio\tTrain\tVal\tName", *rows]) + "\n")
+    with (root / "objectInfo.txt").open("x") as file:
+        file.write("\n".join(["Idx\tRatio\tTrain\tVal\tName", *rows]) + "\n")

@@ -2,6 +2,8 @@
 
 Everything that must outlive a crash is written by these functions. They go through `os.*` at each call, so that
 benchmarks/faults.py can make every single one of them fail or be the last.
+
+A file is written under its temporary name (ownership.aside_of) and then renamed.
 """
 
 import contextlib
@@ -15,19 +17,22 @@ import time
 
 import filelock
 
-from fcn import errors
+from fcn import errors, ownership
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # file systems that cannot set space aside
+LOCK_START = b'{"pid": '  # of the text in a lock file
 
 
 @contextlib.contextmanager
 def locked(path, doing="is being built", cure="wait until it is done and give the same command again."):
     """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, cure: its words.
 
-    The kernel gives the lock back when its holder dies; the file that stays behind means nothing.
+    The kernel gives the lock back when its holder dies; the file that stays behind means nothing. Raises UsageError if
+    the lock file is not this program's.
     """
     lock_path = path.with_name(f"{path.name}.lock")
+    found = _lock_text(lock_path)
     lock = filelock.FileLock(lock_path, blocking=False, fallback_to_soft=False)  # a soft lock outlives its holder
     try:
         lock.acquire()
@@ -35,11 +40,28 @@ def locked(path, doing="is being built", cure="wait until it is done and give th
         raise errors.MachineError(f"{doing} by {_holder(lock_path)}", where=path, cure=cure) from None
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        with contextlib.suppress(OSError):  # a full disk will be told with what is needed
-            lock_path.write_text(json.dumps(facts))
+        if found != b"":  # an empty file may be the lock of another program
+            with contextlib.suppress(OSError):  # a full disk will be told with what is needed
+                lock_path.write_text(json.dumps(facts))
         yield
     finally:
         lock.release()
+
+
+def _lock_text(lock_path):
+    """The first bytes of a lock file, None if there is none. Raises UsageError if it is not this program's."""
+    try:
+        if lock_path.is_file():
+            with lock_path.open("rb") as file:
+                found = file.read(len(LOCK_START))
+            if LOCK_START.startswith(found):  # a full disk may have cut it off
+                return found
+        elif not os.path.lexists(lock_path):
+            return None
+    except OSError as error:
+        raise errors.MachineError(f"cannot be read: {error.strerror}", where=lock_path) from None
+    raise errors.UsageError("has the name of this program's lock file, and is another file", where=lock_path,
+                            cure="move it away.")
 
 
 def _holder(lock_path):
@@ -89,11 +111,34 @@ def sync(file):
     getattr(os, "fdatasync", os.fsync)(file)
 
 
-def commit(file, aside, path):
-    """The open file `aside` gets its name; whoever opens `path` sees the old file or the whole new one."""
-    os.fsync(file)
-    aside.replace(path)
-    sync_path(path.parent)
+def commit(file, aside, path, new=False, sync=True):
+    """The open file `aside` gets its name; whoever opens `path` sees the old file or the whole new one.
+
+    new: there must be no old one. sync=False: it need not survive a power cut. Raises UsageError if there is an old
+    one.
+    """
+    if sync:
+        os.fsync(file)
+    rename(aside, path, new)
+    if sync:
+        sync_path(path.parent)
+
+
+def rename(aside, path, new=False):
+    """Give a file or folder its name. new: nothing may have that name, but an empty folder. Raises UsageError."""
+    if not new:
+        aside.replace(path)
+        return
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        raise ownership.taken(path) from None
+    except OSError:  # folders have no hard links, and some file systems have none at all
+        if ownership.occupied(path):
+            raise ownership.taken(path) from None
+        aside.rename(path)
+        return
+    aside.unlink()
 
 
 def sync_path(path):
@@ -105,15 +150,18 @@ def sync_path(path):
         os.close(handle)
 
 
-def write_whole(path, data):
-    """Write bytes aside and rename: half a file is never seen under this name."""
+def write_whole(path, data, new=False, sync=True):
+    """Write bytes under a temporary name and rename: half a file is never seen under this name.
+
+    new: never in the place of an existing file. sync=False: it need not survive a power cut. Raises UsageError if there
+    is a file already, MachineError if another process is writing it.
+    """
     path = pathlib.Path(path)
-    aside = path.with_name(f"{path.name}.partial")
-    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    file, aside = ownership.open_aside(path)
     try:
         write_at(file, data, 0)
-        commit(file, aside, path)
-    except OSError:
+        commit(file, aside, path, new, sync)
+    except (OSError, errors.UsageError):
         with contextlib.suppress(OSError):
             aside.unlink()
         raise

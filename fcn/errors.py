@@ -9,6 +9,7 @@ import io
 import os
 import pathlib
 import sys
+import tempfile
 import traceback
 
 from fcn.spec import grouped
@@ -68,7 +69,8 @@ def several(problems, most=20):
 def run(main, argv):
     """Call main(argv) as a program: the exit code, with errors as one block on stderr.
 
-    A traceback is shown only with --debug in argv; that of a bug is kept in fcn-bug.log.
+    A traceback is shown only with --debug in argv; that of a bug is kept in a new file in the system's temporary
+    folder.
     """
     nowhere = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (a daemon may have closed both)
     sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
@@ -99,10 +101,11 @@ def _unexpected(error, debug):
         print(f"MachineError: {error.filename or 'disk'}: {error.strerror}\n"
               "  Cure: check permissions and free space.", file=sys.stderr)
         return MachineError.exit_code
-    log = pathlib.Path("fcn-bug.log")
     try:
-        log.write_text(traceback.format_exc())
-        kept = f"The traceback is in {log}."
+        handle, path = tempfile.mkstemp(".log", "fcn-bug-")
+        with os.fdopen(handle, "w", errors="backslashreplace") as log:
+            log.write(traceback.format_exc())
+        kept = f"The traceback is in {path}."
     except OSError:
         kept = "Run again with --debug to see where."
     print(f"A bug: {type(error).__name__}: {error}\n  {kept} Please report it.", file=sys.stderr)

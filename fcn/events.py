@@ -61,8 +61,13 @@ class Events:
     def _begin(self):
         """A new file, named as TensorBoard looks for it and after those before it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.files += 1
-        self.path = self.folder / f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{self.files:06d}"
+        start = f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}"
+        while True:
+            self.files += 1
+            self.path = self.folder / f"{start}.{self.files:06d}"
+            with contextlib.suppress(FileExistsError):  # of a start in the same second
+                self.path.open("x").close()
+                break
         writer = tf.io.TFRecordWriter(str(self.path))
         writer.write(tf.Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         return writer

@@ -10,10 +10,9 @@ its name.
 
 import json
 import pathlib
-import shutil
 import sys
 
-from fcn import checkpoint_files, config, durable, errors, record, shelf, transplant
+from fcn import checkpoint_files, config, durable, errors, ownership, record, shelf, transplant
 
 
 def main(argv):
@@ -38,10 +37,18 @@ def format_of(path):
                                 cure=f"{', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
     if not path.parent.is_dir():
         raise errors.UsageError("is no folder", where=path.parent, cure="make it, or give another --to.")
-    for taken in (path, note_of(path, name)):
-        if taken.exists():
-            raise errors.UsageError("is there already", where=taken, cure="give another --to, or delete it.")
+    check_place(path, name)
     return name
+
+
+def check_place(path, name):
+    """Raise UsageError if a file of the export is there already."""
+    ownership.check_free(path, "--to")
+    note = note_of(path, name)
+    if ownership.occupied(note):
+        raise errors.UsageError("is there already, where the facts on the export go; nothing is overwritten",
+                                where=note, cure=f"give --to {ownership.free(path, lambda p: note_of(p, name))}, or "
+                                                 "move it away.")
 
 
 def note_of(path, name):
@@ -59,27 +66,19 @@ def export(run, path, name):
 
     checkpoint, content = initial.located(run)
     form, model = shelf.pick("exports", name), content["model"] | {"precision": "float32"}
-    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    remove(aside)  # of a process that was killed
-    try:
-        about = form.write(aside, checkpoint, model)
+    with ownership.workspace(path) as folder:
+        made = folder / path.name
+        about = form.write(made, checkpoint, model)
         batches = _check.images()
         expected = _check.of_checkpoint(checkpoint, model, batches)
-        verified = _check.compare(expected, form.outputs(aside, batches), model["ignored_ids"])
-        note, text = note_of(path, name), json.dumps(
-            facts(checkpoint, content, name, about, verified) | {"device": device.found().name}, indent=1)
-        if aside.is_dir():
-            note_of(aside, name).parent.mkdir(exist_ok=True)
-            durable.write_whole(note_of(aside, name), text.encode())
-        commit(aside, path)
-    finally:
-        remove(aside)
-    if path.is_file():
-        try:
-            durable.write_whole(note, text.encode())
-        except BaseException:
-            remove(path)
-            raise
+        verified = _check.compare(expected, form.outputs(made, batches), model["ignored_ids"])
+        note_of(made, name).parent.mkdir(exist_ok=True)
+        text = json.dumps(facts(checkpoint, content, name, about, verified) | {"device": device.found().name}, indent=1)
+        durable.write_whole(note_of(made, name), text.encode())
+        check_place(path, name)  # somebody may have come meanwhile
+        if made.is_file():  # the note first: where the net is, it is whole and has its note
+            commit(note_of(made, name), note_of(path, name))
+        commit(made, path)
     size = sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
     return [f"{path}: {about}; {durable.amount(size)}", _check.text(verified),
             f"classes, sizes and step are in {note_of(path, name)}"]
@@ -103,16 +102,8 @@ def commit(aside, path):
     """Give the file or folder `aside` its name, once all of it is on the disk."""
     for item in (aside, *aside.rglob("*")):
         durable.sync_path(item)
-    aside.replace(path)
+    durable.rename(aside, path, new=True)
     durable.sync_path(path.parent)
-
-
-def remove(path):
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

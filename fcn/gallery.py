@@ -22,6 +22,7 @@ from fcn import durable, errors, images
 LONGEST_PX = 480  # of a side of what is kept
 QUALITY = 80  # of the photos' JPEG
 LISTS = ("worst", "best")
+MOST_BYTES = 4_000_000  # of a file that is read back; what is written has a tenth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +95,8 @@ def read(folder):
     if not source.exists():
         return None
     try:
+        if (source / "index.json").stat().st_size > MOST_BYTES:
+            raise ValueError(f"index.json has more than {MOST_BYTES:,} bytes")
         index = json.loads((source / "index.json").read_bytes())
         rows = [(key, str(entry["name"]), float(entry["score"])) for key in LISTS for entry in index[key]]
         found: dict[str, list[Picture]] = {key: [] for key in LISTS}
@@ -109,8 +112,12 @@ def _paths(folder, number):
 
 
 def _read(paths):
-    """The bytes of a photo and two maps of ids. Raises DataError, OSError."""
-    sizes = [images.read_photo(paths[0]).shape[:2], *(ids(path).shape for path in paths[1:])]
+    """The bytes of a photo and two maps of ids, none larger than `Gallery` makes them. Raises DataError, OSError."""
+    for path in paths:
+        if path.stat().st_size > MOST_BYTES:
+            raise errors.DataError(f"has more than {MOST_BYTES:,} bytes", where=path)
+    photo = images.read_photo(paths[0], max_pixels=LONGEST_PX ** 2)
+    sizes = [photo.shape[:2], *(ids(path).shape for path in paths[1:])]
     if len(set(sizes)) != 1:
         raise errors.DataError(f"photo, label and prediction have the sizes {sizes}", where=paths[0])
     return [path.read_bytes() for path in paths]
@@ -120,6 +127,9 @@ def ids(source):
     """uint8 (h, w): the ids of a PNG, a path or bytes. Raises DataError, OSError."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as image:
+            if max(image.size) > LONGEST_PX:
+                raise errors.DataError(f"has {image.width} x {image.height} pixels, more than {LONGEST_PX} a side",
+                                       where=None if isinstance(source, bytes) else source)
             if image.mode not in ("P", "L"):
                 raise errors.DataError(f"is no map of ids but an image of mode {image.mode}", where=source)
             return np.asarray(image)

@@ -16,7 +16,7 @@ import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fcn import errors, file_kinds, stored_values
+from fcn import durable, errors, file_kinds, stored_values
 
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -251,12 +251,4 @@ def write_jpeg(path, array, quality=90):
 
 
 def _write(path, array, **options):
-    path = pathlib.Path(path)
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        imageio.imwrite(aside, array, **options)
-        aside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
+    durable.write_whole(path, imageio.imwrite("<bytes>", array, **options), sync=False)

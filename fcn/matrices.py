@@ -13,10 +13,11 @@ import zlib
 
 import numpy as np
 
-from fcn import durable, errors, file_kinds
+from fcn import durable, errors, file_kinds, npz_file
 
 STRIP = 1 << 20  # pixels that are counted at a time: a page of 17 megapixels needs no copy of 8 bytes a pixel
 FIELDS = ("num_classes", "names", "ends", "cells", "counts")
+ALWAYS_BYTES, MOST_RATIO = 64 << 20, 64  # what a file may unpack to: matrices of few classes shrink well
 AGAIN = "evaluate again, with eval_fcn.py."
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, SyntaxError, MemoryError, RuntimeError,
           zipfile.BadZipFile, zlib.error, struct.error)  # what NumPy raises on damaged files
@@ -159,11 +160,14 @@ def load(path):
     """The Matrices in a file that `save` has written. Raises DataError."""
     path = pathlib.Path(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with npz_file.opened(path, max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)) as (stored, _):
             if "confusion" in stored and "cells" not in stored:
                 raise errors.DataError("was written by an older version: it holds one matrix, summed over all images",
                                        where=path, cure=AGAIN)
-            content = {field: stored[field] for field in FIELDS}
+            claimed_wrong = _claimed_wrong(*(stored[field] for field in FIELDS))
+            if claimed_wrong:
+                raise _damaged(path, claimed_wrong)
+            content = {field: stored[field].read() for field in FIELDS}
     except FileNotFoundError:
         raise errors.DataError("is missing", where=path, cure=AGAIN) from None
     except DAMAGE as error:
@@ -180,16 +184,25 @@ def _damaged(path, why):
                             why=file_kinds.instead(path, why, file_kinds.ZIP), cure=AGAIN)
 
 
-def _wrong(num_classes, names, ends, cells, counts):
-    """What keeps these arrays from being Matrices, or ""."""
-    if num_classes.shape or num_classes.dtype.kind not in "iu" or not 1 <= num_classes <= 256:
+def _claimed_wrong(num_classes, names, ends, cells, counts):
+    """What keeps npz_file.Arrays from being Matrices, or ""; only the number of classes is read."""
+    if num_classes.shape or num_classes.dtype.kind not in "iu" or not 1 <= num_classes.read() <= 256:
         return "its number of classes is none"
-    kinds = {"names": (names, "U"), "ends": (ends, "i"), "cells": (cells, "u"), "counts": (counts, "u")}
-    for field, (array, kind) in kinds.items():
-        if array.ndim != 1 or (array.dtype.kind != kind and array.size):
-            return f"{field} are of the wrong kind"
+    for array, kind in ((names, "U"), (ends, "i"), (cells, "u"), (counts, "u")):
+        if len(array.shape) != 1 or (array.dtype.kind != kind and array.shape[0]):
+            return f"{array.name} are of the wrong kind"
+    images, filled, size = names.shape[0], cells.shape[0], int(num_classes.read())
+    if ends.shape != names.shape or counts.shape != cells.shape:
+        return "its arrays do not fit each other"
+    if filled > images * size ** 2:
+        return f"it claims {filled:,} filled cells; {images:,} images of {size} classes have {images * size ** 2:,}"
+    return ""
+
+
+def _wrong(num_classes, names, ends, cells, counts):
+    """What keeps these arrays, of the right shapes, from being Matrices, or ""."""
     lengths = np.diff(ends, prepend=0)
-    if len(names) != len(ends) or len(cells) != len(counts) or lengths.sum() != len(cells) or (lengths < 0).any():
+    if lengths.sum() != len(cells) or (lengths < 0).any():
         return "its arrays do not fit each other"
     image = np.repeat(np.arange(len(ends)), lengths)
     order = image * int(num_classes) ** 2 + cells

@@ -4,15 +4,18 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 import shlex
 import subprocess
 import sys
 
-from fcn import checkpoint_files, errors, file_kinds, machine, runlog
+from fcn import checkpoint_files, errors, file_kinds, machine, ownership, runlog
 from fcn.spec import DatasetSpec
 
+FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
+         "bad_batch.npz")  # of a run's folder, but its checkpoints, events and evaluations
 OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
 PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
 
@@ -46,6 +49,8 @@ def to_go_on_with(run, resume):
     """
     run = pathlib.Path(run)
     begun = checkpoint_files.paths(run / "checkpoints")
+    if not begun:
+        check_folder(run)
     if resume == "never" and (begun or (run / "config.json").exists()):
         raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
     if resume not in ("auto", "never"):
@@ -58,6 +63,26 @@ def to_go_on_with(run, resume):
         raise errors.UsageError("there is a run in this folder, whose checkpoints are gone", where=run,
                                 cure="give another --run, or delete this one.")
     return _current(run) if begun else None
+
+
+def check_folder(run):
+    """Raise UsageError if a file that a run would write is in this folder, but no config.json of a run beside it."""
+    run = pathlib.Path(run)
+    if os.path.lexists(run) and not run.is_dir():
+        raise errors.UsageError("is no folder", where=run, cure=f"give --run {ownership.free(run)}.")
+    found = [run / name for name in FILES if os.path.lexists(run / name)]
+    if found and not _is_config(run / "config.json"):
+        raise errors.UsageError("is there already and is not of a run of this program; nothing is overwritten",
+                                where=found[0], cure=f"give --run {ownership.free(run)}, or move it away.")
+
+
+def _is_config(path):
+    """Whether this config.json was written by this program, of any version."""
+    try:
+        content = json.loads(path.read_bytes())
+        return isinstance(content, dict) and {"config", "spec"} <= content.keys()
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def of_checkpoint(resume):

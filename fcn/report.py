@@ -9,7 +9,20 @@ Everything is computed from the confusion matrices in the folder, without the ne
 import pathlib
 import sys
 
-from fcn import against, config, durable, errors, evaluation, parsers, permutation, protocols, results, shelf, subsets
+from fcn import (
+    against,
+    config,
+    durable,
+    errors,
+    evaluation,
+    ownership,
+    parsers,
+    permutation,
+    protocols,
+    results,
+    shelf,
+    subsets,
+)
 
 
 def main(argv):
@@ -19,7 +32,7 @@ def main(argv):
         write_page(folder)
     rows = compare(folder, arguments) if arguments.against else show(folder, arguments)
     if arguments.csv:
-        durable.write_whole(arguments.csv, results.as_csv(rows).encode())
+        durable.write_whole(arguments.csv, results.as_csv(rows).encode("utf-8", "backslashreplace"), new=True)
         print(f"the numbers are in {arguments.csv}")
 
 
@@ -43,6 +56,8 @@ def parse(argv):
                                 cure="leave it out, or give --against FOLDER.")
     if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
         raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=arguments.csv)
+    if arguments.csv:
+        ownership.check_free(arguments.csv, "--csv")
     return arguments
 
 

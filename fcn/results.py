@@ -5,8 +5,6 @@ top, "protocols" holds all of them with intervals. confusion.npz and confusion_n
 which fcn/report.py computes everything anew for other classes and images.
 """
 
-import csv
-import io
 import json
 import pathlib
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from fcn import (
     anchors,
+    csv_text,
     detectors,
     durable,
     errors,
@@ -114,11 +113,7 @@ def _is_sound(content):
 
 def as_csv(rows):
     """A list of dicts with the same keys as CSV, in full precision; None is an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text.table([list(rows[0]), *([row[key] for key in rows[0]] for row in rows)])
 
 
 def _scored(module, sums, ids):

@@ -4,18 +4,25 @@ import math
 
 import numpy as np
 
+from fcn import durable, ownership, pictures, png_text
 from fcn import images as resizing
-from fcn import pictures
 
 GAP, CELL = pictures.GAP, 6  # pixels: between parts; of the chequers that stand for ignored
 MOST_PX = 480                # longer samples are shown smaller
 LEGEND_PX = 320              # least width, for long names under small samples
 LIGHT, DARK = 200, 150
+MAKER = "fcn --show-batch"
 
 
 def write(path, images, labels, spec):
-    """Write panel(...) as a PNG, aside and renamed."""
-    resizing.write_png(path, panel(images, labels, spec))
+    """Write panel(...) as a PNG, in the place of an earlier picture of this command. Raises UsageError."""
+    check_place(path)
+    durable.write_whole(path, png_text.encoded(panel(images, labels, spec), MAKER), new=not path.exists())
+
+
+def check_place(path):
+    """Raise UsageError if a file is there that this command has not made."""
+    ownership.check_free(path, "--show-batch", lambda path: png_text.made_by(path, MAKER))
 
 
 def panel(images, labels, spec):

@@ -5,6 +5,7 @@ variables and Position.state() are all of a run, and one that was killed and res
 """
 
 import dataclasses
+import io
 import json
 import math
 import pathlib
@@ -19,6 +20,7 @@ from fcn import (
     checkpoint_files,
     choices,
     dry_run,
+    durable,
     errors,
     evaluate,
     events,
@@ -141,9 +143,10 @@ class Trainer:
         names = [cache.names[batches.image_of(first + i, len(cache), self.sampling)] for i in range(len(images))]
         kept = f"kept in {path}"
         try:
-            np.savez_compressed(path, images=images, labels=labels, names=names, facts=json.dumps(facts))
+            content = io.BytesIO()
+            np.savez_compressed(content, images=images, labels=labels, names=names, facts=json.dumps(facts))
+            durable.write_whole(path, content.getvalue())
         except OSError as error:
-            path.unlink(missing_ok=True)
             kept = f"not kept ({error.strerror})"
         return f"{kept}; its images: {', '.join(names)}"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nets_help import fresh, put, start, values
 
-from fcn import checkpoint, checkpoint_files, errors
+from fcn import checkpoint, checkpoint_files, errors, ownership
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
 
@@ -253,7 +253,7 @@ def test_nor_does_a_run_whose_states_are_all_damaged(run):
 
 
 def test_an_unfinished_checkpoint_is_never_taken_and_swept_by_the_next_one(run):
-    unfinished = run(1).with_name(".step-000009.tmp")
+    unfinished = ownership.aside_of(run(1).with_name("step-000009"))
     shutil.copytree(run.store.folder / "step-000001", unfinished)
     assert [path.name for path, _ in checkpoint_files.listed(run.store.folder)] == ["step-000001"]
     assert run.restored()[0]["step"] == 1

@@ -394,7 +394,7 @@ def test_an_imported_tree_has_the_classes_of_the_file(tmp_path):
     held = [(LABELS[1:] == 1).any(axis=(1, 2)).sum(), (LABELS[:1] == 1).any(axis=(1, 2)).sum()]
     share = (LABELS == 1).sum() / (LABELS > 0).sum()
     first = (tmp_path / "tree/objectInfo2.txt").read_text().splitlines()[1]
-    assert first == f"1\t{share:.4f}\t{held[0]}\t{held[1]}\twall"
+    assert first == f"1\t{share:.4f}\t{held[0]}\t{held[1]}\twall\twall"
 
 
 def test_an_import_that_is_interrupted_leaves_nothing_and_a_full_folder_is_left_alone(tmp_path):
@@ -405,7 +405,7 @@ def test_an_import_that_is_interrupted_leaves_nothing_and_a_full_folder_is_left_
     with pytest.raises(KeyboardInterrupt):
         csail_h5.unpack(splits, tmp_path / "tree", stop)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.h5", "data.json"]
-    with pytest.raises(errors.DataError, match="is there already"):
+    with pytest.raises(errors.UsageError, match="is there already"):
         csail_h5.unpack(splits, tmp_path)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nets_help import DEFINITIONS, THIN, fresh, randomise, start
 
-from fcn import checkpoint, errors, export, initial, layers, model, record, shelf
+from fcn import checkpoint, errors, export, initial, layers, model, ownership, record, shelf
 from fcn.exports import _check, onnx, pb, savedmodel
 from fcn.spec import NATIVE, DatasetSpec
 from fcn.tf1 import errors as tf_errors
@@ -239,8 +239,9 @@ def test_a_file_that_is_not_the_checkpoints_net_leaves_nothing_behind(run, tmp_p
 
 
 def test_what_a_killed_export_has_left_is_swept_and_not_taken(run, tmp_path):
-    (tmp_path / ".net.tmp").mkdir()
-    (tmp_path / ".net.tmp/saved_model.pb").write_text("half of it")
+    left = ownership.aside_of(tmp_path / "net")
+    (left / "net").mkdir(parents=True)
+    (left / "net/saved_model.pb").write_text("half of it")
     main(run[0], tmp_path / "net")
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
@@ -259,6 +260,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(run, tmp_path, monkeypatch):
     ("there", "is there already"), ("noted.pb", "noted.pb.json: is there already"), ("no/net.pb", "no: is no folder")])
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, name, said):
     (tmp_path / "there").mkdir()
+    (tmp_path / "there/mine").touch()
     (tmp_path / "there.pb").touch()
     (tmp_path / "noted.pb.json").touch()
     with pytest.raises(errors.UsageError, match=said):

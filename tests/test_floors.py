@@ -8,7 +8,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     0: "errors machine spec shelf parsers config config_checks vgg_table heads_table choices origins convert "
-       "caffe_solver durable file_kinds schedules rates estimate receptive folders shell_commands",
+       "caffe_solver durable file_kinds schedules rates estimate receptive folders shell_commands ownership csv_text "
+       "npz_file",
     1: "layouts/* encodings/* metrics/* images stored_values label_files sparse_ids pairs sources preflight inspect "
        "cache cache_build cache_file "
        "cache_open cache_partial augment batches show_batch csail_reader csail_writer foreign_hdf5 formats/* "
@@ -16,7 +17,7 @@ FLOORS = {
        "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "
        "windows merging resampling plan matrices iou protocols intervals permutation detectors anchors subsets results "
        "results_table evaluation against page sections/* gallery behind outputs subject "
-       "eval_flags",
+       "eval_flags png_text",
     2: "tf1 device layers vgg heads upsampling blocks recompute nets/* losses/* model optimize optimizers",
     3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export exports/* dry_run sanity "
        "training reporting events inference room scoring",

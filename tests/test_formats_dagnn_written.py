@@ -15,11 +15,13 @@ from fcn.formats import _dagnn_blocks, _heads, dagnn
 @pytest.mark.parametrize("alignment", ["same", "pad100"])
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 def test_a_written_fcn_comes_back_to_the_last_bit(tmp_path, net, alignment, backbone):
-    for learned in ((), tuple(_heads.NETS[net][1])):
+    for number, learned in enumerate(((), tuple(_heads.NETS[net][1]))):
         weights = thin_fcn(net, backbone, learned=learned, alignment=alignment)
-        dagnn.write(tmp_path / "net.mat", weights)
-        assert_same_weights(pretrained.read(tmp_path / "net.mat"), weights)
-        assert [path.name for path in tmp_path.iterdir()] == ["net.mat"]
+        path = tmp_path / str(number) / "net.mat"
+        path.parent.mkdir()
+        dagnn.write(path, weights)
+        assert_same_weights(pretrained.read(path), weights)
+        assert list(path.parent.iterdir()) == [path]
 
 
 @given(st.sampled_from(["vgg16", "vgg19"]), st.integers(1, 70), st.integers(0, 9), st.booleans())

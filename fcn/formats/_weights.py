@@ -1,11 +1,13 @@
 """What every format is turned into, and the few words that their refusals share."""
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
 
-from fcn import errors
+from fcn import durable, errors, ownership
 
 CURE = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
         "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all files that are read.")
@@ -56,23 +58,17 @@ def most_unpacked(file_bytes):
     return min(MOST_BYTES, max(ALWAYS_BYTES, MOST_RATIO * file_bytes))
 
 
-class Aside:
-    """A file that is written aside, in the same folder, and takes its name only when it is whole.
-
-    with Aside(path) as file: ... gives an open binary file.
-    """
-
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-        self.aside = self.path.with_name(f".{self.path.name}.tmp")
-
-    def __enter__(self):
-        self.file = self.aside.open("wb")
-        return self.file
-
-    def __exit__(self, kind, error, traceback):
-        self.file.close()
-        if kind is None:
-            self.aside.replace(self.path)
-        else:
-            self.aside.unlink(missing_ok=True)
+@contextlib.contextmanager
+def new_file(path):
+    """An open binary file that takes the name `path` when it is whole. Raises UsageError if that name is taken."""
+    path = pathlib.Path(path)
+    handle, aside = ownership.open_aside(path)
+    try:
+        with open(handle, "wb", closefd=False) as file:
+            yield file
+        durable.commit(handle, aside, path, new=True)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)

@@ -11,7 +11,7 @@ import scipy.io
 
 from fcn.formats import _dagnn_blocks, _dagnn_layers, _heads, _layers, _mat
 from fcn.formats._published import HEIGHT_WIDTH, RGB
-from fcn.formats._weights import Aside, Weights, refusal
+from fcn.formats._weights import Weights, new_file, refusal
 
 DOCUMENTED = HEIGHT_WIDTH, RGB  # manual of MatConvNet; its importer turns Caffe's kernels so
 
@@ -68,7 +68,7 @@ def write(path, weights):
                             for b in blocks]),
         "meta": _structs([_meta(weights)]),
     }
-    with Aside(path) as file:
+    with new_file(path) as file:
         scipy.io.savemat(file, content, oned_as="column")
 
 

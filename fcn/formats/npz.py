@@ -4,37 +4,34 @@ Own keys are <layer>/kernel, <layer>/bias, mean_rgb, net, choices (JSON) and cla
 each array the header is read, compared with the size in the zip's directory, and the rest taken as plain numbers.
 """
 
-import math
 import pathlib
-import zipfile
 
 import numpy as np
 
-from fcn import errors, file_kinds, shell_commands
+from fcn import errors, file_kinds, npz_file, shell_commands
 from fcn.formats import _heads, _layers
 from fcn.formats._published import HEIGHT_WIDTH, RGB
-from fcn.formats._weights import CURE, NEVER_LOADED, NO_MEAN, Aside, Weights, imagenet_mean, most_unpacked, refusal
+from fcn.formats._weights import CURE, NEVER_LOADED, NO_MEAN, Weights, imagenet_mean, most_unpacked, new_file, refusal
 from fcn.vgg_table import CONVOLUTIONS, FULLY_CONNECTED
 
 DOCUMENTED = HEIGHT_WIDTH, RGB  # the program beside vgg16_weights.npz feeds RGB (cs.toronto.edu/~frossard/post/vgg16)
-MOST_MEMBERS = 1000
-HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read(path):
     """The Weights in an .npz of either kind; raises WeightsError if it is another one, damaged, cut off or a bomb."""
     path = pathlib.Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(archive, path)
+        with npz_file.opened(path, most_unpacked(path.stat().st_size)) as (members, names):
             if "conv1_1/kernel" in members:
-                return _own(archive, members, path)
+                return _own(members, path)
             if "conv1_1_W" in members:
-                return _bare(archive, members, path)
-            objects = [name for name, entry in members.items() if _holds_objects(archive, entry)]
-            raise _pickled(path, objects) if objects else _foreign(path, archive.namelist())
+                return _bare(members, path)
+            objects = [name for name, member in members.items() if member.dtype.hasobject]
+            raise _pickled(path, objects) if objects else _foreign(path, names)
     except errors.WeightsError:
         raise
+    except npz_file.Refused as error:
+        raise refusal(path, str(error)) from None
     except Exception as error:  # of zipfile, zlib, lzma, NumPy and JSON
         raise refusal(path, f"cannot be read ({path.stat().st_size:,} bytes)", why=f"{type(error).__name__}: {error}",
                       cure=f"the file is probably cut off; {CURE}") from None
@@ -48,13 +45,13 @@ def write(path, weights):
         arrays[f"{name}/kernel"] = kernel
         if bias is not None:
             arrays[f"{name}/bias"] = bias
-    with Aside(path) as file:
+    with new_file(path) as file:
         np.savez(file, **arrays)
 
 
-def _own(archive, members, path):
+def _own(members, path):
     def array(name, kinds="fiu"):
-        return _array(archive, members[name], path, kinds) if name in members else None
+        return _array(members[name], path, kinds) if name in members else None
     stored = {name: [array(f"{name}/kernel"), array(f"{name}/bias")]
               for name in dict.fromkeys(key.split("/")[0] for key in members if key.endswith("/kernel"))}
     layers, _, notes = _layers.body(_paired(stored), path, None)
@@ -79,48 +76,20 @@ def _paired(stored):
     return {name: pair for name, pair in stored.items() if pair[1] is not None}
 
 
-def _bare(archive, members, path):
-    stored = {name: [_array(archive, members[f"{name}_{part}"], path) for part in "Wb"]
+def _bare(members, path):
+    stored = {name: [_array(members[f"{name}_{part}"], path) for part in "Wb"]
               for name in (*CONVOLUTIONS, *FULLY_CONNECTED) if {f"{name}_W", f"{name}_b"} <= set(members)}
     layers, _, notes = _layers.body(_layers.as_convolutions(stored), path, DOCUMENTED)
     return Weights(layers, imagenet_mean(), (*notes, NO_MEAN))
 
 
-def _members(archive, path):
-    """{name without .npy: its entry in the zip's directory}; refused if what they claim to unpack to is a bomb."""
-    entries = archive.infolist()
-    most = most_unpacked(path.stat().st_size)
-    if len(entries) > MOST_MEMBERS or sum(entry.file_size for entry in entries) > most:
-        raise refusal(path, f"claims {len(entries)} arrays of {sum(entry.file_size for entry in entries):,} bytes in a "
-                            f"file of {path.stat().st_size:,}; at most {MOST_MEMBERS} and {most:,} are read")
-    return {entry.filename[:-4]: entry for entry in entries if entry.filename.endswith(".npy")}
-
-
-def _array(archive, entry, path, kinds="fiu"):
+def _array(member, path, kinds="fiu"):
     """The array of one member: kinds "fiu" numbers, "U" text. Whatever else it claims to be is refused unread."""
-    with archive.open(entry) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in HEADER_READERS:
-            raise refusal(path, f"{entry.filename} is of .npy version {version}; 1.0 and 2.0 are read")
-        shape, fortran, dtype = HEADER_READERS[version](file)
-        length = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject:
-            raise _pickled(path, [entry.filename[:-4]])
-        if dtype.kind not in kinds:
-            raise refusal(path, f"{entry.filename} holds {dtype}, not {'text' if kinds == 'U' else 'numbers'}")
-        content = file.read() if length <= entry.file_size else b""
-        if len(content) != length:
-            raise refusal(path, f"{entry.filename} claims {shape} of {dtype} and has {entry.file_size:,} bytes")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _holds_objects(archive, entry):
-    """Whether a member is an array of objects, by its header alone."""
-    with archive.open(entry) as file:
-        try:
-            return HEADER_READERS[np.lib.format.read_magic(file)](file)[2].hasobject
-        except (ValueError, KeyError):  # of another version, or no array
-            return False
+    if member.dtype.hasobject:
+        raise _pickled(path, [member.name])
+    if member.dtype.kind not in kinds:
+        raise refusal(path, f"{member.name}.npy holds {member.dtype}, not {'text' if kinds == 'U' else 'numbers'}")
+    return member.read()
 
 
 def _pickled(path, names):

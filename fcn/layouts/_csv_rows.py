@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import pathlib
 
-from fcn import errors, file_kinds, folders, images
+from fcn import csv_text, errors, file_kinds, folders, images
 from fcn.layouts import _folders, _split
 from fcn.spec import Pair, Problem
 
@@ -74,7 +74,8 @@ def read(path):
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for number, line in enumerate(csv.DictReader(file, delimiter=delimiter), 2):
-                texts = {key: (line.get(name) or "").strip().replace("\\", "/") for key, name in column.items()}
+                texts = {key: csv_text.plain((line.get(name) or "").strip()).replace("\\", "/")
+                         for key, name in column.items()}
                 fault = _fault(texts, column)
                 if fault:
                     problems.append(Problem(path, f"line {number}: {fault}"))

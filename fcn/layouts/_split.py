@@ -7,11 +7,10 @@ matter, every machine draws the same, and a pair that is added moves at most one
 import collections
 import csv
 import hashlib
-import io
 import math
 import pathlib
 
-from fcn import durable, errors, file_kinds
+from fcn import csv_text, durable, errors, file_kinds
 from fcn.spec import Listing, Problem
 
 FILE = "split.csv"
@@ -72,7 +71,7 @@ def _lines(path):
             delimiter = max(",;\t", key=file.readline(4096).count)
             file.seek(0)
             lines = csv.DictReader(file, delimiter=delimiter)
-            return [(line["name"], (line["split"] or "").strip().lower()) for line in lines]
+            return [(csv_text.plain(line["name"]), (line["split"] or "").strip().lower()) for line in lines]
     except (OSError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a table of the split", where=path,
                                why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
@@ -101,7 +100,6 @@ def _as_written(path, whole, split):
 
 
 def write(path, split_of):
-    """Write {name: split} as a split file, aside and renamed."""
-    text = io.StringIO()
-    csv.writer(text).writerows([("name", "split"), *sorted(split_of.items())])
-    durable.write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    """Write {name: split} as a split file, whole or not at all."""
+    text = csv_text.table([("name", "split"), *sorted(split_of.items())], "\r\n")
+    durable.write_whole(path, text.encode("utf-8", "surrogateescape"))

@@ -16,10 +16,11 @@ and raises DataError where nothing can go on; a single bad file is a Problem in 
 """
 
 import csv
+import io
 import pathlib
 import shlex
 
-from fcn import errors, file_kinds, folders
+from fcn import durable, errors, file_kinds, folders
 from fcn.layouts import _ade20k_full, _folders
 from fcn.layouts._ade20k_classes import CLASSES, PAIRS
 from fcn.spec import DatasetSpec, Listing, bit_colour
@@ -52,17 +53,33 @@ def spec(root, classes="", ignore_label=None):
 
 
 def read_object_info(path):
-    """Class names of the benchmark's table (Idx, Ratio, Train, Val, Name), by id from 1. Raises DataError."""
+    """Class names of the benchmark's table (Idx, Ratio, Train, Val, Name), by id from 1. Raises DataError.
+
+    The benchmark's column Name lists synonyms, of which the first is taken. A table of write_object_info has the column
+    Class too, whose names are taken as they are.
+    """
     try:
         with pathlib.Path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        numbers, names = [int(row["Idx"]) for row in rows], [row["Name"].split(",")[0].strip() for row in rows]
+        numbers = [int(row["Idx"]) for row in rows]
+        names = [row.get("Class") or row["Name"].split(",")[0].strip() for row in rows]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise errors.DataError("is not a table of classes (tab-separated: Idx, Ratio, Train, Val, Name)", where=path,
                                why=file_kinds.instead(path, error)) from None
     if not numbers or numbers != list(range(1, len(numbers) + 1)) or len(numbers) > 255:
         raise errors.DataError("the classes' Idx must be 1, 2, 3, ... (255 at most)", where=path)
     return names
+
+
+def write_object_info(path, rows):
+    """Write rows of (id, share of pixels, images of training, of validation, name) as the benchmark's table, with the
+    column Class, from which every name is read back as it is.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(("Idx", "Ratio", "Train", "Val", "Name", "Class"))
+    writer.writerows((*row, row[-1]) for row in rows)
+    durable.write_whole(path, text.getvalue().encode(), new=True)
 
 
 def listing(root, split):

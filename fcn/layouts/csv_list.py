@@ -13,13 +13,11 @@ named as in the layout paired. Without a split, split.csv in the folder says it,
 """
 
 import argparse
-import csv
 import dataclasses
-import io
 import pathlib
 import sys
 
-from fcn import durable, errors, folders
+from fcn import csv_text, durable, errors, folders, ownership
 from fcn.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
 from fcn.spec import Listing
 
@@ -62,11 +60,15 @@ def listing(root, split):
 
 
 def write(folder, out):
-    """Write the list `out` of the images and masks in `folder`; (number of pairs, Problems). Raises DataError."""
+    """Write the list `out` of the images and masks in `folder`; (number of pairs, Problems).
+
+    Raises DataError, and UsageError if `out` is there already.
+    """
     folder, out = _folders.existing(folder).resolve(), pathlib.Path(out).resolve()
     if not folder.is_relative_to(out.parent):
         raise errors.UsageError("the list must lie in the data folder or above it", where=out,
                                 why="its paths count from where it lies, and may not lead out of there.")
+    ownership.check_free(out, "--out")
     found = {}
     for split in _split.NAMES:
         try:
@@ -76,9 +78,8 @@ def write(folder, out):
                 raise
     rows = [(pair.image.relative_to(out.parent).as_posix(), pair.label.relative_to(out.parent).as_posix(), split)
             for split, listing in found.items() for pair in listing.pairs]
-    text = io.StringIO()
-    csv.writer(text).writerows([("images", "masks", "split"), *rows])
-    durable.write_whole(out, text.getvalue().encode("utf-8", "surrogateescape"))
+    text = csv_text.table([("images", "masks", "split"), *rows], "\r\n")
+    durable.write_whole(out, text.encode("utf-8", "surrogateescape"), new=True)
     return len(rows), list(dict.fromkeys(problem for listing in found.values() for problem in listing.problems))
 
 
@@ -86,7 +87,7 @@ def main(argv):
     parser = argparse.ArgumentParser(prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
                                      "(images,masks,split) of a folder of images and masks or labels.")
     parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
-    parser.add_argument("--out", help="the list (default: FOLDER/list.csv)")
+    parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")
     arguments = parser.parse_args(argv)
     out = arguments.out or pathlib.Path(arguments.folder) / "list.csv"
     count, problems = write(arguments.folder, out)
