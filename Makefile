@@ -43,5 +43,8 @@ $(VENV)/.ready: setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+# Only an environment that these rules have made, which has the file .ready, and what pip has left of a build.
 clean:
-	rm -rf $(VENV) build *.egg-info
+	if [ -e "$(VENV)/.ready" ]; then rm -rf "$(VENV)"; fi
+	rm -rf fcn.egg-info build/lib build/bdist.*
+	rmdir build 2>/dev/null || true

@@ -8,10 +8,10 @@ there; the picture is drawn after every run, the table printed at the end. docs/
 """
 
 import argparse
+import io
 import json
 import math
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -20,7 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fcn import record, runlog  # noqa: E402
+from fcn import checkpoint_files, durable, ownership, record, runlog  # noqa: E402
 
 STEPS = 100
 COMMON = f"""--layout camvid --size 180x240 --net fcn8s_atonce
@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and ablation.png go")
     arguments = parser.parse_args()
     file = pathlib.Path(arguments.out) / "ablation.json"
-    results = json.loads(file.read_text()) if file.exists() else []
+    results = before(file)
     for seed in range(arguments.seeds):
         for name in VARIANTS:
             done = [(r["variant"], r["seed"], r["steps"], r["flags"]) for r in results]
@@ -62,6 +62,20 @@ def main():
                 draw(results, file.with_suffix(".png"))
     draw(results, file.with_suffix(".png"))
     print(table(results))
+
+
+def before(file):
+    """The entries of ablation.json so far. Ends the program if it, or the picture, is another file."""
+    if ownership.occupied(file):
+        try:
+            results = json.loads(file.read_text())
+            scores(results, "paper"), [(r["seed"], r["steps"], r["flags"]) for r in results]
+            return results
+        except (OSError, ValueError, TypeError, KeyError):
+            sys.exit(f"{file} is there already and no result of an ablation; give another --out")
+    if ownership.occupied(file.with_suffix(".png")):
+        sys.exit(f"{file.with_suffix('.png')} is there already, and no {file.name} beside it; give another --out")
+    return []
 
 
 def train(name, seed, arguments):
@@ -74,7 +88,8 @@ def train(name, seed, arguments):
     if code not in (0, 6):
         sys.exit(f"{name}, seed {seed}: train_fcn.py ended with {code}; the same command goes on")
     seconds = time.perf_counter() - started
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    for checkpoint in checkpoint_files.paths(run / "checkpoints"):
+        checkpoint_files.remove(checkpoint)
     log = runlog.read(run / "log.jsonl")
     last = next((entry for entry in reversed(log) if "val_mean_iou" in entry), {}) if code == 0 else {}
     entry = {"variant": name, "seed": seed, "steps": STEPS, "first_loss": log[0]["loss"] if log else None,
@@ -122,7 +137,9 @@ def draw(results, path):
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel(f"mean IoU on validation at 180x240, {STEPS} steps of 2 images; a dot a seed")
-    figure.savefig(path, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    durable.write_whole(path, picture.getvalue())
 
 
 if __name__ == "__main__":

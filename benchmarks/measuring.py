@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(ROOT))
 
-from fcn import machine, record, vgg_table  # noqa: E402
+from fcn import durable, machine, ownership, record, vgg_table  # noqa: E402
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 
@@ -70,12 +70,21 @@ def complaint(text):
 
 
 def write(path, content):
-    """Write `content` with the facts() as JSON, whole or not at all."""
+    """Write `content` with the facts() as JSON, whole or not at all. Ends the program if another file is there."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_text(json.dumps(facts() | content, indent=1) + "\n")
-    aside.replace(path)
+    if ownership.occupied(path) and not is_result(path):
+        sys.exit(f"{path} is there already and is no result of a benchmark; give {ownership.free(path)}")
+    durable.write_whole(path, (json.dumps(facts() | content, indent=1) + "\n").encode())
+
+
+def is_result(path):
+    """Whether `write` has written this file."""
+    try:
+        content = json.loads(path.read_bytes())
+        return isinstance(content, dict) and {"command", "commit", "machine", "versions", "time"} <= content.keys()
+    except (OSError, ValueError):
+        return False
 
 
 def widths(share=1.0):

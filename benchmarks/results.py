@@ -21,6 +21,8 @@ import growth
 import measuring
 import startup
 
+from fcn import durable, ownership  # measuring has put our root on the path
+
 BEGIN, END = "<!-- what follows is written by benchmarks/results.py -->", "<!-- end of what is written -->"
 JOBS = {"train": "Training step with Adam", "predict": "Prediction"}
 DUELS = {"paper": "The paper's fcn8s against its own dense-bilinear form, training, batch 2",
@@ -113,11 +115,14 @@ def main():
     parser.add_argument("--page", default=str(measuring.RESULTS.parent / "RESULTS.md"))
     given = parser.parse_args()
     found, page = read(given.results), pathlib.Path(given.page)
-    page.write_text(insert(page.read_text() if page.exists() else "# Results", generated(found)))
+    picture, before = page.with_name("results.png"), page.read_text() if page.exists() else "# Results"
+    if ownership.occupied(picture) and BEGIN not in before:
+        sys.exit(f"{picture} is there already and no page of ours beside it; give another --page")
+    durable.write_whole(page, insert(before, generated(found)).encode())
     from results_plot import draw
-    draw(found, page.with_name("results.png"))
+    draw(found, picture)
     print(goals.table(found))
-    print(f"written: {page}, {page.with_name('results.png')}")
+    print(f"written: {page}, {picture}")
 
 
 if __name__ == "__main__":

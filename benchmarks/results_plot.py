@@ -1,10 +1,14 @@
 """benchmarks/results.png: images a second of every contender, and how a step grows."""
 
+import io
 import statistics
 
 import duel_table
 import goals
 import growth
+import measuring  # noqa: F401  (it puts our root on the path)
+
+from fcn import durable
 
 COLOURS = {"ours": "#0072B2", "tutorial": "#999999", "pytorch": "#D55E00", "keras3": "#009E73"}
 DUELS = (("train", 1), ("train", 2), ("train", 4), ("predict", 1), ("predict", 2))
@@ -29,7 +33,9 @@ def draw(results, path):
         for axes, (axis, what) in zip(row_of(parts.pop(0), 4), (*((axis, "seconds") for axis in growth.BASE),
                                                                ("batch", "memory")), strict=True):
             curves(axes, [row for row in steps if not row["failed"]], axis, what)
-    figure.savefig(path, dpi=90)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=90)
+    durable.write_whole(path, picture.getvalue())
 
 
 def row_of(part, count):

@@ -131,10 +131,8 @@ def rename(aside, path, new=False):
         return
     try:
         os.link(aside, path)
-    except FileExistsError:
-        raise ownership.taken(path) from None
-    except OSError:  # folders have no hard links, and some file systems have none at all
-        if ownership.occupied(path):
+    except OSError as error:  # folders have no hard links, and some file systems have none at all
+        if ownership.occupied(path) or (isinstance(error, FileExistsError) and not aside.is_dir()):
             raise ownership.taken(path) from None
         aside.rename(path)
         return

@@ -128,7 +128,7 @@ def occupied(path):
 def free(path, beside=lambda path: path):
     """A path like this one that is not there, nor beside(path): NAME-2.SUFFIX, NAME-3.SUFFIX, ..."""
     path = pathlib.Path(path)
-    suffix = "" if path.is_dir() else path.suffix
+    suffix = path.suffix if path.suffix[1:2].isalpha() else ""  # "v1.5" has none
     stem = path.name.removesuffix(suffix)
     found = (path.with_name(f"{stem}-{number}{suffix}") for number in itertools.count(2))
     return next(other for other in found if not os.path.lexists(other) and not os.path.lexists(beside(other)))

@@ -397,6 +397,32 @@ def test_an_imported_tree_has_the_classes_of_the_file(tmp_path):
     assert first == f"1\t{share:.4f}\t{held[0]}\t{held[1]}\twall\twall"
 
 
+NAMES = ("other", "building, edifice", '"quoted"', "it's", 'half "', " spaced ", "a;b", "#1", "=1+1")
+
+
+def test_every_class_name_survives_an_import(tmp_path):
+    path = written(tmp_path)
+    path.with_suffix(".json").write_text(json.dumps({"images": ENTRIES, "class_names": NAMES}))
+    csail_h5.unpack(csail_h5.open_file(path), tmp_path / "tree")
+    assert ade20k.spec(tmp_path / "tree").class_names == NAMES
+
+
+def test_the_benchmarks_own_table_still_gives_the_first_of_its_synonyms(tmp_path):
+    (tmp_path / "objectInfo2.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n1\t0.1\t1\t1\tbuilding, edifice\n"
+                                              "2\t0.1\t1\t1\tsky\n")
+    assert ade20k.spec(tmp_path).class_names == ("other", "building", "sky")
+
+
+@pytest.mark.parametrize("name", ["data.h5.partial", ".data.h5.tmp", "tree.partial/mine"])
+def test_what_only_looks_unfinished_is_left_alone(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    csail_h5.export(CACHES, SPEC, tmp_path / "data.h5")
+    csail_h5.unpack(csail_h5.open_file(tmp_path / "data.h5"), tmp_path / "tree")
+    assert (tmp_path / name).read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"data.h5", "data.json", "tree", name.split("/")[0]}
+
+
 def test_an_import_that_is_interrupted_leaves_nothing_and_a_full_folder_is_left_alone(tmp_path):
     splits = csail_h5.open_file(written(tmp_path))
 

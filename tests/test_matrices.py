@@ -1,6 +1,8 @@
 """Matrices of single images: what is counted, what is kept on the disk, and what a damaged file is answered with."""
 
 import io
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -151,6 +153,41 @@ def test_arrays_that_cannot_be_matrices_are_refused(tmp_path, change):
     np.savez(tmp_path / "bad.npz", **good | change)
     with pytest.raises(errors.DataError, match="damaged"):
         matrices.load(tmp_path / "bad.npz")
+
+
+def bomb(path, **shapes):
+    """A compressed file of zeros that claims these shapes and dtypes; a thousandth of the size."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, (shape, dtype) in {"num_classes": ((), "<i8"), "names": ((1,), "<U4"), "ends": ((1,), "<i8"),
+                                     "cells": ((1,), "<u4"), "counts": ((1,), "<u4"), **shapes}.items():
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(header, {"shape": shape, "descr": dtype, "fortran_order": False})
+            with archive.open(f"{name}.npy", "w") as file:
+                file.write(header.getvalue())
+                if name == "num_classes":
+                    file.write(np.int64(3).tobytes())
+                    continue
+                left = int(np.prod(shape)) * np.dtype(dtype).itemsize
+                while left > 0:
+                    left -= file.write(bytes(min(left, 1 << 20)))
+
+
+@pytest.mark.parametrize(("shapes", "said"), [
+    ({"names": ((1,), "<U50000000")}, "claims 5 arrays of 200,0"),
+    ({"cells": ((25_000_000,), "<u4"), "counts": ((25_000_000,), "<u4")}, "claims 5 arrays of 200,0"),
+    ({"cells": ((8_000_000,), "<u4"), "counts": ((8_000_000,), "<u4")}, "8,000,000 filled cells; 1 images of 3 classes"),
+    ({"names": ((3_000_000,), "<U1")}, "do not fit each other"),
+    ({"cells": ((3_000_000,), "<c16")}, "cells are of the wrong kind")])
+def test_a_small_file_that_unpacks_to_much_is_refused_before_it_does(tmp_path, shapes, said):
+    path = tmp_path / "confusion.npz"
+    bomb(path, **shapes)
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.DataError, match=said):
+            matrices.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_with_pickles_is_not_opened(tmp_path):

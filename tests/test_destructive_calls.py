@@ -1,0 +1,184 @@
+"""Every call that can delete, rename or overwrite a file is in this table, with what protects the user's files there.
+
+A new call makes the test fail until it has a row: first see whether durable.write_whole, ownership.workspace or
+ownership.check_free will do.
+"""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
+
+ASIDE = "a temporary name with a checksum of the name (ownership.aside_of), flock held"
+NEW = "the file is new: hard link or rename that refuses an existing name"
+WORKSPACE = "inside ownership.workspace, a folder of this process alone"
+RUN = "a run's folder: refused by record.check_folder if its files are not of a run"
+EVALUATION = "the folder of an evaluation"
+TEMPORARY = "inside tempfile.TemporaryDirectory or a folder that the benchmark has made there"
+GUARDS = {
+    "fcn/durable.py:locked": "text of a lock file that is new or begins as ours; others are refused",
+    "fcn/durable.py:reserve": "an open descriptor of open_aside",
+    "fcn/durable.py:rename":
+        "its aside is ours; new=True refuses an existing name; else the caller proves the old file",
+    "fcn/durable.py:write_whole": ASIDE,
+    "fcn/ownership.py:open_aside": ASIDE,
+    "fcn/ownership.py:workspace": ASIDE,
+    "fcn/durable.py:commit": "durable.rename",
+    "fcn/errors.py:run": "os.devnull",
+    "fcn/errors.py:_unexpected": "tempfile.mkstemp: a new file",
+    "fcn/checkpoint.py:Store.save":
+        "the temporary folder of this checkpoint (ownership.aside_of); the Saver writes there",
+    "fcn/checkpoint_files.py:sweep_unfinished": "only names of ownership.aside_of",
+    "fcn/checkpoint_files.py:remove":
+        "only a folder step-NNNNNN with our state.json or the Saver's index; only our files in it; the folder"
+        " only if it is empty then",
+    "fcn/checkpoint_files.py:write_state": "state.json of a folder that Store.save has made or read",
+    "fcn/cache_build.py:_build":
+        "the temporary name; a list that begins with our first line; under the cache's name only a cache that"
+        " cache_open.read proves",
+    "fcn/cache_partial.py:begin": "an open descriptor of open_aside",
+    "fcn/cache_file.py:skeleton": "HDF5 in memory",
+    "fcn/csail_writer.py:export": WORKSPACE,
+    "fcn/csail_writer.py:_lay_out": WORKSPACE,
+    "fcn/demo_scenes.py:write": "folders that it makes itself (mkdir without exist_ok), the table by open('x')",
+    "fcn/demo.py:prepare": "only if nothing is there",
+    "fcn/demo.py:write_mat": "a file that the caller has opened",
+    "fcn/encodings/mat_groundtruth.py:write": "in memory, then durable.write_whole",
+    "fcn/formats/_weights.py:new_file": ASIDE + "; " + NEW,
+    "fcn/formats/npz.py:write": "formats/_weights.new_file",
+    "fcn/formats/dagnn.py:write": "formats/_weights.new_file",
+    "fcn/export.py:export": WORKSPACE + "; " + NEW,
+    "fcn/exports/onnx.py:write": WORKSPACE,
+    "fcn/exports/pb.py:write": WORKSPACE,
+    "fcn/exports/tflite.py:write": WORKSPACE,
+    "fcn/exports/savedmodel.py:write": WORKSPACE,
+    "fcn/images.py:_write": "in memory, then durable.write_whole",
+    "fcn/png_text.py:encoded": "in memory",
+    "fcn/curves.py:_write":
+        "in memory, then durable.write_whole; compare --out: refused unless the PNG says fcn.compare",
+    "fcn/events.py:Events.samples": "in memory",
+    "fcn/events.py:Events._add": "a file that _begin made, if it is empty",
+    "fcn/events.py:Events._begin": "open('x'): a new file",
+    "fcn/dataset.py:keep_lists": RUN,
+    "fcn/layouts/_split.py:write": RUN,
+    "fcn/record.py:write": RUN,
+    "fcn/transplant.py:write": RUN,
+    "fcn/show_batch.py:write": "refused unless the PNG says that it is of --show-batch",
+    "fcn/runlog.py:write_whole": "its callers: record.write, transplant.write, results.save, benchmarks/ablation.py",
+    "fcn/runlog.py:cut": RUN,
+    "fcn/runlog.py:Log.__init__": RUN,
+    "fcn/runlog.py:Log.flush": RUN + "; a line that could not be written whole is cut off again",
+    "fcn/training.py:Trainer.keep_batch": "in memory, then durable.write_whole; " + RUN,
+    "fcn/training.py:Trainer.save": "Store.save",
+    "fcn/training.py:train": "Store.save",
+    "fcn/training.py:periodic": "Store.save",
+    "fcn/matrices.py:Matrices.save": "in memory, then durable.write_whole",
+    "fcn/gallery.py:id_png": "in memory",
+    "fcn/gallery.py:_jpeg": "in memory",
+    "fcn/gallery.py:Gallery.write": EVALUATION,
+    "fcn/results.py:save": EVALUATION,
+    "fcn/page.py:write": EVALUATION,
+    "fcn/outputs.py:Outputs.begin": EVALUATION,
+    "fcn/outputs.py:Outputs.probabilities": EVALUATION,
+    "fcn/outputs.py:Outputs.finish": EVALUATION,
+    "fcn/outputs.py:_remove": EVALUATION,
+    "eval_fcn.py:report": EVALUATION,
+    "fcn/hooks.py:Evaluate._validate": "hooks.Save",
+    "fcn/hooks.py:Stop.after_step": "hooks.Save",
+    "benchmarks/ablation.py:main": "ablation.json: refused unless it parses as ours",
+    "benchmarks/measuring.py:write": "refused unless the JSON has our facts",
+    "benchmarks/results.py:main": "what lies outside our markers is kept",
+    "benchmarks/ablation.py:draw":
+        "in memory, then durable.write_whole; refused unless ablation.json beside it is ours",
+    "benchmarks/results_plot.py:draw": "in memory, then durable.write_whole; refused unless RESULTS.md has our markers",
+    "benchmarks/cache_build.py": TEMPORARY,
+    "benchmarks/faults.py": TEMPORARY,
+    "benchmarks/small_run.py": TEMPORARY,
+    "benchmarks/training_damage.py": TEMPORARY,
+    "benchmarks/training_disks.py": TEMPORARY,
+    "benchmarks/training_faults.py": TEMPORARY,
+    "benchmarks/contender.py:Meter.__init__": "/proc/self/clear_refs",
+    "benchmarks/contender.py:main": "standard output; /proc/self/oom_score_adj",
+}
+ALWAYS = {"unlink", "rmtree", "rmdir", "rename", "renames", "write_text", "write_bytes", "truncate", "ftruncate",
+          "savez", "savez_compressed", "savetxt", "tofile", "savefig", "imwrite", "imsave", "savemat", "save", "touch",
+          "link", "symlink", "symlink_to", "hardlink_to", "copyfile", "copytree", "copy2", "move", "TFRecordWriter",
+          "FileWriter", "removedirs", "mkstemp"}
+OPENERS = {"open", "fdopen", "File", "ZipFile"}
+
+
+def kind_of(call):
+    """The name of a call that may destroy something, or ""."""
+    function = call.func
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    base = getattr(getattr(function, "value", None), "id", "")
+    if name == "commit" and not call.args:  # record.commit(), of git
+        return ""
+    if name in ("write_whole", "commit") or (name == "rename" and base in ("", "durable")):
+        new = next((k.value for k in call.keywords if k.arg == "new"), None)
+        return "" if isinstance(new, ast.Constant) and new.value is True else name
+    if name in ALWAYS:
+        return name
+    if name == "remove":
+        return "os.remove" if base == "os" else ""
+    if name == "replace":  # that of a path has one argument, that of a text two
+        return name if base == "os" or (base != "dataclasses" and len(call.args) == 1 and not call.keywords) else ""
+    if name not in OPENERS:
+        return ""
+    if base == "os" and name == "open":
+        return name if "os.O_CREAT" in ast.unparse(call.args[1]) or "os.O_TRUNC" in ast.unparse(call.args[1]) else ""
+    modes = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
+    texts = [a.value for a in modes if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    writes = any(set(text) & set("wax+") and set(text) <= set("rwaxbt+") for text in texts)
+    return name if writes or any(isinstance(a, ast.Name) and a.id == "mode" for a in modes) else ""
+
+
+def calls(path):
+    """{"file:function": names} of the calls of a file."""
+    found = {}
+
+    def visit(node, inside):
+        for child in ast.iter_child_nodes(node):
+            here = inside
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef)):
+                nested = inside and not isinstance(node, ast.ClassDef)
+                here = inside if nested else [*inside, child.name]
+            if isinstance(child, ast.Call) and kind_of(child):
+                found.setdefault(f"{path.relative_to(ROOT)}:{'.'.join(inside)}", set()).add(kind_of(child))
+            visit(child, here)
+    visit(ast.parse(path.read_text()), [])
+    return found
+
+
+EVERY = {place: names for path in FILES for place, names in calls(path).items()}
+
+
+def test_every_destructive_call_has_its_guard_in_the_table():
+    missing = {place: sorted(names) for place, names in EVERY.items()
+               if place not in GUARDS and place.split(":")[0] not in GUARDS}
+    assert not missing
+
+
+def test_the_table_has_no_row_for_what_is_gone():
+    places = {*EVERY, *(place.split(":")[0] for place in EVERY)}
+    assert not [row for row in GUARDS if row not in places]
+
+
+@pytest.mark.parametrize("text", [
+    "path.unlink()", "durable.write_whole(p, b'')", "durable.write_whole(p, b'', new=not there)",
+    "shutil.rmtree(x)", "a.replace(b)", "os.replace(a, b)", "a.rename(b)", "open(p, 'w')",
+    "p.open('ab')", "open(p, mode='x')", "os.open(p, os.O_WRONLY | os.O_CREAT)", "h5py.File(p, 'w')",
+    "zipfile.ZipFile(p, 'a')", "np.savez(p, a=1)", "figure.savefig(p)", "p.write_text('')", "os.remove(p)"])
+def test_a_destructive_call_is_seen(text):
+    assert kind_of(ast.parse(text).body[0].value)
+
+
+@pytest.mark.parametrize("text", [
+    "name.replace('a', 'b')", "durable.write_whole(p, b'', new=True)",
+    "dataclasses.replace(a, b=1)", "open(p)", "p.open('rb')", "os.open(p, os.O_RDONLY)",
+    "h5py.File(p, 'r')", "graph.node.remove(node)", "Image.open(p, formats=('PNG',))"])
+def test_a_harmless_call_is_passed_over(text):
+    assert not kind_of(ast.parse(text).body[0].value)
