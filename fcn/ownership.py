@@ -35,7 +35,7 @@ def aside_of(path):
 def is_aside(path):
     """Whether a path has a temporary name as aside_of makes it."""
     name = re.fullmatch(r"\.(.+)\.[0-9a-f]{16}\.partial", path.name)
-    return bool(name) and aside_of(path.with_name(name[1])) == path
+    return name is not None and aside_of(path.with_name(name[1])) == path
 
 
 def open_aside(path, keep=False):

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -139,4 +140,26 @@ def test_a_damaged_gallery_is_one_clear_error(tmp_path, damage):
     else:
         label.write_bytes(photo.read_bytes())
     with pytest.raises(errors.DataError, match=r"gallery|00-"):
+        gallery.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["00-label.png", "00-prediction.png", "00-photo.jpg"])
+def test_a_picture_larger_than_the_gallery_makes_them_is_refused_before_it_is_decoded(tmp_path, name):
+    offered([0.5, 0.1], size=(40, 50)).write(tmp_path)
+    Image.new("L", (12_000, 12_000)).save(tmp_path / "gallery" / name)
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.DataError, match=rf"{name}: .*12000 x 12000 pixels"):
+            gallery.read(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["00-label.png", "00-photo.jpg", "index.json"])
+def test_a_file_of_the_gallery_with_megabytes_behind_it_is_not_read(tmp_path, name):
+    offered([0.5, 0.1], size=(40, 50)).write(tmp_path)
+    with (tmp_path / "gallery" / name).open("ab") as file:
+        file.truncate(gallery.MOST_BYTES + 1)
+    with pytest.raises(errors.DataError, match="has more than 4,000,000 bytes"):
         gallery.read(tmp_path)

@@ -175,7 +175,7 @@ def bomb(path, **shapes):
 @pytest.mark.parametrize(("shapes", "said"), [
     ({"names": ((1,), "<U50000000")}, "claims 5 arrays of 200,0"),
     ({"cells": ((25_000_000,), "<u4"), "counts": ((25_000_000,), "<u4")}, "claims 5 arrays of 200,0"),
-    ({"cells": ((8_000_000,), "<u4"), "counts": ((8_000_000,), "<u4")}, "8,000,000 filled cells; 1 images of 3 classes"),
+    ({"cells": ((8_000_000,), "<u4"), "counts": ((8_000_000,), "<u4")}, "8,000,000 filled cells; 1 images of 3"),
     ({"names": ((3_000_000,), "<U1")}, "do not fit each other"),
     ({"cells": ((3_000_000,), "<c16")}, "cells are of the wrong kind")])
 def test_a_small_file_that_unpacks_to_much_is_refused_before_it_does(tmp_path, shapes, said):
