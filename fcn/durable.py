@@ -136,7 +136,7 @@ def rename(aside, path, new=False):
             raise ownership.taken(path) from None
         aside.rename(path)
         return
-    aside.unlink()
+    aside.unlink(missing_ok=True)  # another process that wants to write may have cleared it away
 
 
 def sync_path(path):

@@ -82,11 +82,14 @@ def _claimed(aside, path, open_):
     """The descriptor that open_() gives of `aside`, once no other process has it."""
     deadline = time.monotonic() + WAIT_S
     while True:
-        with contextlib.suppress(FileNotFoundError):  # another process was done with the folder in between
+        try:
             handle = open_()
             if _flock(handle) and _is_at(handle, aside):
                 return handle
             os.close(handle)
+        except FileNotFoundError:  # another process was done with the folder in between
+            if not aside.parent.is_dir():
+                raise
         if time.monotonic() > deadline:
             raise errors.MachineError("is being written by another process", where=path,
                                       cure="wait until it is done, and give the same command again.")

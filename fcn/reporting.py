@@ -4,7 +4,7 @@ import datetime
 import pathlib
 import time
 
-from fcn import averages, curves, durable, machine, runlog
+from fcn import averages, curves, durable, errors, machine, runlog
 
 DRAWING_SHARE = 0.01  # of the time may go into curves.png
 DRAW_AT_LEAST_S = 30
@@ -84,8 +84,8 @@ class Report:
         before = time.monotonic()
         try:
             curves.draw(runlog.read(self.log.path), self.run / "curves.png", self.floor, self.starts)
-        except OSError as error:
-            self._say_once(f"curves.png could not be written ({error.strerror}); the run goes on")
+        except (OSError, errors.MachineError) as error:
+            self._say_once(f"curves.png could not be written ({getattr(error, 'strerror', error)}); the run goes on")
         self.drawn, self.drawing_s = time.monotonic(), time.monotonic() - before
 
     def _log(self, entry):

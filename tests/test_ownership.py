@@ -118,6 +118,12 @@ def test_a_file_that_another_process_writes_is_waited_for_and_then_told(tmp_path
     durable.write_whole(tmp_path / "a", b"x")
 
 
+def test_a_folder_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(ownership, "WAIT_S", 1000)
+    with pytest.raises(FileNotFoundError):
+        durable.write_whole(tmp_path / "no/a", b"x")
+
+
 # ---- outputs that the user names
 
 @pytest.mark.parametrize("kind", ["file", "empty file", "folder", "dangling link"])
