@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shlex
 import shutil
 
 import h5py
@@ -62,8 +63,9 @@ def check_place(path):
         return path.with_suffix(".json")
     for taken in (path, beside(path)):
         if ownership.occupied(taken):
+            other = shlex.quote(str(ownership.free(path, beside)))
             raise errors.UsageError("is there already; nothing is overwritten", where=taken,
-                                    cure=f"give --out {ownership.free(path, beside)}, or move it away.")
+                                    cure=f"give --out {other}, or move it away.")
     if not path.parent.is_dir():
         raise errors.UsageError("there is no such folder", where=path.parent)
 

@@ -10,6 +10,7 @@ its name.
 
 import json
 import pathlib
+import shlex
 import sys
 
 from fcn import checkpoint_files, config, durable, errors, ownership, record, shelf, transplant
@@ -46,9 +47,9 @@ def check_place(path, name):
     ownership.check_free(path, "--to")
     note = note_of(path, name)
     if ownership.occupied(note):
+        other = shlex.quote(str(ownership.free(path, lambda path: note_of(path, name))))
         raise errors.UsageError("is there already, where the facts on the export go; nothing is overwritten",
-                                where=note, cure=f"give --to {ownership.free(path, lambda p: note_of(p, name))}, or "
-                                                 "move it away.")
+                                where=note, cure=f"give --to {other}, or move it away.")
 
 
 def note_of(path, name):

@@ -13,6 +13,7 @@ import itertools
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import time
 
@@ -139,5 +140,5 @@ def free(path, beside=lambda path: path):
 
 def taken(path, flag=""):
     return errors.UsageError("is there already; nothing is overwritten", where=path,
-                             cure=f"give {flag} {free(path)}, or move it away." if flag else
+                             cure=f"give {flag} {shlex.quote(str(free(path)))}, or move it away." if flag else
                              "move it away.")

@@ -69,11 +69,12 @@ def check_folder(run):
     """Raise UsageError if a file that a run would write is in this folder, but no config.json of a run beside it."""
     run = pathlib.Path(run)
     if os.path.lexists(run) and not run.is_dir():
-        raise errors.UsageError("is no folder", where=run, cure=f"give --run {ownership.free(run)}.")
+        raise errors.UsageError("is no folder", where=run, cure=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     found = [run / name for name in FILES if os.path.lexists(run / name)]
     if found and not _is_config(run / "config.json"):
         raise errors.UsageError("is there already and is not of a run of this program; nothing is overwritten",
-                                where=found[0], cure=f"give --run {ownership.free(run)}, or move it away.")
+                                where=found[0],
+                                cure=f"give --run {shlex.quote(str(ownership.free(run)))}, or move it away.")
 
 
 def _is_config(path):
