@@ -25,8 +25,8 @@ LOCK_START = b'{"pid": '  # of the text in a lock file
 
 
 @contextlib.contextmanager
-def locked(path, doing="is being built", cure="wait until it is done and give the same command again."):
-    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, cure: its words.
+def locked(path, doing="is being built", cure="wait until it is done and give the same command again.", where=None):
+    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, cure, where: its words.
 
     The kernel gives the lock back when its holder dies; the file that stays behind means nothing. Raises UsageError if
     the lock file is not this program's.
@@ -37,7 +37,9 @@ def locked(path, doing="is being built", cure="wait until it is done and give th
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise errors.MachineError(f"{doing} by {_holder(lock_path)}", where=path, cure=cure) from None
+        if not lock_path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(lock_path)) from None
+        raise errors.MachineError(f"{doing} by {_holder(lock_path)}", where=where or path, cure=cure) from None
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         if found != b"":  # an empty file may be the lock of another program

@@ -102,6 +102,12 @@ def test_a_file_system_without_locks_is_said_and_no_stale_lock_is_left(tmp_path,
         pass
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder in which nobody can make a file")
+def test_a_lock_that_cannot_be_made_is_not_taken_for_one_that_is_held():
+    with pytest.raises(OSError), durable.locked(Path("/proc/a")):
+        pass
+
+
 @pytest.mark.parametrize("size, text", [(12, "12 bytes"), (4_460_000_000, "4.46 GB"), (254_000_000, "254 MB"),
                                         (6720, "6.72 kB")])
 def test_amounts_are_read_at_a_glance(size, text):
