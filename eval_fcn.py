@@ -23,6 +23,7 @@ from fcn import (
     page,
     preflight,
     record,
+    result_folder,
     results,
     sources,
     subject,
@@ -30,6 +31,7 @@ from fcn import (
 )
 from fcn.gallery import Gallery
 from fcn.plan import Plan
+from fcn.result_folder import ResultFolder
 from fcn.spec import NATIVE
 
 
@@ -40,39 +42,56 @@ def main(argv):
     plan = Plan(None if of.settings.size == NATIVE else of.settings.size, arguments.window,
                 0.5 if arguments.overlap == "exact" else arguments.overlap, arguments.merge, arguments.scales,
                 arguments.flip, arguments.enlarge)
-    out = pathlib.Path(arguments.out or ("predictions" if arguments.images else eval_flags.folder(arguments, of)))
-    writes = outputs.Outputs(out, of.spec, arguments.outputs, needed=bool(arguments.images))
-    if arguments.images:
-        found, left_out, lines = sources.of_photos(arguments.images, without=out)
-        print("\n".join(lines), end="\n" if lines else "")
-        if left_out and not of.settings.skip_bad:
-            preflight.refuse(left_out, len(found), "photos")
-        dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
-    else:
-        good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
-        found = sources.of_pairs(good)
+    outputs.refuse_zip(arguments.outputs, of.spec)
+    found, left_out, destination = to_do(arguments, of)
 
     from fcn import device, inference, scoring  # TensorFlow
 
     print(device.text(), flush=True)
     if arguments.overlap == "exact":
         plan = dataclasses.replace(plan, overlap=exact(inference.margin_of(of.model), arguments.window))
-    writes.begin()
-    gallery = Gallery(of.spec)
-    scored = scoring.over(found, of, plan, writes, gallery)
-    left_out += scored.left_out
-    for problem in left_out:
-        print(f"left out: {problem}")
-    print(speed(scored))
-    if not arguments.images:
-        report(scored, gallery, of, writes.folder, facts(arguments, of, plan, scored, left_out)
-               | {"device": device.found().name})
-    writes.finish()
-    writes.complain()
+    made_by = {"weights": weights(arguments, of), "inference": plan.describe(), **record.provenance()}
+    with destination.writing(**made_by) as folder:
+        writes = outputs.Outputs(folder, of.spec, arguments.outputs, needed=bool(arguments.images))
+        gallery = Gallery(of.spec)
+        scored = scoring.over(found, of, plan, writes, gallery)
+        left_out += scored.left_out
+        for problem in left_out:
+            print(f"left out: {problem}")
+        print(speed(scored))
+        if not arguments.images:
+            report(scored, gallery, of, folder, facts(arguments, of, plan, scored, left_out)
+                   | {"device": device.found().name})
+        writes.finish()
+        destination.publish(complete=not writes.unwritten)
+    out = destination.place
+    writes.complain(out)
     if arguments.images:
         print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
     else:
         print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+
+def to_do(arguments, of):
+    """(Sources, Problems left out, ResultFolder): what is evaluated, and where the results go.
+
+    Raises UsageError for a folder where they must not go, before the data set is looked through.
+    """
+    if arguments.images:
+        found, left_out, lines = sources.of_photos(arguments.images)
+        out = arguments.out or result_folder.free(pathlib.Path("predictions"))
+        destination = ResultFolder(out, result_folder.PREDICTIONS, [source.photo for source in found])
+        destination.check()
+        print("\n".join(lines), end="\n" if lines else "")
+        if left_out and not of.settings.skip_bad:
+            preflight.refuse(left_out, len(found), "photos")
+        dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
+    else:
+        destination = ResultFolder(arguments.out or eval_flags.folder(arguments, of), result_folder.EVALUATION)
+        destination.check()
+        good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
+        found = sources.of_pairs(good)
+    return found, left_out, destination
 
 
 def report(scored, gallery, of, folder, known):
@@ -107,10 +126,14 @@ def facts(arguments, of, plan, scored, left_out):
     """What report.json says besides the numbers."""
     return {"name": of.name, "run": of.run and str(of.run), "inference": plan.describe(), "split": arguments.split,
             "images": scored.images, "left_out": [str(problem) for problem in left_out], "checkpoint_step": of.step,
-            "weights": str(arguments.weights or of.checkpoint), "precision": of.settings.precision,
+            "weights": weights(arguments, of), "precision": of.settings.precision,
             "layout": of.settings.layout, "net": of.model["net"], "training": list(of.starts),
             "settings": dataclasses.asdict(of.settings), "peak_memory_bytes": machine.peak_memory(),
             "seconds": scored.seconds, **record.provenance()}
+
+
+def weights(arguments, of):
+    return str(arguments.weights or of.checkpoint)
 
 
 def choose(arguments):

@@ -41,7 +41,8 @@ def parse(argv, description):
                      "bilinearly")
     how.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
     to = parser.add_argument_group("what is written")
-    to.add_argument("--out", help="folder of results (default: RUN/eval/SPLIT-STEP and the options, or predictions)")
+    to.add_argument("--out", help="folder of results, replaced only if this program wrote all that is in it (default: "
+                    "RUN/eval/SPLIT-STEP and the options; with --images predictions, predictions-2, ...)")
     to.add_argument("--outputs", type=outputs.parse, default=outputs.USUAL, metavar="WORDS",
                     help=f"for every image, of {', '.join(outputs.KINDS)}; all, none (default: "
                     f"{','.join(outputs.USUAL)})")

@@ -5,7 +5,7 @@ import fnmatch
 import json
 import pathlib
 
-from fcn import errors, matrices, results
+from fcn import errors, matrices, result_folder, results
 from fcn.spec import DatasetSpec
 
 
@@ -34,13 +34,18 @@ class Evaluation:
 
 
 def folder_of(path):
-    """The folder of an evaluation; of a run, that of its newest. Raises UsageError."""
+    """The folder of an evaluation; of a run, that of its newest. Raises UsageError.
+
+    An evaluation that a sudden end has left without its name gets it back first.
+    """
     path = pathlib.Path(path)
+    result_folder.restore(path)
+    result_folder.restore_all(path / "eval")
     if not path.is_dir():
         raise errors.UsageError("there is no such folder", where=path)
     if (path / "report.json").exists():
         return path
-    found = sorted(path.glob("eval/*/report.json"))
+    found = sorted(path.glob("eval/[!.]*/report.json"))  # a hidden one is unfinished
     if not found:
         raise errors.UsageError("holds no evaluation: neither report.json nor eval/*/report.json", where=path,
                                 cure="python eval_fcn.py makes one.")

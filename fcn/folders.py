@@ -9,6 +9,7 @@ caches and runs, and a run that is resumed must see its samples in the order in 
 """
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import re
@@ -77,12 +78,13 @@ def look(folder, suffixes):
     return found
 
 
-def walk(folder, suffixes, without=None):
-    """The Found of a folder and all folders in it, but for the folder `without`. Raises DataError for the first.
+def walk(folder, suffixes, without=lambda path: False):
+    """The Found of a folder and all folders in it, but for those for which without(path) is true. Raises DataError for
+    the first.
 
     Links to folders are followed after all other folders, and no folder is listed twice: a circle of links ends.
     """
-    whole, seen = Found([], [], {}, []), {_identity(without)}
+    whole, seen = Found([], [], {}, []), set()
     waiting: list[pathlib.Path] = [pathlib.Path(folder)]
     links: list[pathlib.Path] = []
     while waiting or links:
@@ -102,7 +104,7 @@ def walk(folder, suffixes, without=None):
         whole.odd.extend(problem for problem in found.odd if problem.path not in found.folders)
         for ending, paths in found.others.items():
             whole.others.setdefault(ending, []).extend(paths)
-        for path in found.folders:
+        for path in itertools.filterfalse(without, found.folders):
             whole.folders.append(path)
             (links if path.is_symlink() else waiting).append(path)
     return Found(sorted(whole.files, key=natural_path), whole.odd, whole.others, whole.folders)
@@ -157,7 +159,7 @@ def _asked(question):
 def _identity(path):
     """What tells a folder from all others, whatever the path to it; None if there is none."""
     try:
-        facts = os.stat(path)  # noqa: PTH116  (path may be None)
-    except (OSError, TypeError):
+        facts = path.stat()
+    except OSError:
         return None
     return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)

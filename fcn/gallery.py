@@ -12,7 +12,6 @@ import io
 import json
 import math
 import pathlib
-import shutil
 
 import numpy as np
 from PIL import Image
@@ -69,21 +68,16 @@ class Gallery:
         return dict(zip(LISTS, (pictures[:half], pictures[half:][::-1]), strict=True))
 
     def write(self, folder):
-        """Write folder/gallery/, in the place of an older one. Raises OSError."""
+        """Write folder/gallery/, which must not be there yet. Raises OSError."""
         target = pathlib.Path(folder) / "gallery"
-        aside = target.with_name("gallery.partial")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+        target.mkdir(parents=True)
         found = self.lists()
         for number, picture in enumerate(found["worst"] + found["best"]):
-            for path, data in zip(_paths(aside, number), (picture.photo, picture.label, picture.prediction),
+            for path, data in zip(_paths(target, number), (picture.photo, picture.label, picture.prediction),
                                   strict=True):
                 durable.write_whole(path, data)
         index = {key: [{"name": picture.name, "score": picture.score} for picture in found[key]] for key in LISTS}
-        durable.write_whole(aside / "index.json", json.dumps(index, indent=1).encode())
-        if target.exists():
-            shutil.rmtree(target)
-        aside.rename(target)
+        durable.write_whole(target / "index.json", json.dumps(index, indent=1).encode())
 
 
 def read(folder):

@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import io
 import pathlib
-import shutil
 import zipfile
 
 import numpy as np
@@ -17,49 +16,25 @@ from fcn import durable, errors, images, pictures, shelf
 PREDICTIONS, COLOUR, OVERLAYS, PANELS, PROBABILITIES, ZIP = KINDS = (
     "predictions", "colour", "overlays", "panels", "probabilities", "zip")
 USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
-NUMBERS = ("report.json", "report.html", "per_class.csv", "confusion.npz", "confusion_network.npz", "gallery",
-           "predictions.zip")
-UNFINISHED = ".unfinished"  # the folder of an evaluation until all of it is there
 ID_PNGS = ("ids", "ade20k_full")  # encodings that write the PNGs of ids which the server takes
 
 
 class Outputs:
-    """kinds: of KINDS. place: the folder where they go. spec: of the data set, whose encoding the predictions have.
-
-    An evaluation is written into `folder`, aside in its place, and takes an older one's place when all of it is there:
-    what is broken off costs no older numbers, and nothing of two is ever mixed. Photos without labels (needed=True)
-    are written where they belong at once, beside what is there.
+    """folder: where they go. spec: of the data set, whose encoding the predictions have. kinds: of KINDS.
 
     What cannot be written must not cost the numbers: `unwritten` lists (name of the image, OSError), and once the disk
-    is full (`full`) nothing more is tried. Without numbers a full disk is raised at once.
+    is full (`full`) nothing more is tried. Without numbers (photos without labels, needed=True) a full disk is raised
+    at once.
     """
 
-    def __init__(self, place, spec, kinds, needed=False):
-        self.place, self.spec, self.kinds, self.needed = pathlib.Path(place), spec, set(kinds), needed
-        self.folder = self.place if needed else self.place / UNFINISHED
+    def __init__(self, folder, spec, kinds, needed=False):
+        self.folder, self.spec, self.kinds, self.needed = pathlib.Path(folder), spec, set(kinds), needed
         self.encoding = shelf.pick("encodings", spec.encoding)
         if ZIP in self.kinds:
             self.kinds.add(PREDICTIONS)
-            if spec.encoding not in ID_PNGS:
-                raise errors.UsageError("the ADE20K server takes one-channel PNGs of ids, and these labels are encoded "
-                                        f"as '{spec.encoding}'", cure="leave zip out of --outputs.")
         self.written: list[pathlib.Path] = []
         self.unwritten: list[tuple[str, OSError]] = []
         self.full = False
-
-    def begin(self):
-        """Make the folder. Raises UsageError if it cannot be written to, or photos would go into an evaluation."""
-        if self.needed and (self.place / "report.json").exists():
-            raise errors.UsageError("holds an evaluation", where=self.place, cure="give another --out.")
-        try:
-            if not self.needed and self.folder.exists():  # of an evaluation that was broken off
-                shutil.rmtree(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / ".probe").write_bytes(b"")
-            (self.folder / ".probe").unlink()
-        except OSError as error:
-            raise errors.UsageError(f"cannot be written to ({error.strerror})", where=self.place,
-                                    cure="give another --out.") from None
 
     def write(self, name, photo, label, prediction):
         """Everything of one image but its probabilities. photo uint8 (h, w, 3); label (or None), prediction (h, w)."""
@@ -123,7 +98,7 @@ class Outputs:
                 raise
 
     def finish(self):
-        """predictions.zip, if it is asked for: the files alone, without folders. Then everything gets its place."""
+        """predictions.zip, if it is asked for: the files alone, without folders."""
         path, aside = self.folder / "predictions.zip", self.folder / ".predictions.zip.tmp"
         with self._unless_full(path.name) as go_on:
             if go_on and ZIP in self.kinds and not self.unwritten:
@@ -135,22 +110,15 @@ class Outputs:
                 finally:
                     aside.unlink(missing_ok=True)
 
-        if not self.needed:
-            for name in (*KINDS[:-1], *NUMBERS):
-                _remove(self.place / name)
-            for path in self.folder.iterdir():
-                path.replace(self.place / path.name)
-            self.folder.rmdir()
-
-    def complain(self):
-        """Raise MachineError if not everything could be written for every image."""
+    def complain(self, where):
+        """Raise MachineError if not everything could be written for every image. where: the folder of the results."""
         if not self.unwritten:
             return
         name, error = self.unwritten[0]
         others = f", nor {len(self.unwritten) - 1} more" if len(self.unwritten) > 1 else ""
         raise errors.MachineError(
             f"'{name}' could not be written{', nor anything after it' if self.full else others}: {error.strerror}",
-            where=self.place, cure="free space, and give the same command again; or ask for fewer --outputs."
+            where=where, cure="free space, and give the same command again; or ask for fewer --outputs."
             if self.full else "give another --out, or rename the image.")
 
     def _path(self, kind, name, suffix):
@@ -159,11 +127,11 @@ class Outputs:
         return path
 
 
-def _remove(path):
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def refuse_zip(kinds, spec):
+    """Raise UsageError if a zip for the ADE20K server is asked for and the labels have no encoding that it takes."""
+    if ZIP in kinds and spec.encoding not in ID_PNGS:
+        raise errors.UsageError(f"the ADE20K server takes one-channel PNGs of ids, and these labels are encoded as "
+                                f"'{spec.encoding}'", cure="leave zip out of --outputs.")
 
 
 def parse(text):

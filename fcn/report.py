@@ -19,6 +19,7 @@ from fcn import (
     parsers,
     permutation,
     protocols,
+    result_folder,
     results,
     shelf,
     subsets,
@@ -113,7 +114,8 @@ def part_of(whole, arguments):
 
 def write_page(folder):
     from fcn import page
-    page.write(folder)
+    with result_folder.rewriting(folder, "report.html"):
+        page.write(folder)
     print(f"the page is {folder / 'report.html'}")
 
 

@@ -45,8 +45,6 @@ def save(folder, original, network, content):
     original.save(folder / FILES["original"])
     if network:
         network.save(folder / FILES["network"])
-    else:
-        (folder / FILES["network"]).unlink(missing_ok=True)  # of an evaluation before this one
     durable.write_whole(folder / "per_class.csv", as_csv(content["per_class"]).encode())
     runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
 

@@ -97,7 +97,7 @@ def dig(content, *keys):
 def _evaluated(folder):
     """What the newest report of an evaluation says, {} without one."""
     newest: tuple = ("", {})
-    for path in _inside(folder, "eval/*/report.json"):
+    for path in _inside(folder, "eval/[!.]*/report.json"):
         try:
             content = json.loads(path.read_bytes())
         except DAMAGED:

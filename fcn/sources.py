@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from fcn import errors, file_kinds, folders, images, pairs, shell_commands
+from fcn import errors, file_kinds, folders, images, manifest, pairs, shell_commands
 from fcn.spec import Pair
 
 MOST_FOLDERS = 10  # that are named
@@ -39,18 +39,18 @@ def of_pairs(found):
     return [Source(pair.name, pair.image, pair) for pair in found]
 
 
-def of_photos(where, without=None):
+def of_photos(where):
     """([Source], Problems, lines on what is there) of a photo, or of those in a folder and its sub-folders.
 
     They come in natural order. A name is the photo's path in the folder without its ending (cam2/11); if two are then
-    the same, the endings stay in all names. without: a folder inside that is left out, that of the results. Raises
-    DataError if there is no photo.
+    the same, the endings stay in all names. Folders of results in it (manifest.py) are left out. Raises DataError if
+    there is no photo.
     """
     where = pathlib.Path(where)
     if not where.is_dir():
         images.header(where, images.PHOTO_FORMATS, "photo", sys.maxsize)  # how large it may be is asked later
         return [Source(where.stem, where)], [], []
-    found = folders.walk(where, images.PHOTO_SUFFIXES, without)
+    found = folders.walk(where, images.PHOTO_SUFFIXES, manifest.read)
     if not found.files and not found.odd:
         raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
                                why=folders.not_read(found.others, images.PHOTO_SUFFIXES), cure=_cure(found, where))

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from scripts_help import call, command, evaluate, train_words
 
-from fcn import durable, images, matrices, shelf, sources
+from fcn import durable, images, matrices, results, shelf, sources
+from fcn import report as report_command
 from fcn.encodings import ids
 
 
@@ -124,7 +125,7 @@ def test_results_of_other_options_do_not_replace_each_other(trained, tmp_path):
     shutil.copytree(trained[0] / "run", tmp_path / "run")
     for words in ([], ["--flip"], ["--size", "native", "--window", "96x64", "--merge", "max"]):
         evaluate("--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest", *words)
-    assert sorted(path.name for path in (tmp_path / "run/eval").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "run/eval").glob("[!.]*")) == [
         "validation-8", "validation-8-flip", "validation-8-native-window96x64-0.5-max"]
 
 
@@ -152,8 +153,12 @@ def test_labels_without_one_labelled_pixel_are_no_result(trained, toy, tmp_path)
 
 
 def test_the_numbers_are_printed_even_where_they_cannot_be_written(trained, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    write_whole = durable.write_whole
+
+    def full(path, data):
+        if path.name != "manifest.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(path, data)
     monkeypatch.setattr(durable, "write_whole", full)
     assert "benchmark  original" in latest(trained, tmp_path / "out", "--outputs", "none", code=5)
 
@@ -171,7 +176,8 @@ def test_the_folder_of_a_checkpoint_is_evaluated_like_its_run(trained, usual, tm
     evaluate("--run", trained[0] / "run/checkpoints/step-000008", "--out", tmp_path, "--outputs", "none")
     assert report(tmp_path)["mean_iou"] == report(usual[0])["mean_iou"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "confusion.npz", "confusion_network.npz", "gallery", "per_class.csv", "report.html", "report.json"]
+        "confusion.npz", "confusion_network.npz", "gallery", "manifest.json", "per_class.csv", "report.html",
+        "report.json"]
 
 
 def test_a_net_that_was_trained_to_say_other_never_does_in_the_benchmark_but_in_the_tutorials_protocol(toy, tmp_path):
@@ -244,8 +250,135 @@ def test_options_that_cannot_be_are_refused_in_one_message(trained, tmp_path, wo
 
 def test_a_file_in_the_place_of_the_results_is_told_before_anything_is_done(trained, tmp_path):
     (tmp_path / "out").write_text("mine")
-    assert "cannot be written to" in latest(trained, tmp_path / "out", code=2)
+    assert "is not a folder" in latest(trained, tmp_path / "out", code=2)
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.fixture
+def thesis(tmp_path):
+    """A folder of the user's, with files that are called as those of an evaluation."""
+    for name in ("predictions/thesis.png", "colour/a.png", "gallery/index.json", "report.html"):
+        (tmp_path / "thesis" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "thesis" / name).write_text("mine")
+    return tmp_path / "thesis"
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("words", [[], ["--outputs", "none"], ["--images", "photo.png"]])
+@pytest.mark.parametrize("out", [".", "../thesis", ".."])
+def test_files_of_the_user_are_never_deleted(trained, thesis, monkeypatch, out, words):
+    monkeypatch.chdir(thesis)
+    Image.new("RGB", (40, 30)).save("photo.png")
+    before = contents(thesis.parent)
+    said = latest(trained, out, *words, code=2)
+    assert "is the current folder, or holds it" in said and contents(thesis.parent) == before
+    monkeypatch.chdir(trained[0])
+    said = latest(trained, thesis, *words, code=3 if words[:1] == ["--images"] else 2)
+    assert contents(thesis.parent) == before
+    if not words:
+        assert said == (f"checkpoint: {trained[0]}/run/checkpoints/step-000008\n"
+                        f"UsageError: {thesis}: is not empty, and holds no results of this program\n"
+                        f"  colour\n  gallery\n  photo.png\n  predictions\n  report.html\n"
+                        f"  Cure: --out {thesis}-2 is free.\n")
+
+
+def test_the_folder_of_the_run_is_refused_and_the_advice_works(trained, tmp_path):
+    before = contents(trained[0] / "run")
+    said = latest(trained, trained[0] / "run", "--outputs", "none", code=2)
+    assert "config.json" in said and contents(trained[0] / "run") == before
+    out = re.search(r"--out (\S+) is free", said)[1]
+    shutil.copytree(trained[0] / "run", tmp_path / "run")
+    latest(trained, str(out).replace(str(trained[0]), str(tmp_path)), "--outputs", "none")
+
+
+def test_a_file_added_to_an_evaluation_keeps_it_from_being_replaced(trained, tmp_path):
+    out = tmp_path / "out"
+    latest(trained, out, "--outputs", "none")
+    report_command.main([str(out), "--html"])  # a page that was written anew is none of the user's
+    latest(trained, out, "--outputs", "none")
+    (out / "notes.txt").write_text("mine")
+    before = contents(out)
+    assert "notes.txt" in latest(trained, out, "--outputs", "none", code=2) and contents(out) == before
+
+
+def test_an_interrupted_evaluation_leaves_the_older_one_and_says_where_its_files_are(trained, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    latest(trained, out, "--outputs", "none")
+    before = contents(out)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "save", interrupt)
+        said = latest(trained, out, "--outputs", "predictions", code=130)
+    assert contents(out) == before
+    unfinished = tmp_path / ".out.unfinished"
+    assert f"what was written is in {unfinished}" in said and len(list((unfinished / "predictions").iterdir())) == 2
+    assert f"deleting what an interrupted command has left in {unfinished}" in latest(trained, out, "--outputs", "none")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in "abc":
+        Image.new("RGB", (40, 30), (90, 80, 70)).save(tmp_path / f"photos/{name}.png")
+    return tmp_path / "photos"
+
+
+def test_photos_go_into_the_next_free_folder(trained, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in ("", "-2", "-3"):
+        said = evaluate("--run", trained[0] / "run", "--images", photos, "--outputs", "predictions")
+        assert f"3 predictions are in predictions{number}: predictions" in said
+    made = json.loads((tmp_path / "predictions-3/manifest.json").read_text())
+    assert "run/checkpoints/step-" in made["weights"]
+    assert made["photos"] == [str(photos / f"{name}.png") for name in "abc"]
+    assert set(made["files"]) == {f"predictions/{name}.png" for name in "abc"}
+
+
+def test_predictions_of_the_same_photos_are_replaced_and_those_of_others_are_not(trained, photos, tmp_path):
+    words = trained, tmp_path / "out", "--images", photos, "--outputs"
+    latest(*words, "predictions")
+    latest(*words, "colour")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["colour", "manifest.json"]
+    (photos / "c.png").unlink()
+    assert f"holds predictions of other photos\n  {photos}/c.png\n" in latest(*words, "colour", code=2)
+    latest(trained, tmp_path / "out-2", "--images", photos)
+
+
+def test_predictions_that_a_full_disk_ends_are_kept(trained, photos, tmp_path, monkeypatch):
+    real, calls = ids.write, []
+
+    def full(*arguments):
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments)
+    monkeypatch.setattr(ids, "write", full)
+    said = latest(trained, tmp_path / "out", "--images", photos, "--outputs", "predictions", code=5)
+    unfinished = tmp_path / ".out.unfinished"
+    assert f"No space left on device\n  what was written is in {unfinished}" in said
+    assert sorted(path.name for path in (unfinished / "predictions").iterdir()) == ["a.png", "b.png"]
+    assert not (tmp_path / "out").exists()
+    call(re.search(r"to keep it: (mv .*)", said)[1].split())
+    assert len(list((tmp_path / "out-2/predictions").iterdir())) == 2
+
+
+def test_an_evaluation_that_lacks_pictures_does_not_replace_an_older_one(
+        trained, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    latest(trained, tmp_path / "out", "--outputs", "colour")
+    monkeypatch.setattr(images, "write_png", full)
+    before = contents(tmp_path / "out")
+    said = latest(trained, tmp_path / "out", "--outputs", "colour", code=5)
+    assert contents(tmp_path / "out") == before and f"what was written is in {tmp_path / '.out.unfinished'}" in said
+    latest(trained, tmp_path / "new", "--outputs", "colour", code=5)  # where there is none, numbers are better
+    assert (tmp_path / "new/report.json").exists()
 
 
 def test_the_tutorials_protocol_is_of_all_images_or_not_at_all(trained, toy, tmp_path):
@@ -323,3 +456,11 @@ def test_what_only_looks_like_a_photo_is_told_before_the_first_prediction(traine
     assert "1 problem in 1 photos" in said and "gone.jpg: is a broken link" in said and not (tmp_path / "out").exists()
     latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions", "--skip-bad")
     assert written(tmp_path / "out/predictions") == ["1.png"]
+
+
+def test_older_results_among_the_photos_are_not_taken_for_photos(trained, tmp_path, monkeypatch):
+    put(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for number in ("", "-2"):
+        said = evaluate("--run", trained[0] / "run", "--images", ".", "--outputs", "predictions,colour")
+        assert f"1 predictions are in predictions{number}: " in said

@@ -17,7 +17,7 @@ FLOORS = {
        "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "
        "windows merging resampling plan matrices iou protocols intervals permutation detectors anchors subsets results "
        "results_table evaluation against page sections/* gallery behind outputs subject "
-       "eval_flags png_text",
+       "eval_flags png_text manifest result_folder",
     2: "tf1 device layers vgg heads upsampling blocks recompute nets/* losses/* model optimize optimizers",
     3: "checkpoint initial dataset csail_h5 stages preparation loop hooks evaluate export exports/* dry_run sanity "
        "training reporting events inference room scoring",

@@ -78,14 +78,12 @@ def test_what_is_written_is_read_again(tmp_path):
     assert np.abs(np.asarray(Image.open(photo)).astype(int) - 3).max() <= 2
 
 
-def test_a_second_gallery_takes_the_place_of_the_first(tmp_path):
-    offered([0.5, 0.1, 0.9, 0.3]).write(tmp_path)
-    second = offered([0.7])
-    second.write(tmp_path)
-    assert gallery.read(tmp_path) == second.lists()
-    assert sorted(path.name for path in (tmp_path / "gallery").iterdir()) == [
-        "00-label.png", "00-photo.jpg", "00-prediction.png", "index.json"]
-    assert [path.name for path in tmp_path.iterdir()] == ["gallery"]
+def test_a_gallery_overwrites_nothing(tmp_path):
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery/index.json").write_text("mine")
+    with pytest.raises(FileExistsError):
+        offered([0.5]).write(tmp_path)
+    assert (tmp_path / "gallery/index.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize(("size", "small"), [((960, 1280), (360, 480)), ((4992, 3328), (480, 320)),

@@ -85,7 +85,7 @@ def test_a_full_disk_ends_the_writing_of_pictures_and_nothing_else(tmp_path, mon
     assert [path.name for path in made.folder.rglob("*.*")] == ["a.png"]
     assert made.full and [name for name, _ in made.unwritten] == ["b"]
     with pytest.raises(errors.MachineError, match="'b' could not be written, nor anything after it: No space left"):
-        made.complain()
+        made.complain(tmp_path)
     with pytest.raises(OSError, match="No space"):  # photos without labels have no numbers: files are all they are for
         monkeypatch.setattr(images, "write_png", full)
         outputs.Outputs(tmp_path, SPEC, ["colour"], needed=True).write("b", PHOTO, None, IDS)
@@ -99,43 +99,8 @@ def test_a_name_that_the_disk_does_not_take_is_told_and_the_others_are_written(t
             sink(0, np.zeros((1, 1, 2), np.float32))
     assert sorted(path.name for path in made.folder.rglob("*.*")) == ["a.npy", "a.png", "z.npy", "z.png"]
     with pytest.raises(errors.MachineError, match="File name too long") as told:
-        made.complain()
+        made.complain(tmp_path)
     assert "rename the image" in str(told.value)
-
-
-def written(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
-
-
-def test_an_evaluation_takes_the_place_of_an_older_one_when_all_of_it_is_there_and_of_nothing_else(tmp_path):
-    for name in ("predictions/old.png", "report.json", "predictions.zip", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("old")
-    made = outputs.Outputs(tmp_path, SPEC, ["colour"])
-    made.begin()
-    made.write("a", PHOTO, None, IDS)
-    assert {"predictions/old.png", "report.json", "predictions.zip", "notes.txt"} < set(written(tmp_path))
-    (made.folder / "report.json").write_text("new")
-    made.finish()
-    assert written(tmp_path) == ["colour/a.png", "notes.txt", "report.json"]
-    assert (tmp_path / "report.json").read_text() == "new"
-
-
-def test_an_evaluation_that_was_broken_off_leaves_nothing_in_the_next(tmp_path):
-    first = outputs.Outputs(tmp_path, SPEC, ["colour"])
-    first.begin()
-    first.write("gone", PHOTO, None, IDS)
-    second = outputs.Outputs(tmp_path, SPEC, ["colour"])
-    second.begin()
-    second.write("a", PHOTO, None, IDS)
-    second.finish()
-    assert written(tmp_path) == ["colour/a.png"]
-
-
-def test_photos_without_labels_do_not_go_into_an_evaluation(tmp_path):
-    (tmp_path / "report.json").write_text("{}")
-    with pytest.raises(errors.UsageError, match="holds an evaluation"):
-        outputs.Outputs(tmp_path, SPEC, ["colour"], needed=True).begin()
 
 
 def test_probabilities_that_are_broken_off_leave_nothing(tmp_path):
@@ -152,13 +117,6 @@ def test_another_images_trouble_costs_no_probabilities(tmp_path):
         made.unwritten.append(("earlier", OSError(errno.ENAMETOOLONG, "File name too long")))  # by the other thread
         sink(0, np.zeros((1, 1, 2), np.float32))
     assert np.load(made.folder / "probabilities/a.npy").shape == (1, 1, 2)
-
-
-def test_a_folder_that_cannot_be_made_is_told_at_the_beginning(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    for folder in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(errors.UsageError, match="cannot be written to"):
-            outputs.Outputs(folder, SPEC, []).begin()
 
 
 def test_probabilities_for_which_there_is_no_room_leave_nothing(tmp_path):
@@ -180,9 +138,11 @@ def test_the_zip_for_the_server_holds_the_predictions_without_folders(tmp_path):
             assert image.mode == "L" and np.array_equal(np.asarray(image), IDS)
 
 
-def test_labels_that_are_no_id_pngs_make_no_zip_for_the_server(tmp_path):
+def test_labels_that_are_no_id_pngs_make_no_zip_for_the_server():
     with pytest.raises(errors.UsageError, match="one-channel PNGs of ids"):
-        outputs.Outputs(tmp_path, DatasetSpec(("a", "b"), encoding="blue"), ["zip"])
+        outputs.refuse_zip(["zip"], DatasetSpec(("a", "b"), encoding="blue"))
+    outputs.refuse_zip(["zip"], SPEC)
+    outputs.refuse_zip(["colour"], DatasetSpec(("a", "b"), encoding="blue"))
 
 
 def test_outputs_are_named_by_words():

@@ -32,9 +32,10 @@ def test_the_published_fcn8s_predicts_what_its_layers_say_at_the_photos_own_size
               for seed, (name, size) in enumerate({"odd": (37, 61), "small": (9, 14)}.items())}
     for name, photo in photos.items():
         Image.fromarray(photo).save(tmp_path / f"photos/{name}.png")
-    assert not eval_fcn.main(["--weights", str(path), "--images", str(tmp_path / "photos"), "--out", str(tmp_path)])
+    assert not eval_fcn.main(["--weights", str(path), "--images", str(tmp_path / "photos"), "--out",
+                             str(tmp_path / "out")])
     for name, photo in photos.items():
         expected = layer_by_layer(photo, body, scores, kernels).argmax(axis=2)
-        found = ids.read(tmp_path / f"predictions/{name}.png", None)
+        found = ids.read(tmp_path / f"out/predictions/{name}.png", None)
         assert len(np.unique(expected)) > 1
         assert (found == expected).mean() > 0.999  # float32 against float64, where two classes are all but equal

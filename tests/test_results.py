@@ -103,8 +103,7 @@ def test_per_class_csv_and_the_matrices_say_the_same(written):
         assert stored.total().tolist() == [[0, 1, 1, 1], [0, 6, 2, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
 
 
-def test_without_predictions_at_network_size_there_is_no_tutorial_and_no_file_of_an_earlier_one(tmp_path):
-    results_help.write(tmp_path, counted(IMAGES), counted(IMAGES), SPEC, FACTS)
+def test_without_predictions_at_network_size_there_is_no_tutorial_and_no_file_of_it(tmp_path):
     content = results_help.write(tmp_path, counted(IMAGES), None, SPEC, FACTS)
     assert list(content["protocols"]) == ["benchmark", "berkeley", "per_image"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.npz", "per_class.csv", "report.json"]

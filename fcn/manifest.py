@@ -1,0 +1,116 @@
+"""manifest.json: the files of a folder of results with their sizes, by which the program knows its own from a user's.
+
+    {"format": "fcn results 1", "kind": "evaluation", ..., "files": {"report.json": 81234, "colour/a.png": 4102, ...}}
+
+"files" is written last, when every file is on the disk: without it the folder is unfinished. An empty folder is listed
+as "name/": 0.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import stat
+
+from fcn import durable
+
+NAME, ASIDE = "manifest.json", ".partial"  # ASIDE: ending of a file that durable.write_whole is writing
+FORMAT = "fcn results 1"
+NO_FILE = -1  # in place of the size of a link, a pipe or the like, which the program never writes
+
+
+def write(folder, content):
+    durable.write_whole(pathlib.Path(folder) / NAME, json.dumps({"format": FORMAT} | content, indent=1).encode())
+
+
+def read(folder):
+    """The content of a folder's manifest; None if it has none that this program wrote."""
+    path = pathlib.Path(folder) / NAME
+    try:
+        content = json.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    if isinstance(content, dict) and content.get("format") == FORMAT and isinstance(content.get("files", {}), dict):
+        return content
+    return None
+
+
+def seal(folder, content):
+    """Have everything in the folder on the disk, and then write its manifest with the list of its files."""
+    for place, _, files in os.walk(folder, topdown=False, onerror=_raise):
+        for name in files:
+            durable.sync_path(pathlib.Path(place) / name)
+        durable.sync_path(place)
+    write(folder, content | {"files": entries(folder)})
+
+
+def update(folder, name):
+    """List the present size of a file that was written anew. A folder without a list stays without one."""
+    content = read(folder)
+    if content and name in content.get("files", {}):
+        content["files"][name] = (pathlib.Path(folder) / name).stat().st_size
+        write(folder, content)
+
+
+def entries(folder):
+    """{path below the folder: bytes} of all files and empty folders but the manifest. Raises OSError."""
+    folder, found = pathlib.Path(folder), {}
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        here = pathlib.Path(place)
+        for path in (here / name for name in (*files, *folders)):
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode):
+                found[path.relative_to(folder).as_posix()] = (
+                    status.st_size if stat.S_ISREG(status.st_mode) else NO_FILE)
+        if not files and not folders and here != folder:
+            found[f"{here.relative_to(folder).as_posix()}/"] = 0
+    found.pop(NAME, None)
+    return found
+
+
+def foreign(folder, files):
+    """Sorted names in the folder that are not in the list `files`, or have another size now. Raises OSError."""
+    return sorted(name for name, size in entries(folder).items() if not _is_own(name, size, files))
+
+
+def _is_own(name, size, files):
+    """A listed folder that was emptied, and a file that a killed process was writing anew, count as the program's."""
+    if name.endswith("/") and any(listed.startswith(name) for listed in files):
+        return True
+    listed = name.removesuffix(ASIDE)
+    return files.get(name) == size or (name != listed and size != NO_FILE and (listed in files or listed == NAME))
+
+
+def is_own(folder):
+    """Whether the program made this folder: by its manifest, or because it holds nothing but the beginning of one."""
+    folder = pathlib.Path(folder)
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return read(folder) is not None or _names(folder) <= {NAME + ASIDE}
+
+
+def remove(folder, files=None):
+    """Delete a folder of the program's: the listed files (all without `files`), the manifest, then the folders.
+
+    The manifest goes last, so that a deletion that was interrupted can be finished. What is not listed stays, and the
+    manifest with it. Raises OSError.
+    """
+    folder = pathlib.Path(folder)
+    for name, size in entries(folder).items():
+        if not name.endswith("/") and (files is None or _is_own(name, size, files)):
+            (folder / name).unlink()
+    for below in [pathlib.Path(place) for place, _, _ in os.walk(folder, topdown=False)][:-1]:
+        with contextlib.suppress(OSError):  # not empty
+            below.rmdir()
+    if _names(folder) <= {NAME, NAME + ASIDE}:
+        for name in (NAME + ASIDE, NAME):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def _raise(error):
+    raise error
