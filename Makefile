@@ -19,11 +19,12 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(RUN) -m pip check
 
-# What a crash, a failing disk, a signal and a second process do to a cache and to a run; half an hour on two
-# cores, or with FAULTS=--quick a tenth of the cases.
+# What a crash, a failing disk, a signal and a second process do to a cache, to an evaluation and to a run; half an hour
+# on two cores, or with FAULTS=--quick a tenth of the cases.
 FAULTS ?=
 faults: $(VENV)/.ready
 	$(RUN) benchmarks/faults.py $(FAULTS)
+	$(RUN) benchmarks/evaluation_faults.py $(FAULTS)
 	$(RUN) benchmarks/training_faults.py $(FAULTS)
 
 # Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/RESULTS.md: over an hour on two
