@@ -49,7 +49,7 @@ def main(argv):
 
 
 def train_stages(arguments):
-    """One run a stage, in RUN/1-NAME, RUN/2-NAME, ...; each starts from the last checkpoint of the one before.
+    """One run a stage, in RUN/1-NAME, RUN/2-NAME, ...; each starts from the best checkpoint of the one before.
 
     The same command goes on where it was stopped: finished stages are passed over.
     """
@@ -59,9 +59,10 @@ def train_stages(arguments):
     for stage in plan:
         resolve(stage)  # a slip in the last one is told now, not after days
     for number, stage in enumerate(plan, 1):
-        print(f"stage {number} of {len(plan)}: {stage.run}", flush=True)
+        settings, where = resolve(stage)
+        print(f"stage {number} of {len(plan)}: {stage.run}; seed {settings.seed}: {where['seed']}", flush=True)
         begun_after = any(checkpoint_files.paths(pathlib.Path(later.run) / "checkpoints") for later in plan[number:])
-        if not arguments.print_config and stages.is_finished(stage.run, resolve(stage)[0], begun_after):
+        if not arguments.print_config and stages.is_finished(stage.run, settings, begun_after):
             print("  finished before")
         else:
             train_one(stage)
@@ -212,8 +213,10 @@ def resolve(arguments):
         settings = dataclasses.replace(settings, layout=name)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     given = {key: value for key, value in flags.items() if hasattr(settings, key)}
+    settings, where = stages.seeded(settings, origins.of(given, arguments.config, arguments.recipe, own),
+                                    getattr(arguments, "stage", 1), own)
     if arguments.print_config or arguments.diff:
-        return settings, origins.of(given, arguments.config, arguments.recipe, own)
+        return settings, where
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
     absolute = {"data": str(pathlib.Path(settings.data).absolute()),
@@ -221,7 +224,7 @@ def resolve(arguments):
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
     if settings.class_weights not in class_weights.KNOWN:
         absolute["class_weights"] = str(pathlib.Path(settings.class_weights).absolute())
-    return dataclasses.replace(settings, **absolute), origins.of(given, arguments.config, arguments.recipe, own)
+    return dataclasses.replace(settings, **absolute), where
 
 
 if __name__ == "__main__":

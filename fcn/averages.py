@@ -1,4 +1,8 @@
-"""The mean loss of several batches with its standard error: pixels weigh alike, whatever batch they are in."""
+"""The mean loss of several batches with its standard error: pixels weigh alike, whatever batch they are in.
+
+Batches without labelled pixels have no loss: of these alone the mean is NaN, here. No file and no line on the screen
+shows it: they say that there were no labelled pixels.
+"""
 
 import math
 
@@ -7,7 +11,8 @@ def weighted(sums, pixels):
     """(mean, standard error) of a per-pixel loss from each batch's sum and number of labelled pixels.
 
     mean = sum of sums / sum of pixels. The error is that of a ratio of two sums (Cochran, Sampling Techniques,
-    section 6.4): k/(k-1) times the squared residuals sum_i - mean * pixels_i. NaN for fewer than two batches.
+    section 6.4): k/(k-1) times the squared residuals sum_i - mean * pixels_i. NaN for fewer than two batches with
+    labelled pixels, as is the mean for none. pixels may be fractions: sums of class weights.
     """
     total = sum(pixels)
     if not total:

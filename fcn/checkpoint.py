@@ -55,6 +55,10 @@ class Store:
         checkpoint_files.sweep(self.folder, path, self.keep)
         return path
 
+    def holds(self, step):
+        """Whether this process has written the checkpoint of a step, or read it whole, last."""
+        return self._sound == self.folder / checkpoint_files.name(step)
+
     def _room(self):
         """Refuse to begin what the disk cannot hold. Raises MachineError."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +87,11 @@ class Store:
     def restore(self, session, path):
         """Restore all variables from a checkpoint folder, checked whole, and return its state. Raises WeightsError."""
         path, state = pathlib.Path(path), checkpoint_files.read_state(path)
-        own = path.parent == self.folder
-        if own and state.get("fingerprints") != self.fingerprints:
-            raise errors.WeightsError("belongs to another run", where=path)
+        if state.get("fingerprints") != self.fingerprints:  # a run that starts from a checkpoint has those of its run
+            raise errors.WeightsError("belongs to another run", where=path,
+                                      why="its fingerprints are not those in config.json")
         restore(session, path, self._saver)
-        self._sound = path if own else None
+        self._sound = path if path.parent == self.folder else None
         return state
 
 

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from fcn import config, errors, outputs, parsers, shelf
+from fcn import checkpoint_choice, config, errors, outputs, parsers, shelf
 from fcn.spec import NATIVE
 
 MERGE, OVERLAP, SPLIT = "mean", 0.5, "validation"
@@ -15,7 +15,7 @@ def parse(argv, description):
     of = parser.add_mutually_exclusive_group(required=True)
     of.add_argument("--run", help="folder of a run, or of one checkpoint in it")
     of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")
-    parser.add_argument("--checkpoint", default="best", metavar="best|latest|PATH",
+    parser.add_argument("--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|PATH",
                         help="best: the highest validation mean IoU (default)")
     what = parser.add_argument_group("what is looked at")
     what.add_argument("--split", default=SPLIT, help="default: validation")
@@ -64,7 +64,7 @@ def parse(argv, description):
 def refuse_idle(arguments):
     """A flag that would change nothing is a misunderstanding. Raises UsageError."""
     for is_so, idle, why in (
-            (arguments.weights, {"checkpoint": "best"}, "goes with --run only"),
+            (arguments.weights, {"checkpoint": checkpoint_choice.BEST}, "goes with --run only"),
             (arguments.run, OF_THE_DATA, "goes with --weights only"),
             (arguments.images, OF_THE_DATA | {"split": SPLIT, "data": None}, "is of labels, and --images need none"),
             (not arguments.window, {"overlap": OVERLAP}, "is that of windows: give --window, too")):

@@ -13,8 +13,10 @@ def validate(session, model, batches, ignored_ids, stopped=lambda: False):
     network size, and the first few (photo, label, prediction). None as soon as stopped() says so.
 
     batches: an iterable of (images, labels). mean IoU here is over the classes that occur, as few images may hold few.
+    Images without a single labelled pixel have no score: loss and scores are None, and "unlabelled_images" says how
+    many images were seen. (The loss alone is None if every labelled pixel is of a class of weight 0.)
     """
-    sums, counts, total = [], [], np.zeros((model.num_classes, model.num_classes), np.int64)
+    sums, counts, total, images = [], [], np.zeros((model.num_classes, model.num_classes), np.int64), 0
     samples: list[tuple] = []
     for photos, labels in batches:
         if stopped():
@@ -23,9 +25,14 @@ def validate(session, model, batches, ignored_ids, stopped=lambda: False):
                                            {model.images: photos, model.labels: labels})
         sums.append(float(loss_sum))
         counts.append(float(pixels))
+        images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
         total += matrices.matrix(labels, prediction, model.num_classes, ignored_ids)
     loss, error = averages.weighted(sums, counts)
-    scores = iou.numbers(*iou.counts(total, ignored_ids), absent="nan")
-    return {"val_loss": loss, "val_loss_se": error, "val_pixel_accuracy": float(scores["pixel_accuracy"]),
-            "val_mean_iou": float(scores["mean_iou"])}, samples
+    numbers = {"val_loss": loss if any(counts) else None, "val_loss_se": error}
+    hits, labelled, called = iou.counts(total, ignored_ids)
+    if not labelled.any():
+        return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": images}, samples
+    scores = iou.numbers(hits, labelled, called, absent="nan")
+    return numbers | {"val_pixel_accuracy": float(scores["pixel_accuracy"]),
+                      "val_mean_iou": float(scores["mean_iou"])}, samples

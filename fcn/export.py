@@ -13,12 +13,14 @@ import pathlib
 import shlex
 import sys
 
-from fcn import checkpoint_files, config, durable, errors, ownership, record, shelf, transplant
+from fcn import checkpoint_choice, config, durable, errors, ownership, record, shelf, transplant
 
 
 def main(argv):
     parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.export")
-    parser.add_argument("--run", required=True, help="a run's folder (its newest checkpoint), or a checkpoint's")
+    parser.add_argument("--run", required=True, help="a run's folder, or that of one checkpoint in it")
+    parser.add_argument("--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|PATH",
+                        help="best: the highest validation mean IoU (default, as in eval_fcn.py)")
     parser.add_argument("--to", required=True, metavar="PATH", help="what is written: NAME (a SavedModel, a folder), "
                         + ", ".join(f"NAME.{name}" for name in shelf.names("exports")))
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -27,7 +29,9 @@ def main(argv):
     name = format_of(path)
     if not pathlib.Path(arguments.run).is_dir():
         raise errors.UsageError("is no folder", where=arguments.run)
-    print("\n  ".join(export(arguments.run, path, name)))
+    chosen = checkpoint_choice.choose(arguments.run, arguments.checkpoint)
+    print(f"checkpoint: {chosen.text}", flush=True)
+    print("\n  ".join(export(chosen, path, name)))
 
 
 def format_of(path):
@@ -57,24 +61,23 @@ def note_of(path, name):
     return path / "assets.extra" / "fcn.json" if name == "savedmodel" else path.with_name(f"{path.name}.json")
 
 
-def export(run, path, name):
-    """Write the checkpoint of `run` to `path` in the format `name`; lines on what is there then.
+def export(chosen, path, name):
+    """Write a checkpoint (a checkpoint_choice.Chosen) to `path` in the format `name`; lines on what is there then.
 
     Raises WeightsError if what was written is not the checkpoint's net; nothing is there then.
     """
-    from fcn import device, initial
+    from fcn import device
     from fcn.exports import _check
 
-    checkpoint, content = initial.located(run)
-    form, model = shelf.pick("exports", name), content["model"] | {"precision": "float32"}
+    form, model = shelf.pick("exports", name), chosen.content["model"] | {"precision": "float32"}
     with ownership.workspace(path) as folder:
         made = folder / path.name
-        about = form.write(made, checkpoint, model)
+        about = form.write(made, chosen.path, model)
         batches = _check.images()
-        expected = _check.of_checkpoint(checkpoint, model, batches)
+        expected = _check.of_checkpoint(chosen.path, model, batches)
         verified = _check.compare(expected, form.outputs(made, batches), model["ignored_ids"])
         note_of(made, name).parent.mkdir(exist_ok=True)
-        text = json.dumps(facts(checkpoint, content, name, about, verified) | {"device": device.found().name}, indent=1)
+        text = json.dumps(facts(chosen, name, about, verified) | {"device": device.found().name}, indent=1)
         durable.write_whole(note_of(made, name), text.encode())
         check_place(path, name)  # somebody may have come meanwhile
         if made.is_file():  # the note first: where the net is, it is whole and has its note
@@ -85,8 +88,9 @@ def export(run, path, name):
             f"classes, sizes and step are in {note_of(path, name)}"]
 
 
-def facts(checkpoint, content, name, about, verified):
+def facts(chosen, name, about, verified):
     """What users of the file must know and cannot ask it."""
+    content = chosen.content
     model, spec, settings = content["model"], record.spec_from_dict(content["spec"]), content["config"]
     return {"format": name, "content": about, "net": model["net"],
             "class_names": transplant.channel_names(spec.class_names, model["num_classes"]),
@@ -95,8 +99,9 @@ def facts(checkpoint, content, name, about, verified):
             "never_predicted": [i for i in model["ignored_ids"] if i < model["num_classes"]],
             "mean_rgb": model["mean_rgb"], "trained_precision": model["precision"],
             "trained_size_px": settings["size"] if any(settings["size"]) else None,
-            "trained_crop_px": settings["crop_size"], "checkpoint": str(checkpoint),
-            "step": checkpoint_files.read_state(checkpoint)["step"], "verified": verified, **record.provenance()}
+            "trained_crop_px": settings["crop_size"], "checkpoint": str(chosen.path),
+            "step": chosen.state["step"], "validation_mean_iou": chosen.state.get("score"), "verified": verified,
+            **record.provenance()}
 
 
 def commit(aside, path):

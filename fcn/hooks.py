@@ -18,6 +18,8 @@ class Evaluate:
     validate() -> (numbers, samples), or None if it was broken off: numbers {"val_loss": ..., "val_loss_se": ...,
     "val_pixel_accuracy": ..., "val_mean_iou": ...}; samples as evaluate.validate gives them. every: steps; with budget,
     a share of the time, as often as that allows. patience: validations without a better score that end the run; 0: any.
+    A validation without a score (val_mean_iou None: no labelled pixels) is done, but is never the best, and patience
+    does not count it.
     """
 
     def __init__(self, validate, every, budget, patience, steps, report, save):
@@ -51,9 +53,10 @@ class Evaluate:
             return
         numbers, samples = found
         at.validated, at.score = at.step, numbers["val_mean_iou"]
-        better = at.best is None or at.score > at.best["score"]
-        at.best = {"step": at.step, "score": at.score} if better else at.best
-        at.since_best = 0 if better else at.since_best + 1
+        if at.score is not None:
+            better = at.best is None or at.score > at.best["score"]
+            at.best = {"step": at.step, "score": at.score} if better else at.best
+            at.since_best = 0 if better else at.since_best + 1
         self.report.validation(at, numbers, samples)
         if self.budget:
             at.next_eval = at.step + self._pause(at, time.perf_counter() - before)
@@ -79,12 +82,13 @@ class Save:
     """A checkpoint every so many steps; Evaluate and Stop ask for one too. save_state(state) writes it.
 
     A full disk does not end the run: it is said, and tried again. Only at the last step, or when the run is stopped,
-    does it raise MachineError.
+    does it raise MachineError. saved: (step, step of its last validation) of the checkpoint that the run was resumed
+    from: it is there already, and being stopped at this step again must not turn it into one of a stop.
     """
 
-    def __init__(self, save_state, every, steps, log, say):
+    def __init__(self, save_state, every, steps, log, say, saved=None):
         self.save_state, self.every, self.steps, self.log, self.say = save_state, every, steps, log, say
-        self.saved, self.failed = None, None
+        self.saved, self.failed = saved, None
 
     def after_step(self, at):
         last = at.step == self.steps or bool(at.finished)

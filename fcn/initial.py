@@ -2,43 +2,28 @@
 
 import dataclasses
 import itertools
-import pathlib
 
 import numpy as np
 
-from fcn import checkpoint, checkpoint_files, choices, errors, heads_table, record, transplant
+from fcn import checkpoint, checkpoint_choice, choices, errors, heads_table, transplant
 from fcn.pretrained import Weights
 from fcn.tf1 import tf
 
 
-def located(path):
-    """(checkpoint's folder, content of its run's config.json) of such a folder, or of a run's: its newest one then.
-
-    Raises WeightsError.
-    """
-    path = pathlib.Path(path)
-    if (path / "config.json").exists():
-        found = checkpoint_files.listed(path / "checkpoints")
-        if not found:
-            raise errors.WeightsError("there is no checkpoint", where=path / "checkpoints",
-                                      cure="train on, until the first one is saved.")
-        run, path = path, found[0][0]
-    else:
-        run = path.absolute().parent.parent
-    if not (run / "config.json").exists():
-        raise errors.WeightsError("is neither a run's folder nor a checkpoint in one", where=path)
-    return path, record.read(run)
-
-
 def from_run(path):
-    """The Weights of a run's folder (its newest checkpoint) or of a checkpoint's folder. Raises WeightsError."""
-    path, content = located(path)
-    step, model = checkpoint_files.read_state(path)["step"], content["model"]
-    return Weights(checkpoint.read_layers(path), np.array(model["mean_rgb"], np.float32),
-                   (f"{model['net']} of {path}, step {step}",), model["net"],
+    """The Weights of a run's folder (the checkpoint that checkpoint_choice.choose takes) or of a checkpoint's folder.
+
+    Raises UsageError, WeightsError.
+    """
+    chosen = checkpoint_choice.choose(path)
+    model, spec = chosen.content["model"], chosen.content["spec"]
+    files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
+    return Weights(checkpoint.read_layers(chosen.path), np.array(model["mean_rgb"], np.float32),
+                   (f"{model['net']} of {chosen.text}",), model["net"],
                    dataclasses.asdict(choices.of(model["net"], **model["choices"])),
-                   transplant.channel_names(content["spec"]["class_names"], model["num_classes"]),
-                   tuple(model["ignored_ids"]))
+                   transplant.channel_names(spec["class_names"], model["num_classes"]), tuple(model["ignored_ids"]),
+                   {"run": str(chosen.run.absolute()), "checkpoint": chosen.path.name, "step": chosen.state["step"],
+                    "files": files})
 
 
 def fill(session, weights, class_names, num_classes, carry_scores, chosen):

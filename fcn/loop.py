@@ -28,8 +28,9 @@ class Plan:
 class Position:
     """Where a run stands. What a checkpoint keeps of it is in state(); the rest is of this start.
 
-    window: (loss sum, labelled pixels) of the last batches. score: mean IoU of the validation at this step. best:
-    {"step", "score"} of the best one so far; since_best: validations after it. validated: step of the last one;
+    window: (loss sum, labelled pixels, weighted as the loss is) of the last batches. score: mean IoU of the validation
+    at this step, None without one or if it saw no labelled pixels. best: {"step", "score"} of the best one so far;
+    since_best: validations with a score after it. validated: step of the last one, with a score or not;
     next_eval: step of the next one under a time budget. gradient_norm: of the last step. finished: why the run ends
     before its last step, or "". wait_s, run_s: seconds spent waiting for data and in the session; images: seen since
     this start.
@@ -108,14 +109,15 @@ def _diverged(error, position, plan, number, keep):
     if "is not finite" not in error.message:
         return error
     what = "loss" if "the loss is" in error.message else "gradient"
-    losses = [loss / max(pixels, 1) for loss, pixels in list(position.window)[-3:]]
+    losses = [loss / pixels if pixels else None for loss, pixels in list(position.window)[-3:]]
+    shown = ["no labelled pixels" if loss is None else f"{loss:.4g}" for loss in losses]
     norm, rate = position.gradient_norm, plan.rate_at(position.step)
     facts = {"step": position.step + 1, "batch": number, "not_finite": what, "losses_before": losses,
              "gradient_norm_before": norm, "learning_rate": rate}
     return errors.DivergedError(
         f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
-        why=[f"before: loss {', '.join(f'{loss:.4g}' for loss in losses) or 'unknown'} (of the last batches), gradient "
-             f"norm {'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
+        why=[f"before: loss {', '.join(shown) or 'unknown'} (of the last batches), gradient norm "
+             f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
              f"the batch is {keep(facts)}"],
         cure="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
              "the batch itself is odd, look at its labels.")

@@ -100,16 +100,19 @@ def _scores(images, net, num_classes, channels, mean_rgb, choices, precision, ke
 def reduce(losses, weights, reduction):
     """(objective, parts): sums over the batch; objective / parts, joined over the batches of a step, is minimised.
 
-    "mean": over all labelled pixels of the step. "sum": summed over pixels, divided by the number of images: Caffe's
-    `normalize: false`, with which the paper's rates of 1e-10 to 1e-14 belong. "mean-per-image": every image's mean over
-    its labelled pixels, then the mean over images (matconvnet-fcn, but for the 1 that it adds to the count).
+    "mean": over all labelled pixels of the step. "sum": summed over pixels, divided by the number of images, those
+    without labelled pixels too: Caffe's `normalize: false` (softmax_loss_layer.cpp, get_normalizer: BATCH_SIZE is
+    outer_num_), with which the paper's rates of 1e-10 to 1e-14 belong. "mean-per-image": every image's mean over its
+    labelled pixels, then the mean over the images that have any. (matconvnet-fcn's SegmentationLoss.m adds 1 to the
+    pixels of an image, and divides by all images of the batch.)
     """
     if reduction == "mean":
         return tf.reduce_sum(losses), tf.reduce_sum(weights)
     of_image = tf.reduce_sum(losses, (1, 2))
-    if reduction == "mean-per-image":
-        of_image = tf.math.divide_no_nan(of_image, tf.reduce_sum(weights, (1, 2)))
-    return tf.reduce_sum(of_image), tf.cast(tf.shape(losses)[0], tf.float32)
+    if reduction == "sum":
+        return tf.reduce_sum(of_image), tf.cast(tf.shape(losses)[0], tf.float32)
+    pixels = tf.reduce_sum(weights, (1, 2))
+    return tf.reduce_sum(tf.math.divide_no_nan(of_image, pixels)), tf.reduce_sum(tf.cast(pixels > 0, tf.float32))
 
 
 def predict(scores, ignored_ids):

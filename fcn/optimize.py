@@ -34,7 +34,8 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
     rate} (rates.factors), all 1 if None; a variable with factor 0 is frozen, and one that the objective does not depend
     on is left as it is. clip_norm: a gradient whose norm over all variables is larger is scaled down to this one
     (Pascanu et al. 2013, algorithm 1), before decay is added; 0: never. A loss or gradient that is not finite stops the
-    update before any variable is touched (InvalidArgumentError).
+    update before any variable is touched (InvalidArgumentError). A step without a labelled pixel has the gradient 0 and
+    is a step like any other, as in Caffe: weight decay and what the optimizer remembers still move the weights.
     """
     rate = tf.placeholder(tf.float32, (), "learning_rate")
     factor_of = factor_of or {v.op.name: 1.0 for v in tf.trainable_variables()}

@@ -100,7 +100,10 @@ def describe(settings, spec, listings, caches, weights, old):
 
 
 def weights_facts(path, weights):
-    return {"sha256": None if pathlib.Path(path).is_dir() else record.sha256(path), "notes": weights.notes}
+    """What config.json says of --weights: the SHA-256 of a file; of a run, which checkpoint it was and the SHA-256 of
+    each of its files, as its state.json has them (they were compared when it was read).
+    """
+    return {"sha256": None if weights.of_run else record.sha256(path), **weights.of_run, "notes": weights.notes}
 
 
 def expectation(graph, training, spec):

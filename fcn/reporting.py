@@ -35,10 +35,13 @@ class Report:
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
         held = f"  peak {durable.amount(memory)}" if memory else ""
-        self.screen.show(at.step, f"loss {plus_minus(loss, error)} of {count}  {self._to_go(at.step)}"
+        shown = f"loss {plus_minus(loss, error)} of {count}" if loss == loss else unlabelled(count)
+        self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.every == 0)
         if at.step % self.every == 0 or at.step in (1, self.steps):
-            self._log({"step": at.step, "loss": loss, "loss_se": error, "batches": count,
+            empty = pixels[-count:].count(0)
+            self._log({"step": at.step, "loss": loss if loss == loss else None, "loss_se": error, "batches": count,
+                       **({"unlabelled_batches": empty} if empty else {}),
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})
             self.last = at.images, at.wait_s, at.run_s
             timing = {"images_per_s": speed, "wait_share": share, "elapsed_s": elapsed}
@@ -68,11 +71,17 @@ class Report:
         if self.events:
             self.events.samples(at.step, samples, self.spec)
         self.draw()
+        loss = numbers["val_loss"]
+        loss = "" if loss is None else f"loss {plus_minus(loss, numbers['val_loss_se'])}, "
+        if at.score is None:
+            self.screen.say(f"step {at.step}  validation: {loss}no labelled pixels among these "
+                            f"{numbers['unlabelled_images']} validation images, so no score; --eval-batches 0 takes "
+                            "the whole split")
+            return
         best = "the best so far" if at.best["step"] == at.step else (
             f"best {at.best['score']:.3f} at step {at.best['step']}")
-        self.screen.say(f"step {at.step}  validation: loss {plus_minus(numbers['val_loss'], numbers['val_loss_se'])}, "
-                        f"pixel accuracy {numbers['val_pixel_accuracy']:.3f}, mean IoU {at.score:.3f} ({best}; "
-                        "at network size)")
+        self.screen.say(f"step {at.step}  validation: {loss}pixel accuracy {numbers['val_pixel_accuracy']:.3f}, "
+                        f"mean IoU {at.score:.3f} ({best}; at network size)")
 
     def happened(self, step, event):
         """Note in speed.jsonl what became of the run: "start", a signal's name, ..."""
@@ -89,13 +98,15 @@ class Report:
         self.drawn, self.drawing_s = time.monotonic(), time.monotonic() - before
 
     def _log(self, entry):
-        """An entry of log.jsonl and of the events; NaN (an error bar of one batch) is left out."""
+        """An entry of log.jsonl and of the events; NaN (an error bar of one batch) is left out. None, a number that
+        does not exist, is null in the log and left out of the events.
+        """
         entry = {key: value for key, value in entry.items() if value == value}
         self.log.append(entry)
         if self.log.waiting:
             self._say_once("log.jsonl could not be written; its lines are kept until it can be")
         if self.events:
-            self.events.scalars(entry)
+            self.events.scalars({key: value for key, value in entry.items() if value is not None})
             if self.events.error:
                 self._say_once(f"TensorBoard's events could not be written ({self.events.error}); the run goes on")
 
@@ -108,6 +119,11 @@ class Report:
 def plus_minus(mean, error):
     """'1.842 ± 0.031', or the mean alone where one batch has no spread."""
     return f"{mean:.3f} ± {error:.3f}" if error == error else f"{mean:.3f}"
+
+
+def unlabelled(batches):
+    """What stands in place of the loss of so many batches without labelled pixels."""
+    return f"no labelled pixels in the last {f'{batches} batches' if batches > 1 else 'batch'}"
 
 
 def duration(seconds):

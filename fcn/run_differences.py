@@ -10,7 +10,8 @@ from fcn.spec import NATIVE
 # Settings that name a file or folder -> what it is, of a run's config.json. The path alone says nothing.
 IDENTITIES = {
     "data": lambda content: dig(content, "files"),
-    "weights": lambda content: dig(content, "weights", "sha256") or dig(content, "config", "weights"),
+    "weights": lambda content: (dig(content, "weights", "sha256") or dig(content, "weights", "files")
+                                or dig(content, "config", "weights")),
     "classes": lambda content: _classes(content),
     "class_weights": lambda content: dig(content, "model", "class_weights"),
 }

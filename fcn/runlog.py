@@ -6,6 +6,7 @@ speed.jsonl holds what the clock says, and every start and end.
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 
@@ -23,8 +24,8 @@ class Log:
                 os.truncate(self.path, content.rfind(b"\n") + 1)
 
     def append(self, entry):
-        """Write an entry (a dict), or keep it for later if the disk is full."""
-        self.waiting += (json.dumps(entry) + "\n").encode()
+        """Write an entry (a dict), or keep it for later if the disk is full. JSON has no NaN and no infinity: null."""
+        self.waiting += (json.dumps({key: _finite(value) for key, value in entry.items()}) + "\n").encode()
         with contextlib.suppress(OSError):  # a checkpoint, which must not be ahead of its log, will say so
             self.flush()
 
@@ -52,11 +53,18 @@ def read(path):
 
 
 def cut(path, step, validated=None):
-    """Drop entries after `step`, and validations after step `validated`: a resumed run writes them again."""
+    """Drop entries after `step`, and validations after step `validated`: a resumed run writes them again.
+
+    A validation is an entry with val_loss, which is null where no pixel was labelled.
+    """
     path, last = pathlib.Path(path), {True: step if validated is None else validated, False: step}
     kept = [line for line, entry in _lines(path.read_bytes() if path.exists() else b"")
             if entry["step"] <= last["val_loss" in entry]]
     durable.write_whole(path, b"".join(line + b"\n" for line in kept))
+
+
+def _finite(value):
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _lines(content):

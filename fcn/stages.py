@@ -1,7 +1,13 @@
-"""--stages A,B,C: recipes, or TOML files, as runs RUN/1-A, RUN/2-B, ..., each from the weights of the one before."""
+"""--stages A,B,C: recipes, or TOML files, as runs RUN/1-A, RUN/2-B, ..., each from the weights of the one before.
+
+Of the one before, the checkpoint is taken that --weights RUN takes: the best by validation mean IoU.
+"""
 
 import argparse
+import dataclasses
 import pathlib
+
+import numpy as np
 
 from fcn import checkpoint_files, config, errors, record
 
@@ -14,12 +20,35 @@ def listed(arguments):
         if not name:
             raise errors.UsageError(f"--stages {arguments.stages}: stage {number} has no name")
         path = pathlib.Path(name)
-        stage = argparse.Namespace(**vars(arguments) | {"run": str(folder / f"{number}-{path.stem}")})
+        stage = argparse.Namespace(**vars(arguments) | {"run": str(folder / f"{number}-{path.stem}"), "stage": number})
         stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)
         if found:
             stage.weights = found[-1].run
         found.append(stage)
     return found
+
+
+def seed_of(seed, number):
+    """The seed of stage `number` (1, 2, ...) of a plan: `seed` itself for the first, which is the run that it would be
+    alone; for the others 31 bits of numpy.random.SeedSequence((seed, number)). With one seed for all, every stage would
+    see the same order, augmentation and dropout masks.
+    """
+    return seed if number == 1 else int(np.random.SeedSequence((seed, number)).generate_state(1)[0] >> 1)
+
+
+def seeded(settings, where, number, own):
+    """(Config, origins of its settings) of stage `number`, with its own seed.
+
+    own: settings of the run, {} before its first checkpoint. It keeps its seed if none is given, or if it was begun
+    when all stages had the seed that is given.
+    """
+    seed = settings.seed
+    if number == 1 or where["seed"] == "the run":
+        return settings, where
+    if own.get("seed") == seed:
+        return settings, where | {"seed": f"the run, begun when all stages had one seed ({where['seed']})"}
+    origin = f"stage {number} of seed {seed} ({where['seed']})"
+    return dataclasses.replace(settings, seed=seed_of(seed, number)), where | {"seed": origin}
 
 
 def is_finished(run, settings, begun_after):

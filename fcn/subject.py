@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from fcn import checkpoint_files, config, errors, pretrained, record, shelf, transplant, vgg_table
+from fcn import checkpoint_choice, config, errors, pretrained, record, shelf, transplant, vgg_table
 from fcn.layouts import _auto
 from fcn.spec import NATIVE, DatasetSpec
 
@@ -31,33 +31,15 @@ class Subject:
 
 
 def of_run(run, which="best"):
-    """The Subject of a run's folder, or of a checkpoint's in one. which: "best" by validation mean IoU, "latest", or
-    the folder of a checkpoint. Raises UsageError, WeightsError.
+    """The Subject of a run's folder, or of a checkpoint's in one, as checkpoint_choice.choose has it; prints which
+    checkpoint it is. Raises UsageError, WeightsError.
     """
-    run = pathlib.Path(run)
-    if (run / "state.json").exists():
-        if which != "best":
-            raise errors.UsageError("is one checkpoint already", where=run, cure="leave out --checkpoint.")
-        run, which = run.absolute().parent.parent, run
-    content = record.read(run)
-    path, step = _checkpoint(run, which)
+    chosen = checkpoint_choice.choose(run, which)
+    print(f"checkpoint: {chosen.text}")
+    run, content = chosen.run, chosen.content
     return Subject(run.absolute().name, config.from_dict(content["config"]), record.spec_from_dict(content["spec"]),
-                   content["model"], run, path, step, run=run, starts=tuple(content.get("starts", ())),
-                   data=content["config"].get("data", ""))
-
-
-def _checkpoint(run, which):
-    """(checkpoint folder, its step). Raises WeightsError."""
-    if which not in ("best", "latest"):
-        return pathlib.Path(which), checkpoint_files.read_state(which)["step"]
-    found = checkpoint_files.listed(run / "checkpoints")
-    if not found:
-        raise errors.WeightsError("there is no checkpoint", where=run / "checkpoints",
-                                  cure="train on, until the first one is saved.")
-    path, state = checkpoint_files.best(found) if which == "best" else found[0]
-    path, state = (path, state) if path else found[0]
-    print(f"checkpoint: {path}")
-    return path, state["step"]
+                   content["model"], run, chosen.path, chosen.state["step"], run=run,
+                   starts=tuple(content.get("starts", ())), data=content["config"].get("data", ""))
 
 
 def of_file(path, asked=None):

@@ -202,7 +202,8 @@ def periodic(trainer, session, at, view, asked):
     job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
     report = reporting.Report(job.run, settings.log_every, steps, at.step, settings.average_loss, view, job.floor,
                               job.spec, events.Events(job.run, at.step, session.graph))
-    save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say)
+    save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say,
+                      (at.step, at.validated) if trainer.store.holds(at.step) else None)
     check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), settings.eval_every,
                            settings.eval_budget, settings.patience, steps, report, save)
     return report, check, save

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nets_help import DEFINITIONS, THIN, fresh, randomise, start
 
-from fcn import checkpoint, errors, export, initial, layers, model, ownership, record, shelf
+from fcn import checkpoint, checkpoint_choice, errors, export, layers, model, ownership, record, shelf
 from fcn.exports import _check, onnx, pb, savedmodel
 from fcn.spec import NATIVE, DatasetSpec
 from fcn.tf1 import errors as tf_errors
@@ -68,9 +68,9 @@ def run(tmp_path_factory):
 
 def checked(run, path, suffix, photos, expected):
     """Export without main()'s own check, and compare with logits by hand."""
-    folder, content = initial.located(run)
+    chosen = checkpoint_choice.choose(run)
     form = shelf.pick("exports", suffix)
-    form.write(path, folder, content["model"])
+    form.write(path, chosen.path, chosen.content["model"])
     (logits, prediction), = form.outputs(path, [photos])
     assert near(logits, expected)
     assert (prediction == 1 + expected[..., 1:].argmax(axis=3)).mean() > 0.999

@@ -14,8 +14,9 @@ FLOORS = {
        "cache cache_build cache_file "
        "cache_open cache_partial augment batches show_batch csail_reader csail_writer foreign_hdf5 formats/* "
        "pretrained transplant class_weights averages expect demo demo_scenes demo_drawing "
-       "checkpoint_files pictures curves runlog record report screen compare run_facts run_differences signals "
-       "windows merging resampling plan matrices iou protocols intervals permutation detectors anchors subsets results "
+       "checkpoint_files checkpoint_choice pictures curves runlog record report screen compare run_facts "
+       "run_differences signals windows merging resampling plan matrices iou protocols intervals permutation "
+       "detectors anchors subsets results "
        "results_table evaluation against page sections/* gallery behind outputs subject "
        "eval_flags png_text manifest result_folder",
     2: "tf1 device layers vgg heads upsampling blocks recompute nets/* losses/* model optimize optimizers",

@@ -14,8 +14,13 @@ def position(step=0, **more):
     return loop.Position(step, collections.deque(maxlen=20), **more)
 
 
+UNLABELLED = {"val_mean_iou": None, "unlabelled_images": 2}
+
+
 class Book:
-    """Notes what the hooks ask for. As report, as log, and as what saves; `scores` are what the validations find."""
+    """Notes what the hooks ask for. As report, as log, and as what saves; `scores` are what the validations find: a
+    mean IoU, UNLABELLED, or None for one that was broken off.
+    """
 
     def __init__(self, scores=(), broken=()):
         self.scores, self.broken, self.saved, self.shown, self.said, self.flushed = iter(scores), broken, [], [], [], 0
@@ -23,7 +28,7 @@ class Book:
 
     def validate(self):
         score = next(self.scores)
-        return None if score is None else ({"val_mean_iou": score}, [])
+        return None if score is None else (score if score is UNLABELLED else {"val_mean_iou": score}, [])
 
     def validation(self, at, numbers, samples):
         self.shown.append((at.step, numbers["val_mean_iou"]))
@@ -101,6 +106,43 @@ def test_a_run_whose_patience_was_lost_does_not_go_on_but_does_with_more():
 def test_a_better_score_restores_patience():
     book = Book([0.3, 0.2, 0.4, 0.3, 0.2])
     assert book.run(100, patience=2).step == 20
+
+
+def test_a_validation_without_labelled_pixels_is_no_score_neither_the_best_nor_a_loss_of_patience():
+    book = Book([UNLABELLED, 0.3, UNLABELLED, UNLABELLED, 0.2, 0.4])
+    at = book.run(24, patience=2)
+    assert [score for _, score in book.shown] == [None, 0.3, None, None, 0.2, 0.4] and not at.finished
+    assert at.best == {"step": 24, "score": 0.4}
+    scored = [(state["step"], state["score"], state["best"], state["since_best"]) for state in book.saved
+              if state["validated"] == state["step"]]
+    three = {"step": 8, "score": 0.3}
+    assert scored[:5] == [(4, None, None, 0), (8, 0.3, three, 0), (12, None, three, 0), (16, None, three, 0),
+                          (20, 0.2, three, 1)]
+
+
+def test_a_run_that_never_has_a_score_is_trained_to_its_end():
+    at = Book([UNLABELLED] * 5).run(20, patience=1)
+    assert (at.step, at.best, at.finished) == (20, None, "")
+
+
+def test_a_validation_without_labelled_pixels_is_not_owed_when_the_run_goes_on():
+    book = Book([UNLABELLED])
+    book.run(4)
+    later = Book([0.2])
+    later.run(8, loop.Position.of(book.saved[-1], 20, 1))
+    assert later.shown == [(8, 0.2)]
+
+
+def test_a_stop_before_the_first_step_leaves_the_checkpoint_that_it_was_resumed_from():
+    """It would be saved again as that of a stop, which the next one sweeps."""
+    book, at = Book(), position(6, validated=4)
+    save = hooks.Save(book.save_state, 3, 20, book, book.said.append, saved=(6, 4))
+    with pytest.raises(errors.Stopped):
+        hooks.Stop(types.SimpleNamespace(caught=signal.SIGTERM), save).after_step(at)
+    assert book.saved == []
+    at.validated = 6
+    save(at)
+    assert [state["validated"] for state in book.saved] == [6]
 
 
 def test_a_validation_that_a_signal_broke_off_is_done_first_when_the_run_goes_on():

@@ -112,11 +112,11 @@ def test_three_reductions_of_two_images_by_hand(reduction, objective, parts):
     assert reduced(reduction, LOSSES[:2], WEIGHTS[:2]) == [objective, parts]
 
 
-@pytest.mark.parametrize(("reduction", "objective", "parts"), [
-    ("mean", 10, 4), ("sum", 10, 3), ("mean-per-image", 6, 3)])
-def test_an_unlabelled_image_adds_no_loss_but_is_an_image(reduction, objective, parts):
+@pytest.mark.parametrize(("reduction", "objective", "parts", "alone"), [
+    ("mean", 10, 4, 0), ("sum", 10, 3, 1), ("mean-per-image", 6, 2, 0)])
+def test_an_unlabelled_image_adds_no_loss_and_counts_as_an_image_in_caffes_sum_only(reduction, objective, parts, alone):
     assert reduced(reduction, LOSSES, WEIGHTS) == [objective, parts]
-    assert reduced(reduction, LOSSES[2:], WEIGHTS[2:]) == [0, parts - reduced(reduction, LOSSES[:2], WEIGHTS[:2])[1]]
+    assert reduced(reduction, LOSSES[2:], WEIGHTS[2:]) == [0, alone]
 
 
 @pytest.mark.parametrize(("reduction", "objective", "parts"), [
@@ -183,6 +183,18 @@ def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean
                                 {graph.images: images, graph.labels: labels})
         assert found == pytest.approx([objective, parts, 5.5 * one, 5.5], rel=1e-6)
         assert graph.num_classes == 3
+
+
+@pytest.mark.parametrize("labels, weights, score", [
+    ([[255, 255]], None, None), ([[255, 2]], (1, 1, 0), 0.0)], ids=["no labels", "a class of weight 0"])
+def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_nan(bare_net, labels, weights, score):
+    batches = [(np.zeros((2, 1, 2, 3), np.uint8), np.array([labels, labels], np.uint8))] * 2
+    with fresh() as session:
+        graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), class_weights=weights)
+        numbers, samples = evaluate.validate(session, graph, batches, (255,))
+    assert numbers["val_loss"] is None and len(samples) == 3
+    assert (numbers["val_mean_iou"], numbers["val_pixel_accuracy"]) == (score, score)
+    assert numbers.get("unlabelled_images") == (4 if score is None else None)
 
 
 def test_a_choice_that_is_none_or_not_named_is_the_nets_own():

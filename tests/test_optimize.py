@@ -215,15 +215,43 @@ def test_a_loss_that_is_not_finite_is_met_in_its_own_batch_not_at_the_end_of_the
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_step_without_a_labelled_pixel_leaves_the_weights(optimizer):
+@pytest.mark.parametrize("reduction", ["mean", "sum", "mean-per-image"])
+@pytest.mark.parametrize("batches_per_step", [1, 2])
+def test_a_step_without_a_labelled_pixel_leaves_the_weights(optimizer, reduction, batches_per_step):
     with fresh() as session:
-        net = Classifier(optimizer, 1)
+        net = Classifier(optimizer, batches_per_step, reduction)
         start(session)
         before = values()
+        if net.step.collect is not None:
+            net.run(session, net.step.collect, IMAGES[4:5], LABELS[4:5])
         net.run(session, net.step.update, IMAGES[4:5], LABELS[4:5])
         after = values()
     for name in NAMES:
         np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_a_step_without_a_labelled_pixel_is_a_step_all_the_same_of_momentum_and_decay():
+    """Caffe's v = m v + rate g, w = w - v with the gradient 0 + decay w of a kernel: by hand, from the step before."""
+    with fresh() as session:
+        net = Classifier("momentum", 1, momentum=0.5, weight_decay=0.25)
+        start(session)
+        first = values()
+        net.run(session, net.step.update, IMAGES, LABELS)
+        second = values()
+        net.run(session, net.step.update, IMAGES[4:5], LABELS[4:5])
+        third = values()
+    for name in NAMES:
+        velocity = 0.5 * (first[name] - second[name]) + RATE * (0.25 * second[name] if "kernel" in name else 0)
+        np.testing.assert_allclose(third[name], second[name] - velocity, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("steps", [[[[3, 4]]], [[[3], [4]]], [[[4], [3]]]])
+def test_an_image_without_labelled_pixels_does_not_halve_a_step_of_the_mean_per_image(steps):
+    """Image 4 has none: the step of the images 3 and 4, in one batch or in two, is that of image 3."""
+    found = trained("momentum", steps, "mean-per-image")
+    assert_close(found, trained("momentum", [[[3]]], "mean-per-image"), 1e-6)
+    halved, whole = (trained("momentum", [[[number] for number in numbers]], "sum") for numbers in ([3, 4], [3]))
+    assert np.abs(halved["hidden/bias"] - whole["hidden/bias"]).max() > 0.01  # Caffe's sum counts every image
 
 
 def slopes(slopes, clip_norm, decay=0.0, optimizer="momentum", **options):

@@ -102,6 +102,41 @@ def test_a_validation_is_logged_drawn_and_said_with_the_best_so_far(report):
     assert (report.run / "curves.png").exists()
 
 
+def unlabelled_step(step, *window):
+    return loop.Position(step, collections.deque(window), learning_rate=0.5, gradient_norm=0.0, images=step)
+
+
+def test_a_step_without_labelled_pixels_says_so_and_has_a_null_and_a_count_in_the_log(report):
+    report.events = events.Events(report.run, 0)
+    report.after_step(unlabelled_step(1, (0.0, 0.0)))
+    report.after_step(unlabelled_step(2, (0.0, 0.0), (0.0, 0.0)))
+    report.after_step(unlabelled_step(4, (0.0, 0.0), (0.5, 0.25)))  # class weights: a quarter of a pixel
+    texts = [text for _, text, _ in report.screen.lines]
+    assert texts[0].startswith("no labelled pixels in the last batch  ")
+    assert texts[1].startswith("no labelled pixels in the last 2 batches  ")
+    assert texts[2].startswith("loss 2.000 of 2  ")
+    rest = {"gradient_norm": 0.0, "learning_rate": 0.5}
+    assert runlog.read(report.run / "log.jsonl") == [
+        {"step": 1, "loss": None, "batches": 1, "unlabelled_batches": 1, **rest},
+        {"step": 2, "loss": None, "batches": 2, "unlabelled_batches": 2, **rest},
+        {"step": 4, "loss": 2.0, "batches": 2, "unlabelled_batches": 1, **rest}]
+    path, = (report.run / "events").iterdir()
+    found = [(event.step, value.simple_value) for event in events.tf.train.summary_iterator(str(path))
+             for value in event.summary.value if value.tag == "loss"]
+    assert found == [(4, 2.0)] and report.events.error == ""
+    report.draw()
+
+
+def test_a_validation_without_labelled_pixels_says_so_and_is_a_line_of_the_log(report):
+    numbers = {"val_loss": None, "val_loss_se": float("nan"), "val_pixel_accuracy": None, "val_mean_iou": None,
+               "unlabelled_images": 3}
+    report.validation(at_step(4, validated=4), numbers, [])
+    assert "no labelled pixels among these 3 validation images, so no score" in report.screen.said[0]
+    assert "nan" not in report.screen.said[0]
+    assert runlog.read(report.run / "log.jsonl") == [
+        {"step": 4, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": 3}]
+
+
 def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(curves, "draw", lambda entries, path, floor, starts: drawn.append(starts))

@@ -66,6 +66,21 @@ def test_a_validation_that_the_checkpoint_does_not_know_of_is_cut_and_made_again
     assert lines(path) == [{"step": 10, "loss": 2.0}, {"step": 10, "val_loss": 2.1}, {"step": 20, "loss": 1.0}]
 
 
+def test_a_validation_without_a_score_is_cut_and_kept_as_any_other(tmp_path):
+    path = tmp_path / "log.jsonl"
+    written(path, {"step": 10, "val_loss": None}, {"step": 20, "loss": None}, {"step": 20, "val_loss": None})
+    runlog.cut(path, 20, 20)
+    assert len(lines(path)) == 3
+    runlog.cut(path, 20, 10)
+    assert lines(path) == [{"step": 10, "val_loss": None}, {"step": 20, "loss": None}]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_in_json_is_null(tmp_path, value):
+    written(tmp_path / "log.jsonl", {"step": 1, "loss": value})
+    assert (tmp_path / "log.jsonl").read_text() == '{"step": 1, "loss": null}\n'
+
+
 def test_cutting_keeps_the_bytes_of_what_stays(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"step":  1, "loss": 1.50}\n{"step": 2}\n')

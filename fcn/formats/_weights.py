@@ -28,7 +28,8 @@ class Weights:
     mean_rgb: float32 (3,), 0-255, to be subtracted from images. notes: what was found out about the file.
     net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. choices: what else the file says of
     that net, e.g. {"alignment": "same" or "pad100", "learn_upsampling": True}. class_names: in the order of ids.
-    ignored_ids: ids that its predictions never hold.
+    ignored_ids: ids that its predictions never hold. of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} of
+    a checkpoint of ours, {} of a file.
     """
 
     layers: dict
@@ -38,6 +39,7 @@ class Weights:
     choices: dict = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     ignored_ids: tuple[int, ...] = ()
+    of_run: dict = dataclasses.field(default_factory=dict)
 
     @property
     def widths(self):

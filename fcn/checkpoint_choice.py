@@ -1,0 +1,95 @@
+"""Which checkpoint of a run is used: one rule for evaluation, export, --weights RUN and --stages.
+
+The default is the best by validation mean IoU, the newest where none has a score: what was measured is what is used.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from fcn import checkpoint_files, errors, record
+
+BEST, LATEST = "best", "latest"
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """A checkpoint: its folder, its state.json, the folder of its run and that run's config.json. text: a line that
+    says which one it is, with its step, its score, and the newest one if that is another.
+    """
+
+    path: pathlib.Path
+    state: dict
+    run: pathlib.Path
+    content: dict
+    text: str
+
+
+def choose(path, which=BEST):
+    """The Chosen of a run's folder, or of the folder of a checkpoint in one.
+
+    which: "best", "latest", or the folder of a checkpoint of this run, which may lie elsewhere. Checkpoints with the
+    fingerprints of another run are not taken. Raises UsageError, WeightsError.
+    """
+    path = run = pathlib.Path(path)
+    if not (path / "config.json").exists():
+        run = path.absolute().parent.parent
+        if not (run / "config.json").exists():
+            raise errors.WeightsError("is neither a run's folder nor a checkpoint in one", where=path)
+        if which != BEST:
+            raise errors.UsageError("is one checkpoint already", where=path, cure="leave out --checkpoint.")
+        which = path
+    content = record.read(run)
+    own = content.get("fingerprints")
+    if which not in (BEST, LATEST):
+        chosen, state = pathlib.Path(which), checkpoint_files.read_state(which)
+        if state.get("fingerprints") != own:
+            raise _of_another_run(chosen, state, run)
+        return Chosen(chosen, state, run, content, _text(chosen, state) + _unknown(chosen, own, run))
+    found = [item for item in checkpoint_files.listed(run / "checkpoints") if item[1].get("fingerprints") == own]
+    if not found:
+        raise errors.WeightsError("there is no checkpoint of this run", where=run / "checkpoints",
+                                  cure="train on, until the first one is saved.")
+    best = checkpoint_files.best(found)
+    chosen, state = best if which == BEST and best[0] else found[0]
+    return Chosen(chosen, state, run, content, _text(chosen, state, best, found[0]))
+
+
+def _text(path, state, best=None, newest=None):
+    """'RUN/checkpoints/step-000008 (step 8, validation mean IoU 0.5120, the best; the newest is step 12)'."""
+    score = state.get("score")
+    words = [f"step {state['step']}", "no validation score" if score is None else f"validation mean IoU {score:.4f}"]
+    if newest:
+        words += ["the best"] * (path == best[0]) + ["the newest"] * (path == newest[0])
+    other = "" if newest is None or path == newest[0] else f"; the newest is step {newest[1]['step']}"
+    return f"{path} ({', '.join(words)}{other})"
+
+
+def _unknown(path, fingerprints, run):
+    """What is said of a checkpoint that lies elsewhere and, like its run, is from before there were fingerprints."""
+    if fingerprints is not None or path.absolute().parent.resolve() == (run / "checkpoints").resolve():
+        return ""
+    return ("; it was saved before checkpoints had fingerprints, so that nothing but the shapes of its variables says "
+            f"that it is of {run}")
+
+
+def _of_another_run(path, state, run):
+    """The WeightsError for a checkpoint whose fingerprints are not those of `run`; its advice was looked into."""
+    if path.absolute().parent.resolve() == (run / "checkpoints").resolve():
+        cure = f"give {run} itself: then one of this run's own checkpoints is taken."
+    elif _fingerprints_beside(path) == state.get("fingerprints"):
+        cure = f"evaluate or export it as its own run: --run {path}"
+    else:
+        cure = ("put it into checkpoints/ of its own run, beside whose config.json it is evaluated and exported: "
+                f"--run RUN/checkpoints/{path.name}")
+    return errors.WeightsError("belongs to another run", where=path, cure=cure,
+                               why=f"it was trained with other settings or data than {run}: the fingerprints in its "
+                                   "state.json differ")
+
+
+def _fingerprints_beside(path):
+    """Those in config.json of the run that a checkpoint lies in; None without one."""
+    try:
+        return json.loads((path.absolute().parent.parent / "config.json").read_bytes()).get("fingerprints")
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None
