@@ -93,6 +93,27 @@ def test_a_start_that_was_overtaken_by_another_one_leaves_that_one_alone(toy, tr
     assert (work / "run/config.json").read_bytes() == (trained / "run/config.json").read_bytes()
 
 
+STOPPED = """
+import signal, sys
+import train_fcn
+from fcn import errors, signals
+signals.Signals.caught = property(lambda self: signal.SIGTERM, lambda self, value: None)
+sys.exit(errors.run(train_fcn.main, sys.argv[1:]))
+"""
+
+
+def test_a_stop_before_the_first_step_of_a_restart_leaves_its_checkpoint_as_it_was(toy, trained, tmp_path):
+    """Else it is swept, as one that a stop has made: an undisturbed run still has it at its end."""
+    work = copy(trained, tmp_path)
+    words = train_words(toy, work, "--steps", "6", "--eval-every", "2")
+    before = (work / "run/checkpoints/step-000004/state.json").read_bytes()
+    call([words[0], "-c", STOPPED, *words[2:]], code=143)
+    assert (work / "run/checkpoints/step-000004/state.json").read_bytes() == before
+    call(words)
+    assert [path.name for path in checkpoint_files.paths(work / "run/checkpoints")][:2] == ["step-000006",
+                                                                                          "step-000004"]
+
+
 def test_a_run_needs_no_output_at_all(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "2", "--eval-every", "2")
     assert subprocess.run(f"{shlex.join(words)} >&- 2>&-", shell=True).returncode == 0
