@@ -91,7 +91,7 @@ def train(name, seed, arguments):
     for checkpoint in checkpoint_files.paths(run / "checkpoints"):
         checkpoint_files.remove(checkpoint)
     log = runlog.read(run / "log.jsonl")
-    last = next((entry for entry in reversed(log) if "val_mean_iou" in entry), {}) if code == 0 else {}
+    last = next((entry for entry in reversed(log) if entry.get("val_mean_iou") is not None), {}) if code == 0 else {}
     entry = {"variant": name, "seed": seed, "steps": STEPS, "first_loss": log[0]["loss"] if log else None,
              "pixel_accuracy": last.get("val_pixel_accuracy"), "mean_iou": last.get("val_mean_iou"),
              "seconds": round(seconds), "commit": record.commit(), "flags": VARIANTS[name][1]}

@@ -72,7 +72,8 @@ class Config:
 
     net: str = setting("fcn8s_atonce", "which net", shelf="nets")
     weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, "
-                           "Keras .h5, .npz), or a whole FCN: such a file, a run's folder or a checkpoint")
+                           "Keras .h5, .npz), or a whole FCN: such a file, a run's folder (its best checkpoint) or a "
+                           "checkpoint's")
     carry_scores: str = setting("name", "score layers of a whole FCN in --weights: carried class by class of the same "
                                 "name, by the same id, or fresh", choices=("name", "id", "fresh"))
     mean_rgb: tuple | None = setting(None, "mean colour to subtract, red,green,blue (default: that of --weights)",
@@ -94,7 +95,8 @@ class Config:
 
     loss: str = setting("cross_entropy", "which loss", shelf="losses")
     loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), "
-                                  "or the mean of every image's mean", choices=("mean", "sum", "mean-per-image"))
+                                  "or the mean of every labelled image's mean", choices=("mean", "sum",
+                                                                                         "mean-per-image"))
     class_weights: str = setting("none", "weights of the classes in the loss: none, inverse (frequency), median "
                                  "(frequency), or a file with a number per class")
     train_ignored: bool = setting(False, "train ignored labels as classes too (scores leave them out all the same)",
@@ -135,7 +137,8 @@ class Config:
     save_every: int = setting(500, "steps between two checkpoints", count)
     keep: int = setting(2, "newest checkpoints that are kept; the best one is kept besides", between(2, MOST))
     log_every: int = setting(10, "steps between two lines of log.jsonl", count)
-    seed: int = setting(0, "of order, augmentation, dropout and fresh weights", counted_from_0)
+    seed: int = setting(0, "of order, augmentation, dropout and fresh weights; stages after the first have seeds of "
+                        "their own, made of it", counted_from_0)
     deterministic: bool = setting(True, "operations whose results are the same every time, also on a GPU; a resumed "
                                   "run ends as an undisturbed one", bool)
 

@@ -104,9 +104,15 @@ def compare(folder, arguments):
 
 
 def part_of(whole, arguments):
-    """(the Evaluation of the images that are asked for, ids that are asked for or None). Raises UsageError."""
+    """(the Evaluation of the images that are asked for, ids that are asked for or None).
+
+    Raises UsageError, and DataError if no pixel of these images is labelled.
+    """
     if arguments.images is not None:
         whole = whole.select(evaluation.matching(whole.original.names, arguments.images))
+    if not whole.original.total()[list(whole.spec.scored_ids)].any():
+        raise errors.DataError(f"not one pixel of these {len(whole.original.names)} images is labelled: there is "
+                               "nothing to score", where=whole.folder, cure="leave out --images, or name other ones.")
     scored = protocols.found(whole.original, None, whole.spec.ignored_ids)["benchmark"][1].ids
     asked = arguments.classes
     return whole, None if asked is None else subsets.parse(asked, whole.spec.class_names, scored)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scripts_help import call, command, evaluate, train_words
 
-from fcn import durable, images, matrices, results, shelf, sources
+from fcn import checkpoint_files, config, durable, export, images, matrices, preparation, results, shelf, sources
 from fcn import report as report_command
 from fcn.encodings import ids
 
@@ -170,6 +170,36 @@ def test_two_photos_of_one_stem_get_two_predictions(trained, tmp_path):
     latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
     assert sorted(path.name for path in (tmp_path / "out/predictions").iterdir()) == [
         "a.jpg.jpg.png", "a.jpg.png", "a.png.png"]
+
+
+def test_what_is_evaluated_is_what_is_exported_and_what_other_runs_start_from(trained, tmp_path, capsys):
+    run = shutil.copytree(trained[0] / "run", tmp_path / "run")
+    best = run / "checkpoints/step-000006"
+    checkpoint_files.write_state(best, checkpoint_files.read_state(best) | {"score": 0.9})
+    said = f"{best} (step 6, validation mean IoU 0.9000, the best; the newest is step 8)"
+    assert f"checkpoint: {said}" in evaluate("--run", run, "--out", tmp_path / "out", "--outputs", "none")
+    export.main(["--run", str(run), "--to", str(tmp_path / "net.npz")])
+    assert f"checkpoint: {said}" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "net.npz.json").read_text())
+    assert (facts["checkpoint"], facts["step"], facts["validation_mean_iou"]) == (str(best), 6, 0.9)
+    weights = preparation.read_weights(config.Config(weights=str(run)))
+    assert said in weights.notes[0] and weights.of_run["step"] == 6
+    export.main(["--run", str(run), "--checkpoint", "latest", "--to", str(tmp_path / "newest.npz")])
+    assert json.loads((tmp_path / "newest.npz.json").read_text())["step"] == 8
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_the_advice_evaluates_it(trained, tmp_path):
+    other = shutil.copytree(trained[0] / "run", tmp_path / "other")
+    content, theirs = json.loads((other / "config.json").read_text()), other / "checkpoints/step-000008"
+    content["fingerprints"]["settings"] = "another"
+    (other / "config.json").write_text(json.dumps(content))
+    checkpoint_files.write_state(theirs, checkpoint_files.read_state(theirs) | {
+        "fingerprints": content["fingerprints"]})
+    words = "--out", tmp_path / "out", "--outputs", "none"
+    said = evaluate("--run", trained[0] / "run", "--checkpoint", theirs, *words, code=4)
+    assert "belongs to another run" in said and not (tmp_path / "out").exists()
+    advised = re.search(r"as its own run: (--run \S+)", said)[1].split()
+    assert f"checkpoint: {theirs} (step 8" in evaluate(*advised, *words)
 
 
 def test_the_folder_of_a_checkpoint_is_evaluated_like_its_run(trained, usual, tmp_path):

@@ -48,6 +48,17 @@ def printed(capsys, *words):
     return capsys.readouterr().out
 
 
+def test_images_without_a_labelled_pixel_have_no_score_of_0(tmp_path):
+    counting = matrices.Counting(5)
+    for number, label in enumerate((np.full(60, 255, np.uint8), LABELS[0])):
+        counting.add(f"scene_{number}", label, np.ones(60, np.uint8))
+    found = counting.done()
+    results_help.write(tmp_path / "part", found, found, SPEC, {"split": "test"})
+    with pytest.raises(errors.DataError, match="not one pixel of these 1 images is labelled"):
+        report.main([str(tmp_path / "part"), "--images", "scene_0"])
+    report.main([str(tmp_path / "part"), "--images", "scene_1"])
+
+
 def test_without_flags_it_prints_what_the_evaluation_printed_and_changes_nothing(runs, capsys):
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     content = json.loads((runs / "run/eval/new/report.json").read_text())

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from fcn import config, demo, demo_scenes, matrices, pretrained, runlog
+from fcn import checkpoint_files, config, demo, demo_scenes, matrices, pretrained, runlog, stages
 from fcn.spec import NATIVE
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -54,6 +54,19 @@ def test_each_stage_starts_from_the_one_before_with_its_new_layer_at_zero(staged
         assert [row["norm"] for row in rows if row["fate"] == "fresh"] == [0.0]
         copied = {row["layer"] for row in rows if row["fate"] == "copied"}
         assert {"conv1_1", "conv5_4", "fc6", "fc7"} <= copied and (number == 1 or "score_fr" in copied)
+
+
+def test_a_stage_names_the_checkpoint_that_it_starts_from_by_its_checksums_and_has_a_seed_of_its_own(staged):
+    folder, said = staged
+    content = [json.loads((folder / name / "config.json").read_text()) for name in ("1-32s", "2-16s", "3-8s")]
+    state = checkpoint_files.read_state(folder / "1-32s/checkpoints/step-000002")
+    found = content[1]["weights"]
+    assert (found["run"], found["checkpoint"], found["step"]) == (str(folder / "1-32s"), "step-000002", 2)
+    assert found["files"] == {name: facts["sha256"] for name, facts in state["files"].items()}
+    assert f"step-000002 (step 2, validation mean IoU {state['score']:.4f}, the best, the newest)" in said
+    assert content[0]["weights"]["sha256"] and "files" not in content[0]["weights"]
+    assert [one["config"]["seed"] for one in content] == [0, stages.seed_of(0, 2), stages.seed_of(0, 3)]
+    assert "; seed 0: default" in said and f"; seed {stages.seed_of(0, 2)}: stage 2 of seed 0 (default)" in said
 
 
 def test_a_plan_that_is_finished_trains_nothing_again_and_a_longer_one_goes_on(staged, toy):
