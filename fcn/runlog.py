@@ -55,11 +55,11 @@ def read(path):
 def cut(path, step, validated=None):
     """Drop entries after `step`, and validations after step `validated`: a resumed run writes them again.
 
-    A validation is an entry with val_loss, which is null where no pixel was labelled.
+    A validation is an entry with numbers called val_*; they are null where no pixel was labelled.
     """
     path, last = pathlib.Path(path), {True: step if validated is None else validated, False: step}
     kept = [line for line, entry in _lines(path.read_bytes() if path.exists() else b"")
-            if entry["step"] <= last["val_loss" in entry]]
+            if entry["step"] <= last[any(key.startswith("val_") for key in entry)]]
     durable.write_whole(path, b"".join(line + b"\n" for line in kept))
 
 

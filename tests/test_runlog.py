@@ -68,9 +68,10 @@ def test_a_validation_that_the_checkpoint_does_not_know_of_is_cut_and_made_again
 
 def test_a_validation_without_a_score_is_cut_and_kept_as_any_other(tmp_path):
     path = tmp_path / "log.jsonl"
-    written(path, {"step": 10, "val_loss": None}, {"step": 20, "loss": None}, {"step": 20, "val_loss": None})
+    written(path, {"step": 10, "val_loss": None}, {"step": 20, "loss": None}, {"step": 20, "val_loss": None},
+            {"step": 20, "val_mean_iou": 0.0})  # as versions wrote it that left out what was NaN
     runlog.cut(path, 20, 20)
-    assert len(lines(path)) == 3
+    assert len(lines(path)) == 4
     runlog.cut(path, 20, 10)
     assert lines(path) == [{"step": 10, "val_loss": None}, {"step": 20, "loss": None}]
 
