@@ -51,17 +51,14 @@ def locked(path, doing="is being built", cure="wait until it is done and give th
 
 
 def _lock_text(lock_path):
-    """The first bytes of a lock file, None if there is none. Raises UsageError if it is not this program's."""
-    try:
-        if lock_path.is_file():
-            with lock_path.open("rb") as file:
-                found = file.read(len(LOCK_START))
-            if LOCK_START.startswith(found):  # a full disk may have cut it off
-                return found
-        elif not os.path.lexists(lock_path):
-            return None
-    except OSError as error:
-        raise errors.MachineError(f"cannot be read: {error.strerror}", where=lock_path) from None
+    """The first bytes of a lock file, None if there is none. Raises UsageError if it is not this program's, OSError."""
+    if lock_path.is_file():
+        with lock_path.open("rb") as file:
+            found = file.read(len(LOCK_START))
+        if LOCK_START.startswith(found):  # a full disk may have cut it off
+            return found
+    elif not os.path.lexists(lock_path):
+        return None
     raise errors.UsageError("has the name of this program's lock file, and is another file", where=lock_path,
                             cure="move it away.")
 

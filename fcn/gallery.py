@@ -97,7 +97,11 @@ def read(folder):
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.DataError("cannot be read", where=source, why=repr(error), cure="evaluate again.") from None
     for number, (key, name, score) in enumerate(rows):
-        found[key].append(Picture(name, score, *_read(_paths(source, number))))
+        try:
+            found[key].append(Picture(name, score, *_read(_paths(source, number))))
+        except OSError as error:
+            raise errors.DataError(f"cannot be read: {error.strerror}", where=error.filename or source,
+                                   cure="evaluate again.") from None
     return found
 
 

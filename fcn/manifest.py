@@ -12,9 +12,10 @@ import os
 import pathlib
 import stat
 
-from fcn import durable
+from fcn import durable, ownership
 
-NAME, ASIDE = "manifest.json", ".partial"  # ASIDE: ending of a file that durable.write_whole is writing
+NAME = "manifest.json"
+ASIDE = ownership.aside_of(NAME).name  # while it is being written
 FORMAT = "fcn results 1"
 NO_FILE = -1  # in place of the size of a link, a pipe or the like, which the program never writes
 
@@ -77,8 +78,9 @@ def _is_own(name, size, files):
     """A listed folder that was emptied, and a file that a killed process was writing anew, count as the program's."""
     if name.endswith("/") and any(listed.startswith(name) for listed in files):
         return True
-    listed = name.removesuffix(ASIDE)
-    return files.get(name) == size or (name != listed and size != NO_FILE and (listed in files or listed == NAME))
+    final = ownership.final_of(pathlib.PurePath(name))
+    being_written = final is not None and size != NO_FILE and (str(final) in files or str(final) == NAME)
+    return files.get(name) == size or being_written
 
 
 def is_own(folder):
@@ -86,7 +88,7 @@ def is_own(folder):
     folder = pathlib.Path(folder)
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return read(folder) is not None or _names(folder) <= {NAME + ASIDE}
+    return read(folder) is not None or _names(folder) <= {ASIDE}
 
 
 def remove(folder, files=None):
@@ -102,8 +104,8 @@ def remove(folder, files=None):
     for below in [pathlib.Path(place) for place, _, _ in os.walk(folder, topdown=False)][:-1]:
         with contextlib.suppress(OSError):  # not empty
             below.rmdir()
-    if _names(folder) <= {NAME, NAME + ASIDE}:
-        for name in (NAME + ASIDE, NAME):
+    if _names(folder) <= {NAME, ASIDE}:
+        for name in (ASIDE, NAME):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 

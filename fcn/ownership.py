@@ -33,10 +33,16 @@ def aside_of(path):
     return path.with_name(f".{shown}.{hashlib.sha256(b'fcn ' + name).hexdigest()[:16]}.partial")
 
 
+def final_of(path):
+    """The path whose temporary name (aside_of) this path has; None if it has none."""
+    name = re.fullmatch(r"\.(.+)\.[0-9a-f]{16}\.partial", path.name)
+    final = path.with_name(name[1]) if name else None
+    return final if final and aside_of(final) == path else None
+
+
 def is_aside(path):
     """Whether a path has a temporary name as aside_of makes it."""
-    name = re.fullmatch(r"\.(.+)\.[0-9a-f]{16}\.partial", path.name)
-    return name is not None and aside_of(path.with_name(name[1])) == path
+    return final_of(path) is not None
 
 
 def open_aside(path, keep=False):

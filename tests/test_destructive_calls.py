@@ -16,7 +16,8 @@ ASIDE = "a temporary name with a checksum of the name (ownership.aside_of), floc
 NEW = "the file is new: hard link or rename that refuses an existing name"
 WORKSPACE = "inside ownership.workspace, a folder of this process alone"
 RUN = "a run's folder: refused by record.check_folder if its files are not of a run"
-EVALUATION = "the folder of an evaluation"
+EVALUATION = ("inside .NAME.unfinished, which ResultFolder.writing has made under a lock; report.html: "
+              "result_folder.rewriting")
 TEMPORARY = "inside tempfile.TemporaryDirectory or a folder that the benchmark has made there"
 GUARDS = {
     "fcn/durable.py:locked": "text of a lock file that is new or begins as ours; others are refused",
@@ -78,13 +79,15 @@ GUARDS = {
     "fcn/matrices.py:Matrices.save": "in memory, then durable.write_whole",
     "fcn/gallery.py:id_png": "in memory",
     "fcn/gallery.py:_jpeg": "in memory",
+    "fcn/manifest.py:write": "manifest.json of a folder that ResultFolder has made",
+    "fcn/manifest.py:remove": "only listed files of their listed size; all of an unfinished folder with our manifest",
+    "fcn/result_folder.py:settle": "our older results, back to a place where nothing is",
+    "fcn/result_folder.py:_take_place": "older results whose every file is in their manifest; under a lock",
     "fcn/gallery.py:Gallery.write": EVALUATION,
     "fcn/results.py:save": EVALUATION,
     "fcn/page.py:write": EVALUATION,
-    "fcn/outputs.py:Outputs.begin": EVALUATION,
     "fcn/outputs.py:Outputs.probabilities": EVALUATION,
     "fcn/outputs.py:Outputs.finish": EVALUATION,
-    "fcn/outputs.py:_remove": EVALUATION,
     "eval_fcn.py:report": EVALUATION,
     "fcn/hooks.py:Evaluate._validate": "hooks.Save",
     "fcn/hooks.py:Stop.after_step": "hooks.Save",
@@ -96,6 +99,7 @@ GUARDS = {
     "benchmarks/results_plot.py:draw": "in memory, then durable.write_whole; refused unless RESULTS.md has our markers",
     "benchmarks/cache_build.py": TEMPORARY,
     "benchmarks/cache_checks.py:pages": TEMPORARY,
+    "benchmarks/evaluation_faults.py": TEMPORARY,
     "benchmarks/faults.py": TEMPORARY,
     "benchmarks/small_run.py": TEMPORARY,
     "benchmarks/training_damage.py": TEMPORARY,

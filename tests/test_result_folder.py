@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "benchmarks"))
 
 import inject
 
-from fcn import durable, errors, evaluation, manifest, result_folder
+from fcn import durable, errors, evaluation, manifest, ownership, result_folder
 from fcn.result_folder import EVALUATION, PREDICTIONS, ResultFolder
 
 
@@ -396,7 +396,7 @@ def test_a_file_that_is_written_anew_is_listed_anew(out, monkeypatch, place):
     assert evaluation.folder_of(place) == pathlib.Path(place)
     monkeypatch.chdir(out.parent)
     write(out)
-    (out / "report.json.partial").write_text("half")  # of a process that was killed while it did so
+    ownership.aside_of(out / "report.json").write_text("half")  # of a process that was killed while it did so
     write(out)
 
 
@@ -420,5 +420,5 @@ def test_everything_is_on_the_disk_before_the_list_and_the_list_before_the_renam
     new = ".out.unfinished"
     assert calls == [
         ("fsync", f"{new}/colour/a.png"), ("fsync", f"{new}/colour"), ("fsync", f"{new}/manifest.json"),
-        ("fsync", new), ("fsync", f"{new}/manifest.json.partial"), ("replace", f"{new}/manifest.json.partial"),
+        ("fsync", new), ("fsync", f"{new}/{manifest.ASIDE}"), ("replace", f"{new}/{manifest.ASIDE}"),
         ("fsync", new), ("replace", "out"), ("replace", new), ("fsync", ".")]
