@@ -87,7 +87,8 @@ def to_do(arguments, of):
             preflight.refuse(left_out, len(found), "photos")
         dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
     else:
-        destination = ResultFolder(arguments.out or eval_flags.folder(arguments, of), result_folder.EVALUATION)
+        out = arguments.out or result_folder.usable(eval_flags.folder(arguments, of), result_folder.EVALUATION)
+        destination = ResultFolder(out, result_folder.EVALUATION)
         destination.check()
         good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
         found = sources.of_pairs(good)

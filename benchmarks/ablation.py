@@ -89,7 +89,7 @@ def train(name, seed, arguments):
         sys.exit(f"{name}, seed {seed}: train_fcn.py ended with {code}; the same command goes on")
     seconds = time.perf_counter() - started
     for checkpoint in checkpoint_files.paths(run / "checkpoints"):
-        checkpoint_files.remove(checkpoint)
+        checkpoint_files.remove(checkpoint, record.read(run).get("fingerprints"))
     log = runlog.read(run / "log.jsonl")
     last = next((entry for entry in reversed(log) if entry.get("val_mean_iou") is not None), {}) if code == 0 else {}
     entry = {"variant": name, "seed": seed, "steps": STEPS, "first_loss": log[0]["loss"] if log else None,

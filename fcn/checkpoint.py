@@ -40,7 +40,7 @@ class Store:
                 aside.mkdir(parents=True)
                 self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
                 checkpoint_files.seal(aside, state)
-                checkpoint_files.remove(path)  # a damaged one of this step, which the run has come to again
+                checkpoint_files.remove(path, self.fingerprints)  # damaged: the run has come to its step again
                 durable.rename(aside, path, new=True)
                 durable.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:

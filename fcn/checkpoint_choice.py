@@ -35,7 +35,8 @@ def choose(path, which=BEST):
     if not (path / "config.json").exists():
         run = path.absolute().parent.parent
         if not (run / "config.json").exists():
-            raise errors.WeightsError("is neither a run's folder nor a checkpoint in one", where=path)
+            raise errors.UsageError("is neither a run's folder nor a checkpoint in one", where=path,
+                                    cure="give a folder that train_fcn.py --run has written.")
         if which != BEST:
             raise errors.UsageError("is one checkpoint already", where=path, cure="leave out --checkpoint.")
         which = path

@@ -103,14 +103,16 @@ def sweep_unfinished(folder):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def remove(path):
-    """Delete a checkpoint: the files that this program writes there, and the folder if it is empty then.
+def remove(path, fingerprints):
+    """Delete a checkpoint of the run with these fingerprints: the files that this program writes there, and the folder
+    if it is empty then.
 
-    A folder that lacks both a state of ours and the Saver's index is no checkpoint, and is left as it is.
+    A folder that lacks both a state of ours and the Saver's index is no checkpoint. It is left as it is, and so is a
+    checkpoint of another run.
     """
     path = pathlib.Path(path)
     with contextlib.suppress(OSError):
-        if path.is_symlink() or not _is_ours(path):
+        if path.is_symlink() or not _is_ours(path, fingerprints):
             return
         own = [file for file in path.iterdir() if OWN_FILES.fullmatch(file.name)
                or (ownership.is_aside(file) and file == ownership.aside_of(path / "state.json"))]
@@ -119,10 +121,9 @@ def remove(path):
         path.rmdir()
 
 
-def _is_ours(path):
+def _is_ours(path, fingerprints):
     try:
-        read_state(path)
-        return True
+        return read_state(path).get("fingerprints") == fingerprints
     except errors.WeightsError:  # damaged: then the Saver's own files are the proof
         return (path / "model.index").is_file() or any(path.glob("model.data-*-of-*"))
 
@@ -130,15 +131,17 @@ def _is_ours(path):
 def sweep(folder, newest, keep=2):
     """Delete what is older than `newest`, a checkpoint just written, but the last `keep` (itself among them) and the
     best. One that was made because the run was stopped makes room for the next, so that in the end those are there that
-    an undisturbed run has. Later ones, which could not be read or the run would have gone on from them, stay.
+    an undisturbed run has. Later ones, which could not be read or the run would have gone on from them, stay, and so do
+    those of other runs.
     """
-    whole = listed(folder)
+    fingerprints = read_state(newest).get("fingerprints")
+    whole = [item for item in listed(folder) if item[1].get("fingerprints") == fingerprints]
     older = [path for path in paths(folder) if _step(path) < _step(newest)]
     scheduled = [path for path, state in whole if path in older and state.get("scheduled", True)]
     kept = {best(whole)[0], *scheduled[:keep - 1]}
     for path in older:
         if path not in kept:
-            remove(path)
+            remove(path, fingerprints)
 
 
 def _step(path):

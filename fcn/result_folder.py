@@ -192,6 +192,19 @@ def free(place):
     return place if _is_free(place) else another(place)
 
 
+def usable(place, kind, say=print):
+    """`place` if results of this kind may go there, else another(), and a line that says why."""
+    try:
+        found = _obstacle(_resolved(place), {"kind": kind})
+    except OSError:  # check() says it
+        found = None
+    if not found:
+        return place
+    other = another(place)
+    say(f"note: {place} {found[0]}{': ' if found[1] else ''}{', '.join(found[1][:3])}; the results go to {other}")
+    return other
+
+
 def another(place):
     """`place` with the first number from 2 that is free."""
     return next(filter(_is_free, (place.with_name(f"{place.name}-{number}") for number in itertools.count(2))))

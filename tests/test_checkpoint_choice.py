@@ -54,7 +54,7 @@ def test_the_folder_of_a_checkpoint_is_that_checkpoint(tmp_path):
 
 
 def test_a_folder_that_is_no_run_or_has_no_checkpoint_is_named(tmp_path):
-    with pytest.raises(errors.WeightsError, match="neither a run's folder nor a checkpoint"):
+    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
         checkpoint_choice.choose(tmp_path)
     with pytest.raises(errors.WeightsError, match=r"run/checkpoints: there is no checkpoint of this run"):
         checkpoint_choice.choose(make(tmp_path / "run", {}))

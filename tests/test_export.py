@@ -270,7 +270,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path
 def test_a_folder_that_is_no_run_is_told(tmp_path):
     with pytest.raises(errors.UsageError, match="is no folder"):
         main(tmp_path / "nowhere", tmp_path / "net.pb")
-    with pytest.raises(errors.WeightsError, match="neither a run's folder nor a checkpoint"):
+    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
         main(tmp_path, tmp_path / "net.pb")
 
 

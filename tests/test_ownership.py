@@ -271,11 +271,11 @@ def test_a_sweep_leaves_every_folder_that_is_no_checkpoint_of_ours(tmp_path):
         "step-foo/mine", "step-1/model.index", "step-000001/mine", "step-000002/state.json", ".step-000009.tmp/mine",
         ".step-mine/x", "step-000003")]
     ours = tmp_path / "step-000005"
-    for step in (4, 5):
+    for step, run in ((4, "this"), (5, "this"), (0, "another")):
         folder = tmp_path / f"step-{step:06d}"
         folder.mkdir()
         (folder / "model.index").write_bytes(b"x")
-        checkpoint_files.seal(folder, {"step": step})
+        checkpoint_files.seal(folder, {"step": step, "fingerprints": run})
     mine = foreign(tmp_path / "step-000004/mine.txt")
     (ownership.aside_of(tmp_path / "step-000007") / "model.index").mkdir(parents=True)
     checkpoint_files.sweep_unfinished(tmp_path)
@@ -283,6 +283,9 @@ def test_a_sweep_leaves_every_folder_that_is_no_checkpoint_of_ours(tmp_path):
     assert all(path.read_bytes() == FOREIGN for path in [*kept, mine])
     assert list((tmp_path / "step-000004").iterdir()) == [mine]
     assert not list(tmp_path.glob(".step-000007*")) and checkpoint_files.verify(ours)
+    assert checkpoint_files.verify(tmp_path / "step-000000")  # of another run
+    checkpoint_files.remove(tmp_path / "step-000000", "this")
+    assert checkpoint_files.verify(tmp_path / "step-000000")
 
 
 # ---- the rest

@@ -138,6 +138,17 @@ def test_what_the_program_did_not_write_is_named_and_stays_and_a_free_name_is_gi
     write(pathlib.Path(f"{out}-3"))  # the advice
 
 
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_default_folder_that_is_taken_gives_way_to_the_next_free_one(out, name):
+    FOREIGN[name][0](out)
+    said = []
+    assert result_folder.usable(out, EVALUATION, said.append) == out.with_name("out-2")
+    assert f"the results go to {out}-2" in said[0]
+    write(out.with_name("out-2"))
+    assert result_folder.usable(out.with_name("out-2"), EVALUATION, said.append) == out.with_name("out-2")
+    assert len(said) == 1
+
+
 def test_many_foreign_files_are_counted(out):
     out.mkdir()
     for number in range(9):

@@ -311,7 +311,7 @@ def test_a_run_of_ours_is_read_as_weights_with_its_net_and_its_classes(stage, in
 
 def test_a_folder_that_is_no_run_or_has_no_checkpoint_yet_is_named(stage, tmp_path):
     run, _, _ = stage
-    with pytest.raises(errors.WeightsError, match="neither a run's folder nor a checkpoint"):
+    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
         initial.from_run(tmp_path)
     for file in (run / "checkpoints/step-000003").iterdir():
         file.unlink()
