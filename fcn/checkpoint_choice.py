@@ -47,7 +47,8 @@ def choose(path, which=BEST):
         if state.get("fingerprints") != own:
             raise _of_another_run(chosen, state, run)
         return Chosen(chosen, state, run, content, _text(chosen, state) + _unknown(chosen, own, run))
-    found = [item for item in checkpoint_files.listed(run / "checkpoints") if item[1].get("fingerprints") == own]
+    found = [item for item in checkpoint_files.listed(run / "checkpoints")
+             if own is None or item[1].get("fingerprints") == own]  # None: a run of an older version
     if not found:
         raise errors.WeightsError("there is no checkpoint of this run", where=run / "checkpoints",
                                   cure="train on, until the first one is saved.")

@@ -45,5 +45,5 @@ def _foreign(path, kind):
     if kind.name == file_kinds.MATLAB_7:
         return refusal(path, f"is a MATLAB 7.3 file ({size}); the published ones are version 5", None,
                        f"save it again in MATLAB with `save -v7`. {CURE}")
-    what = kind.described if kind.name else f"is no file of weights that is known: it {kind.described}"
+    what = kind.described if kind.name else f"is not a known file of weights: it {kind.described}"
     return refusal(path, what, "MatConvNet's .mat, .npz and Keras' .h5 are read", f"{kind.cure} {CURE}".strip())

@@ -33,7 +33,7 @@ FOREIGN = {
     "vgg19.npy": (npy(np.array({"conv1_1": [np.eye(3), np.eye(3)]})), "unpickling a download runs whatever"),
     "pickle": (pickle.dumps({"conv1_1": 1}), "is a pickle"),
     "gzip": (gzip.compress(b"x"), "packed with gzip"),
-    "something": (b"\x0a\x12VGG_ILSVRC_19_layers", "is no file of weights that is known"),
+    "something": (b"\x0a\x12VGG_ILSVRC_19_layers", "is not a known file of weights"),
     "broken HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(600), "is an HDF5 file that cannot be read"),
     "broken zip": (b"PK\x03\x04" + bytes(600), "BadZipFile"),
     "header only": (b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM", "nothing instead of layers"),
