@@ -113,6 +113,18 @@ def test_files_of_other_endings_are_counted_once_and_the_command_makes_them_read
     assert "problems: none" in said and "layout: binary_masks" in said
 
 
+def test_a_folder_that_no_layout_fits_is_not_converted_twice(tmp_path):
+    for folder in ("images", "1st_manual"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / folder / "21.gif")
+    with pytest.raises(errors.DataError) as problem:
+        _auto.choose(tmp_path)
+    run(problem.value.cure.split("beside each: ")[1])
+    with pytest.raises(errors.DataError) as problem:
+        _auto.choose(tmp_path)
+    assert problem.value.cure.startswith("arrange the data set as one of these")
+
+
 def test_photos_of_other_endings_are_named_by_the_layout_that_is_asked_for(tmp_path):
     root = tree(tmp_path, ("images", "masks"), ["1.tif", "2.tif"], ["1.png", "2.png"])
     with pytest.raises(errors.DataError, match=r"images: no photos [^$]*2 \.tif files are not read; readable: \.jpg"):

@@ -23,9 +23,10 @@ def choose(root):
                                 cure=f"say which: --layout {' or --layout '.join(found)}.")
     if not found:
         here, others = _what_is_here(root)
+        convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
         raise errors.DataError("no layout fits this folder", where=root,
                                why=[*here, *(shelf.pick("layouts", name).EXPECTED for name in shelf.names("layouts"))],
-                               cure=_further_in(root) or shell_commands.to_png(others, root) or
+                               cure=_further_in(root) or shell_commands.to_png(convertible, root) or
                                "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
 
@@ -58,6 +59,11 @@ def _what_is_here(root):
                  [f"found: {counted}"] if counted else []
         waiting += [(path, depth + 1) for path in found.folders] if depth < DEPTH else []
     return lines + folders.not_read(others, images.PHOTO_SUFFIXES), others
+
+
+def _is_converted(path):
+    """Whether the .png that the advised command would write is there already, so that the advice would do nothing."""
+    return path.with_suffix(".png").exists()
 
 
 def _further_in(root, depth=2):
