@@ -62,7 +62,8 @@ def _text(path, state, best=None, newest=None):
     score = state.get("score")
     words = [f"step {state['step']}", "no validation score" if score is None else f"validation mean IoU {score:.4f}"]
     if newest:
-        words += ["the best"] * (path == best[0]) + ["the newest"] * (path == newest[0])
+        which = ["the best"] * (path == best[0]) + ["the newest"] * (path == newest[0])
+        words += [" and ".join(which)] * bool(which)
     other = "" if newest is None or path == newest[0] else f"; the newest is step {newest[1]['step']}"
     return f"{path} ({', '.join(words)}{other})"
 

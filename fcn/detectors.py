@@ -80,7 +80,7 @@ def rare(sums, class_names):
     if (sums.labelled.sum(axis=1) > 0).sum() < FEW_IMAGES or few_.sum() < max(2, MANY_RARE * there.sum()):
         return []
     shown = [f"'{class_names[i]}'" for i, is_rare in zip(sums.ids, few_, strict=True) if is_rare][:3]
-    missing = f" {(~there).sum()} scored classes are in none." if not there.all() else ""
+    missing = f" {(~there).sum()} scored classes are in no image." if not there.all() else ""
     return [f"means over classes rest on few images here: {few_.sum()} of the {there.sum()} labelled classes are in "
             f"fewer than {FEW_IMAGES} images each ({', '.join(shown)}{', ...' if few_.sum() > 3 else ''}).{missing} "
             "More images of these classes would make the intervals narrower"]

@@ -125,6 +125,8 @@ class ResultFolder:
             if manifest.entries(self.unfinished):
                 self.say(f"deleting what an interrupted command has left in {self.unfinished}")
             manifest.remove(self.unfinished)
+        if not _is_vacant(self.target):
+            self.say(f"the results in {self.place} are replaced when the new ones are whole")
         self.unfinished.mkdir()
         manifest.write(self.unfinished, self._content)
 

@@ -39,8 +39,8 @@ def numbers(content):
     lines += [_row(f"{name:<11}{entry['size']}", entry) for name, entry in content["protocols"].items()]
     lines += [_row(f"  {name} only", entry) for name, entry in content.get("subsets", {}).items()]
     if any(entry["intervals"]["mean_iou"] for entry in content["protocols"].values()):
-        lines += _wrapped(f"[...]: 95% intervals over the {content['images']} images, of the mean over the classes "
-                          "that are labelled in them", 2)
+        lines += _wrapped(f"[...]: 95% intervals over the {content['images']} images, for the classes in their labels; "
+                          "other classes are counted as the protocol says", 2)
     return lines
 
 

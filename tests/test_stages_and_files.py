@@ -63,7 +63,7 @@ def test_a_stage_names_the_checkpoint_that_it_starts_from_by_its_checksums_and_h
     found = content[1]["weights"]
     assert (found["run"], found["checkpoint"], found["step"]) == (str(folder / "1-32s"), "step-000002", 2)
     assert found["files"] == {name: facts["sha256"] for name, facts in state["files"].items()}
-    assert f"step-000002 (step 2, validation mean IoU {state['score']:.4f}, the best, the newest)" in said
+    assert f"step-000002 (step 2, validation mean IoU {state['score']:.4f}, the best and the newest)" in said
     assert content[0]["weights"]["sha256"] and "files" not in content[0]["weights"]
     assert [one["config"]["seed"] for one in content] == [0, stages.seed_of(0, 2), stages.seed_of(0, 3)]
     assert "; seed 0: default" in said and f"; seed {stages.seed_of(0, 2)}: stage 2 of seed 0 (default)" in said
