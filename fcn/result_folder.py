@@ -195,21 +195,25 @@ def free(place):
 
 
 def usable(place, kind, say=print):
-    """`place` if results of this kind may go there, else another(), and a line that says why."""
+    """The first of `place`, `place`-2, ... where results of this kind may go, and a line if that is not `place`."""
     try:
         found = _obstacle(_resolved(place), {"kind": kind})
+        if not found:
+            return place
+        other = next(one for one in _numbered(place) if not _obstacle(_resolved(one), {"kind": kind}))
     except OSError:  # check() says it
-        found = None
-    if not found:
         return place
-    other = another(place)
     say(f"note: {place} {found[0]}{': ' if found[1] else ''}{', '.join(found[1][:3])}; the results go to {other}")
     return other
 
 
 def another(place):
     """`place` with the first number from 2 that is free."""
-    return next(filter(_is_free, (place.with_name(f"{place.name}-{number}") for number in itertools.count(2))))
+    return next(filter(_is_free, _numbered(place)))
+
+
+def _numbered(place):
+    return (place.with_name(f"{place.name}-{number}") for number in itertools.count(2))
 
 
 def _is_free(place):

@@ -144,9 +144,10 @@ def test_a_default_folder_that_is_taken_gives_way_to_the_next_free_one(out, name
     said = []
     assert result_folder.usable(out, EVALUATION, said.append) == out.with_name("out-2")
     assert f"the results go to {out}-2" in said[0]
-    write(out.with_name("out-2"))
+    write(out.with_name("out-2"))  # and when it is there, it is replaced: they do not pile up
+    assert result_folder.usable(out, EVALUATION, said.append) == out.with_name("out-2")
     assert result_folder.usable(out.with_name("out-2"), EVALUATION, said.append) == out.with_name("out-2")
-    assert len(said) == 1
+    assert len(said) == 2
 
 
 def test_many_foreign_files_are_counted(out):
