@@ -37,6 +37,13 @@ from fcn.spec import NATIVE
 
 def main(argv):
     arguments = eval_flags.parse(argv, __doc__.split("\n\n")[0])
+    try:
+        evaluate(arguments)
+    except errors.DataError as error:
+        raise eval_flags.advised(error, arguments) from error
+
+
+def evaluate(arguments):
     of = choose(arguments)
     eval_flags.refuse_enlarging(arguments, of.settings)
     plan = Plan(None if of.settings.size == NATIVE else of.settings.size, arguments.window,

@@ -8,6 +8,7 @@
 
 import dataclasses
 import pathlib
+import shlex
 import sys
 
 from fcn import (
@@ -116,7 +117,7 @@ def train_one(arguments):
         return
     if old and stands_at_its_end(run, content, settings.patience):
         record.compare(run, old, content)
-        print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {run}")
+        print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {shlex.quote(str(run))}")
         return
     run.mkdir(parents=True, exist_ok=True)
     with durable.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
@@ -131,7 +132,8 @@ def train_one(arguments):
         dataset.keep_lists(run, data, (training, validation))
         trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
                                   expect.floor(*floor), arguments.resume))
-    print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run {run}")
+    print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run "
+          f"{shlex.quote(str(run))}")
 
 
 def stands_at_its_end(run, content, patience):
@@ -191,7 +193,6 @@ def parse(argv):
     parser.add_argument("--sanity", action="store_true", help="see whether the net learns one batch by heart, in 200 "
                         "steps at most, and stop")
     parser.add_argument("--verify-cache", action="store_true", help="check every row of the caches first")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     config.add_flags(parser)
     return parser.parse_args(argv)
 

@@ -63,7 +63,6 @@ def parse(argv):
     parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
                         help="the picture (default: compare.png)")
     parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the table for spreadsheets too")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
     if arguments.out.suffix.lower() != ".png":
         raise errors.UsageError(f"--out {arguments.out}: a .png is needed")

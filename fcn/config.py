@@ -150,9 +150,13 @@ SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", 
                   "rate_factors", "freeze", "new_layer_factor", "seed", "deterministic")
 
 
-def add_flags(parser):
-    """One flag a field. A flag that is not given is absent from the result, so that files may speak."""
+def add_flags(parser, wanted=()):
+    """One flag a field, or a field of `wanted` (names). A flag that is not given is absent from the result, so that
+    files may speak.
+    """
     for field in dataclasses.fields(Config):
+        if wanted and field.name not in wanted:
+            continue
         flag, meta = "--" + field.name.replace("_", "-"), field.metadata
         default = "x".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
         text = meta["help"] + (f" (default: {default})" if default not in ("", None) else "")
@@ -226,7 +230,9 @@ def from_dict(settings):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one."""
+    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one. Every command
+    has --debug, which errors.run advises.
+    """
 
     def error(self, message):
         self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Cure: {self.prog} --help lists every flag.\n")
@@ -241,3 +247,4 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")

@@ -25,6 +25,7 @@ JSON is our own addition, which their code does not look at.
 import concurrent.futures
 import functools
 import pathlib
+import shlex
 import sys
 
 import numpy as np
@@ -33,6 +34,8 @@ from fcn import config, dataset, durable, errors, images, machine, ownership, pa
 from fcn.csail_reader import SPLITS, open_file
 from fcn.csail_writer import check_place, export
 from fcn.layouts import ade20k
+
+OF_THE_DATA = ("classes", "label_encoding", "mask_threshold", "ignore_label", "max_pixels", "skip_bad", "cache_dir")
 
 
 def unpack(splits, folder, progress=None):
@@ -96,8 +99,7 @@ def parse(argv):
     writer.add_argument("--data", required=True, metavar="DIR")
     writer.add_argument("--layout", default="ade20k", choices=shelf.names("layouts"))
     writer.add_argument("--size", type=parsers.count, default=384, metavar="PX")
-    writer.add_argument("--cache-dir", default="data_cache", metavar="DIR")
-    writer.add_argument("--skip-bad", action="store_true", help="go on without images that cannot be used")
+    config.add_flags(writer, OF_THE_DATA)
     writer.add_argument("--out", required=True, metavar="FILE.h5")
     for name, text in (("info", "sizes, splits, classes"), ("import", "unpack into a tree of --layout ade20k")):
         reader = commands.add_parser(name, help=text)
@@ -112,8 +114,7 @@ def main(argv):
     arguments = parse(argv)
     if arguments.command == "export":
         check_place(arguments.out)  # before minutes go into a cache
-        settings = config.Config(data=arguments.data, layout=arguments.layout, size=(arguments.size,) * 2,
-                                 cache_dir=arguments.cache_dir, skip_bad=arguments.skip_bad)
+        settings = config.resolve(vars(arguments) | {"size": (arguments.size,) * 2})
         spec, training, validation = dataset.prepare_caches(settings, dataset.find_data(settings))
         with screen.counted("writing", len(training) + len(validation)) as advance:
             export({"training": training, "validation": validation}, spec, arguments.out, advance)
@@ -127,7 +128,7 @@ def main(argv):
     if arguments.command == "import":
         with screen.counted("unpacking", sum(map(len, splits.values()))) as advance:
             unpack(splits, arguments.out, advance)
-        print(f"{arguments.out}: now --layout ade20k --data {arguments.out}")
+        print(f"{arguments.out}: now --layout ade20k --data {shlex.quote(arguments.out)}")
 
 
 if __name__ == "__main__":

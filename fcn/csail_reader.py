@@ -154,5 +154,7 @@ def _out_of_range(wrong, row, shift, num_classes, path):
     cure = f"classes are {shift} to {shift + num_classes - 1} in this file, {shift} is other."
     if wrong == [0]:
         cure += " If it holds ids as ADE20K's PNGs do, 0 for other, give --unshifted."
+    if shift == 0 and wrong == [num_classes]:
+        cure += " If it holds what CSAIL's own files do, 1 for other, leave --unshifted out."
     return errors.DataError(f"/annotations holds {', '.join(map(str, wrong))} in row {row}, which is no class",
                             where=path, cure=cure)

@@ -11,6 +11,8 @@ import numpy as np
 from fcn import durable, errors, ownership
 from fcn.csail_reader import SPLITS
 
+ELSEWHERE = "free space, or give another --out."
+
 
 def export(cache_by_split, spec, path, progress=None):
     """Write `path` (FILE.h5) and FILE.json from {"training": Cache, "validation": Cache} of one square size.
@@ -26,19 +28,19 @@ def export(cache_by_split, spec, path, progress=None):
     check_place(path)
     needed = len(rows) * side ** 2 * 4 + 1_000_000
     if needed > shutil.disk_usage(path.parent).free:
-        raise durable.no_space(needed, path.parent)
+        raise durable.no_space(needed, path.parent, ELSEWHERE)
     try:
         with ownership.workspace(path) as folder:
             aside = folder / path.name
             offsets = _lay_out(aside, len(rows), side)
             with aside.open("r+b", buffering=0) as file:
-                durable.reserve(file.fileno(), aside.stat().st_size, path.parent)
+                durable.reserve(file.fileno(), aside.stat().st_size, path.parent, ELSEWHERE)
                 _fill(file.fileno(), offsets, rows, progress or (lambda done: None))
                 durable.write_whole(path.with_suffix(".json"), _described(rows, spec), new=True)
                 durable.commit(file.fileno(), aside, path, new=True)
     except OSError as error:
         raise errors.MachineError(f"cannot be written: {error.strerror}", where=path,
-                                  cure="free space, or give another --out.") from None
+                                  cure=ELSEWHERE) from None
 
 
 def _check_data(caches, spec):

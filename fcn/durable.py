@@ -21,6 +21,7 @@ from fcn import errors, ownership
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # file systems that cannot set space aside
+CACHE_ELSEWHERE = "free space, or give another --cache-dir."
 LOCK_START = b'{"pid": '  # of the text in a lock file
 
 
@@ -71,7 +72,7 @@ def _holder(lock_path):
         return "another process"
 
 
-def reserve(file, size, folder):
+def reserve(file, size, folder, cure=CACHE_ELSEWHERE):
     """Give an open, empty file its full size on the disk, all zeros. Raises MachineError saying how much is missing."""
     try:
         os.posix_fallocate(file, 0, size)
@@ -79,12 +80,12 @@ def reserve(file, size, folder):
         if isinstance(error, OSError) and error.errno not in NO_RESERVE:
             os.ftruncate(file, 0)  # what was set aside is of no use
             if error.errno in FULL:
-                raise no_space(size, folder) from None
+                raise no_space(size, folder, cure) from None
             raise
         os.ftruncate(file, size)  # macOS, and file systems that cannot reserve
 
 
-def no_space(size, folder, cure="free space, or give another --cache-dir."):
+def no_space(size, folder, cure=CACHE_ELSEWHERE):
     return errors.MachineError(f"this needs {amount(size)}, the disk has {amount(shutil.disk_usage(folder).free)} free",
                                where=folder, cure=cure)
 

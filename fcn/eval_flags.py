@@ -1,6 +1,7 @@
 """The flags of eval_fcn.py: what they are, which of them go together, and the folder that they name."""
 
 import pathlib
+import re
 
 from fcn import checkpoint_choice, config, errors, outputs, parsers, shelf
 from fcn.spec import NATIVE
@@ -55,7 +56,6 @@ def parse(argv, description):
     of_file.add_argument("--mask-threshold", type=parsers.between(0, 254),
                          help="binary masks: values above it are foreground (default: 127)")
     of_file.add_argument("--ignore-label", type=parsers.parse_ids, help="label ids left out, e.g. 255")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
     refuse_idle(arguments)
     return arguments
@@ -78,6 +78,19 @@ def refuse_idle(arguments):
                                 cure="give --window, --scales or --flip, too.")
     if arguments.images and not arguments.outputs:
         raise errors.UsageError("--images without outputs: nothing would come of it", cure="leave out --outputs none.")
+
+
+def advised(error, arguments):
+    """The DataError, with what its advice is worth for a run: labels are read as in its training, so that the flags of
+    the data set, which train_fcn.py has too, are refused.
+    """
+    named = [flag for flag in (f"--{name.replace('_', '-')}" for name in OF_THE_DATA)
+             if re.search(rf"{flag}(?![\w-])", str(error))]
+    if not arguments.run or not named:
+        return error
+    cure = f"{error.cure} " if error.cure else ""
+    return errors.DataError(error.what, where=error.where, why=error.why, cure=f"{cure}With --run labels are read as "
+                            f"in its training, without {', '.join(named)}: change the files, or train another run.")
 
 
 def refuse_enlarging(arguments, settings):

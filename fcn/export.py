@@ -23,7 +23,6 @@ def main(argv):
                         help="best: the highest validation mean IoU (default, as in eval_fcn.py)")
     parser.add_argument("--to", required=True, metavar="PATH", help="what is written: NAME (a SavedModel, a folder), "
                         + ", ".join(f"NAME.{name}" for name in shelf.names("exports")))
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
     path = pathlib.Path(arguments.to)
     name = format_of(path)

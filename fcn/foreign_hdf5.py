@@ -12,12 +12,15 @@ import zlib
 import h5py
 import numpy as np
 
-from fcn import errors, file_kinds
+from fcn import errors, file_kinds, shell_commands
 
 MAX_CHUNK_BYTES = 64_000_000
 MAX_CHUNKS = 4_000_000
 CACHED_BYTES = 256_000_000  # of unpacked chunks; h5py's own choice of chunks spreads one image over thousands
-REPACK = "h5repack -l CONTI -f NONE OLD.h5 NEW.h5 gives a plain copy, if you trust the file."
+
+
+class _Stored(ValueError):
+    """Of an array that may well be sound, but is stored in a way that is not read."""
 
 
 def byte_arrays(path, names):
@@ -26,6 +29,9 @@ def byte_arrays(path, names):
     try:
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=CACHED_BYTES, rdcc_nslots=1_000_003)
         return [_array(file, name, path.stat().st_size) for name in names]
+    except _Stored as error:
+        raise errors.DataError("is no HDF5 file that may be read", where=path, why=str(error),
+                               cure=shell_commands.plain_hdf5(path, names)) from None
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is no HDF5 file that may be read", where=path,
                                why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
@@ -76,9 +82,9 @@ def _check_chunks(array):
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     wanted = math.prod(-(-size // step) for size, step in zip(array.shape, array.chunks, strict=True))
     if filters not in ([], [h5py.h5z.FILTER_DEFLATE]):
-        raise ValueError(f"{array.name} is packed with another filter than gzip; {REPACK}")
+        raise _Stored(f"{array.name} is packed with another filter than gzip")
     if chunk > MAX_CHUNK_BYTES or wanted > MAX_CHUNKS:
-        raise ValueError(f"{array.name} has {wanted:,} chunks of {chunk:,} bytes; {REPACK}")
+        raise _Stored(f"{array.name} has {wanted:,} chunks of {chunk:,} bytes")
     found: list = []
     array.id.chunk_iter(found.append)
     if len(found) != wanted:

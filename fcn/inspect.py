@@ -77,7 +77,8 @@ def table(pixels, holding, spec):
 
 def parse(argv):
     parser = config.Parser(prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
-    parser.add_argument("data", help="folder of the data set, or a list of pairs (CSV)")
+    parser.add_argument("data", nargs="?", default="", help="folder of the data set, or a list of pairs (CSV)")
+    parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same, as other commands have it")
     parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")])
     parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
     parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="how label files hold their ids")
@@ -85,8 +86,11 @@ def parse(argv):
     parser.add_argument("--ignore-label", type=parsers.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
     parser.add_argument("--max-pixels", type=parsers.count, default=images.MAX_PIXELS, metavar="X",
                         help="refuse larger images")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if bool(arguments.data) == bool(arguments.flag_data):
+        parser.error("one data set is needed: DATA, or --data DATA")
+    arguments.data = arguments.data or arguments.flag_data
+    return arguments
 
 
 def main(argv):

@@ -50,7 +50,6 @@ def parse(argv):
                         help=f"permutations of --against (default: {permutation.SAMPLES})")
     parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the numbers for spreadsheets too")
     parser.add_argument("--html", action="store_true", help="write the folder's report.html anew")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
     if arguments.samples != permutation.SAMPLES and not arguments.against:
         raise errors.UsageError("--samples is the number of permutations of --against",

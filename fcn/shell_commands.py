@@ -24,6 +24,10 @@ PICKLE_TO_NPZ = (
     "(f.items() if hasattr(f, \"files\") else [(\"\", numpy.array(f))])]; "
     "numpy.savez(sys.argv[2], **{f\"{k}_{x}\": a for k, v in d.items() for x, a in "
     "zip(\"Wb\", sorted(v.values() if isinstance(v, dict) else v, key=numpy.ndim, reverse=True))})")
+HDF5_TO_PLAIN = (
+    "import sys, h5py; a = h5py.File(sys.argv[1]); b = h5py.File(sys.argv[2], \"x\"); "
+    "[b.create_dataset(n, a[n].shape, a[n].dtype) and [b[n].__setitem__(slice(i, i + 64), a[n][i:i + 64]) "
+    "for i in range(0, len(a[n]), 64)] for n in sys.argv[3:]]")
 PACKERS = {"gzip": "gunzip", "bzip2": "bunzip2", "xz": "unxz"}
 
 
@@ -44,8 +48,17 @@ def to_npz(path):
 
 def frames(path):
     """Writes the frames of a video as photos into a new folder."""
-    return f"make photos of it: mkdir frames && ffmpeg -i {shlex.quote(f'file:{path}')} frames/%06d.png; then give " \
-           "--images frames"
+    return f"make photos of it: mkdir frames && ffmpeg -i {shlex.quote(f'file:{path}')} frames/%06d.png; then use " \
+           "the folder frames"
+
+
+def plain_hdf5(path, names):
+    """Copies byte arrays of an HDF5 file into NAME-plain.h5, contiguous and not packed, and the JSON beside it."""
+    path = pathlib.Path(path)
+    new, described = path.with_name(f"{path.stem}-plain.h5"), path.with_suffix(".json")
+    also = f" && cp -n {shlex.quote(str(described))} {shlex.quote(str(new.with_suffix('.json')))}"
+    return f"if you trust its maker, this writes a plain copy: {_python(HDF5_TO_PLAIN, path, new, *names)}" + (
+        also if described.exists() else "")
 
 
 def unpack(path, packer):

@@ -297,7 +297,8 @@ HOSTILE = {
                         "chunks of 48 bytes"),
     "huge chunk": (lambda file: file.create_dataset("images", (3, 3, 9000, 9000), "u1", chunks=(1, 3, 9000, 9000)),
                    "chunks of 243,000,000 bytes"),
-    "other filter": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "u1", compression="lzf"), "h5repack"),
+    "other filter": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "u1", compression="lzf"),
+                     "another filter"),
 }
 
 

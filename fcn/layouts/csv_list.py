@@ -12,12 +12,11 @@ named as in the layout paired. Without a split, split.csv in the folder says it,
     python -m fcn.layouts.csv_list FOLDER [--out FILE]     writes such a list of a folder of images and masks
 """
 
-import argparse
 import dataclasses
 import pathlib
 import sys
 
-from fcn import csv_text, durable, errors, folders, ownership
+from fcn import config, csv_text, durable, errors, folders, ownership
 from fcn.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
 from fcn.spec import Listing
 
@@ -84,8 +83,8 @@ def write(folder, out):
 
 
 def main(argv):
-    parser = argparse.ArgumentParser(prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
-                                     "(images,masks,split) of a folder of images and masks or labels.")
+    parser = config.Parser(prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
+                           "(images,masks,split) of a folder of images and masks or labels.")
     parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
     parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")
     arguments = parser.parse_args(argv)
