@@ -6,6 +6,7 @@ The default is the best by validation mean IoU, the newest where none has a scor
 import dataclasses
 import json
 import pathlib
+import shlex
 
 from fcn import checkpoint_files, errors, record
 
@@ -29,7 +30,7 @@ def choose(path, which=BEST):
     """The Chosen of a run's folder, or of the folder of a checkpoint in one.
 
     which: "best", "latest", or the folder of a checkpoint of this run, which may lie elsewhere. Checkpoints with the
-    fingerprints of another run are not taken. Raises UsageError, WeightsError.
+    fingerprints of another run are not taken, nor is one whose files are damaged. Raises UsageError, WeightsError.
     """
     path = run = pathlib.Path(path)
     if not (path / "config.json").exists():
@@ -42,19 +43,44 @@ def choose(path, which=BEST):
         which = path
     content = record.read(run)
     own = content.get("fingerprints")
+    found = [item for item in checkpoint_files.listed(run / "checkpoints")
+             if own is None or item[1].get("fingerprints") == own]  # None: a run of an older version
     if which not in (BEST, LATEST):
         chosen, state = pathlib.Path(which), checkpoint_files.read_state(which)
         if state.get("fingerprints") != own:
             raise _of_another_run(chosen, state, run)
+        _check(chosen, found)
         return Chosen(chosen, state, run, content, _text(chosen, state) + _unknown(chosen, own, run))
-    found = [item for item in checkpoint_files.listed(run / "checkpoints")
-             if own is None or item[1].get("fingerprints") == own]  # None: a run of an older version
     if not found:
         raise errors.WeightsError("there is no checkpoint of this run", where=run / "checkpoints",
                                   cure="train on, until the first one is saved.")
     best = checkpoint_files.best(found)
     chosen, state = best if which == BEST and best[0] else found[0]
+    _check(chosen, found)
     return Chosen(chosen, state, run, content, _text(chosen, state, best, found[0]))
+
+
+def _check(path, found):
+    """Raise WeightsError if a checkpoint is damaged; it names the one of those `found`, [(path, state)], that is best
+    and whole.
+    """
+    try:
+        checkpoint_files.verify(path)
+    except errors.WeightsError as error:
+        whole = [item for item in found if item[0] != path and _is_whole(item[0])]
+        other = checkpoint_files.best(whole)[0] or (whole[0][0] if whole else None)
+        cure = "no other checkpoint of this run is whole: train it anew, with another --run."
+        if other:
+            cure = f"give {shlex.quote(str(other))} instead, which is whole; or move the damaged one out of the run."
+        raise errors.WeightsError(error.what, where=error.where, why=error.why, cure=cure) from None
+
+
+def _is_whole(path):
+    try:
+        checkpoint_files.verify(path)
+    except errors.WeightsError:
+        return False
+    return True
 
 
 def _text(path, state, best=None, newest=None):
@@ -79,9 +105,9 @@ def _unknown(path, fingerprints, run):
 def _of_another_run(path, state, run):
     """The WeightsError for a checkpoint whose fingerprints are not those of `run`; its advice was looked into."""
     if path.absolute().parent.resolve() == (run / "checkpoints").resolve():
-        cure = f"give {run} itself: then one of this run's own checkpoints is taken."
+        cure = f"give {shlex.quote(str(run))} itself: then one of this run's own checkpoints is taken."
     elif _fingerprints_beside(path) == state.get("fingerprints"):
-        cure = f"evaluate or export it as its own run: --run {path}"
+        cure = f"evaluate or export it as its own run: --run {shlex.quote(str(path))}"
     else:
         cure = ("put it into checkpoints/ of its own run, beside whose config.json it is evaluated and exported: "
                 f"--run RUN/checkpoints/{path.name}")
