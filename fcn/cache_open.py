@@ -2,11 +2,12 @@
 
 import itertools
 import math
+import shlex
 
 import h5py
 import numpy as np
 
-from fcn import cache_file, errors, file_kinds
+from fcn import cache_file, errors, file_kinds, ownership
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -49,8 +50,8 @@ def read(path):
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is not a whole cache of ours", where=path,
                                why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
-                               cure="delete it if it is a cache (it is built again from the data), else move it away."
-                               ) from None
+                               cure=f"{shlex.join(['mv', str(path), str(ownership.free(path))])} and the same command "
+                                    "again: the cache is built from the data.") from None
 
 
 def _first_bytes(path):

@@ -128,7 +128,7 @@ def settings_of(settings, old, new):
     if settings.class_weights != "none" and (old.loss_reduction == "sum") != (new.loss_reduction == "sum"):
         raise errors.UsageError(f"--class-weights {settings.class_weights}: the mean divides by the sum of the pixels' "
                                 "weights, which depends on the labels of every image",
-                                cure="convert without --class-weights, or keep --loss-reduction.")
+                                cure="--class-weights none, or leave out --to.")
     found = {field.name: getattr(new, field.name) for field in dataclasses.fields(Solver) if field.name != "pixels"}
     found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS}
     found["steps"] = -(-settings.steps * old.images // new.images)  # 0, by epochs, stays

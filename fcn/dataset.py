@@ -5,6 +5,7 @@
 
 import dataclasses
 import pathlib
+import shlex
 import time
 
 import numpy as np
@@ -97,7 +98,7 @@ def to_evaluate(settings, spec, split, run=None):
     """
     listing = shelf.pick("layouts", settings.layout).listing(settings.data, split)
     if listing.drawn and run:
-        same_split(run, listing, split)
+        same_split(run, listing, split, settings.data)
     good, _, problems = checked(listing, split, spec, settings.max_pixels)
     if problems and not settings.skip_bad:
         preflight.refuse(problems, len(listing.pairs))
@@ -107,17 +108,19 @@ def to_evaluate(settings, spec, split, run=None):
     return good, problems
 
 
-def same_split(run, listing, split):
+def same_split(run, listing, split, data):
     """Refuse to score images that the run was trained on, as the data set has changed since its split was drawn."""
-    path = pathlib.Path(run) / "split.csv"
+    path, folder = pathlib.Path(run) / "split.csv", pathlib.Path(data)
     if not path.exists():
         return
+    folder = folder if folder.is_dir() else folder.parent
     trained_on = {name for name, its in _split.read(path).items() if its == "training"}
     both = [pair.name for pair in listing.pairs if pair.name in trained_on]
     if both and split != "training":
         raise errors.DataError(f"{len(both)} of these images were trained on: {', '.join(both[:5])}", where=path,
                                why="the data set has changed since its split was drawn",
-                               cure=f"copy {path} into the data folder; it is then obeyed.")
+                               cure=f"{shlex.join(['cp', '-n', str(path), str(folder)])} and the same command again: "
+                                    "that split is obeyed. It needs a line for each new image.")
 
 
 def prepare_caches(settings, data, verify=False):

@@ -16,7 +16,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from fcn import durable, errors, images
+from fcn import durable, errors, images, matrices
 
 LONGEST_PX = 480  # of a side of what is kept
 QUALITY = 80  # of the photos' JPEG
@@ -95,13 +95,15 @@ def read(folder):
         rows = [(key, str(entry["name"]), float(entry["score"])) for key in LISTS for entry in index[key]]
         found: dict[str, list[Picture]] = {key: [] for key in LISTS}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise errors.DataError("cannot be read", where=source, why=repr(error), cure="evaluate again.") from None
+        raise errors.DataError("cannot be read", where=source, why=repr(error), cure=matrices.AGAIN) from None
     for number, (key, name, score) in enumerate(rows):
         try:
             found[key].append(Picture(name, score, *_read(_paths(source, number))))
         except OSError as error:
             raise errors.DataError(f"cannot be read: {error.strerror}", where=error.filename or source,
-                                   cure="evaluate again.") from None
+                                   cure=matrices.AGAIN) from None
+        except errors.DataError as error:  # that of any photo: --max-pixels would not help
+            raise errors.DataError(error.what, where=error.where, why=error.why, cure=matrices.AGAIN) from None
     return found
 
 

@@ -18,7 +18,7 @@ from fcn import durable, errors, file_kinds, npz_file
 STRIP = 1 << 20  # pixels that are counted at a time: a page of 17 megapixels needs no copy of 8 bytes a pixel
 FIELDS = ("num_classes", "names", "ends", "cells", "counts")
 ALWAYS_BYTES, MOST_RATIO = 64 << 20, 64  # what a file may unpack to: matrices of few classes shrink well
-AGAIN = "evaluate again, with eval_fcn.py."
+AGAIN = "evaluate again with eval_fcn.py, and give the folder that it names."
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, SyntaxError, MemoryError, RuntimeError,
           zipfile.BadZipFile, zlib.error, struct.error)  # what NumPy raises on damaged files
 

@@ -8,7 +8,7 @@ import json
 import pathlib
 import string
 
-from fcn import durable, errors
+from fcn import durable, errors, results
 from fcn.sections import _report, classes, confusion, facts, headline, images, protocols, training
 from fcn.sections._html import text
 
@@ -28,7 +28,7 @@ def write(folder):
         page = build(report)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise errors.DataError("is not as an evaluation writes it", where=pathlib.Path(folder) / "report.json",
-                               why=repr(error), cure="evaluate again.") from error
+                               why=repr(error), cure=results.AGAIN) from error
     path = pathlib.Path(folder) / "report.html"
     durable.write_whole(path, page.encode("utf-8", "backslashreplace"))
     return path

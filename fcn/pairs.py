@@ -43,4 +43,4 @@ def check_ids(label, spec, path):
             f"label id {', '.join(map(str, wrong))} is out of range; classes are 0 to {spec.num_classes - 1}, "
             f"ignored: {', '.join(map(str, spec.ignored_ids)) or 'none'}", where=path,
             cure="if such pixels mean nothing, give --ignore-label "
-                 f"{','.join(map(str, [*spec.ignored_ids, *wrong][:8]))}; otherwise name the class.")
+                 f"{','.join(map(str, [*spec.ignored_ids, *wrong]))}; otherwise name the class.")

@@ -17,6 +17,8 @@ from fcn.spec import DatasetSpec
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
          "bad_batch.npz")  # of a run's folder, but its checkpoints, events and evaluations
 OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
+DIFFERS = {OWN: "give another --run, or the same settings.",
+           FORKED: "give the same settings; or --weights instead of --resume, to start from its weights alone."}
 PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
 
 
@@ -110,7 +112,7 @@ def compare(run, old, content, same=(), of=OWN):
         changes.append("the files in --data are not those that the run began with")
     if changes:
         raise errors.UsageError(f"{of} was made with other settings or data", where=run,
-                                why=changes, cure="give another --run, or the same settings.")
+                                why=changes, cure=DIFFERS[of])
 
 
 def begin(run, content, old, before=None):

@@ -141,7 +141,7 @@ class ResultFolder:
             if not manifest.entries(self.unfinished):
                 manifest.remove(self.unfinished)
                 return []
-        return [f"what was written is in {self.unfinished}; the next results of {self.place} replace it",
+        return [f"what was written is in {self.unfinished}; the next results that go to {self.place} replace it",
                 f"to keep it: {_move(self.unfinished, self.place)}"]
 
     def _unusable(self, error):
@@ -184,7 +184,7 @@ def restore_all(folder):
 @contextlib.contextmanager
 def rewriting(place, name):
     """Hold the lock while the body writes a file of finished results anew; its new size is listed."""
-    with _locked(_resolved(place), place, EVALUATION):
+    with _locked(_resolved(place), place, EVALUATION, "wait until it is done."):
         yield
         manifest.update(place, name)
 
@@ -275,10 +275,10 @@ def _is_vacant(target):
     return target.is_dir() and not target.is_symlink() and not any(target.iterdir())
 
 
-def _locked(target, place, kind):
+def _locked(target, place, kind, cure=""):
     place = _named(place, target)
     return durable.locked(_hidden(target), f"{PHRASES[kind]} of this name is being written",
-                          f"wait until it is done, or {_advice(another(place))}", where=place)
+                          cure or f"wait until it is done, or {_advice(another(place))}", where=place)
 
 
 def _named(place, target):

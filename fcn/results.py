@@ -25,10 +25,10 @@ from fcn import (
     subsets,
     transplant,
 )
+from fcn.matrices import AGAIN
 from fcn.metrics import benchmark
 
 FILES = {"original": "confusion.npz", "network": "confusion_network.npz"}
-AGAIN = "evaluate again, with eval_fcn.py."
 DAMAGE = (OSError, ValueError, RecursionError)
 PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted is wrong"
 table = results_table.of

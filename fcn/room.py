@@ -48,11 +48,15 @@ class Room:
             if free is not None and net + scores > free + self.held and not self._on_gpu():
                 raise errors.MachineError(f"an image of {base[0]} x {base[1]} px needs about "
                                           f"{(net + scores) / 1e9:.1f} GB of memory, {(free + self.held) / 1e9:.1f} GB "
-                                          "are there for it", cure=self.cure())
+                                          "are there for it", cure=self.cure(base))
         self.held = max(self.held, net)
 
-    def cure(self):
-        smaller = 512 if self.plan.window is None else max(windows.SMALLEST_PX, min(self.plan.window) // 64 * 32)
+    def cure(self, base):
+        """Advice for an image of `base` (height, width) px: windows smaller than what the net saw of it."""
+        seen = max(base) if self.plan.window is None else min(self.plan.window)
+        smaller = max(windows.SMALLEST_PX, min(512, seen // 64 * 32))
+        if smaller >= seen:
+            return "end other programs, or give a smaller --size."
         return f"--window {smaller} predicts in windows, which takes less memory."
 
     def _on_gpu(self):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shlex
 from typing import Any
 
 from fcn import checkpoint_choice, config, errors, pretrained, record, shelf, transplant, vgg_table
@@ -50,7 +51,8 @@ def of_file(path, asked=None):
     print("\n  ".join([f"weights: {path}", *weights.notes]))
     if weights.net is None:
         raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
-                                  cure="train from it: python train_fcn.py --weights ...")
+                                  cure=f"train from it: python train_fcn.py --weights {shlex.quote(str(path))} --data "
+                                       "FOLDER --run RUN")
     channels = int(weights.layers["score_fr"][0].shape[3])
     spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)),
                        tuple(weights.ignored_ids))

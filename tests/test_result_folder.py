@@ -267,7 +267,7 @@ def test_what_was_predicted_before_an_interruption_is_kept_and_named(out):
         interrupted(out, said, KeyboardInterrupt())
     kept = out.parent / ".out.unfinished"
     assert (kept / "predictions/a.png").read_text() == "done" and not out.exists()
-    assert said == [f"what was written is in {kept}; the next results of {out} replace it",
+    assert said == [f"what was written is in {kept}; the next results that go to {out} replace it",
                     f"to keep it: mv {kept} {out}-2"]
     write(out, kind=PREDICTIONS, photos=["a.jpg"], said=said)
     assert said[2:] == [f"deleting what an interrupted command has left in {kept}"]

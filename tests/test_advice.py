@@ -1,0 +1,383 @@
+"""Advice in messages: a flag that is named is one of the command that prints it, and what is advised ends the error."""
+
+import ast
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from conftest import save
+
+import eval_fcn
+import train_fcn
+from fcn import (
+    cache,
+    checkpoint_choice,
+    checkpoint_files,
+    compare,
+    config,
+    convert,
+    csail_h5,
+    csail_writer,
+    dataset,
+    errors,
+    eval_flags,
+    export,
+    gallery,
+    inspect,
+    plan,
+    record,
+    report,
+    result_folder,
+    room,
+)
+from fcn.layouts import _split
+from fcn.spec import DatasetSpec
+
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
+COMMANDS = {"train_fcn": lambda: train_fcn.parse([]), "eval_fcn": lambda: eval_flags.parse([], ""),
+            "inspect": lambda: inspect.parse([]), "export": lambda: export.main([]),
+            "convert": lambda: convert.parse([]), "csail_h5": lambda: csail_h5.parse([]),
+            "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
+FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir"}  # git, docker, ...
+READERS = "layouts/ encodings/ label_files pairs images preflight"  # every command with a data set prints their advice
+NOT_TO_INSPECT = {"--skip-bad"}  # it lists the problems of all files in any case
+
+
+class Caught(Exception):
+    """Ends a command when its parser is complete."""
+
+
+def flags_of(command, monkeypatch):
+    """All flags of a command and of its sub-commands."""
+    def catch(parser, *_):
+        raise Caught(parser)
+    monkeypatch.setattr(config.Parser, "parse_args", catch)
+    with pytest.raises(Caught) as caught:
+        COMMANDS[command]()
+    monkeypatch.undo()
+    actions = list(caught.value.args[0]._actions)
+    subs = [sub for action in actions for sub in (action.choices.values() if isinstance(action.choices, dict) else ())]
+    actions += [action for sub in subs for action in sub._actions]
+    return {flag for action in actions for flag in action.option_strings}
+
+
+def flags_in(path):
+    """{flag: line} of the texts in a file that are neither docstrings nor help, nor define a flag."""
+    tree = ast.parse(path.read_text())
+    parts = [part for node in ast.walk(tree) for part in passed_over(node)]
+    skipped = {id(inner) for part in parts for inner in ast.walk(part)}
+    texts = [node for node in ast.walk(tree)
+             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped]
+    return {flag: node.lineno for node in texts for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", node.value)}
+
+
+def passed_over(node):
+    """The parts of a syntax node that no message shows as advice."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return [node]
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("add_argument", "add_parser"):
+        return [node]
+    return []
+
+
+def imports(path):
+    """Files of this project that a file imports, those of a folder if that is imported."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fcn":
+            folder = ROOT / node.module.replace(".", "/")
+            found |= {folder.with_suffix(".py"), *(folder / f"{alias.name}.py" for alias in node.names)}
+    return {path for path in found if path.exists()}
+
+
+def reached(command):
+    """Files that a command imports, itself among them."""
+    path = ROOT / f"{command}.py"
+    waiting, found = [path if path.exists() else ROOT / "fcn" / f"{command}.py"], set()
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += imports(path)
+    return found
+
+
+def test_a_flag_in_a_message_is_one_of_a_command_that_can_print_it(monkeypatch):
+    flags = {command: flags_of(command, monkeypatch) for command in COMMANDS}
+    files = {command: reached(command) for command in COMMANDS}
+    wrong = []
+    for path in FILES:
+        printers = [command for command in COMMANDS if path in files[command]] or list(COMMANDS)  # else by its name
+        known = FOREIGN.union(*(flags[command] for command in printers))
+        known |= {flag.replace("--", "--no-", 1) for flag in known}
+        wrong += [f"{path.relative_to(ROOT)}:{line}: {flag}" for flag, line in flags_in(path).items()
+                  if flag not in known]
+    assert not wrong
+
+
+@pytest.mark.parametrize("command", ["train_fcn", "eval_fcn", "csail_h5", "inspect"])
+def test_advice_on_files_of_a_data_set_has_flags_of_every_command_that_reads_one(monkeypatch, command):
+    known = flags_of(command, monkeypatch) | (NOT_TO_INSPECT if command == "inspect" else set())
+    readers = [path for path in FILES if re.search(rf"fcn/({'|'.join(READERS.split())})", path.as_posix())
+               and path.name not in ("_csv_rows.py", "csv_list.py")]  # csv_list is a command too
+    assert len(readers) > 30
+    wrong = {(path.name, flag) for path in readers for flag in flags_in(path) if flag not in known}
+    assert not wrong
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_debug_which_is_advised_for_bugs(monkeypatch, command):
+    assert "--debug" in flags_of(command, monkeypatch)
+
+
+def said(capsys, main, *words, code=0):
+    """What a command printed, run in this process."""
+    assert errors.run(main, [str(word) for word in words]) == code, capsys.readouterr()
+    return "".join(capsys.readouterr())
+
+
+def run(command_line):
+    subprocess.run(command_line.replace("python ", f"{shlex.quote(sys.executable)} ", 1), shell=True, check=True)
+
+
+def cure_of(call, *words, kind=errors.FcnError, **options):
+    with pytest.raises(kind) as problem:
+        call(*words, **options)
+    return problem.value.cure
+
+
+def paired(folder, labels, split=True):
+    """A data set with these labels, as `paired` has it, half of them for validation."""
+    for i, label in enumerate(labels):
+        part = folder / ("train" if i % 2 else "val") if split else folder
+        save(part / f"images/{i}.png", np.full((*label.shape[:2], 3), 99, np.uint8))
+        save(part / f"{'targets' if split else 'masks'}/{i}.png", label)
+    return folder
+
+
+IDS = np.array([[0, 1, 2, 1]], np.uint8).repeat(4, 0)
+
+
+def test_an_export_to_csail_takes_the_encoding_that_is_advised(tmp_path, capsys):
+    data = paired(tmp_path / "a b", [np.dstack([0 * IDS, 0 * IDS, IDS])] * 4)
+    words = ["export", "--layout", "paired", "--data", data, "--size", "32", "--ignore-label", "0", "--cache-dir",
+             tmp_path / "c", "--out", tmp_path / "data.h5"]
+    text = said(capsys, csail_h5.main, *words, code=3)
+    advised = re.search(r"or give (--label-encoding blue),", text)[1]
+    assert "data.h5 and" in said(capsys, csail_h5.main, *words, *advised.split())
+
+
+def test_an_export_to_csail_takes_a_larger_limit_of_pixels(tmp_path, capsys):
+    data = paired(tmp_path / "d", [IDS] * 4)
+    words = ["export", "--layout", "paired", "--data", data, "--size", "32", "--ignore-label", "0", "--cache-dir",
+             tmp_path / "c", "--out", tmp_path / "data.h5", "--max-pixels"]
+    assert "raise --max-pixels" in said(capsys, csail_h5.main, *words, "15", code=3)
+    said(capsys, csail_h5.main, *words, "16")
+
+
+def test_without_space_for_an_export_another_out_is_advised(tmp_path, monkeypatch):
+    monkeypatch.setattr(csail_writer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
+    made = type("Cache", (), {"shapes": np.array([[4, 4]]), "__len__": lambda _: 1})()
+    advice = cure_of(csail_writer.export, {"training": made}, DatasetSpec(("other", "a"), (0,)), tmp_path / "x.h5")
+    assert advice == "free space, or give another --out."
+
+
+def test_inspect_takes_the_flag_data_that_layouts_advise(tmp_path, capsys):
+    paired(tmp_path / "outer/my data", [IDS] * 4)
+    text = said(capsys, inspect.main, tmp_path / "outer", code=3)
+    advised = shlex.split(re.search(r"did you mean (--data .+) \(", text)[1])
+    assert advised == ["--data", str(tmp_path / "outer/my data")]
+    assert "problems: none" in said(capsys, inspect.main, *advised)
+    for words in ([], [tmp_path, "--data", tmp_path]):
+        with pytest.raises(SystemExit):
+            inspect.parse(list(map(str, words)))
+
+
+def test_the_threshold_and_the_ids_that_are_advised_are_taken(tmp_path, capsys):
+    mask = np.array([[0, 100]], np.uint8).repeat(4, 0)
+    masks = ["--layout", "binary_masks", paired(tmp_path / "masks", [mask] * 4)]
+    least = int(re.search(r"give --mask-threshold below (\d+)", said(capsys, inspect.main, *masks, code=3))[1])
+    assert "problems: none" in said(capsys, inspect.main, *masks, "--mask-threshold", least - 1)
+    many = np.arange(0, 200, 10, dtype=np.uint8)[None].repeat(4, 0)
+    (tmp_path / "names.txt").write_text("a\nb\n")
+    ids = ["--layout", "paired", "--classes", tmp_path / "names.txt", paired(tmp_path / "ids", [many] * 4)]
+    advised = re.search(r"--ignore-label [\d,]+", said(capsys, inspect.main, *ids, code=3))[0]
+    assert "problems: none" in said(capsys, inspect.main, *ids, *advised.split())
+
+
+def test_a_file_in_the_way_of_a_cache_is_moved_as_advised(tmp_path):
+    data = dataset.shelf.pick("layouts", "paired").listing(paired(tmp_path / "d", [IDS] * 4), "training").pairs
+    words = data, DatasetSpec(("a", "b", "c")), (4, 4), tmp_path / "c d", "t"
+    path = cache.path_of(*words)
+    for content in (b"mine", b"mine too"):  # the second gets a name of its own
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        run(cure_of(cache.prepare, *words).partition(" and the same command")[0])
+        assert len(cache.prepare(*words)) == 2
+        path.unlink()
+    assert sorted(file.read_bytes() for file in path.parent.glob("t-*-[23].h5")) == [b"mine", b"mine too"]
+
+
+def test_a_packed_array_is_read_from_the_plain_copy_that_is_advised(tmp_path, capsys):
+    path = tmp_path / "my data.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", data=np.ones((3, 3, 4, 4), "u1"), compression="lzf")
+        file["annotations"] = np.ones((3, 4, 4), np.uint8)
+    entries = [{"split": "train"}, {"split": "val"}, {"split": "train"}]
+    path.with_suffix(".json").write_text(json.dumps({"images": entries, "class_names": ["other", "wall"]}))
+    text = said(capsys, csail_h5.main, "info", path, code=3)
+    run(re.search(r"plain copy: (.*)", text)[1])
+    assert "training: 2 images" in said(capsys, csail_h5.main, "info", tmp_path / "my data-plain.h5")
+
+
+def test_annotations_with_zeros_are_read_with_unshifted(tmp_path, capsys):
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["images"], file["annotations"] = np.ones((2, 3, 4, 4), "u1"), np.eye(4, dtype="u1")[None].repeat(2, 0)
+    path.with_suffix(".json").write_text(json.dumps({"images": [{"split": "train"}, {"split": "val"}],
+                                                     "class_names": ["other", "wall"]}))
+    assert "give --unshifted" in said(capsys, csail_h5.main, "info", path, code=3)
+    said(capsys, csail_h5.main, "info", path, "--unshifted")
+    path.with_suffix(".json").rename(tmp_path / "other.json")
+    path.rename(tmp_path / "other.h5")
+    with h5py.File(tmp_path / "other.h5", "a") as file:
+        file["annotations"][...] += 1
+    assert "leave --unshifted out" in said(capsys, csail_h5.main, "info", tmp_path / "other.h5", "--unshifted", code=3)
+    said(capsys, csail_h5.main, "info", tmp_path / "other.h5")
+
+
+def a_run(folder, scores, **settings):
+    """A run's folder as evaluation and export read it, with a checkpoint for each step: score."""
+    folder.mkdir(parents=True)
+    own = {"settings": "a"}
+    spec = record.spec_to_dict(DatasetSpec(("a", "b", "c")))
+    (folder / "config.json").write_text(json.dumps({
+        "config": config.to_dict(config.Config(**settings)), "spec": spec, "model": {"channels": {}, "net": "fcn8s"},
+        "fingerprints": own}))
+    for step, score in scores.items():
+        path = folder / "checkpoints" / checkpoint_files.name(step)
+        path.mkdir(parents=True)
+        (path / "model.index").write_text(f"{step}")
+        checkpoint_files.seal(path, {"step": step, "score": score, "fingerprints": own})
+    return folder
+
+
+@pytest.mark.parametrize("which", ["best", "latest", "path"])
+def test_where_a_checkpoint_is_damaged_a_whole_one_is_named(tmp_path, which):
+    folder = a_run(tmp_path / "a run", {1: 0.1, 2: 0.5, 3: 0.3, 4: 0.2})
+    bad = [folder / "checkpoints/step-000002", folder / "checkpoints/step-000004"]
+    for path in bad:
+        (path / "model.index").write_text("x")
+    advice = cure_of(checkpoint_choice.choose, folder, bad[0] if which == "path" else which)
+    assert advice.endswith(" instead, which is whole; or move the damaged one out of the run.")
+    advised, = shlex.split(re.match(r"give (.+) instead", advice)[1])
+    assert checkpoint_choice.choose(advised).state["step"] == 3  # the best of those that are whole
+    for path in bad:
+        path.rename(tmp_path / path.name)
+    assert checkpoint_choice.choose(folder).state["step"] == 3
+
+
+def test_without_a_whole_checkpoint_none_is_named(tmp_path):
+    folder = a_run(tmp_path / "run", {1: 0.1})
+    (folder / "checkpoints/step-000001/model.index").unlink()
+    assert "another --run" in cure_of(checkpoint_choice.choose, folder)
+
+
+def test_an_evaluation_of_a_run_says_that_flags_of_its_data_are_not_taken(tmp_path, capsys):
+    mask = np.array([[0, 255]], np.uint8).repeat(16, 0).repeat(8, 1)
+    data = paired(tmp_path / "d", [mask] * 4)
+    for path in data.rglob("targets/*.png"):
+        save(path, mask, format="JPEG", quality=95)
+    words = ["--run", a_run(tmp_path / "run", {1: 0.1}, layout="paired", data=str(data))]
+    text = said(capsys, eval_fcn.main, *words, code=3)
+    assert "give --label-encoding binary" in text and text.endswith(
+        "--skip-bad goes on without them. With --run labels are read as in its training, without --label-encoding: "
+        "change the files, or train another run.\n")
+    assert "goes with --weights only" in said(capsys, eval_fcn.main, *words, "--label-encoding", "binary", code=2)
+    for name in data.rglob("targets/*.png"):
+        save(name, mask // 255)  # the files are changed
+    arguments = eval_flags.parse(list(map(str, words)), "")
+    found, left_out, _ = eval_fcn.to_do(arguments, eval_fcn.choose(arguments))
+    assert len(found) == 2 and not left_out
+
+
+def test_other_errors_of_an_evaluation_stay_as_they_are():
+    problem = errors.DataError("a", where="b", cure="--skip-bad goes on without them.")
+    of_run, of_file = eval_flags.parse(["--run", "r"], ""), eval_flags.parse(["--weights", "w"], "")
+    assert eval_flags.advised(problem, of_run) is problem
+    problem = errors.DataError("a", cure="give --classes FILE.csv.")
+    assert eval_flags.advised(problem, of_file) is problem and eval_flags.advised(problem, of_run) is not problem
+
+
+def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
+    data = paired(tmp_path / "my data", [IDS] * 12, split=False)
+    settings = config.Config(layout="paired", data=str(data))
+    run_ = a_run(tmp_path / "a run", {1: 0.1})
+    names = {str(i): "training" for i in range(12)} | {"0": "validation"}
+    _split.write(run_ / "split.csv", names)
+    words = settings, DatasetSpec(("a", "b", "c")), "validation", run_
+    listed = dataset.shelf.pick("layouts", "paired").listing(str(data), "validation")
+    assert [pair.name for pair in listed.pairs] != ["0"]
+    run(cure_of(dataset.to_evaluate, *words).partition(" and the same command")[0])
+    assert [pair.name for pair in dataset.to_evaluate(*words)[0]] == ["0"]
+    save(data / "images/new.png", np.zeros((4, 4, 3), np.uint8))
+    save(data / "masks/new.png", IDS)
+    with pytest.raises(errors.DataError, match="is in no line of"):
+        dataset.to_evaluate(*words)
+
+
+def test_a_gallery_that_is_too_large_is_not_answered_with_max_pixels(tmp_path):
+    made = gallery.Gallery(DatasetSpec(("a", "b", "c")))
+    made.offer("x", 0.5, np.zeros((4, 4, 3), np.uint8), IDS, IDS)
+    made.write(tmp_path)
+    save(tmp_path / "gallery/00-photo.jpg", np.zeros((900, 900, 3), np.uint8))
+    assert cure_of(gallery.read, tmp_path) == gallery.matrices.AGAIN
+
+
+def test_a_report_that_is_being_written_advises_no_out(tmp_path):
+    with result_folder._locked(tmp_path / "e", tmp_path / "e", result_folder.EVALUATION):
+        def write():
+            with result_folder.rewriting(tmp_path / "e", "report.html"):
+                pass
+        assert cure_of(write) == "wait until it is done."
+
+
+@pytest.mark.parametrize("base, window, advised", [
+    ((4000, 300), None, 512), ((400, 300), None, 192), ((400, 300), (256, 256), 128), ((400, 300), (64, 64), None),
+    ((20, 20), None, None)])
+def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, window, advised):
+    text = room.Room(plan.Plan(None, window), 3, None, None).cure(base)
+    assert text.startswith(f"--window {advised} " if advised else "end other programs")
+    if advised:
+        assert eval_flags.parse(["--run", "r", *text.split()[:2]], "").window == (advised, advised)
+
+
+@pytest.mark.parametrize("main, words, advised", [
+    (train_fcn.main, "--print-config --size native --batch 2", "--batch 1"),
+    (train_fcn.main, "--print-config --size native --batch 2", "--crop-size 64"),
+    (train_fcn.main, "--print-config --warmup 10 --steps 5", "--warmup 3"),
+    (train_fcn.main, "--print-config --warmup 10 --steps 5", "--steps 20"),
+    (convert.main, "--learning-rate 1e-3 --size native --batch 1", "--size 375x500"),
+    (convert.main, "--learning-rate 1e-3 --loss-reduction sum --class-weights inverse --to mean",
+     "--class-weights none"),
+    (lambda argv: eval_flags.parse(argv, "") and None, "--run r --window 512 --overlap exact", "--merge centre"),
+    (lambda argv: eval_flags.parse(argv, "") and None, "--run r --merge max", "--flip"),
+    (lambda argv: report.parse(argv) and None, "folder --samples 5", "--against FOLDER"),
+], ids=str)
+def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
+    assert advised.split()[0] in said(capsys, main, *words.split(), code=2)
+    said(capsys, main, *words.split(), *advised.split())
+
+
+def test_a_run_that_starts_from_a_checkpoint_of_other_settings_may_take_its_weights():
+    old = {"config": {"batch": 1}, "model": {}, "spec": {}}
+    words = "run", old, {"config": {"batch": 2}}, ("batch",)
+    assert "another --run" in cure_of(record.compare, *words, of=record.OWN)
+    assert "--weights instead of --resume" in cure_of(record.compare, *words, of=record.FORKED)
