@@ -51,7 +51,8 @@ def read(path):
         raise errors.DataError("is not a whole cache of ours", where=path,
                                why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
                                cure=f"{shlex.join(['mv', str(path), str(ownership.free(path))])} and the same command "
-                                    "again: the cache is built from the data.") from None
+                                    "again: the cache is built from the data. If the old file was one, it can be "
+                                    "deleted.") from None
 
 
 def _first_bytes(path):

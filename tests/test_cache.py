@@ -252,7 +252,7 @@ def test_a_file_that_is_not_a_whole_cache_is_refused_by_name_and_not_overwritten
     for attempt in (lambda: cache.read(path), lambda: cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")):
         with pytest.raises(errors.DataError) as problem:
             attempt()
-        assert str(path) in str(problem.value) and "delete it" in str(problem.value)
+        assert str(path) in str(problem.value) and "can be deleted" in str(problem.value)
     assert path.read_bytes() == left
     path.unlink()  # as it says
     assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path.read_bytes() == whole

@@ -128,10 +128,10 @@ def test_the_drawn_split_is_kept_in_the_run_and_obeyed_when_it_is_copied_into_th
 def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved(flat, tmp_path):
     data = dataset.find_data(settings(flat))
     dataset.keep_lists(tmp_path, data, ())
-    dataset.same_split(tmp_path, Listing(data.found["validation"], drawn=True), "validation")
+    dataset.same_split(tmp_path, Listing(data.found["validation"], drawn=True), "validation", flat)
     with pytest.raises(errors.DataError, match="1 of these images were trained on") as problem:
-        dataset.same_split(tmp_path, Listing(data.found["training"][:1], drawn=True), "validation")
-    assert "split.csv into the data folder" in str(problem.value)
+        dataset.same_split(tmp_path, Listing(data.found["training"][:1], drawn=True), "validation", flat)
+    assert f"cp -n {tmp_path}/split.csv {flat} and" in str(problem.value)
 
 
 def test_labels_of_black_and_white_are_called_masks_only_if_they_are_read_as_masks(flat):
