@@ -53,7 +53,7 @@ class Room:
 
     def cure(self, base):
         """Advice for an image of `base` (height, width) px: windows smaller than what the net saw of it."""
-        seen = max(base) if self.plan.window is None else min(self.plan.window)
+        seen = int(min([max(base) * max(self.plan.scales), *(self.plan.window or ())]))
         smaller = max(windows.SMALLEST_PX, min(512, seen // 64 * 32))
         if smaller >= seen:
             return "end other programs, or give a smaller --size."

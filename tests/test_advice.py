@@ -351,7 +351,7 @@ def test_a_report_that_is_being_written_advises_no_out(tmp_path):
 
 @pytest.mark.parametrize("base, window, advised", [
     ((4000, 300), None, 512), ((400, 300), None, 192), ((400, 300), (256, 256), 128), ((400, 300), (64, 64), None),
-    ((20, 20), None, None)])
+    ((400, 300), (512, 512), 192), ((20, 20), None, None)])
 def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, window, advised):
     text = room.Room(plan.Plan(None, window), 3, None, None).cure(base)
     assert text.startswith(f"--window {advised} " if advised else "end other programs")

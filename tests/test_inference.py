@@ -291,7 +291,7 @@ def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_cure(monkeyp
     monkeypatch.setattr(machine, "available_memory", lambda: 3.04e9)
     with pytest.raises(errors.MachineError, match=r"96 x 160 px needs about 8\.2 GB .* 3\.0 GB are there") as raised:
         predicting(Plan(), lambda size, is_plain: 8e9)()
-    assert "--window 512" in raised.value.cure
+    assert "--window 64 " in raised.value.cure
     with pytest.raises(errors.MachineError) as raised:
         predicting(Plan(window=(128, 128)), lambda size, is_plain: 8e9)()
     assert "--window 64" in raised.value.cure
@@ -337,7 +337,7 @@ def test_out_of_memory_in_tensorflow_names_the_windows_too(monkeypatch):
     monkeypatch.setattr(inference, "run", full)
     with pytest.raises(errors.MachineError) as raised:
         predicting(Plan(), None)()
-    assert "--window 512" in raised.value.cure and raised.value.why == "of all"
+    assert "--window 64 " in raised.value.cure and raised.value.why == "of all"
 
 
 def test_a_net_needs_memory_by_its_shapes():
