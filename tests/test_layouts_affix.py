@@ -31,6 +31,8 @@ NOT_PAIRED = {  # photos, labels
     "two labels a photo": (["1", "2"], ["1_color", "1_ids", "2_color", "2_ids"]),
     "two readings": (["a", "a_b"], ["a_b_mask"]),
     "prefix or suffix": (["m"], ["m_m"]),
+    "labels of one photo, numbered": (["1", "2"], ["1_1", "1_2"]),
+    "a suffix that is a photo": (["1", "2"], ["1_2", "2_2"]),
     "a label without photo": (["1", "2"], ["1_mask", "2_mask", "3_mask"]),
     "another suffix": (["1", "2"], ["1_mask", "2_seg"]),
     "both ends, one missing": (["a_0_rgb", "a_1_rgb", "a_2_rgb"], ["a_0_ids", "a_1_ids"]),

@@ -59,7 +59,12 @@ def _candidates(stems):
 
 
 def _fits(affix, photo_stems, label_stems):
-    """Whether each label, without the affix, is named as a photo of its own."""
+    """Whether each label, without the affix, is named as a photo of its own.
+
+    An affix that is itself the name of a photo fits none: 1_1 and 1_2 may be two labels of photo 1.
+    """
+    if "".join(affix).strip(SEPARATORS) in photo_stems:
+        return False
     stripped = [_stripped(stem, *affix) for stem in label_stems]
     return len(set(stripped)) == len(stripped) and set(stripped) <= set(photo_stems)
 
