@@ -1,7 +1,8 @@
-"""manifest.json: the files of a folder of results with their sizes, by which the program knows its own from a user's.
+"""manifest.json: the files of a folder of results, by which the program knows its own from a user's.
 
-    {"format": "fcn results 1", "kind": "evaluation", ..., "files": {"report.json": 81234, "colour/a.png": 4102, ...}}
+    {"format": "fcn results 1", "kind": "evaluation", ..., "files": {"report.json": [81234, 1795708893], ...}}
 
+A file is listed with its bytes and the second in which it was written; a correction may well have as many bytes.
 "files" is written last, when every file is on the disk: without it the folder is unfinished. An empty folder is listed
 as "name/": 0.
 """
@@ -17,7 +18,8 @@ from fcn import durable, ownership
 NAME = "manifest.json"
 ASIDE = ownership.aside_of(NAME).name  # while it is being written
 FORMAT = "fcn results 1"
-NO_FILE = -1  # in place of the size of a link, a pipe or the like, which the program never writes
+CLOCK_S = 2  # by which times may differ: FAT and archives round them
+NO_FILE = -1  # in place of the facts of a link, a pipe or the like, which the program never writes
 
 
 def write(folder, content):
@@ -46,41 +48,60 @@ def seal(folder, content):
 
 
 def update(folder, name):
-    """List the present size of a file that was written anew. A folder without a list stays without one."""
+    """List the present facts of a file that was written anew. A folder without a list stays without one."""
     content = read(folder)
     if content and name in content.get("files", {}):
-        content["files"][name] = (pathlib.Path(folder) / name).stat().st_size
+        content["files"][name] = _facts(pathlib.Path(folder) / name)
         write(folder, content)
 
 
+def is_changed(folder, name):
+    """Whether the folder's list says that a file in it is not as the program wrote it."""
+    content, path = read(folder), pathlib.Path(folder) / name
+    if not content or "files" not in content or not os.path.lexists(path):
+        return False
+    return not _is_own(name, _facts(path), content["files"])
+
+
 def entries(folder):
-    """{path below the folder: bytes} of all files and empty folders but the manifest. Raises OSError."""
+    """{path below the folder: facts} of all files and empty folders but the manifest. Raises OSError."""
     folder, found = pathlib.Path(folder), {}
     for place, folders, files in os.walk(folder, onerror=_raise):
         here = pathlib.Path(place)
         for path in (here / name for name in (*files, *folders)):
-            status = path.lstat()
-            if not stat.S_ISDIR(status.st_mode):
-                found[path.relative_to(folder).as_posix()] = (
-                    status.st_size if stat.S_ISREG(status.st_mode) else NO_FILE)
+            if path.is_symlink() or not path.is_dir():
+                found[path.relative_to(folder).as_posix()] = _facts(path)
         if not files and not folders and here != folder:
             found[f"{here.relative_to(folder).as_posix()}/"] = 0
     found.pop(NAME, None)
     return found
 
 
+def _facts(path):
+    """[bytes, second of its last change] of a regular file, else NO_FILE."""
+    status = path.lstat()
+    return [status.st_size, int(status.st_mtime)] if stat.S_ISREG(status.st_mode) else NO_FILE
+
+
 def foreign(folder, files):
-    """Sorted names in the folder that are not in the list `files`, or have another size now. Raises OSError."""
-    return sorted(name for name, size in entries(folder).items() if not _is_own(name, size, files))
+    """Sorted names in the folder that are not in the list `files`, or were changed since. Raises OSError."""
+    return sorted(name for name, facts in entries(folder).items() if not _is_own(name, facts, files))
 
 
-def _is_own(name, size, files):
+def _is_own(name, facts, files):
     """A listed folder that was emptied, and a file that a killed process was writing anew, count as the program's."""
     if name.endswith("/") and any(listed.startswith(name) for listed in files):
         return True
     final = ownership.final_of(pathlib.PurePath(name))
-    being_written = final is not None and size != NO_FILE and (str(final) in files or str(final) == NAME)
-    return files.get(name) == size or being_written
+    being_written = final is not None and facts != NO_FILE and (str(final) in files or str(final) == NAME)
+    return being_written or _same(facts, files.get(name))
+
+
+def _same(facts, listed):
+    try:
+        return facts == listed or (facts[0] == listed[0] and abs(facts[1] - listed[1]) <= CLOCK_S)
+    except (TypeError, IndexError):  # a folder, or a list that somebody else has written
+        return False
 
 
 def is_own(folder):
@@ -98,8 +119,8 @@ def remove(folder, files=None):
     manifest with it. Raises OSError.
     """
     folder = pathlib.Path(folder)
-    for name, size in entries(folder).items():
-        if not name.endswith("/") and (files is None or _is_own(name, size, files)):
+    for name, facts in entries(folder).items():
+        if not name.endswith("/") and (files is None or _is_own(name, facts, files)):
             (folder / name).unlink()
     for below in [pathlib.Path(place) for place, _, _ in os.walk(folder, topdown=False)][:-1]:
         with contextlib.suppress(OSError):  # not empty

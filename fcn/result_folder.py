@@ -183,8 +183,14 @@ def restore_all(folder):
 
 @contextlib.contextmanager
 def rewriting(place, name):
-    """Hold the lock while the body writes a file of finished results anew; its new size is listed."""
+    """Hold the lock while the body writes a file of finished results anew; its new facts are listed.
+
+    Raises UsageError if the file was changed since the program wrote it.
+    """
     with _locked(_resolved(place), place, EVALUATION, "wait until it is done."):
+        if manifest.is_changed(place, name):
+            raise errors.UsageError("was changed since this program wrote it; nothing is overwritten",
+                                    where=pathlib.Path(place) / name, cure="move it away.")
         yield
         manifest.update(place, name)
 
@@ -301,8 +307,13 @@ def _hidden(target, word=""):
 
 
 def _advice(place):
-    return f"--out {shlex.quote(str(place))} is free."
+    return f"--out {shlex.quote(_as_argument(place))} is free."
 
 
 def _move(folder, place):
-    return shlex.join(["mv", str(folder), str(another(place))])
+    return shlex.join(["mv", str(folder), _as_argument(another(place))])
+
+
+def _as_argument(place):
+    """A path that no command takes for an option."""
+    return f"./{place}" if str(place).startswith("-") else str(place)

@@ -56,7 +56,8 @@ def test_results_are_hidden_until_they_are_whole_and_listed(out):
         made.publish()
     assert tree(out.parent).keys() == {"out", "out/report.json", "out/manifest.json"}
     content = json.loads((out / "manifest.json").read_text())
-    assert content["files"] == {"report.json": 2} and content["kind"] == EVALUATION and content["commit"] == "abc"
+    written = int((out / "report.json").stat().st_mtime)
+    assert content["files"] == {"report.json": [2, written]} and content["kind"] == EVALUATION and content["commit"] == "abc"
 
 
 def test_results_replace_older_ones_as_a_whole_and_an_empty_folder(out):
@@ -95,6 +96,14 @@ def changed(out):
     (out / "colour/a.png").write_text("edited")
 
 
+def corrected(out):
+    """The user corrects a file, which has as many bytes then."""
+    write(out)
+    before = (out / "colour/a.png").stat()
+    (out / "colour/a.png").write_text("her")
+    os.utime(out / "colour/a.png", (before.st_atime, before.st_mtime + 60))
+
+
 def link(out):
     write(out)
     (out / "colour/b.png").symlink_to(out / "colour/a.png")
@@ -116,6 +125,7 @@ FOREIGN = {
     "in a folder": (lambda out: beside(out, "colour/mine.png"), "changed since\n  colour/mine.png\n"),
     "empty folder": (empty_folder, "changed since\n  mine/\n"),
     "changed": (changed, "changed since\n  colour/a.png\n"),
+    "corrected": (corrected, "changed since\n  colour/a.png\n"),
     "link": (link, "changed since\n  colour/b.png\n"),
     "older version": (older_version, "an older version, which did not list its files\n  report.json\n"),
     "other manifest": (other_manifest, "holds no results of this program\n  manifest.json\n"),
@@ -411,6 +421,28 @@ def test_a_file_that_is_written_anew_is_listed_anew(out, monkeypatch, place):
     write(out)
     ownership.aside_of(out / "report.json").write_text("half")  # of a process that was killed while it did so
     write(out)
+
+
+def test_a_file_that_the_user_has_changed_is_not_written_anew(out):
+    corrected(out)
+    with pytest.raises(errors.UsageError, match="a.png: was changed since this program wrote it"), \
+            result_folder.rewriting(out, "colour/a.png"):
+        raise AssertionError("the body must not run")
+    assert (out / "colour/a.png").read_text() == "her"
+
+
+def test_times_that_a_file_system_or_an_archive_has_rounded_are_no_change(out):
+    write(out)
+    before = (out / "colour/a.png").stat()
+    os.utime(out / "colour/a.png", (before.st_atime, before.st_mtime + manifest.CLOCK_S - 1))
+    write(out)
+
+
+def test_a_free_place_that_begins_with_a_dash_is_advised_as_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    user_predictions(pathlib.Path("-x"))
+    with pytest.raises(errors.UsageError, match=r"--out \./-x-2 is free"):
+        ResultFolder("-x", EVALUATION).check()
 
 
 def test_everything_is_on_the_disk_before_the_list_and_the_list_before_the_rename(out, monkeypatch):
