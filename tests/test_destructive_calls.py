@@ -80,7 +80,7 @@ GUARDS = {
     "fcn/gallery.py:id_png": "in memory",
     "fcn/gallery.py:_jpeg": "in memory",
     "fcn/manifest.py:write": "manifest.json of a folder that ResultFolder has made",
-    "fcn/manifest.py:remove": "only listed files of their listed size and time; all of an unfinished folder with our manifest",
+    "fcn/manifest.py:remove": "only listed files, unchanged; all of an unfinished folder with our manifest",
     "fcn/result_folder.py:settle": "our older results, back to a place where nothing is",
     "fcn/result_folder.py:_take_place": "older results whose every file is in their manifest; under a lock",
     "fcn/gallery.py:Gallery.write": EVALUATION,

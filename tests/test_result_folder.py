@@ -57,7 +57,8 @@ def test_results_are_hidden_until_they_are_whole_and_listed(out):
     assert tree(out.parent).keys() == {"out", "out/report.json", "out/manifest.json"}
     content = json.loads((out / "manifest.json").read_text())
     written = int((out / "report.json").stat().st_mtime)
-    assert content["files"] == {"report.json": [2, written]} and content["kind"] == EVALUATION and content["commit"] == "abc"
+    assert content["files"] == {"report.json": [2, written]}
+    assert content["kind"] == EVALUATION and content["commit"] == "abc"
 
 
 def test_results_replace_older_ones_as_a_whole_and_an_empty_folder(out):
@@ -425,7 +426,7 @@ def test_a_file_that_is_written_anew_is_listed_anew(out, monkeypatch, place):
 
 def test_a_file_that_the_user_has_changed_is_not_written_anew(out):
     corrected(out)
-    with pytest.raises(errors.UsageError, match="a.png: was changed since this program wrote it"), \
+    with pytest.raises(errors.UsageError, match="was changed since this program wrote it"), \
             result_folder.rewriting(out, "colour/a.png"):
         raise AssertionError("the body must not run")
     assert (out / "colour/a.png").read_text() == "her"
