@@ -53,6 +53,9 @@ def to_go_on_with(run, resume):
     begun = checkpoint_files.paths(run / "checkpoints")
     if not begun:
         check_folder(run)
+    elif not os.path.lexists(run / "config.json"):
+        raise errors.UsageError("holds checkpoints, and no config.json of a run of this program", where=run,
+                                cure=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     if resume == "never" and (begun or (run / "config.json").exists()):
         raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
     if resume not in ("auto", "never"):

@@ -320,3 +320,10 @@ def test_a_result_of_a_benchmark_replaces_only_such_a_result(tmp_path):
     with pytest.raises(SystemExit, match=r"r\.json"):
         measuring.write(path, {"a": 3})
     assert path.read_bytes() == FOREIGN
+
+
+def test_a_folder_with_checkpoints_of_others_is_no_run_and_another_name_is_advised(tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints/step-000002").mkdir(parents=True)
+    with pytest.raises(errors.UsageError, match=r"holds checkpoints, and no config.*\n  Cure: give --run \S+run-2"):
+        record.to_go_on_with(run, "auto")
