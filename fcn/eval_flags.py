@@ -1,5 +1,7 @@
 """The flags of eval_fcn.py: what they are, which of them go together, and the folder that they name."""
 
+import hashlib
+import os
 import pathlib
 import re
 
@@ -108,7 +110,8 @@ def folder(arguments, subject):
     """RUN/eval/validation-680, with what was asked for besides: results of other options do not replace each other."""
     words = [arguments.split, *([str(subject.step)] if subject.step is not None else [])]
     if arguments.data and not (subject.data and same(arguments.data, subject.data)):
-        words.append(pathlib.Path(arguments.data).absolute().name)
+        root = pathlib.Path(arguments.data).resolve()  # two data sets may have folders of one name
+        words.append(f"{root.name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}")
     if arguments.size:
         words.append("native" if arguments.size == NATIVE else "x".join(map(str, arguments.size)))
     if arguments.window:

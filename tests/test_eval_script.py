@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 
 import numpy as np
@@ -13,7 +14,19 @@ import pytest
 from PIL import Image
 from scripts_help import call, command, evaluate, train_words
 
-from fcn import checkpoint_files, config, durable, export, images, matrices, preparation, results, shelf, sources
+from fcn import (
+    checkpoint_files,
+    config,
+    durable,
+    eval_flags,
+    export,
+    images,
+    matrices,
+    preparation,
+    results,
+    shelf,
+    sources,
+)
 from fcn import report as report_command
 from fcn.encodings import ids
 
@@ -137,7 +150,7 @@ def test_results_of_other_data_do_not_replace_each_other_and_what_is_left_of_old
     words = "--run", tmp_path / "run", "--checkpoint", "latest", "--outputs"
     evaluate(*words, "predictions,zip")
     evaluate(*words, "colour", "--data", tmp_path / "other")
-    one, other = tmp_path / "run/eval/validation-8", tmp_path / "run/eval/validation-8-other"
+    one, other = tmp_path / "run/eval/validation-8", *(tmp_path / "run/eval").glob("validation-8-other-*")
     assert report(one)["images"] == 2 and report(other)["images"] == 1 and (one / "predictions.zip").exists()
     evaluate(*words, "colour")
     assert not (one / "predictions").exists() and not (one / "predictions.zip").exists()
@@ -358,6 +371,14 @@ def photos(tmp_path):
     for name in "abc":
         Image.new("RGB", (40, 30), (90, 80, 70)).save(tmp_path / f"photos/{name}.png")
     return tmp_path / "photos"
+
+
+def test_data_sets_in_folders_of_one_name_have_evaluations_of_their_own(tmp_path):
+    of = types.SimpleNamespace(step=4, data=str(tmp_path / "own/scenes"), folder=tmp_path / "run")
+    names = [eval_flags.folder(eval_flags.parse(["--run", "run", "--data", str(tmp_path / data)], ""), of).name
+             for data in ("own/scenes", "a/scenes", "b/scenes", "b/../a/scenes")]
+    assert names[0] == "validation-4" and names[1] == names[3] != names[2]
+    assert all(name.startswith("validation-4-scenes-") for name in names[1:])
 
 
 def test_photos_go_into_the_next_free_folder(trained, photos, tmp_path, monkeypatch):
