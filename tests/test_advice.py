@@ -370,7 +370,7 @@ def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, w
     (lambda argv: eval_flags.parse(argv, "") and None, "--run r --window 512 --overlap exact", "--merge centre"),
     (lambda argv: eval_flags.parse(argv, "") and None, "--run r --merge max", "--flip"),
     (lambda argv: report.parse(argv) and None, "folder --samples 5", "--against FOLDER"),
-], ids=str)
+], ids=lambda value: value if isinstance(value, str) else "")
 def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
     assert advised.split()[0] in said(capsys, main, *words.split(), code=2)
     said(capsys, main, *words.split(), *advised.split())
