@@ -41,6 +41,8 @@ class Store:
                 self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
                 checkpoint_files.seal(aside, state)
                 checkpoint_files.remove(path, self.fingerprints)  # damaged: the run has come to its step again
+                if checkpoint_files.is_of_another_run(path, self.fingerprints):
+                    durable.rename(path, ownership.free(path), new=True)  # it is kept, as step-000004-2
                 durable.rename(aside, path, new=True)
                 durable.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:

@@ -121,6 +121,13 @@ def remove(path, fingerprints):
         path.rmdir()
 
 
+def is_of_another_run(path, fingerprints):
+    """Whether a checkpoint with other fingerprints is there."""
+    with contextlib.suppress(errors.WeightsError):
+        return read_state(path).get("fingerprints") != fingerprints
+    return False
+
+
 def _is_ours(path, fingerprints):
     try:
         return read_state(path).get("fingerprints") == fingerprints

@@ -127,6 +127,8 @@ def test_a_checkpoint_of_another_run_in_the_folder_is_named_and_not_taken(toy, t
     checkpoint_files.write_state(work / "run/checkpoints/step-000004", state)
     output = call(train_words(toy, work, "--steps", "4", "--eval-every", "2")).stdout
     assert "step-000004: belongs to another run" in output and "resumed at step 2" in output
+    kept = checkpoint_files.verify(work / "run/checkpoints/step-000004-2")  # moved aside, not deleted
+    assert kept["fingerprints"]["settings"] == "0" * 64
     assert (work / "run/log.jsonl").read_bytes() == (trained / "run/log.jsonl").read_bytes()
 
 
