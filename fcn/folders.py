@@ -79,8 +79,9 @@ def look(folder, suffixes):
 
 
 def walk(folder, suffixes, without=lambda path: False):
-    """The Found of a folder and all folders in it, but for those for which without(path) is true. Raises DataError for
-    the first.
+    """The Found of a folder and all folders in it, except those for which without(path) is true.
+
+    Raises DataError if `folder` itself cannot be listed.
 
     Links to folders are followed after all other folders, and no folder is listed twice: a circle of links ends.
     """

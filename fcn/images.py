@@ -158,7 +158,7 @@ def conversions(found):
 
 @contextlib.contextmanager
 def _file(path, formats, kind, max_pixels):
-    """(Pillow image, not yet decoded, Header). What goes wrong inside the `with` is the caller's, but for memory."""
+    """(Pillow image, not yet decoded, Header). Errors of the `with` body pass through, except a lack of memory."""
     path = pathlib.Path(path)
     try:
         with _open(path, formats, kind) as image:

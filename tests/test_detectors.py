@@ -178,3 +178,13 @@ def test_classes_are_asked_for_by_name_id_or_group():
 def test_a_class_that_is_not_there_is_answered_with_the_nearest(text, message):
     with pytest.raises(errors.UsageError, match=message):
         subsets.parse(text, ade20k.spec("nowhere").class_names, tuple(range(1, 151)))
+
+
+def test_means_over_classes_that_few_images_show_are_warned_of():
+    """Of 4 labelled classes 2 are in fewer than 5 of 10 images, and class 5 is in none."""
+    labelled = np.zeros((10, 5))
+    labelled[:, :2], labelled[:4, 2], labelled[0, 3] = 9, 9, 9
+    text, = detectors.rare(Sums((1, 2, 3, 4, 5), labelled, labelled, labelled), ["other", "a", "b", "c", "d", "e"])
+    assert "2 of the 4 labelled classes are in fewer than 5 images each ('c', 'd')" in text and "1 scored" in text
+    frequent = labelled[:, :2]
+    assert detectors.rare(Sums((1, 2), frequent, frequent, frequent), ["other", "a", "b"]) == []
