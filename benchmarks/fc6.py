@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import numpy as np
 
-from fcn import layers
+from fcn import convolution
 from fcn.tf1 import session, tf
 
 SHAPE, KERNEL = (4, 7, 9, 512), (7, 7, 512, 4096)  # four crops of 216 x 288
@@ -26,7 +26,7 @@ def step(convolve):
     """An op that needs the value, the gradient to the input and the gradient to the kernel."""
     x = tf.get_variable(f"x_{convolve.__name__}", SHAPE)
     kernel = tf.get_variable(f"k_{convolve.__name__}", KERNEL)
-    loss = tf.reduce_sum(tf.square(convolve(x, kernel)))
+    loss = tf.reduce_sum(tf.square(convolve(x, kernel, convolution.Window(7))))
     return tf.add_n([tf.reduce_sum(tf.abs(g)) for g in tf.gradients(loss, [x, kernel])])
 
 
@@ -34,7 +34,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    ops = [step(layers.convolve_plainly), step(layers.convolve_as_matmul)]
+    ops = [step(convolution.convolve_plainly), step(convolution.convolve_as_matmul)]
     ratios = []
     with session() as run:
         run.run(tf.global_variables_initializer())

@@ -1,111 +1,134 @@
-"""The few layers of these nets, on bare tf.nn and get_variable.
+"""The layers of which encoders and decoders are built, on bare tf.nn and get_variable.
 
-Tensors are (N, height, width, channels). A convolution computes in the type of its input (float32 or bfloat16);
-its kernel and bias are float32 variables <name>/kernel (height, width, in, out) and <name>/bias (out,).
+Tensors are (N, height, width, channels). A layer computes in the type of its input (float32 or bfloat16); its variables
+are float32 and lie under its name: <name>/kernel, <name>/bias, of batch_norm <name>/gamma, beta, moving_mean and
+moving_variance. A `window` is a Window(size, stride, dilation, padding) or an int, its size:
+
+    x = layers.conv(x, "stem", Window(3, stride=2), 48, bias=False)
+    x = tf.nn.relu(layers.batch_norm(x, "stem_bn", training))
+    x = layers.conv2d_transpose(x, "upscore2", stride=2).crop(layers.height_width(pool4), 1).pixels()
 """
 
-import math
-import zlib
 
+from fcn import upsampling
+from fcn.blocks import Blocks, cut, height_width
+from fcn.convolution import Window, as_window, before_tf, convolve, padded
 from fcn.tf1 import tf
+from fcn.upsampling import bilinear_kernel, use_implementation
+from fcn.variables import he, in_type, initializer, keep_prepared, truncated_normal, zeros
 
-_PREPARED = "weights are final"  # a graph's collection, with something in it or not
+__all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
+           "depthwise_conv", "dropout", "he", "height_width", "keep_prepared", "max_pool", "truncated_normal",
+           "use_implementation", "zeros"]
 
-def conv(x, name, size, channels, kernel_init=None, pad=None):
-    """size x size convolution, stride 1, with bias, of x padded by `pad` px of zeros on every side (default: SAME).
+FIXED_BILINEAR = "fixed bilinear"
+HALF = Window(2, stride=2)  # an odd last row or column is pooled alone, so sizes are rounded up
 
-    kernel_init(shape, seed) -> tensor (default: He's).
+
+def conv(x, name, window, channels, kernel_init=None, *, bias=True):
+    """Convolution to (N, H', W', channels); <name>/kernel is (size, size, in, out), <name>/bias (out,), from zero.
+
+    window: Window or size; with stride 1 and padding SAME, H and W stay. kernel_init(shape, seed) -> tensor (default:
+    He's).
     """
+    window = as_window(window)
+    shape = (window.size, window.size, int(x.shape[3]), channels)
     with tf.variable_scope(name):
-        kernel = tf.get_variable("kernel", (size, size, int(x.shape[3]), channels), tf.float32,
-                                 initializer=initializer(kernel_init or he, name))
-        bias = tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
-    convolve = convolve_as_matmul if size in (1, 7) else convolve_plainly
-    y = convolve(x, in_type(kernel, x), size // 2 if pad is None else pad)
-    return tf.nn.bias_add(y, tf.cast(bias, x.dtype))
+        kernel = _kernel(shape, kernel_init or he, name)
+        offset = _bias(channels) if bias else None
+    y = convolve(x, in_type(kernel, x), window)
+    return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
 
 
-def in_type(variable, x, arrange=tf.identity):
-    """arrange(the variable in the type of x), as its layer uses it. A step of training makes it anew.
+def depthwise_conv(x, name, window, kernel_init=None, *, bias=True):
+    """Convolution of every channel for itself; <name>/kernel is (size, size, channels, 1), <name>/bias (channels,).
 
-    Where weights are final (keep_prepared) it is made once and kept, in a local variable: run
-    tf.local_variables_initializer() after the weights are in.
+    Other arguments as in conv(). A dilation needs stride 1.
     """
-    is_as_used = variable.dtype.base_dtype == x.dtype and arrange is tf.identity
-    if is_as_used or not tf.get_collection(_PREPARED):
-        return arrange(tf.cast(variable, x.dtype))
-    kept = tf.Variable(lambda: arrange(tf.cast(variable, x.dtype)), trainable=False, dtype=x.dtype,
-                       collections=[tf.GraphKeys.LOCAL_VARIABLES], name="prepared")
-    return kept.read_value()
+    window, channels = as_window(window), int(x.shape[3])
+    with tf.variable_scope(name):
+        kernel = _kernel((window.size, window.size, channels, 1), kernel_init or _he_depthwise, name)
+        offset = _bias(channels) if bias else None
+    x, padding = before_tf(x, window)
+    y = tf.nn.depthwise_conv2d(x, in_type(kernel, x), (1, window.stride, window.stride, 1), padding,
+                               dilations=(window.dilation, window.dilation))
+    return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
 
 
-def keep_prepared():
-    """Weights are final in the default graph: what its layers make of them is made once, not for every image."""
-    tf.add_to_collection(_PREPARED, True)
+def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR, *, bias=False):
+    """Upsampling by a transposed convolution of size 2 * stride: Blocks of stride (H + 1) x stride (W + 1) pixels.
 
+    That is all of it, padding VALID; .crop(height_width, offset) is the part that is wanted, with offset stride // 2
+    that of padding SAME. Outside the map counts as zero.
 
-def convolve_plainly(x, kernel, pad):
-    if 2 * pad + 1 == int(kernel.shape[0]):
-        return tf.nn.conv2d(x, kernel, 1, "SAME")
-    return tf.nn.conv2d(padded(x, pad), kernel, 1, "VALID")
+    kernel_init: FIXED_BILINEAR interpolates every channel for itself and has no variable (the published nets' default,
+    lr_mult 0). An initialiser, bilinear_kernel for one, makes the variable <name>/kernel (2 stride, 2 stride, out, in).
+    channels: out (default: as many as in). bias: adds <name>/bias (out,), in float32, as its gradient is a sum over
+    every pixel; the result is float32 then, else of the type of x.
 
-
-def convolve_as_matmul(x, kernel, pad):
-    """The same as one matrix product, for kernels that are nearly as large as what they slide over.
-
-    On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so (benchmarks/RESULTS.md).
+    Computed by tf.nn.conv2d_transpose on a GPU, as one matrix product on a CPU (upsampling.py); use_implementation()
+    overrides that.
     """
-    size, _, depth, channels = (int(side) for side in kernel.shape)
-    seen = windows(padded(x, pad), size)
-    y = product(tf.reshape(seen, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
-    return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [channels]], 0))
+    channels, as_product = channels or int(x.shape[3]), upsampling.implementation() == upsampling.PRODUCT
+    with tf.variable_scope(name):
+        if kernel_init != FIXED_BILINEAR:
+            kernel = _kernel((2 * stride, 2 * stride, channels, int(x.shape[3])), kernel_init, name)
+        offset = _bias(channels) if bias else None
+    if kernel_init == FIXED_BILINEAR:
+        y = upsampling.bilinear_as_matmul(x, stride) if as_product else upsampling.bilinear_plainly(x, stride)
+    elif as_product:
+        y = upsampling.transposed_as_matmul(x, kernel, stride)
+    else:
+        y = upsampling.transposed_plainly(x, kernel, stride)
+    factor = stride if as_product else 1
+    if offset is not None:
+        y = tf.nn.bias_add(tf.cast(y, tf.float32), tf.tile(offset, [factor * factor]))
+    height, width = height_width(x)
+    return Blocks(y, factor, channels, 0, (stride * (height + 1), stride * (width + 1)))
 
 
-@tf.custom_gradient
-def product(x, kernel):
-    """x (rows, in) times kernel (in, out), where there are few rows and the kernel is large.
+def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
+    """Batch normalisation (Ioffe & Szegedy 2015) of (N, H, W, C), with the defaults of Keras.
 
-    In float32 the gradient to x is taken as (kernel dy')', for which oneDNN needs about half the time with the 49 or 98
-    rows of fc6 (benchmarks/RESULTS.md, "autodiff").
+    y = gamma (x - mean) / sqrt(variance + epsilon) + beta, computed in float32. training: bool, or scalar bool tensor.
+    If true, mean and variance are those of the batch and the moving averages move by 1 - momentum towards them, by
+    operations in tf.GraphKeys.UPDATE_OPS that optimize.build runs with every batch of a step. Otherwise they are the
+    moving averages, variables that are saved but not trained.
     """
-    def gradient(dy):
-        if kernel.dtype == tf.float32:
-            dx = tf.transpose(tf.matmul(kernel, dy, transpose_b=True))
-        else:
-            dx = tf.matmul(dy, kernel, transpose_b=True)
-        return dx, tf.matmul(x, dy, transpose_a=True)
-    return tf.matmul(x, kernel), gradient
+    channels = int(x.shape[3])
+    with tf.variable_scope(name):
+        gamma, beta, moving_mean, moving_variance = (
+            tf.get_variable(part, (channels,), tf.float32, initializer=start(), trainable=not part.startswith("moving"))
+            for part, start in (("gamma", tf.ones_initializer), ("beta", tf.zeros_initializer),
+                                ("moving_mean", tf.zeros_initializer), ("moving_variance", tf.ones_initializer)))
+    wide, mean, variance = tf.cast(x, tf.float32), moving_mean, moving_variance
+    if training is not False:
+        batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
+        if not tf.get_variable_scope().reuse:  # a second run of the layer for its gradient (recompute.py) moves nothing
+            for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
+                change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
+                tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, moving.assign_add(change).op)
+        mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
+    scale = gamma * tf.math.rsqrt(variance + epsilon)
+    return tf.cast(wide * scale + (beta - mean * scale), x.dtype)
 
 
-def windows(x, size):
-    """All size x size windows of (N, H, W, C): (N, H - size + 1, W - size + 1, size * size * C), as a kernel lies.
+def max_pool(x, window=HALF):
+    """Maximum over a window: by default 2 x 2, stride 2, an odd last row or column alone. Padding never counts."""
+    window = as_window(window)
+    if window.padding not in ("SAME", "VALID"):
+        x, padding = padded(x, window.margin(), x.dtype.min), "VALID"
+    else:
+        padding = window.padding
+    return tf.nn.max_pool2d(x, window.size, window.stride, padding)
 
-    First columns beside each other, then rows: 2 * size slices instead of size * size, and their gradients.
+
+def avg_pool(x, window=HALF):
+    """Average over a window: by default 2 x 2, stride 2, an odd last row or column alone. Padding never counts.
+
+    The window's padding is SAME or VALID.
     """
-    height, width = (side - size + 1 for side in height_width(x))
-    x = tf.concat([tf.slice(x, (0, 0, j, 0), tf.stack([-1, -1, width, -1])) for j in range(size)], axis=3)
-    return tf.concat([tf.slice(x, (0, i, 0, 0), tf.stack([-1, height, -1, -1])) for i in range(size)], axis=3)
-
-
-def padded(x, pad):
-    return tf.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-
-
-def max_pool(x):
-    """2 x 2 maximum, stride 2; an odd last row or column is pooled alone, so sizes are rounded up."""
-    return tf.nn.max_pool2d(x, 2, 2, "SAME")
-
-
-def avg_pool(x):
-    """2 x 2 average, stride 2, of an odd last row or column alone where there is one: sizes are rounded up."""
-    return tf.nn.avg_pool2d(x, 2, 2, "SAME")
-
-
-def cut(x, height_width, offset=0):
-    """The height x width pixels of x from row and column `offset` on."""
-    y = x[:, offset:offset + height_width[0], offset:offset + height_width[1]]
-    y.set_shape((None, None, None, int(x.shape[3])))
-    return y
+    return tf.nn.avg_pool2d(x, window.size, window.stride, window.padding)
 
 
 def dropout(x, keep_prob, seed):
@@ -119,35 +142,14 @@ def dropout(x, keep_prob, seed):
     return tf.where(kept, x / tf.cast(keep_prob, x.dtype), tf.zeros_like(x))
 
 
-def height_width(x):
-    shape = tf.shape(x)
-    return shape[1], shape[2]
+def _kernel(shape, init, name):
+    return tf.get_variable("kernel", shape, tf.float32, initializer=initializer(init, name))
 
 
-def zeros(shape, seed):
-    return tf.zeros(shape)
+def _bias(channels):
+    return tf.get_variable("bias", (channels,), tf.float32, initializer=tf.zeros_initializer())
 
 
-def he(shape, seed):
-    """Normal with variance 2 / fan-in (He et al. 2015), cut at two standard deviations."""
-    return truncated_normal(math.sqrt(2 / math.prod(shape[:3])))(shape, seed)
-
-
-def truncated_normal(stddev):
-    """Initialiser: normal with this standard deviation, cut at two of them."""
-    def draw(shape, seed):
-        return tf.random.stateless_truncated_normal(shape, seed, stddev=stddev)
-    return draw
-
-
-def initializer(function, name):
-    """`function(shape, seed)` as get_variable wants it; the seed is made of the run's seed and the layer's name."""
-    def make(shape, dtype=None, partition_info=None):
-        seed = tf.stack([run_seed(), zlib.crc32(name.encode()) & 0x7FFFFFFF])
-        return function([int(side) for side in shape], seed)
-    return make
-
-
-def run_seed():
-    """The graph's own seed as set by tf.set_random_seed, or 0."""
-    return tf.get_default_graph().seed or 0
+def _he_depthwise(shape, seed):
+    """He's for a kernel (size, size, channels, 1), whose fan-in is size * size."""
+    return he((shape[0], shape[1], 1, shape[2]), seed)

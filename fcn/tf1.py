@@ -1,6 +1,7 @@
 """The one door to TensorFlow: graph mode is switched on here and nowhere else."""
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def first_line(error):
     return (text.strip().splitlines() or [repr(error)])[0][:300]
 
 
-__all__ = ["deterministic", "errors", "first_line", "gpus", "log_of_gpus", "run", "session", "tf"]
+__all__ = ["deterministic", "errors", "first_line", "gpus", "has_gpu", "log_of_gpus", "run", "session", "tf"]
 
 
 def deterministic():
@@ -98,6 +99,13 @@ def gpus():
     with session(tf.Graph()) as asked:  # for its settings: the first one decides how a GPU's memory is taken
         memory = [device.memory_limit_bytes for device in asked.list_devices() if device.device_type == "GPU"]
     return list(zip(names, memory, strict=False))
+
+
+@functools.cache
+def has_gpu():
+    """Whether a session of this process computes on a GPU."""
+    with _hushed():
+        return bool(tf2_config.list_physical_devices("GPU"))
 
 
 LOOK_FOR_GPUS = "import tensorflow; tensorflow.config.list_physical_devices('GPU')"

@@ -16,13 +16,14 @@ def build(images, channels, keep_prob, seed, choices):
     which decides between VGG-16 and VGG-19; keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7, of
     which there is none if keep_prob is None; choices: choices.Choices.
     """
-    wide, ends, x = choices.alignment == "pad100", {}, images
+    ends, x = {}, images
     for number in range(1, 6):
         stage = functools.partial(_stage, number=number, channels=channels, choices=choices)
         x = ends[f"pool{number}"] = recompute.part(stage, x)
     fresh = layers.truncated_normal(choices.init_stddev) if choices.init_stddev else layers.he
-    for number, (name, size, pad) in enumerate((("fc6", 7, 0 if wide else 3), ("fc7", 1, 0))):
-        x = tf.nn.relu(layers.conv(x, name, size, channels[name], fresh, pad))
+    fc6 = layers.Window(7, padding="VALID" if choices.alignment == "pad100" else "SAME")
+    for number, (name, window) in enumerate((("fc6", fc6), ("fc7", 1))):
+        x = tf.nn.relu(layers.conv(x, name, window, channels[name], fresh))
         x = layers.dropout(x, keep_prob, seed * [1, 2] + [0, number])  # no two masks of a run alike
     return {name: ends[name] for name in ("pool3", "pool4", "pool5")} | {"fc7": x}
 
@@ -32,7 +33,7 @@ def _stage(x, number, channels, choices):
     ends = {}
     for name in (name for name in channels if name.startswith(f"conv{number}_")):
         wide = choices.alignment == "pad100" and name == "conv1_1"
-        ends[name] = layers.conv(x, name, 3, channels[name], pad=100 if wide else None)
+        ends[name] = layers.conv(x, name, layers.Window(3, padding=100) if wide else 3, channels[name])
         x = ends[name.replace("conv", "relu")] = tf.nn.relu(ends[name])
     if number == 5 and choices.last_layer != "last":
         x = _last(ends, choices.last_layer)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, randomise, start
 
-from fcn import heads, layers, shelf, vgg
+from fcn import convolution, heads, shelf, vgg
 from fcn.choices import Choices
 from fcn.tf1 import tf
 
@@ -20,7 +20,7 @@ ONE_WIDE, ONE_WIDE16 = dict.fromkeys(THIN, 1), dict.fromkeys(THIN16, 1)
 @pytest.fixture(autouse=True)
 def fewer_nodes(monkeypatch):
     """fc6 as an ordinary convolution: the same by tests/test_layers.py, and a graph is built in half the time."""
-    monkeypatch.setattr(layers, "convolve_as_matmul", layers.convolve_plainly)
+    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
 
 
 # --- ramps through whole nets ---
@@ -97,7 +97,7 @@ def test_a_crop_that_is_one_too_large_moves_the_ramp_by_one_cell_of_that_map(cro
 
 # --- arithmetic ---
 
-def convolution(at, size, stride=1, pad=0):
+def convolved(at, size, stride=1, pad=0):
     """Where the pixels of a convolution's or a pool's output lie, as (step, first); `at` is that of its input."""
     step, first = at
     return step * stride, first + step * ((size - 1) / 2 - pad)
@@ -111,12 +111,12 @@ def deconvolution(at, size, stride, pad=0):
 
 def maps(first_pad, fc6_pad, convolutions=(2, 2, 3, 3, 3)):
     """{name: (step, first)} of a VGG; pixel 0 of the image lies at 0, its neighbour at 1."""
-    at, found = convolution((1, 0), 3, pad=first_pad), {}
+    at, found = convolved((1, 0), 3, pad=first_pad), {}
     for stage, count in enumerate(convolutions, 1):
         for _ in range(count - (stage == 1)):
-            at = convolution(at, 3, pad=1)
-        at = found[f"pool{stage}"] = convolution(at, 2, stride=2)
-    return found | {"fc7": convolution(convolution(at, 7, pad=fc6_pad), 1)}
+            at = convolved(at, 3, pad=1)
+        at = found[f"pool{stage}"] = convolved(at, 2, stride=2)
+    return found | {"fc7": convolved(convolved(at, 7, pad=fc6_pad), 1)}
 
 
 def crops(at, deconv_pad):

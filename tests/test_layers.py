@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, start
 
-from fcn import heads_table, layers, upsampling, vgg
-from fcn.blocks import to_pixels
+from fcn import convolution, heads_table, layers, vgg
 from fcn.choices import Choices
 from fcn.tf1 import tf
 
@@ -15,8 +14,9 @@ RNG = np.random.default_rng(3)
 
 def upsampled(x, factor, output_hw, learn=False):
     with fresh() as session:
-        y = to_pixels(upsampling.upsample(tf.constant(x, tf.float32), "up", factor, learn), factor)
-        y = layers.cut(y, output_hw, factor // 2)
+        kernel = layers.bilinear_kernel if learn else layers.FIXED_BILINEAR
+        y = layers.conv2d_transpose(tf.constant(x, tf.float32), "up", factor, kernel_init=kernel)
+        y = y.crop(output_hw, factor // 2).pixels()
         start(session)
         return session.run(y)
 
@@ -28,10 +28,12 @@ def upsampled(x, factor, output_hw, learn=False):
 def test_a_convolution_is_that_of_scipy_and_as_one_matrix_product_it_is_the_same_and_so_are_its_gradients(
         size, pad, height_width):
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(size, size, 3, 4))
+    window = layers.Window(size, padding=pad)
     with fresh() as session:
         x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
         plain, product = (session.run([y, *tf.gradients(tf.reduce_sum(y * y), [x, kernel])], {x: images}) for y in
-                          (layers.convolve_plainly(x, kernel, pad), layers.convolve_as_matmul(x, kernel, pad)))
+                          (convolution.convolve_plainly(x, kernel, window),
+                           convolution.convolve_as_matmul(x, kernel, window)))
     for ours, theirs in zip(plain, product, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
     for i in range(2):
@@ -39,10 +41,11 @@ def test_a_convolution_is_that_of_scipy_and_as_one_matrix_product_it_is_the_same
         np.testing.assert_allclose(plain[0][i], by_hand, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("size", "pad", "side"), [(3, None, 4), (7, None, 4), (1, None, 4), (3, 100, 202), (7, 3, 4)])
-def test_a_layer_keeps_the_size_unless_it_is_padded_more_and_adds_its_bias(size, pad, side):
+@pytest.mark.parametrize(("window", "side"), [
+    (3, 4), (7, 4), (1, 4), (layers.Window(3, padding=100), 202), (layers.Window(7, padding=3), 4)], ids=str)
+def test_a_layer_keeps_the_size_unless_it_is_padded_more_and_adds_its_bias(window, side):
     with fresh() as session:
-        y = layers.conv(tf.zeros((1, 4, 4, 3)), "conv", size, 2, pad=pad)
+        y = layers.conv(tf.zeros((1, 4, 4, 3)), "conv", window, 2)
         start(session)
         tf.trainable_variables()[1].load([5.0, -6.0], session)
         found = session.run(y)
@@ -137,8 +140,8 @@ def test_a_learned_transposed_convolution_scatters_its_kernel_and_adds_its_bias(
     x, bias = RNG.normal(size=(2, 3, 2, 4)), np.array([1.0, -2.0, 0.5])
     kernel = RNG.normal(size=(2 * factor, 2 * factor, 3, 4))
     with fresh() as session:
-        y = upsampling.deconv(tf.constant(x, tf.float32), "up", factor, 3, lambda shape, seed: kernel)
-        y = to_pixels(y, factor)
+        y = layers.conv2d_transpose(tf.constant(x, tf.float32), "up", factor, 3, lambda shape, seed: kernel, bias=True)
+        y = y.pixels()
         start(session)
         tf.trainable_variables()[1].load(bias, session)
         found = session.run(y)
@@ -212,6 +215,6 @@ def test_layers_compute_in_the_type_of_their_input_and_keep_float32_variables():
     with fresh():
         x = tf.zeros((1, 4, 4, 3), tf.bfloat16)
         y = layers.dropout(layers.max_pool(layers.conv(x, "conv", 3, 2)), tf.constant(0.5), tf.constant([0, 0]))
-        up = upsampling.deconv(y, "up", 2, 2, layers.zeros)
+        up = layers.conv2d_transpose(y, "up", 2, 2, layers.zeros, bias=True).tensor
         assert (y.dtype, up.dtype) == (tf.bfloat16, tf.float32)
         assert {v.dtype.base_dtype for v in tf.trainable_variables()} == {tf.float32}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nets_help import AVERAGE, DEFINITIONS, MAXIMUM, THIN, THIN16, fresh, randomise, start
 
-from fcn import errors, layers, model, shelf, vgg_table
+from fcn import convolution, errors, model, shelf, vgg_table
 from fcn.choices import ALLOWED, Choices, of
 from fcn.tf1 import tf
 
@@ -37,7 +37,7 @@ def photo(height, width, count=1, seed=0):
 @pytest.fixture
 def fewer_nodes(monkeypatch):
     """fc6 as an ordinary convolution, for tests of variables alone: a graph is built in half the time."""
-    monkeypatch.setattr(layers, "convolve_as_matmul", layers.convolve_plainly)
+    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
 
 
 def shapes():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, start
 
-from fcn import layers, receptive, shelf, vgg_table
+from fcn import convolution, receptive, shelf, vgg_table
 from fcn.choices import of as choices_of
 from fcn.tf1 import tf
 
@@ -37,7 +37,7 @@ def sights(net, channels, given, axis):
 @pytest.fixture(autouse=True)
 def fewer_nodes(monkeypatch):
     """fc6 as an ordinary convolution: the same by tests/test_layers.py, and a graph is built in half the time."""
-    monkeypatch.setattr(layers, "convolve_as_matmul", layers.convolve_plainly)
+    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
 
 
 @pytest.mark.parametrize(("net", "channels", "given", "axis"), [

@@ -33,7 +33,8 @@ def test_a_transposed_convolution_is_one_matrix_product_and_its_gradients_are_th
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(2 * factor, 2 * factor, 4, 3))
     with fresh() as session:
         x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
-        ways = (plainly(x, kernel, factor), blocks.to_pixels(upsampling.transposed(x, kernel, factor), factor))
+        product = blocks.to_pixels(upsampling.transposed_as_matmul(x, kernel, factor), factor)
+        ways = (plainly(x, kernel, factor), product)
         found = [value_and_gradients(session, y, [x, kernel], x, images) for y in ways]
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(one).max())
@@ -46,7 +47,7 @@ def test_bilinear_upsampling_is_the_transposed_convolution_by_a_kernel_of_c_time
     with fresh() as session:
         x = tf.placeholder(tf.float32, (None, None, None, 3))
         kernel = upsampling.bilinear_kernel((2 * factor, 2 * factor, 3, 3), None)
-        ways = (plainly(x, kernel, factor), blocks.to_pixels(upsampling.bilinear(x, factor), factor))
+        ways = (plainly(x, kernel, factor), blocks.to_pixels(upsampling.bilinear_as_matmul(x, factor), factor))
         found = [value_and_gradients(session, y, [x], x, images) for y in ways]
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(one).max())

@@ -1,55 +1,28 @@
 """What is done for speed, undone: each entry of PLAIN puts the plain form of one thing back, and the result stays."""
 
-from fcn import blocks, heads, layers, tf1, upsampling
+from fcn import convolution, layers, tf1, upsampling
 from fcn.tf1 import tf
 
 
 def upsampling_by_scattering():
-    """conv2d_transpose with kernels of channels x channels, bilinear ones too; scores lie pixel by pixel. The published
-    nets' own alignment ("same") only, and without a rim that would be cut off.
-    """
-    def whole(x, kernel, factor):
-        shape = tf.shape(x)
-        size = tf.stack([shape[0], factor * shape[1], factor * shape[2], int(kernel.shape[2])])
-        return tf.nn.conv2d_transpose(x, tf.cast(kernel, x.dtype), size, factor, "SAME")
-
-    def bilinear(x, factor):
-        channels, size = int(x.shape[3]), 2 * factor
-        return whole(x, upsampling.bilinear_kernel((size, size, channels, channels), None), factor)
-
-    def deconv(x, name, factor, channels, kernel_init):
-        with tf.variable_scope(name):
-            kernel = tf.get_variable("kernel", (2 * factor, 2 * factor, channels, int(x.shape[3])),
-                                     initializer=layers.initializer(kernel_init, name))
-            bias = tf.get_variable("bias", (channels,), initializer=tf.zeros_initializer())
-        return tf.nn.bias_add(tf.cast(whole(x, kernel, factor), tf.float32), bias)
-    upsampling.transposed, upsampling.bilinear, upsampling.deconv = whole, bilinear, deconv
-    def one_size(up, skip, pool, choices):
-        return layers.cut(up, layers.height_width(skip)), skip
-    heads._one_size = one_size
-    heads.Blocks = lambda x, factor, channels, offset, size: blocks.plain(layers.cut(x, size))
+    """tf.nn.conv2d_transpose with kernels of channels x channels, bilinear ones too; scores lie pixel by pixel."""
+    def bilinear(x, stride):
+        channels, size = int(x.shape[3]), 2 * stride
+        kernel = upsampling.bilinear_kernel((size, size, channels, channels), None)
+        return upsampling.transposed_plainly(x, kernel, stride)
+    upsampling.implementation, upsampling.bilinear_plainly = lambda: upsampling.CONV2D_TRANSPOSE, bilinear
 
 
 def fc6_as_convolution():
-    """fc6 and fc7 by tf.nn.conv2d."""
-    layers.conv = _with(layers.conv, "convolve_as_matmul", layers.convolve_plainly)
-
-
-def _with(function, name, value):
-    """`function` of layers, called while layers.<name> is `value`."""
-    def called(*arguments, **options):
-        before = getattr(layers, name)
-        setattr(layers, name, value)
-        try:
-            return function(*arguments, **options)
-        finally:
-            setattr(layers, name, before)
-    return called
+    """fc6, fc7 and scores by tf.nn.conv2d."""
+    convolve = convolution.convolve_as_matmul
+    convolution.convolve_as_matmul = (lambda x, kernel, window: convolve(x, kernel, window) if window.size == 2 else
+                                      convolution.convolve_plainly(x, kernel, window))
 
 
 def way_back_by_autodiff():
     """Matrix products with TensorFlow's own gradients."""
-    layers.product = tf.matmul
+    convolution.product = tf.matmul
 
 
 def two_operations_at_once():
