@@ -22,6 +22,7 @@ from fcn import (
     outputs,
     page,
     preflight,
+    receptive,
     record,
     result_folder,
     results,
@@ -29,6 +30,7 @@ from fcn import (
     subject,
     windows,
 )
+from fcn.architecture import Architecture
 from fcn.gallery import Gallery
 from fcn.plan import Plan
 from fcn.result_folder import ResultFolder
@@ -52,11 +54,11 @@ def evaluate(arguments):
     outputs.refuse_zip(arguments.outputs, of.spec)
     found, left_out, destination = to_do(arguments, of)
 
-    from fcn import device, inference, scoring  # TensorFlow
+    from fcn import device, scoring  # TensorFlow
 
     print(device.text(), flush=True)
     if arguments.overlap == "exact":
-        plan = dataclasses.replace(plan, overlap=exact(inference.margin_of(of.model), arguments.window))
+        plan = dataclasses.replace(plan, overlap=exact(Architecture.from_dict(of.model), arguments.window))
     made_by = {"weights": weights(arguments, of), "inference": plan.describe(), **record.provenance()}
     with destination.writing(**made_by) as folder:
         writes = outputs.Outputs(folder, of.spec, arguments.outputs, needed=bool(arguments.images))
@@ -114,8 +116,12 @@ def report(scored, gallery, of, folder, known):
     page.write(folder)
 
 
-def exact(margin, window):
+def exact(architecture, window):
     """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
+    margin = receptive.margin(architecture)
+    if margin is None:
+        raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
+                                cure="give a share, such as --overlap 0.5.")
     least = -(-2 * margin // windows.STRIDE_PX) * windows.STRIDE_PX + windows.STRIDE_PX
     if min(window) < least:
         raise errors.UsageError(f"--overlap exact: pixels up to {margin} px away count in this net, so windows of "

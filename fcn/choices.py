@@ -60,18 +60,32 @@ def is_valid(name, value):
 
 
 def of(net, **given):
-    """The Choices of a net (a name in fcn/nets), changed by those that are given and not None. Imports TensorFlow.
+    """The Choices of a net (a name in fcn/nets), changed by those that are given and not None; None if the net has no
+    VARIANT.
 
-    Raises UsageError for a value that no choice has and for a pair that cannot learn.
+    Raises UsageError for a value that no choice has, for a pair that cannot learn, and for any choice that is given to
+    a net without VARIANT.
     """
-    for name, value in given.items():
-        if value is not None and not is_valid(name, value):
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name, value in changes.items():
+        if not is_valid(name, value):
             raise errors.UsageError(f"{name} = {value!r} is no choice of a net",
                                     cure=f"{name}: {', '.join(ALLOWED.get(name, NAMES))}.")
-    chosen = dataclasses.replace(shelf.pick("nets", net).CHOICES, **{k: v for k, v in given.items() if v is not None})
+    own = getattr(shelf.pick("nets", net), "VARIANT", None)
+    if own is None:
+        if changes:
+            raise errors.UsageError(f"the net {net} has no {', '.join(flag_of(name) for name in changes)}",
+                                    cure="leave it out, or take another --net.")
+        return None
+    chosen = dataclasses.replace(own, **changes)
     if chosen.score_relu and not chosen.init_stddev:
         raise errors.UsageError("scores that start at zero under a ReLU never learn",
                                 cure="give --init-stddev 0.0001 too, or --no-score-relu.")
     if chosen.fusion == "features" and given.get("pool_scaling"):
         raise errors.UsageError("fused features are not scaled", cure="leave out --pool-scaling or --fusion features.")
     return chosen
+
+
+def flag_of(name):
+    """'--last-layer' of 'last_layer'."""
+    return f"--{name.replace('_', '-')}"

@@ -25,8 +25,6 @@ def check(config):
                                 cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
     if config.steps:
         schedules.check(config.steps, config.warmup)
-    if config.freeze == "fc7" and not config.new_layer_factor:
-        raise errors.UsageError("--freeze fc7 with --new-layer-factor 0: nothing is left to train")
     if config.images_in_memory and config.replacement:
         raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
     if config.crops_per_image > 1 and not crop:

@@ -9,11 +9,11 @@ import shutil
 import statistics
 import time
 
-from fcn import choices, durable, estimate, evaluate, loop, machine, rates, reporting, tf1
+from fcn import components, durable, estimate, evaluate, loop, machine, rates, reporting, tf1
+from fcn.architecture import Architecture
 from fcn.tf1 import tf
 
-STRIDES = {"images": 1, "pool1": 2, "pool2": 4, "pool3": 8, "pool4": 16, "pool5": 32, "fc6": 32, "fc7": 32,
-           "score_fr": 32, "score_pool4": 16, "score_pool3": 8, "logits": 1}
+UNKNOWN = "unknown, as the net's encoder does not tell the sizes of its activations"
 MOST_GRAPH = 4e6  # bytes; a larger graph has weights in it as constants
 TIMED_STEPS, TIMED_S, MOST_STEPS = 3, 5.0, 30  # after one that does not count: so many and so long at least, or as many
 
@@ -24,8 +24,10 @@ def quick(trainer):
     if free < size:
         raise durable.no_space(size, trainer.job.run, "free space, or give a --run on another disk; not one checkpoint "
                                "could be saved.")
-    lines = [f"memory about {durable.amount(sum(memory_of(trainer).values()))}; checkpoints of {durable.amount(size)}, "
-             f"up to {most} at once = {durable.amount(most * size)} of {durable.amount(free + there)} free"]
+    parts = memory_of(trainer)
+    memory = f"about {durable.amount(sum(parts.values()))}" if parts else UNKNOWN
+    lines = [f"memory {memory}; checkpoints of {durable.amount(size)}, up to {most} at once = "
+             f"{durable.amount(most * size)} of {durable.amount(free + there)} free"]
     if free + there < most * size:
         lines.append(f"warning: the disk does not hold {most} checkpoints (--keep {most - 2}, the best one, and one "
                      "that is being written)")
@@ -40,19 +42,26 @@ def disk(trainer):
 
 
 def memory_of(trainer, batch=None):
-    """{part: bytes}, estimate.memory of this run, or of it with another batch."""
-    settings, graph, trained = trainer.job.settings, trainer.job.content["model"], trainer.update.grads
-    batch = batch or settings.batch
-    pad100 = choices.of(graph["net"], **graph["choices"]).alignment == "pad100"
-    width = tf.as_dtype(graph["precision"]).size
+    """{part: bytes}, estimate.memory of this run, or of it with another batch; None if the net's encoder does not know.
+    """
+    settings, architecture, trained = trainer.job.settings, architecture_of(trainer), trainer.update.grads
+    parts, batch = components.of(architecture.net), batch or settings.batch
+    width = tf.as_dtype(architecture.precision).size
     layers = [rates.layer_of(variable.op.name) for _, variable in trained]
     sizes = [variable.shape.num_elements() for variable in tf.trainable_variables()]
     one, other = sizes_px(trainer)
-    training = estimate.activations(graph["channels"], one, graph["num_classes"], layers, pad100, width)
-    validation = estimate.prediction(graph["channels"], other, graph["num_classes"], pad100, width)
+    maps, other_maps = parts.memory_map(architecture, one), parts.memory_map(architecture, other)
+    if maps is None or other_maps is None:
+        return None
+    training = estimate.activations(maps, one, architecture.num_classes, layers, width)
+    validation = estimate.prediction(other_maps, other, architecture.num_classes, width)
     return estimate.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
                            batch * validation, settings.optimizer, settings.batches_per_step,
                            bool(settings.weight_decay), width)
+
+
+def architecture_of(trainer):
+    return Architecture.from_dict(trainer.job.content["model"])
 
 
 def sizes_px(trainer):
@@ -69,28 +78,30 @@ def run(trainer):
     with tf1.session() as session:
         state = trainer.start(session, print)
         at = loop.Position.of(state, 1, trainer.job.settings.batches_per_step)
-        print("\n".join([*_net(trainer, feature_maps(session, trainer, trainer.batch_at(0)[0])), ""]), flush=True)
+        architecture = architecture_of(trainer)
+        strides = components.of(architecture.net).strides(architecture.widths)
+        shapes = feature_maps(session, trainer.graph, strides, trainer.batch_at(0)[0])
+        print("\n".join([*_net(trainer, shapes, strides), ""]), flush=True)
         seconds, waiting = timed_steps(session, trainer, at)
         print("\n".join([*_memory(trainer), "", *warnings, *_disk(trainer), "",
                          *_time(trainer, state["step"], seconds, waiting, timed_validation(session, trainer))]))
     print("dry run: nothing was written but the caches")
 
 
-def feature_maps(session, trainer, images):
-    """{name: (height, width, channels)} for the names in STRIDES that this net has; images: uint8 (n, h, w, 3)."""
-    tensors = {"images": trainer.graph.images, "logits": trainer.graph.logits}
-    operations = tf.get_default_graph().get_operations()
-    pools = (op for op in operations if op.type in ("MaxPool", "AvgPool"))
-    tensors |= {f"pool{number}": op.outputs[0] for number, op in enumerate(pools, 1)}
-    for op in operations:
+def feature_maps(session, graph, names, images):
+    """{name: (height, width, channels)} of the names that are the images, a feature, a layer with a bias or the logits.
+
+    graph: model.TrainingGraph in the default graph; images: uint8 (n, h, w, 3).
+    """
+    tensors = {"images": graph.images, "logits": graph.logits, **graph.features}
+    for op in tf.get_default_graph().get_operations():
         if op.type == "BiasAdd":
             source = op.inputs[1].op
             while source.inputs:  # a cast, and the reading of the variable
                 source = source.inputs[0].op
             tensors.setdefault(rates.layer_of(source.name), op.outputs[0])  # not that of the backward pass
-    fetches = {name: tf.shape(tensors[name])[1:] for name in STRIDES if name in tensors}
-    return {name: tuple(shape.tolist())
-            for name, shape in tf1.run(session, fetches, {trainer.graph.images: images}).items()}
+    fetches = {name: tf.shape(tensors[name])[1:] for name in names if name in tensors}
+    return {name: tuple(shape.tolist()) for name, shape in tf1.run(session, fetches, {graph.images: images}).items()}
 
 
 class Stopwatch:
@@ -129,22 +140,25 @@ def timed_validation(session, trainer):
     return time.perf_counter() - before
 
 
-def _net(trainer, shapes):
+def _net(trainer, shapes, strides):
     variables, trained = tf.trainable_variables(), {variable.op.name for _, variable in trainer.update.grads}
+    encoder = trainer.graph.encoder_layers
     def count(chosen):
         return f"{sum(v.shape.num_elements() for v in variables if chosen(v.op.name)):,}"
     lines = ["", f"  {'map':<12}{'height x width x channels':<27}stride"]
-    lines += [f"  {name:<12}{' x '.join(map(str, shape)):<27}{STRIDES[name]:>6}" for name, shape in shapes.items()]
+    lines += [f"  {name:<12}{' x '.join(map(str, shape)):<27}{strides[name]:>6}" for name, shape in shapes.items()]
     size = tf.get_default_graph().as_graph_def().ByteSize()
     return [*lines, "",
-            f"parameters: body {count(lambda name: rates.layer_of(name) in rates.BODY)}, head "
-            f"{count(lambda name: rates.layer_of(name) not in rates.BODY)}, together {count(lambda name: True)}; "
+            f"parameters: body {count(lambda name: rates.layer_of(name) in encoder)}, head "
+            f"{count(lambda name: rates.layer_of(name) not in encoder)}, together {count(lambda name: True)}; "
             f"trained {count(lambda name: name in trained)}, not trained {count(lambda name: name not in trained)}",
             f"graph: {size / 1e6:.2f} MB" + (", too much: there are weights in it" if size > MOST_GRAPH else "")]
 
 
 def _memory(trainer):
     parts, measured = memory_of(trainer), machine.peak_memory()
+    if parts is None:
+        return [f"memory: {UNKNOWN}" + (f"; measured, at most so far: {durable.amount(measured)}" if measured else "")]
     total = sum(parts.values())
     others = [f"{batch}: {durable.amount(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
     rows = [*((part, size) for part, size in parts.items() if size), ("together", total)]

@@ -7,8 +7,6 @@ not (the parts of the program, copies) is measured, and stands as numbers in PRO
 
 import math
 
-from fcn import heads_table, vgg_table
-
 PROGRAM = 720e6  # bytes of Python, TensorFlow and a session with no variables in it
 COPIES = {"momentum": 0, "adam": 0, "adamw": 0, "rmsprop": 3, "radam": 5}  # of all that is trained, during an update
 SLOTS = {"momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "radam": 2}   # numbers kept beside each weight
@@ -17,65 +15,42 @@ FLOAT = 4        # bytes of a float32
 WRITTEN_PER_S = 80e6  # bytes of a checkpoint written, on the disk and checked (65e6 measured beside other work)
 
 
-def maps(channels, size_px, pad100=False):
-    """{layer: (height, width, channels)} of the body, in order: conv1_1, ..., pool5, fc6, fc7.
-
-    channels: {layer: channels} as in vgg_table.widths. size_px: of the image. Sizes are rounded up at every pool.
-    pad100: 100 px on every side before conv1_1, fc6 unpadded (choices.Choices.alignment).
-    """
-    height, width = (side + 198 if pad100 else side for side in size_px)
-    found: dict[str, tuple[int, int, int]] = {}
-    for stage in range(1, len(vgg_table.STAGES) + 1):
-        layers = [name for name in channels if name.startswith(f"conv{stage}_")]
-        found |= {name: (height, width, channels[name]) for name in layers}
-        height, width = -(-height // 2), -(-width // 2)
-        found[f"pool{stage}"] = height, width, channels[layers[-1]]
-    if pad100:
-        height, width = height - 6, width - 6
-    return found | {name: (height, width, channels[name]) for name in vgg_table.FULLY_CONNECTED}
-
-
-def activations(channels, size_px, classes, trained=None, pad100=False, width=FLOAT):
+def activations(memory_map, size_px, classes, trained=None, width=FLOAT):
     """Bytes of one image in a training step at most: what is kept for the gradients, and the two largest maps besides.
 
-    trained: layers that are; maps before the first one are dropped as soon as the next one is there (None: all are).
-    width: bytes of a number in the body's maps (2 for bfloat16).
+    memory_map: encoders.MemoryMap for an image of size_px. trained: layers that are; maps before the first one are
+    dropped as soon as the next one is there (None: all are). width: bytes of a number in the encoder's maps (2 for
+    bfloat16).
     """
-    found = maps(channels, size_px, pad100)
-    sizes = {name: width * math.prod(shape) for name, shape in found.items()}
+    sizes = _bytes(memory_map, width)
     names = list(sizes)
     first = min((names.index(name) for name in trained or names if name in sizes), default=len(names))
     kept = [sizes[name] for name in names[max(first - 1, 0):]]
-    body = max(sum(kept) + 2 * max(kept, default=0), 2 * max(sizes.values()))
-    return body + _columns(found, width) + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
+    encoder = max(sum(kept) + 2 * max(kept, default=0), 2 * max(sizes.values()))
+    return encoder + memory_map.workspace * width + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
 
 
-def prediction(channels, size_px, classes, pad100=False, width=FLOAT):
+def prediction(memory_map, size_px, classes, width=FLOAT):
     """Bytes of one image in a validation at most: nothing is kept for gradients."""
-    found = maps(channels, size_px, pad100)
-    largest = max(width * math.prod(shape) for shape in found.values())
-    return 2 * largest + _columns(found, width) + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
+    largest = max(_bytes(memory_map, width).values())
+    return 2 * largest + memory_map.workspace * width + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
 
 
-def forward(channels, size_px, classes, pad100=False, width=FLOAT, stride=32, argmaxed=True):
-    """Bytes of one image on its way to a prediction at most, without a loss. stride: of the net's last upsampling.
+def forward(memory_map, size_px, score_count, width=FLOAT, argmaxed=True):
+    """Bytes of one image on its way to a prediction at most, without a loss. score_count: numbers in its scores.
 
-    Scores come when the body's maps are done with, in blocks that reach over the image's sides. They lie where the two
-    largest maps did, if they fit there; else TensorFlow's pool grows by them and gives nothing back. argmaxed: in the
-    graph, as they lie; else they are brought into the order of the image, which takes them twice.
+    Scores come when the encoder's maps are done with, in blocks that reach over the image's sides. They lie where the
+    two largest maps did, if they fit there; else TensorFlow's pool grows by them and gives nothing back. argmaxed: in
+    the graph, as they lie; else they are brought into the order of the image, which takes them twice.
     """
-    found = maps(channels, size_px, pad100)
-    largest = max(width * math.prod(shape) for shape in found.values())
-    body = 2 * largest + _columns(found, width) + 3 * math.prod(size_px) * FLOAT
-    rim = heads_table.CROPS[stride] if pad100 else stride // 2
-    scores = classes * math.prod(-(-(side + 2 * rim) // stride) * stride for side in size_px) * FLOAT
-    return body + (scores > largest) * (1 if argmaxed else 2) * scores
+    largest = max(_bytes(memory_map, width).values())
+    encoder = 2 * largest + memory_map.workspace * width + 3 * math.prod(size_px) * FLOAT
+    scores = score_count * FLOAT
+    return encoder + (scores > largest) * (1 if argmaxed else 2) * scores
 
 
-def _columns(found, width):
-    """Bytes of fc6's windows (layers.convolve_as_matmul): the shifted maps, and all of them side by side."""
-    height, across, _ = found["fc6"]
-    return 2 * vgg_table.side("fc6") ** 2 * height * across * found["pool5"][2] * width
+def _bytes(memory_map, width):
+    return {name: width * math.prod(shape) for name, shape in memory_map.activations.items()}
 
 
 def memory(parameters, trained, training, validation, optimizer="adam", batches_per_step=1, decays=False,
@@ -84,7 +59,7 @@ def memory(parameters, trained, training, validation, optimizer="adam", batches_
 
     parameters, trained: numbers in all variables of the net, and in those that are trained. training, validation:
     bytes of a batch by activations() and prediction(). decays: whether weight decay is part of the gradient. width:
-    bytes of a number in the body's maps; with fewer than four every weight is held a second time so.
+    bytes of a number in the encoder's maps; with fewer than four every weight is held a second time so.
     """
     summed = batches_per_step > 1
     copies = COPIES[optimizer] + (decays and optimizer != "adamw")

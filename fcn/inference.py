@@ -6,18 +6,18 @@ strip by strip only; what the plain way needs, one pass over the whole image, is
 
 import numpy as np
 
-from fcn import choices, errors, images, merging, model, receptive, resampling, shelf, windows
+from fcn import errors, images, merging, model, resampling, windows
 from fcn.plan import Plan
 from fcn.room import Room, need_of
 from fcn.tf1 import run
 
-__all__ = ["Plan", "Predictor", "margin_of", "need_of"]
+__all__ = ["Plan", "Predictor", "need_of"]
 
 
 class Predictor:
     """Predicts image after image with one net and one Plan.
 
-    net: a model.SegModel or model.Inference.
+    net: a model.TrainingGraph or model.InferenceGraph.
     barred: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
     need: bytes that the net takes for an image, by need_of(); without it memory is never looked at.
     """
@@ -122,11 +122,3 @@ class Predictor:
             return run(self.session, fetches, {self.net.images: seen[None]})
         except errors.MachineError as error:
             raise errors.MachineError(error.what, why=error.why, cure=self.room.cure(seen.shape[:2])) from None
-
-
-def margin_of(arguments):
-    """Px, receptive.margin() of the net; arguments: those of model.build(). In windows that overlap by twice as much,
-    merging by "centre" gives the whole image's result.
-    """
-    chosen = choices.of(arguments["net"], **(arguments.get("choices") or {}))
-    return receptive.margin(arguments["channels"], chosen, shelf.pick("nets", arguments["net"]).SKIPS)

@@ -5,7 +5,8 @@ import itertools
 
 import numpy as np
 
-from fcn import checkpoint, checkpoint_choice, choices, errors, heads_table, transplant
+from fcn import checkpoint, checkpoint_choice, errors, heads_table, transplant
+from fcn.architecture import Architecture
 from fcn.pretrained import Weights
 from fcn.tf1 import tf
 
@@ -20,10 +21,16 @@ def from_run(path):
     files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
     return Weights(checkpoint.read_layers(chosen.path), np.array(model["mean_rgb"], np.float32),
                    (f"{model['net']} of {chosen.text}",), model["net"],
-                   dataclasses.asdict(choices.of(model["net"], **model["choices"])),
+                   _variant(Architecture.from_dict(model)),
                    transplant.channel_names(spec["class_names"], model["num_classes"]), tuple(model["ignored_ids"]),
                    {"run": str(chosen.run.absolute()), "checkpoint": chosen.path.name, "step": chosen.state["step"],
                     "files": files})
+
+
+def _variant(architecture):
+    """{field: value} of the Choices of a net, {} of one that has none."""
+    chosen = architecture.chosen()
+    return dataclasses.asdict(chosen) if chosen else {}
 
 
 def fill(session, weights, class_names, num_classes, carry_scores, chosen):
@@ -31,7 +38,7 @@ def fill(session, weights, class_names, num_classes, carry_scores, chosen):
     transplant report. No layer is left in `weights`: it would be half a gigabyte twice.
 
     class_names: of this net's classes; num_classes: its channels. carry_scores: as transplant.carried_classes has it.
-    chosen: the choices.Choices of this net.
+    chosen: the choices.Choices of this net, or None.
     """
     variables = {v.op.name: v for v in tf.trainable_variables()}
     classes, factors = None, {}
@@ -39,11 +46,12 @@ def fill(session, weights, class_names, num_classes, carry_scores, chosen):
         old = transplant.channel_names(weights.class_names, weights.layers["score_fr"][0].shape[3])
         new = transplant.channel_names(class_names, num_classes)
         classes = transplant.carried_classes(carry_scores, old, new), len(old), len(new)
-        if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != chosen.pool_scaling:
-            factors = {f"score_{pool}": 1 / scale if chosen.pool_scaling else scale
+        scaled = bool(chosen) and chosen.pool_scaling
+        if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
+            factors = {f"score_{pool}": 1 / scale if scaled else scale
                        for pool, scale in heads_table.POOL_SCALES.items()}
     arrays, rows = transplant.plan(weights.layers, {name: v.shape.as_list() for name, v in variables.items()},
-                                   ("fc6", "fc7") if chosen.fc == "random" and weights.net is None else (),
+                                   ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net else (),
                                    classes, lambda name: _first_value(session, variables[name]), factors)
     weights.layers.clear()
     # Only what no file has: to draw fc6's 103 M random numbers and overwrite them took longer than all the rest.

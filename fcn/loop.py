@@ -81,7 +81,7 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
             images, labels = next(supply)
             ready = time.perf_counter()
             feed = {model.images: images, model.labels: labels, model.keep_prob: plan.keep_prob,
-                    model.dropout_seed: np.array([plan.seed, number], np.int32)}
+                    model.dropout_seed: np.array([plan.seed, number], np.int32), model.training: True}
             fetches = {"loss": model.loss_sum, "pixels": model.pixels}
             last = (number + 1) % plan.batches_per_step == 0
             if last:

@@ -1,82 +1,91 @@
-"""Placeholders + net + loss -> SegModel: everything that a session is asked for by training and evaluation.
+"""Placeholders + net + loss -> TrainingGraph: everything that a session is asked for by training and evaluation.
 
-Without the loss it is an Inference: what an exported file holds.
+Without the loss it is an InferenceGraph: what an exported file holds.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
-from fcn import layers, shelf
+from fcn import blocks, components, layers, shelf
 from fcn import recompute as recomputation
-from fcn.choices import of as choices_of
+from fcn.architecture import Architecture, BuildSettings
+from fcn.blocks import Blocks
 from fcn.tf1 import tf
 
 
 @dataclasses.dataclass(frozen=True)
-class SegModel:
-    """Placeholders images uint8 (N, H, W, 3) RGB, labels uint8 (N, H, W), keep_prob (default 1), dropout_seed (2,);
+class TrainingGraph:
+    """Placeholders images uint8 (N, H, W, 3) RGB, labels uint8 (N, H, W), keep_prob (default 1), dropout_seed (2,),
+    training (default False: batch normalisation takes its moving averages);
     scores: Blocks, and the same as tensor logits float32 (N, H, W, C), which costs time if it is asked for; prediction
     uint8 (N, H, W) that holds no id of build()'s ignored_ids;
     loss_sum / pixels is the mean loss of the labelled pixels (as it is shown), objective / parts what training
-    minimises. All four add up over batches. num_classes: C.
+    minimises. All four add up over batches. num_classes: C. features: {name: tensor} of the encoder; encoder_layers:
+    names of the encoder's layers that have variables, in the order of the forward pass.
     """
 
-    images: Any
-    labels: Any
-    keep_prob: Any
-    dropout_seed: Any
-    scores: Any
-    logits: Any
-    prediction: Any
-    loss_sum: Any
-    pixels: Any
-    objective: Any
-    parts: Any
+    images: tf.Tensor
+    labels: tf.Tensor
+    keep_prob: tf.Tensor
+    dropout_seed: tf.Tensor
+    training: tf.Tensor
+    scores: Blocks
+    logits: tf.Tensor
+    prediction: tf.Tensor
+    loss_sum: tf.Tensor
+    pixels: tf.Tensor
+    objective: tf.Tensor
+    parts: tf.Tensor
     num_classes: int
+    features: dict[str, tf.Tensor]
+    encoder_layers: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Inference:
+class InferenceGraph:
     """Placeholder images uint8 (N, H, W, 3) RGB; scores: Blocks; tensors logits float32 (N, H, W, C), probabilities
     float32 (N, H, W, C) and prediction uint8 (N, H, W). They are named so in the graph. No pixel is predicted to be of
     an ignored id, whose probability is 0.
     """
 
-    images: Any
-    scores: Any
-    logits: Any
-    probabilities: Any
-    prediction: Any
+    images: tf.Tensor
+    scores: Blocks
+    logits: tf.Tensor
+    probabilities: tf.Tensor
+    prediction: tf.Tensor
 
 
-def build(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, loss="cross_entropy", reduction="mean",
-          class_weights=None, precision="float32", recompute=False):
-    """The SegModel of a net and a loss (names in fcn/nets and fcn/losses) in the default graph.
+def build(architecture, ignored_ids, loss="cross_entropy", reduction="mean", class_weights=None):
+    """The TrainingGraph of an Architecture and a loss (a name in fcn/losses) in the default graph.
 
-    ignored_ids: left out of the loss and of predictions. choices: {field of choices.Choices: value}, the net's own
-    where there is none. class_weights: num_classes numbers or None. recompute: maps of the body are computed again on
-    the way back. The arguments are all plain, and config.json of a run holds them under "model".
+    ignored_ids: left out of the loss and of predictions. class_weights: num_classes numbers or None.
     """
-    if recompute:
+    if architecture.gradient_checkpointing:
         recomputation.switch_on()
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     labels = tf.placeholder(tf.uint8, (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
+    training = tf.placeholder_with_default(False, (), "training")
 
-    scores = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed)
-    arranged = scores.arrange(tf.cast(labels, tf.int32), outside=num_classes)  # an id that no class has is not counted
+    scores, features, encoder_layers = _net(images, architecture, keep_prob, dropout_seed, training)
+    arranged = scores.arrange(tf.cast(labels, tf.int32), outside=architecture.num_classes)  # such an id is not counted
     losses, weights = shelf.pick("losses", loss).build(scores.listed(), arranged, ignored_ids, class_weights)
     objective, parts = reduce(losses, weights, reduction)
-    return SegModel(images, labels, keep_prob, dropout_seed, scores, scores.pixels(), predict(scores, ignored_ids),
-                    tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts, num_classes)
+    return TrainingGraph(images, labels, keep_prob, dropout_seed, training, scores, scores.pixels(),
+                         predict(scores, ignored_ids), tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts,
+                         architecture.num_classes, features, encoder_layers)
 
 
-def inference(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, precision="float32", prepared=False,
-              **_training):
-    """The Inference of a net in the default graph, for the arguments of build(), of which those on the loss do nothing.
+def of_run(model):
+    """The TrainingGraph for "model" of a run's config.json."""
+    return build(Architecture.from_dict(model), model["ignored_ids"], model.get("loss", "cross_entropy"),
+                 model.get("reduction", "mean"), model.get("class_weights"))
+
+
+def inference(architecture, ignored_ids, prepared=False):
+    """The InferenceGraph of an Architecture in the default graph.
 
     It has the variables of build()'s graph, and no dropout. prepared: weights are converted and arranged once, not for
     every image; run tf.local_variables_initializer() when they are in.
@@ -84,17 +93,25 @@ def inference(net, num_classes, ignored_ids, channels, mean_rgb, choices=None, p
     if prepared:
         layers.keep_prepared()
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
-    scores = _scores(images, net, num_classes, channels, mean_rgb, choices, precision, None, np.zeros(2, np.int32))
+    scores, _, _ = _net(images, architecture, None, np.zeros(2, np.int32), False)
     logits = tf.identity(scores.pixels(), "logits")
     probabilities = tf.nn.softmax(permitted(logits, ignored_ids), name="probabilities")
-    return Inference(images, scores, logits, probabilities, tf.identity(predict(scores, ignored_ids), "prediction"))
+    return InferenceGraph(images, scores, logits, probabilities, tf.identity(predict(scores, ignored_ids),
+                                                                             "prediction"))
 
 
-def _scores(images, net, num_classes, channels, mean_rgb, choices, precision, keep_prob, dropout_seed):
-    """Logits float32, as Blocks, of uint8 images; the mean colour is subtracted in float32."""
-    centred = tf.cast(images, tf.float32) - tf.constant(mean_rgb, tf.float32)
-    return shelf.pick("nets", net).build(tf.cast(centred, tf.as_dtype(precision)), num_classes, channels, keep_prob,
-                                         dropout_seed, choices_of(net, **(choices or {})))
+def _net(images, architecture, keep_prob, dropout_seed, training):
+    """(scores float32 as Blocks, features, names of the encoder's layers) of uint8 images."""
+    parts, before = components.of(architecture.net), len(tf.trainable_variables())
+    settings = BuildSettings(parts.net, architecture.widths, architecture.chosen(), layers.height_width(images),
+                             keep_prob, dropout_seed, training)
+    x = parts.encoder.preprocess(tf.cast(images, tf.float32), architecture.mean_rgb)
+    features = parts.encoder.build(tf.cast(x, tf.as_dtype(architecture.precision)), settings)
+    parts.check_features(features, architecture.widths)
+    encoder_layers = dict.fromkeys(v.op.name.rpartition("/")[0] for v in tf.trainable_variables()[before:])
+    scores = parts.decoder.build(features, architecture.num_classes, settings)
+    scores = scores if isinstance(scores, Blocks) else blocks.plain(scores)
+    return scores, features, tuple(encoder_layers)
 
 
 def reduce(losses, weights, reduction):

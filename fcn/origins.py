@@ -80,10 +80,10 @@ def toml_value(value) -> str:
 
 
 def with_choices(settings, where):
-    """(settings as a dict, origins), the choices left to the net replaced by the net's own. Imports TensorFlow."""
+    """(settings as a dict, origins), the choices left to the net replaced by the net's own."""
     table, where = config.to_dict(settings), dict(where)
     own = choices.of(settings.net, **{name: table[name] for name in choices.NAMES})
-    for name in choices.NAMES:
+    for name in choices.NAMES if own else ():
         if table[name] is None:
             table[name], where[name] = getattr(own, name), f"the net {settings.net}"
     return table, where

@@ -127,10 +127,10 @@ def factors(text):
 
 
 def parse_freeze(text):
-    """'conv4', 'conv3_2', 'fc6', or '' for nothing: the last layer of the body that keeps its weights."""
-    if not isinstance(text, str) or (text and not re.fullmatch(r"conv[1-5](_[1-4])?|fc[67]", text)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no layer of a VGG; write conv1 ... conv5 for a whole stage and "
-                                         "what is before it, conv3_2 or fc6 for a layer and what is before it")
+    """'conv4', 'conv3_2', 'fc6': the last layer that keeps its weights, or '' for nothing. The encoder says which exist.
+    """
+    if not isinstance(text, str) or not re.fullmatch(r"[\w./-]*", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no name of a layer, such as conv3_2, or of a stage, such as conv4")
     return text
 
 

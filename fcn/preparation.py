@@ -7,7 +7,7 @@ import dataclasses
 import math
 import pathlib
 
-from fcn import batches, choices, class_weights, config, errors, pretrained, rates, record, vgg_table
+from fcn import batches, choices, class_weights, components, config, errors, pretrained, rates, record
 from fcn.spec import NATIVE
 
 PAD_ID = 255  # the id of pixels outside an image, where a data set ignores none
@@ -48,15 +48,23 @@ def read_weights(settings):
 
 
 def check_layers(settings, weights):
-    """Refuse a --last-layer or --freeze that the body in these weights lacks, before minutes go into a cache. Raises
-    UsageError.
+    """Refuse a --last-layer or --freeze that the encoder lacks with these weights, and options that the net lacks,
+    before minutes go into a cache. Raises UsageError.
     """
-    body = vgg_table.widths(weights.widths)
-    rates.frozen(body, settings.freeze)
-    layer = (settings.last_layer or "last").replace("relu", "conv")
-    if layer != "last" and layer not in body:
-        raise errors.UsageError(f"--last-layer {settings.last_layer}: the VGG-16 in these weights has no such layer",
-                                where=settings.weights)
+    parts = components.of(settings.net)
+    widths = parts.widths(weights.widths)
+    layers = parts.layers(widths)
+    if layers is not None and rates.frozen(layers, settings.freeze) == list(layers) and not settings.new_layer_factor:
+        raise errors.UsageError(f"--freeze {settings.freeze} with --new-layer-factor 0: nothing is left to train")
+    chosen = choices.of(settings.net, **_variant(settings))
+    try:
+        parts.check(widths, chosen)
+    except errors.UsageError as error:
+        raise errors.UsageError(error.what, where=settings.weights, cure=error.cure) from None
+
+
+def _variant(settings):
+    return {name: getattr(settings, name) for name in choices.NAMES}
 
 
 def describe(settings, spec, listings, caches, weights, old):
@@ -83,9 +91,9 @@ def describe(settings, spec, listings, caches, weights, old):
         ignored = ignored or (PAD_ID,)
         spec = dataclasses.replace(spec, ignored_ids=tuple(dict.fromkeys([*spec.ignored_ids, pad_id(ignored)])))
     by_class = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
-    body = old["model"] if old else {"channels": vgg_table.widths(weights.widths),
+    body = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
                                      "mean_rgb": [float(v) for v in settings.mean_rgb or weights.mean_rgb]}
-    graph = {"net": settings.net, "choices": {name: getattr(settings, name) for name in choices.NAMES},
+    graph = {"net": settings.net, "choices": _variant(settings),
              "num_classes": channels, "ignored_ids": list(ignored), "channels": body["channels"],
              "mean_rgb": body["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
              "class_weights": by_class, "precision": settings.precision, "recompute": settings.recompute}

@@ -1,54 +1,51 @@
 """What the learning rate of each variable is multiplied by: patterns of names, frozen layers, new layers.
 
-Names of variables are LAYER/kernel and LAYER/bias; a layer is of the body if vgg_table knows it, and new if not.
+Names of variables are LAYER/kernel, LAYER/bias and the like. encoder_layers: names of the encoder's layers in the order
+of the forward pass (model.TrainingGraph.encoder_layers); all others are new.
 """
 
 import fnmatch
 import math
 
-from fcn import errors, vgg_table
-
-BODY = (*vgg_table.CONVOLUTIONS, *vgg_table.FULLY_CONNECTED)
+from fcn import errors
 
 
-def factors(names, rate_factors=(), freeze="", new_layer_factor=1.0):
+def factors(names, encoder_layers, rate_factors=(), freeze="", new_layer_factor=1.0):
     """{name of a variable: factor on its rate, 0 if it is frozen}: the product of all that is said of it.
 
     rate_factors: (pattern, factor) pairs (parsers.factors), e.g. ("*/bias", 2.0). freeze: as in frozen().
-    new_layer_factor: of layers that no VGG has. Raises UsageError for a pattern that fits nothing, a frozen layer
-    that the body lacks, and if nothing is left to train.
+    new_layer_factor: of layers that the encoder does not have. Raises UsageError for a pattern that fits nothing, a
+    frozen layer that the encoder lacks, and if nothing is left to train.
     """
     for pattern, _ in rate_factors:
         if not fnmatch.filter(names, pattern):
             raise errors.UsageError(f"--rate-factors: no variable fits '{pattern}'",
                                     cure=f"names are such as {', '.join(names[-3:])}.")
-    kept = frozen([layer_of(name) for name in names], freeze)
+    kept = frozen(encoder_layers, freeze)
     found = {}
     for name in names:
         layer = layer_of(name)
         by_pattern = math.prod(factor for pattern, factor in rate_factors if fnmatch.fnmatchcase(name, pattern))
-        found[name] = by_pattern * (layer not in kept) * (1.0 if layer in BODY else new_layer_factor)
+        found[name] = by_pattern * (layer not in kept) * (1.0 if layer in encoder_layers else new_layer_factor)
     if not any(found.values()):
         raise errors.UsageError("everything is frozen, nothing is left to train",
                                 cure="--rate-factors, --freeze and --new-layer-factor say what is; free a layer.")
     return found
 
 
-def frozen(layers, freeze):
-    """The layers of the body from conv1_1 up to and with `freeze`: a layer ("conv3_2", "fc6"), or a stage ("conv4").
-
-    layers: the net's, in any order, or those of vgg_table.widths(). Empty if freeze is "". Raises UsageError for a
-    layer that is not there.
+def frozen(encoder_layers, freeze):
+    """The encoder's layers from the first one up to and with `freeze`: a layer ("conv3_2"), or what the names of several
+    begin with ("conv4", of conv4_1 to conv4_4). Empty if freeze is "". Raises UsageError for a layer that is not there.
     """
     if not freeze:
         return []
-    body = [layer for layer in BODY if layer in layers]
-    asked = [layer for layer in body if layer.startswith(freeze)]
-    if not asked:
-        raise errors.UsageError(f"--freeze {freeze}: the body has no such layer", cure=f"it has {', '.join(body)}.")
-    return body[:body.index(asked[-1]) + 1]
+    named = [layer for layer in encoder_layers if layer == freeze or layer.startswith((f"{freeze}_", f"{freeze}/"))]
+    if not named:
+        raise errors.UsageError(f"--freeze {freeze}: the encoder has no such layer",
+                                cure=f"it has {', '.join(encoder_layers)}.")
+    return list(encoder_layers[:encoder_layers.index(named[-1]) + 1])
 
 
 def layer_of(name):
     """'conv1_1' of 'conv1_1/kernel'."""
-    return name.split("/")[0]
+    return name.rpartition("/")[0]

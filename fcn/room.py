@@ -1,6 +1,6 @@
 """Whether an image fits into memory, asked before a net sees it: a process that the system ends for it says nothing."""
 
-from fcn import choices, errors, estimate, machine, receptive, resampling, shelf, windows
+from fcn import components, errors, estimate, machine, resampling, windows
 from fcn.estimate import FLOAT
 
 UNASKED_BYTES = 1e9  # what needs less is never refused
@@ -63,17 +63,15 @@ class Room:
         return any(device.device_type == "GPU" for device in self.session.list_devices())
 
 
-def need_of(arguments):
-    """Function of (height, width), and whether the argmax is made in the graph -> bytes that a net takes for an image.
-
-    arguments: those of model.build().
+def need_of(architecture):
+    """Function of (height, width), and whether the argmax is made in the graph -> bytes that a net takes for an image;
+    None if its encoder does not know.
     """
-    chosen = choices.of(arguments["net"], **(arguments.get("choices") or {}))
-    width = 2 if arguments.get("precision") == "bfloat16" else FLOAT
-    skips = shelf.pick("nets", arguments["net"]).SKIPS
-    stride = receptive.STRIDES[skips[-1][0]] if skips else 32
+    parts, width = components.of(architecture.net), 2 if architecture.precision == "bfloat16" else FLOAT
+    if parts.memory_map(architecture, (windows.SMALLEST_PX, windows.SMALLEST_PX)) is None:
+        return None
 
     def need(size_px, is_plain=True):
-        return estimate.forward(arguments["channels"], size_px, arguments["num_classes"],
-                                chosen.alignment == "pad100", width, stride, is_plain)
+        return estimate.forward(parts.memory_map(architecture, size_px), size_px,
+                                parts.score_count(architecture, size_px), width, is_plain)
     return need

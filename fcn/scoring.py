@@ -8,6 +8,7 @@ import dataclasses
 import time
 
 from fcn import batches, checkpoint, errors, inference, initial, iou, model, preflight, screen, sources, tf1
+from fcn.architecture import Architecture
 from fcn.behind import Behind
 from fcn.matrices import Counting, Matrices
 from fcn.spec import Problem
@@ -33,8 +34,8 @@ def over(found, subject, plan, outputs, gallery):
     Raises DataError for an image that cannot be read (but with skip_bad) and if none is left.
     """
     settings, spec = subject.settings, subject.spec
-    arguments = subject.model | {"precision": settings.precision}
-    num_classes = arguments["num_classes"]
+    architecture = Architecture.from_dict(subject.model | {"precision": settings.precision})
+    num_classes = architecture.num_classes
     # The benchmark's prediction is never an ignored id; the tutorial's is whatever the net was trained to say.
     barred = (tuple(spec.ignored_ids), tuple(subject.model["ignored_ids"]))
     work = _Work(num_classes, spec, plan.size is not None, outputs, gallery)
@@ -48,9 +49,9 @@ def over(found, subject, plan, outputs, gallery):
             return preflight.problem(error, found[index].photo)
 
     left_out, waited = [], 0.0
-    with (_loaded(subject, arguments) as (session, net), screen.counted("evaluated", len(found)) as advance,
+    with (_loaded(subject, architecture) as (session, net), screen.counted("evaluated", len(found)) as advance,
           Behind() as behind):
-        predictor = inference.Predictor(session, net, plan, barred, inference.need_of(arguments))
+        predictor = inference.Predictor(session, net, plan, barred, inference.need_of(architecture))
         samples, started = batches.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
@@ -117,10 +118,10 @@ class _Work:
 
 
 @contextlib.contextmanager
-def _loaded(subject, arguments):
-    """(session, model.Inference) of the Subject's net with its weights, in a graph of its own."""
+def _loaded(subject, architecture):
+    """(session, model.InferenceGraph) of the Subject's net with its weights, in a graph of its own."""
     with tf1.tf.Graph().as_default():
-        net = model.inference(**arguments, prepared=True)
+        net = model.inference(architecture, subject.model["ignored_ids"], prepared=True)
         with tf1.session() as session:
             if subject.weights is None:
                 checkpoint.restore(session, subject.checkpoint)

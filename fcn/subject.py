@@ -5,14 +5,14 @@ import pathlib
 import shlex
 from typing import Any
 
-from fcn import checkpoint_choice, config, errors, pretrained, record, shelf, transplant, vgg_table
+from fcn import checkpoint_choice, components, config, errors, pretrained, record, shelf, transplant
 from fcn.layouts import _auto
 from fcn.spec import NATIVE, DatasetSpec
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """name: for people. settings: the Config of its data and sizes. spec: its classes. model: arguments of model.build.
+    """name: for people. settings: the Config of its data and sizes. spec: its classes. model: "model" of config.json.
 
     checkpoint, step: its checkpoint's folder, or weights: the Weights of a file. run: the run's folder, or None.
     starts: config.json's, () for a file. folder: where its evaluations go. data: the folder that it was trained on.
@@ -62,7 +62,7 @@ def of_file(path, asked=None):
         spec = _same_classes(wanted, spec, len(weights.class_names) > 0, channels, path)
     model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
-             "channels": vgg_table.widths(weights.widths)}
+             "channels": components.of(weights.net).widths(weights.widths)}
     name = pathlib.Path(path).name
     return Subject(name, config.from_dict({"layout": layout, "size": NATIVE}), spec, model,
                    pathlib.Path("runs", name), weights=weights)

@@ -70,10 +70,10 @@ class Trainer:
         tf.reset_default_graph()  # that of the stage before
         tf.set_random_seed(settings.seed)
         self.job, self.sampling, self.rows = job, preparation.sampling(settings, job.content), None
-        self.graph = model.build(**job.content["model"])
+        self.graph = model.of_run(job.content["model"])
         names = [v.op.name for v in tf.trainable_variables()]
-        factor_of = rates.factors(names, parsers.factors(settings.rate_factors), settings.freeze,
-                                  settings.new_layer_factor)
+        factor_of = rates.factors(names, self.graph.encoder_layers, parsers.factors(settings.rate_factors),
+                                  settings.freeze, settings.new_layer_factor)
         self.update = optimize.build(self.graph.objective, self.graph.parts, settings.optimizer,
                                      settings.batches_per_step, settings.momentum, settings.weight_decay, factor_of,
                                      settings.clip_norm)
@@ -122,7 +122,7 @@ class Trainer:
         settings, weights = self.job.settings, self.job.pretrained
         chosen = choices.of(settings.net, **{name: getattr(settings, name) for name in choices.NAMES})
         for name, value in weights.choices.items():
-            if value != getattr(chosen, name):
+            if chosen and value != getattr(chosen, name):
                 print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
         self.rows = initial.fill(session, weights, self.job.spec.class_names, self.graph.num_classes,
                                  settings.carry_scores, chosen)

@@ -194,7 +194,7 @@ def test_a_shelf_holds_modules_and_no_helpers():
 
 
 @pytest.mark.parametrize(("flags", "words"), [
-    ({"steps": 20, "warmup": 20}, "--warmup 20"), ({"freeze": "fc7", "new_layer_factor": 0.0}, "nothing is left"),
+    ({"steps": 20, "warmup": 20}, "--warmup 20"),
     ({"images_in_memory": 2, "replacement": True}, "--images-in-memory")])
 def test_what_cannot_go_together_is_told_before_any_data_is_looked_at(flags, words):
     with pytest.raises(errors.UsageError, match=words):
@@ -213,8 +213,8 @@ def test_a_flag_that_does_nothing_beside_the_others_is_noted():
 
 @pytest.mark.parametrize(("text", "words"), [
     ('average_loss = "Auto"', "20, or auto"), ("average_loss = []", "20, or auto"), ("gamma = []", "no number"),
-    ("rate_factors = 3", "no text"), ("freeze = []", "no layer of a VGG"), ("freeze = false", "no layer of a VGG"),
-    ('freeze = "conv6"', "no layer of a VGG"), ('eval_budget = "5 percent"', "5% or 0.05"),
+    ("rate_factors = 3", "no text"), ("freeze = []", "no name of a layer"), ("freeze = false", "no name of a layer"),
+    ('freeze = "conv 6"', "no name of a layer"), ('eval_budget = "5 percent"', "5% or 0.05"),
     ("eval_budget = 1.0", "0.05"), ("keep = 1", "not from 2"), ("warmup = -1", "not from 0"),
     ('schedule = "linear"', "cosine")])
 def test_a_wrong_value_of_a_long_runs_setting_is_answered_with_what_would_be_right(tmp_path, text, words):

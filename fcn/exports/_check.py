@@ -26,7 +26,7 @@ def images():
 def of_checkpoint(folder, model, batches):
     """[(logits, prediction)] of the graph that training and evaluation use."""
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        net = models.build(**model)
+        net = models.of_run(model)
         checkpoint.restore(session, folder)
         return [run(session, [net.logits, net.prediction], {net.images: batch}) for batch in batches]
 

@@ -2,13 +2,14 @@
 
 from fcn import checkpoint, errors
 from fcn import model as models
+from fcn.architecture import Architecture
 from fcn.tf1 import tf
 
 OUTPUTS = ("logits", "prediction")
 
 
 def without_weights(model):
-    """(model.Inference, {variable: placeholder}) in the default graph, which has no variables: a converter that copies
+    """(model.InferenceGraph, {variable: placeholder}) in the default graph, which has no variables: a converter that copies
     its graph a dozen times then copies no weights.
     """
     weights = {}
@@ -17,7 +18,7 @@ def without_weights(model):
         weights[name] = tf.placeholder(dtype, shape, name)
         return weights[name]
     with tf.variable_scope("", custom_getter=placeholder):
-        return models.inference(**model), weights
+        return models.inference(Architecture.from_dict(model), model["ignored_ids"]), weights
 
 
 def arrays(folder, weights):
@@ -34,7 +35,7 @@ def arrays(folder, weights):
 
 
 def frozen(folder, model):
-    """(GraphDef from "images" to OUTPUTS whose weights are constants, the model.Inference that it was made of)."""
+    """(GraphDef from "images" to OUTPUTS whose weights are constants, the InferenceGraph that it was made of)."""
     with tf.Graph().as_default() as graph:
         net, weights = without_weights(model)
     graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), OUTPUTS)

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from fcn import errors, initial, pretrained, vgg_table
+from fcn import components, errors, initial, pretrained
 from fcn import model as models
+from fcn.architecture import Architecture
 from fcn.tf1 import run, tf
 from fcn.tf1 import session as new_session
 
@@ -24,8 +25,10 @@ def outputs(path, batches):
     """(logits, prediction) of each batch, by the net that the file says it holds."""
     weights = pretrained.read(path)
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        net = models.inference(weights.net, weights.layers["score_fr"][0].shape[3], weights.ignored_ids,
-                               vgg_table.widths(weights.widths), weights.mean_rgb.tolist(), weights.choices)
+        architecture = Architecture(weights.net, weights.layers["score_fr"][0].shape[3],
+                                    components.of(weights.net).widths(weights.widths), weights.mean_rgb.tolist(),
+                                    weights.choices)
+        net = models.inference(architecture, weights.ignored_ids)
         initial.fill_all(session, weights)
         for images in batches:
             yield run(session, [net.logits, net.prediction], {net.images: images})
@@ -34,6 +37,9 @@ def outputs(path, batches):
 def published_name(weights):
     """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
     own = weights.choices
+    if not own or components.of(weights.net).net.ENCODER != "vgg":
+        raise errors.UsageError(f"{weights.net} is not an FCN on VGG, and .mat and .npz hold no other net",
+                                cure="write a SavedModel, .pb, .tflite or .onnx.")
     if own["fusion"] != "scores" or own["score_relu"]:
         raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
                                 "that fuse plain scores", cure="write a SavedModel, .pb, .tflite or .onnx.")

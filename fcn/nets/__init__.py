@@ -1,1 +1,13 @@
-"""One file a net: the file's name is the value of --net. Contract: CHOICES and build(), see fcn8s.py."""
+"""Nets: an encoder and a decoder with their settings. One file each; the file's name is the value of --net.
+
+A net module NAME.py has
+
+    ENCODER                      a name in fcn/encoders
+    DECODER                      a name in fcn/decoders; or, instead,
+    decode(features, num_classes, settings)
+                                 the decoder's build() itself, see fcn/decoders
+    VARIANT                      a choices.Choices, only where the net takes --alignment, --pool, --fusion ... and the
+                                 like: options in which published FCNs on VGG differ
+
+and what its decoder asks for. That is all: a net of another encoder and decoder is three lines.
+"""

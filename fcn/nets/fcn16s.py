@@ -4,14 +4,20 @@ Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn16
 it starts from a trained FCN-32s, its new score_pool4 from zero.
 """
 
-from fcn import heads, vgg
 from fcn.choices import Choices
 
-CHOICES = Choices()
-SKIPS = (("pool4", "upscore2"),)
+ENCODER, DECODER = "vgg", "fcn"
+VARIANT = Choices()
+FUSED = ("pool4",)
 
 
-def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
-    ends = vgg.build(images, channels, keep_prob, seed, choices)
-    return heads.build(ends, images, num_classes, SKIPS, ("upscore16", 16), choices)
+def head(features, fcn):
+    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    if fcn.variant.fusion == "features":
+        return fcn.fuse_features(features, FUSED)
+    score_fr = fcn.score("score_fr", features["fc7"])                 # stride 32
+    upscore2 = fcn.conv2d_transpose("upscore2", score_fr, 2)          # 16
+    score_pool4 = fcn.score("score_pool4", features["pool4"])
+    fuse_pool4 = fcn.fuse("pool4", upscore2, score_pool4)
+    upscore16 = fcn.conv2d_transpose("upscore16", fuse_pool4, 16)     # 1
+    return fcn.crop(upscore16, 16)

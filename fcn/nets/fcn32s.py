@@ -3,14 +3,17 @@
 Long, Shelhamer & Darrell (2015), section 4.1; fcn.berkeleyvision.org, voc-fcn32s/net.py. The first of three stages.
 """
 
-from fcn import heads, vgg
 from fcn.choices import Choices
 
-CHOICES = Choices()
-SKIPS = ()
+ENCODER, DECODER = "vgg", "fcn"
+VARIANT = Choices()
+FUSED = ()
 
 
-def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
-    ends = vgg.build(images, channels, keep_prob, seed, choices)
-    return heads.build(ends, images, num_classes, SKIPS, ("upscore", 32), choices)
+def head(features, fcn):
+    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    if fcn.variant.fusion == "features":
+        return fcn.fuse_features(features, FUSED)
+    score_fr = fcn.score("score_fr", features["fc7"])            # stride 32
+    upscore = fcn.conv2d_transpose("upscore", score_fr, 32)      # 1
+    return fcn.crop(upscore, 32)

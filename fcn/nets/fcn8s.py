@@ -4,14 +4,23 @@ Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn8s
 starts from a trained FCN-16s, its new score_pool3 from zero. To train it from VGG alone take fcn8s_atonce.
 """
 
-from fcn import heads, vgg
 from fcn.choices import Choices
 
-CHOICES = Choices()
-SKIPS = (("pool4", "upscore2"), ("pool3", "upscore_pool4"))
+ENCODER, DECODER = "vgg", "fcn"
+VARIANT = Choices()
+FUSED = ("pool4", "pool3")
 
 
-def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
-    ends = vgg.build(images, channels, keep_prob, seed, choices)
-    return heads.build(ends, images, num_classes, SKIPS, ("upscore8", 8), choices)
+def head(features, fcn):
+    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    if fcn.variant.fusion == "features":
+        return fcn.fuse_features(features, FUSED)
+    score_fr = fcn.score("score_fr", features["fc7"])                       # stride 32
+    upscore2 = fcn.conv2d_transpose("upscore2", score_fr, 2)                # 16
+    score_pool4 = fcn.score("score_pool4", features["pool4"])
+    fuse_pool4 = fcn.fuse("pool4", upscore2, score_pool4)
+    upscore_pool4 = fcn.conv2d_transpose("upscore_pool4", fuse_pool4, 2)    # 8
+    score_pool3 = fcn.score("score_pool3", features["pool3"])
+    fuse_pool3 = fcn.fuse("pool3", upscore_pool4, score_pool3)
+    upscore8 = fcn.conv2d_transpose("upscore8", fuse_pool3, 8)              # 1
+    return fcn.crop(upscore8, 8)

@@ -4,14 +4,9 @@ So all three streams start with gradients of one size, and one stage does for th
 2017), section 4.3; fcn.berkeleyvision.org, voc-fcn8s-atonce/net.py.
 """
 
-from fcn import heads, vgg
 from fcn.choices import Choices
+from fcn.nets.fcn8s import DECODER, ENCODER, FUSED, head
 
-CHOICES = Choices(pool_scaling=True)
-SKIPS = (("pool4", "upscore2"), ("pool3", "upscore_pool4"))
+__all__ = ["DECODER", "ENCODER", "FUSED", "VARIANT", "head"]
 
-
-def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
-    ends = vgg.build(images, channels, keep_prob, seed, choices)
-    return heads.build(ends, images, num_classes, SKIPS, ("upscore8", 8), choices)
+VARIANT = Choices(pool_scaling=True)

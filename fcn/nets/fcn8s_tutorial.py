@@ -7,15 +7,10 @@ The author's training also has the label 0 for a class (recipe tutorial). Only i
 left out: it changes nothing.
 """
 
-from fcn import heads, vgg
 from fcn.choices import Choices
+from fcn.nets.fcn8s_shekkizh import DECODER, ENCODER, FUSED, head
 
-CHOICES = Choices(pool="avg", last_layer="relu5_3", fc="random", score_relu=True, fusion="features", init_stddev=0.0001,
+__all__ = ["DECODER", "ENCODER", "FUSED", "VARIANT", "head"]
+
+VARIANT = Choices(pool="avg", last_layer="relu5_3", fc="random", score_relu=True, fusion="features", init_stddev=0.0001,
                   learn_upsampling=True)
-SKIPS = (("pool4", "upscore2"), ("pool3", "upscore_pool4"))
-
-
-def build(images, num_classes, channels, keep_prob, seed, choices=CHOICES):
-    """Logits float32 as Blocks, for images of any size; arguments as in vgg.build."""
-    ends = vgg.build(images, channels, keep_prob, seed, choices)
-    return heads.build(ends, images, num_classes, SKIPS, ("upscore8", 8), choices)

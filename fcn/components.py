@@ -1,0 +1,104 @@
+"""The encoder and the decoder that a net names, with an answer to everything that these may leave unsaid.
+
+The contracts are in the docstrings of fcn/encoders, fcn/decoders and fcn/nets. Nothing here imports TensorFlow but
+Components.decoder, and an encoder or net that does so itself.
+"""
+
+import dataclasses
+import functools
+import types
+
+from fcn import errors, shelf
+from fcn.encoders import MemoryMap
+
+
+@dataclasses.dataclass(frozen=True)
+class Components:
+    """A net's module and that of its encoder; see of()."""
+
+    name: str
+    net: types.ModuleType
+    encoder: types.ModuleType
+
+    @functools.cached_property
+    def decoder(self):
+        """The module of the decoder; the net's own if it has a decode()."""
+        if hasattr(self.net, "decode"):
+            return types.SimpleNamespace(build=self.net.decode)
+        return _checked(shelf.pick("decoders", self.net.DECODER), "decoders", self.net.DECODER, ("build",))
+
+    def features(self, widths):
+        """((name, stride, channels), ...) of the encoder, from fine to coarse."""
+        encoder = self.encoder
+        return tuple(encoder.features(widths) if hasattr(encoder, "features") else encoder.FEATURES)
+
+    def check_features(self, features, widths):
+        """Raise UsageError unless build() gave the features {name: tensor} that the encoder promises."""
+        promised = {name: channels for name, _, channels in self.features(widths)}
+        found = {name: int(tensor.shape[3]) for name, tensor in features.items()}
+        if found != promised:
+            raise _broken("encoders", self.net.ENCODER, f"gives features of channels {found}, it promises {promised}")
+
+    def widths(self, known):
+        """Architecture.widths for a file of weights with {layer: output channels} `known`."""
+        return self.encoder.widths(known) if hasattr(self.encoder, "widths") else {}
+
+    def layers(self, widths):
+        """Names of the encoder's layers in the order of the forward pass; None if only its graph says so."""
+        return tuple(self.encoder.layers(widths)) if hasattr(self.encoder, "layers") else None
+
+    def check(self, widths, variant):
+        """Raise UsageError for settings (Choices or None) that the encoder refuses at these widths."""
+        if hasattr(self.encoder, "check"):
+            self.encoder.check(widths, variant)
+
+    def strides(self, widths):
+        """{layer: stride} of what a dry run lists, from the images to the logits."""
+        features = {name: stride for name, stride, _ in self.features(widths)}
+        return {"images": 1, **getattr(self.encoder, "STRIDES", features), **getattr(self.decoder, "STRIDES", {}),
+                "logits": 1}
+
+    def memory_map(self, architecture, size_px) -> MemoryMap | None:
+        """Sizes of the encoder's activations for an image of (height, width) px; None if unknown."""
+        if not hasattr(self.encoder, "memory_map"):
+            return None
+        return self.encoder.memory_map(architecture.widths, size_px, architecture.chosen())
+
+    def score_count(self, architecture, size_px):
+        """Numbers in the scores of an image of (height, width) px."""
+        if hasattr(self.decoder, "score_count"):
+            return self.decoder.score_count(size_px, architecture)
+        return architecture.num_classes * size_px[0] * size_px[1]
+
+    def receptive_field(self, pixel, architecture):
+        """(first, last) input pixel along one axis that an output pixel depends on, in an image without end; None if
+        unknown.
+        """
+        if not hasattr(self.decoder, "cells") or not hasattr(self.encoder, "receptive_field"):
+            return None
+        cells = self.decoder.cells(pixel, architecture)
+        return cells and self.encoder.receptive_field(cells, architecture.widths, architecture.chosen())
+
+
+def of(name):
+    """The Components of a net in fcn/nets. Raises UsageError for an unknown name, or a module that breaks its contract.
+    """
+    net = shelf.pick("nets", name)
+    _checked(net, "nets", name, ("ENCODER",))
+    if hasattr(net, "DECODER") == hasattr(net, "decode"):
+        raise _broken("nets", name, "needs either DECODER or decode()")
+    encoder = _checked(shelf.pick("encoders", net.ENCODER), "encoders", net.ENCODER, ("preprocess", "build"))
+    if not hasattr(encoder, "FEATURES") and not hasattr(encoder, "features"):
+        raise _broken("encoders", net.ENCODER, "needs FEATURES or features()")
+    return Components(name, net, encoder)
+
+
+def _checked(module, folder, name, needed):
+    for attribute in needed:
+        if not hasattr(module, attribute):
+            raise _broken(folder, name, f"has no {attribute}")
+    return module
+
+
+def _broken(folder, name, what):
+    return errors.UsageError(f"{folder}/{name}.py {what}", cure=f"fcn/{folder}/__init__.py says what belongs into it.")
