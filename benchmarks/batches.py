@@ -78,10 +78,11 @@ def fancy_h5py(path, batch):
 def net(found, batch):
     """Training steps of the tutorial's net with Adam; the same batch each time."""
     from fcn import model, optimize, vgg_table
+    from fcn.architecture import Architecture
     from fcn.tf1 import session, tf
 
     num_classes = int(np.flatnonzero(found.class_pixels)[-1]) + 1
-    graph = model.build("fcn8s_tutorial", num_classes, [], vgg_table.widths(), augment.FILL_RGB)
+    graph = model.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB), [])
     update, run = optimize.build(graph.objective, graph.parts, "adam"), session()
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
     images, labels = batches.training(found, 0, batches.Sampling(batch, seed=0))

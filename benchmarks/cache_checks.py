@@ -83,10 +83,11 @@ def loader(title, path, sampling, rounds):
 def trained(path, batch, rounds):
     """Print images/s of a narrow net in a first epoch with comparing and without, in turn."""
     from fcn import model, optimize
+    from fcn.architecture import Architecture
     from fcn.tf1 import session, tf
 
     classes = int(np.flatnonzero(cache.read(path).class_pixels)[-1]) + 1
-    graph = model.build("fcn8s_atonce", classes, [], measuring.widths(WIDTH), augment.FILL_RGB)
+    graph = model.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB), [])
     update, run, sampling = optimize.build(graph.objective, graph.parts, "adam"), session(), batches.Sampling(batch, 0)
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 

@@ -26,17 +26,18 @@ from fcn import estimate, machine, parsers, vgg_table
 def case(size, window, classes, channels):
     """{"peak", "counted", "seconds"} of one prediction in this process."""
     from fcn import inference, model
+    from fcn.architecture import Architecture
     from fcn.tf1 import session as new_session
     from fcn.tf1 import tf
 
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
-    arguments = {"net": "fcn8s", "num_classes": classes, "channels": widths}
-    graph = model.build(**arguments, ignored_ids=(), mean_rgb=(128, 128, 128))
+    architecture = Architecture("fcn8s", classes, widths, (128, 128, 128))
+    graph = model.build(architecture, ())
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     plan = inference.Plan(window=(window, window) if window else None)
     with new_session() as session:
         session.run(tf.global_variables_initializer())
-        predictor = inference.Predictor(session, graph, plan, ((),), inference.need_of(arguments))
+        predictor = inference.Predictor(session, graph, plan, ((),), inference.need_of(architecture))
         weights = estimate.FLOAT * sum(int(np.prod(v.shape.as_list())) for v in tf.global_variables())
         before = time.perf_counter()
         predictor.predict(photo, photo)

@@ -43,18 +43,20 @@ class Stopwatch:
 
 
 def ours(path, fc, watch):
-    """(session, SegModel) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
-    from fcn import choices, initial, model, pretrained, vgg_table
+    """(session, TrainingGraph) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
+    from fcn import initial, model, pretrained, vgg_table
+    from fcn.architecture import Architecture
     from fcn.tf1 import session as new_session
     watch.lap("import")
     weights = pretrained.read(path)
     watch.lap("read")
-    graph = model.build("fcn8s_tutorial", CLASSES, [], vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
-                        {"fc": fc})
+    architecture = Architecture("fcn8s_tutorial", CLASSES, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
+                                {"fc": fc})
+    graph = model.build(architecture, [])
     watch.lap("graph")
     session = new_session()
     names = tuple(f"class {i}" for i in range(CLASSES))
-    initial.fill(session, weights, names, CLASSES, "fresh", choices.of("fcn8s_tutorial", fc=fc))
+    initial.fill(session, weights, names, CLASSES, "fresh", architecture.chosen())
     watch.lap("session")
     return session, graph
 
@@ -64,6 +66,7 @@ def tutorial(path, watch):
     import scipy.io
 
     from fcn import model, vgg_table
+    from fcn.architecture import Architecture
     from fcn.tf1 import tf
     watch.lap("import")
     cell = scipy.io.loadmat(path)["layers"][0]
@@ -80,8 +83,8 @@ def tutorial(path, watch):
         return getter(name, *arguments, **options)
 
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
-        graph = model.build("fcn8s_tutorial", CLASSES, [], vgg_table.widths(
-            {name: kernel.shape[3] for name, (kernel, _) in stored.items()}), demo.MEAN_RGB)
+        widths = vgg_table.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
+        graph = model.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB), [])
     watch.lap("graph")
     session = tf.Session()
     session.run(tf.global_variables_initializer())

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import numpy as np
 
-from fcn import estimate, machine, rates, vgg_table
+from fcn import components, estimate, machine, rates, vgg_table
 
 STEPS = 4
 PLAIN = {"net": "fcn8s_tutorial", "classes": 151, "size": (224, 224), "batch": 2, "batches": 1, "optimizer": "adam",
@@ -29,28 +29,30 @@ CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum
 
 
 def built(options, channels):
-    """(what is meant, widths, SegModel, Step) in the default graph."""
+    """(what is meant, Architecture, TrainingGraph, Step) in the default graph."""
     from fcn import model, optimize
+    from fcn.architecture import Architecture
     from fcn.tf1 import tf
 
     o = PLAIN | options
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
-    graph = model.build(o["net"], o["classes"], (), widths, (128, 128, 128), precision=o["precision"],
-                        recompute=o["recompute"])
-    factors = rates.factors([v.op.name for v in tf.trainable_variables()], {}, o["freeze"], 1.0)
-    return o, widths, graph, optimize.build(graph.objective, graph.parts, o["optimizer"], o["batches"],
-                                            factor_of=factors)
+    architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"],
+                                gradient_checkpointing=o["recompute"])
+    graph = model.build(architecture, ())
+    factors = rates.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, {}, o["freeze"], 1.0)
+    return o, architecture, graph, optimize.build(graph.objective, graph.parts, o["optimizer"], o["batches"],
+                                                  factor_of=factors)
 
 
-def estimated(o, widths, step):
+def estimated(o, architecture, step):
     """Bytes, as dry_run.memory_of has them."""
     from fcn.tf1 import tf
 
     trained, width = [v for _, v in step.grads], tf.as_dtype(o["precision"]).size
-    maps = estimate.activations(widths, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained],
-                                width=width)
+    memory_map = components.of(o["net"]).memory_map(architecture, o["size"])
+    one = estimate.activations(memory_map, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained], width)
     return sum(estimate.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
-                               sum(v.shape.num_elements() for v in trained), o["batch"] * maps, 0, o["optimizer"],
+                               sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0, o["optimizer"],
                                o["batches"], width=width).values())
 
 
@@ -60,7 +62,7 @@ def case(options, channels):
     from fcn.tf1 import session as new_session
     from fcn.tf1 import tf
 
-    o, widths, graph, step = built(options, channels)
+    o, architecture, graph, step = built(options, channels)
     rng = np.random.default_rng(0)
     shape = (o["batch"], *o["size"])
     feed = {graph.images: rng.integers(0, 256, (*shape, 3), np.uint8), graph.keep_prob: 0.85, step.learning_rate: 1e-5,
@@ -73,7 +75,7 @@ def case(options, channels):
                 session.run(step.collect, feed)
             session.run({"loss": graph.loss_sum, "pixels": graph.pixels, "update": step.update,
                          "norm": step.norm}, feed)
-    return {"peak": machine.peak_memory(), "estimate": estimated(o, widths, step)}
+    return {"peak": machine.peak_memory(), "estimate": estimated(o, architecture, step)}
 
 
 def main():

@@ -27,14 +27,15 @@ class Components:
             return types.SimpleNamespace(build=self.net.decode)
         return _checked(shelf.pick("decoders", self.net.DECODER), "decoders", self.net.DECODER, ("build",))
 
-    def features(self, widths):
+    def features(self, architecture):
         """((name, stride, channels), ...) of the encoder, from fine to coarse."""
-        encoder = self.encoder
-        return tuple(encoder.features(widths) if hasattr(encoder, "features") else encoder.FEATURES)
+        if hasattr(self.encoder, "features"):
+            return tuple(self.encoder.features(architecture.widths, architecture.chosen()))
+        return tuple(self.encoder.FEATURES)
 
-    def check_features(self, features, widths):
+    def check_features(self, features, architecture):
         """Raise UsageError unless build() gave the features {name: tensor} that the encoder promises."""
-        promised = {name: channels for name, _, channels in self.features(widths)}
+        promised = {name: channels for name, _, channels in self.features(architecture)}
         found = {name: int(tensor.shape[3]) for name, tensor in features.items()}
         if found != promised:
             raise _broken("encoders", self.net.ENCODER, f"gives features of channels {found}, it promises {promised}")
@@ -52,9 +53,9 @@ class Components:
         if hasattr(self.encoder, "check"):
             self.encoder.check(widths, variant)
 
-    def strides(self, widths):
+    def strides(self, architecture):
         """{layer: stride} of what a dry run lists, from the images to the logits."""
-        features = {name: stride for name, stride, _ in self.features(widths)}
+        features = {name: stride for name, stride, _ in self.features(architecture)}
         return {"images": 1, **getattr(self.encoder, "STRIDES", features), **getattr(self.decoder, "STRIDES", {}),
                 "logits": 1}
 

@@ -79,7 +79,7 @@ def run(trainer):
         state = trainer.start(session, print)
         at = loop.Position.of(state, 1, trainer.job.settings.batches_per_step)
         architecture = architecture_of(trainer)
-        strides = components.of(architecture.net).strides(architecture.widths)
+        strides = components.of(architecture.net).strides(architecture)
         shapes = feature_maps(session, trainer.graph, strides, trainer.batch_at(0)[0])
         print("\n".join([*_net(trainer, shapes, strides), ""]), flush=True)
         seconds, waiting = timed_steps(session, trainer, at)

@@ -107,7 +107,7 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
                              keep_prob, dropout_seed, training)
     x = parts.encoder.preprocess(tf.cast(images, tf.float32), architecture.mean_rgb)
     features = parts.encoder.build(tf.cast(x, tf.as_dtype(architecture.precision)), settings)
-    parts.check_features(features, architecture.widths)
+    parts.check_features(features, architecture)
     encoder_layers = dict.fromkeys(v.op.name.rpartition("/")[0] for v in tf.trainable_variables()[before:])
     scores = parts.decoder.build(features, architecture.num_classes, settings)
     scores = scores if isinstance(scores, Blocks) else blocks.plain(scores)

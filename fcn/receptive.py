@@ -16,7 +16,7 @@ def margin(architecture):
     happen to be 0. None if the net's encoder or decoder does not know.
     """
     parts = components.of(architecture.net)
-    period = math.lcm(*(stride for _, stride, _ in parts.features(architecture.widths)))
+    period = math.lcm(*(stride for _, stride, _ in parts.features(architecture)))
     fields = [parts.receptive_field(pixel, architecture) for pixel in range(period)]
     if None in fields:
         return None

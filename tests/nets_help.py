@@ -1,7 +1,7 @@
 """What the tests of the nets share: a fresh graph, a thin VGG, random weights, and the nets once more in NumPy.
 
 The NumPy nets are written from the definitions (SciPy's correlation, one image (h, w, channels) in float64) and share
-nothing with fcn/layers.py, fcn/vgg.py and fcn/heads.py.
+nothing with fcn/layers.py, fcn/vgg.py and fcn/decoders/fcn.py.
 """
 
 import contextlib
@@ -9,6 +9,8 @@ import contextlib
 import numpy as np
 from scipy.signal import correlate2d
 
+from fcn import components, layers
+from fcn.architecture import BuildSettings
 from fcn.tf1 import session as new_session
 from fcn.tf1 import tf
 
@@ -39,6 +41,15 @@ def values():
     session = tf.get_default_session()
     variables = tf.global_variables() + tf.local_variables()
     return dict(zip([v.op.name for v in variables], session.run(variables), strict=True))
+
+
+def scores(net, images, num_classes, widths, variant=None):
+    """Blocks of a net's scores for float32 images as they are, without preprocessing. variant: a Choices, or the net's.
+    """
+    parts = components.of(net)
+    settings = BuildSettings(parts.net, widths, variant or getattr(parts.net, "VARIANT", None),
+                             layers.height_width(images), None, np.zeros(2, np.int32), False)
+    return parts.decoder.build(parts.encoder.build(images, settings), num_classes, settings)
 
 
 def randomise(session, seed=0, gains=None):

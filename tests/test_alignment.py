@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, randomise, start
 
-from fcn import convolution, heads, shelf, vgg
+from fcn import convolution, heads_table, shelf, vgg
+from fcn.architecture import BuildSettings
 from fcn.choices import Choices
+from fcn.decoders import fcn as decoder
 from fcn.tf1 import tf
 
 ALIGNMENTS = ("same", "pad100")
@@ -39,7 +41,7 @@ def through(net, images, alignment, silences):
     with fresh() as session:
         photo = tf.placeholder(tf.float32, (None, None, None, 3))
         choices = Choices(alignment=alignment, pool="avg", fusion="features" if net == "fcn8s_tutorial" else "scores")
-        logits = shelf.pick("nets", net).build(photo, 1, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), choices).pixels()
+        logits = nets_help.scores(net, photo, 1, ONE_WIDE, choices).pixels()
         start(session)
         kernels = {v.op.name: passing_on(v.shape.as_list(), v.op.name.split("/")[0])
                    for v in tf.trainable_variables() if v.op.name.endswith("/kernel")}
@@ -89,7 +91,7 @@ def test_a_ramp_does_not_move_with_the_size_of_the_image(alignment, size):
 @pytest.mark.parametrize(("crop", "stream", "pixels"), [("pool4", "score_pool4", 16), ("pool3", "score_pool3", 8),
                                                         (8, "score_fr", 1)])
 def test_a_crop_that_is_one_too_large_moves_the_ramp_by_one_cell_of_that_map(crop, stream, pixels, monkeypatch):
-    monkeypatch.setitem(heads.CROPS, crop, heads.CROPS[crop] + 1)
+    monkeypatch.setitem(heads_table.CROPS, crop, heads_table.CROPS[crop] + 1)
     images = ramps(237, 301)
     found, = through("fcn8s", images, "pad100", [set(STREAMS["fcn8s"]) - {stream}])
     np.testing.assert_allclose(found[INSIDE], images[INSIDE][..., 0] + pixels, atol=1e-3)
@@ -142,7 +144,7 @@ def test_the_published_crops_follow_from_pads_and_kernel_sizes(convolutions):
     at = maps(first_pad=100, fc6_pad=0, convolutions=convolutions)
     assert at["fc7"] == (32, 12.5)  # 15.5 - 99 + 3 cells of 32
     assert (at["pool4"], at["pool3"]) == ((16, 7.5 - 99), (8, 3.5 - 99))
-    assert crops(at, lambda size, stride: 0) == {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31} == heads.CROPS
+    assert crops(at, lambda size, stride: 0) == {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31} == heads_table.CROPS
 
 
 def test_same_padding_needs_no_crop_but_that_of_its_transposed_convolutions():
@@ -159,7 +161,6 @@ def test_of_full_transposed_convolutions_same_padding_needs_the_crops_of_matconv
 
 # --- impulses through the heads ---
 
-LAST = {"fcn32s": ("upscore", 32), "fcn16s": ("upscore16", 16), "fcn8s": ("upscore8", 8)}
 CENTRES = {  # (step, first) by arithmetic, see above
     "same": {"fc7": (32, 15.5), "pool4": (16, 7.5), "pool3": (8, 3.5)},
     "pad100": {"fc7": (32, 12.5), "pool4": (16, -91.5), "pool3": (8, -95.5)},
@@ -182,8 +183,8 @@ def test_an_impulse_in_a_map_lands_symmetrically_about_the_centre_of_its_cell(ne
     ends[source][0, cell[0], cell[1], 0] = 1
     with fresh() as session:
         tensors = {name: tf.placeholder_with_default(end, (None, None, None, 1)) for name, end in ends.items()}
-        logits = heads.build(tensors, tf.zeros((1, *SIZE, 3)), 1, shelf.pick("nets", net).SKIPS, LAST[net],
-                             Choices(alignment=alignment)).pixels()
+        settings = BuildSettings(shelf.pick("nets", net), {}, Choices(alignment=alignment), SIZE, None, None, False)
+        logits = decoder.build(tensors, 1, settings).pixels()
         start(session)
         nets_help.put(session, {v.op.name: np.ones((1, 1, 1, 1)) for v in tf.trainable_variables()
                                 if v.op.name.endswith("kernel")})
@@ -235,8 +236,7 @@ FAR = 230 + 48  # half of VGG-19's 460 px, and the widest response of an upsampl
 def thin_logits(alignment, *images):
     with fresh() as session:
         photo = tf.placeholder(tf.float32, (None, None, None, 3))
-        logits = shelf.pick("nets", "fcn8s").build(photo, 3, THIN, 1.0, tf.zeros((2,), tf.int32),
-                                                   Choices(alignment=alignment)).pixels()
+        logits = nets_help.scores("fcn8s", photo, 3, THIN, Choices(alignment=alignment)).pixels()
         randomise(session)
         return [session.run(logits, {photo: image[None]})[0] for image in images]
 

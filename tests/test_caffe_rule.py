@@ -100,7 +100,7 @@ def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY, momentum=MO
         labels = tf.placeholder(tf.uint8, (None, None, None))
         losses, weights = cross_entropy.build(layers.conv(images, "score_fr", 1, CLASSES), labels, (IGNORED,))
         step = optimize.build(*model.reduce(losses, weights, reduction), "momentum", len(steps[0]), momentum,
-                              weight_decay, rates.factors(list(START), factors), clip_norm)
+                              weight_decay, rates.factors(list(START), (), factors), clip_norm)
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         put(session, START)
         found = []

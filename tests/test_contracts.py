@@ -35,21 +35,6 @@ def test_an_encoding_has_its_endings_size_read_and_write(name):
     assert list(inspect.signature(encoding.write).parameters) == ["path", "ids", "spec"]
 
 
-@pytest.mark.parametrize("name", shelf.names("nets"))
-def test_a_net_has_its_choices_and_build_with_the_arguments_that_the_model_gives(name):
-    net = shelf.pick("nets", name)
-    assert isinstance(net.CHOICES, Choices)
-    parameters = inspect.signature(net.build).parameters
-    assert list(parameters) == ["images", "num_classes", "channels", "keep_prob", "seed", "choices"]
-    assert parameters["choices"].default is net.CHOICES
-
-
-@pytest.mark.parametrize("name", shelf.names("nets"))
-def test_the_choices_of_a_net_are_among_those_that_are_allowed(name):
-    chosen = vars(shelf.pick("nets", name).CHOICES)
-    assert {field: value for field, value in chosen.items() if value not in ALLOWED.get(field, (value,))} == {}
-
-
 @pytest.mark.parametrize("name", shelf.names("losses"))
 def test_a_loss_has_build_on_logits_and_labels(name):
     wanted = ["logits", "labels", "ignored_ids", "class_weights"]

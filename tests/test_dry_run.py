@@ -10,7 +10,9 @@ import pytest
 from nets_help import THIN, THIN16, fresh, start
 
 import train_fcn
-from fcn import choices, dry_run, errors, estimate, model, optimize, sanity, shelf, vgg_table
+from fcn import choices, components, dry_run, errors, estimate, model, optimize, sanity, shelf, vgg_table
+from fcn.architecture import Architecture
+from fcn.encoders import vgg
 from fcn.tf1 import tf
 
 USAGE = collections.namedtuple("USAGE", "total used free")
@@ -138,11 +140,13 @@ def test_labels_without_two_classes_are_told_before_a_step():
     ("fcn8s_atonce", THIN, (33, 65), "same"), ("fcn32s", THIN16, (40, 21), "pad100"),
     ("fcn8s_tutorial", dict.fromkeys(THIN, 4), (32, 47), "same")])
 def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px, alignment):
+    architecture = Architecture(net, 5, channels, variant={"alignment": alignment})
+    parts = components.of(net)
     with fresh() as session:
-        graph = model.build(net, 5, [], channels, (0, 0, 0), {"alignment": alignment})
+        graph = model.build(architecture, [])
         start(session)
-        found = dry_run.feature_maps(session, types.SimpleNamespace(graph=graph), np.zeros((2, *size_px, 3), np.uint8))
-    expected = estimate.maps(channels, size_px, alignment == "pad100")
+        found = dry_run.feature_maps(session, graph, parts.strides(architecture), np.zeros((2, *size_px, 3), np.uint8))
+    expected = parts.memory_map(architecture, size_px).activations
     assert {name: shape for name, shape in found.items() if name in expected} == {
         name: expected[name] for name in ("pool1", "pool2", "pool3", "pool4", "pool5", "fc6", "fc7")}
     assert found["images"] == (*size_px, 3) and found["logits"] == (*size_px, 5) and found["score_fr"][2] == 5
@@ -151,7 +155,7 @@ def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px,
 @pytest.mark.parametrize("net, optimizer", [*((net, "radam") for net in shelf.names("nets")), ("fcn8s", "adam")])
 def test_a_graph_of_the_real_width_holds_no_weights(net, optimizer):
     with tf.Graph().as_default() as graph:
-        built = model.build(net, 151, [0], vgg_table.widths(), (123.0, 117.0, 104.0))
+        built = model.build(Architecture(net, 151, vgg_table.widths()), [0])
         optimize.build(built.objective, built.parts, optimizer, batches_per_step=2)
         assert 1e5 < graph.as_graph_def().ByteSize() < dry_run.MOST_GRAPH
 
@@ -162,7 +166,7 @@ def trainer(folder, size=1000, keep=2, batch=2):
         return types.SimpleNamespace(shapes=np.array(shapes), uniform=len(shapes) == 1)
     settings = types.SimpleNamespace(keep=keep, batch=batch, optimizer="adam", batches_per_step=1, weight_decay=0.0)
     content = {"model": {"net": "fcn32s", "choices": dict.fromkeys(choices.NAMES), "precision": "float32",
-                         "channels": THIN, "num_classes": 3}}
+                         "channels": THIN, "num_classes": 3, "mean_rgb": [1, 2, 3]}}
     job = types.SimpleNamespace(run=folder, settings=settings, content=content, training=cache([(32, 64)]),
                                 validation=cache([(64, 96), (32, 200)]))
     return types.SimpleNamespace(job=job, store=types.SimpleNamespace(bytes=size, folder=folder / "checkpoints"),
@@ -215,7 +219,7 @@ def test_memory_counts_the_variables_of_the_graph_and_the_largest_images(variabl
     assert dry_run.sizes_px(one) == ((32, 64), (32, 200))
     parts = dry_run.memory_of(one)
     assert parts["weights"] == 330 * 4 and parts["adam's numbers beside them"] == 330 * 8
-    of_image = estimate.activations(THIN, (32, 64), 3, ["fc7"])
+    of_image = estimate.activations(vgg.memory_map(THIN, (32, 64), None), (32, 64), 3, ["fc7"])
     assert parts["maps of a batch"] == 2 * of_image and dry_run.memory_of(one, 5)["maps of a batch"] == 5 * of_image
 
 

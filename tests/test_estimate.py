@@ -11,45 +11,53 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import training_memory
 
 from fcn import estimate, vgg_table
+from fcn.architecture import Architecture
+from fcn.choices import Choices
+from fcn.decoders import fcn as decoder
+from fcn.encoders import vgg
 from fcn.tf1 import tf
 
 VGG19, VGG16 = vgg_table.widths(), vgg_table.widths({"conv1_1": 64})
 ONE = dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "fc6", "fc7"), 1)  # of a channel each
 
 
+def maps_of(widths, size_px, **variant):
+    return vgg.memory_map(widths, size_px, Choices(**variant))
+
+
 def test_maps_are_those_of_the_published_vgg():
-    maps = estimate.maps(VGG19, (224, 224))
+    maps = maps_of(VGG19, (224, 224)).activations
     assert maps["conv1_2"] == (224, 224, 64) and maps["pool1"] == (112, 112, 64)
     assert maps["pool3"] == (28, 28, 256) and maps["pool5"] == (7, 7, 512) and maps["fc7"] == (7, 7, 4096)
     assert list(maps)[-3:] == ["pool5", "fc6", "fc7"]
 
 
 def test_odd_sizes_are_rounded_up_at_every_pool():
-    maps = estimate.maps(VGG19, (33, 65))
+    maps = maps_of(VGG19, (33, 65)).activations
     assert [maps[f"pool{i}"][:2] for i in range(1, 6)] == [(17, 33), (9, 17), (5, 9), (3, 5), (2, 3)]
 
 
 def test_padding_by_100_gives_the_sizes_of_the_published_caffe_net():
-    maps = estimate.maps(VGG16, (500, 500), pad100=True)  # voc-fcn32s: 698, ..., 22, and 16 after fc6
+    maps = maps_of(VGG16, (500, 500), alignment="pad100").activations  # voc-fcn32s: 698, ..., 22, and 16 after fc6
     assert maps["conv1_1"][0] == 698 and maps["pool5"][0] == 22 and maps["fc6"][0] == 16
 
 
 def test_the_maps_of_an_image_are_counted_from_the_input_of_the_first_trained_layer_on():
     maps = 1024 + 256 + 256 + 64 + 64 + 16 + 16 + 4 + 4 + 1 + 1 + 1  # conv1_1, pool1, conv2_1, ..., pool5, fc6, fc7
     rest = 2 * 49 + (estimate.LOGITS * 3 + 3) * 1024  # fc6's windows; logits of 3 classes, and the image itself
-    assert estimate.activations(ONE, (32, 32), 3) == 4 * (maps + 2 * 1024 + rest)
+    one, wider = maps_of(ONE, (32, 32)), maps_of(ONE | {"conv4_1": 100}, (32, 32))
+    assert estimate.activations(one, (32, 32), 3) == 4 * (maps + 2 * 1024 + rest)
     kept = 16 + 1600 + 400 + 4 + 1 + 1 + 1  # pool3, conv4_1 of 100 channels, ..., fc7, where stages 1 to 3 are frozen
-    assert estimate.activations(ONE | {"conv4_1": 100}, (32, 32), 3, ["conv4_1", "fc6"]) == 4 * (
-        kept + 2 * 1600 + rest)
-    assert estimate.activations(ONE, (32, 32), 3, ["score_fr"]) == 4 * (2 * 1024 + rest)
+    assert estimate.activations(wider, (32, 32), 3, ["conv4_1", "fc6"]) == 4 * (kept + 2 * 1600 + rest)
+    assert estimate.activations(one, (32, 32), 3, ["score_fr"]) == 4 * (2 * 1024 + rest)
 
 
 def test_a_validation_keeps_two_maps_only():
-    assert estimate.prediction(ONE, (32, 32), 3) == 4 * (2 * 1024 + 2 * 49 + (estimate.LOGITS * 3 + 3) * 1024)
+    assert estimate.prediction(maps_of(ONE, (32, 32)), (32, 32), 3) == 4 * (2 * 1024 + 2 * 49 + (estimate.LOGITS * 3 + 3) * 1024)
 
 
 def test_half_the_width_halves_the_body_and_not_the_logits():
-    whole, half = (estimate.activations(VGG19, (64, 64), 11, width=width) for width in (4, 2))
+    whole, half = (estimate.activations(maps_of(VGG19, (64, 64)), (64, 64), 11, width=width) for width in (4, 2))
     logits = (estimate.LOGITS * 11 + 3) * 64 * 64 * 4
     assert half - logits == (whole - logits) / 2
 
@@ -105,18 +113,24 @@ MEASURED = (1110, 960, 1250, 1160, 1020, 1130, 1280, 1080, 1010, 950, 1050, 1630
 @pytest.mark.parametrize(("options", "measured"), list(zip(training_memory.CASES, MEASURED, strict=True)), ids=str)
 def test_the_estimate_is_near_what_was_measured(options, measured):
     with tf.Graph().as_default():
-        o, widths, _, step = training_memory.built(options, 1 / 4)
-        assert math.isclose(training_memory.estimated(o, widths, step) / 1e6, measured, rel_tol=0.1)
+        o, architecture, _, step = training_memory.built(options, 1 / 4)
+        assert math.isclose(training_memory.estimated(o, architecture, step) / 1e6, measured, rel_tol=0.1)
+
+
+def forward(widths, size_px, classes, net="fcn32s", alignment="same", argmaxed=True):
+    architecture = Architecture(net, classes, widths, variant={"alignment": alignment})
+    return estimate.forward(maps_of(widths, size_px, alignment=alignment), size_px,
+                            decoder.score_count(size_px, architecture), argmaxed=argmaxed)
 
 
 def test_scores_count_in_blocks_where_they_are_larger_than_the_largest_map_and_twice_where_they_are_rearranged():
     body = 2 * 1024 + 2 * 49 + 3 * 1024
-    assert estimate.forward(ONE | {"conv1_1": 4}, (32, 32), 1) == 4 * (body + 2 * 3 * 1024)
-    assert estimate.forward(ONE, (32, 32), 2) == 4 * (body + 2 * 64 * 64)  # 2 x 2 blocks of 32 px
-    assert estimate.forward(ONE, (31, 33), 2) == 4 * (2 * 31 * 33 + 2 * 2 * 49 + 3 * 31 * 33 + 2 * 64 * 96)
-    assert estimate.forward(ONE, (32, 32), 2, argmaxed=False) == 4 * (body + 2 * 2 * 64 * 64)
-    assert estimate.forward(ONE, (32, 32), 2, stride=8) == 4 * (body + 2 * 40 * 40)
-    assert estimate.forward(ONE, (32, 32), 2, stride=8, pad100=True) > 4 * 2 * 96 * 96  # 31 px on every side
+    assert forward(ONE | {"conv1_1": 4}, (32, 32), 1) == 4 * (body + 2 * 3 * 1024)
+    assert forward(ONE, (32, 32), 2) == 4 * (body + 2 * 64 * 64)  # 2 x 2 blocks of 32 px
+    assert forward(ONE, (31, 33), 2) == 4 * (2 * 31 * 33 + 2 * 2 * 49 + 3 * 31 * 33 + 2 * 64 * 96)
+    assert forward(ONE, (32, 32), 2, argmaxed=False) == 4 * (body + 2 * 2 * 64 * 64)
+    assert forward(ONE, (32, 32), 2, "fcn8s") == 4 * (body + 2 * 40 * 40)
+    assert forward(ONE, (32, 32), 2, "fcn8s", "pad100") > 4 * 2 * 96 * 96  # 31 px on every side
 
 
 # Peaks of processes that predict one image, as above, in MB: python benchmarks/inference_memory.py --windows 0
@@ -133,5 +147,5 @@ def test_the_estimate_of_a_prediction_is_near_what_was_measured(factor, classes,
     inputs = [3, *channels.values()]
     weights = sum(vgg_table.side(name) ** 2 * before * after
                   for (name, after), before in zip(channels.items(), inputs, strict=False))
-    needed = estimate.PROGRAM + 4 * weights + estimate.forward(channels, size_px, classes, stride=8)
+    needed = estimate.PROGRAM + 4 * weights + forward(channels, size_px, classes, "fcn8s")
     assert math.isclose(needed / 1e6, measured, rel_tol=0.15)

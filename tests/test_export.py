@@ -33,7 +33,7 @@ def make(folder, net="fcn8s", choices=None, ignored=(0,), precision="float32", s
         arguments = {"net": net, "num_classes": len(NAMES), "ignored_ids": list(ignored), "channels": THIN,
                      "mean_rgb": MEAN_RGB, "choices": choices or {}, "loss": "cross_entropy", "reduction": "mean",
                      "class_weights": None, "precision": precision}
-        model.build(**arguments)
+        model.of_run(arguments)
         start(session)
         arrays = randomise(session, seed=7, gains=GAINS.get(net))  # a seed with which every class is the best somewhere
         checkpoint.Store(folder / "checkpoints").save(session, {"step": 3, "score": None, "window": []})

@@ -6,6 +6,7 @@ import scipy.io
 from formats_help import thin_fcn
 
 from fcn import model, vgg_table
+from fcn.architecture import Architecture
 from fcn.formats import _heads, dagnn
 from fcn.tf1 import tf
 
@@ -68,7 +69,8 @@ def test_a_written_fcn_run_by_the_manual_gives_our_logits(tmp_path, net, backbon
     dagnn.write(tmp_path / "net.mat", weights)
     image = np.random.default_rng(0).integers(0, 256, (1, 39, 45, 3)).astype(np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
-        ours = model.build(net, 3, (), vgg_table.widths(weights.widths), weights.mean_rgb.tolist(), weights.choices)
+        ours = model.build(Architecture(net, 3, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
+                                        weights.choices), ())
         session.run(tf.global_variables_initializer())
         for variable in tf.trainable_variables():
             name, part = variable.op.name.split("/")

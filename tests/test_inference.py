@@ -1,5 +1,6 @@
 """Windows give what the whole image gives; scales, mirrored images, strips and memory by hand and by other means."""
 
+import dataclasses
 import itertools
 import tracemalloc
 import types
@@ -10,7 +11,8 @@ from nets_help import THIN16, fresh, randomise, start
 from PIL import Image
 from scipy.special import softmax
 
-from fcn import errors, inference, machine, model, resampling
+from fcn import errors, inference, machine, model, receptive, resampling
+from fcn.architecture import Architecture
 from fcn.inference import Plan, Predictor
 
 # One convolution a stage: a margin of 186 px where a VGG-16 has 245.
@@ -22,9 +24,9 @@ class Net:
     """A net of random weights in a session, and its whole-image results."""
 
     def __init__(self, session, net, channels, alignment):
-        arguments = {"net": net, "num_classes": CLASSES, "channels": channels, "choices": {"alignment": alignment}}
-        self.session, self.margin = session, inference.margin_of(arguments)
-        self.graph = model.build(**arguments, ignored_ids=(), mean_rgb=(128, 128, 128))
+        architecture = Architecture(net, CLASSES, channels, (128, 128, 128), {"alignment": alignment})
+        self.session, self.margin = session, receptive.margin(architecture)
+        self.graph = model.build(architecture, ())
         start(session)
         randomise(session, seed=1)
         self.photo = np.random.default_rng(2).integers(0, 256, (1045, 1101, 3), np.uint8)
@@ -341,11 +343,11 @@ def test_out_of_memory_in_tensorflow_names_the_windows_too(monkeypatch):
 
 
 def test_a_net_needs_memory_by_its_shapes():
-    arguments = {"net": "fcn8s", "num_classes": 151, "channels": SHORT, "choices": None}
-    small, large = (inference.need_of(arguments)(size) for size in ((104, 104), (208, 208)))
+    plain = Architecture("fcn8s", 151, SHORT)
+    small, large = (inference.need_of(plain)(size) for size in ((104, 104), (208, 208)))
     assert 3.5 < large / small < 4.5
-    assert inference.need_of(arguments | {"choices": {"alignment": "pad100"}})((104, 104)) > small
-    assert inference.need_of(arguments | {"precision": "bfloat16"})((104, 104)) < small
+    assert inference.need_of(dataclasses.replace(plain, variant={"alignment": "pad100"}))((104, 104)) > small
+    assert inference.need_of(dataclasses.replace(plain, precision="bfloat16"))((104, 104)) < small
 
 
 # --- the plan ---

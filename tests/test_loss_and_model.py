@@ -8,7 +8,8 @@ import pytest
 from nets_help import THIN, fresh, randomise, start
 
 from fcn import blocks, evaluate, model, shelf
-from fcn.choices import Choices
+from fcn.architecture import Architecture
+from fcn.encoders import vgg
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
 
@@ -140,9 +141,9 @@ def test_a_prediction_is_the_best_class_that_is_not_ignored():
 
 @pytest.fixture(scope="module")
 def small():
-    """A thin fcn8s_atonce with random weights: (session, SegModel). Id 3 of 4 classes is ignored."""
+    """A thin fcn8s_atonce with random weights: (session, TrainingGraph). Id 3 of 4 classes is ignored."""
     with fresh() as session:
-        graph = model.build("fcn8s_atonce", 4, (3, 255), THIN, (120.0, 110.0, 100.0))
+        graph = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)), (3, 255))
         randomise(session, gains={"score_pool4": 10, "score_pool3": 300})
         yield session, graph
 
@@ -158,14 +159,17 @@ def test_a_whole_net_predicts_no_ignored_id_though_it_has_a_channel_for_it(small
 @pytest.fixture
 def bare_net(monkeypatch):
     """The net "bare", whose logits are what enters it."""
-    pick, net = shelf.pick, types.SimpleNamespace(CHOICES=Choices(), build=lambda images, *_: blocks.plain(images))
-    monkeypatch.setattr(shelf, "pick", lambda folder, name: net if name == "bare" else pick(folder, name))
+    bare = types.SimpleNamespace(ENCODER="bare", FEATURES=(("images", 1, 3),), preprocess=vgg.preprocess,
+                                 build=lambda images, settings: {"images": images},
+                                 decode=lambda features, num_classes, settings: features["images"])
+    pick = shelf.pick
+    monkeypatch.setattr(shelf, "pick", lambda folder, name: bare if name == "bare" else pick(folder, name))
     return "bare"
 
 
 def test_the_mean_colour_is_subtracted_from_images(bare_net):
     with fresh() as session:
-        graph = model.build(bare_net, 3, (), {}, (10.0, 20.0, 30.0))
+        graph = model.build(Architecture(bare_net, 3, mean_rgb=(10.0, 20.0, 30.0)), ())
         photo = np.array([[[[10, 20, 30], [0, 255, 31]]]], np.uint8)
         np.testing.assert_array_equal(session.run(graph.logits, {graph.images: photo}), [[[[0, 0, 0], [-10, 235, 1]]]])
 
@@ -177,8 +181,7 @@ def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean
     cases = (("mean", 5.5 * one, 5.5), ("sum", 5.5 * one, 2), ("mean-per-image", 2 * one, 2))
     for reduction, objective, parts in cases:
         with fresh() as session:
-            graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), reduction=reduction,
-                                class_weights=(2, 1, 1.5))
+            graph = model.build(Architecture(bare_net, 3), (255,), reduction=reduction, class_weights=(2, 1, 1.5))
             found = session.run([graph.objective, graph.parts, graph.loss_sum, graph.pixels],
                                 {graph.images: images, graph.labels: labels})
         assert found == pytest.approx([objective, parts, 5.5 * one, 5.5], rel=1e-6)
@@ -190,7 +193,7 @@ def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean
 def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_nan(bare_net, labels, weights, score):
     batches = [(np.zeros((2, 1, 2, 3), np.uint8), np.array([labels, labels], np.uint8))] * 2
     with fresh() as session:
-        graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), class_weights=weights)
+        graph = model.build(Architecture(bare_net, 3), (255,), class_weights=weights)
         numbers, samples = evaluate.validate(session, graph, batches, (255,))
     assert numbers["val_loss"] is None and len(samples) == 3
     assert (numbers["val_mean_iou"], numbers["val_pixel_accuracy"]) == (score, score)
@@ -200,10 +203,10 @@ def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_
 def test_a_choice_that_is_none_or_not_named_is_the_nets_own():
     def logits(net, choices):
         with fresh() as session:
-            graph = model.build(net, 2, (), THIN, (0.0, 0.0, 0.0), choices)
+            graph = model.build(Architecture(net, 2, THIN, variant=choices), ())
             randomise(session)
             return session.run(graph.logits, {graph.images: np.full((1, 9, 9, 3), 200, np.uint8)})
-    own = logits("fcn8s_atonce", None)
+    own = logits("fcn8s_atonce", {})
     np.testing.assert_array_equal(logits("fcn8s_atonce", {"pool_scaling": None, "fc": "random"}), own)
     unscaled = logits("fcn8s_atonce", {"pool_scaling": False})
     assert (unscaled != own).any()
@@ -217,7 +220,7 @@ def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(b
     unlabelled = np.full((1, 1, 1), 255, np.uint8)
     batches = [(photos, labels), (photos[:, :, :1], unlabelled), (photos[:, :, 2:], labels[:, :, 2:])]
     with fresh() as session:
-        graph = model.build(bare_net, 3, (255,), {}, (0.0, 0.0, 0.0), reduction="mean-per-image")
+        graph = model.build(Architecture(bare_net, 3), (255,), reduction="mean-per-image")
         start(session)
         numbers, samples = evaluate.validate(session, graph, batches, (255,))
         assert evaluate.validate(session, graph, batches, (255,), stopped=lambda: True) is None

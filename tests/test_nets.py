@@ -8,6 +8,7 @@ import pytest
 from nets_help import AVERAGE, DEFINITIONS, MAXIMUM, THIN, THIN16, fresh, randomise, start
 
 from fcn import convolution, errors, model, shelf, vgg_table
+from fcn.architecture import Architecture
 from fcn.choices import ALLOWED, Choices, of
 from fcn.tf1 import tf
 
@@ -24,7 +25,7 @@ def gains(net, choices=None):
 
 
 def build(name, num_classes=3, channels=THIN, ignored=(), choices=None, **options):
-    return model.build(name, num_classes, ignored, channels, MEAN_RGB, choices, **options)
+    return model.build(Architecture(name, num_classes, channels, MEAN_RGB, choices or {}, **options), ignored)
 
 
 def photo(height, width, count=1, seed=0):
@@ -296,11 +297,10 @@ def published(backbone):
 @pytest.mark.parametrize(("name", "backbone"), COUNTS)
 @pytest.mark.usefixtures("fewer_nodes")
 def test_a_net_of_published_width_learns_as_many_numbers_as_its_kernels_have(name, backbone):
-    net, found = shelf.pick("nets", name), {}
+    found = {}
     for num_classes in COUNTS[name, backbone]:
         with tf.Graph().as_default():
-            images, seed = tf.placeholder(tf.float32, (None, None, None, 3)), tf.zeros((2,), tf.int32)
-            net.build(images, num_classes, published(backbone), 1.0, seed)
+            nets_help.scores(name, tf.placeholder(tf.float32, (None, None, None, 3)), num_classes, published(backbone))
             assert tf.global_variables() == tf.trainable_variables()
             found[num_classes] = sum(math.prod(shape) for shape in shapes().values())
     assert found == COUNTS[name, backbone]

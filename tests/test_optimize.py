@@ -5,6 +5,7 @@ import pytest
 from nets_help import THIN, fresh, randomise, start, values
 
 from fcn import layers, model, optimize
+from fcn.architecture import Architecture
 from fcn.losses import cross_entropy
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
@@ -306,7 +307,7 @@ def run_of_a_vgg(optimizer, batch):
     5 steps with RMSprop, else 10: as soon as a gradient is near its epsilon, rounding decides on the step.
     """
     with fresh() as session:
-        net = model.build("fcn8s_atonce", 4, [0], THIN, [120.0, 110.0, 100.0])
+        net = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)), [0])
         step = optimize.build(net.objective, net.parts, optimizer, 8 // batch, weight_decay=0.01, clip_norm=CLIP)
         start(session)
         drawn, norms = randomise(session), []

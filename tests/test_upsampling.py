@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nets_help import fresh
 
 from fcn import blocks, model, upsampling
+from fcn.architecture import Architecture
 from fcn.blocks import Blocks
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
@@ -97,12 +98,11 @@ def test_blocks_of_two_lie_in_memory_one_after_the_other():
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_prepared_weights_predict_what_weights_that_are_prepared_for_every_image_do(precision):
-    arguments = {"net": "fcn8s_tutorial", "num_classes": 3, "ignored_ids": (), "channels": nets_help.THIN,
-                 "mean_rgb": (100.0, 110.0, 120.0), "precision": precision}
+    architecture = Architecture("fcn8s_tutorial", 3, nets_help.THIN, (100.0, 110.0, 120.0), precision=precision)
     photo, found, kept = RNG.integers(0, 256, (1, 40, 70, 3), np.uint8), [], []
     for prepared in (False, True):
         with fresh() as session:
-            net = model.inference(**arguments, prepared=prepared)
+            net = model.inference(architecture, (), prepared=prepared)
             nets_help.randomise(session, 3)
             session.run(tf.local_variables_initializer())
             found.append(session.run(net.logits, {net.images: photo}))

@@ -11,6 +11,7 @@ import numpy as np
 from contenders import net
 from contenders.plain import PLAIN
 from fcn import initial, model, optimize, tf1
+from fcn.architecture import Architecture
 from fcn.tf1 import tf
 
 NETS = {"": "fcn8s_tutorial", "fcn8s-": "fcn8s"}
@@ -24,16 +25,15 @@ class Contender:
         precision, _, undone = variant.removeprefix(prefix).partition("-")
         if undone:
             PLAIN[undone]()
-        arguments = {"net": NETS[prefix], "num_classes": classes, "ignored_ids": (), "channels": channels,
-                     "mean_rgb": net.MEAN_RGB, "precision": precision}
+        architecture = Architecture(NETS[prefix], classes, channels, net.MEAN_RGB, precision=precision)
         self.keep_prob, self.numbers = keep_prob, itertools.count()
         with tf.Graph().as_default() as graph:
             self.session = tf1.session(graph)
             if job == "train":
-                self.graph = model.build(**arguments)
+                self.graph = model.build(architecture, ())
                 self.step = optimize.build(self.graph.objective, self.graph.parts, "adam")
             else:
-                self.graph = model.inference(**arguments, prepared=True)
+                self.graph = model.inference(architecture, (), prepared=True)
             self.variables = {v.op.name: v for v in tf.trainable_variables()}
             for name, variable in self.variables.items():  # no other draw: it would count in the peak
                 value = net.draw(name, variable.shape.as_list())

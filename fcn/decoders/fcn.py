@@ -117,7 +117,7 @@ def cells(pixel, architecture):
 def _strides(architecture):
     """[(feature, stride)] of what the head scores, from coarse to fine: the coarsest feature, then the fused ones."""
     parts = components.of(architecture.net)
-    strides = {name: stride for name, stride, _ in parts.features(architecture.widths)}
+    strides = {name: stride for name, stride, _ in parts.features(architecture)}
     return [(name, strides[name]) for name in (list(strides)[-1], *getattr(parts.net, "FUSED", ()))]
 
 

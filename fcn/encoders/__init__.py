@@ -3,7 +3,8 @@
 An encoder module NAME.py has
 
     FEATURES                     ((name, stride, channels), ...) of every feature level, from fine to coarse; or
-    features(widths)             the same as a function, where channels depend on the weights' file (see widths() below)
+    features(widths, variant)    the same as a function, where channels depend on the weights' file (see widths() below)
+                                 or on the net's Choices (None if it has no VARIANT)
     preprocess(images, mean_rgb) float32 (N, H, W, 3) RGB 0-255 -> float32 (N, H, W, 3), as build() expects it; mean_rgb
                                  is the mean colour in --weights or --mean-rgb, 0-255
     build(images, settings)      {name: tensor} of all features. images: preprocessed, float32 or bfloat16; settings: an
@@ -20,7 +21,7 @@ What an encoder may have besides; without it the answer is "unknown", and everyt
                                  weights' file ({} without one). Default: {}, for an encoder of fixed widths
     layers(widths)               names of its layers in the order of the forward pass: --freeze is checked before data
                                  are prepared. Default: --freeze is checked when the graph is built
-    check(widths, variant)       raises UsageError for settings (the net's Choices, or None) that these widths forbid
+    check(widths, variant)       raises UsageError for a variant that these widths forbid
     STRIDES                      {layer: stride} for --dry-run. Default: those of the features
     memory_map(widths, size_px, variant)
                                  the MemoryMap of one image. Default: memory is not estimated

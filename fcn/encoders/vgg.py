@@ -17,10 +17,10 @@ PADDED_PX = 100  # on every side before conv1_1, with alignment pad100; fc6 is u
 widths = vgg_table.widths
 
 
-def features(widths):
+def features(widths, variant):
     """pool1 (stride 2) to pool5 (32), and fc7 (32)."""
-    last = {name[4]: channels for name, channels in widths.items() if name.startswith("conv")}  # of each stage
-    return (*((f"pool{stage}", 2 ** stage, last[str(stage)]) for stage in STAGES), ("fc7", 32, widths["fc7"]))
+    pools = ((f"pool{stage}", 2 ** stage, widths[_used(stage, widths, variant)[-1]]) for stage in STAGES)
+    return (*pools, ("fc7", 32, widths["fc7"]))
 
 
 def preprocess(images, mean_rgb):
@@ -52,7 +52,7 @@ def memory_map(widths, size_px, variant):
 
     The workspace is that of fc6 (layers.convolve_as_matmul): the shifted maps, and all of its windows side by side.
     """
-    wide = bool(variant) and variant.alignment == "pad100"
+    wide = _is_padded(variant)
     height, width = (side + 2 * (PADDED_PX - 1) * wide for side in size_px)
     found: dict[str, tuple[int, int, int]] = {}
     for stage in STAGES:
@@ -71,8 +71,7 @@ def receptive_field(spans, widths, variant):
 
     One cell of fc7 sees 404 px of an image in VGG-16, 460 in VGG-19, and 428 in one that ends with conv5_3.
     """
-    variant = variant or Choices()
-    wide, reach = variant.alignment == "pad100", vgg_table.side("fc6") // 2
+    wide, reach = _is_padded(variant), vgg_table.side("fc6") // 2
     first, last = spans["fc7"]
     span = (first, last + 2 * reach) if wide else (first - reach, last + reach)
     for stage in reversed(STAGES):
@@ -83,6 +82,10 @@ def receptive_field(spans, widths, variant):
     return span[0] - shift, span[1] - shift
 
 
+def _is_padded(variant):
+    return bool(variant) and variant.alignment == "pad100"
+
+
 def of_stage(stage, widths):
     """The convolutions before pool1 ... pool5."""
     return [name for name in widths if name.startswith(f"conv{stage}_")]
@@ -91,7 +94,7 @@ def of_stage(stage, widths):
 def _used(stage, widths, variant):
     """The convolutions of a stage that its pool depends on."""
     names = of_stage(stage, widths)
-    if stage == len(STAGES) and variant.last_layer != "last":
+    if stage == len(STAGES) and variant and variant.last_layer != "last":
         return names[:names.index(f"conv{variant.last_layer[-3:]}") + 1]
     return names
 
