@@ -14,7 +14,6 @@ import sys
 from fcn import (
     augment,
     batches,
-    cache,
     checkpoint_files,
     class_weights,
     config,
@@ -91,7 +90,7 @@ def train_one(arguments):
         print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
                            *record.other_machine(before)]))
     data = dataset.find_data(settings)
-    listings = [cache.listing_digest(found) for found in data.found.values()]
+    listings = data.digests()
     if before:
         record.compare(run, before, {"files": listings}, of=of)
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.

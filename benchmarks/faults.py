@@ -59,7 +59,7 @@ class Case:
         assert self.old != self.new
 
     def build(self, where):
-        return cache.prepare(self.pairs, SPEC, SIZE, where, "t", skip_bad=True)
+        return cache.prepare(self.pairs, SPEC, SIZE, where, "t", cache.BuildOptions(skip_bad=True))
 
     def undisturbed(self):
         with tempfile.TemporaryDirectory(dir=self.folder) as where:

@@ -19,6 +19,7 @@ import pathlib
 import shlex
 import weakref
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -113,24 +114,55 @@ class Cache:
         return self._bytes[start:start + math.prod(shape)].reshape(shape)
 
 
-def prepare(pairs, spec, size_px, folder, title, progress=None, skip_bad=False, shapes=None,
-            max_pixels=images.MAX_PIXELS):
+class Stamps(dict):
+    """{path: [name, bytes, time in ns]} of files. The file system is asked when one is first wanted.
+
+    One start of a command uses one of these, so that each file is asked for once. A file that changes after that has
+    another stamp at the next start. Raises DataError for a file that cannot be read.
+    """
+
+    def __missing__(self, path):
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+        self[path] = [path.name, facts.st_size, facts.st_mtime_ns]
+        return self[path]
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildOptions:
+    """How a cache is built. skip_bad: leave out pairs that cannot be read. max_pixels: of a photo or label.
+
+    shapes: (height, width) of each pair for a cache at native size, if they are known. stamps: those of this start.
+    progress(done, begun_with) is called after every row.
+    """
+
+    skip_bad: bool = False
+    max_pixels: int = images.MAX_PIXELS
+    shapes: list | None = None
+    stamps: Stamps = dataclasses.field(default_factory=Stamps)
+    progress: Callable[[int, int], None] | None = None
+
+
+def prepare(pairs, spec, size_px, folder, title, options=None):
     """The Cache of these pairs at this size (height, width), or each at its own (NATIVE); built if it is not there yet.
 
-    title: the start of the file's name, e.g. "ade20k-training". progress(done, begun_with) is called along the way.
-    shapes: with NATIVE, (height, width) of each pair. Raises DataError with all bad pairs at once, MachineError if the
-    disk is too small or another process builds this cache.
+    title: the start of the file's name, e.g. "ade20k-training". options: a BuildOptions. Raises DataError with all bad
+    pairs at once, MachineError if the disk is too small or another process builds this cache.
     """
-    print_, path = fingerprint(pairs, spec, size_px), path_of(pairs, spec, size_px, folder, title)
+    options = options or BuildOptions()
+    print_ = fingerprint(pairs, spec, size_px, options.stamps)
+    path = path_of(pairs, spec, size_px, folder, title)
     found = find(path, print_)
     if found is None:
         native = tuple(size_px) == NATIVE
-        shapes = (shapes or _shapes(pairs, spec, max_pixels)) if native else [tuple(size_px)] * len(pairs)
+        shapes = options.shapes or _shapes(pairs, spec, options.max_pixels) if native else [tuple(size_px)] * len(pairs)
         plan = cache_build.Plan(pairs, shapes, spec, None if native else tuple(size_px), print_,
-                                json.dumps(_options(spec, size_px)).encode(), skip_bad, max_pixels)
-        cache_build.build(plan, path, progress, lambda: find(path, print_) is not None)
+                                json.dumps(_options(spec, size_px)).encode(), options.skip_bad, options.max_pixels)
+        cache_build.build(plan, path, options.progress, lambda: find(path, print_) is not None)
         found = find(path, print_)
-    if found.left_out and not skip_bad:
+    if found.left_out and not options.skip_bad:
         raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
                                f"{', '.join(found.left_out[:5])}", where=found.path,
                                why=f"the list is in {cache_build.left_out(found.path)}",
@@ -206,15 +238,15 @@ def verify(cache, progress=None):
     return bad
 
 
-def fingerprint(pairs, spec, size_px):
-    """Hex digest of what the cache is made from: options, and name, size and time of every file."""
-    files = [[p.name, *_stamp(p.image), *_stamp(p.label)] for p in pairs]
+def fingerprint(pairs, spec, size_px, stamps):
+    """Hex digest of what the cache is made from: options, and the Stamps of every file. Raises DataError."""
+    files = [[p.name, *stamps[p.image], *stamps[p.label]] for p in pairs]
     return _digest([cache_file.SCHEMA_VERSION, _options(spec, size_px), files])
 
 
-def listing_digest(pairs):
-    """Hex digest of names and sizes of the files: the same for a copy of the data set elsewhere."""
-    return _digest([[p.name, *_stamp(p.image)[:2], *_stamp(p.label)[:2]] for p in pairs])
+def listing_digest(pairs, stamps):
+    """Hex digest of names and sizes of the files: the same for a copy of the data set elsewhere. Raises DataError."""
+    return _digest([[p.name, *stamps[p.image][:2], *stamps[p.label][:2]] for p in pairs])
 
 
 def _options(spec, size_px):
@@ -228,12 +260,3 @@ def _options(spec, size_px):
 
 def _digest(content):
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _stamp(path):
-    """[name, size, time] of a file."""
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-    return [path.name, facts.st_size, facts.st_mtime_ns]

@@ -22,7 +22,8 @@ class Data:
     """The pairs of a data set as they will be used.
 
     found, shapes: by split; a shape is (height, width) as the pair will be read, or None where a cache knows it.
-    problems: files that are left out, with skip_bad. drawn: whether the split was drawn by us.
+    problems: files that are left out, with skip_bad. drawn: whether the split was drawn by us. stamps: of the files,
+    as they were when the data set was listed.
     """
 
     spec: DatasetSpec
@@ -30,6 +31,11 @@ class Data:
     shapes: dict[str, list | None]
     problems: list[Problem]
     drawn: bool
+    stamps: cache.Stamps
+
+    def digests(self):
+        """[Hex digest of names and sizes of the files] of each split. Raises DataError."""
+        return [cache.listing_digest(pairs, self.stamps) for pairs in self.found.values()]
 
 
 def find_data(settings):
@@ -41,8 +47,9 @@ def find_data(settings):
     found: dict[str, list[Pair]] = {}
     shapes: dict[str, list | None] = {}
     problems: list[Problem] = []
+    stamps = cache.Stamps()
     for split, listing in listings.items():
-        if cache_of(listing, split, spec, settings):  # its files were checked when it was built
+        if cache_of(listing, split, spec, settings, stamps):  # its files were checked when it was built
             found[split], shapes[split] = listing.pairs, None
         else:
             found[split], shapes[split], bad = checked(listing, split, spec, settings.max_pixels)
@@ -54,7 +61,7 @@ def find_data(settings):
         if not good:
             raise errors.DataError(f"not one good pair of {split} is left", where=settings.data,
                                    why=errors.several(problems))
-    return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()))
+    return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()), stamps)
 
 
 def checked(listing, split, spec, max_pixels):
@@ -75,12 +82,12 @@ def say_photos(photos, max_pixels):
         print(line, flush=True)
 
 
-def cache_of(listing, split, spec, settings):
+def cache_of(listing, split, spec, settings, stamps):
     """The finished Cache of a listing without problems, if there is one."""
     if listing.problems:
         return None
     try:
-        print_ = cache.fingerprint(listing.pairs, spec, settings.size)
+        print_ = cache.fingerprint(listing.pairs, spec, settings.size, stamps)
         return cache.find(own_path(listing.pairs, split, spec, settings), print_)
     except errors.DataError:  # a pair is gone, or the file is no cache: whoever comes next says it better
         return None
@@ -131,8 +138,10 @@ def prepare_caches(settings, data, verify=False):
         started = time.monotonic()
         try:
             with screen.counted(f"cache of {split}", len(found)) as advance:
+                options = cache.BuildOptions(settings.skip_bad, settings.max_pixels, data.shapes[split], data.stamps,
+                                             advance)
                 made = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
-                                     advance, settings.skip_bad, data.shapes[split], settings.max_pixels)
+                                     options)
         except errors.DataError as fault:  # the other split has its own
             faults.append(fault)
             continue

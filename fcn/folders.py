@@ -133,6 +133,19 @@ def irregular(path):
     return "is no regular file" if os.path.exists(path) else "is missing"  # noqa: PTH110
 
 
+def regular(paths):
+    """The set of those paths that are regular files. Each folder is listed once instead of a stat of every file."""
+    listed = {}
+    for folder in dict.fromkeys(path.parent for path in paths):
+        try:
+            with os.scandir(folder) as scan:
+                listed[folder] = {entry.name for entry in scan if _asked(entry.is_file)}
+        except OSError:
+            listed[folder] = set()
+    # A file system may know a file under other spellings of its name: in upper and lower case, or with other accents.
+    return {path for path in paths if path.name in listed[path.parent] or not irregular(path)}
+
+
 def counted(others):
     """'6 .gif and 1 .txt files' of Found.others, the most frequent first; "" of none."""
     most = sorted(others.items(), key=lambda item: (-len(item[1]), item[0]))

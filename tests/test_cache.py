@@ -20,6 +20,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from fcn import cache, cache_build, cache_file, cache_partial, errors, images, machine, pairs
+from fcn.cache import BuildOptions, Stamps
 from fcn.encodings import ids
 from fcn.layouts import ade20k
 from fcn.spec import DatasetSpec, Pair
@@ -48,7 +49,8 @@ def rows(made):
 
 def test_the_cache_holds_what_reading_and_resizing_pair_by_pair_gives(tiny_ade, tmp_path):
     found, done = ade20k.listing(tiny_ade, "training").pairs, []
-    made = cache.prepare(found, ade20k.spec(tiny_ade), SIZE, tmp_path / "c", "scenes", lambda *d: done.append(d))
+    made = cache.prepare(found, ade20k.spec(tiny_ade), SIZE, tmp_path / "c", "scenes",
+                         BuildOptions(progress=lambda *d: done.append(d)))
     assert len(made) == 6 and made.names == [pair.name for pair in found] and made.uniform
     assert done == [(i, 0) for i in range(1, 7)]
     for pair, (image, label) in zip(found, rows(made), strict=True):
@@ -80,7 +82,8 @@ def test_what_is_cached_at_its_own_size_is_read_back_to_the_last_bit(labels):
             found.append(Pair(str(i), pathlib.Path(folder, f"{i}.png"), pathlib.Path(folder, f"{i}_.png")))
             Image.fromarray(photos[-1]).save(found[-1].image)
             Image.fromarray(label).save(found[-1].label)
-        made = cache.prepare(found, DatasetSpec(), cache.NATIVE, f"{folder}/c", "t", shapes=[a.shape for a in labels])
+        made = cache.prepare(found, DatasetSpec(), cache.NATIVE, f"{folder}/c", "t",
+                             BuildOptions(shapes=[a.shape for a in labels]))
         assert made.shapes.tolist() == [list(label.shape) for label in labels]
         for (image, label), photo, wanted in zip(rows(made), photos, labels, strict=True):
             np.testing.assert_array_equal(image, photo)
@@ -125,7 +128,7 @@ def test_a_file_that_was_edited_replaces_the_cache_and_the_old_one_stands_until_
     def look(done, begun_with):
         assert cache.read(old.path).fingerprint == old.fingerprint
 
-    new = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", look)
+    new = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=look))
     assert new.path == old.path and new.fingerprint != old.fingerprint and files(tmp_path / "c") == [new.path.name]
     np.testing.assert_array_equal(new.label(0), 1 - np.minimum(before, 1))
     np.testing.assert_array_equal(old.label(0), before)  # who had it open goes on with what it had
@@ -145,12 +148,12 @@ def test_all_bad_pairs_are_named_in_one_error_and_the_old_cache_stands(data, tmp
 
 def test_skip_bad_leaves_bad_pairs_out_and_writes_down_which_and_why(data, tmp_path):
     save(data[1].label, np.full((4, 6), 9, np.uint8))
-    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True)
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True))
     assert made.names == ["x", "ä"] and made.left_out == ["y"]
     np.testing.assert_array_equal(made.label(1), np.asarray(Image.open(data[2].label)))
     assert made.class_pixels.sum() == 2 * 4 * 6
     assert f"{data[1].label}: label id 9 is out of range" in cache_build.left_out(made.path).read_text()
-    assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True).left_out == ["y"]
+    assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True)).left_out == ["y"]
     with pytest.raises(errors.DataError, match=r"1 bad pairs were left out.*: y") as problem:
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     assert str(cache_build.left_out(made.path)) in str(problem.value)
@@ -160,7 +163,7 @@ def test_nothing_but_bad_pairs_is_an_error_also_with_skip_bad(data, tmp_path):
     for pair in data:
         save(pair.label, np.full((4, 6), 9, np.uint8))
     with pytest.raises(errors.DataError, match="not one good pair"):
-        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True)
+        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True))
 
 
 def interrupt(data, tmp_path, after):
@@ -170,14 +173,14 @@ def interrupt(data, tmp_path, after):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", stop)
+        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=stop))
 
 
 def test_an_interrupted_build_is_gone_on_with_and_not_begun_again(data, tmp_path):
     interrupt(data, tmp_path, after=2)
     assert [name.endswith(".partial") for name in files(tmp_path / "c")] == [True]
     seen = []
-    again = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", lambda *d: seen.append(d))
+    again = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=lambda *d: seen.append(d)))
     assert seen == [(3, 2)] and files(tmp_path / "c") == [again.path.name]
     whole = cache.prepare(data, TWO, (4, 6), tmp_path / "other", "t")
     assert again.path.read_bytes() == whole.path.read_bytes()
@@ -192,7 +195,7 @@ def test_a_row_of_a_partial_whose_checksum_is_wrong_is_read_again(data, tmp_path
         file.seek(place)
         file.write(b"?")
     seen = []
-    again = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", lambda *d: seen.append(d))
+    again = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=lambda *d: seen.append(d)))
     assert seen == [(3, 2)] and again.path.read_bytes() == whole.path.read_bytes()
 
 
@@ -202,7 +205,7 @@ def test_a_second_builder_is_sent_away_and_told_who_builds(data, tmp_path):
             cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
         assert problem.value.exit_code == 5
 
-    assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", another)) == 3
+    assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=another))) == 3
 
 
 def test_verify_names_the_rows_whose_bytes_have_changed(data, tmp_path):
@@ -269,7 +272,7 @@ def test_a_newer_cache_is_refused_with_the_cure(data, tmp_path, monkeypatch):
 def test_colours_that_decide_the_ids_make_another_cache_and_a_mere_palette_does_not(data, tmp_path):
     def name(**changes):
         spec = dataclasses.replace(TWO, **changes)
-        return cache.path_of(data, spec, (4, 6), tmp_path, "t").name, cache.fingerprint(data, spec, (4, 6))
+        return cache.path_of(data, spec, (4, 6), tmp_path, "t").name, cache.fingerprint(data, spec, (4, 6), Stamps())
 
     one, other = ((0, 0, 0), (9, 9, 9)), ((9, 9, 9), (0, 0, 0))
     assert name(colours=one) == name(colours=other)
@@ -296,7 +299,7 @@ def test_large_rows_are_marked_before_there_are_many_of_them(data, tmp_path, mon
 def test_when_every_pair_is_good_again_nothing_speaks_of_left_out_ones(data, tmp_path):
     good = data[1].label.read_bytes()
     save(data[1].label, np.full((4, 6), 9, np.uint8))
-    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", skip_bad=True)
+    made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True))
     assert cache_build.left_out(made.path).exists()
     data[1].label.write_bytes(good)
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
@@ -337,7 +340,7 @@ def test_a_disk_that_fails_while_rows_are_written_is_an_error_of_the_machine_and
         broken.setattr(os, "pwrite", failing)
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     seen = []
-    cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", lambda *d: seen.append(d))
+    cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=lambda *d: seen.append(d)))
     assert seen and seen[0][1] > 0
 
 
@@ -382,20 +385,20 @@ def test_two_builds_of_the_same_files_are_the_same_bytes(data, tmp_path):
 
 def test_a_time_that_differs_by_less_than_a_second_is_another_file(data):
     os.utime(data[0].label, ns=(0, 5_000_000_001))
-    one = cache.fingerprint(data, TWO, (4, 6))
+    one = cache.fingerprint(data, TWO, (4, 6), Stamps())
     os.utime(data[0].label, ns=(0, 5_000_000_002))
-    assert cache.fingerprint(data, TWO, (4, 6)) != one
-    assert cache.listing_digest(data) == cache.listing_digest(data)
+    assert cache.fingerprint(data, TWO, (4, 6), Stamps()) != one
+    assert cache.listing_digest(data, Stamps()) == cache.listing_digest(data, Stamps())
 
 
 def test_a_photo_that_changed_its_size_between_the_check_and_the_reading_is_refused(data, tmp_path):
     with pytest.raises(errors.DataError, match="another size than when it was checked"):
-        cache.prepare(data, TWO, cache.NATIVE, tmp_path / "c", "t", shapes=[(4, 6), (5, 6), (4, 6)])
+        cache.prepare(data, TWO, cache.NATIVE, tmp_path / "c", "t", BuildOptions(shapes=[(4, 6), (5, 6), (4, 6)]))
 
 
 def test_the_limit_of_pixels_holds_when_pairs_are_read(data, tmp_path):
     with pytest.raises(errors.DataError, match="--max-pixels"):
-        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", max_pixels=23)
+        cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(max_pixels=23))
 
 
 def test_no_more_pixels_are_read_ahead_than_memory_is_meant_for(data, tmp_path, monkeypatch):
@@ -405,8 +408,10 @@ def test_no_more_pixels_are_read_ahead_than_memory_is_meant_for(data, tmp_path, 
     monkeypatch.setattr(cache_build, "read_row", lambda plan, index: (started.append(index), real(plan, index))[1])
     many = [dataclasses.replace(data[i % 3], name=f"{i:02}") for i in range(12)]
     cores = machine.cores()
-    cache.prepare(many, TWO, (4, 6), tmp_path / "c", "t",
-                  lambda done, _: started[done + cores:] and pytest.fail(f"{len(started)} begun after {done}"))
+
+    def check(done, _):
+        assert not started[done + cores:]
+    cache.prepare(many, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=check))
     assert sorted(started) == list(range(12))
 
 
@@ -452,7 +457,7 @@ def test_two_copies_are_built_at_the_same_time(data, second, tmp_path):
     def another(done, begun_with):
         built.append(cache.prepare(second, TWO, (4, 6), tmp_path / "c", "t").path)
 
-    path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", another).path
+    path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=another)).path
     assert len({path, *built}) == 2 and files(tmp_path / "c") == sorted(p.name for p in {path, *built})
 
 
@@ -530,7 +535,7 @@ def test_only_fingerprints_are_read_of_other_caches(data, second, tmp_path, monk
     real, read = cache.cache_open.fingerprint, cache.cache_open.read
     monkeypatch.setattr(cache.cache_open, "fingerprint", lambda path: (opened.append(path), real(path))[1])
     monkeypatch.setattr(cache.cache_open, "read", lambda path: (opened.append("whole"), read(path))[1])
-    path, print_ = cache.path_of(data, TWO, (4, 6), tmp_path / "c", "t"), cache.fingerprint(data, TWO, (4, 6))
+    path, print_ = cache.path_of(data, TWO, (4, 6), tmp_path / "c", "t"), cache.fingerprint(data, TWO, (4, 6), Stamps())
     assert cache.find(path, print_) is None
     assert opened == [cache.path_of(second, TWO, (4, 6), tmp_path / "c", "t")]
 
@@ -539,7 +544,7 @@ def test_pairs_that_were_left_out_and_are_good_by_now_come_back_as_the_error_say
     save(data[0].image, np.zeros((8, 8, 3), np.uint8))
     save(data[0].label, np.zeros((8, 8), np.uint8))
     folder = tmp_path / "c d"
-    assert len(cache.prepare(data, TWO, (4, 6), folder, "t", skip_bad=True, max_pixels=24)) == 2
+    assert len(cache.prepare(data, TWO, (4, 6), folder, "t", BuildOptions(skip_bad=True, max_pixels=24))) == 2
     with pytest.raises(errors.DataError, match="1 bad pairs were left out") as problem:
         cache.prepare(data, TWO, (4, 6), folder, "t")
     advice, = [part for part in str(problem.value).split(": ") if part.startswith("rm ")]

@@ -1,6 +1,8 @@
 """A data set on its way into a run: what is wrong is said at once, what is left out is listed, a split is kept."""
 
+import collections
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -25,14 +27,45 @@ def flat(tmp_path):
     return tmp_path / "data"
 
 
-def settings(data, **other):
-    return config.Config(layout="paired", data=str(data), size=(6, 8), cache_dir=str(data.parent / "c"), **other)
+def settings(data, layout="paired", **other):
+    return config.Config(layout=layout, data=str(data), size=(6, 8), cache_dir=str(data.parent / "c"), **other)
 
 
 def spoil(data, *names):
     """A label of another size than its photo, seen by the header; or one with an id too many, seen when it is read."""
     for name, label in zip(names, (np.zeros((5, 8), np.uint8), np.full((6, 8), 9, np.uint8)), strict=False):
         save(data / f"labels/{name}.png", label)
+
+
+@pytest.mark.parametrize("layout", ["paired", "csv_list"])
+def test_a_start_with_caches_asks_for_every_file_once(flat, monkeypatch, layout):
+    names = [f"{i:02}.png" for i in range(COUNT)]
+    (flat / "list.csv").write_text("images,masks\n" + "".join(f"images/{n},labels/{n}\n" for n in names))
+    asked_for = settings(flat, layout)
+    dataset.prepare_caches(asked_for, dataset.find_data(asked_for))
+    asked: collections.Counter = collections.Counter()
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
+
+        def counted(path, *arguments, real=real, **options):
+            if not isinstance(path, int):
+                asked[pathlib.Path(path)] += 1
+            return real(path, *arguments, **options)
+        monkeypatch.setattr(os, name, counted)
+    data = dataset.find_data(asked_for)
+    data.digests()
+    dataset.prepare_caches(asked_for, data)
+    monkeypatch.undo()
+    files = [flat / folder / name for folder in ("images", "labels") for name in names]
+    looked_at = [flat / "labels/00.png"] if layout == "csv_list" else []  # is it a mask? decoded for its values
+    assert {file.name for file in files if asked[file] != 1} == {file.name for file in looked_at}
+
+
+def test_a_file_that_changes_after_a_start_gives_a_new_cache_at_the_next(flat):
+    first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))[1]
+    os.utime(flat / "labels/00.png", ns=(0, 1))
+    again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert first.fingerprint not in (again[1].fingerprint, again[2].fingerprint)
 
 
 def test_problems_of_both_splits_and_of_layout_and_header_are_in_one_error(flat):

@@ -35,7 +35,7 @@ def native(tmp_path_factory):
     pairs = [Pair(f"{i}", save(root / f"images/{i}.png", np.full((*shape, 3), 40 * i, np.uint8)),
                   save(root / f"labels/{i}.png", np.full(shape, i, np.uint8))) for i, shape in enumerate(shapes)]
     spec = DatasetSpec(class_names=("a", "b", "c"))
-    return cache.prepare(pairs, spec, cache.NATIVE, root / "c", "native", shapes=shapes).path
+    return cache.prepare(pairs, spec, cache.NATIVE, root / "c", "native", cache.BuildOptions(shapes=shapes)).path
 
 
 def rewritten(good, folder, change):
@@ -189,7 +189,7 @@ def test_a_row_is_compared_in_pieces_that_do_not_grow_with_it(native, monkeypatc
 def test_the_row_is_that_of_the_file_also_where_pairs_were_left_out(tmp_path):
     pairs = [Pair(f"{i}", save(tmp_path / f"i/{i}.png", np.full((5, 4, 3), i, np.uint8)),
                   save(tmp_path / f"l/{i}.png", np.full((5, 4), 9 if i == 1 else 0, np.uint8))) for i in range(4)]
-    made = cache.prepare(pairs, DatasetSpec(("a", "b")), (5, 4), tmp_path / "c", "t", skip_bad=True)
+    made = cache.prepare(pairs, DatasetSpec(("a", "b")), (5, 4), tmp_path / "c", "t", cache.BuildOptions(skip_bad=True))
     with pytest.raises(errors.DataError, match=r"image of row 2 \('2'\)"):
         flipped(made.path, tmp_path, cache.IMAGE, 1).image(1)
 

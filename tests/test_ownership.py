@@ -214,7 +214,7 @@ def test_a_file_that_comes_under_the_cache_s_name_while_it_is_built_is_not_repla
     pairs, folder = pairs_in(tmp_path / "data"), tmp_path / "cache"
     path = cache.path_of(pairs, SPEC, (4, 6), folder, "t")
     with pytest.raises(errors.DataError, match="not a whole cache of ours"):
-        cache.prepare(pairs, SPEC, (4, 6), folder, "t", lambda *_: foreign(path))
+        cache.prepare(pairs, SPEC, (4, 6), folder, "t", cache.BuildOptions(progress=lambda *_: foreign(path)))
     assert path.read_bytes() == FOREIGN
 
 
@@ -223,7 +223,7 @@ def test_our_own_list_of_left_out_pairs_is_replaced_and_read_without_its_first_l
     images.write_png(pairs[1].label, np.full((4, 6), 9, np.uint8))
     for time_ns in (1, 2):
         os.utime(pairs[0].label, ns=(0, time_ns))
-        made = cache.prepare(pairs, SPEC, (4, 6), tmp_path / "cache", "t", skip_bad=True)
+        made = cache.prepare(pairs, SPEC, (4, 6), tmp_path / "cache", "t", cache.BuildOptions(skip_bad=True))
     line, = cache_build.listed(made.path)
     assert line.startswith(str(pairs[1].label))
 

@@ -124,8 +124,10 @@ def pairs(rows):
     The name is the photo's stem; where two folders have a photo of that stem, the whole path with _ for /.
     """
     good, problems = [], []
+    there = folders.regular([path for row in rows for path in (row.image, row.label)])
     for row in rows:
-        fault = _unusable(row.image, images.PHOTO_SUFFIXES) or _unusable(row.label, _folders.label_suffixes())
+        fault = (_unusable(row.image, images.PHOTO_SUFFIXES, there)
+                 or _unusable(row.label, _folders.label_suffixes(), there))
         if fault:
             problems.append((fault, row.split))
         else:
@@ -149,9 +151,9 @@ def shared(rows):
     return [f"{label.name} is the mask of {count} photos." for label, count in counts.items() if count > 1]
 
 
-def _unusable(path, suffixes):
-    """The Problem with a path that is no regular file of one of these endings, or None."""
-    reason = folders.irregular(path)
+def _unusable(path, suffixes, there):
+    """The Problem with a path that is no regular file (one of `there`) of one of these endings, or None."""
+    reason = "" if path in there else folders.irregular(path)
     if not reason and path.suffix.lower() not in suffixes:
         reason = f"does not end in {' '.join(suffixes)}"
     return Problem(path, reason, "correct the list, or add the file.") if reason else None

@@ -34,7 +34,8 @@ def spec(root, classes="", ignore_label=None):
     found = _csv_rows.candidates(root)
     folder = found[0].parent if found else root
     masks = [row.label for row in _csv_rows.read(found[0])[0]] if len(found) == 1 else []
-    if _black_white.why([path for path in masks if not folders.irregular(path)]):
+    there = folders.regular(masks)
+    if _black_white.why([path for path in masks if path in there]):
         return binary_masks.spec(folder, classes, ignore_label)
     return _classes.spec(folder, classes, ignore_label)
 
