@@ -11,12 +11,29 @@ def read(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
     The photo is turned as its EXIF orientation says if its label is, see `turned`. Raises DataError if one of the two
     cannot be read, the sizes differ, or the label holds an id that is none.
     """
-    label = label_files.read(pair.label, spec, max_pixels)
-    check_ids(label, spec, pair.label)
+    label = _label(pair, spec, max_pixels)
     with images.photo_file(pair.image, max_pixels) as (image, header):
         upright = turned(header, label.shape, pair.label)
         photo = images.decoded(image, header, upright, size_px)
     return photo, label if size_px is None else images.resize_label(label, size_px)
+
+
+def read_at_both(pair, spec, size_px, max_pixels=images.MAX_PIXELS):
+    """((photo, label), (photo, label) at size_px): what two calls of read() return, the files being decoded once.
+
+    images.decoded_at_both says for which photos they are not. Raises as read() does.
+    """
+    label = _label(pair, spec, max_pixels)
+    with images.photo_file(pair.image, max_pixels) as (image, header):
+        upright = turned(header, label.shape, pair.label)
+        photo, resized = images.decoded_at_both(image, header, upright, size_px)
+    return (photo, label), (resized, images.resize_label(label, resized.shape[:2]))
+
+
+def _label(pair, spec, max_pixels):
+    label = label_files.read(pair.label, spec, max_pixels)
+    check_ids(label, spec, pair.label)
+    return label
 
 
 def turned(header, label_size, label_path):

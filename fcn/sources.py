@@ -74,10 +74,9 @@ def _cure(found, where):
 
 def read(source, spec, size_px, max_pixels):
     """The Sample of a Source. Raises DataError. size_px: (height, width) that the net sees; None: the photo's own."""
-    if source.pair is None:
-        photo = images.read_photo(source.photo, True, max_pixels)
-        seen = images.read_photo(source.photo, True, max_pixels, size_px) if size_px else photo
-        return Sample(source.name, photo, None, seen, None)
-    photo, label = pairs.read(source.pair, spec, None, max_pixels)
-    seen, seen_label = pairs.read(source.pair, spec, size_px, max_pixels) if size_px else (photo, label)
-    return Sample(source.name, photo, label, seen, seen_label)
+    if source.pair:
+        (photo, label), (seen, seen_label) = pairs.read_at_both(source.pair, spec, size_px, max_pixels)
+        return Sample(source.name, photo, label, seen, seen_label)
+    with images.photo_file(source.photo, max_pixels) as (image, header):
+        photo, seen = images.decoded_at_both(image, header, True, size_px)
+    return Sample(source.name, photo, None, seen, None)

@@ -1,7 +1,9 @@
 """eval_fcn.py as a user starts it: what it writes, every way of looking at an image, and what it refuses."""
 
+import collections
 import errno
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from scripts_help import call, command, evaluate, train_words
 
 from fcn import (
@@ -95,6 +97,20 @@ def test_probabilities_add_up_to_1_and_their_best_class_is_the_prediction(usual,
         assert (found[..., 0] == 0).all()  # "other" is never said
         best = np.take_along_axis(found, prediction[..., None].astype(int), 2)[..., 0]
         assert (best >= found.max(axis=2) - 1e-3).all()
+
+
+def test_every_photo_and_label_is_decoded_once(trained, toy, tmp_path, monkeypatch):
+    """With all outputs, at a network size above half the photos': a smaller one has JPEGs decoded at 1/2 besides."""
+    decoded: collections.Counter = collections.Counter()
+    real = ImageFile.ImageFile.load
+
+    def load(image):
+        decoded[pathlib.Path(image.filename)] += bool(image.tile)  # tiles are what is not decoded yet
+        return real(image)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    latest(trained, tmp_path, "--size", "80x96", "--outputs", "all")
+    files = [path for pair in pairs(toy) for path in (pair.image, pair.label)]
+    assert len(files) == 4 and [decoded[path] for path in files] == [1] * 4
 
 
 def test_the_page_is_there_and_everything_is_named(usual):

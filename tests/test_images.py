@@ -224,6 +224,28 @@ def test_a_photo_resized_while_it_is_decoded_is_the_one_resized_afterwards_or_ne
     np.testing.assert_allclose(found.astype(int), afterwards, atol=2 if kind == "JPEG" or orientation > 1 else 0)
 
 
+@pytest.mark.parametrize("size_px", [(48, 64), (30, 40), (24, 32), (25, 31), (12, 70), (5, 7), None])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_at_both_sizes_is_bit_for_bit_what_two_readings_give(tmp_path, kind, orientation, size_px):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(odd_files.encoded(odd_files.NOISE, kind, exif=odd_files.exif(orientation)))
+    with images.photo_file(path) as (image, header):
+        photo, resized = images.decoded_at_both(image, header, True, size_px)
+    np.testing.assert_array_equal(photo, images.read_photo(path, True))
+    np.testing.assert_array_equal(resized, images.read_photo(path, True, size_px=size_px))
+
+
+@pytest.mark.parametrize("name", odd_files.READ)
+def test_an_odd_photo_at_both_sizes_is_what_two_readings_give(tmp_path, name):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(odd_files.READ[name][0])
+    with images.photo_file(path) as (image, header):
+        photo, resized = images.decoded_at_both(image, header, False, (20, 30))
+    np.testing.assert_array_equal(photo, images.read_photo(path))
+    np.testing.assert_array_equal(resized, images.read_photo(path, size_px=(20, 30)))
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(10))
 def test_a_photo_is_taken_as_stored_and_turned_as_exif_says_when_asked(tmp_path, kind, orientation):
