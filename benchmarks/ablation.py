@@ -58,7 +58,7 @@ def main():
             done = [(r["variant"], r["seed"], r["steps"], r["flags"]) for r in results]
             if (name, seed, STEPS, VARIANTS[name][1]) not in done:
                 results.append(train(name, seed, arguments))
-                runlog.write_whole(file, json.dumps(results, indent=1) + "\n")
+                durable.write_json(file, results)
                 draw(results, file.with_suffix(".png"))
     draw(results, file.with_suffix(".png"))
     print(table(results))

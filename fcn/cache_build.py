@@ -13,7 +13,6 @@ and whose checksum is right.
 
 import collections
 import concurrent.futures
-import contextlib
 import dataclasses
 import os
 import zlib
@@ -63,33 +62,35 @@ def build(plan, path, progress=None, is_there=lambda: False):
 
 
 def _build(plan, path, progress):
-    file, aside = ownership.open_aside(path, keep=True)
-    try:
+    with durable.NewFile(path, keep=True) as file:
         ownership.check_free(left_out(path), is_ours=is_list)
         small = cache_file.tables([pair.name for pair in plan.pairs], plan.shapes, plan.made_from)
         skeleton = cache_file.skeleton(small, plan.size_px is not None, plan.fingerprint)
-        partial = cache_partial.begin(file, skeleton, plan.shapes, path.parent)
+        try:
+            partial = cache_partial.begin(file.handle, skeleton, plan.shapes, path.parent)
+        except errors.MachineError:
+            file.discard()  # it holds nothing yet
+            raise
         problems = _fill(partial, plan, progress)
         if problems and not plan.skip_bad:
             preflight.refuse(problems, len(plan.pairs))
         if not (partial.state == THERE).any():
-            aside.unlink()
+            file.discard()
             raise errors.DataError("not one good pair is left", where=path.parent, why=errors.several(problems))
         partial.finish(small)
-        if is_list(left_out(path)):
-            left_out(path).unlink()
-        if problems:
-            text = "".join(f"{problem}\n" for problem in problems).encode("utf-8", "surrogateescape")
-            durable.write_whole(left_out(path), LIST_START + os.fsencode(path.name) + b"\n" + text, new=True)
+        _write_left_out(path, problems)
         if path.exists():
             cache_open.read(path)  # what is replaced is an older cache
-        durable.commit(file, aside, path)
-    except errors.MachineError:
-        with contextlib.suppress(OSError):
-            aside.unlink()  # it holds nothing yet
-        raise
-    finally:
-        os.close(file)
+        file.commit()
+
+
+def _write_left_out(path, problems):
+    """Write the Problems of a build to left_out(path), in place of those of an older one."""
+    if is_list(left_out(path)):
+        left_out(path).unlink()
+    if problems:
+        text = "".join(f"{problem}\n" for problem in problems).encode("utf-8", "surrogateescape")
+        durable.write_whole(left_out(path), LIST_START + os.fsencode(path.name) + b"\n" + text, new=True)
 
 
 def left_out(path):

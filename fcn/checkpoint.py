@@ -31,26 +31,23 @@ class Store:
         """
         path = self.folder / checkpoint_files.name(state["step"])
         state = state | {"fingerprints": self.fingerprints}
-        aside = ownership.aside_of(path)
         try:
             if path == self._sound:
                 checkpoint_files.write_state(path, state | {"files": checkpoint_files.read_state(path)["files"]})
             else:
                 self._room()
-                aside.mkdir(parents=True)
-                self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
-                checkpoint_files.seal(aside, state)
-                checkpoint_files.remove(path, self.fingerprints)  # damaged: the run has come to its step again
-                if checkpoint_files.is_of_another_run(path, self.fingerprints):
-                    durable.rename(path, ownership.free(path), new=True)  # it is kept, as step-000004-2
-                durable.rename(aside, path, new=True)
+                with durable.making(path, sync=False) as aside:
+                    aside.mkdir()
+                    self._saver.save(session, str(aside / "model"), write_meta_graph=False, write_state=False)
+                    checkpoint_files.seal(aside, state)
+                    checkpoint_files.remove(path, self.fingerprints)  # damaged: the run has come to its step again
+                    if checkpoint_files.is_of_another_run(path, self.fingerprints):
+                        durable.rename(path, ownership.free(path), new=True)  # it is kept, as step-000004-2
                 durable.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:
-            shutil.rmtree(aside, ignore_errors=True)
             raise errors.MachineError("the checkpoint could not be written", where=path, why=first_line(error),
                                       cure="free space; the checkpoints before it are whole.") from None
         except errors.UsageError as error:
-            shutil.rmtree(aside, ignore_errors=True)
             raise errors.MachineError("the checkpoint could not be written: its folder holds other files", where=path,
                                       cure="move them away; the checkpoints before it are whole.") from error
         self._sound = path

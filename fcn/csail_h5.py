@@ -46,9 +46,8 @@ def unpack(splits, folder, progress=None):
     folder = pathlib.Path(folder).absolute()
     ownership.check_free(folder, "--out")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with ownership.workspace(folder) as aside:
-        _write_tree(splits, aside / folder.name, progress or (lambda done: None))
-        durable.rename(aside / folder.name, folder, new=True)
+    with durable.making(folder, sync=False) as aside:
+        _write_tree(splits, aside, progress or (lambda done: None))
 
 
 def _write_tree(splits, folder, progress):

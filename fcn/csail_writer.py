@@ -30,14 +30,12 @@ def export(cache_by_split, spec, path, progress=None):
     if needed > shutil.disk_usage(path.parent).free:
         raise durable.no_space(needed, path.parent, ELSEWHERE)
     try:
-        with ownership.workspace(path) as folder:
-            aside = folder / path.name
-            offsets = _lay_out(aside, len(rows), side)
-            with aside.open("r+b", buffering=0) as file:
-                durable.reserve(file.fileno(), aside.stat().st_size, path.parent, ELSEWHERE)
-                _fill(file.fileno(), offsets, rows, progress or (lambda done: None))
-                durable.write_whole(path.with_suffix(".json"), _described(rows, spec), new=True)
-                durable.commit(file.fileno(), aside, path, new=True)
+        with durable.NewFile(path) as file:
+            offsets = _lay_out(file.aside, len(rows), side)
+            durable.reserve(file.handle, file.aside.stat().st_size, path.parent, ELSEWHERE)
+            _fill(file.handle, offsets, rows, progress or (lambda done: None))
+            durable.write_whole(path.with_suffix(".json"), _described(rows, spec), new=True)
+            file.commit(new=True)
     except OSError as error:
         raise errors.MachineError(f"cannot be written: {error.strerror}", where=path,
                                   cure=ELSEWHERE) from None
@@ -79,7 +77,7 @@ def _lay_out(path, rows, side):
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     shapes = {b"images": (rows, 3, side, side), b"annotations": (rows, side, side)}
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # NewFile holds the lock
         return [h5py.h5d.create(file.id, name, h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple(shape), plan).get_offset()
                 for name, shape in shapes.items()]
 

@@ -29,10 +29,9 @@ def prepare(folder, seed=0):
     folder.mkdir(parents=True, exist_ok=True)
     data, weights = folder / "scenes", folder / "vgg19-narrow.mat"
     if not ownership.occupied(data):
-        with ownership.workspace(data) as aside:
+        with durable.making(data, sync=False) as aside:
             if not ownership.occupied(data):  # another process may have made it meanwhile
-                demo_scenes.write(aside / data.name, TRAINING, VALIDATION, seed)
-                durable.rename(aside / data.name, data, new=True)
+                demo_scenes.write(aside, TRAINING, VALIDATION, seed)
     if not ownership.occupied(weights):
         file = io.BytesIO()
         write_mat(file, narrow_vgg(seed))

@@ -3,7 +3,12 @@
 Everything that must outlive a crash is written by these functions. They go through `os.*` at each call, so that
 benchmarks/faults.py can make every single one of them fail or be the last.
 
-A file is written under its temporary name (ownership.aside_of) and then renamed.
+    write_whole, write_json   a file whose content is in memory
+    NewFile                   a file that is written piece by piece
+    making                    a folder, or a file that a library writes to a path of its own
+    rename                    gives a file or folder its name
+
+Whatever it is, it is made under a temporary name (ownership.aside_of) and then renamed.
 """
 
 import contextlib
@@ -111,24 +116,20 @@ def sync(file):
     getattr(os, "fdatasync", os.fsync)(file)
 
 
-def commit(file, aside, path, new=False, sync=True):
-    """The open file `aside` gets its name; whoever opens `path` sees the old file or the whole new one.
+def rename(aside, path, new=False, sync=False):
+    """Give a file or folder its name. new: nothing may have that name, except an empty folder. Raises UsageError.
 
-    new: there must be no old one. sync=False: it need not survive a power cut. Raises UsageError if there is an old
-    one.
+    sync: the new name survives a power cut. What it names must be on the disk before.
     """
-    if sync:
-        os.fsync(file)
-    rename(aside, path, new)
+    if not new:
+        aside.replace(path)
+    else:
+        _rename_new(aside, path)
     if sync:
         sync_path(path.parent)
 
 
-def rename(aside, path, new=False):
-    """Give a file or folder its name. new: nothing may have that name, but an empty folder. Raises UsageError."""
-    if not new:
-        aside.replace(path)
-        return
+def _rename_new(aside, path):
     try:
         os.link(aside, path)
     except OSError as error:  # folders have no hard links, and some file systems have none at all
@@ -148,20 +149,88 @@ def sync_path(path):
         os.close(handle)
 
 
+def sync_tree(path):
+    """sync_path() of everything in a folder, from the inside out, then of the folder; or of a file. Raises OSError."""
+    inside = [pathlib.Path(place, name) for place, _, files in os.walk(path, topdown=False) for name in (*files, "")]
+    for item in inside or [path]:
+        sync_path(item)
+
+
+class NewFile:
+    """A context manager: a file under a temporary name, which commit() renames to `path`. Otherwise it is deleted.
+
+    handle: its descriptor, for write_at() and reserve(). aside: its temporary path. keep: the file begins with what a
+    killed process left, and stays for the next one if it is not committed or discarded.
+    Raises MachineError if another process is writing the same file.
+    """
+
+    def __init__(self, path, keep=False):
+        self.path, self.keep = pathlib.Path(path), keep
+
+    def __enter__(self):
+        self.handle, self.aside = ownership.open_aside(self.path, self.keep)
+        return self
+
+    def opened(self):
+        """The same file as a Python file for writing bytes; to be closed before commit()."""
+        return open(self.handle, "wb", closefd=False)
+
+    def commit(self, new=False, sync=True):
+        """Give the file its name; whoever opens `path` sees the old file or the whole new one.
+
+        new: there must be no old one. sync=False: it need not survive a power cut. Raises UsageError if there is one.
+        """
+        if sync:
+            os.fsync(self.handle)
+        rename(self.aside, self.path, new, sync)
+        self.keep = True
+
+    def discard(self):
+        """Delete the file at the end even with `keep`."""
+        self.keep = False
+
+    def __exit__(self, *_):
+        try:
+            if not self.keep:
+                with contextlib.suppress(OSError):
+                    self.aside.unlink()
+        finally:
+            os.close(self.handle)
+
+
 def write_whole(path, data, new=False, sync=True):
     """Write bytes under a temporary name and rename: half a file is never seen under this name.
 
     new: never in the place of an existing file. sync=False: it need not survive a power cut. Raises UsageError if there
     is a file already, MachineError if another process is writing it.
     """
+    with NewFile(path) as file:
+        write_at(file.handle, data, 0)
+        file.commit(new, sync)
+
+
+def write_json(path, content):
+    """Write what json takes as indented text, as write_whole() does."""
+    write_whole(path, json.dumps(content, indent=1).encode())
+
+
+@contextlib.contextmanager
+def making(path, sync=True):
+    """Yield a temporary path for a new file or folder, and rename what was made there to `path`, where nothing may be.
+
+    If nothing was made, nothing is renamed. sync: all of it is on the disk before, and the name after. Raises
+    UsageError if something is at `path`, MachineError if another process is making the same.
+    """
     path = pathlib.Path(path)
-    file, aside = ownership.open_aside(path)
-    try:
-        write_at(file, data, 0)
-        commit(file, aside, path, new, sync)
-    except (OSError, errors.UsageError):
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
-    finally:
-        os.close(file)
+    with ownership.workspace(path) as folder:
+        made = folder / path.name
+        yield made
+        if os.path.lexists(made):
+            publish(made, path, sync)
+
+
+def publish(aside, path, sync=True):
+    """Rename a finished file or folder to `path`, where nothing may be. sync: as for making(). Raises UsageError."""
+    if sync:
+        sync_tree(aside)
+    rename(aside, path, new=True, sync=sync)

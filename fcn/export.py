@@ -8,7 +8,6 @@ What was written is read back and must give, on images of two sizes, what the ch
 its name.
 """
 
-import json
 import pathlib
 import shlex
 import sys
@@ -69,19 +68,16 @@ def export(chosen, path, name):
     from fcn.exports import _check
 
     form, model = shelf.pick("exports", name), chosen.content["model"] | {"precision": "float32"}
-    with ownership.workspace(path) as folder:
-        made = folder / path.name
+    with durable.making(path) as made:
         about = form.write(made, chosen.path, model)
         batches = _check.images()
         expected = _check.of_checkpoint(chosen.path, model, batches)
         verified = _check.compare(expected, form.outputs(made, batches), model["ignored_ids"])
         note_of(made, name).parent.mkdir(exist_ok=True)
-        text = json.dumps(facts(chosen, name, about, verified) | {"device": device.found().name}, indent=1)
-        durable.write_whole(note_of(made, name), text.encode())
+        durable.write_json(note_of(made, name), facts(chosen, name, about, verified) | {"device": device.found().name})
         check_place(path, name)  # somebody may have come meanwhile
         if made.is_file():  # the note first: where the net is, it is whole and has its note
-            commit(note_of(made, name), note_of(path, name))
-        commit(made, path)
+            durable.publish(note_of(made, name), note_of(path, name))
     size = sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
     return [f"{path}: {about}; {durable.amount(size)}", _check.text(verified),
             f"classes, sizes and step are in {note_of(path, name)}"]
@@ -101,14 +97,6 @@ def facts(chosen, name, about, verified):
             "trained_crop_px": settings["crop_size"], "checkpoint": str(chosen.path),
             "step": chosen.state["step"], "validation_mean_iou": chosen.state.get("score"), "verified": verified,
             **record.provenance()}
-
-
-def commit(aside, path):
-    """Give the file or folder `aside` its name, once all of it is on the disk."""
-    for item in (aside, *aside.rglob("*")):
-        durable.sync_path(item)
-    durable.rename(aside, path, new=True)
-    durable.sync_path(path.parent)
 
 
 if __name__ == "__main__":

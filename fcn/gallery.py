@@ -77,7 +77,7 @@ class Gallery:
                                   strict=True):
                 durable.write_whole(path, data)
         index = {key: [{"name": picture.name, "score": picture.score} for picture in found[key]] for key in LISTS}
-        durable.write_whole(target / "index.json", json.dumps(index, indent=1).encode())
+        durable.write_json(target / "index.json", index)
 
 
 def read(folder):

@@ -23,7 +23,7 @@ NO_FILE = -1  # in place of the facts of a link, a pipe or the like, which the p
 
 
 def write(folder, content):
-    durable.write_whole(pathlib.Path(folder) / NAME, json.dumps({"format": FORMAT} | content, indent=1).encode())
+    durable.write_json(pathlib.Path(folder) / NAME, {"format": FORMAT} | content)
 
 
 def read(folder):
@@ -40,10 +40,7 @@ def read(folder):
 
 def seal(folder, content):
     """Have everything in the folder on the disk, and then write its manifest with the list of its files."""
-    for place, _, files in os.walk(folder, topdown=False, onerror=_raise):
-        for name in files:
-            durable.sync_path(pathlib.Path(place) / name)
-        durable.sync_path(place)
+    durable.sync_tree(folder)
     write(folder, content | {"files": entries(folder)})
 
 

@@ -66,26 +66,23 @@ class Outputs:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"shape": (height, width, num_classes), "descr": "<f2",
                                                       "fortran_order": False})
-        path = self.folder / PROBABILITIES / f"{name}.npy"
-        aside, whole = path.with_name(f".{path.name}.tmp"), True
+        with contextlib.ExitStack() as stack:
+            file, end = None, 0  # of what is written; None where nothing more is tried
+            with self._unless_full(name):
+                file = stack.enter_context(durable.NewFile(self._path(PROBABILITIES, name, ".npy")))
 
-        def append(data, mode="ab"):
-            nonlocal whole
-            with self._unless_full(name) as go_on:
-                if go_on and whole:
-                    whole = False
-                    aside.parent.mkdir(parents=True, exist_ok=True)
-                    with aside.open(mode) as file:
-                        file.write(data)
-                    whole = True
-        try:
-            append(header.getvalue(), "wb")
+            def append(data):
+                nonlocal file, end
+                with self._unless_full(name) as go_on:
+                    written, file = file if go_on else None, None
+                    if written:
+                        durable.write_at(written.handle, data, end)
+                        file, end = written, end + memoryview(data).nbytes
+            append(header.getvalue())
             yield lambda top, rows: append(np.ascontiguousarray(rows, "<f2"))
-            if whole and not self.full:
-                aside.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                aside.unlink()
+            with self._unless_full(name) as go_on:
+                if go_on and file:
+                    file.commit(sync=False)
 
     @contextlib.contextmanager
     def _unless_full(self, name):
@@ -99,16 +96,14 @@ class Outputs:
 
     def finish(self):
         """predictions.zip, if it is asked for: the files alone, without folders."""
-        path, aside = self.folder / "predictions.zip", self.folder / ".predictions.zip.tmp"
+        path = self.folder / "predictions.zip"
         with self._unless_full(path.name) as go_on:
             if go_on and ZIP in self.kinds and not self.unwritten:
-                try:
-                    with zipfile.ZipFile(aside, "w") as archive:  # PNGs are compressed already
-                        for file in self.written:
-                            archive.write(file, file.relative_to(self.folder / PREDICTIONS))
-                    aside.replace(path)
-                finally:
-                    aside.unlink(missing_ok=True)
+                with durable.NewFile(path) as aside:
+                    with aside.opened() as file, zipfile.ZipFile(file, "w") as archive:  # PNGs are compressed already
+                        for prediction in self.written:
+                            archive.write(prediction, prediction.relative_to(self.folder / PREDICTIONS))
+                    aside.commit(sync=False)
 
     def complain(self, where):
         """Raise MachineError if not everything could be written for every image. where: the folder of the results."""

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 
-from fcn import checkpoint_files, errors, file_kinds, machine, ownership, runlog
+from fcn import checkpoint_files, durable, errors, file_kinds, machine, ownership, runlog
 from fcn.spec import DatasetSpec
 
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
@@ -23,7 +23,7 @@ PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
 
 
 def write(run, content):
-    runlog.write_whole(pathlib.Path(run) / "config.json", json.dumps(content, indent=1))
+    durable.write_json(pathlib.Path(run) / "config.json", content)
 
 
 def read(run):

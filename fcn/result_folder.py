@@ -161,7 +161,7 @@ def settle(target):
         return
     older = manifest.read(previous)
     if older and _is_vacant(target):
-        previous.replace(target)
+        durable.rename(previous, target)
     else:
         _discard(previous, (older or {}).get("files"))
 
@@ -252,12 +252,12 @@ def _obstacle(target, content):
 def _take_place(target, unfinished, previous):
     older = not _is_vacant(target)
     if older:
-        target.replace(previous)
+        durable.rename(target, previous)
     try:
-        unfinished.replace(target)
+        durable.rename(unfinished, target)
     except OSError:
         if older:
-            previous.replace(target)
+            durable.rename(previous, target)
         raise
     durable.sync_path(target.parent)
     if older:

@@ -21,7 +21,6 @@ from fcn import (
     iou,
     protocols,
     results_table,
-    runlog,
     subsets,
     transplant,
 )
@@ -46,7 +45,7 @@ def save(folder, original, network, content):
     if network:
         network.save(folder / FILES["network"])
     durable.write_whole(folder / "per_class.csv", as_csv(content["per_class"]).encode())
-    runlog.write_whole(folder / "report.json", json.dumps(content, indent=1))
+    durable.write_json(folder / "report.json", content)
 
 
 def measured(original, network, spec, layout=None, ids=None):

@@ -76,8 +76,3 @@ def _lines(content):
             continue
         if isinstance(entry, dict) and isinstance(entry.get("step"), int):
             yield line, entry
-
-
-def write_whole(path, text):
-    """Write a text file aside, sync and rename it: a reader sees the old one or the new one, never half of either."""
-    durable.write_whole(path, text.encode())

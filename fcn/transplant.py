@@ -6,12 +6,11 @@ nothing says so but a report.
 """
 
 import dataclasses
-import json
 import re
 
 import numpy as np
 
-from fcn import runlog
+from fcn import durable
 
 BLOCK = 4096  # numbers; NumPy splits longer products over threads, which takes longer than the product
 
@@ -141,4 +140,4 @@ def text(rows):
 
 
 def write(path, rows):
-    runlog.write_whole(path, json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+    durable.write_json(path, [dataclasses.asdict(row) for row in rows])

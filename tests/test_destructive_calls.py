@@ -1,7 +1,7 @@
 """Every call that can delete, rename or overwrite a file is in this table, with what protects the user's files there.
 
-A new call makes the test fail until it has a row: first see whether durable.write_whole, ownership.workspace or
-ownership.check_free will do.
+A new call makes the test fail until it has a row: first see whether durable.write_whole, durable.NewFile,
+durable.making or ownership.check_free will do.
 """
 
 import ast
@@ -22,12 +22,15 @@ TEMPORARY = "inside tempfile.TemporaryDirectory or a folder that the benchmark h
 GUARDS = {
     "fcn/durable.py:locked": "text of a lock file that is new or begins as ours; others are refused",
     "fcn/durable.py:reserve": "an open descriptor of open_aside",
-    "fcn/durable.py:rename":
-        "its aside is ours; new=True refuses an existing name; else the caller proves the old file",
+    "fcn/durable.py:rename": "its aside is ours; the caller proves the old file",
+    "fcn/durable.py:_rename_new": "its aside is ours; " + NEW,
+    "fcn/durable.py:NewFile.commit": ASIDE + "; the caller proves the old file",
+    "fcn/durable.py:NewFile.opened": "an open descriptor of open_aside",
+    "fcn/durable.py:NewFile.__exit__": ASIDE,
     "fcn/durable.py:write_whole": ASIDE,
+    "fcn/durable.py:write_json": "durable.write_whole",
     "fcn/ownership.py:open_aside": ASIDE,
     "fcn/ownership.py:workspace": ASIDE,
-    "fcn/durable.py:commit": "durable.rename",
     "fcn/errors.py:run": "os.devnull",
     "fcn/errors.py:_unexpected": "tempfile.mkstemp: a new file",
     "fcn/checkpoint.py:Store.save":
@@ -38,19 +41,17 @@ GUARDS = {
         " only if it is empty then",
     "fcn/checkpoint_files.py:write_state": "state.json of a folder that Store.save has made or read",
     "fcn/cache_build.py:_build":
-        "the temporary name; a list that begins with our first line; under the cache's name only a cache that"
-        " cache_open.read proves",
+        "under the cache's name only a cache that cache_open.read proves",
+    "fcn/cache_build.py:_write_left_out": "a list that begins with our first line",
     "fcn/cache_partial.py:begin": "an open descriptor of open_aside",
     "fcn/cache_file.py:skeleton": "HDF5 in memory",
-    "fcn/csail_writer.py:export": WORKSPACE,
-    "fcn/csail_writer.py:_lay_out": WORKSPACE,
+    "fcn/csail_writer.py:_lay_out": ASIDE,
     "fcn/demo_scenes.py:write": "folders that it makes itself (mkdir without exist_ok), the table by open('x')",
     "fcn/demo.py:prepare": "only if nothing is there",
     "fcn/demo.py:write_mat": "a file that the caller has opened",
     "fcn/encodings/mat_groundtruth.py:write": "in memory, then durable.write_whole",
-    "fcn/formats/_weights.py:new_file": ASIDE + "; " + NEW,
-    "fcn/formats/npz.py:write": "formats/_weights.new_file",
-    "fcn/formats/dagnn.py:write": "formats/_weights.new_file",
+    "fcn/formats/npz.py:write": "formats/_weights.new_file: durable.NewFile, new=True",
+    "fcn/formats/dagnn.py:write": "formats/_weights.new_file: durable.NewFile, new=True",
     "fcn/export.py:export": WORKSPACE + "; " + NEW,
     "fcn/exports/onnx.py:write": WORKSPACE,
     "fcn/exports/pb.py:write": WORKSPACE,
@@ -68,7 +69,6 @@ GUARDS = {
     "fcn/record.py:write": RUN,
     "fcn/transplant.py:write": RUN,
     "fcn/show_batch.py:write": "refused unless the PNG says that it is of --show-batch",
-    "fcn/runlog.py:write_whole": "its callers: record.write, transplant.write, results.save, benchmarks/ablation.py",
     "fcn/runlog.py:cut": RUN,
     "fcn/runlog.py:Log.__init__": RUN,
     "fcn/runlog.py:Log.flush": RUN + "; a line that could not be written whole is cut off again",
@@ -120,9 +120,9 @@ def kind_of(call):
     function = call.func
     name = getattr(function, "attr", getattr(function, "id", ""))
     base = getattr(getattr(function, "value", None), "id", "")
-    if name == "commit" and not call.args:  # record.commit(), of git
+    if name == "commit" and base in ("", "record"):  # record.commit(), of git
         return ""
-    if name in ("write_whole", "commit") or (name == "rename" and base in ("", "durable")):
+    if name in ("write_whole", "write_json", "commit") or (name == "rename" and base in ("", "durable")):
         new = next((k.value for k in call.keywords if k.arg == "new"), None)
         return "" if isinstance(new, ast.Constant) and new.value is True else name
     if name in ALWAYS:
@@ -173,7 +173,7 @@ def test_the_table_has_no_row_for_what_is_gone():
 
 
 @pytest.mark.parametrize("text", [
-    "path.unlink()", "durable.write_whole(p, b'')", "durable.write_whole(p, b'', new=not there)",
+    "path.unlink()", "durable.write_whole(p, b'')", "durable.write_whole(p, b'', new=not there)", "file.commit()",
     "shutil.rmtree(x)", "a.replace(b)", "os.replace(a, b)", "a.rename(b)", "open(p, 'w')",
     "p.open('ab')", "open(p, mode='x')", "os.open(p, os.O_WRONLY | os.O_CREAT)", "h5py.File(p, 'w')",
     "zipfile.ZipFile(p, 'a')", "np.savez(p, a=1)", "figure.savefig(p)", "p.write_text('')", "os.remove(p)"])

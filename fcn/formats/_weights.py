@@ -2,12 +2,10 @@
 
 import contextlib
 import dataclasses
-import os
-import pathlib
 
 import numpy as np
 
-from fcn import durable, errors, ownership
+from fcn import durable, errors
 
 CURE = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
         "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all files that are read.")
@@ -63,14 +61,7 @@ def most_unpacked(file_bytes):
 @contextlib.contextmanager
 def new_file(path):
     """An open binary file that takes the name `path` when it is whole. Raises UsageError if that name is taken."""
-    path = pathlib.Path(path)
-    handle, aside = ownership.open_aside(path)
-    try:
-        with open(handle, "wb", closefd=False) as file:
+    with durable.NewFile(path) as aside:
+        with aside.opened() as file:
             yield file
-        durable.commit(handle, aside, path, new=True)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(handle)
+        aside.commit(new=True)
