@@ -23,6 +23,8 @@ import zlib
 import h5py
 import numpy as np
 
+from fcn.spec import NUM_IDS
+
 SCHEMA_VERSION = 2
 SMALL = ("shapes", "names", "crc", "state", "class_pixels", "made_from")  # what the summary is taken over
 TO_COME, THERE, LEFT_OUT = 0, 1, 2
@@ -110,7 +112,7 @@ def layout(shapes, uniform):
     pixels = (rows, *map(int, shapes[0])) if uniform else (sum(math.prod(map(int, shape)) for shape in shapes),)
     colours = (*pixels, 3) if uniform else (pixels[0] * 3,)
     return {"images": ("u1", colours), "labels": ("u1", pixels), "shapes": ("<i4", (rows, 2)), "names": ("", (rows,)),
-            "crc": ("<u4", (rows, 2)), "state": ("u1", (rows,)), "class_pixels": ("<i8", (256,)),
+            "crc": ("<u4", (rows, 2)), "state": ("u1", (rows,)), "class_pixels": ("<i8", (NUM_IDS,)),
             "made_from": ("", ()), "summary": ("<u4", (1,))}
 
 

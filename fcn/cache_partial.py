@@ -8,6 +8,7 @@ import numpy as np
 
 from fcn import cache_file, durable
 from fcn.cache_file import LEFT_OUT, THERE
+from fcn.spec import NUM_IDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Partial:
         self.offsets = cache_file.row_offsets(skeleton.places, shapes)
         self.state = np.zeros(len(shapes), np.uint8)
         self.crc = np.zeros((len(shapes), 2), "<u4")
-        self.class_pixels = np.zeros(256, "<i8")
+        self.class_pixels = np.zeros(NUM_IDS, "<i8")
 
     def write(self, name, array, first=0):
         """An array, or its rows from `first` on, into its place in the file."""
@@ -39,7 +40,7 @@ class Partial:
         durable.write_at(self.file, row.photo, int(self.offsets[0][index]))
         durable.write_at(self.file, row.label, int(self.offsets[1][index]))
         self.crc[index], self.state[index] = row.crc, THERE
-        self.class_pixels += np.bincount(row.label.ravel(), minlength=256)
+        self.class_pixels += np.bincount(row.label.ravel(), minlength=NUM_IDS)
 
     def mark(self, first, end):
         """Rows first..end are on the disk, then the marks that say so."""
@@ -93,4 +94,4 @@ def _take_up(partial):
         row = partial.get(index)
         if row.crc == tuple(crc[index]):
             partial.crc[index], partial.state[index] = row.crc, THERE
-            partial.class_pixels += np.bincount(row.label, minlength=256)
+            partial.class_pixels += np.bincount(row.label, minlength=NUM_IDS)

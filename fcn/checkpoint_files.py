@@ -28,14 +28,14 @@ def seal(folder, state):
     facts = {}
     for path in sorted(p for p in folder.iterdir() if p.name != "state.json"):
         durable.sync_path(path)
-        facts[path.name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        facts[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
     write_state(folder, state | {"files": facts})
 
 
 def write_state(folder, state):
     """Write state.json, whole or not at all. state: with its "files"."""
     state = {key: value for key, value in state.items() if key != "sha256"}
-    durable.write_whole(pathlib.Path(folder) / "state.json", json.dumps(state | {"sha256": _own(state)}).encode())
+    durable.write_whole(pathlib.Path(folder) / "state.json", json.dumps(state | {"sha256": digest(state)}).encode())
 
 
 def read_state(path):
@@ -45,7 +45,7 @@ def read_state(path):
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
             raise ValueError("state.json holds no step")
         written = state.pop("sha256", None)  # absent in a run of an older version, as "files" are
-        if (written or "files" in state) and written != _own(state):
+        if (written or "files" in state) and written != digest(state):
             raise ValueError("state.json is not as it was written")
     except (OSError, ValueError) as error:
         raise errors.WeightsError("is no checkpoint folder", where=path, why=file_kinds.instead(
@@ -60,7 +60,7 @@ def verify(path):
         try:
             size = (path / file).stat().st_size
             wrong = (f"{size:,} bytes instead of {facts['bytes']:,}" if size != facts["bytes"] else
-                     "its content has changed" if _sha256(path / file) != facts["sha256"] else "")
+                     "its content has changed" if sha256(path / file) != facts["sha256"] else "")
         except OSError as error:
             wrong = error.strerror or str(error)
         if wrong:
@@ -157,10 +157,12 @@ def _step(path):
     return int(digits) if re.fullmatch(r"\d{6,}", digits, re.ASCII) and path.name == name(int(digits)) else None
 
 
-def _own(state):
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+def digest(content):
+    """Hex SHA-256 of what json takes, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(path):
+def sha256(path):
+    """Hex SHA-256 of a file. Raises OSError."""
     with pathlib.Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from fcn import errors
+from fcn.spec import NUM_IDS
 
 KNOWN = ("none", "inverse", "median")
 
@@ -35,7 +36,7 @@ def _pixels_where_present(training, channels, scored):
     """(channels,) labelled pixels of all images that hold a class."""
     total = np.zeros(channels)
     for index in range(len(training)):
-        counts = np.bincount(training.label(index).ravel(), minlength=256)[:channels] * scored
+        counts = np.bincount(training.label(index).ravel(), minlength=NUM_IDS)[:channels] * scored
         total[counts > 0] += counts.sum()
     return total
 

@@ -34,6 +34,7 @@ from fcn import config, dataset, durable, errors, images, machine, ownership, pa
 from fcn.csail_reader import SPLITS, open_file
 from fcn.csail_writer import check_place, export
 from fcn.layouts import ade20k
+from fcn.spec import NUM_IDS
 
 OF_THE_DATA = ("classes", "label_encoding", "mask_threshold", "ignore_label", "max_pixels", "skip_bad", "cache_dir")
 
@@ -51,7 +52,7 @@ def unpack(splits, folder, progress=None):
 
 
 def _write_tree(splits, folder, progress):
-    holding, done = {split: np.zeros(256, np.int64) for split in SPLITS.values()}, 0  # images that hold each id
+    holding, done = {split: np.zeros(NUM_IDS, np.int64) for split in SPLITS.values()}, 0  # images that hold each id
     pool = concurrent.futures.ThreadPoolExecutor(machine.cores())
     try:
         for split, part in splits.items():
@@ -75,7 +76,7 @@ def _write_pair(part, folder, split, index):
     name, label = f"{part.names[index]}.png", part.label(index)
     images.write_png(folder / "images" / split / name, part.image(index))
     images.write_png(folder / "annotations" / split / name, label)
-    return np.bincount(label.ravel(), minlength=256) > 0
+    return np.bincount(label.ravel(), minlength=NUM_IDS) > 0
 
 
 def describe(splits, most=10):

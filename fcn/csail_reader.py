@@ -12,6 +12,7 @@ import numpy as np
 
 from fcn import errors, file_kinds, foreign_hdf5
 from fcn.layouts._ade20k_classes import CLASSES
+from fcn.spec import NUM_IDS
 
 SPLITS = {"train": "training", "val": "validation"}  # theirs: ours
 NAME_KEYS = ("file_path", "file_name", "filename", "name")
@@ -131,17 +132,17 @@ def _stems(entries, rows, split):
 
 def _class_pixels(annotations, entries, shift, num_classes, path, progress):
     """{split of theirs: int64 (256,) pixels by id}. Raises DataError if a label is no id."""
-    counts = {split: np.zeros(256, np.int64) for split in SPLITS}
+    counts = {split: np.zeros(NUM_IDS, np.int64) for split in SPLITS}
     step = annotations.chunks[0] if annotations.chunks else 1
     rows = max(BLOCK_BYTES // math.prod(annotations.shape[1:]) // step * step, 1)
     for first in range(0, len(entries), rows):
         block = foreign_hdf5.read(annotations, slice(first, first + rows), path)
         for i, label in enumerate(block, first):
-            found = np.bincount(label.ravel(), minlength=256)
+            found = np.bincount(label.ravel(), minlength=NUM_IDS)
             wrong = [int(value) for value in np.flatnonzero(found) if not 0 <= value - shift < num_classes]
             if wrong:
                 raise _out_of_range(wrong, i, shift, num_classes, path)
-            counts[entries[i]["split"]][:256 - shift] += found[shift:]
+            counts[entries[i]["split"]][:NUM_IDS - shift] += found[shift:]
         if progress:
             progress(first + len(block))
     if shift == 0 and not sum(its[0] for its in counts.values()):

@@ -12,7 +12,7 @@ import numpy as np
 
 from fcn import cache, cache_build, durable, errors, label_files, preflight, screen, shelf, sparse_ids
 from fcn.layouts import _split
-from fcn.spec import DatasetSpec, Pair, Problem
+from fcn.spec import VOID_ID, DatasetSpec, Pair, Problem
 
 SPLITS = ("training", "validation")
 
@@ -172,7 +172,7 @@ def check_classes(spec, training, validation, settings, named, labels):
     """
     seen = [i for i in spec.scored_ids if training[i]]
     if len(seen) < 2:
-        masks = 255 in spec.ignored_ids and training[255] > 0 and label_files.are_masks(labels, spec)
+        masks = VOID_ID in spec.ignored_ids and training[VOID_ID] > 0 and label_files.are_masks(labels, spec)
         what = f"'{spec.class_names[seen[0]]}' alone" if seen else "not one pixel of a class"
         raise errors.DataError(f"the training labels hold {what}: there is nothing to tell apart", where=settings.data,
                                cure="--label-encoding binary reads 255 as foreground (here it is ignored)." if masks

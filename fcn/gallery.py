@@ -16,7 +16,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from fcn import durable, errors, images, matrices
+from fcn import durable, errors, images, matrices, pictures
 
 LONGEST_PX = 480  # of a side of what is kept
 QUALITY = 80  # of the photos' JPEG
@@ -55,17 +55,17 @@ class Gallery:
         full = len(self._kept) == 2 * self.count
         if full and self._kept[self.count - 1][0] < key < self._kept[self.count][0]:
             return
-        size_px = shrunk(label.shape)
-        maps = [id_png(images.resize_label(ids, size_px), self.palette) for ids in (label, prediction)]
-        picture = Picture(name, float(score), _jpeg(images.resize_photo(photo, size_px)), *maps)
+        photo, label, prediction = (pictures.shrunk(array, LONGEST_PX) for array in (photo, label, prediction))
+        maps = [id_png(ids, self.palette) for ids in (label, prediction)]
+        picture = Picture(name, float(score), _jpeg(photo), *maps)
         bisect.insort(self._kept, (key, picture), key=lambda entry: entry[0])
         if full:
             del self._kept[self.count]
 
     def lists(self):
         """{"worst": [Picture], "best": [Picture]}; of few images, the worse half and the better half."""
-        pictures, half = [picture for _, picture in self._kept], (len(self._kept) + 1) // 2
-        return dict(zip(LISTS, (pictures[:half], pictures[half:][::-1]), strict=True))
+        kept, half = [picture for _, picture in self._kept], (len(self._kept) + 1) // 2
+        return dict(zip(LISTS, (kept[:half], kept[half:][::-1]), strict=True))
 
     def write(self, folder):
         """Write folder/gallery/, which must not be there yet. Raises OSError."""
@@ -135,12 +135,6 @@ def ids(source):
             return np.asarray(image)
     except images.DAMAGE as error:
         raise errors.DataError(f"is no PNG ({error})", where=None if isinstance(source, bytes) else source) from None
-
-
-def shrunk(size_px):
-    """(height, width) of at most LONGEST_PX, in the proportions of size_px; no small image is enlarged."""
-    scale = min(1, LONGEST_PX / max(size_px))
-    return tuple(max(1, round(side * scale)) for side in size_px)
 
 
 def id_png(label, palette, opacity=None):

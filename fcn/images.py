@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fcn import durable, errors, file_kinds, stored_values
+from fcn.spec import MAX_PIXELS
 
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-MAX_PIXELS = 64_000_000  # far above ADE20K's largest; a larger header is more likely an attack or an accident
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of a grey image
 FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
               stat.S_IFBLK: "device"}

@@ -14,7 +14,7 @@ import numpy as np
 
 from fcn import config, errors, images, machine, pairs, parsers, preflight, screen, shelf, sparse_ids
 from fcn.layouts import _auto
-from fcn.spec import Problem, grouped
+from fcn.spec import NUM_IDS, Problem, grouped
 
 SPLITS = ("training", "validation", "test")
 NAMED = 20  # files of one and the same problem
@@ -35,7 +35,7 @@ def listings(layout, root):
 
 def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
     """What reading all pairs tells: (pixels of each id (256,), labels that hold it (256,), sizes, Problems)."""
-    pixels, holding = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    pixels, holding = np.zeros(NUM_IDS, np.int64), np.zeros(NUM_IDS, np.int64)
     sizes: collections.Counter = collections.Counter()
     problems = []
     with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
@@ -56,7 +56,7 @@ def _counted(pair, spec, max_pixels):
         _, label = pairs.read(pair, spec, max_pixels=max_pixels)
     except errors.DataError as error:
         return preflight.problem(error, pair.label)
-    return np.bincount(label.ravel(), minlength=256), label.shape[::-1]
+    return np.bincount(label.ravel(), minlength=NUM_IDS), label.shape[::-1]
 
 
 def table(pixels, holding, spec):

@@ -9,10 +9,10 @@ import numpy as np
 
 from fcn import errors, images, shelf
 from fcn.encodings import _rgb
+from fcn.spec import NUM_IDS, VOID_ID
 
 MOST_UNNAMED = 64  # ids; more of them without names are rather grey edges of masks, or a photo
 NEAR_PX_VALUES, MOSTLY = 48, 0.9  # a mask is black and white: this share of it is that near to 0 or 255
-VOID = 255
 OF_ONE_DATA_SET = ("blue_bits", "ade20k_full")  # encodings whose layouts take no other classes
 
 
@@ -66,9 +66,9 @@ def _advice(tried, path, spec, max_pixels):
 def _ids(path, spec, max_pixels, name="ids"):
     """The flags under which these ids are read, or ""."""
     label = _encoding(name).read(path, spec, max_pixels)
-    seen = np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist()
-    classes = [i for i in seen if i != VOID]
-    if not classes or seen == [0, VOID]:  # a mask
+    seen = np.flatnonzero(np.bincount(label.ravel(), minlength=NUM_IDS)).tolist()
+    classes = [i for i in seen if i != VOID_ID]
+    if not classes or seen == [0, VOID_ID]:  # a mask
         return ""
     fits = set(classes) <= set(spec.scored_ids) if spec.class_names else len(classes) <= MOST_UNNAMED
     if not fits and (spec.encoding != "binary" or len(classes) > MOST_UNNAMED):

@@ -4,10 +4,9 @@ import argparse
 import difflib
 import re
 
-from fcn.spec import NATIVE
+from fcn.spec import MAX_PIXELS, NATIVE
 
 AUGMENTATIONS = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")  # the names in augment.TABLE
-MAX_PIXELS = 64_000_000
 
 
 def parse_size(text):

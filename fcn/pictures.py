@@ -35,7 +35,7 @@ def panel(photo, label, prediction, spec):
     label may be None, for a photo without one: photo | prediction. Pixels whose label is ignored are black in the
     label. Each part is shrunk to LONGEST px.
     """
-    photo, label, prediction = shrunk(photo, LONGEST), shrunk(label, LONGEST), shrunk(prediction, LONGEST)
+    photo, label, prediction = (shrunk(array, LONGEST) for array in (photo, label, prediction))
     maps = [prediction] if label is None else [label, prediction]
     parts = [photo, *(colour(ids, spec.palette()) for ids in maps)]
     entries = classes_in(maps, spec)
@@ -48,7 +48,10 @@ def panel(photo, label, prediction, spec):
 
 
 def shrunk(array, longest):
-    """A photo (h, w, 3) or a map of ids (h, w), or None, of at most `longest` pixels a side."""
+    """uint8: a photo (h, w, 3) or a map of ids (h, w), in its proportions, with at most `longest` pixels a side.
+
+    Smaller ones, and None, are returned as they are.
+    """
     if array is None or max(array.shape[:2]) <= longest:
         return array
     size_px = [max(1, round(side * longest / max(array.shape[:2]))) for side in array.shape[:2]]

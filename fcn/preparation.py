@@ -7,10 +7,8 @@ import dataclasses
 import math
 import pathlib
 
-from fcn import batches, choices, class_weights, components, config, errors, pretrained, rates, record
-from fcn.spec import NATIVE
-
-PAD_ID = 255  # the id of pixels outside an image, where a data set ignores none
+from fcn import batches, checkpoint_files, choices, class_weights, components, config, errors, pretrained, rates, record
+from fcn.spec import NATIVE, VOID_ID
 
 
 def sampling(settings, content):
@@ -25,7 +23,7 @@ def sampling(settings, content):
 
 def pad_id(ignored_ids):
     """The id of pixels outside an image."""
-    return ignored_ids[0] if ignored_ids else PAD_ID
+    return ignored_ids[0] if ignored_ids else VOID_ID
 
 
 def pads(settings):
@@ -84,11 +82,11 @@ def describe(settings, spec, listings, caches, weights, old):
     ignored = () if settings.train_ignored else spec.ignored_ids
     training = caches[0]
     if pads(settings):
-        if not ignored and channels > PAD_ID:
-            raise errors.UsageError(f"samples may reach beyond their image, whose pixels would be ignored as {PAD_ID}, "
-                                    "which is a class", cure="leave out --augment scale and turn, and crops at --size "
-                                                             "native; or name an id with --ignore-label.")
-        ignored = ignored or (PAD_ID,)
+        if not ignored and channels > VOID_ID:
+            raise errors.UsageError("samples may reach beyond their image, whose pixels would be ignored as "
+                                    f"{VOID_ID}, which is a class", cure="leave out --augment scale and turn, and "
+                                    "crops at --size native; or name an id with --ignore-label.")
+        ignored = ignored or (VOID_ID,)
         spec = dataclasses.replace(spec, ignored_ids=tuple(dict.fromkeys([*spec.ignored_ids, pad_id(ignored)])))
     by_class = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
     body = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
@@ -111,7 +109,8 @@ def weights_facts(path, weights):
     """What config.json says of --weights: the SHA-256 of a file; of a run, which checkpoint it was and the SHA-256 of
     each of its files, as its state.json has them (they were compared when it was read).
     """
-    return {"sha256": None if weights.of_run else record.sha256(path), **weights.of_run, "notes": weights.notes}
+    sha256 = None if weights.of_run else checkpoint_files.sha256(path)
+    return {"sha256": sha256, **weights.of_run, "notes": weights.notes}
 
 
 def expectation(graph, training, spec):

@@ -1,7 +1,6 @@
 """config.json of a run folder: what the run is made of, so that evaluation and resuming need nothing else."""
 
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -135,7 +134,7 @@ def fingerprints(content, same):
     the lists of files, and of both caches' pixels.
     """
     settings = {key: content["config"][key] for key in same} | {"model": content["model"], "spec": content["spec"]}
-    return {"settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+    return {"settings": checkpoint_files.digest(settings),
             "files": content["files"], "pixels": content["pixels"]}
 
 
@@ -188,11 +187,6 @@ def commit():
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def sha256(path):
-    with pathlib.Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def differences(old, new, keys):

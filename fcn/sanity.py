@@ -9,6 +9,7 @@ import types
 import numpy as np
 
 from fcn import errors, expect, preparation, schedules, screen, tf1
+from fcn.spec import NUM_IDS
 from fcn.tf1 import errors as tf_errors
 
 STEPS = 200
@@ -50,7 +51,7 @@ def chosen(trainer):
 
 def candidate(trainer, number):
     images, labels = trainer.batch_at(number)
-    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=256))
+    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=NUM_IDS))
     prior = expect.floor(*preparation.expectation(trainer.job.content["model"], counted, trainer.job.spec))[1]
     return number, images, labels, prior
 

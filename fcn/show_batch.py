@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from fcn import durable, ownership, pictures, png_text
-from fcn import images as resizing
 
 GAP, CELL = pictures.GAP, 6  # pixels: between parts; of the chequers that stand for ignored
 MOST_PX = 480                # longer samples are shown smaller
@@ -45,8 +44,7 @@ def panel(images, labels, spec):
 
 def _strip(image, label, spec):
     """Photo | label | both, of one sample, none longer than MOST_PX."""
-    size = tuple(math.ceil(side * min(1, MOST_PX / max(label.shape))) for side in label.shape)
-    image, label = resizing.resize_photo(image, size), resizing.resize_label(label, size)
+    image, label = pictures.shrunk(image, MOST_PX), pictures.shrunk(label, MOST_PX)
     ignored = ~np.isin(label, spec.scored_ids)
     coloured = pictures.colour(label, spec.palette())
     down, right = np.indices(label.shape) // CELL

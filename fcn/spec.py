@@ -4,6 +4,9 @@ import dataclasses
 import pathlib
 
 NATIVE = (0, 0)  # the size that means: every image at its own
+MAX_PIXELS = 64_000_000  # far above ADE20K's largest; a larger header is more likely an attack or an accident
+NUM_IDS = 256  # values that a pixel of a label can have: 0 to 255
+VOID_ID = 255  # the id of pixels of no class, where a data set does not say another
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +104,7 @@ class DatasetSpec:
 
     def palette(self):
         """(r, g, b) for each of the 256 values a label can take; ignored ids are black."""
-        table = [bit_colour(i) for i in range(256)]
+        table = [bit_colour(i) for i in range(NUM_IDS)]
         for i, colour in enumerate(self.colours):
             table[i] = tuple(colour)
         for i in self.ignored_ids:

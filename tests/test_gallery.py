@@ -89,7 +89,11 @@ def test_a_gallery_overwrites_nothing(tmp_path):
 @pytest.mark.parametrize(("size", "small"), [((960, 1280), (360, 480)), ((4992, 3328), (480, 320)),
                                              ((40, 60), (40, 60)), ((480, 481), (479, 480)), ((2, 4000), (1, 480))])
 def test_images_are_shrunk_to_480_px_and_none_is_enlarged(size, small):
-    assert gallery.shrunk(size) == small
+    kept = gallery.Gallery(SPEC, 1)
+    kept.offer("a", 0.5, np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint8))
+    picture, = kept.lists()["worst"]
+    shown = [np.asarray(Image.open(io.BytesIO(data))) for data in (picture.photo, picture.label, picture.prediction)]
+    assert [array.shape[:2] for array in shown] == [small] * 3
 
 
 def test_a_shrunk_label_holds_ids_and_no_blend_of_them():

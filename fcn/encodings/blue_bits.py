@@ -10,6 +10,7 @@ import numpy as np
 
 from fcn import errors, images
 from fcn.encodings import _rgb
+from fcn.spec import NUM_IDS
 
 IDS = (1, 2, 4, 6, 8, 10, 12, 14)
 BOUNDARY, BOUNDARY_RED, BACKGROUND = 255, 128, 1
@@ -22,7 +23,7 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
     """uint8 (height, width): one of IDS, or BOUNDARY. Raises DataError naming other values."""
     pixels = _rgb.read(path, max_pixels)
     blue = pixels[..., 2]
-    counts = np.bincount(blue.ravel(), minlength=256)
+    counts = np.bincount(blue.ravel(), minlength=NUM_IDS)
     wrong = [f"{i} in {counts[i]:,} pixels" for i in np.flatnonzero(counts) if i not in IDS]
     if wrong:
         raise errors.DataError(f"blue values are none of {', '.join(map(str, IDS))}: {_rgb.listed(wrong)}", where=path,

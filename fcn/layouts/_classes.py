@@ -10,7 +10,7 @@ import json
 import pathlib
 
 from fcn import errors, file_kinds, shelf
-from fcn.spec import DatasetSpec
+from fcn.spec import NUM_IDS, VOID_ID, DatasetSpec
 
 BESIDE = ("classes.json", "classes.txt", "classes.csv")
 LONG = {"red": "r", "green": "g", "blue": "b"}
@@ -22,7 +22,7 @@ def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
     255 is ignored unless the flag, the file or the defaults say otherwise. Raises DataError.
     """
     path = file(root, classes, beside)
-    fields = {"ignored_ids": (255,), **defaults, **(read(path) if path else {})}
+    fields = {"ignored_ids": (VOID_ID,), **defaults, **(read(path) if path else {})}
     if ignore_label is not None:
         fields["ignored_ids"] = tuple(ignore_label)
     return DatasetSpec(**fields)
@@ -68,11 +68,11 @@ def _table(text):
 def _checked(names, ignored=None, colours=None, encoding=None):
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise ValueError("every name must be a text, and none may be empty: a line is an id")
-    if not 1 <= len(names) <= 256:
-        raise ValueError(f"{len(names)} names; 1 to 256 are possible")
+    if not 1 <= len(names) <= NUM_IDS:
+        raise ValueError(f"{len(names)} names; 1 to {NUM_IDS} are possible")
     if ignored is not None and not _bytes(ignored):
         raise ValueError('"ignored" must be a list of ids from 0 to 255')
-    if colours is not None and not (isinstance(colours, list) and len(colours) <= 256 and
+    if colours is not None and not (isinstance(colours, list) and len(colours) <= NUM_IDS and
                                     all(_bytes(colour) and len(colour) == 3 for colour in colours)):
         raise ValueError("colours must be red, green and blue from 0 to 255, one for each id")
     if colours is not None and len(colours) < len(names):
@@ -90,4 +90,4 @@ def _checked(names, ignored=None, colours=None, encoding=None):
 
 
 def _bytes(values):
-    return isinstance(values, list) and all(type(value) is int and 0 <= value <= 255 for value in values)
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < NUM_IDS for value in values)

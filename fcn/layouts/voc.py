@@ -14,7 +14,7 @@ import pathlib
 
 from fcn import errors, file_kinds, folders
 from fcn.layouts import _classes, _folders, _split
-from fcn.spec import Listing, Problem, bit_colour
+from fcn.spec import NUM_IDS, Listing, Problem, bit_colour
 
 NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
          "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
@@ -40,7 +40,7 @@ def _labels(root):
 
 def spec(root, classes="", ignore_label=None):
     """VOC's classes, or those that are named, in VOC's colours, 0 being black. Raises DataError."""
-    colours = tuple(bit_colour(i - 1) for i in range(256))  # bit_colour starts one further on
+    colours = tuple(bit_colour(i - 1) for i in range(NUM_IDS))  # bit_colour starts one further on
     return _classes.spec(root, classes, ignore_label, ("class_names.txt", *_classes.BESIDE), class_names=NAMES,
                          colours=colours)
 

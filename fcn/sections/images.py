@@ -4,6 +4,7 @@ import numpy as np
 
 from fcn import gallery
 from fcn.sections._html import data_uri, fixed, section, swatch, text
+from fcn.spec import NUM_IDS
 
 RIGHT, WRONG, LEFT_OUT = range(3)  # of the map of errors
 ERROR_COLOURS, ERROR_OPACITY = ((0, 0, 0), (224, 30, 50), (128, 128, 128)), (0, 225, 215)
@@ -53,7 +54,7 @@ def _image(data, kind, more=""):
 
 def _legend(spec, label, prediction):
     """The classes that occur in label or prediction, the largest first."""
-    pixels = np.bincount(np.concatenate([label.ravel(), prediction.ravel()]), minlength=256)
+    pixels = np.bincount(np.concatenate([label.ravel(), prediction.ravel()]), minlength=NUM_IDS)
     shown = [i for i in np.argsort(-pixels, kind="stable").tolist() if pixels[i] and i in spec.scored_ids]
     palette = spec.palette()
     return "".join(["<p class=legend>", *(f"<span>{swatch(palette[i])}{text(spec.class_names[i])}</span> "
