@@ -23,6 +23,7 @@ from fcn import (
     durable,
     errors,
     expect,
+    label_policy,
     origins,
     preparation,
     record,
@@ -164,8 +165,8 @@ def show(settings, arguments):
     show_batch.check_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    sampling = preparation.sampling(settings, {"model": {"mean_rgb": settings.mean_rgb or augment.FILL_RGB,
-                                                         "ignored_ids": spec.ignored_ids}})
+    policy = label_policy.make(spec, settings.train_ignored, preparation.pads(settings))
+    sampling = preparation.sampling(settings, settings.mean_rgb or augment.FILL_RGB, policy.padding_id)
     images, labels = batches.training(training, 0, sampling)
     show_batch.write(path, images, labels, spec)
     print(f"the first batch is in {path}")

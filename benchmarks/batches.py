@@ -82,8 +82,8 @@ def net(found, batch):
     from fcn.tf1 import session, tf
 
     num_classes = int(np.flatnonzero(found.class_pixels)[-1]) + 1
-    graph = model.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB), [])
-    update, run = optimize.build(graph.objective, graph.parts, "adam"), session()
+    graph = model.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB))
+    update, run = optimize.build(graph.objective, graph.normalizer, "adam"), session()
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
     images, labels = batches.training(found, 0, batches.Sampling(batch, seed=0))
     feed = {graph.images: images, graph.labels: labels, graph.keep_prob: 0.5, update.learning_rate: 0.0}

@@ -88,8 +88,9 @@ def trained(path, batch, rounds):
     from fcn.tf1 import session, tf
 
     classes = int(np.flatnonzero(cache.read(path).class_pixels)[-1]) + 1
-    graph = model.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB), [])
-    update, run, sampling = optimize.build(graph.objective, graph.parts, "adam"), session(), batches.Sampling(batch, 0)
+    graph = model.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB))
+    update = optimize.build(graph.objective, graph.normalizer, "adam")
+    run, sampling = session(), batches.Sampling(batch, 0)
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
     def an_epoch(compared):

@@ -32,7 +32,7 @@ def case(size, window, classes, channels):
 
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
     architecture = Architecture("fcn8s", classes, widths, (128, 128, 128))
-    graph = model.build(architecture, ())
+    graph = model.build(architecture)
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     plan = inference.Plan(window=(window, window) if window else None)
     with new_session() as session:

@@ -52,7 +52,7 @@ def ours(path, fc, watch):
     watch.lap("read")
     architecture = Architecture("fcn8s_tutorial", CLASSES, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
                                 {"fc": fc})
-    graph = model.build(architecture, [])
+    graph = model.build(architecture)
     watch.lap("graph")
     session = new_session()
     names = tuple(f"class {i}" for i in range(CLASSES))
@@ -84,7 +84,7 @@ def tutorial(path, watch):
 
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
         widths = vgg_table.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
-        graph = model.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB), [])
+        graph = model.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB))
     watch.lap("graph")
     session = tf.Session()
     session.run(tf.global_variables_initializer())
@@ -103,7 +103,7 @@ def case(way, path, size):
     from fcn import optimize
     from fcn.tf1 import tf
     before = set(tf.global_variables())
-    step = optimize.build(graph.objective, graph.parts, "adam")
+    step = optimize.build(graph.objective, graph.normalizer, "adam")
     session.run([v.initializer for v in tf.global_variables() if v not in before] + [tf.local_variables_initializer()])
     watch.lap("optimizer")
     rng = np.random.default_rng(0)

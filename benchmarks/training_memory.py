@@ -38,9 +38,9 @@ def built(options, channels):
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
     architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"],
                                 gradient_checkpointing=o["recompute"])
-    graph = model.build(architecture, ())
+    graph = model.build(architecture)
     factors = rates.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, {}, o["freeze"], 1.0)
-    return o, architecture, graph, optimize.build(graph.objective, graph.parts, o["optimizer"], o["batches"],
+    return o, architecture, graph, optimize.build(graph.objective, graph.normalizer, o["optimizer"], o["batches"],
                                                   factor_of=factors)
 
 

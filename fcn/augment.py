@@ -86,12 +86,12 @@ def drawn(names, seed, number):
     return {name: TABLE[name].draw(stream(seed, TABLE[name].stream, number)) for name in sorted(names, key=NAMES.index)}
 
 
-def sample(image, label, size_px, names, seed, number, fill_rgb=FILL_RGB, ignored_id=255):
+def sample(image, label, size_px, names, seed, number, fill_rgb=FILL_RGB, padding_id=255):
     """image uint8 (h, w, 3) and label uint8 (h, w) -> the same of size_px = (height, width), augmented.
 
     A window of that size, every position equally likely, is all that is read of the image: the cost is that of the
     window. With "turn" its sides are swapped for an odd number of quarters, with "scale" divided by the factor and
-    resized back. A window larger than the image lies anywhere around it; outside are fill_rgb and ignored_id.
+    resized back. A window larger than the image lies anywhere around it; outside are fill_rgb and padding_id.
     Without size_px the window is the whole image, and an odd number of quarter turns swaps the sides of the result.
     Results may be read-only views.
     """
@@ -102,7 +102,7 @@ def sample(image, label, size_px, names, seed, number, fill_rgb=FILL_RGB, ignore
     sides = tuple(max(1, round(side / values.get("scale", 1))) for side in size)
     top, left = corner(label.shape, sides, seed, number)
     image = images.resize_photo(cut(image, top, left, sides, fill_rgb), size)
-    label = images.resize_label(cut(label, top, left, sides, ignored_id), size)
+    label = images.resize_label(cut(label, top, left, sides, padding_id), size)
     for name, value in values.items():
         image = TABLE[name].change(image, value)
         label = TABLE[name].change(label, value) if TABLE[name].moves else label

@@ -24,7 +24,7 @@ class Sampling:
     batch: samples a batch. crop_size: (height, width) of a sample; None: whole images. augment: names, as in
     augment.NAMES. An epoch takes crops_per_image samples of every image. images_in_memory: the images of an epoch are
     taken that many at a time, and their crops shuffled among themselves; 0: all at once. replace: every sample is of
-    any image, whatever came before. fill_rgb, ignored_id: what lies outside an image. shard: (machine, machines); a
+    any image, whatever came before. fill_rgb, padding_id: what lies outside an image. shard: (machine, machines); a
     machine gets every so many-th batch of the sequence that a single one would see.
     """
 
@@ -36,7 +36,7 @@ class Sampling:
     images_in_memory: int = 0
     replace: bool = False
     fill_rgb: tuple[int, int, int] = FILL_RGB
-    ignored_id: int = 255
+    padding_id: int = 255
     shard: tuple[int, int] = (0, 1)
 
 
@@ -75,7 +75,7 @@ def training(cache, number, sampling):
     for sample in range(first, first + sampling.batch):
         i = image_of(sample, len(cache), sampling)
         drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, sampling.augment, sampling.seed, sample,
-                                    sampling.fill_rgb, sampling.ignored_id))
+                                    sampling.fill_rgb, sampling.padding_id))
     return _stacked(drawn)
 
 
@@ -84,7 +84,7 @@ def _stacked(samples):
     return np.stack(images), np.stack(labels)
 
 
-def validation(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, ignored_id=255):
+def validation(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding_id=255):
     """Batches of evenly spread samples, the same at every call: limit * batch samples, or all of them if limit is 0.
 
     Images of one size are taken whole, whatever crop_size. Others are taken in windows of crop_size (see window), or,
@@ -102,7 +102,7 @@ def validation(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, ignored
             i = int(np.searchsorted(ends, number, side="right"))
             image, label = cache.image(i), cache.label(i)
             if tiled:
-                image, label = window(image, label, number - ends[i] + counts[i], crop_size, fill_rgb, ignored_id)
+                image, label = window(image, label, number - ends[i] + counts[i], crop_size, fill_rgb, padding_id)
             samples.append((image, label))
         yield _stacked(samples)
 
@@ -112,7 +112,7 @@ def tiles(shape, size_px):
     return -(-shape[0] // size_px[0]) * -(-shape[1] // size_px[1])
 
 
-def window(image, label, number, size_px, fill_rgb=FILL_RGB, ignored_id=255):
+def window(image, label, number, size_px, fill_rgb=FILL_RGB, padding_id=255):
     """Window `number` of tiles(...) over an image, row by row: (size_px, 3) and size_px.
 
     The last ones of a row and a column are moved inwards and what another window shows already is ignored there, so
@@ -122,9 +122,9 @@ def window(image, label, number, size_px, fill_rgb=FILL_RGB, ignored_id=255):
     row, column = divmod(int(number), columns)
     top = max(0, min(row * height, label.shape[0] - height))
     left = max(0, min(column * width, label.shape[1] - width))
-    label = augment.cut(label, top, left, size_px, ignored_id).copy()
-    label[:row * height - top] = ignored_id
-    label[:, :column * width - left] = ignored_id
+    label = augment.cut(label, top, left, size_px, padding_id).copy()
+    label[:row * height - top] = padding_id
+    label[:, :column * width - left] = padding_id
     return augment.cut(image, top, left, size_px, fill_rgb), label
 
 

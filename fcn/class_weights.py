@@ -11,7 +11,7 @@ from fcn.spec import NUM_IDS
 KNOWN = ("none", "inverse", "median")
 
 
-def read(how, training, class_names, channels, ignored_ids):
+def read(how, training, class_names, channels, ignored_in_loss):
     """`channels` floats, or None for "none". training: the Cache of the training split.
 
     "inverse": pixels / (classes * pixels of the class): every class has the same sum. "median": the median frequency
@@ -22,7 +22,7 @@ def read(how, training, class_names, channels, ignored_ids):
         return None
     if how not in KNOWN:
         return _from_file(pathlib.Path(how), class_names, channels)
-    scored = np.array([i not in ignored_ids for i in range(channels)])
+    scored = np.array([i not in ignored_in_loss for i in range(channels)])
     pixels = np.asarray(training.class_pixels[:channels], np.float64) * scored
     if how == "inverse":
         share, wanted = pixels / pixels.sum(), 1 / np.count_nonzero(pixels)

@@ -1,6 +1,6 @@
 """Settings that cannot go together, and settings that do nothing beside others."""
 
-from fcn import errors, schedules
+from fcn import errors, schedules, shelf
 from fcn.spec import NATIVE
 
 # Settings that do nothing unless another one has this value.
@@ -23,9 +23,20 @@ def check(config):
     if size == NATIVE and not crop and config.batch > 1:
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
                                 cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+    check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
     if config.steps:
         schedules.check(config.steps, config.warmup)
     if config.images_in_memory and config.replacement:
         raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
     if config.crops_per_image > 1 and not crop:
         raise errors.UsageError("--crops-per-image without --crop-size would show each image that often")
+
+
+def check_loss(loss, reduction, has_class_weights):
+    """Raise UsageError for a reduction or weights of pixels with a loss over whole images (fcn/losses), which has its
+    own.
+    """
+    flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
+    if flags and "build" in shelf.functions("losses", loss):
+        raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
+                                cure=f"leave out {' and '.join(flags)}, or take another --loss.")

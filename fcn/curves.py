@@ -53,11 +53,12 @@ def _losses(axes, entries, floor):
     joined = f"; pale: range of {len(training[0]) // BINS} lines each" if len(training[0]) > MOST else ""
     line(axes, training, COLOURS[0], label=f"training, ± standard error{joined}")
     bars(axes, validation, COLOURS[1], label="validation, ± standard error")
-    if floor:
-        axes.axhline(floor[1], color="grey", linestyle="--", linewidth=1,
-                     label=f"class prior, {floor[1]:.3f}: nothing learnt of the images")
-    axes.set(title="loss: cross entropy per labelled pixel, nats")
-    _limit(axes, [training, validation], floor[0] if floor else 0)
+    uniform, prior = floor[:2] if floor else (0, None)
+    if prior is not None:
+        axes.axhline(prior, color="grey", linestyle="--", linewidth=1,
+                     label=f"class prior, {prior:.3f}: nothing learnt of the images")
+    axes.set(title="loss" if uniform is None else "loss: cross entropy per labelled pixel, nats")
+    _limit(axes, [training, validation], uniform or 0)
 
 
 def _scores(axes, entries, floor):

@@ -136,7 +136,7 @@ def timed_validation(session, trainer):
     batch = list(itertools.islice(trainer.validation_batches(), 1))
     for _ in range(2):
         before = time.perf_counter()
-        evaluate.validate(session, trainer.graph, batch, trainer.job.spec.ignored_ids)
+        evaluate.validate(session, trainer.graph, batch, trainer.policy.ignored_in_scores)
     return time.perf_counter() - before
 
 

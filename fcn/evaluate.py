@@ -8,7 +8,7 @@ from fcn.tf1 import run
 SHOWN = 3  # samples of a validation that are shown as pictures
 
 
-def validate(session, model, batches, ignored_ids, stopped=lambda: False):
+def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
     """(numbers, samples): loss (mean over labelled pixels of all batches, with its standard error) and scores, at
     network size, and the first few (photo, label, prediction). None as soon as stopped() says so.
 
@@ -27,10 +27,10 @@ def validate(session, model, batches, ignored_ids, stopped=lambda: False):
         counts.append(float(pixels))
         images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
-        total += matrices.matrix(labels, prediction, model.num_classes, ignored_ids)
+        total += matrices.matrix(labels, prediction, model.num_classes, ignored_in_scores)
     loss, error = averages.weighted(sums, counts)
     numbers = {"val_loss": loss if any(counts) else None, "val_loss_se": error}
-    hits, labelled, called = iou.counts(total, ignored_ids)
+    hits, labelled, called = iou.counts(total, ignored_in_scores)
     if not labelled.any():
         return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": images}, samples
     scores = iou.numbers(hits, labelled, called, absent="nan")

@@ -12,7 +12,7 @@ import pathlib
 import shlex
 import sys
 
-from fcn import checkpoint_choice, config, durable, errors, ownership, record, shelf, transplant
+from fcn import checkpoint_choice, config, durable, errors, label_policy, ownership, record, shelf, transplant
 
 
 def main(argv):
@@ -71,8 +71,9 @@ def export(chosen, path, name):
     with durable.making(path) as made:
         about = form.write(made, chosen.path, model)
         batches = _check.images()
+        never_predicted = label_policy.of_net(model["ignored_ids"], model["num_classes"]).never_predicted
         expected = _check.of_checkpoint(chosen.path, model, batches)
-        verified = _check.compare(expected, form.outputs(made, batches), model["ignored_ids"])
+        verified = _check.compare(expected, form.outputs(made, batches), never_predicted)
         note_of(made, name).parent.mkdir(exist_ok=True)
         durable.write_json(note_of(made, name), facts(chosen, name, about, verified) | {"device": device.found().name})
         check_place(path, name)  # somebody may have come meanwhile
@@ -87,11 +88,12 @@ def facts(chosen, name, about, verified):
     """What users of the file must know and cannot ask it."""
     content = chosen.content
     model, spec, settings = content["model"], record.spec_from_dict(content["spec"]), content["config"]
+    policy = label_policy.of_run(model, spec)
     return {"format": name, "content": about, "net": model["net"],
             "class_names": transplant.channel_names(spec.class_names, model["num_classes"]),
             "colours": [list(map(int, colour)) for colour in spec.palette()[:model["num_classes"]]],
-            "ignored_ids": list(spec.ignored_ids),
-            "never_predicted": [i for i in model["ignored_ids"] if i < model["num_classes"]],
+            "ignored_ids": list(policy.ignored_in_scores),
+            "never_predicted": list(policy.never_predicted),
             "mean_rgb": model["mean_rgb"], "trained_precision": model["precision"],
             "trained_size_px": settings["size"] if any(settings["size"]) else None,
             "trained_crop_px": settings["crop_size"], "checkpoint": str(chosen.path),

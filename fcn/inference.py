@@ -18,17 +18,17 @@ class Predictor:
     """Predicts image after image with one net and one Plan.
 
     net: a model.TrainingGraph or model.InferenceGraph.
-    barred: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
+    excluded_ids: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
     need: bytes that the net takes for an image, by need_of(); without it memory is never looked at.
     """
 
-    def __init__(self, session, net, plan, barred, need=None):
+    def __init__(self, session, net, plan, excluded_ids, need=None):
         self.session, self.net, self.num_classes = session, net, net.scores.channels
         self.plan, self.room = plan, Room(plan, self.num_classes, need, session)
-        self.barred = [tuple(i for i in sorted(set(ids)) if i < self.num_classes) for ids in barred]
+        self.excluded_ids = [tuple(i for i in sorted(set(ids)) if i < self.num_classes) for ids in excluded_ids]
         self.rule = merging.RULES[plan.merge]
-        self.distinct = list(dict.fromkeys(self.barred))
-        self.never = sorted(set.intersection(*map(set, self.barred)))
+        self.distinct = list(dict.fromkeys(self.excluded_ids))
+        self.never_predicted = sorted(set.intersection(*map(set, self.excluded_ids)))
         self._predictions: list = []
         self.passes, self.passed, self.progress = 1, 0, None
 
@@ -37,13 +37,13 @@ class Predictor:
         return photo.shape[:2] if self.plan.enlarge == "scores" else seen.shape[:2]
 
     def predict(self, photo, seen, sink=None, progress=None):
-        """[(ids at the original size, ids on the base grid or None)] for each of `barred`, uint8 (h, w).
+        """[(ids at the original size, ids on the base grid or None)] for each of excluded_ids, uint8 (h, w).
 
         photo: the original, uint8 (h, w, 3) RGB; seen: what the net sees at scale 1, on the base grid: the photo at
         the network's size as the cache reads it, or the photo itself. Other scales are made of the photo. Ids on the
         base grid are None where scores were enlarged past it.
         sink(top, probabilities float32 (rows, width, num_classes)) gets those of all rows, from the top down, on the
-        grid(); ids of barred[0] have none, the others add up to 1.
+        grid(); ids of excluded_ids[0] have none, the others add up to 1.
         progress(share of the image that is done) is called after every window.
         Raises MachineError where the memory will not do.
         """
@@ -54,8 +54,8 @@ class Predictor:
             self._count(base, progress)
             found = self._strip_by_strip(photo, seen, target, sink)
         ids = dict(zip(self.distinct, found, strict=True))
-        return [(images.resize_label(ids[barred], original), ids[barred] if base == target else None)
-                for barred in self.barred]
+        return [(images.resize_label(ids[excluded], original), ids[excluded] if base == target else None)
+                for excluded in self.excluded_ids]
 
     def _count(self, base, progress):
         """From here on tell `progress` of every window."""
@@ -81,10 +81,10 @@ class Predictor:
         found = [np.empty(target, np.uint8) for _ in self.distinct]
         for (top, end), *strips in zip(bounds, *streams, strict=True):
             scores = self.rule.joined(strips)
-            for ids, barred in zip(found, self.distinct, strict=True):
-                ids[top:end] = merging.best(scores, barred)
+            for ids, excluded in zip(found, self.distinct, strict=True):
+                ids[top:end] = merging.best(scores, excluded)
             if sink:
-                sink(top, self.rule.probabilities(scores, self.barred[0]))
+                sink(top, self.rule.probabilities(scores, self.excluded_ids[0]))
         return found
 
     def _rows(self, view):
@@ -98,9 +98,9 @@ class Predictor:
 
     def _prepared(self, logits):
         """As the rule wants them; an id that is never wanted has no share of the probabilities."""
-        if self.never and self.rule.prepare is merging.softmax:
+        if self.never_predicted and self.rule.prepare is merging.softmax:
             logits = logits.copy()
-            logits[..., self.never] = -np.inf
+            logits[..., self.never_predicted] = -np.inf
         return self.rule.prepare(logits)
 
     def _logits(self, band, start, end):

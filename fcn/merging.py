@@ -44,16 +44,16 @@ class Rule:
             total /= len(parts)
         return total
 
-    def probabilities(self, scores, barred):
-        """float32 (..., C) that add up to 1, without the ids in `barred`, of merged scores."""
-        barred = list(barred)
+    def probabilities(self, scores, excluded_ids):
+        """float32 (..., C) that add up to 1, of merged scores; 0 for excluded_ids."""
+        excluded = list(excluded_ids)
         if self.prepare is softmax:
             found = scores.copy()
-            found[..., barred] = 0
+            found[..., excluded] = 0
             return found / np.maximum(found.sum(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
-        if barred:
+        if excluded:
             scores = scores.copy()
-            scores[..., barred] = -np.inf
+            scores[..., excluded] = -np.inf
         return softmax(scores)
 
 
@@ -66,11 +66,11 @@ RULES = {
 }
 
 
-def best(scores, barred):
-    """uint8 (...): the best class that is not in `barred`, of float32 (..., C); of equals the first."""
-    if not barred:
+def best(scores, excluded_ids):
+    """uint8 (...): the best class that is not in excluded_ids, of float32 (..., C); of equals the first."""
+    if not excluded_ids:
         return scores.argmax(axis=-1).astype(np.uint8)
-    allowed = np.array([i for i in range(scores.shape[-1]) if i not in barred], np.uint8)
+    allowed = np.array([i for i in range(scores.shape[-1]) if i not in excluded_ids], np.uint8)
     return allowed[scores[..., allowed].argmax(axis=-1)]
 
 

@@ -7,10 +7,12 @@ import dataclasses
 
 import numpy as np
 
-from fcn import blocks, components, layers, shelf
+from fcn import batch_loss, blocks, components, label_policy, layers
 from fcn import recompute as recomputation
 from fcn.architecture import Architecture, BuildSettings
+from fcn.batch_loss import LossSettings
 from fcn.blocks import Blocks
+from fcn.label_policy import LabelPolicy
 from fcn.tf1 import tf
 
 
@@ -19,8 +21,8 @@ class TrainingGraph:
     """Placeholders images uint8 (N, H, W, 3) RGB, labels uint8 (N, H, W), keep_prob (default 1), dropout_seed (2,),
     training (default False: batch normalisation takes its moving averages);
     scores: Blocks, and the same as tensor logits float32 (N, H, W, C), which costs time if it is asked for; prediction
-    uint8 (N, H, W) that holds no id of build()'s ignored_ids;
-    loss_sum / pixels is the mean loss of the labelled pixels (as it is shown), objective / parts what training
+    uint8 (N, H, W) that holds no id of LabelPolicy.never_predicted;
+    loss_sum / pixels is the mean loss of the labelled pixels (as it is shown), objective / normalizer what training
     minimises. All four add up over batches. num_classes: C. features: {name: tensor} of the encoder; encoder_layers:
     names of the encoder's layers that have variables, in the order of the forward pass.
     """
@@ -36,7 +38,7 @@ class TrainingGraph:
     loss_sum: tf.Tensor
     pixels: tf.Tensor
     objective: tf.Tensor
-    parts: tf.Tensor
+    normalizer: tf.Tensor
     num_classes: int
     features: dict[str, tf.Tensor]
     encoder_layers: tuple[str, ...]
@@ -45,8 +47,8 @@ class TrainingGraph:
 @dataclasses.dataclass(frozen=True)
 class InferenceGraph:
     """Placeholder images uint8 (N, H, W, 3) RGB; scores: Blocks; tensors logits float32 (N, H, W, C), probabilities
-    float32 (N, H, W, C) and prediction uint8 (N, H, W). They are named so in the graph. No pixel is predicted to be of
-    an ignored id, whose probability is 0.
+    float32 (N, H, W, C) and prediction uint8 (N, H, W). They are named so in the graph. The probability of
+    ids that are never predicted is 0.
     """
 
     images: tf.Tensor
@@ -56,11 +58,8 @@ class InferenceGraph:
     prediction: tf.Tensor
 
 
-def build(architecture, ignored_ids, loss="cross_entropy", reduction="mean", class_weights=None):
-    """The TrainingGraph of an Architecture and a loss (a name in fcn/losses) in the default graph.
-
-    ignored_ids: left out of the loss and of predictions. class_weights: num_classes numbers or None.
-    """
+def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B008, both are frozen
+    """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings."""
     if architecture.gradient_checkpointing:
         recomputation.switch_on()
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
@@ -71,21 +70,26 @@ def build(architecture, ignored_ids, loss="cross_entropy", reduction="mean", cla
 
     scores, features, encoder_layers = _net(images, architecture, keep_prob, dropout_seed, training)
     arranged = scores.arrange(tf.cast(labels, tf.int32), outside=architecture.num_classes)  # such an id is not counted
-    losses, weights = shelf.pick("losses", loss).build(scores.listed(), arranged, ignored_ids, class_weights)
-    objective, parts = reduce(losses, weights, reduction)
+    found = batch_loss.build(scores.listed(), arranged, policy, loss)
     return TrainingGraph(images, labels, keep_prob, dropout_seed, training, scores, scores.pixels(),
-                         predict(scores, ignored_ids), tf.reduce_sum(losses), tf.reduce_sum(weights), objective, parts,
-                         architecture.num_classes, features, encoder_layers)
+                         predict(scores, policy.never_predicted), found.loss_sum, found.pixels, found.objective,
+                         found.normalizer, architecture.num_classes, features, encoder_layers)
 
 
 def of_run(model):
     """The TrainingGraph for "model" of a run's config.json."""
-    return build(Architecture.from_dict(model), model["ignored_ids"], model.get("loss", "cross_entropy"),
-                 model.get("reduction", "mean"), model.get("class_weights"))
+    policy = label_policy.of_net(model["ignored_ids"], model["num_classes"])
+    return build(Architecture.from_dict(model), policy, LossSettings.from_dict(model))
 
 
-def inference(architecture, ignored_ids, prepared=False):
-    """The InferenceGraph of an Architecture in the default graph.
+def inference_of_run(model):
+    """The InferenceGraph for "model" of a run's config.json."""
+    policy = label_policy.of_net(model["ignored_ids"], model["num_classes"])
+    return inference(Architecture.from_dict(model), policy.never_predicted)
+
+
+def inference(architecture, never_predicted=(), prepared=False):
+    """The InferenceGraph of an Architecture in the default graph; its prediction holds no id of never_predicted.
 
     It has the variables of build()'s graph, and no dropout. prepared: weights are converted and arranged once, not for
     every image; run tf.local_variables_initializer() when they are in.
@@ -95,8 +99,8 @@ def inference(architecture, ignored_ids, prepared=False):
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     scores, _, _ = _net(images, architecture, None, np.zeros(2, np.int32), False)
     logits = tf.identity(scores.pixels(), "logits")
-    probabilities = tf.nn.softmax(permitted(logits, ignored_ids), name="probabilities")
-    return InferenceGraph(images, scores, logits, probabilities, tf.identity(predict(scores, ignored_ids),
+    probabilities = tf.nn.softmax(without(logits, never_predicted), name="probabilities")
+    return InferenceGraph(images, scores, logits, probabilities, tf.identity(predict(scores, never_predicted),
                                                                              "prediction"))
 
 
@@ -114,34 +118,16 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
     return scores, features, tuple(encoder_layers)
 
 
-def reduce(losses, weights, reduction):
-    """(objective, parts): sums over the batch; objective / parts, joined over the batches of a step, is minimised.
-
-    "mean": over all labelled pixels of the step. "sum": summed over pixels, divided by the number of images, those
-    without labelled pixels too: Caffe's `normalize: false` (softmax_loss_layer.cpp, get_normalizer: BATCH_SIZE is
-    outer_num_), with which the paper's rates of 1e-10 to 1e-14 belong. "mean-per-image": every image's mean over its
-    labelled pixels, then the mean over the images that have any. (matconvnet-fcn's SegmentationLoss.m adds 1 to the
-    pixels of an image, and divides by all images of the batch.)
-    """
-    if reduction == "mean":
-        return tf.reduce_sum(losses), tf.reduce_sum(weights)
-    of_image = tf.reduce_sum(losses, (1, 2))
-    if reduction == "sum":
-        return tf.reduce_sum(of_image), tf.cast(tf.shape(losses)[0], tf.float32)
-    pixels = tf.reduce_sum(weights, (1, 2))
-    return tf.reduce_sum(tf.math.divide_no_nan(of_image, pixels)), tf.reduce_sum(tf.cast(pixels > 0, tf.float32))
-
-
-def predict(scores, ignored_ids):
-    """uint8 (N, H, W): the best class that is not ignored, of Blocks. A net may well have a channel for an ignored id.
+def predict(scores, excluded_ids):
+    """uint8 (N, H, W): the best class that is not in excluded_ids, of Blocks.
 
     The argmax is taken where the scores lie: only ids are brought into the order of the image.
     """
-    best = tf.argmax(permitted(scores.listed(), ignored_ids), axis=-1, output_type=tf.int32)
+    best = tf.argmax(without(scores.listed(), excluded_ids), axis=-1, output_type=tf.int32)
     return scores.restore(tf.cast(best, tf.uint8))
 
 
-def permitted(logits, ignored_ids):
-    """The logits (..., C), those of ignored ids at minus infinity."""
-    barred = [-np.inf if i in ignored_ids else 0 for i in range(int(logits.shape[-1]))]
-    return logits + tf.constant(barred, tf.float32) if any(barred) else logits
+def without(logits, excluded_ids):
+    """The logits (..., C), those of excluded_ids at minus infinity."""
+    offsets = [-np.inf if i in excluded_ids else 0 for i in range(int(logits.shape[-1]))]
+    return logits + tf.constant(offsets, tf.float32) if any(offsets) else logits

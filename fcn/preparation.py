@@ -7,23 +7,30 @@ import dataclasses
 import math
 import pathlib
 
-from fcn import batches, checkpoint_files, choices, class_weights, components, config, errors, pretrained, rates, record
-from fcn.spec import NATIVE, VOID_ID
+from fcn import (
+    batches,
+    checkpoint_files,
+    choices,
+    class_weights,
+    components,
+    config,
+    errors,
+    label_policy,
+    pretrained,
+    rates,
+    record,
+)
+from fcn.spec import NATIVE
 
 
-def sampling(settings, content):
-    """How training samples are drawn: a batches.Sampling. content: of config.json."""
-    graph = content["model"]
+def sampling(settings, mean_rgb, padding_id):
+    """How training samples are drawn: a batches.Sampling. mean_rgb: three numbers from 0 to 255; this colour and
+    padding_id (LabelPolicy's) are given to pixels outside an image.
+    """
     return batches.Sampling(batch=settings.batch, seed=settings.seed, crop_size=settings.crop_size,
                             augment=settings.augment, crops_per_image=settings.crops_per_image,
                             images_in_memory=settings.images_in_memory, replace=settings.replacement,
-                            fill_rgb=tuple(round(v) for v in graph["mean_rgb"]),
-                            ignored_id=pad_id(graph["ignored_ids"]))
-
-
-def pad_id(ignored_ids):
-    """The id of pixels outside an image."""
-    return ignored_ids[0] if ignored_ids else VOID_ID
+                            fill_rgb=tuple(round(v) for v in mean_rgb), padding_id=padding_id)
 
 
 def pads(settings):
@@ -70,29 +77,17 @@ def describe(settings, spec, listings, caches, weights, old):
 
     listings: digests of the lists of files, wherever they lie; caches: of training and validation; "starts" gets one
     entry each time that the run is started. weights: Weights, or None with `old`, the content of a run that goes on:
-    its weights stay what they were. Where samples may be padded, the id of that is ignored, in the graph and by the
-    spec.
+    its weights stay what they were. "ignored_ids" of "model" are those that the loss ignores, of "spec" those that the
+    scores ignore (label_policy.of_run).
     """
-    channels = spec.num_classes
-    if settings.train_ignored:
-        channels = max([channels, *(i + 1 for i in spec.ignored_ids)])
-        if channels > spec.num_classes + len(spec.ignored_ids):
-            raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
-                                    f"id {channels - 1}", cure="leave it out: only ids next to the classes' can be.")
-    ignored = () if settings.train_ignored else spec.ignored_ids
-    training = caches[0]
-    if pads(settings):
-        if not ignored and channels > VOID_ID:
-            raise errors.UsageError("samples may reach beyond their image, whose pixels would be ignored as "
-                                    f"{VOID_ID}, which is a class", cure="leave out --augment scale and turn, and "
-                                    "crops at --size native; or name an id with --ignore-label.")
-        ignored = ignored or (VOID_ID,)
-        spec = dataclasses.replace(spec, ignored_ids=tuple(dict.fromkeys([*spec.ignored_ids, pad_id(ignored)])))
-    by_class = class_weights.read(settings.class_weights, training, spec.class_names, channels, ignored)
+    policy = label_policy.make(spec, settings.train_ignored, pads(settings))
+    channels, training = label_policy.num_channels(spec, settings.train_ignored), caches[0]
+    spec = dataclasses.replace(spec, ignored_ids=policy.ignored_in_scores)
+    by_class = class_weights.read(settings.class_weights, training, spec.class_names, channels, policy.ignored_in_loss)
     body = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
                                      "mean_rgb": [float(v) for v in settings.mean_rgb or weights.mean_rgb]}
     graph = {"net": settings.net, "choices": _variant(settings),
-             "num_classes": channels, "ignored_ids": list(ignored), "channels": body["channels"],
+             "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": body["channels"],
              "mean_rgb": body["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
              "class_weights": by_class, "precision": settings.precision, "recompute": settings.recompute}
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
@@ -114,6 +109,7 @@ def weights_facts(path, weights):
 
 
 def expectation(graph, training, spec):
-    """The arguments of expect.floor: what the loss of this graph counts."""
-    trained = [i for i in range(graph["num_classes"]) if i not in graph["ignored_ids"]]
-    return training.class_pixels, spec, graph["num_classes"], trained, graph["class_weights"]
+    """The arguments of expect.floor: which loss this graph has, and what it counts."""
+    channels = graph["num_classes"]
+    trained_ids = label_policy.of_net(graph["ignored_ids"], channels).trained_ids(channels)
+    return training.class_pixels, spec, channels, trained_ids, graph["class_weights"], graph["loss"]

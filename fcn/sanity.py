@@ -13,7 +13,7 @@ from fcn.spec import NUM_IDS
 from fcn.tf1 import errors as tf_errors
 
 STEPS = 200
-LEARNT, ENOUGH = 0.5, 0.1  # of the loss of guessing by class frequency: learnt below the one, over at the other
+LEARNT, ENOUGH = 0.5, 0.1  # of the loss to beat: learnt below the one, over at the other
 WARMUP = 20        # steps of the run's warm-up at most, of these 200
 LEAST_PRIOR = 0.1  # nats: a batch with less is almost of one class, and shows nothing
 BURST = 1.5        # times the first loss: a rate under which the loss rises that far is too large
@@ -28,11 +28,16 @@ def run(trainer):
           "dropout; --show-batch FILE.png shows the first batch", flush=True)
     with tf1.session() as session:
         trainer.start(session, print)
-        losses = descend(session, trainer, images, labels, prior)
-    done = (f"loss {losses[0]:.3g} -> {losses[-1]:.3g} in {len(losses) - 1} steps (guessing by class frequency: "
-            f"{prior:.3g})")
-    if not losses[-1] < LEARNT * prior:
-        raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, prior, trainer),
+        # The entropy of the class frequencies is a cross entropy; another loss is compared with its own first value.
+        beaten = prior if trainer.job.content["model"]["loss"] == "cross_entropy" else None
+        losses = descend(session, trainer, images, labels, beaten)
+    done = f"loss {losses[0]:.3g} -> {losses[-1]:.3g} in {len(losses) - 1} steps"
+    if beaten is None:
+        beaten = losses[0]
+    else:
+        done += f" (guessing by class frequency: {beaten:.3g})"
+    if not losses[-1] < LEARNT * beaten:
+        raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, beaten, trainer),
                                    cure="see to the first of these that may be so, and ask for --sanity again.")
     print(f"a batch is learnt: {done}")
 
@@ -52,12 +57,16 @@ def chosen(trainer):
 def candidate(trainer, number):
     images, labels = trainer.batch_at(number)
     counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=NUM_IDS))
-    prior = expect.floor(*preparation.expectation(trainer.job.content["model"], counted, trainer.job.spec))[1]
+    model = trainer.job.content["model"] | {"loss": "cross_entropy"}
+    prior = expect.floor(*preparation.expectation(model, counted, trainer.job.spec))[1]
     return number, images, labels, prior
 
 
-def descend(session, trainer, images, labels, prior):
-    """[loss before each step, ..., and after the last one]; the last one is infinite if a step had no finite one."""
+def descend(session, trainer, images, labels, beaten):
+    """[loss before each step, ..., and after the last one]; the last one is infinite if a step had no finite one.
+
+    beaten: the loss to beat, None for the first one.
+    """
     settings, graph = trainer.job.settings, trainer.graph
     losses: list[float] = []
     with screen.Screen("step", STEPS) as view:
@@ -73,15 +82,15 @@ def descend(session, trainer, images, labels, prior):
                 return [*losses, np.inf]
             losses.append(float(done[0] / done[1]))
             view.show(step, f"loss {losses[-1]:.3f}", due=step % 10 == 0)
-            if losses[-1] < ENOUGH * prior:
+            if losses[-1] < ENOUGH * (losses[0] if beaten is None else beaten):
                 break
     return losses
 
 
-def causes(losses, prior, trainer):
+def causes(losses, beaten, trainer):
     """What may be wrong, the likeliest first, by how the loss went."""
     rate = trainer.job.settings.learning_rate
-    if max(losses) > BURST * max(losses[0], prior):
+    if max(losses) > BURST * max(losses[0], beaten):
         lines = [f"the rate is too large: try --learning-rate {rate / 10:.2g}, --warmup 100 or --clip-norm 1"]
     else:
         lines = [f"the rate may be too small: try --learning-rate {rate * 10:.2g}"]

@@ -37,8 +37,8 @@ def over(found, subject, plan, outputs, gallery):
     architecture = Architecture.from_dict(subject.model | {"precision": settings.precision})
     num_classes = architecture.num_classes
     # The benchmark's prediction is never an ignored id; the tutorial's is whatever the net was trained to say.
-    barred = (tuple(spec.ignored_ids), tuple(subject.model["ignored_ids"]))
-    work = _Work(num_classes, spec, plan.size is not None, outputs, gallery)
+    excluded_ids = subject.policy.ignored_in_scores, subject.policy.never_predicted
+    work = _Work(num_classes, subject.policy.ignored_in_scores, plan.size is not None, outputs, gallery)
 
     def read(index):
         try:
@@ -51,7 +51,7 @@ def over(found, subject, plan, outputs, gallery):
     left_out, waited = [], 0.0
     with (_loaded(subject, architecture) as (session, net), screen.counted("evaluated", len(found)) as advance,
           Behind() as behind):
-        predictor = inference.Predictor(session, net, plan, barred, inference.need_of(architecture))
+        predictor = inference.Predictor(session, net, plan, excluded_ids, inference.need_of(architecture))
         samples, started = batches.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
@@ -91,8 +91,9 @@ class _Clock:
 class _Work:
     """What is done with a prediction, in a thread: counted, offered to the gallery, written."""
 
-    def __init__(self, num_classes, spec, at_network_size, outputs, gallery):
-        self.spec, self.at_network_size, self.outputs, self.gallery = spec, at_network_size, outputs, gallery
+    def __init__(self, num_classes, ignored_in_scores, at_network_size, outputs, gallery):
+        self.ignored_in_scores, self.at_network_size = ignored_in_scores, at_network_size
+        self.outputs, self.gallery = outputs, gallery
         self.original, self.network = Counting(num_classes), Counting(num_classes)
 
     def take(self, sample, predictions):
@@ -107,7 +108,7 @@ class _Work:
 
     def _score(self, confusion):
         """Mean IoU over the classes of the label or the prediction; NaN of an image without a labelled pixel."""
-        counts = iou.counts(confusion, self.spec.ignored_ids)
+        counts = iou.counts(confusion, self.ignored_in_scores)
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):
@@ -121,7 +122,7 @@ class _Work:
 def _loaded(subject, architecture):
     """(session, model.InferenceGraph) of the Subject's net with its weights, in a graph of its own."""
     with tf1.tf.Graph().as_default():
-        net = model.inference(architecture, subject.model["ignored_ids"], prepared=True)
+        net = model.inference(architecture, subject.policy.never_predicted, prepared=True)
         with tf1.session() as session:
             if subject.weights is None:
                 checkpoint.restore(session, subject.checkpoint)

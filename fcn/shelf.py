@@ -1,7 +1,9 @@
 """The folder is the registry: --net fcn16s loads fcn/nets/fcn16s.py, and nothing else has to know of it."""
 
+import ast
 import difflib
 import importlib
+import importlib.util
 import pathlib
 
 from fcn import errors
@@ -27,3 +29,13 @@ def check(folder, name, suffix=".py"):
         near = difflib.get_close_matches(str(name), known, 1)
         raise errors.UsageError(f"fcn/{folder} has no '{name}'; it holds {', '.join(known)}.",
                                 cure=f"did you mean {near[0]}?" if near else None)
+
+
+def functions(folder, name):
+    """Names of the functions in the file fcn/<folder>/<name>.py, which is not imported: many import TensorFlow."""
+    found = importlib.util.find_spec(f"fcn.{folder}.{name}")
+    if found is None or found.origin is None:
+        check(folder, name)
+        return ()
+    tree = ast.parse(pathlib.Path(found.origin).read_text(encoding="utf-8"))
+    return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef))

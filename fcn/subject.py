@@ -5,7 +5,7 @@ import pathlib
 import shlex
 from typing import Any
 
-from fcn import checkpoint_choice, components, config, errors, pretrained, record, shelf, transplant
+from fcn import checkpoint_choice, components, config, errors, label_policy, pretrained, record, shelf, transplant
 from fcn.layouts import _auto
 from fcn.spec import NATIVE, DatasetSpec
 
@@ -29,6 +29,11 @@ class Subject:
     run: pathlib.Path | None = None
     starts: tuple = ()
     data: str = ""
+
+    @property
+    def policy(self):
+        """The LabelPolicy of its net and of its classes."""
+        return label_policy.of_run(self.model, self.spec)
 
 
 def of_run(run, which="best"):

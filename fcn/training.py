@@ -26,6 +26,7 @@ from fcn import (
     events,
     hooks,
     initial,
+    label_policy,
     loop,
     model,
     optimize,
@@ -69,12 +70,13 @@ class Trainer:
             tf1.deterministic()
         tf.reset_default_graph()  # that of the stage before
         tf.set_random_seed(settings.seed)
-        self.job, self.sampling, self.rows = job, preparation.sampling(settings, job.content), None
+        self.job, self.policy, self.rows = job, label_policy.of_run(job.content["model"], job.spec), None
+        self.sampling = preparation.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
         self.graph = model.of_run(job.content["model"])
         names = [v.op.name for v in tf.trainable_variables()]
         factor_of = rates.factors(names, self.graph.encoder_layers, parsers.factors(settings.rate_factors),
                                   settings.freeze, settings.new_layer_factor)
-        self.update = optimize.build(self.graph.objective, self.graph.parts, settings.optimizer,
+        self.update = optimize.build(self.graph.objective, self.graph.normalizer, settings.optimizer,
                                      settings.batches_per_step, settings.momentum, settings.weight_decay, factor_of,
                                      settings.clip_norm)
         self.finite = optimize.all_finite()
@@ -96,11 +98,12 @@ class Trainer:
         """The batches of one validation: images, labels each."""
         s = self.job.settings
         return batches.validation(self.job.validation, s.batch, s.eval_batches, s.crop_size, self.sampling.fill_rgb,
-                                  self.sampling.ignored_id)
+                                  self.policy.padding_id)
 
     def validate(self, session, stopped=lambda: False):
         """As evaluate.validate, over the validation batches of this run."""
-        return evaluate.validate(session, self.graph, self.validation_batches(), self.job.spec.ignored_ids, stopped)
+        return evaluate.validate(session, self.graph, self.validation_batches(), self.policy.ignored_in_scores,
+                                 stopped)
 
     def start(self, session, say=print):
         """State to go on from: a checkpoint's, or {"step": 0} of a fresh run with its weights put in.

@@ -32,7 +32,7 @@ def sample(shape, size_px, names, seed=0, number=0):
 @LAW
 def test_a_sample_has_the_size_asked_for_and_no_label_but_those_of_the_image_and_ignored(shape, size, names, seed, k):
     image, label = pair(shape, ids=9)
-    new_image, new_label = augment.sample(image, label, size, names, seed, k, ignored_id=200)
+    new_image, new_label = augment.sample(image, label, size, names, seed, k, padding_id=200)
     assert new_image.shape == (*size, 3) and new_label.shape == size
     assert new_image.dtype == new_label.dtype == np.uint8
     assert set(np.unique(new_label)) <= {*np.unique(label), 200}

@@ -36,9 +36,12 @@ def test_an_encoding_has_its_endings_size_read_and_write(name):
 
 
 @pytest.mark.parametrize("name", shelf.names("losses"))
-def test_a_loss_has_build_on_logits_and_labels(name):
-    wanted = ["logits", "labels", "ignored_ids", "class_weights"]
-    assert list(inspect.signature(shelf.pick("losses", name).build).parameters) == wanted
+def test_a_loss_is_of_pixels_or_of_images(name):
+    module = shelf.pick("losses", name)
+    per_pixel, of_images = (getattr(module, function, None) for function in ("per_pixel", "build"))
+    assert bool(per_pixel) != bool(of_images)
+    wanted = ["logits", "labels"] if per_pixel else ["logits", "labels", "policy"]
+    assert list(inspect.signature(per_pixel or of_images).parameters) == wanted
 
 
 @pytest.mark.parametrize("name", shelf.names("metrics"))

@@ -13,6 +13,7 @@ import train_fcn
 from fcn import choices, components, dry_run, errors, estimate, model, optimize, sanity, shelf, vgg_table
 from fcn.architecture import Architecture
 from fcn.encoders import vgg
+from fcn.label_policy import LabelPolicy
 from fcn.tf1 import tf
 
 USAGE = collections.namedtuple("USAGE", "total used free")
@@ -118,7 +119,8 @@ class Labels:
         self.batches = batches
         self.job = types.SimpleNamespace(
             settings=types.SimpleNamespace(data="DATA"), spec=types.SimpleNamespace(scored_ids=[0, 1, 2]),
-            content={"model": {"num_classes": 3, "ignored_ids": [], "class_weights": None}})
+            content={"model": {"num_classes": 3, "ignored_ids": [], "class_weights": None,
+                               "loss": "cross_entropy"}})
 
     def batch_at(self, number):
         labels = np.array(self.batches[min(number, len(self.batches) - 1)], np.uint8)
@@ -143,7 +145,7 @@ def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px,
     architecture = Architecture(net, 5, channels, variant={"alignment": alignment})
     parts = components.of(net)
     with fresh() as session:
-        graph = model.build(architecture, [])
+        graph = model.build(architecture)
         start(session)
         found = dry_run.feature_maps(session, graph, parts.strides(architecture), np.zeros((2, *size_px, 3), np.uint8))
     expected = parts.memory_map(architecture, size_px).activations
@@ -155,8 +157,8 @@ def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px,
 @pytest.mark.parametrize("net, optimizer", [*((net, "radam") for net in shelf.names("nets")), ("fcn8s", "adam")])
 def test_a_graph_of_the_real_width_holds_no_weights(net, optimizer):
     with tf.Graph().as_default() as graph:
-        built = model.build(Architecture(net, 151, vgg_table.widths()), [0])
-        optimize.build(built.objective, built.parts, optimizer, batches_per_step=2)
+        built = model.build(Architecture(net, 151, vgg_table.widths()), LabelPolicy((0,)))
+        optimize.build(built.objective, built.normalizer, optimizer, batches_per_step=2)
         assert 1e5 < graph.as_graph_def().ByteSize() < dry_run.MOST_GRAPH
 
 

@@ -85,7 +85,7 @@ def test_a_net_names_an_encoder_and_has_a_decoder_and_its_variant_is_of_allowed_
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_tutorial"])
 def test_a_graph_knows_which_layers_are_the_encoders(name):
     with fresh():
-        graph = model.build(Architecture(name, 3, THIN), ())
+        graph = model.build(Architecture(name, 3, THIN))
     assert graph.encoder_layers == tuple(THIN)
     assert list(graph.features) == ["pool1", "pool2", "pool3", "pool4", "pool5", "fc7"]
 
@@ -118,7 +118,7 @@ def tiny(monkeypatch):
 
 def test_scores_of_a_tiny_net_lie_over_its_images_of_any_size(tiny):
     with fresh() as session:
-        graph = model.inference(Architecture("tiny", 3), ())
+        graph = model.inference(Architecture("tiny", 3))
         start(session)
         nets_help.randomise(session)
         for size in ((1, 1), (8, 8), (33, 46)):
@@ -164,7 +164,7 @@ def test_a_module_that_lacks_what_it_must_have_is_named(tiny, folder, attribute,
 def test_an_encoder_that_gives_other_features_than_it_promises_is_named(tiny):
     tiny["encoders"].FEATURES = (("half", 2, 4), ("quarter", 4, 7))
     with fresh(), pytest.raises(errors.UsageError, match=r"encoders/tiny.py gives features of channels .*'quarter': 6"):
-        model.inference(Architecture("tiny", 3), ())
+        model.inference(Architecture("tiny", 3))
 
 
 def test_an_architecture_is_what_config_json_says_of_it():

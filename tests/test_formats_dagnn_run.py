@@ -70,7 +70,7 @@ def test_a_written_fcn_run_by_the_manual_gives_our_logits(tmp_path, net, backbon
     image = np.random.default_rng(0).integers(0, 256, (1, 39, 45, 3)).astype(np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
         ours = model.build(Architecture(net, 3, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
-                                        weights.choices), ())
+                                        weights.choices))
         session.run(tf.global_variables_initializer())
         for variable in tf.trainable_variables():
             name, part = variable.op.name.split("/")

@@ -26,7 +26,7 @@ class Net:
     def __init__(self, session, net, channels, alignment):
         architecture = Architecture(net, CLASSES, channels, (128, 128, 128), {"alignment": alignment})
         self.session, self.margin = session, receptive.margin(architecture)
-        self.graph = model.build(architecture, ())
+        self.graph = model.build(architecture)
         start(session)
         randomise(session, seed=1)
         self.photo = np.random.default_rng(2).integers(0, 256, (1045, 1101, 3), np.uint8)
@@ -34,8 +34,8 @@ class Net:
     def logits(self, photo):
         return self.session.run(self.graph.logits, {self.graph.images: photo[None]})[0]
 
-    def predictor(self, plan, barred=((),), **options):
-        return Predictor(self.session, self.graph, plan, barred, **options)
+    def predictor(self, plan, excluded_ids=((),), **options):
+        return Predictor(self.session, self.graph, plan, excluded_ids, **options)
 
     def merged(self, plan, photo):
         """float32 (h, w, C): merged scores at scale 1, and the ids."""
@@ -187,9 +187,9 @@ class Fake:
         self.seen.append(pixels[0].copy())
         return self.function(pixels.astype(np.float32))
 
-    def predictor(self, plan, classes=3, barred=((),), **options):
+    def predictor(self, plan, classes=3, excluded_ids=((),), **options):
         net = types.SimpleNamespace(images="images", logits="logits", scores=types.SimpleNamespace(channels=classes))
-        return Predictor(self, net, plan, barred, **options)
+        return Predictor(self, net, plan, excluded_ids, **options)
 
 
 def colours(pixels):
@@ -206,7 +206,7 @@ def photo_of(height, width, seed=0):
 def test_probabilities_come_in_rows_from_the_top_and_the_prediction_is_the_best_of_them(monkeypatch):
     monkeypatch.setattr(resampling, "STRIP_BYTES", 5000)
     photo, got = photo_of(70, 100), []
-    (ids, _), _ = Fake(colours).predictor(Plan(window=(64, 64)), barred=((1,), ())).predict(
+    (ids, _), _ = Fake(colours).predictor(Plan(window=(64, 64)), excluded_ids=((1,), ())).predict(
         photo, photo, lambda top, rows: got.append((top, rows)))
     assert [top for top, _ in got] == list(range(0, 70, 4))
     found = np.concatenate([rows for _, rows in got])

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, randomise, start
 
-from fcn import blocks, evaluate, model, shelf
+from fcn import batch_loss, blocks, evaluate, label_policy, model, shelf
 from fcn.architecture import Architecture
+from fcn.batch_loss import LossSettings
 from fcn.encoders import vgg
+from fcn.label_policy import LabelPolicy
 from fcn.losses import cross_entropy
 from fcn.tf1 import tf
 
@@ -23,7 +25,8 @@ def loss_of(logits, labels, ignored=(), class_weights=None):
     """(losses, weights, gradient of the sum of losses)."""
     with fresh() as session:
         z = tf.constant(logits, tf.float32)
-        losses, weights = cross_entropy.build(z, tf.constant(labels), ignored, class_weights)
+        losses, weights = batch_loss.weighted(cross_entropy.per_pixel, z, tf.constant(labels),
+                                              LabelPolicy(ignored_in_loss=ignored), class_weights)
         return session.run([losses, weights, tf.gradients(tf.reduce_sum(losses), z)[0]])
 
 
@@ -104,27 +107,27 @@ WEIGHTS = np.array([[[1, 1], [1, 0]], [[1, 0], [0, 0]], [[0, 0], [0, 0]]], np.fl
 
 def reduced(reduction, losses, weights):
     with fresh() as session:
-        return list(session.run(model.reduce(tf.constant(losses), tf.constant(weights), reduction)))
+        return list(session.run(batch_loss.reduce(tf.constant(losses), tf.constant(weights), reduction)))
 
 
-@pytest.mark.parametrize(("reduction", "objective", "parts"), [
+@pytest.mark.parametrize(("reduction", "objective", "normalizer"), [
     ("mean", 1 + 2 + 3 + 4, 4), ("sum", 1 + 2 + 3 + 4, 2), ("mean-per-image", (1 + 2 + 3) / 3 + 4 / 1, 2)])
-def test_three_reductions_of_two_images_by_hand(reduction, objective, parts):
-    assert reduced(reduction, LOSSES[:2], WEIGHTS[:2]) == [objective, parts]
+def test_three_reductions_of_two_images_by_hand(reduction, objective, normalizer):
+    assert reduced(reduction, LOSSES[:2], WEIGHTS[:2]) == [objective, normalizer]
 
 
-@pytest.mark.parametrize(("reduction", "objective", "parts", "alone"), [
+@pytest.mark.parametrize(("reduction", "objective", "normalizer", "alone"), [
     ("mean", 10, 4, 0), ("sum", 10, 3, 1), ("mean-per-image", 6, 2, 0)])
-def test_an_unlabelled_image_adds_no_loss_and_counts_as_an_image_in_caffes_sum_only(reduction, objective, parts, alone):
-    assert reduced(reduction, LOSSES, WEIGHTS) == [objective, parts]
+def test_an_unlabelled_image_adds_no_loss_and_counts_as_an_image_in_caffes_sum_only(reduction, objective, normalizer, alone):
+    assert reduced(reduction, LOSSES, WEIGHTS) == [objective, normalizer]
     assert reduced(reduction, LOSSES[2:], WEIGHTS[2:]) == [0, alone]
 
 
-@pytest.mark.parametrize(("reduction", "objective", "parts"), [
+@pytest.mark.parametrize(("reduction", "objective", "normalizer"), [
     ("mean", 2 + 4 + 1.5 + 2, 2 + 2 + 0.5 + 0.5), ("sum", 9.5, 2), ("mean-per-image", 7.5 / 4.5 + 2 / 0.5, 2)])
-def test_means_are_over_weights_where_classes_weigh_and_a_sum_is_over_images_all_the_same(reduction, objective, parts):
+def test_means_are_over_weights_where_classes_weigh_and_a_sum_is_over_images_all_the_same(reduction, objective, normalizer):
     weights = np.array([[[2, 2], [0.5, 0]], [[0.5, 0], [0, 0]]], np.float32)
-    assert reduced(reduction, LOSSES[:2] * weights, weights) == pytest.approx([objective, parts])
+    assert reduced(reduction, LOSSES[:2] * weights, weights) == pytest.approx([objective, normalizer])
 
 
 def test_a_prediction_is_the_best_class_that_is_not_ignored():
@@ -143,7 +146,8 @@ def test_a_prediction_is_the_best_class_that_is_not_ignored():
 def small():
     """A thin fcn8s_atonce with random weights: (session, TrainingGraph). Id 3 of 4 classes is ignored."""
     with fresh() as session:
-        graph = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)), (3, 255))
+        graph = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)),
+                            label_policy.of_net((3, 255), 4))
         randomise(session, gains={"score_pool4": 10, "score_pool3": 300})
         yield session, graph
 
@@ -169,7 +173,7 @@ def bare_net(monkeypatch):
 
 def test_the_mean_colour_is_subtracted_from_images(bare_net):
     with fresh() as session:
-        graph = model.build(Architecture(bare_net, 3, mean_rgb=(10.0, 20.0, 30.0)), ())
+        graph = model.build(Architecture(bare_net, 3, mean_rgb=(10.0, 20.0, 30.0)))
         photo = np.array([[[[10, 20, 30], [0, 255, 31]]]], np.uint8)
         np.testing.assert_array_equal(session.run(graph.logits, {graph.images: photo}), [[[[0, 0, 0], [-10, 235, 1]]]])
 
@@ -179,12 +183,13 @@ def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean
     labels = np.array([[[0, 1], [1, 255]], [[255, 255], [2, 255]]], np.uint8)
     one = math.log(3)
     cases = (("mean", 5.5 * one, 5.5), ("sum", 5.5 * one, 2), ("mean-per-image", 2 * one, 2))
-    for reduction, objective, parts in cases:
+    for reduction, objective, normalizer in cases:
         with fresh() as session:
-            graph = model.build(Architecture(bare_net, 3), (255,), reduction=reduction, class_weights=(2, 1, 1.5))
-            found = session.run([graph.objective, graph.parts, graph.loss_sum, graph.pixels],
+            graph = model.build(Architecture(bare_net, 3), LabelPolicy((255,)), LossSettings(
+                reduction=reduction, class_weights=(2, 1, 1.5)))
+            found = session.run([graph.objective, graph.normalizer, graph.loss_sum, graph.pixels],
                                 {graph.images: images, graph.labels: labels})
-        assert found == pytest.approx([objective, parts, 5.5 * one, 5.5], rel=1e-6)
+        assert found == pytest.approx([objective, normalizer, 5.5 * one, 5.5], rel=1e-6)
         assert graph.num_classes == 3
 
 
@@ -193,7 +198,7 @@ def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean
 def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_nan(bare_net, labels, weights, score):
     batches = [(np.zeros((2, 1, 2, 3), np.uint8), np.array([labels, labels], np.uint8))] * 2
     with fresh() as session:
-        graph = model.build(Architecture(bare_net, 3), (255,), class_weights=weights)
+        graph = model.build(Architecture(bare_net, 3), LabelPolicy((255,)), LossSettings(class_weights=weights))
         numbers, samples = evaluate.validate(session, graph, batches, (255,))
     assert numbers["val_loss"] is None and len(samples) == 3
     assert (numbers["val_mean_iou"], numbers["val_pixel_accuracy"]) == (score, score)
@@ -203,7 +208,7 @@ def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_
 def test_a_choice_that_is_none_or_not_named_is_the_nets_own():
     def logits(net, choices):
         with fresh() as session:
-            graph = model.build(Architecture(net, 2, THIN, variant=choices), ())
+            graph = model.build(Architecture(net, 2, THIN, variant=choices))
             randomise(session)
             return session.run(graph.logits, {graph.images: np.full((1, 9, 9, 3), 200, np.uint8)})
     own = logits("fcn8s_atonce", {})
@@ -220,7 +225,8 @@ def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(b
     unlabelled = np.full((1, 1, 1), 255, np.uint8)
     batches = [(photos, labels), (photos[:, :, :1], unlabelled), (photos[:, :, 2:], labels[:, :, 2:])]
     with fresh() as session:
-        graph = model.build(Architecture(bare_net, 3), (255,), reduction="mean-per-image")
+        graph = model.build(Architecture(bare_net, 3), LabelPolicy((255,)),
+                            LossSettings(reduction="mean-per-image"))
         start(session)
         numbers, samples = evaluate.validate(session, graph, batches, (255,))
         assert evaluate.validate(session, graph, batches, (255,), stopped=lambda: True) is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nets_help import AVERAGE, DEFINITIONS, MAXIMUM, THIN, THIN16, fresh, randomise, start
 
-from fcn import convolution, errors, model, shelf, vgg_table
+from fcn import convolution, errors, label_policy, model, shelf, vgg_table
 from fcn.architecture import Architecture
 from fcn.choices import ALLOWED, Choices, of
 from fcn.tf1 import tf
@@ -25,7 +25,8 @@ def gains(net, choices=None):
 
 
 def build(name, num_classes=3, channels=THIN, ignored=(), choices=None, **options):
-    return model.build(Architecture(name, num_classes, channels, MEAN_RGB, choices or {}, **options), ignored)
+    return model.build(Architecture(name, num_classes, channels, MEAN_RGB, choices or {}, **options),
+                       label_policy.of_net(ignored, num_classes))
 
 
 def photo(height, width, count=1, seed=0):
@@ -183,7 +184,8 @@ def expect_finite_differences(net, definition, groups, choices=None):
     with fresh() as session:
         graph = build(net, ignored=(255,), choices=choices)
         weights = randomise(session, gains={name: gain / 10 for name, gain in gains(net, choices).items()})
-        found = dict(zip(weights, tf.gradients(graph.objective / graph.parts, tf.trainable_variables()), strict=True))
+        gradients = tf.gradients(graph.objective / graph.normalizer, tf.trainable_variables())
+        found = dict(zip(weights, gradients, strict=True))
         dead = sorted(name for name, gradient in found.items() if gradient is None)
         found = session.run({name: gradient for name, gradient in found.items() if gradient is not None},
                             {graph.images: image[None], graph.labels: labels[None]})

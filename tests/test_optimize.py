@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, randomise, start, values
 
-from fcn import layers, model, optimize
+from fcn import batch_loss, layers, model, optimize
 from fcn.architecture import Architecture
+from fcn.label_policy import LabelPolicy
 from fcn.losses import cross_entropy
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
@@ -31,9 +32,10 @@ class Classifier:
         self.labels = tf.placeholder(tf.uint8, (None, None, None))
         logits = layers.conv(tf.nn.relu(layers.conv(self.images, "hidden", 3, 4)), "score", 1, 3)
         self.factor = tf.placeholder_with_default(1.0, ())  # on the loss, to spoil it
-        losses, weights = cross_entropy.build(logits, self.labels, (255,), class_weights)
-        self.objective, self.parts = model.reduce(losses * self.factor, weights, reduction)
-        self.step = optimize.build(self.objective, self.parts, optimizer, batches_per_step, **options)
+        losses, weights = batch_loss.weighted(cross_entropy.per_pixel, logits, self.labels,
+                                              LabelPolicy(ignored_in_loss=(255,)), class_weights)
+        self.objective, self.normalizer = batch_loss.reduce(losses * self.factor, weights, reduction)
+        self.step = optimize.build(self.objective, self.normalizer, optimizer, batches_per_step, **options)
 
     def run(self, session, op, images, labels, factor=1):
         return session.run(op, {self.images: images, self.labels: labels, self.factor: factor,
@@ -91,7 +93,7 @@ def test_a_mean_of_the_means_of_batches_would_be_another_step():
         gradient = tf.gradients(net.objective, kernel)[0]
 
         def mean(part):
-            total, pixels = net.run(session, [gradient, net.parts], IMAGES[part], LABELS[part])
+            total, pixels = net.run(session, [gradient, net.normalizer], IMAGES[part], LABELS[part])
             return total / max(pixels, 1)
         ours = mean(joined(IN_THREE[0]))
         theirs = np.mean([mean(part) for part in IN_THREE[0]], axis=0)
@@ -307,8 +309,8 @@ def run_of_a_vgg(optimizer, batch):
     5 steps with RMSprop, else 10: as soon as a gradient is near its epsilon, rounding decides on the step.
     """
     with fresh() as session:
-        net = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)), [0])
-        step = optimize.build(net.objective, net.parts, optimizer, 8 // batch, weight_decay=0.01, clip_norm=CLIP)
+        net = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)), LabelPolicy((0,)))
+        step = optimize.build(net.objective, net.normalizer, optimizer, 8 // batch, weight_decay=0.01, clip_norm=CLIP)
         start(session)
         drawn, norms = randomise(session), []
         for images, labels in list(zip(SCENES, CLASSES, strict=True))[:5 if optimizer == "rmsprop" else 10]:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fcn import config, errors, preparation
+from fcn import config, errors, label_policy, preparation, record
 from fcn.spec import NATIVE, DatasetSpec
 
 NAMES = ("a", "b", "c")
@@ -41,7 +41,7 @@ def test_what_lies_outside_an_image_is_ignored_by_the_graph_and_by_the_scores(ig
     settings = config.Config(augment=("scale",), train_ignored=train_ignored)
     content = described(settings, DatasetSpec(NAMES, ignored))
     assert content["model"]["ignored_ids"] == in_graph and content["spec"]["ignored_ids"] == in_scores
-    assert preparation.sampling(settings, content).ignored_id == in_graph[0]
+    assert label_policy.of_run(content["model"], record.spec_from_dict(content["spec"])).padding_id == in_graph[0]
 
 
 def test_where_nothing_is_padded_nothing_more_is_ignored():
@@ -59,11 +59,11 @@ def test_a_class_is_never_taken_for_what_lies_outside_an_image():
 def test_every_setting_of_the_samples_reaches_them():
     settings = config.Config(batch=3, seed=5, crop_size=(8, 9), augment=("hflip", "hue"), crops_per_image=4,
                              images_in_memory=6, size=(10, 12))
-    found = dataclasses.asdict(preparation.sampling(settings, described(settings, DatasetSpec(NAMES, (2,)))))
+    found = dataclasses.asdict(preparation.sampling(settings, [1.4, 2.6, 3.0], 2))
     assert found == {"batch": 3, "seed": 5, "crop_size": (8, 9), "augment": ("hflip", "hue"), "crops_per_image": 4,
-                     "images_in_memory": 6, "replace": False, "fill_rgb": (1, 3, 3), "ignored_id": 2, "shard": (0, 1)}
+                     "images_in_memory": 6, "replace": False, "fill_rgb": (1, 3, 3), "padding_id": 2, "shard": (0, 1)}
     again = config.Config(replacement=True)
-    assert preparation.sampling(again, described(again, DatasetSpec(NAMES))).replace
+    assert preparation.sampling(again, (0, 0, 0), 255).replace
 
 
 @pytest.mark.parametrize("crops, steps", [(1, 10), (8, 80)])

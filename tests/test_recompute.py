@@ -6,6 +6,7 @@ from nets_help import THIN, fresh, randomise, start
 
 from fcn import model, optimize, rates
 from fcn.architecture import Architecture
+from fcn.label_policy import LabelPolicy
 from fcn.tf1 import tf
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 33, 47, 3), np.uint8)
@@ -17,10 +18,10 @@ def step(recompute, net="fcn8s", precision="float32", freeze=""):
     channels = dict.fromkeys(THIN, 4) if net == "fcn8s_tutorial" else THIN
     with fresh() as session:
         graph = model.build(Architecture(net, 5, channels, (120, 120, 120), precision=precision,
-                                         gradient_checkpointing=recompute), [0])
+                                         gradient_checkpointing=recompute), LabelPolicy((0,)))
         names = [v.op.name for v in tf.trainable_variables()]
         factor_of = rates.factors(names, graph.encoder_layers, {}, freeze, 1.0)
-        made = optimize.build(graph.objective, graph.parts, "momentum", factor_of=factor_of)
+        made = optimize.build(graph.objective, graph.normalizer, "momentum", factor_of=factor_of)
         start(session)
         randomise(session)
         feed = {graph.images: IMAGES, graph.labels: LABELS, graph.keep_prob: 0.5, graph.dropout_seed: [1, 2]}

@@ -11,6 +11,7 @@ from nets_help import THIN, fresh, put, randomise, start
 from fcn import checkpoint, errors, initial, model, record, transplant
 from fcn.architecture import Architecture
 from fcn.choices import of as choices_of
+from fcn.label_policy import LabelPolicy
 from fcn.pretrained import Weights
 from fcn.spec import DatasetSpec
 from fcn.tf1 import tf
@@ -197,7 +198,7 @@ def photo(height=45, width=71):
 def random_net(net, choices, names=OLD):
     """(Weights of a net with random weights, its logits on the photo)."""
     with fresh() as session:
-        graph = model.build(Architecture(net, len(names), THIN, MEAN_RGB, choices), ())
+        graph = model.build(Architecture(net, len(names), THIN, MEAN_RGB, choices))
         arrays = randomise(session, gains={"score_pool4": 10, "score_pool3": 30})
         logits = session.run(graph.logits, {graph.images: photo()})
     layers = {name: (arrays[f"{name}/kernel"], arrays.get(f"{name}/bias"))
@@ -208,7 +209,7 @@ def random_net(net, choices, names=OLD):
 def moved(weights, net, choices, names, how="name"):
     """(rows, logits on the photo) of a net of these classes that begins with `weights`."""
     with fresh() as session:
-        graph = model.build(Architecture(net, len(names), THIN, MEAN_RGB, choices), ())
+        graph = model.build(Architecture(net, len(names), THIN, MEAN_RGB, choices))
         start(session)
         given = dataclasses.replace(weights, layers=dict(weights.layers))  # fill() empties it
         rows = initial.fill(session, given, names, len(names), how, choices_of(net, **choices))
@@ -253,7 +254,7 @@ def test_fresh_scores_are_fresh_though_the_file_names_no_classes():
 def test_the_scores_of_a_new_class_can_be_learned(net, choices, how):
     weights, _ = random_net(net, choices)
     with fresh() as session:
-        graph = model.build(Architecture(net, len(NEW), THIN, MEAN_RGB, choices), ())
+        graph = model.build(Architecture(net, len(NEW), THIN, MEAN_RGB, choices))
         (kernel,) = (v for v in tf.trainable_variables() if v.op.name == "score_fr/kernel")
         gradient = tf.gradients(graph.objective, kernel)[0]
         start(session)
@@ -283,7 +284,7 @@ def test_a_net_of_random_fc6_keeps_the_trained_one_of_a_whole_fcn_but_not_that_o
 def stage(tmp_path):
     """A run's folder with one checkpoint of a random fcn16s, at step 3: (folder, {variable: array}, logits)."""
     with fresh() as session:
-        graph = model.build(Architecture("fcn16s", 3, THIN, MEAN_RGB), (255,))
+        graph = model.build(Architecture("fcn16s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
         arrays = randomise(session, gains={"score_pool4": 10})
         checkpoint.Store(tmp_path / "run/checkpoints").save(session, {"step": 3, "score": None, "window": []})
@@ -323,7 +324,7 @@ def test_a_folder_that_is_no_run_or_has_no_checkpoint_yet_is_named(stage, tmp_pa
 def test_the_next_stage_begins_with_the_scores_of_the_one_before_and_a_new_score_at_zero(stage):
     run, arrays, _ = stage
     with fresh() as session:
-        model.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), (255,))
+        model.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
         rows = initial.fill(session, initial.from_run(run), OLD, 3, "name", choices_of("fcn8s"))
         found = nets_help.values()
@@ -345,7 +346,7 @@ def test_the_first_logits_of_fcn8s_are_the_fused_scores_of_fcn16s_upsampled_in_t
     in_one = scatter(coarse + pool4, bilinear(16, 3), 16, size)
     in_two = scatter(scatter(coarse + pool4, bilinear(2, 3), 2, at_pool3), bilinear(8, 3), 8, size)
     with fresh() as session:
-        graph = model.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), (255,))
+        graph = model.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
         initial.fill(session, initial.from_run(run), OLD, 3, "name", choices_of("fcn8s"))
         eight = session.run(graph.logits, {graph.images: photo()})
@@ -358,7 +359,7 @@ def test_the_first_logits_of_fcn8s_are_the_fused_scores_of_fcn16s_upsampled_in_t
 def test_weights_enter_the_variables_and_never_the_graph(stage):
     _, arrays, _ = stage
     with fresh() as session:
-        model.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), (255,))
+        model.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
         checkpoint.put(session, {})  # whatever a first call adds
         before = len(tf.get_default_graph().as_graph_def().node)

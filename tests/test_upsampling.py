@@ -102,7 +102,7 @@ def test_prepared_weights_predict_what_weights_that_are_prepared_for_every_image
     photo, found, kept = RNG.integers(0, 256, (1, 40, 70, 3), np.uint8), [], []
     for prepared in (False, True):
         with fresh() as session:
-            net = model.inference(architecture, (), prepared=prepared)
+            net = model.inference(architecture, prepared=prepared)
             nets_help.randomise(session, 3)
             session.run(tf.local_variables_initializer())
             found.append(session.run(net.logits, {net.images: photo}))

@@ -30,10 +30,10 @@ class Contender:
         with tf.Graph().as_default() as graph:
             self.session = tf1.session(graph)
             if job == "train":
-                self.graph = model.build(architecture, ())
-                self.step = optimize.build(self.graph.objective, self.graph.parts, "adam")
+                self.graph = model.build(architecture)
+                self.step = optimize.build(self.graph.objective, self.graph.normalizer, "adam")
             else:
-                self.graph = model.inference(architecture, (), prepared=True)
+                self.graph = model.inference(architecture, prepared=True)
             self.variables = {v.op.name: v for v in tf.trainable_variables()}
             for name, variable in self.variables.items():  # no other draw: it would count in the peak
                 value = net.draw(name, variable.shape.as_list())

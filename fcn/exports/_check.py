@@ -31,9 +31,9 @@ def of_checkpoint(folder, model, batches):
         return [run(session, [net.logits, net.prediction], {net.images: batch}) for batch in batches]
 
 
-def compare(expected, found, ignored_ids):
+def compare(expected, found, never_predicted):
     """{"largest_difference", "equal_predictions"} of what a file gives, `found`, and what its checkpoint gives: pairs
-    (logits, prediction), one a batch.
+    (logits, prediction), one a batch. never_predicted: of label_policy.LabelPolicy.
 
     The difference is that of logits, relative to the spread of the checkpoint's; the other number is a share of all
     pixels. Raises WeightsError if the difference is over TOLERANCE, or if predictions differ where the best two logits
@@ -50,7 +50,7 @@ def compare(expected, found, ignored_ids):
             raise refusal(f"gives logits {differences[-1]:.2g} of their spread away from the checkpoint's; "
                           f"{TOLERANCE:.0e} is allowed")
         equal.append((other == prediction).ravel())
-        allowed = np.delete(logits, [i for i in ignored_ids if i < logits.shape[3]], axis=3)
+        allowed = np.delete(logits, never_predicted, axis=3)
         best_two = np.sort(allowed, axis=3)[..., -2:]
         near = best_two[..., -1] - best_two[..., 0] <= 2 * TOLERANCE * spread
         if ((other != prediction) & ~near).any():
@@ -61,7 +61,7 @@ def compare(expected, found, ignored_ids):
 def probabilities(logits, prediction, found):
     """Check `found`, float32 (N, H, W, C), against the logits that were compared, or are about to be.
 
-    It adds up to 1, leaves the order of the classes that it does not bar, and its best is the prediction. Raises
+    It adds up to 1, leaves the order of the classes that it does not exclude, and its best is the prediction. Raises
     WeightsError.
     """
     allowed = (found > 0).any(axis=(0, 1, 2))

@@ -2,15 +2,14 @@
 
 from fcn import checkpoint, errors
 from fcn import model as models
-from fcn.architecture import Architecture
 from fcn.tf1 import tf
 
 OUTPUTS = ("logits", "prediction")
 
 
 def without_weights(model):
-    """(model.InferenceGraph, {variable: placeholder}) in the default graph, which has no variables: a converter that copies
-    its graph a dozen times then copies no weights.
+    """(model.InferenceGraph, {variable: placeholder}) in the default graph, which has no variables: a converter that
+    copies its graph a dozen times then copies no weights.
     """
     weights = {}
 
@@ -18,7 +17,7 @@ def without_weights(model):
         weights[name] = tf.placeholder(dtype, shape, name)
         return weights[name]
     with tf.variable_scope("", custom_getter=placeholder):
-        return models.inference(Architecture.from_dict(model), model["ignored_ids"]), weights
+        return models.inference_of_run(model), weights
 
 
 def arrays(folder, weights):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from fcn import components, errors, initial, pretrained
+from fcn import components, errors, initial, label_policy, pretrained
 from fcn import model as models
 from fcn.architecture import Architecture
 from fcn.tf1 import run, tf
@@ -25,10 +25,12 @@ def outputs(path, batches):
     """(logits, prediction) of each batch, by the net that the file says it holds."""
     weights = pretrained.read(path)
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        architecture = Architecture(weights.net, weights.layers["score_fr"][0].shape[3],
+        num_classes = weights.layers["score_fr"][0].shape[3]
+        architecture = Architecture(weights.net, num_classes,
                                     components.of(weights.net).widths(weights.widths), weights.mean_rgb.tolist(),
                                     weights.choices)
-        net = models.inference(architecture, weights.ignored_ids)
+        policy = label_policy.of_net(weights.ignored_ids, num_classes)
+        net = models.inference(architecture, policy.never_predicted)
         initial.fill_all(session, weights)
         for images in batches:
             yield run(session, [net.logits, net.prediction], {net.images: images})

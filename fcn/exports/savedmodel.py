@@ -7,7 +7,6 @@ whoever wants the ids alone pays for no probabilities.
 from fcn import checkpoint as checkpoints
 from fcn import errors
 from fcn import model as models
-from fcn.architecture import Architecture
 from fcn.exports import _check
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import first_line, run, tf
@@ -19,7 +18,7 @@ TAGS = [tf.saved_model.SERVING]
 
 def write(path, checkpoint, model):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        net = models.inference(Architecture.from_dict(model), model["ignored_ids"])
+        net = models.inference_of_run(model)
         checkpoints.restore(session, checkpoint)
         signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})
                       for name, key in SIGNATURES.items()}
