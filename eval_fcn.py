@@ -14,6 +14,7 @@ import pathlib
 import sys
 
 from fcn import (
+    config,
     dataset,
     durable,
     errors,
@@ -34,7 +35,6 @@ from fcn.architecture import Architecture
 from fcn.gallery import Gallery
 from fcn.plan import Plan
 from fcn.result_folder import ResultFolder
-from fcn.spec import NATIVE
 
 
 def main(argv):
@@ -48,9 +48,8 @@ def main(argv):
 def evaluate(arguments):
     of = choose(arguments)
     eval_flags.refuse_enlarging(arguments, of.settings)
-    plan = Plan(None if of.settings.size == NATIVE else of.settings.size, arguments.window,
-                0.5 if arguments.overlap == "exact" else arguments.overlap, arguments.merge, arguments.scales,
-                arguments.flip, arguments.enlarge)
+    plan = Plan(of.settings.size, arguments.window, 0.5 if arguments.overlap == "exact" else arguments.overlap,
+                arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
     outputs.refuse_zip(arguments.outputs, of.spec)
     found, left_out, destination = to_do(arguments, of)
 
@@ -142,7 +141,7 @@ def facts(arguments, of, plan, scored, left_out):
             "images": scored.images, "left_out": [str(problem) for problem in left_out], "checkpoint_step": of.step,
             "weights": weights(arguments, of), "precision": of.settings.precision,
             "layout": of.settings.layout, "net": of.model["net"], "training": list(of.starts),
-            "settings": dataclasses.asdict(of.settings), "peak_memory_bytes": machine.peak_memory(),
+            "settings": config.to_dict(of.settings), "peak_memory_bytes": machine.peak_memory(),
             "seconds": scored.seconds, **record.provenance()}
 
 
@@ -165,7 +164,7 @@ def choose(arguments):
         if arguments.data:
             subject.note_names(of, arguments.data)
     changed = {key: value for key, value in vars(arguments).items()
-               if key in ("data", "size", "precision", "skip_bad", "max_pixels") and value}
+               if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
     return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed))
 
 

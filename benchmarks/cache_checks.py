@@ -43,7 +43,7 @@ def pages(folder):
         Image.fromarray(rough).resize(PAGE[::-1]).save(pair.image, compress_level=1)
         Image.fromarray(rough[..., 0] % 3).resize(PAGE[::-1], Image.Resampling.NEAREST).save(pair.label)
         pairs.append(pair)
-    return cache.prepare(pairs, DatasetSpec(("a", "b", "c")), cache.NATIVE, folder, "pages",
+    return cache.prepare(pairs, DatasetSpec(("a", "b", "c")), None, folder, "pages",
                          cache.BuildOptions(shapes=[PAGE] * PAGES)).path
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fcn import cache_build, cache_file, cache_open, errors, images, machine, preflight
-from fcn.spec import NATIVE
+from fcn.spec import stored_size
 
 IMAGE, LABEL = 0, 1  # columns of crc
 PARTS = ("image", "label")
@@ -146,7 +146,7 @@ class BuildOptions:
 
 
 def prepare(pairs, spec, size_px, folder, title, options=None):
-    """The Cache of these pairs at this size (height, width), or each at its own (NATIVE); built if it is not there yet.
+    """The Cache of these pairs at this size (height, width), or each at its own (None); built if it is not there yet.
 
     title: the start of the file's name, e.g. "ade20k-training". options: a BuildOptions. Raises DataError with all bad
     pairs at once, MachineError if the disk is too small or another process builds this cache.
@@ -156,9 +156,9 @@ def prepare(pairs, spec, size_px, folder, title, options=None):
     path = path_of(pairs, spec, size_px, folder, title)
     found = find(path, print_)
     if found is None:
-        native = tuple(size_px) == NATIVE
-        shapes = options.shapes or _shapes(pairs, spec, options.max_pixels) if native else [tuple(size_px)] * len(pairs)
-        plan = cache_build.Plan(pairs, shapes, spec, None if native else tuple(size_px), print_,
+        shapes = [tuple(size_px)] * len(pairs) if size_px else (
+            options.shapes or _shapes(pairs, spec, options.max_pixels))
+        plan = cache_build.Plan(pairs, shapes, spec, size_px, print_,
                                 json.dumps(_options(spec, size_px)).encode(), options.skip_bad, options.max_pixels)
         cache_build.build(plan, path, options.progress, lambda: find(path, print_) is not None)
         found = find(path, print_)
@@ -182,7 +182,7 @@ def path_of(pairs, spec, size_px, folder, title):
     """The file that the cache of these pairs is built in. It is the same however their folders are written: relative,
     through a link, with a slash at the end.
     """
-    size = "native" if tuple(size_px) == NATIVE else f"{size_px[0]}x{size_px[1]}"
+    size = f"{size_px[0]}x{size_px[1]}" if size_px else "native"
     parents = {file.parent for pair in pairs for file in (pair.image, pair.label)}
     folders = {parent: parent.resolve() for parent in parents}
     files = [[p.name, *(str(folders[file.parent] / file.name) for file in (p.image, p.label))] for p in pairs]
@@ -251,8 +251,8 @@ def listing_digest(pairs, stamps):
 
 def _options(spec, size_px):
     """What else than the files decides the cache's content."""
-    options = {"size": list(size_px), "class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
-               "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
+    options = {"size": stored_size(size_px), "class_names": list(spec.class_names),
+               "ignored_ids": list(spec.ignored_ids), "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
     if spec.encoding == "binary":  # an older version read 255 of 16 bits as background: its caches are not used
         options["white_of_16_bits"] = [255, 65535]
     return options | ({"colours": [list(c) for c in spec.colours]} if spec.encoding == "colours" else {})

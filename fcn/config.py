@@ -32,6 +32,7 @@ from fcn.parsers import (
     positive,
     real,
 )
+from fcn.spec import size_of, stored_size
 
 
 def setting(default, help, parse=str, choices=None, shelf=None):
@@ -57,7 +58,7 @@ class Config:
     mask_threshold: int = setting(127, "binary masks: values above it are foreground", between(0, 254))
     ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255",
                                          optional(parse_ids))
-    size: tuple = setting((384, 384), "what images are resized to: 384, HEIGHTxWIDTH, or native: not at all",
+    size: tuple | None = setting((384, 384), "what images are resized to: 384, HEIGHTxWIDTH, or native: not at all",
                           parse_size)
     crop_size: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", optional(parse_crop))
     crops_per_image: int = setting(1, "crops of each image in an epoch", count)
@@ -210,7 +211,8 @@ def recipe_path(name):
 
 def resolve(flags, config_file=None, recipe=None, run_settings=None):
     """The Config that flags (a dict), a TOML file, a recipe's name and a run's own settings (a dict) make together."""
-    settings = dict(run_settings or {}) | (read_toml(recipe_path(recipe)) if recipe else {})
+    settings = dict(vars(from_dict(run_settings))) if run_settings else {}
+    settings |= read_toml(recipe_path(recipe)) if recipe else {}
     settings |= read_toml(config_file) if config_file else {}
     known = {field.name for field in dataclasses.fields(Config)}
     config = Config(**settings | {k: v for k, v in flags.items() if k in known})
@@ -219,14 +221,15 @@ def resolve(flags, config_file=None, recipe=None, run_settings=None):
 
 
 def to_dict(config):
-    return dataclasses.asdict(config)
+    """The settings as config.json holds them."""
+    return dataclasses.asdict(config) | {"size": stored_size(config.size)}
 
 
 def from_dict(settings):
     """The Config of a run's config.json; settings that this version does not know are left out."""
     known = {field.name for field in dataclasses.fields(Config)}
     values: dict = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in known}
-    return Config(**values)
+    return Config(**values | ({"size": size_of(values["size"])} if "size" in values else {}))
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,7 +1,6 @@
 """Settings that cannot go together, and settings that do nothing beside others."""
 
 from fcn import errors, schedules, shelf
-from fcn.spec import NATIVE
 
 # Settings that do nothing unless another one has this value.
 ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
@@ -18,9 +17,9 @@ def without_effect(config, where):
 def check(config):
     """Raise UsageError for settings that cannot go together."""
     crop, size = config.crop_size, config.size
-    if crop and size != NATIVE and any(c > s for c, s in zip(crop, size, strict=True)):
+    if crop and size and any(c > s for c, s in zip(crop, size, strict=True)):
         raise errors.UsageError(f"--crop-size {crop[0]}x{crop[1]} is larger than --size {size[0]}x{size[1]}")
-    if size == NATIVE and not crop and config.batch > 1:
+    if size is None and not crop and config.batch > 1:
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
                                 cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
     check_loss(config.loss, config.loss_reduction, config.class_weights != "none")

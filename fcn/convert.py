@@ -25,7 +25,6 @@ import math
 import sys
 
 from fcn import caffe_solver, config, config_checks, errors, origins, parsers
-from fcn.spec import NATIVE
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
 
@@ -181,7 +180,7 @@ def as_toml(old, converted, base) -> str:
     sizes = ("size",) if converted.batch > 1 else ()  # images of native size make no batch
     changed = [name for name in (*BY_LAW, "steps", *SHAPES, *PERIODS, *BATCHES, *KEPT, *sizes)
                if name not in always and getattr(converted, name) != getattr(base, name)]
-    return "\n".join([f"# converted from {note}", *(f"{name} = {origins.toml_value(getattr(converted, name))}"
+    return "\n".join([f"# converted from {note}", *(f"{name} = {origins.toml_setting(name, getattr(converted, name))}"
                                                     for name in (*always, *changed))])
 
 
@@ -208,7 +207,7 @@ def main(argv):
         flags.setdefault("optimizer", "momentum")
     settings = config.resolve(flags, arguments.config, arguments.recipe)
     size = settings.crop_size or settings.size
-    if size == NATIVE:
+    if size is None:
         raise errors.UsageError("these settings train every image at its own size",
                                 cure="give the size to convert for, e.g. --size 375x500.")
     old = of_settings(settings, math.prod(size) * arguments.labelled)

@@ -1,12 +1,12 @@
 """The flags of eval_fcn.py: what they are, which of them go together, and the folder that they name."""
 
+import argparse
 import hashlib
 import os
 import pathlib
 import re
 
 from fcn import checkpoint_choice, config, errors, outputs, parsers, shelf
-from fcn.spec import NATIVE
 
 MERGE, OVERLAP, SPLIT = "mean", 0.5, "validation"
 OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_encoding": None, "mask_threshold": None}
@@ -27,7 +27,7 @@ def parse(argv, description):
     what.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
     what.add_argument("--max-pixels", type=parsers.count, help="refuse larger images (default: the run's)")
     how = parser.add_argument_group("how the net looks at an image")
-    how.add_argument("--size", type=parsers.parse_size,
+    how.add_argument("--size", type=parsers.parse_size, default=argparse.SUPPRESS,
                      help="size the net sees, or native (default: the run's; with --weights native)")
     how.add_argument("--window", type=parsers.parse_crop, help="look through windows of this many pixels, such as 512 "
                      "(multiples of 32): for images that do not fit into memory as a whole")
@@ -97,7 +97,7 @@ def advised(error, arguments):
 
 def refuse_enlarging(arguments, settings):
     """At their own size images are not enlarged. Raises UsageError."""
-    if arguments.enlarge != "labels" and settings.size == NATIVE:
+    if arguments.enlarge != "labels" and settings.size is None:
         raise errors.UsageError(f"--enlarge {arguments.enlarge}: the net sees images at their own size",
                                 cure="leave it out, or give a --size.")
 
@@ -112,8 +112,8 @@ def folder(arguments, subject):
     if arguments.data and not (subject.data and same(arguments.data, subject.data)):
         root = pathlib.Path(arguments.data).resolve()  # two data sets may have folders of one name
         words.append(f"{root.name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}")
-    if arguments.size:
-        words.append("native" if arguments.size == NATIVE else "x".join(map(str, arguments.size)))
+    if "size" in arguments:
+        words.append("native" if arguments.size is None else "x".join(map(str, arguments.size)))
     if arguments.window:
         words.append(f"window{'x'.join(map(str, arguments.window))}-{arguments.overlap}")
     if arguments.scales != (1.0,):

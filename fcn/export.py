@@ -13,6 +13,7 @@ import shlex
 import sys
 
 from fcn import checkpoint_choice, config, durable, errors, label_policy, ownership, record, shelf, transplant
+from fcn.spec import size_of
 
 
 def main(argv):
@@ -95,7 +96,7 @@ def facts(chosen, name, about, verified):
             "ignored_ids": list(policy.ignored_in_scores),
             "never_predicted": list(policy.never_predicted),
             "mean_rgb": model["mean_rgb"], "trained_precision": model["precision"],
-            "trained_size_px": settings["size"] if any(settings["size"]) else None,
+            "trained_size_px": size_of(settings["size"]),
             "trained_crop_px": settings["crop_size"], "checkpoint": str(chosen.path),
             "step": chosen.state["step"], "validation_mean_iou": chosen.state.get("score"), "verified": verified,
             **record.provenance()}

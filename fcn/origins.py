@@ -11,7 +11,6 @@ import re
 import tomllib
 
 from fcn import choices, config
-from fcn.spec import NATIVE
 
 ASSIGNMENT = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 MARK = "source:"
@@ -60,17 +59,19 @@ def as_toml(settings, where) -> str:
     A setting that is left to the net or to the weights' file is written as "".
     """
     lines = []
-    for key, value in config.to_dict(settings).items():
+    for key, value in vars(settings).items():
         origin = " ".join(where.get(key, "default").split())  # one line, whatever a file is called
         left = " (the net's)" if value is None and key in choices.NAMES else ""
-        lines.append(f"{f'{key} = {toml_value(value)}':<40}  # {origin}{left}")
+        lines.append(f"{f'{key} = {toml_setting(key, value)}':<40}  # {origin}{left}")
     return "\n".join(lines)
 
 
+def toml_setting(name, value) -> str:
+    """The value of the setting `name` as TOML."""
+    return '"native"' if name == "size" and value is None else toml_value(value)
+
+
 def toml_value(value) -> str:
-    """A setting's value as TOML."""
-    if value == NATIVE:
-        return '"native"'
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"
     if value is None:
@@ -81,7 +82,7 @@ def toml_value(value) -> str:
 
 def with_choices(settings, where):
     """(settings as a dict, origins), the choices left to the net replaced by the net's own."""
-    table, where = config.to_dict(settings), dict(where)
+    table, where = dict(vars(settings)), dict(where)
     own = choices.of(settings.net, **{name: table[name] for name in choices.NAMES})
     for name in choices.NAMES if own else ():
         if table[name] is None:
@@ -97,7 +98,7 @@ def diff(one, other) -> str:
     names = [one[0], other[0]]
     (left, left_from), (right, right_from) = (with_choices(*side[1:]) for side in (one, other))
     differing = [key for key in left if left[key] != right[key]]
-    values = {key: (toml_value(left[key]), toml_value(right[key])) for key in differing}
+    values = {key: (toml_setting(key, left[key]), toml_setting(key, right[key])) for key in differing}
     width = max([len(value) for pair in values.values() for value in pair] + list(map(len, names)))
     lines = [f"{len(differing)} settings differ, {len(left) - len(differing)} are the same"]
     for key in differing:

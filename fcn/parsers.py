@@ -4,15 +4,15 @@ import argparse
 import difflib
 import re
 
-from fcn.spec import MAX_PIXELS, NATIVE
+from fcn.spec import MAX_PIXELS
 
 AUGMENTATIONS = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")  # the names in augment.TABLE
 
 
 def parse_size(text):
-    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels; 'native' -> NATIVE."""
-    if text in ("native", NATIVE, list(NATIVE)):
-        return NATIVE
+    """'384' -> (384, 384), '360x480' -> (360, 480): height x width in pixels; 'native' -> None: each image's own."""
+    if text in ("native", [0, 0]):
+        return None
     try:
         sides = [whole(side) for side in (text if isinstance(text, (list, tuple)) else str(text).lower().split("x"))]
         height, width = sides * 2 if len(sides) == 1 else sides
@@ -28,7 +28,7 @@ def parse_size(text):
 def parse_crop(text):
     """A size in pixels; there is no native one."""
     size = parse_size(text)
-    if size == NATIVE:
+    if size is None:
         raise argparse.ArgumentTypeError("a crop has a size; leave it out for whole images")
     return size
 

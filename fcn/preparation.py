@@ -20,7 +20,6 @@ from fcn import (
     rates,
     record,
 )
-from fcn.spec import NATIVE
 
 
 def sampling(settings, mean_rgb, padding_id):
@@ -36,7 +35,7 @@ def sampling(settings, mean_rgb, padding_id):
 def pads(settings):
     """Whether samples may reach beyond their image, or windows leave out what another one shows."""
     return "scale" in settings.augment or "turn" in settings.augment or bool(
-        settings.size == NATIVE and settings.crop_size)
+        settings.size is None and settings.crop_size)
 
 
 def read_weights(settings):

@@ -5,7 +5,6 @@ import pathlib
 
 from fcn import class_weights, config
 from fcn.run_facts import dig
-from fcn.spec import NATIVE
 
 # Settings that name a file or folder -> what it is, of a run's config.json. The path alone says nothing.
 IDENTITIES = {
@@ -42,7 +41,7 @@ def of(runs):
 
 def shown(name, value):
     """A setting's value as --help would have it."""
-    if value == NATIVE:
+    if name == "size" and value is None:
         return "native"
     if isinstance(value, tuple):
         return ("x" if name in ("size", "crop_size") else ",").join(map(str, value)) or "none"

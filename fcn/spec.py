@@ -3,10 +3,19 @@
 import dataclasses
 import pathlib
 
-NATIVE = (0, 0)  # the size that means: every image at its own
 MAX_PIXELS = 64_000_000  # far above ADE20K's largest; a larger header is more likely an attack or an accident
 NUM_IDS = 256  # values that a pixel of a label can have: 0 to 255
 VOID_ID = 255  # the id of pixels of no class, where a data set does not say another
+
+
+def stored_size(size_px: tuple[int, int] | None) -> list[int]:
+    """A size (height, width) as files hold it; [0, 0] for None, which is each image's own size."""
+    return list(size_px or (0, 0))
+
+
+def size_of(stored):
+    """The size (height, width) that stored_size() has written; None for each image's own. Anything else stays."""
+    return None if stored in ([0, 0], (0, 0)) else stored
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from fcn import checkpoint_choice, components, config, errors, label_policy, pretrained, record, shelf, transplant
 from fcn.layouts import _auto
-from fcn.spec import NATIVE, DatasetSpec
+from fcn.spec import DatasetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def of_file(path, asked=None):
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": components.of(weights.net).widths(weights.widths)}
     name = pathlib.Path(path).name
-    return Subject(name, config.from_dict({"layout": layout, "size": NATIVE}), spec, model,
+    return Subject(name, config.Config(layout=layout, size=None), spec, model,
                    pathlib.Path("runs", name), weights=weights)
 
 

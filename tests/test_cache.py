@@ -82,7 +82,7 @@ def test_what_is_cached_at_its_own_size_is_read_back_to_the_last_bit(labels):
             found.append(Pair(str(i), pathlib.Path(folder, f"{i}.png"), pathlib.Path(folder, f"{i}_.png")))
             Image.fromarray(photos[-1]).save(found[-1].image)
             Image.fromarray(label).save(found[-1].label)
-        made = cache.prepare(found, DatasetSpec(), cache.NATIVE, f"{folder}/c", "t",
+        made = cache.prepare(found, DatasetSpec(), None, f"{folder}/c", "t",
                              BuildOptions(shapes=[a.shape for a in labels]))
         assert made.shapes.tolist() == [list(label.shape) for label in labels]
         for (image, label), photo, wanted in zip(rows(made), photos, labels, strict=True):
@@ -117,6 +117,14 @@ def test_another_listing_size_class_or_ignored_id_is_another_file(data, tmp_path
     seen = {name(), name(size=(6, 4)), name(pairs=data[:2]), name(spec=dataclasses.replace(TWO, ignored_ids=(2, 255))),
             name(spec=dataclasses.replace(TWO, class_names=("a", "b", "c")))}
     assert len(seen) == 5 and set(files(tmp_path / "c")) == seen
+
+
+def test_the_cache_of_images_at_their_own_size_has_the_name_that_it_always_had(data, tmp_path):
+    files = [[pair.name, str(pair.image), str(pair.label)] for pair in data]
+    options = {"size": [0, 0], "class_names": ["a", "b"], "ignored_ids": [255], "encoding": "ids",
+               "mask_threshold": 127}
+    key = hashlib.sha256(json.dumps([options, files]).encode()).hexdigest()[:8]
+    assert cache.path_of(data, TWO, None, tmp_path, "t").name == f"t-native-{key}.h5"
 
 
 def test_a_file_that_was_edited_replaces_the_cache_and_the_old_one_stands_until_then(data, tmp_path):
@@ -393,7 +401,7 @@ def test_a_time_that_differs_by_less_than_a_second_is_another_file(data):
 
 def test_a_photo_that_changed_its_size_between_the_check_and_the_reading_is_refused(data, tmp_path):
     with pytest.raises(errors.DataError, match="another size than when it was checked"):
-        cache.prepare(data, TWO, cache.NATIVE, tmp_path / "c", "t", BuildOptions(shapes=[(4, 6), (5, 6), (4, 6)]))
+        cache.prepare(data, TWO, None, tmp_path / "c", "t", BuildOptions(shapes=[(4, 6), (5, 6), (4, 6)]))
 
 
 def test_the_limit_of_pixels_holds_when_pairs_are_read(data, tmp_path):

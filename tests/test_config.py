@@ -162,6 +162,15 @@ def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out(
     assert config.from_dict(json.loads(json.dumps(config.to_dict(config.Config())))) == config.Config()
 
 
+def test_native_size_is_none_and_two_zeros_in_config_json_as_ever():
+    assert config.resolve(parse("--size", "native", "--batch", "1")).size is None
+    stored = json.loads(json.dumps(config.to_dict(config.Config(size=None))))
+    assert stored["size"] == [0, 0]
+    assert config.from_dict(stored).size is None and config.resolve({"batch": 1}, run_settings=stored).size is None
+    lines = origins.as_toml(config.Config(size=None), {}).splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("size")] == ['size = "native"']
+
+
 def test_settings_cannot_be_changed_while_running_and_those_of_a_resume_exist():
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.Config().batch = 3

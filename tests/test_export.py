@@ -13,7 +13,7 @@ from nets_help import DEFINITIONS, THIN, fresh, randomise, start
 
 from fcn import checkpoint, checkpoint_choice, errors, export, layers, model, ownership, record, shelf
 from fcn.exports import _check, onnx, pb, savedmodel
-from fcn.spec import NATIVE, DatasetSpec
+from fcn.spec import DatasetSpec
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
 
@@ -179,7 +179,7 @@ def test_what_a_user_must_know_stands_beside_the_net(run, tmp_path, capsys, name
 
 
 def test_an_ignored_id_beyond_the_classes_bars_none_and_native_is_no_size(tmp_path):
-    make(tmp_path / "run", ignored=(255,), size=NATIVE, crop=(33, 47))
+    make(tmp_path / "run", ignored=(255,), size=None, crop=(33, 47))
     main(tmp_path / "run", tmp_path / "net.pb")
     facts = json.loads((tmp_path / "net.pb.json").read_text())
     assert (facts["ignored_ids"], facts["never_predicted"]) == ([255], [])

@@ -35,7 +35,7 @@ def native(tmp_path_factory):
     pairs = [Pair(f"{i}", save(root / f"images/{i}.png", np.full((*shape, 3), 40 * i, np.uint8)),
                   save(root / f"labels/{i}.png", np.full(shape, i, np.uint8))) for i, shape in enumerate(shapes)]
     spec = DatasetSpec(class_names=("a", "b", "c"))
-    return cache.prepare(pairs, spec, cache.NATIVE, root / "c", "native", cache.BuildOptions(shapes=shapes)).path
+    return cache.prepare(pairs, spec, None, root / "c", "native", cache.BuildOptions(shapes=shapes)).path
 
 
 def rewritten(good, folder, change):

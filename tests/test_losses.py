@@ -75,7 +75,7 @@ def test_focal_loss_by_hand():
 
 
 def test_dice_loss_by_hand():
-    # Two pixels of class 0 with probability 1/2 each: Dice (2 * 1 + 1) / (2 + 1 + 1) of class 0, 1 / (1 + 1) of class 1.
+    # Two pixels of class 0 with probability 1/2: Dice is (2 * 1 + 1) / (2 + 1 + 1) of class 0, 1 / (1 + 1) of class 1.
     logits = np.zeros((2, 1, 3, 2))
     objective, normalizer, loss_sum, pixels, _ = evaluated(logits, [[[0, 0, 255]], [[255, 1, 77]]], "my_dice")
     assert objective == loss_sum == pytest.approx(1 - (3 / 4 + 1 / 2) / 2) and normalizer == pixels == 1

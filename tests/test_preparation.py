@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcn import config, errors, label_policy, preparation, record
-from fcn.spec import NATIVE, DatasetSpec
+from fcn.spec import DatasetSpec
 
 NAMES = ("a", "b", "c")
 
@@ -27,8 +27,8 @@ def described(settings, spec):
 
 @pytest.mark.parametrize("settings, pads", [
     ({}, False), ({"augment": ("hflip", "vflip", "gamma")}, False), ({"augment": ("scale",)}, True),
-    ({"augment": ("turn",)}, True), ({"size": NATIVE, "batch": 1}, False), ({"crop_size": (8, 8)}, False),
-    ({"size": NATIVE, "crop_size": (8, 8)}, True)])
+    ({"augment": ("turn",)}, True), ({"size": None, "batch": 1}, False), ({"crop_size": (8, 8)}, False),
+    ({"size": None, "crop_size": (8, 8)}, True)])
 def test_samples_may_reach_beyond_their_image_or_not(settings, pads):
     assert preparation.pads(config.Config(**settings)) is pads
 
@@ -73,7 +73,7 @@ def test_an_epoch_is_crops_times_images(crops, steps):
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"size": NATIVE, "batch": 2}, "make no batch"), ({"crops_per_image": 2}, "without --crop-size"),
+    ({"size": None, "batch": 2}, "make no batch"), ({"crops_per_image": 2}, "without --crop-size"),
     ({"crop_size": (10, 500), "size": (384, 384)}, "larger than"),
     ({"images_in_memory": 3, "replacement": True}, "any image may come next")])
 def test_settings_that_cannot_go_together_are_refused(given, message):

@@ -22,7 +22,7 @@ NUMBERS = [
     ("long2017_fcn8s_atonce", {"net": "fcn8s_atonce", "learning_rate": 1e-10, "steps": 300_000}),
     *((name, {"momentum": 0.99, "weight_decay": 5e-4, "optimizer": "momentum", "loss_reduction": "sum",
               "schedule": "fixed", "batch": 1, "batches_per_step": 1, "average_loss": 20, "rate_factors": "*/bias=2",
-              "keep_prob": 0.5, "alignment": "pad100", "init_stddev": 0, "augment": (), "size": (0, 0),
+              "keep_prob": 0.5, "alignment": "pad100", "init_stddev": 0, "augment": (), "size": None,
               "replacement": True, "seed": 1337,
               "mean_rgb": (122.67892, 116.66877, 104.00699), "ignore_label": (255,), "save_every": 4000})
       for name in BERKELEY),

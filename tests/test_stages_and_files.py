@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from fcn import checkpoint_files, config, demo, demo_scenes, matrices, pretrained, runlog, stages
-from fcn.spec import NATIVE
 
 ROOT = pathlib.Path(__file__).parents[1]
 WIDTHS = dict.fromkeys(range(1, 6), 4)
@@ -202,7 +201,7 @@ def test_the_settings_are_printed_with_their_sources_as_toml_that_can_be_used(tm
     assert "learning_rate = 1e-14" in shown and "voc-fcn8s/solver.prototxt" in shown
     (tmp_path / "all.toml").write_text(shown)
     again = config.resolve({}, tmp_path / "all.toml")
-    assert again.learning_rate == 1e-14 and again.steps == 3 and again.size == NATIVE
+    assert again.learning_rate == 1e-14 and again.steps == 3 and again.size is None
     assert again.pool == "max" and again.fusion is None
 
 
