@@ -27,6 +27,7 @@ from fcn import (
     record,
     result_folder,
     results,
+    shelf,
     sources,
     subject,
     windows,
@@ -165,7 +166,7 @@ def choose(arguments):
             subject.note_names(of, arguments.data)
     changed = {key: value for key, value in vars(arguments).items()
                if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
-    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed))
+    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed, plugins=shelf.folders()))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from fcn import (
     origins,
     preparation,
     record,
-    schedules,
     shelf,
     show_batch,
     stages,
@@ -90,6 +89,7 @@ def train_one(arguments):
             old and arguments.resume != "auto") else []
         print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
                            *record.other_machine(before)]))
+    config.import_plugins(settings)
     data = dataset.find_data(settings)
     listings = data.digests()
     if before:
@@ -100,7 +100,7 @@ def train_one(arguments):
         preparation.check_layers(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
     content = preparation.describe(settings, spec, listings, (training, validation), pretrained, before)
-    schedules.check(content["steps"], settings.warmup)
+    config_checks.check_warmup(content["steps"], settings.warmup)
     spec = record.spec_from_dict(content["spec"])
     floor = preparation.expectation(content["model"], training, spec)
     print(expect.sentence(*floor))
@@ -173,11 +173,11 @@ def show(settings, arguments):
 
 
 def parse(argv):
-    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="train_fcn.py",
+    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="train_fcn.py",
                            epilog="Precedence: flag > --config > --recipe > the run's own settings > default.")
     parser.add_argument("--run", help="folder of this run (default: runs/LAYOUT-NET)")
     parser.add_argument("--demo", action="store_true", help="train on the embedded demo (recipe demo, run runs/demo)")
-    parser.add_argument("--recipe", help=f"settings to start from: {', '.join(shelf.names('recipes', '.toml'))}")
+    parser.add_argument("--recipe", help=f"settings to start from: {', '.join(shelf.names('recipes'))}")
     parser.add_argument("--config", metavar="FILE.toml", help="settings from a file, keys named as the flags")
     parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
                         help="auto: go on from the run's newest checkpoint (default); never: refuse a folder with a "
@@ -220,7 +220,7 @@ def resolve(arguments):
         return settings, where
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
-    absolute = {"data": str(pathlib.Path(settings.data).absolute()),
+    absolute = {"plugins": shelf.folders(), "data": str(pathlib.Path(settings.data).absolute()),
                 "weights": str(pathlib.Path(settings.weights).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
     if settings.class_weights not in class_weights.KNOWN:

@@ -83,7 +83,7 @@ def net(found, batch):
 
     num_classes = int(np.flatnonzero(found.class_pixels)[-1]) + 1
     graph = model.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB))
-    update, run = optimize.build(graph.objective, graph.normalizer, "adam"), session()
+    update, run = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam")), session()
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
     images, labels = batches.training(found, 0, batches.Sampling(batch, seed=0))
     feed = {graph.images: images, graph.labels: labels, graph.keep_prob: 0.5, update.learning_rate: 0.0}
@@ -107,7 +107,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         found = prepare(arguments, pathlib.Path(folder))
         ways = {"cache": ours(found, arguments.batch, ()), "cache, hflip": ours(found, arguments.batch, ("hflip",)),
-                "cache, all augmentations": ours(found, arguments.batch, augment.NAMES),
+                "cache, all augmentations": ours(found, arguments.batch, tuple(shelf.names("augmentations"))),
                 "all in memory, shuffled": in_memory(found, arguments.batch),
                 "h5py, contiguous, lists of rows": fancy_h5py(found.path, arguments.batch)}
         if not arguments.no_net:

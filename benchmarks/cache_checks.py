@@ -89,7 +89,7 @@ def trained(path, batch, rounds):
 
     classes = int(np.flatnonzero(cache.read(path).class_pixels)[-1]) + 1
     graph = model.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB))
-    update = optimize.build(graph.objective, graph.normalizer, "adam")
+    update = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam"))
     run, sampling = session(), batches.Sampling(batch, 0)
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
@@ -133,7 +133,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         small, large = scenes(pathlib.Path(folder), arguments.images), pages(pathlib.Path(folder))
         loader("rows of 224 x 224", small, batches.Sampling(2, 0), arguments.rounds)
-        loader("rows of 224 x 224, all augmentations", small, batches.Sampling(2, 0, augment=augment.NAMES),
+        loader("rows of 224 x 224, all augmentations", small,
+               batches.Sampling(2, 0, augment=tuple(shelf.names("augmentations"))),
                arguments.rounds)
         loader("pages of 2480 x 3508, 32 crops of 512 x 512 each", large,
                batches.Sampling(2, 0, crop_size=(512, 512), crops_per_image=32), arguments.rounds)

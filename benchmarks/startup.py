@@ -103,7 +103,7 @@ def case(way, path, size):
     from fcn import optimize
     from fcn.tf1 import tf
     before = set(tf.global_variables())
-    step = optimize.build(graph.objective, graph.normalizer, "adam")
+    step = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam"))
     session.run([v.initializer for v in tf.global_variables() if v not in before] + [tf.local_variables_initializer()])
     watch.lap("optimizer")
     rng = np.random.default_rng(0)

@@ -40,8 +40,8 @@ def built(options, channels):
                                 gradient_checkpointing=o["recompute"])
     graph = model.build(architecture)
     factors = rates.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, {}, o["freeze"], 1.0)
-    return o, architecture, graph, optimize.build(graph.objective, graph.normalizer, o["optimizer"], o["batches"],
-                                                  factor_of=factors)
+    rule = optimize.Rule(o["optimizer"], factor_of=factors)
+    return o, architecture, graph, optimize.build(graph.objective, graph.normalizer, rule, o["batches"])
 
 
 def estimated(o, architecture, step):

@@ -4,76 +4,15 @@ Every draw is a pure function of (seed, sample number, name of the augmentation)
 would have, and switching one augmentation on leaves the draws of the others as they were.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable
+import zlib
 
 import numpy as np
-from PIL import Image
 
-from fcn import images
+from fcn import images, shelf
 
 FILL_RGB = (124, 117, 104)  # about the mean colour of ImageNet's photos
 CROP = 1  # random stream of the crop's position; 0 and 3 are those of batches.py
-
-# RGB -> luma and two axes of colour (NTSC's YIQ). Greys lie on the first axis: the other rows sum to 0.
-YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
-
-
-def brighten(image, levels):
-    """Add grey levels, cut off at 0 and 255."""
-    return _look_up(image, np.arange(256) + levels)
-
-
-def bend(image, exponent):
-    """255 (v / 255) ** exponent: black and white stay."""
-    return _look_up(image, 255 * (np.arange(256) / 255) ** exponent)
-
-
-def _look_up(image, table):
-    return np.rint(table).clip(0, 255).astype(np.uint8)[image]
-
-
-def rotate_hue(image, degrees):
-    """Rotate the colours about the axis of greys; luma stays where no channel is cut off."""
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    matrix = np.linalg.inv(YIQ) @ [[1, 0, 0], [0, cos, -sin], [0, sin, cos]] @ YIQ
-    rows = np.hstack([matrix, np.zeros((3, 1))])  # Pillow adds a fourth column, rounds and cuts off
-    return np.asarray(Image.fromarray(image).convert("RGB", tuple(rows.ravel().tolist())))
-
-
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """stream: number of its random stream, never to be changed. draw(rng) -> value. change(array, value) -> array; the
-    label is changed too if `moves`.
-    """
-
-    stream: int
-    draw: Callable
-    change: Callable
-    moves: bool = False
-
-
-def _coin(rng):
-    return rng.random() < 0.5
-
-
-def _leave(array, value):
-    """For what was done when the window was cut."""
-    return array
-
-
-# In the order in which they are done.
-TABLE = {
-    "scale": Augmentation(10, lambda rng: rng.uniform(0.9, 1.1), _leave),
-    "turn": Augmentation(11, lambda rng: int(rng.integers(4)), np.rot90, moves=True),  # quarters, to the left
-    "hflip": Augmentation(12, _coin, lambda array, yes: array[:, ::-1] if yes else array, moves=True),
-    "vflip": Augmentation(13, _coin, lambda array, yes: array[::-1] if yes else array, moves=True),
-    "brightness": Augmentation(14, lambda rng: int(rng.integers(-32, 33)), brighten),
-    "gamma": Augmentation(15, lambda rng: math.exp(rng.uniform(math.log(0.8), math.log(1.25))), bend),
-    "hue": Augmentation(16, lambda rng: rng.uniform(-18, 18), rotate_hue),
-}
-NAMES = tuple(TABLE)
 
 
 def stream(seed, purpose, number):
@@ -82,30 +21,42 @@ def stream(seed, purpose, number):
 
 
 def drawn(names, seed, number):
-    """{name: value} of sample `number`, in the order of TABLE."""
-    return {name: TABLE[name].draw(stream(seed, TABLE[name].stream, number)) for name in sorted(names, key=NAMES.index)}
+    """{name: value} of sample `number`, in the order in which the augmentations are applied."""
+    modules = {name: shelf.pick("augmentations", name) for name in names}
+    ordered = sorted(names, key=lambda name: (math.inf if modules[name].STREAM is None else modules[name].STREAM, name))
+    return {name: modules[name].draw(stream(seed, stream_of(name), number)) for name in ordered}
+
+
+def stream_of(name):
+    """Number of the random stream of an augmentation."""
+    own = shelf.pick("augmentations", name).STREAM
+    return zlib.crc32(name.encode()) if own is None else own
 
 
 def sample(image, label, size_px, names, seed, number, fill_rgb=FILL_RGB, padding_id=255):
     """image uint8 (h, w, 3) and label uint8 (h, w) -> the same of size_px = (height, width), augmented.
 
     A window of that size, every position equally likely, is all that is read of the image: the cost is that of the
-    window. With "turn" its sides are swapped for an odd number of quarters, with "scale" divided by the factor and
-    resized back. A window larger than the image lies anywhere around it; outside are fill_rgb and padding_id.
+    window. An augmentation may ask for a window of another size (augmentations/__init__.py): "turn" swaps its sides
+    for an odd number of quarters, "scale" divides them by the factor, and it is resized back. A window larger than the
+    image lies anywhere around it; outside are fill_rgb and padding_id.
     Without size_px the window is the whole image, and an odd number of quarter turns swaps the sides of the result.
     Results may be read-only views.
     """
-    values = drawn(names, seed, number)
+    changes = [(shelf.pick("augmentations", name), value) for name, value in drawn(names, seed, number).items()]
     size = tuple(size_px or label.shape)
-    if size_px and values.get("turn", 0) % 2:
-        size = size[::-1]
-    sides = tuple(max(1, round(side / values.get("scale", 1))) for side in size)
+    for module, value in reversed(changes):
+        if size_px and module.size_before:
+            size = module.size_before(size, value)
+    sides = size
+    for module, value in changes:
+        sides = module.window_px(sides, value) if module.window_px else sides
     top, left = corner(label.shape, sides, seed, number)
     image = images.resize_photo(cut(image, top, left, sides, fill_rgb), size)
     label = images.resize_label(cut(label, top, left, sides, padding_id), size)
-    for name, value in values.items():
-        image = TABLE[name].change(image, value)
-        label = TABLE[name].change(label, value) if TABLE[name].moves else label
+    for module, value in changes:
+        image = module.change(image, value)
+        label = module.change(label, value) if module.MOVES_LABEL else label
     return image, label
 
 

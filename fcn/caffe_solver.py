@@ -27,7 +27,7 @@ SETTINGS = {
         "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels", "cache_dir", "net",
         "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev",
         "pool_scaling", "score_relu", "learn_upsampling", "precision", "train_ignored", "recompute", "seed",
-        "deterministic"),
+        "deterministic", "plugins"),
 }
 
 

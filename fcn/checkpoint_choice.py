@@ -32,12 +32,8 @@ def choose(path, which=BEST):
     which: "best", "latest", or the folder of a checkpoint of this run, which may lie elsewhere. Checkpoints with the
     fingerprints of another run are not taken, nor is one whose files are damaged. Raises UsageError, WeightsError.
     """
-    path = run = pathlib.Path(path)
-    if not (path / "config.json").exists():
-        run = path.absolute().parent.parent
-        if not (run / "config.json").exists():
-            raise errors.UsageError("is neither a run's folder nor a checkpoint in one", where=path,
-                                    cure="give a folder that train_fcn.py --run has written.")
+    path, run = pathlib.Path(path), run_of(path)
+    if run != path:
         if which != BEST:
             raise errors.UsageError("is one checkpoint already", where=path, cure="leave out --checkpoint.")
         which = path
@@ -58,6 +54,16 @@ def choose(path, which=BEST):
     chosen, state = best if which == BEST and best[0] else found[0]
     _check(chosen, found)
     return Chosen(chosen, state, run, content, _text(chosen, state, best, found[0]))
+
+
+def run_of(path):
+    """The folder of a run, of its own path or that of a checkpoint in it. Raises UsageError."""
+    path = pathlib.Path(path)
+    for run in (path, path.absolute().parent.parent):
+        if (run / "config.json").exists():
+            return run
+    raise errors.UsageError("is neither a run's folder nor a checkpoint in one", where=path,
+                            cure="give a folder that train_fcn.py --run has written.")
 
 
 def _check(path, found):

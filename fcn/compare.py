@@ -58,7 +58,7 @@ def show(console, runs, passed_over, differing):
 
 
 def parse(argv):
-    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.compare")
+    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.compare")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of stages")
     parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
                         help="the picture (default: compare.png)")

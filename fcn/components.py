@@ -25,7 +25,7 @@ class Components:
         """The module of the decoder; the net's own if it has a decode()."""
         if hasattr(self.net, "decode"):
             return types.SimpleNamespace(build=self.net.decode)
-        return _checked(shelf.pick("decoders", self.net.DECODER), "decoders", self.net.DECODER, ("build",))
+        return shelf.pick("decoders", self.net.DECODER)
 
     def features(self, architecture):
         """((name, stride, channels), ...) of the encoder, from fine to coarse."""
@@ -38,7 +38,8 @@ class Components:
         promised = {name: channels for name, _, channels in self.features(architecture)}
         found = {name: int(tensor.shape[3]) for name, tensor in features.items()}
         if found != promised:
-            raise _broken("encoders", self.net.ENCODER, f"gives features of channels {found}, it promises {promised}")
+            raise errors.UsageError(f"encoders/{self.net.ENCODER}.py gives features of channels {found}, it promises "
+                                    f"{promised}", cure="fcn/encoders/__init__.py says what belongs into it.")
 
     def widths(self, known):
         """Architecture.widths for a file of weights with {layer: output channels} `known`."""
@@ -46,7 +47,7 @@ class Components:
 
     def layers(self, widths):
         """Names of the encoder's layers in the order of the forward pass; None if only its graph says so."""
-        return tuple(self.encoder.layers(widths)) if hasattr(self.encoder, "layers") else None
+        return tuple(self.encoder.layer_names(widths)) if hasattr(self.encoder, "layer_names") else None
 
     def check(self, widths, variant):
         """Raise UsageError for settings (Choices or None) that the encoder refuses at these widths."""
@@ -85,21 +86,4 @@ def of(name):
     """The Components of a net in fcn/nets. Raises UsageError for an unknown name, or a module that breaks its contract.
     """
     net = shelf.pick("nets", name)
-    _checked(net, "nets", name, ("ENCODER",))
-    if hasattr(net, "DECODER") == hasattr(net, "decode"):
-        raise _broken("nets", name, "needs either DECODER or decode()")
-    encoder = _checked(shelf.pick("encoders", net.ENCODER), "encoders", net.ENCODER, ("preprocess", "build"))
-    if not hasattr(encoder, "FEATURES") and not hasattr(encoder, "features"):
-        raise _broken("encoders", net.ENCODER, "needs FEATURES or features()")
-    return Components(name, net, encoder)
-
-
-def _checked(module, folder, name, needed):
-    for attribute in needed:
-        if not hasattr(module, attribute):
-            raise _broken(folder, name, f"has no {attribute}")
-    return module
-
-
-def _broken(folder, name, what):
-    return errors.UsageError(f"{folder}/{name}.py {what}", cure=f"fcn/{folder}/__init__.py says what belongs into it.")
+    return Components(name, net, shelf.pick("encoders", net.ENCODER))

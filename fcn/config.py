@@ -5,16 +5,18 @@ what explains or records settings read this file; everything else takes plain ar
 """
 
 import argparse
+import collections.abc
 import dataclasses
 import difflib
+import os
 import pathlib
 import tomllib
 
 from fcn import choices, config_checks, errors, file_kinds, shelf
 from fcn.parsers import (
-    AUGMENTATIONS,
     MAX_PIXELS,
     MOST,
+    augmentations,
     between,
     count,
     counted_from_0,
@@ -24,6 +26,7 @@ from fcn.parsers import (
     parse_average_loss,
     parse_crop,
     parse_factors,
+    parse_folders,
     parse_freeze,
     parse_ids,
     parse_mean,
@@ -35,9 +38,26 @@ from fcn.parsers import (
 from fcn.spec import size_of, stored_size
 
 
-def setting(default, help, parse=str, choices=None, shelf=None):
-    metadata = {"help": help, "parse": parse, "choices": choices, "shelf": shelf}
-    return dataclasses.field(default=default, metadata=metadata)
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is known of a field of Config. parse: text of a flag, or value of a TOML file -> value; it raises ValueError
+    or ArgumentTypeError. kind: of plugins (shelf.KINDS), whose names are allowed. choices: values allowed besides;
+    without kind and choices every value is allowed that parse takes.
+    """
+
+    help: str
+    parse: collections.abc.Callable = str
+    kind: str | None = None
+    choices: tuple[str, ...] = ()
+
+    def allowed(self):
+        """The values that are allowed, None for any."""
+        return [*(shelf.names(self.kind) if self.kind else ()), *self.choices] or None
+
+
+def setting(default, help, parse=str, kind=None, choices=()):
+    """A field of Config."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(help, parse, kind, tuple(choices))})
 
 
 def choice(name, help):
@@ -49,12 +69,12 @@ def choice(name, help):
 class Config:
     """One field a setting; the help text is what --help shows."""
 
-    layout: str = setting("auto", "how the data set's folders are laid out; auto: as they look", shelf="layouts",
+    layout: str = setting("auto", "how the data set's folders are laid out; auto: as they look", kind="layouts",
                           choices=("auto",))
     data: str = setting("", "folder of the data set")
     classes: str = setting("", "file with the class names: text, JSON or CSV with colours (docs/data.md)")
     label_encoding: str | None = setting(None, "how label files hold their ids (default: as the layout has it)",
-                                         optional(str), shelf="encodings")
+                                         optional(str), kind="label_formats")
     mask_threshold: int = setting(127, "binary masks: values above it are foreground", between(0, 254))
     ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255",
                                          optional(parse_ids))
@@ -64,14 +84,13 @@ class Config:
     crops_per_image: int = setting(1, "crops of each image in an epoch", count)
     images_in_memory: int = setting(0, "images whose crops are mixed with each other, so that only these are read at a "
                                     "time; 0: all", counted_from_0)
-    augment: tuple = setting(("hflip",), f"random changes, by name: {', '.join(AUGMENTATIONS)}; or none",
-                             parse_augmentations)
+    augment: tuple = setting(("hflip",), "random changes, by name: {augmentations}; or none", parse_augmentations)
     replacement: bool = setting(False, "draw images with replacement, not in shuffled epochs", bool)
     skip_bad: bool = setting(False, "go on without images and labels that cannot be used, and list them", bool)
     max_pixels: int = setting(MAX_PIXELS, "refuse larger images", count)
     cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
 
-    net: str = setting("fcn8s_atonce", "which net", shelf="nets")
+    net: str = setting("fcn8s_atonce", "which net", kind="nets")
     weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, "
                            "Keras .h5, .npz), or a whole FCN: such a file, a run's folder (its best checkpoint) or a "
                            "checkpoint's")
@@ -94,7 +113,7 @@ class Config:
     keep_prob: float = setting(0.5, "dropout after fc6 and fc7: share of activations that is kept", fraction)
     precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
 
-    loss: str = setting("cross_entropy", "which loss", shelf="losses")
+    loss: str = setting("cross_entropy", "which loss", kind="losses")
     loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), "
                                   "or the mean of every labelled image's mean", choices=("mean", "sum",
                                                                                          "mean-per-image"))
@@ -108,8 +127,7 @@ class Config:
     batches_per_step: int = setting(1, "batches whose gradients make one weight update", count)
     average_loss: int | str = setting(20, "the loss that is shown is the mean over this many batches; auto: over as "
                                       "many as its standard error asks for", parse_average_loss)
-    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "momentum", "radam",
-                                                                         "rmsprop"))
+    optimizer: str = setting("adam", "how weights are updated", kind="optimizers")
     learning_rate: float = setting(5e-5, "for the loss as --loss-reduction has it", positive)
     momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
     weight_decay: float = setting(0.0, "on kernels, never on biases; part of the gradient (L2), but for adamw",
@@ -122,7 +140,7 @@ class Config:
                                       between(0.0, 1e6, real))
     clip_norm: float = setting(0.0, "scale the gradient down to this norm over all variables; 0: never",
                                between(0.0, 1e30, real))
-    schedule: str = setting("poly", "learning rate over the run", choices=("fixed", "poly", "step", "cosine"))
+    schedule: str = setting("poly", "learning rate over the run", kind="schedules")
     poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", positive)
     step_size: int = setting(100_000, "step: the rate is multiplied by --gamma every so many steps", count)
     gamma: float = setting(0.1, "step: the factor", positive)
@@ -142,6 +160,8 @@ class Config:
                         "their own, made of it", counted_from_0)
     deterministic: bool = setting(True, "operations whose results are the same every time, also on a GPU; a resumed "
                                   "run ends as an undisturbed one", bool)
+    plugins: tuple = setting((), "folders of your own nets, losses, layouts, ... (docs/plugins.md), separated by "
+                             f"'{os.pathsep}'; besides those in {shelf.ENVIRONMENT}", parse_folders)
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
@@ -151,71 +171,71 @@ SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", 
                   "rate_factors", "freeze", "new_layer_factor", "seed", "deterministic")
 
 
+def fields():
+    """{name of a setting: its default}."""
+    return {field.name: field.default for field in dataclasses.fields(Config)}
+
+
+def about(name):
+    """The Setting of this name."""
+    return Config.__dataclass_fields__[name].metadata["setting"]
+
+
 def add_flags(parser, wanted=()):
     """One flag a field, or a field of `wanted` (names). A flag that is not given is absent from the result, so that
     files may speak.
     """
-    for field in dataclasses.fields(Config):
-        if wanted and field.name not in wanted:
+    for name, default in fields().items():
+        if (wanted and name not in wanted) or parser.has(name):
             continue
-        flag, meta = "--" + field.name.replace("_", "-"), field.metadata
-        default = "x".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
-        text = meta["help"] + (f" (default: {default})" if default not in ("", None) else "")
-        if meta["parse"] is bool:
+        flag, of = "--" + name.replace("_", "-"), about(name)
+        shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
+        text = of.help.replace("{augmentations}", ", ".join(augmentations()))
+        text += f" (default: {shown})" if shown not in ("", None) else ""
+        if of.parse is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
             continue
-        allowed = possible(meta)
+        allowed = of.allowed()
         parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=allowed,
-                            type=meta["parse"], metavar=None if allowed else "X")
-
-
-def possible(meta):
-    """The values that a setting may have, None for any: what is on its shelf, and its choices."""
-    return [*(shelf.names(meta["shelf"]) if meta["shelf"] else ()), *(meta["choices"] or ())] or None
+                            type=of.parse, metavar=None if allowed else "X")
 
 
 def read_toml(path) -> dict:
-    """Settings of a TOML file, parsed and checked. Raises UsageError naming file and key."""
+    """Settings of a TOML file, parsed and checked; its plugins are used. Raises UsageError naming file and key."""
     try:
         table = tomllib.loads(pathlib.Path(path).read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.instead(path, error)) from None
+    if "plugins" in table:
+        shelf.add(_parsed("plugins", table["plugins"], path))  # first: it says which names there are
     return {key: _parsed(key, value, path) for key, value in table.items()}
 
 
 def _parsed(key, value, where):
-    fields = {field.name: field for field in dataclasses.fields(Config)}
-    if key not in fields:
-        near = difflib.get_close_matches(key, fields, 1)
+    if key not in fields():
+        near = difflib.get_close_matches(key, fields(), 1)
         raise errors.UsageError(f"no setting is called '{key}'", where=where,
                                 cure=f"did you mean {near[0]}?" if near else "train_fcn.py --help lists them.")
-    meta = fields[key].metadata
-    if value == "" and fields[key].default is None:  # also of a switch: as if it had not been given
+    of, may_be_none = about(key), fields()[key] is None
+    if value == "" and may_be_none:  # also of a switch: as if it had not been given
         return None
     try:
-        if meta["parse"] is bool and not isinstance(value, bool):
+        if of.parse is bool and not isinstance(value, bool):
             raise ValueError("true or false is needed")
-        value = meta["parse"](value)
-        allowed = possible(meta)
-        if allowed and value not in allowed and not (value is None and fields[key].default is None):
+        value, allowed = of.parse(value), of.allowed()
+        if allowed and value not in allowed and not (value is None and may_be_none):
             raise ValueError(f"one of {', '.join(allowed)} is needed")
     except (ValueError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
         raise errors.UsageError(f"{key} = {value!r}: {error}", where=where) from None
     return value
 
 
-def recipe_path(name):
-    shelf.check("recipes", name, ".toml")
-    return shelf.HERE / "recipes" / f"{name}.toml"
-
-
 def resolve(flags, config_file=None, recipe=None, run_settings=None):
     """The Config that flags (a dict), a TOML file, a recipe's name and a run's own settings (a dict) make together."""
     settings = dict(vars(from_dict(run_settings))) if run_settings else {}
-    settings |= read_toml(recipe_path(recipe)) if recipe else {}
+    settings |= read_toml(shelf.path("recipes", recipe)) if recipe else {}
     settings |= read_toml(config_file) if config_file else {}
-    known = {field.name for field in dataclasses.fields(Config)}
-    config = Config(**settings | {k: v for k, v in flags.items() if k in known})
+    config = Config(**settings | {key: value for key, value in flags.items() if key in fields()})
     config_checks.check(config)
     return config
 
@@ -227,15 +247,41 @@ def to_dict(config):
 
 def from_dict(settings):
     """The Config of a run's config.json; settings that this version does not know are left out."""
-    known = {field.name for field in dataclasses.fields(Config)}
-    values: dict = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in known}
+    values: dict = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in fields()}
     return Config(**values | ({"size": size_of(values["size"])} if "size" in values else {}))
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one. Every command
-    has --debug, which errors.run advises.
+def import_plugins(settings):
+    """Import the plugins that a Config names, so that a broken one is reported before minutes go into a cache.
+
+    Raises UsageError. Without plugins nothing is imported.
     """
+    named = [("augmentations", name) for name in settings.augment]
+    named += [(about(name).kind, getattr(settings, name)) for name in fields() if about(name).kind]
+    for kind, name in named:
+        if name in shelf.names(kind) and shelf.is_plugin(kind, name):
+            shelf.pick(kind, name)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one.
+
+    Every command has --debug, which errors.run advises, and --plugins. That one is looked for in `argv`, the arguments
+    that will be parsed, before any flag is added: it says which names flags may have.
+    """
+
+    def __init__(self, argv=None, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+        add_flags(self, ("plugins",))
+        if argv is not None:  # as for the parser of a sub-command
+            only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+            only.add_argument("--plugins", type=parse_folders, nargs="?", default=())
+            shelf.use(only.parse_known_args(argv)[0].plugins or ())
+
+    def has(self, name):
+        """Whether there is a flag for this setting."""
+        return any(action.dest == name for action in self._actions)
 
     def error(self, message):
         self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Cure: {self.prog} --help lists every flag.\n")
@@ -247,7 +293,3 @@ class Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(unknown[0].split("=")[0], flags, 1)
             self.error(f"unknown argument {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
         return parsed
-
-    def __init__(self, **kwargs):
-        super().__init__(allow_abbrev=False, **kwargs)
-        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")

@@ -1,17 +1,19 @@
 """Settings that cannot go together, and settings that do nothing beside others."""
 
-from fcn import errors, schedules, shelf
+from fcn import errors, shelf
 
 # Settings that do nothing unless another one has this value.
 ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
              "momentum": ("optimizer", "momentum"), "eval_every": ("eval_budget", None)}
+KINDS = {"schedule": "schedules", "optimizer": "optimizers"}  # a plugin of these may use every setting
 
 
 def without_effect(config, where):
     """A line on each setting that was given as a flag and does nothing here. where: of origins.of."""
     return [f"note: --{name.replace('_', '-')} has no effect " + (f"without --{other} {value}" if value else
             f"with --{other.replace('_', '-')}") for name, (other, value) in ONLY_WITH.items()
-            if where[name] == "flag" and getattr(config, other) != value]
+            if where[name] == "flag" and getattr(config, other) != value
+            and not (other in KINDS and shelf.is_plugin(KINDS[other], getattr(config, other)))]
 
 
 def check(config):
@@ -24,7 +26,7 @@ def check(config):
                                 cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
     check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
     if config.steps:
-        schedules.check(config.steps, config.warmup)
+        check_warmup(config.steps, config.warmup)
     if config.images_in_memory and config.replacement:
         raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
     if config.crops_per_image > 1 and not crop:
@@ -39,3 +41,10 @@ def check_loss(loss, reduction, has_class_weights):
     if flags and "build" in shelf.functions("losses", loss):
         raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
                                 cure=f"leave out {' and '.join(flags)}, or take another --loss.")
+
+
+def check_warmup(steps, warmup):
+    """Raise UsageError for a warm-up that leaves no step of the run at the full rate."""
+    if warmup and warmup >= steps:
+        raise errors.UsageError(f"--warmup {warmup}: the run has {steps} steps, none is left after the warm-up",
+                                cure="a smaller --warmup, or more --steps or --epochs.")

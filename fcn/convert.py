@@ -43,7 +43,7 @@ SETTINGS = {
         "layout", "data", "classes", "label_encoding", "mask_threshold", "ignore_label", "size", "crop_size",
         "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels", "cache_dir", "net",
         "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev",
-        "pool_scaling", "score_relu", "learn_upsampling", "precision", "recompute", "seed", "deterministic"),
+        "pool_scaling", "score_relu", "learn_upsampling", "precision", "recompute", "seed", "deterministic", "plugins"),
 }
 _, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()
 ROUNDING = 0.01  # of a number of steps that shapes the rate
@@ -185,8 +185,8 @@ def as_toml(old, converted, base) -> str:
 
 
 def parse(argv):
-    parser = config.Parser(prog="python -m fcn.convert", description="Rate and decay under another loss reduction, "
-                           "batch or momentum: the law stands at the top of fcn/convert.py.")
+    parser = config.Parser(argv, prog="python -m fcn.convert", description="Rate and decay under another loss "
+                           "reduction, batch or momentum: the law stands at the top of fcn/convert.py.")
     parser.add_argument("--recipe", help="settings to start from")
     parser.add_argument("--config", metavar="FILE.toml", help="settings to start from, or over those of the recipe")
     config.add_flags(parser)

@@ -93,7 +93,7 @@ def describe(splits, most=10):
 
 
 def parse(argv):
-    parser = config.Parser(prog="python -m fcn.csail_h5", description="CSAIL's HDF5 file: docs/csail_h5.md.")
+    parser = config.Parser(argv, prog="python -m fcn.csail_h5", description="CSAIL's HDF5 file: docs/csail_h5.md.")
     commands = parser.add_subparsers(dest="command", required=True)
     writer = commands.add_parser("export", help="write FILE.h5 and FILE.json from a data set")
     writer.add_argument("--data", required=True, metavar="DIR")

@@ -1,15 +1,15 @@
 """What a run will need, from shapes alone: memory, room for checkpoints, time. Plain arithmetic, before any step.
 
 The memory is that of the process on a CPU, as TensorFlow 2.21 takes it. What follows from shapes is counted; what does
-not (the parts of the program, copies) is measured, and stands as numbers in PROGRAM, COPIES and LOGITS
+not (the parts of the program, copies) is measured, and stands as numbers in PROGRAM, LOGITS and an optimizer's COPIES
 (docs/preflight.md says how, and how far off it is).
 """
 
 import math
 
+from fcn import shelf
+
 PROGRAM = 720e6  # bytes of Python, TensorFlow and a session with no variables in it
-COPIES = {"momentum": 0, "adam": 0, "adamw": 0, "rmsprop": 3, "radam": 5}  # of all that is trained, during an update
-SLOTS = {"momentum": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "radam": 2}   # numbers kept beside each weight
 LOGITS = 2       # upsampled, and the gradient of the loss to them
 FLOAT = 4        # bytes of a float32
 WRITTEN_PER_S = 80e6  # bytes of a checkpoint written, on the disk and checked (65e6 measured beside other work)
@@ -62,12 +62,13 @@ def memory(parameters, trained, training, validation, optimizer="adam", batches_
     bytes of a number in the encoder's maps; with fewer than four every weight is held a second time so.
     """
     summed = batches_per_step > 1
-    copies = COPIES[optimizer] + (decays and optimizer != "adamw")
+    rule = shelf.pick("optimizers", optimizer)  # it imports TensorFlow
+    copies = rule.COPIES + (decays and not rule.DECOUPLED_WEIGHT_DECAY)
     gradients = trained * FLOAT
     return {"the program": PROGRAM,
             "weights": parameters * FLOAT,
             "weights, converted": (width < FLOAT) * parameters * width,
-            f"{optimizer}'s numbers beside them": SLOTS[optimizer] * trained * FLOAT,
+            f"{optimizer}'s numbers beside them": rule.SLOTS * trained * FLOAT,
             "running sums of the gradients": summed * trained * FLOAT,
             "gradients": gradients,
             "copies during the update": copies * trained * FLOAT,

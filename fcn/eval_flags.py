@@ -14,7 +14,7 @@ OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_enc
 
 def parse(argv, description):
     """The arguments. Raises UsageError for flags that do nothing together; argparse answers all else itself."""
-    parser = config.Parser(description=description, prog="eval_fcn.py")
+    parser = config.Parser(argv, description=description, prog="eval_fcn.py")
     of = parser.add_mutually_exclusive_group(required=True)
     of.add_argument("--run", help="folder of a run, or of one checkpoint in it")
     of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")
@@ -53,7 +53,7 @@ def parse(argv, description):
     of_file.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")],
                          help="how its folders are laid out (default: auto, as they look)")
     of_file.add_argument("--classes", default="", help="file with the class names (docs/data.md)")
-    of_file.add_argument("--label-encoding", choices=shelf.names("encodings"),
+    of_file.add_argument("--label-encoding", choices=shelf.names("label_formats"),
                          help="how label files hold their ids (default: as the layout has it)")
     of_file.add_argument("--mask-threshold", type=parsers.between(0, 254),
                          help="binary masks: values above it are foreground (default: 127)")

@@ -17,25 +17,26 @@ from fcn.spec import size_of
 
 
 def main(argv):
-    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.export")
+    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.export")
     parser.add_argument("--run", required=True, help="a run's folder, or that of one checkpoint in it")
     parser.add_argument("--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|PATH",
                         help="best: the highest validation mean IoU (default, as in eval_fcn.py)")
     parser.add_argument("--to", required=True, metavar="PATH", help="what is written: NAME (a SavedModel, a folder), "
-                        + ", ".join(f"NAME.{name}" for name in shelf.names("exports")))
+                        + ", ".join(f"NAME.{name}" for name in shelf.names("export_formats")))
     arguments = parser.parse_args(argv)
     path = pathlib.Path(arguments.to)
-    name = format_of(path)
     if not pathlib.Path(arguments.run).is_dir():
         raise errors.UsageError("is no folder", where=arguments.run)
+    record.read(checkpoint_choice.run_of(arguments.run))  # its plugins may have the format
+    name = format_of(path)
     chosen = checkpoint_choice.choose(arguments.run, arguments.checkpoint)
     print(f"checkpoint: {chosen.text}", flush=True)
     print("\n  ".join(export(chosen, path, name)))
 
 
 def format_of(path):
-    """The name on the shelf "exports" that a path asks for; the path is free. Raises UsageError."""
-    name, known = path.suffix[1:] or "savedmodel", shelf.names("exports")
+    """The export format that a path asks for; the path is free. Raises UsageError."""
+    name, known = path.suffix[1:] or "savedmodel", shelf.names("export_formats")
     if name not in known:
         raise errors.UsageError(f"{path.suffix} is no format", where=path,
                                 cure=f"{', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
@@ -68,7 +69,7 @@ def export(chosen, path, name):
     from fcn import device
     from fcn.exports import _check
 
-    form, model = shelf.pick("exports", name), chosen.content["model"] | {"precision": "float32"}
+    form, model = shelf.pick("export_formats", name), chosen.content["model"] | {"precision": "float32"}
     with durable.making(path) as made:
         about = form.write(made, chosen.path, model)
         batches = _check.images()

@@ -76,12 +76,12 @@ def table(pixels, holding, spec):
 
 
 def parse(argv):
-    parser = config.Parser(prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
+    parser = config.Parser(argv, prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
     parser.add_argument("data", nargs="?", default="", help="folder of the data set, or a list of pairs (CSV)")
     parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same, as other commands have it")
     parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")])
     parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
-    parser.add_argument("--label-encoding", choices=shelf.names("encodings"), help="how label files hold their ids")
+    parser.add_argument("--label-encoding", choices=shelf.names("label_formats"), help="how label files hold their ids")
     parser.add_argument("--mask-threshold", type=parsers.between(0, 254), metavar="X", help="of binary masks")
     parser.add_argument("--ignore-label", type=parsers.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
     parser.add_argument("--max-pixels", type=parsers.count, default=images.MAX_PIXELS, metavar="X",

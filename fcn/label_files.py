@@ -3,8 +3,6 @@
 An encoding is advised only after it has read the very file, and only if the ids that it found could be classes.
 """
 
-import functools
-
 import numpy as np
 
 from fcn import errors, images, shelf
@@ -16,9 +14,8 @@ NEAR_PX_VALUES, MOSTLY = 48, 0.9  # a mask is black and white: this share of it 
 OF_ONE_DATA_SET = ("blue_bits", "ade20k_full")  # encodings whose layouts take no other classes
 
 
-@functools.cache
 def _encoding(name):
-    return shelf.pick("encodings", name)  # which lists a folder
+    return shelf.pick("label_formats", name)
 
 
 def size(path, spec, max_pixels=images.MAX_PIXELS):

@@ -8,8 +8,26 @@ also the seam for several machines: sums and counts add up over them, and are di
 import dataclasses
 from typing import Any
 
-from fcn import optimizers
+from fcn import shelf
 from fcn.tf1 import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How the gradient of a step moves the weights.
+
+    optimizer: a name in fcn/optimizers. momentum: of the optimizers that have one. weight_decay: on kernels alone; it
+    is part of the gradient (L2) unless the optimizer has DECOUPLED_WEIGHT_DECAY. clip_norm: a gradient whose norm over
+    all variables is larger is scaled down to this one (Pascanu et al. 2013, algorithm 1), before decay is added; 0:
+    never. factor_of: {name of a trainable variable: factor on its rate} (rates.factors), all 1 if None; a variable with
+    factor 0 is frozen.
+    """
+
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    factor_of: dict[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,20 +44,15 @@ class Step:
     norm: Any
 
 
-def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_decay=0.0, factor_of=None,
-          clip_norm=0.0):
-    """The Step that minimises sum(objective) / sum(parts) over batches_per_step batches.
+def build(objective, parts, rule, batches_per_step=1):
+    """The Step that minimises sum(objective) / sum(parts) over batches_per_step batches by a Rule.
 
-    optimizer, momentum, weight_decay: as in optimizers.apply. factor_of: {name of a trainable variable: factor on its
-    rate} (rates.factors), all 1 if None; a variable with factor 0 is frozen, and one that the objective does not depend
-    on is left as it is. clip_norm: a gradient whose norm over all variables is larger is scaled down to this one
-    (Pascanu et al. 2013, algorithm 1), before decay is added; 0: never. A loss or gradient that is not finite stops the
+    A variable that the objective does not depend on is left as it is. A loss or gradient that is not finite stops the
     update before any variable is touched (InvalidArgumentError). A step without a labelled pixel has the gradient 0 and
     is a step like any other, as in Caffe: weight decay and what the optimizer remembers still move the weights.
     """
     rate = tf.placeholder(tf.float32, (), "learning_rate")
-    factor_of = factor_of or {v.op.name: 1.0 for v in tf.trainable_variables()}
-    variables = [v for v in tf.trainable_variables() if factor_of[v.op.name]]
+    variables = [v for v in tf.trainable_variables() if not rule.factor_of or rule.factor_of[v.op.name]]
     with tf.control_dependencies([tf.debugging.assert_all_finite(objective, "the loss is not finite")]):
         if batches_per_step == 1:
             collect, running = None, []
@@ -49,13 +62,30 @@ def build(objective, parts, optimizer, batches_per_step=1, momentum=0.9, weight_
     norm = tf.global_norm(means)
     with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite")]):
         grads = [(tf.identity(g), v) for g, v in zip(means, variables, strict=True)]
-    if clip_norm:
-        shrink = clip_norm / tf.maximum(norm, clip_norm)  # exactly 1 for a norm that may stay
+    if rule.clip_norm:
+        shrink = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 for a norm that may stay
         grads = [(g * shrink, v) for g, v in grads]
-    applied = optimizers.apply(optimizer, grads, rate, factor_of, momentum, weight_decay)
+    applied = apply(rule, grads, rate)
     with tf.control_dependencies([applied]):  # the zeros are made in here, or they might come before the sums are read
         update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
     return Step(rate, collect, update, grads, norm)
+
+
+def apply(rule, grads, rate):
+    """The op that moves all variables by a Rule. grads: [(gradient, variable)]. rate: scalar tensor."""
+    optimizer, decay = shelf.pick("optimizers", rule.optimizer), rule.weight_decay
+    factor_of = rule.factor_of or {v.op.name: 1.0 for _, v in grads}
+    rates = {factor: rate * factor for factor in dict.fromkeys(factor_of[v.op.name] for _, v in grads)}
+    rate_of = {v.op.name: rates[factor_of[v.op.name]] for _, v in grads}
+    decaying = [v for _, v in grads if decay and v.op.name.endswith("/kernel")]
+    if optimizer.DECOUPLED_WEIGHT_DECAY:
+        with tf.control_dependencies([g for g, _ in grads]):  # nothing reads the old weights after that
+            shrunk = [v.assign_sub(rate_of[v.op.name] * decay * v) for v in decaying]
+        with tf.control_dependencies(shrunk):
+            return optimizer.apply(grads, rate_of, rule.momentum)
+    names = {v.op.name for v in decaying}
+    grads = [(g + decay * v if v.op.name in names else g, v) for g, v in grads]
+    return optimizer.apply(grads, rate_of, rule.momentum)
 
 
 def _gradients(objective, variables, scale):

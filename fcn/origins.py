@@ -4,13 +4,12 @@ A line of a recipe reads `learning_rate = 1e-14  # source: voc-fcn8s/solver.prot
 beside the value, so that two recipes can be compared number by number, each with the file it was read from.
 """
 
-import dataclasses
 import json
 import pathlib
 import re
 import tomllib
 
-from fcn import choices, config
+from fcn import choices, config, shelf
 
 ASSIGNMENT = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 MARK = "source:"
@@ -38,14 +37,13 @@ def _comment(line):
 
 def of(flags=None, config_file=None, recipe=None, run_settings=None) -> dict:
     """{setting: where it comes from}; the arguments and their precedence are those of config.resolve."""
-    known = [field.name for field in dataclasses.fields(config.Config)]
-    found = dict.fromkeys(known, "default") | dict.fromkeys(run_settings or {}, "the run")
+    found = dict.fromkeys(config.fields(), "default") | dict.fromkeys(run_settings or {}, "the run")
     if recipe:
-        found |= _of_file(config.recipe_path(recipe), f"recipe {recipe}")
+        found |= _of_file(shelf.path("recipes", recipe), f"recipe {recipe}")
     if config_file:
         found |= _of_file(config_file, f"--config {config_file}")
     found |= dict.fromkeys(flags or {}, "flag")
-    return {key: found[key] for key in known}
+    return {key: found[key] for key in config.fields()}
 
 
 def _of_file(path, name):

@@ -16,7 +16,6 @@ from fcn import durable, errors, images, pictures, shelf
 PREDICTIONS, COLOUR, OVERLAYS, PANELS, PROBABILITIES, ZIP = KINDS = (
     "predictions", "colour", "overlays", "panels", "probabilities", "zip")
 USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
-ID_PNGS = ("ids", "ade20k_full")  # encodings that write the PNGs of ids which the server takes
 
 
 class Outputs:
@@ -29,7 +28,7 @@ class Outputs:
 
     def __init__(self, folder, spec, kinds, needed=False):
         self.folder, self.spec, self.kinds, self.needed = pathlib.Path(folder), spec, set(kinds), needed
-        self.encoding = shelf.pick("encodings", spec.encoding)
+        self.encoding = shelf.pick("label_formats", spec.encoding)
         if ZIP in self.kinds:
             self.kinds.add(PREDICTIONS)
         self.written: list[pathlib.Path] = []
@@ -124,7 +123,7 @@ class Outputs:
 
 def refuse_zip(kinds, spec):
     """Raise UsageError if a zip for the ADE20K server is asked for and the labels have no encoding that it takes."""
-    if ZIP in kinds and spec.encoding not in ID_PNGS:
+    if ZIP in kinds and not shelf.pick("label_formats", spec.encoding).WRITES_ID_PNG:
         raise errors.UsageError(f"the ADE20K server takes one-channel PNGs of ids, and these labels are encoded as "
                                 f"'{spec.encoding}'", cure="leave zip out of --outputs.")
 

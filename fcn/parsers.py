@@ -2,11 +2,14 @@
 
 import argparse
 import difflib
+import os
+import pathlib
 import re
 
+from fcn import shelf
 from fcn.spec import MAX_PIXELS
 
-AUGMENTATIONS = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")  # the names in augment.TABLE
+FIRST_AUGMENTATIONS = ("hflip", "vflip", "turn", "scale")  # config.json of every run has them first, others by name
 
 
 def parse_size(text):
@@ -34,15 +37,29 @@ def parse_crop(text):
 
 
 def parse_augmentations(text):
-    """'hflip,scale' -> ("hflip", "scale"); 'none' -> ()."""
+    """'hflip,scale' -> ("hflip", "scale"); 'none' -> (). Always in the same order, whichever was given."""
     given = text if isinstance(text, (list, tuple)) else [name.strip() for name in str(text).split(",")]
-    names = () if list(given) in (["none"], [""]) else tuple(given)
-    for name in names:
-        if name not in AUGMENTATIONS:
-            near = difflib.get_close_matches(str(name), AUGMENTATIONS, 1)
-            raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(AUGMENTATIONS)}"
+    chosen, known = () if list(given) in (["none"], [""]) else tuple(given), augmentations()
+    for name in chosen:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(known)}"
                                              + (f"; did you mean {near[0]}?" if near else ""))
-    return tuple(name for name in AUGMENTATIONS if name in names)
+    return tuple(name for name in known if name in chosen)
+
+
+def augmentations():
+    """Names of all augmentations, in the order in which settings list them."""
+    names = shelf.names("augmentations")
+    return [*FIRST_AUGMENTATIONS, *(name for name in names if name not in FIRST_AUGMENTATIONS)]
+
+
+def parse_folders(text):
+    """'DIR:DIR' (';' on Windows) or a list -> absolute paths, () for none."""
+    given = text if isinstance(text, (list, tuple)) else str(text).split(os.pathsep)
+    if not all(isinstance(folder, str) for folder in given):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of folders")
+    return tuple(str(pathlib.Path(folder).absolute()) for folder in given if folder)
 
 
 def parse_ids(text):

@@ -19,6 +19,7 @@ from fcn import (
     pretrained,
     rates,
     record,
+    shelf,
 )
 
 
@@ -34,7 +35,7 @@ def sampling(settings, mean_rgb, padding_id):
 
 def pads(settings):
     """Whether samples may reach beyond their image, or windows leave out what another one shows."""
-    return "scale" in settings.augment or "turn" in settings.augment or bool(
+    return any(shelf.pick("augmentations", name).PADS for name in settings.augment) or bool(
         settings.size is None and settings.crop_size)
 
 

@@ -6,8 +6,8 @@ from fcn import shelf
 def found(original, network, ignored_ids):
     """{name: (module, Sums)} of every protocol whose matrices are there. original, network: Matrices, or None."""
     matrices = {"original": original, "network": network}
-    modules = {name: shelf.pick("metrics", name) for name in shelf.names("metrics")}
-    return {name: (module, sums(module, matrices[module.SIZE], ignored_ids)) for name, module in modules.items()
+    return {name: (module, sums(module, matrices[module.SIZE], ignored_ids))
+            for name, module in shelf.every("protocols").items()
             if matrices[module.SIZE] is not None}
 
 

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 
-from fcn import checkpoint_files, durable, errors, file_kinds, machine, ownership, runlog
+from fcn import checkpoint_files, durable, errors, file_kinds, machine, ownership, runlog, shelf
 from fcn.spec import DatasetSpec
 
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
@@ -26,7 +26,7 @@ def write(run, content):
 
 
 def read(run):
-    """The content of a run's config.json. Raises UsageError if this is no run folder."""
+    """The content of a run's config.json; its plugin folders are used. Raises UsageError if this is no run folder."""
     path = pathlib.Path(run) / "config.json"
     try:
         content = json.loads(path.read_text())
@@ -37,6 +37,7 @@ def read(run):
                                 cure="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.UsageError("is damaged", where=path, why=file_kinds.instead(path, repr(error))) from None
+    shelf.add_recorded(content["config"])
     if old:
         raise errors.UsageError("was made by an older version, whose nets were built otherwise", where=run,
                                 cure="use the commit that its config.json names, or train anew.")

@@ -38,13 +38,14 @@ def main(argv):
 
 
 def parse(argv):
-    parser = config.Parser(description=__doc__.split("\n\n")[0], prog="python -m fcn.report")
+    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.report")
     parser.add_argument("folder", metavar="FOLDER", help="of an evaluation, or of a run: its newest evaluation")
     parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="means over these classes only: a comma-separated "
                         "list of names and ids; with ADE20K also stuff and discrete")
     parser.add_argument("--images", metavar="FILE_OR_GLOB", help="these images only: a file with a name a line, or a "
                         "pattern")
-    parser.add_argument("--protocol", choices=shelf.names("metrics"), help="this protocol only")
+    parser.add_argument("--protocol", metavar="NAME", help="this protocol only: "
+                        f"{', '.join(shelf.names('protocols'))}, or a plugin that the evaluation used")
     parser.add_argument("--against", metavar="FOLDER", help="compare with another evaluation of the same images")
     parser.add_argument("--samples", type=parsers.count, default=permutation.SAMPLES, metavar="N",
                         help=f"permutations of --against (default: {permutation.SAMPLES})")
@@ -76,6 +77,7 @@ def show(folder, arguments):
             print(f"{len(part.original.names)} of {len(whole.original.names)} images, "
                   f"{len(content['per_class'])} of {len(whole.spec.scored_ids)} classes")
     if arguments.protocol:
+        shelf.path("protocols", arguments.protocol)
         content["protocols"] = {name: entry for name, entry in content["protocols"].items()
                                 if name == arguments.protocol}
         if not content["protocols"]:
@@ -93,6 +95,8 @@ def compare(folder, arguments):
     """Print a paired comparison; rows for a CSV file."""
     one, ids = part_of(evaluation.read(folder), arguments)
     other, _ = part_of(evaluation.read(evaluation.folder_of(arguments.against)), arguments)
+    if arguments.protocol:
+        shelf.path("protocols", arguments.protocol)
     rows, classes, notes = against.compare(one, other, ids, arguments.samples, arguments.protocol)
     if not rows:
         raise errors.UsageError(f"--protocol {arguments.protocol}: the evaluations have no predictions in common size",

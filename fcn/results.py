@@ -21,6 +21,7 @@ from fcn import (
     iou,
     protocols,
     results_table,
+    shelf,
     subsets,
     transplant,
 )
@@ -79,7 +80,7 @@ def measured(original, network, spec, layout=None, ids=None):
 
 
 def read(folder):
-    """The content of an evaluation's report.json. Raises DataError."""
+    """The content of an evaluation's report.json; its plugin folders are used. Raises DataError."""
     path = pathlib.Path(folder) / "report.json"
     try:
         content = json.loads(path.read_bytes())
@@ -87,6 +88,8 @@ def read(folder):
         raise errors.DataError("is no evaluation: it has no report.json", where=folder, cure=AGAIN) from None
     except DAMAGE as error:
         raise errors.DataError("is damaged", where=path, why=file_kinds.instead(path, error), cure=AGAIN) from None
+    if isinstance(content, dict):
+        shelf.add_recorded(content.get("settings"))
     if isinstance(content, dict) and "per_class" in content and "protocols" not in content:
         raise errors.DataError("was written by an older version, which knew one protocol", where=path, cure=AGAIN)
     try:

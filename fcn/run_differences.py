@@ -1,6 +1,5 @@
 """What differs between runs: settings (files by their content, not by where they lie), packages and machines."""
 
-import dataclasses
 import pathlib
 
 from fcn import class_weights, config
@@ -14,14 +13,14 @@ IDENTITIES = {
     "classes": lambda content: _classes(content),
     "class_weights": lambda content: dig(content, "model", "class_weights"),
 }
-NOWHERE = ("cache_dir",)  # says nothing about a run
+NOWHERE = ("cache_dir", "plugins")  # say nothing about a run
 SCORES_NEED = ("data", "classes", "size")  # without which scores mean other things
 
 
 def of(runs):
     """{what differs: [a text for each run]}: settings, versions of packages, machines. Absent settings are defaults."""
     found, settings = {}, [config.from_dict(run.content["config"]) for run in runs]
-    for name in (field.name for field in dataclasses.fields(config.Config) if field.name not in NOWHERE):
+    for name in (name for name in config.fields() if name not in NOWHERE):
         values = [getattr(one, name) for one in settings]
         if name in IDENTITIES and not all(_by_name(name, value) for value in values):
             identities = [value if _by_name(name, value) else IDENTITIES[name](run.content)

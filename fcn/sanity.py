@@ -68,10 +68,11 @@ def descend(session, trainer, images, labels, beaten):
     beaten: the loss to beat, None for the first one.
     """
     settings, graph = trainer.job.settings, trainer.graph
+    schedule = schedules.Schedule(settings.learning_rate, "fixed", min(settings.warmup, WARMUP))
     losses: list[float] = []
     with screen.Screen("step", STEPS) as view:
         for step in range(STEPS + 1):
-            rate = schedules.rate(step, STEPS, settings.learning_rate, "fixed", warmup=min(settings.warmup, WARMUP))
+            rate = schedule.rate(step, STEPS)
             # A step of several batches is that of this one: its sum and its pixels count alike, whatever their number.
             feed = {graph.images: images, graph.labels: labels, trainer.update.learning_rate: rate}
             try:

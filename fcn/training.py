@@ -76,9 +76,11 @@ class Trainer:
         names = [v.op.name for v in tf.trainable_variables()]
         factor_of = rates.factors(names, self.graph.encoder_layers, parsers.factors(settings.rate_factors),
                                   settings.freeze, settings.new_layer_factor)
-        self.update = optimize.build(self.graph.objective, self.graph.normalizer, settings.optimizer,
-                                     settings.batches_per_step, settings.momentum, settings.weight_decay, factor_of,
-                                     settings.clip_norm)
+        rule = optimize.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
+                             factor_of)
+        self.update = optimize.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)
+        self.schedule = schedules.Schedule(settings.learning_rate, settings.schedule, settings.warmup,
+                                           settings.poly_power, settings.step_size, settings.gamma)
         self.finite = optimize.all_finite()
         self.steps = job.content["steps"]
         self.store = checkpoint.Store(job.run / "checkpoints", settings.keep, job.content["fingerprints"])
@@ -90,9 +92,7 @@ class Trainer:
 
     def rate_at(self, step):
         """Learning rate of the update from `step` to the next."""
-        s = self.job.settings
-        return schedules.rate(step, self.steps, s.learning_rate, s.schedule, s.poly_power, s.step_size, s.gamma,
-                              s.warmup)
+        return self.schedule.rate(step, self.steps)
 
     def validation_batches(self):
         """The batches of one validation: images, labels each."""

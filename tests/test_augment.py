@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcn import augment, parsers
+from fcn import augment, parsers, shelf
+from fcn.augmentations import brightness, gamma, hue
 
 LAW = settings(max_examples=60, deadline=None)
 SEEDS, NUMBERS = st.integers(0, 2**32), st.integers(0, 10**9)
 SIDES = st.tuples(st.integers(1, 20), st.integers(1, 20))
-NAMES = st.lists(st.sampled_from(augment.NAMES), unique=True)
+ALL = shelf.names("augmentations")
+NAMES = st.lists(st.sampled_from(ALL), unique=True)
 EXACT = ("turn", "hflip", "vflip")  # these move pixels and change none
 FILL = (255, 255, 255)              # with ignored id 255, an image whose red is its label keeps being one
 
@@ -57,19 +59,19 @@ def test_the_same_seed_and_number_are_the_same_sample(shape, size, names, seed, 
 
 
 def test_other_numbers_and_other_seeds_are_other_samples():
-    seen = {sample((8, 8), (4, 4), augment.NAMES, seed, k)[0].tobytes() for seed in range(9) for k in range(9)}
+    seen = {sample((8, 8), (4, 4), ALL, seed, k)[0].tobytes() for seed in range(9) for k in range(9)}
     assert len(seen) == 81
 
 
 @given(NAMES, SEEDS, NUMBERS)
 @LAW
 def test_switching_an_augmentation_on_changes_no_draw_of_another(names, seed, number):
-    alone, together = augment.drawn(names, seed, number), augment.drawn(augment.NAMES, seed, number)
-    assert alone == {name: together[name] for name in augment.NAMES if name in names}
+    alone, together = augment.drawn(names, seed, number), augment.drawn(ALL, seed, number)
+    assert alone == {name: together[name] for name in ALL if name in names}
 
 
 def test_every_augmentation_has_a_stream_of_its_own():
-    streams = [one.stream for one in augment.TABLE.values()]
+    streams = [augment.stream_of(name) for name in ALL]
     assert len({*streams, augment.CROP}) == len(streams) + 1
 
 
@@ -99,7 +101,7 @@ def test_what_is_mirrored_twice_or_turned_four_times_is_as_before(shape, seed):
     for name, times, value in (("hflip", 2, True), ("vflip", 2, True), ("turn", 4, 1)):
         moved = array
         for _ in range(times):
-            moved = augment.TABLE[name].change(moved, value)
+            moved = shelf.pick("augmentations", name).change(moved, value)
         np.testing.assert_array_equal(moved, array)
 
 
@@ -184,19 +186,19 @@ def test_the_cost_is_that_of_the_crop():
 @LAW
 def test_a_change_of_colour_by_nothing_is_none(name, nothing, shape, seed):
     image = pair(shape, seed)[0]
-    np.testing.assert_array_equal(augment.TABLE[name].change(image, nothing), image)
+    np.testing.assert_array_equal(shelf.pick("augmentations", name).change(image, nothing), image)
 
 
 @given(st.floats(-180, 180))
 @LAW
 def test_a_grey_stays_that_grey_whatever_its_hue(degrees):
     greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
-    np.testing.assert_array_equal(augment.rotate_hue(greys, degrees), greys)
+    np.testing.assert_array_equal(hue.change(greys, degrees), greys)
 
 
 def test_a_third_of_the_circle_of_hues_turns_red_towards_a_primary_of_the_same_luma():
     weak_red = np.array([[[130, 100, 100]]], np.uint8)
-    turned = augment.rotate_hue(weak_red, 120).astype(float)[0, 0]
+    turned = hue.change(weak_red, 120).astype(float)[0, 0]
     assert turned.argmax() != 0
     assert turned @ [0.299, 0.587, 0.114] == pytest.approx(130 * 0.299 + 100 * 0.701, abs=0.6)
 
@@ -205,15 +207,15 @@ def test_a_third_of_the_circle_of_hues_turns_red_towards_a_primary_of_the_same_l
 @LAW
 def test_a_hue_turned_forth_and_back_is_as_before_within_rounding(degrees):
     image = np.random.default_rng(0).integers(80, 176, (4, 4, 3), np.uint8)  # far from being cut off
-    back = augment.rotate_hue(augment.rotate_hue(image, degrees), -degrees)
+    back = hue.change(hue.change(image, degrees), -degrees)
     assert np.abs(back.astype(int) - image).max() <= 2
 
 
 def test_brightness_adds_and_gamma_bends_and_both_end_at_black_and_white():
     image = np.array([[[0, 100, 250]]], np.uint8)
-    assert augment.brighten(image, 30).tolist() == [[[30, 130, 255]]]
-    assert augment.brighten(image, -30).tolist() == [[[0, 70, 220]]]
-    assert augment.bend(np.array([0, 64, 255], np.uint8), 0.5).tolist() == [0, 128, 255]  # 255 sqrt(64 / 255) = 127.7
+    assert brightness.change(image, 30).tolist() == [[[30, 130, 255]]]
+    assert brightness.change(image, -30).tolist() == [[[0, 70, 220]]]
+    assert gamma.change(np.array([0, 64, 255], np.uint8), 0.5).tolist() == [0, 128, 255]  # 255 sqrt(64 / 255) = 127.7
 
 
 def test_colours_change_no_label_and_no_position():
@@ -225,5 +227,12 @@ def test_colours_change_no_label_and_no_position():
         assert (np.diff(new[0][..., 0].ravel()[order].astype(int)) >= 0).all()  # brighter stays brighter
 
 
-def test_the_settings_know_the_same_names():
-    assert sorted(parsers.AUGMENTATIONS) == sorted(augment.NAMES)
+def test_streams_and_order_of_application_are_those_of_earlier_runs():
+    names = ("scale", "turn", "hflip", "vflip", "brightness", "gamma", "hue")
+    assert [augment.stream_of(name) for name in names] == list(range(10, 17))
+    assert tuple(augment.drawn(sorted(names), 0, 0)) == names
+
+
+def test_settings_list_augmentations_in_the_order_of_earlier_runs():
+    names = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")
+    assert parsers.parse_augmentations(",".join(reversed(names))) == names

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcn import augment, batches
+from fcn import batches, shelf
 
 LAW = settings(max_examples=50, deadline=None)
 SEEDS, COUNTS, BATCH_SIZES = st.integers(0, 2**32), st.integers(1, 30), st.integers(1, 12)
@@ -103,8 +103,8 @@ def test_batches_reach_over_the_end_of_an_epoch_and_miss_no_sample(seed, count, 
 
 OPTIONS = st.fixed_dictionaries({
     "crop_size": st.none() | st.tuples(st.integers(1, 9), st.integers(1, 9)), "crops_per_image": st.integers(1, 3),
-    "augment": st.lists(st.sampled_from(augment.NAMES), unique=True).map(tuple), "images_in_memory": st.integers(0, 3),
-    "replace": st.booleans()})
+    "augment": st.lists(st.sampled_from(shelf.names("augmentations")), unique=True).map(tuple),
+    "images_in_memory": st.integers(0, 3), "replace": st.booleans()})
 
 
 @given(SEEDS, st.permutations(range(9)), OPTIONS)

@@ -86,8 +86,8 @@ def caffes_by(text, steps, clipped=None):
 def ours_by(settings, steps):
     """ours() by a Config."""
     s = settings
-    learning_rates = [schedules.rate(step, s.steps, s.learning_rate, s.schedule, s.poly_power, s.step_size, s.gamma,
-                                     s.warmup) for step in range(s.steps)]
+    schedule = schedules.Schedule(s.learning_rate, s.schedule, s.warmup, s.poly_power, s.step_size, s.gamma)
+    learning_rates = [schedule.rate(step, s.steps) for step in range(s.steps)]
     return ours(steps, learning_rates, s.loss_reduction, s.weight_decay, s.momentum, s.clip_norm,
                 parsers.factors(s.rate_factors))
 
@@ -99,8 +99,8 @@ def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY, momentum=MO
         images = tf.placeholder(tf.float32, (None, None, None, FEATURES))
         labels = tf.placeholder(tf.uint8, (None, None, None))
         losses, weights = cross_entropy.build(layers.conv(images, "score_fr", 1, CLASSES), labels, (IGNORED,))
-        step = optimize.build(*model.reduce(losses, weights, reduction), "momentum", len(steps[0]), momentum,
-                              weight_decay, rates.factors(list(START), (), factors), clip_norm)
+        rule = optimize.Rule("momentum", momentum, weight_decay, clip_norm, rates.factors(list(START), (), factors))
+        step = optimize.build(*model.reduce(losses, weights, reduction), rule, len(steps[0]))
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         put(session, START)
         found = []

@@ -10,7 +10,7 @@ from fcn import config, config_checks, errors, origins, parsers, shelf
 
 
 def parse(*arguments):
-    parser = config.Parser(prog="test")
+    parser = config.Parser([], prog="test")
     config.add_flags(parser)
     return vars(parser.parse_args(arguments))
 
@@ -36,7 +36,7 @@ def test_every_field_is_a_flag_and_has_a_help_text(capsys):
     text = capsys.readouterr().out
     for field in dataclasses.fields(config.Config):
         assert f"--{field.name.replace('_', '-')}" in text
-        assert field.metadata["help"]
+        assert config.about(field.name).help
 
 
 def test_flags_that_are_not_given_are_absent_so_that_files_may_speak():
@@ -177,7 +177,7 @@ def test_settings_cannot_be_changed_while_running_and_those_of_a_resume_exist():
     assert set(config.SAME_AT_RESUME) <= {field.name for field in dataclasses.fields(config.Config)}
 
 
-@pytest.mark.parametrize("name", shelf.names("recipes", ".toml"))
+@pytest.mark.parametrize("name", shelf.names("recipes"))
 def test_every_recipe_is_made_of_settings(name):
     settings = config.resolve({}, None, name)
     assert settings != config.Config()
@@ -186,13 +186,13 @@ def test_every_recipe_is_made_of_settings(name):
 
 
 def test_an_unknown_recipe_or_net_names_what_is_there_and_the_nearest():
-    with pytest.raises(errors.UsageError, match=r"fcn/recipes has no 'dmo'.*\n.*did you mean demo") as caught:
+    with pytest.raises(errors.UsageError, match=r"unknown recipe 'dmo'.*\n.*did you mean demo") as caught:
         config.resolve({}, None, "dmo")
     assert "camvid" in str(caught.value)
     with pytest.raises(errors.UsageError, match="did you mean fcn8s"):
         shelf.pick("nets", "fcn8")
-    with pytest.raises(errors.UsageError, match="fcn/losses has no 'qqqq'") as caught:
-        shelf.check("losses", "qqqq")
+    with pytest.raises(errors.UsageError, match="unknown loss 'qqqq'") as caught:
+        shelf.path("losses", "qqqq")
     assert "did you mean" not in str(caught.value)
 
 

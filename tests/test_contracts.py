@@ -1,13 +1,11 @@
 """Every file on a shelf keeps the contract of its shelf: a new one is tested by being there."""
 
 import inspect
-import pathlib
 
 import numpy as np
 import pytest
 
 from fcn import config, iou, shelf
-from fcn.choices import ALLOWED, Choices
 from fcn.matrices import Sums
 from fcn.spec import DatasetSpec
 
@@ -22,12 +20,12 @@ def test_a_layout_has_recognise_spec_and_listing(name, tmp_path):
     assert layout.recognise(tmp_path) == ""
     assert isinstance(layout.spec(tmp_path), DatasetSpec)
     assert {3} <= set(layout.spec(tmp_path, ignore_label=(3,)).ignored_ids)
-    assert layout.spec(tmp_path).encoding in shelf.names("encodings")
+    assert layout.spec(tmp_path).encoding in shelf.names("label_formats")
 
 
-@pytest.mark.parametrize("name", shelf.names("encodings"))
+@pytest.mark.parametrize("name", shelf.names("label_formats"))
 def test_an_encoding_has_its_endings_size_read_and_write(name):
-    encoding = shelf.pick("encodings", name)
+    encoding = shelf.pick("label_formats", name)
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in encoding.SUFFIXES)
     assert encoding.SUFFIX in encoding.SUFFIXES
     assert list(inspect.signature(encoding.size).parameters) == ["path", "max_pixels"]
@@ -44,9 +42,9 @@ def test_a_loss_is_of_pixels_or_of_images(name):
     assert list(inspect.signature(per_pixel or of_images).parameters) == wanted
 
 
-@pytest.mark.parametrize("name", shelf.names("metrics"))
+@pytest.mark.parametrize("name", shelf.names("protocols"))
 def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_with_1(name):
-    protocol, pixels = shelf.pick("metrics", name), np.array([[5.0, 7.0], [1.0, 2.0]])
+    protocol, pixels = shelf.pick("protocols", name), np.array([[5.0, 7.0], [1.0, 2.0]])
     assert protocol.SIZE in ("original", "network") and len(protocol.TEXT) > 50
     assert set(protocol.scored(3, (0,))) >= {1, 2}
     scores = protocol.compute(Sums((1, 2), pixels, pixels, pixels), np.ones((4, 2)))
@@ -54,17 +52,17 @@ def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_wi
     assert all(values.tolist() == [1, 1, 1, 1] for values in scores.values())
 
 
-@pytest.mark.parametrize("name", shelf.names("recipes", ".toml"))
+@pytest.mark.parametrize("name", shelf.names("recipes"))
 def test_a_recipe_holds_known_settings_and_says_where_they_come_from(name):
     config.resolve({}, recipe=name)
-    assert config.recipe_path(name).read_text().startswith("#")
+    assert shelf.path("recipes", name).read_text().startswith("#")
 
 
-@pytest.mark.parametrize("folder", ["layouts", "encodings", "nets", "losses", "metrics"])
-def test_every_file_on_a_shelf_says_what_it_is(folder):
-    for path in (pathlib.Path(shelf.HERE) / folder).glob("[!_]*.py"):
-        assert shelf.pick(folder, path.stem).__doc__
+@pytest.mark.parametrize("kind", [kind for kind in shelf.KINDS if kind != "recipes"])
+def test_every_file_of_a_kind_meets_its_contract_and_says_what_it_is(kind):
+    modules = shelf.every(kind)
+    assert modules and all(module.__doc__ for module in modules.values())
 
 
 def test_the_convention_of_the_headline_numbers_is_named():
-    assert "an absent class counts 0" in shelf.pick("metrics", "benchmark").TEXT
+    assert "an absent class counts 0" in shelf.pick("protocols", "benchmark").TEXT

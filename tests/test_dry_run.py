@@ -158,7 +158,7 @@ def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px,
 def test_a_graph_of_the_real_width_holds_no_weights(net, optimizer):
     with tf.Graph().as_default() as graph:
         built = model.build(Architecture(net, 151, vgg_table.widths()), LabelPolicy((0,)))
-        optimize.build(built.objective, built.normalizer, optimizer, batches_per_step=2)
+        optimize.build(built.objective, built.normalizer, optimize.Rule(optimizer), batches_per_step=2)
         assert 1e5 < graph.as_graph_def().ByteSize() < dry_run.MOST_GRAPH
 
 

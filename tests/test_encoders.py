@@ -49,7 +49,7 @@ def test_an_encoder_lists_its_layers_in_the_order_of_the_forward_pass(name):
     with fresh():
         encoder.build(tf.zeros((1, 32, 32, 3)), settings(widths, tf.zeros((1, 32, 32, 3))))
         made = tuple(dict.fromkeys(v.op.name.rpartition("/")[0] for v in tf.trainable_variables()))
-    assert not hasattr(encoder, "layers") or encoder.layers(widths) == made
+    assert not hasattr(encoder, "layer_names") or encoder.layer_names(widths) == made
 
 
 @pytest.mark.parametrize("name", shelf.names("encoders"))
@@ -150,15 +150,6 @@ def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):
     assert choices.of("tiny", pool=None) is None
     with pytest.raises(errors.UsageError, match="the net tiny has no --last-layer"):
         choices.of("tiny", last_layer="conv5_3", pool=None)
-
-
-@pytest.mark.parametrize("folder, attribute, message", [
-    ("nets", "ENCODER", "nets/tiny.py has no ENCODER"), ("nets", "DECODER", "either DECODER or decode"),
-    ("encoders", "FEATURES", "needs FEATURES or features"), ("encoders", "preprocess", "has no preprocess")])
-def test_a_module_that_lacks_what_it_must_have_is_named(tiny, folder, attribute, message):
-    delattr(tiny[folder], attribute)
-    with pytest.raises(errors.UsageError, match=message):
-        components.of("tiny")
 
 
 def test_an_encoder_that_gives_other_features_than_it_promises_is_named(tiny):

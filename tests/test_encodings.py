@@ -29,14 +29,14 @@ RED, GREY, BLACK, WHITE = (255, 0, 0), (100, 100, 100), (0, 0, 0), (255, 255, 25
 
 
 def test_every_encoding_has_its_ids_here():
-    assert sorted(IDS_OF) == shelf.names("encodings")
+    assert sorted(IDS_OF) == shelf.names("label_formats")
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
 @given(data=st.data())
 @LAW
 def test_what_an_encoding_writes_it_reads(tmp_path_factory, name, data):
-    encoding = shelf.pick("encodings", name)
+    encoding = shelf.pick("label_formats", name)
     label = data.draw(arrays.arrays(np.uint8, SIZES, elements=st.sampled_from(IDS_OF[name])))
     path = tmp_path_factory.mktemp("label") / f"a{encoding.SUFFIX}"
     encoding.write(path, label, TRAFFIC)
@@ -50,7 +50,7 @@ def test_what_an_encoding_writes_it_reads(tmp_path_factory, name, data):
 @pytest.mark.parametrize("name", IDS_OF)
 @pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"version https://git-lfs", b"\x89PNG"])
 def test_a_file_of_something_else_is_refused_by_name(tmp_path, name, content):
-    encoding = shelf.pick("encodings", name)
+    encoding = shelf.pick("label_formats", name)
     path = tmp_path / f"label{encoding.SUFFIX}"
     path.write_bytes(content)
     for function in (lambda: encoding.read(path, TRAFFIC), lambda: encoding.size(path)):
@@ -60,7 +60,7 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path, name, content):
 
 @pytest.mark.parametrize("name", IDS_OF)
 def test_a_pipe_and_a_missing_label_are_refused_and_not_waited_for(tmp_path, name):
-    encoding = shelf.pick("encodings", name)
+    encoding = shelf.pick("label_formats", name)
     os.mkfifo(tmp_path / f"label{encoding.SUFFIX}")
     for path in (tmp_path / f"label{encoding.SUFFIX}", tmp_path / f"nowhere{encoding.SUFFIX}"):
         for function in (encoding.size, lambda path: encoding.read(path, TRAFFIC)):
@@ -70,7 +70,7 @@ def test_a_pipe_and_a_missing_label_are_refused_and_not_waited_for(tmp_path, nam
 
 @pytest.mark.parametrize("name", IDS_OF)
 def test_more_pixels_than_the_limit_are_refused(tmp_path, name):
-    encoding = shelf.pick("encodings", name)
+    encoding = shelf.pick("label_formats", name)
     path = tmp_path / f"label{encoding.SUFFIX}"
     encoding.write(path, np.full((4, 3), 1, np.uint8), TRAFFIC)
     for function in (lambda: encoding.read(path, TRAFFIC, 11), lambda: encoding.size(path, 11)):

@@ -69,7 +69,7 @@ def run(tmp_path_factory):
 def checked(run, path, suffix, photos, expected):
     """Export without main()'s own check, and compare with logits by hand."""
     chosen = checkpoint_choice.choose(run)
-    form = shelf.pick("exports", suffix)
+    form = shelf.pick("export_formats", suffix)
     form.write(path, chosen.path, chosen.content["model"])
     (logits, prediction), = form.outputs(path, [photos])
     assert near(logits, expected)
@@ -295,7 +295,7 @@ def test_weights_alone_are_not_written_of_a_net_without_a_published_name(tmp_pat
 def test_a_file_of_weights_is_checked_by_running_the_net_that_it_says_it_holds(run, tmp_path, suffix):
     folder, logits = run
     main(folder, tmp_path / f"net.{suffix}")
-    (found, prediction), = shelf.pick("exports", suffix).outputs(tmp_path / f"net.{suffix}", [PHOTOS])
+    (found, prediction), = shelf.pick("export_formats", suffix).outputs(tmp_path / f"net.{suffix}", [PHOTOS])
     assert near(found, logits) and prediction.min() == 1
 
 
@@ -306,9 +306,9 @@ def test_onnx_without_its_packages_is_told_with_the_cure(run, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", shelf.names("exports"))
+@pytest.mark.parametrize("name", shelf.names("export_formats"))
 def test_a_format_has_write_and_outputs_and_says_what_it_is(name):
-    form = shelf.pick("exports", name)
+    form = shelf.pick("export_formats", name)
     assert form.write.__code__.co_varnames[:3] == ("path", "checkpoint", "model")
     assert form.outputs.__code__.co_varnames[:2] == ("path", "batches")
     assert form.__doc__

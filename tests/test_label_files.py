@@ -61,7 +61,7 @@ def advised(spec, path, cure):
     return spec if "--layout paired" in cure else None
 
 
-@pytest.mark.parametrize("encoding", shelf.names("encodings"))
+@pytest.mark.parametrize("encoding", shelf.names("label_formats"))
 @pytest.mark.parametrize("data", SPECS)
 @pytest.mark.parametrize("name", [*FILES, *JPEGS, "map.mat", "other.mat"])
 def test_what_is_advised_reads_the_very_file(tmp_path, name, data, encoding):

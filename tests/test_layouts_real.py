@@ -64,7 +64,7 @@ def by_layout(name, root):
         for pair in listing.pairs:
             photo, label = pairs.read(pair, spec)
             assert photo.shape == (*label.shape, 3)
-            assert shelf.pick("encodings", spec.encoding).size(pair.label) == label.shape
+            assert shelf.pick("label_formats", spec.encoding).size(pair.label) == label.shape
             pixels += np.bincount(label.ravel(), minlength=256)
             sizes[pair.name] = label.shape
     return {i: int(n) for i, n in enumerate(pixels) if n}, sizes, tuple(numbers)

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_help import THIN, fresh, randomise, start
 
-import fcn.losses
 from fcn import batch_loss, config, errors, model, optimize, shelf
 from fcn.architecture import Architecture
 from fcn.batch_loss import LossSettings
@@ -42,14 +41,13 @@ LOSSES = ("cross_entropy", "my_focal", "my_dice")
 @pytest.fixture(scope="module", autouse=True)
 def plugins(tmp_path_factory):
     """my_focal and my_dice are losses."""
-    folder, known = tmp_path_factory.mktemp("losses"), shelf.names
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "losses").mkdir()
     for name, text in (("my_focal", FOCAL), ("my_dice", DICE)):
-        (folder / f"{name}.py").write_text(text)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fcn.losses, "__path__", [*fcn.losses.__path__, str(folder)])
-        patch.setattr(shelf, "names", lambda folder, suffix=".py": sorted(
-            known(folder, suffix) + ["my_dice", "my_focal"] * (folder == "losses")))
-        yield
+        (folder / "losses" / f"{name}.py").write_text(text)
+    shelf.use([folder])
+    yield
+    shelf.use()
 
 
 def evaluated(logits, labels, loss, **options):
@@ -129,7 +127,7 @@ def test_a_net_trains_with_a_loss_from_a_plugin_folder(loss):
     with fresh() as session:
         graph = model.build(Architecture("fcn32s", 2, THIN, (128.0, 128.0, 128.0)), LabelPolicy((255,)),
                             LossSettings(loss))
-        step = optimize.build(graph.objective, graph.normalizer, "adam", batches_per_step=2)
+        step = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam"), batches_per_step=2)
         start(session)
         randomise(session)
         shown = []

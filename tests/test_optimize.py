@@ -35,7 +35,7 @@ class Classifier:
         losses, weights = batch_loss.weighted(cross_entropy.per_pixel, logits, self.labels,
                                               LabelPolicy(ignored_in_loss=(255,)), class_weights)
         self.objective, self.normalizer = batch_loss.reduce(losses * self.factor, weights, reduction)
-        self.step = optimize.build(self.objective, self.normalizer, optimizer, batches_per_step, **options)
+        self.step = optimize.build(self.objective, self.normalizer, optimize.Rule(optimizer, **options), batches_per_step)
 
     def run(self, session, op, images, labels, factor=1):
         return session.run(op, {self.images: images, self.labels: labels, self.factor: factor,
@@ -196,8 +196,8 @@ def test_a_gradient_that_is_not_finite_changes_nothing_though_the_loss_is(optimi
         roots = tf.get_variable("roots/kernel", (2,), initializer=tf.constant_initializer([0.0, 1.0]))
         other = tf.get_variable("other/kernel", (), initializer=tf.ones_initializer())
         loss = tf.reduce_sum(tf.sqrt(roots)) + 2 * other  # the slope of a root is infinite at 0
-        step = optimize.build(loss, tf.constant(1.0), optimizer, batches_per_step, weight_decay=0.1,
-                              clip_norm=clip_norm)
+        rule = optimize.Rule(optimizer, weight_decay=0.1, clip_norm=clip_norm)
+        step = optimize.build(loss, tf.constant(1.0), rule, batches_per_step)
         start(session)
         before = values()
         for op in [step.collect] * (batches_per_step - 1) + [step.update]:  # met in its own batch
@@ -262,7 +262,7 @@ def slopes(slopes, clip_norm, decay=0.0, optimizer="momentum", **options):
     with fresh() as session:
         found = {name: tf.get_variable(name, (), initializer=tf.ones_initializer()) for name in slopes}
         step = optimize.build(tf.add_n([slope * found[name] for name, slope in slopes.items()]), tf.constant(1.0),
-                              optimizer, weight_decay=decay, clip_norm=clip_norm, **options)
+                              optimize.Rule(optimizer, weight_decay=decay, clip_norm=clip_norm, **options))
         start(session)
         _, norm = session.run([step.update, step.norm], {step.learning_rate: 1.0})
         return norm, {name: pytest.approx(1 - value, abs=1e-6) for name, value in session.run(found).items()}
@@ -310,7 +310,8 @@ def run_of_a_vgg(optimizer, batch):
     """
     with fresh() as session:
         net = model.build(Architecture("fcn8s_atonce", 4, THIN, (120.0, 110.0, 100.0)), LabelPolicy((0,)))
-        step = optimize.build(net.objective, net.normalizer, optimizer, 8 // batch, weight_decay=0.01, clip_norm=CLIP)
+        rule = optimize.Rule(optimizer, weight_decay=0.01, clip_norm=CLIP)
+        step = optimize.build(net.objective, net.normalizer, rule, 8 // batch)
         start(session)
         drawn, norms = randomise(session), []
         for images, labels in list(zip(SCENES, CLASSES, strict=True))[:5 if optimizer == "rmsprop" else 10]:
@@ -353,7 +354,8 @@ def test_one_number_that_is_not_finite_is_found_in_all_that_is_saved(bad, where)
 def test_a_graph_with_large_variables_is_small_itself(optimizer):
     with fresh():
         kernel = tf.get_variable("a/kernel", (700, 700), initializer=tf.zeros_initializer())
-        optimize.build(tf.nn.l2_loss(kernel), tf.constant(1.0), optimizer, 2, weight_decay=0.1, clip_norm=1.0)
+        rule = optimize.Rule(optimizer, weight_decay=0.1, clip_norm=1.0)
+        optimize.build(tf.nn.l2_loss(kernel), tf.constant(1.0), rule, 2)
         optimize.all_finite()
         assert len(tf.get_default_graph().as_graph_def().SerializeToString()) < 100_000  # the variable: 1,960,000
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from nets_help import fresh, start, values
 
-from fcn import optimize, optimizers
+from fcn import optimize
+from fcn.optimizers import radam
 from fcn.tf1 import tf
 
 OPTIMIZERS = ("adam", "adamw", "momentum", "radam", "rmsprop")
@@ -27,7 +28,7 @@ def lines(optimizer, rates, names=("w",), pixels=4.0, **options):
     with fresh() as session:
         found = {n: tf.get_variable(n, (), initializer=tf.constant_initializer(5.0)) for n in names}
         loss = tf.add_n([1.5 * w * w for w in found.values()])
-        step = optimize.build(loss, tf.constant(pixels), optimizer, **options)
+        step = optimize.build(loss, tf.constant(pixels), optimize.Rule(optimizer, **options))
         start(session)
         history = []
         for rate in rates:
@@ -46,7 +47,7 @@ def followed(optimizer, rates=RATES, grads=GRADS, weight_decay=0.0):
     with fresh() as session:
         kernel = tf.get_variable("a/kernel", grads[0].shape, initializer=tf.ones_initializer())
         gradient, rate = tf.placeholder(tf.float32, kernel.shape), tf.placeholder(tf.float32, ())
-        update = optimizers.apply(optimizer, [(gradient, kernel)], rate, {"a/kernel": 1.0}, 0.9, weight_decay)
+        update = optimize.apply(optimize.Rule(optimizer, weight_decay=weight_decay), [(gradient, kernel)], rate)
         start(session)
         return np.array([session.run(update, {gradient: g, rate: r}) or session.run(kernel)
                          for g, r in zip(grads, rates, strict=True)])
@@ -227,7 +228,7 @@ def test_rectification_is_exact_from_the_first_step_to_the_millionth():
     beta = Fraction(999, 1000)
     with fresh() as session:
         t = tf.placeholder(tf.float64, ())
-        both = optimizers._rectified(t)
+        both = radam.rectified(t)
         for step in (1, 2, 3, 4, 5, 6, 7, 50, 1000):
             power, most = beta ** step, 1999
             rho = most - 2 * step * power / (1 - power)
@@ -263,7 +264,7 @@ def test_no_rule_moves_one_of_two_variables_by_the_others_gradient(optimizer):
 def test_what_a_rule_remembers_is_saved_under_these_names(optimizer, slots):
     with fresh() as session:
         kernel = tf.get_variable("a/kernel", (2,))
-        step = optimize.build(tf.reduce_sum(kernel), tf.constant(1.0), optimizer, weight_decay=0.5)
+        step = optimize.build(tf.reduce_sum(kernel), tf.constant(1.0), optimize.Rule(optimizer, weight_decay=0.5))
         start(session)
         assert {v.op.name for v in tf.global_variables()} == {"a/kernel"} | slots
         assert tf.trainable_variables() == [kernel]
@@ -277,7 +278,8 @@ def test_what_a_rule_remembers_is_saved_under_these_names(optimizer, slots):
 def test_a_run_that_was_saved_and_restored_goes_on_to_the_bit(optimizer, tmp_path):
     def built():
         kernel = tf.get_variable("a/kernel", (), initializer=tf.constant_initializer(5.0))
-        return kernel, optimize.build(1.5 * kernel * kernel, tf.constant(4.0), optimizer, weight_decay=0.1)
+        return kernel, optimize.build(1.5 * kernel * kernel, tf.constant(4.0),
+                                      optimize.Rule(optimizer, weight_decay=0.1))
     undisturbed = line(optimizer, RATES[:8], "a/kernel", weight_decay=0.1)
     for stop in (3, 6):  # RAdam is rectified from the 5th step on
         with fresh() as session:

@@ -21,13 +21,13 @@ PHOTO = np.full((4, 6, 3), 100, np.uint8)
 IDS = np.arange(24, dtype=np.uint8).reshape(4, 6) % 3
 
 
-@pytest.mark.parametrize("encoding", shelf.names("encodings"))
+@pytest.mark.parametrize("encoding", shelf.names("label_formats"))
 def test_a_written_prediction_is_read_back_by_the_data_sets_own_encoding(tmp_path, encoding):
     spec = dataclasses.replace(SPEC, encoding=encoding)
     ids = np.array(PREDICTED.get(encoding, (0, 1, 2)), np.uint8)[IDS]
     outputs.Outputs(tmp_path, spec, ["predictions"], needed=True).write("a", PHOTO, None, ids)
     path, = (tmp_path / "predictions").iterdir()
-    reader = shelf.pick("encodings", READ_BY.get(encoding, encoding))
+    reader = shelf.pick("label_formats", READ_BY.get(encoding, encoding))
     assert path.suffix == reader.SUFFIX
     np.testing.assert_array_equal(reader.read(path, spec), ids)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fcn import config, origins, shelf
 
-NAMES = shelf.names("recipes", ".toml")
+NAMES = shelf.names("recipes")
 PUBLISHED = [name for name in NAMES if name not in ("camvid", "demo")]
 BERKELEY = ["long2015_fcn32s", "long2015_fcn16s", "long2015_fcn8s", "long2017_fcn8s_atonce"]
 
@@ -64,7 +64,7 @@ def test_every_recipe_has_its_numbers_checked():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_has_its_source_and_fits_the_page(name):
-    path = config.recipe_path(name)
+    path = shelf.path("recipes", name)
     lines = path.read_text().splitlines()
     assert all(len(line) <= 120 for line in lines)
     for line in lines:
@@ -75,7 +75,7 @@ def test_every_line_has_its_source_and_fits_the_page(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_recipe_says_what_was_reached_on_what_and_where_it_departs(name):
-    text = config.recipe_path(name).read_text()
+    text = shelf.path("recipes", name).read_text()
     for word in ("# Published", "# Data:", "# Departures:"):
         assert word in text
 

@@ -21,7 +21,7 @@ def step(recompute, net="fcn8s", precision="float32", freeze=""):
                                          gradient_checkpointing=recompute), LabelPolicy((0,)))
         names = [v.op.name for v in tf.trainable_variables()]
         factor_of = rates.factors(names, graph.encoder_layers, {}, freeze, 1.0)
-        made = optimize.build(graph.objective, graph.normalizer, "momentum", factor_of=factor_of)
+        made = optimize.build(graph.objective, graph.normalizer, optimize.Rule("momentum", factor_of=factor_of))
         start(session)
         randomise(session)
         feed = {graph.images: IMAGES, graph.labels: LABELS, graph.keep_prob: 0.5, graph.dropout_seed: [1, 2]}

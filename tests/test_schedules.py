@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn import errors, schedules
+from fcn import config_checks, errors, schedules
 
 NAMES = ("fixed", "poly", "step", "cosine")
 RATES = st.floats(1e-14, 10)
 
 
+def rate_at(step, steps, learning_rate, schedule="poly", **options):
+    return schedules.Schedule(learning_rate, schedule, **options).rate(step, steps)
+
+
 def rates(steps, learning_rate, **options):
-    return [schedules.rate(step, steps, learning_rate, **options) for step in range(steps)]
+    return [rate_at(step, steps, learning_rate, **options) for step in range(steps)]
 
 
 def test_a_fixed_rate_stays():
@@ -23,7 +27,7 @@ def test_a_fixed_rate_stays():
 def test_a_polynomial_rate_falls_to_nothing_where_the_run_ends():
     assert rates(4, 0.5, poly_power=2) == [0.5, 0.5 * 0.75 ** 2, 0.125, 0.03125]
     assert rates(5, 10, poly_power=1) == pytest.approx([10, 8, 6, 4, 2])
-    assert schedules.rate(5, 10, 1.0) == pytest.approx(0.535887, abs=1e-6)  # DeepLab's power: 0.5 ** 0.9
+    assert rate_at(5, 10, 1.0) == pytest.approx(0.535887, abs=1e-6)  # DeepLab's power: 0.5 ** 0.9
 
 
 def test_a_cosine_is_half_way_down_half_way_through_the_run():
@@ -57,10 +61,10 @@ def test_drops_are_counted_from_the_first_step_of_the_run_warm_up_or_not():
 @given(st.sampled_from(NAMES), st.integers(1, 2000), RATES, st.data())
 def test_no_rate_is_negative_or_above_the_one_that_was_asked_for(schedule, steps, learning_rate, data):
     warmup, step = data.draw(st.integers(0, steps - 1)), data.draw(st.integers(0, steps - 1))
-    schedules.check(steps, warmup)
+    config_checks.check_warmup(steps, warmup)
     options = {"poly_power": data.draw(st.floats(0.1, 4)), "gamma": data.draw(st.floats(0.01, 1)), "warmup": warmup,
                "step_size": data.draw(st.integers(1, steps))}
-    rate = schedules.rate(step, steps, learning_rate, schedule, **options)
+    rate = rate_at(step, steps, learning_rate, schedule, **options)
     assert 0 <= rate <= learning_rate * (1 + 1e-12)
     if step < warmup or schedule != "step":
         assert rate > 0
@@ -70,26 +74,26 @@ def test_no_rate_is_negative_or_above_the_one_that_was_asked_for(schedule, steps
 def test_after_its_warm_up_no_schedule_rises(schedule, steps, learning_rate, data):
     warmup = data.draw(st.integers(0, steps - 2))
     step = data.draw(st.integers(warmup, steps - 2))
-    before, after = (schedules.rate(s, steps, learning_rate, schedule, warmup=warmup) for s in (step, step + 1))
+    before, after = (rate_at(s, steps, learning_rate, schedule, warmup=warmup) for s in (step, step + 1))
     assert after <= before
 
 
 @given(st.sampled_from(["poly", "cosine"]), st.integers(200, 1_000_000), RATES, st.data())
 def test_polynomial_and_cosine_end_near_nothing(schedule, steps, learning_rate, data):
     warmup = data.draw(st.integers(0, steps - 200))  # 200 steps are left at least: 0.005 ** 0.9 is 0.0085
-    assert schedules.rate(steps - 1, steps, learning_rate, schedule, warmup=warmup) < 0.009 * learning_rate
+    assert rate_at(steps - 1, steps, learning_rate, schedule, warmup=warmup) < 0.009 * learning_rate
 
 
 @given(st.sampled_from(["fixed", "poly", "cosine"]), st.integers(2, 10_000), RATES, st.data())
 def test_no_jump_is_where_the_warm_up_ends(schedule, steps, learning_rate, data):
     warmup = data.draw(st.integers(1, steps - 1))
-    last, first = (schedules.rate(step, steps, learning_rate, schedule, warmup=warmup) for step in (warmup - 1, warmup))
+    last, first = (rate_at(step, steps, learning_rate, schedule, warmup=warmup) for step in (warmup - 1, warmup))
     assert last == pytest.approx(learning_rate) == first
 
 
 @given(st.integers(1, 10_000), st.integers(1, 20), st.floats(0.01, 0.9))
 def test_a_stepped_rate_changes_at_the_multiples_alone(step_size, multiple, gamma):
-    at = [schedules.rate(multiple * step_size + i, 10 ** 6, 1.0, "step", step_size=step_size, gamma=gamma)
+    at = [rate_at(multiple * step_size + i, 10 ** 6, 1.0, "step", step_size=step_size, gamma=gamma)
           for i in (-1, 0, step_size - 1)]
     assert at == pytest.approx([gamma ** (multiple - 1), gamma ** multiple, gamma ** multiple])
 
@@ -97,11 +101,11 @@ def test_a_stepped_rate_changes_at_the_multiples_alone(step_size, multiple, gamm
 @pytest.mark.parametrize("warmup", [10, 11])
 def test_a_warm_up_that_leaves_no_step_is_refused(warmup):
     with pytest.raises(errors.UsageError) as caught:
-        schedules.check(10, warmup)
+        config_checks.check_warmup(10, warmup)
     for word in (f"--warmup {warmup}", "10 steps", "Cure", "--epochs"):
         assert word in str(caught.value)
 
 
 def test_a_warm_up_that_leaves_a_step_and_a_run_without_one_are_fine():
-    schedules.check(10, 9)
-    schedules.check(1, 0)
+    config_checks.check_warmup(10, 9)
+    config_checks.check_warmup(1, 0)

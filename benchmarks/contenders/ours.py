@@ -31,7 +31,7 @@ class Contender:
             self.session = tf1.session(graph)
             if job == "train":
                 self.graph = model.build(architecture)
-                self.step = optimize.build(self.graph.objective, self.graph.normalizer, "adam")
+                self.step = optimize.build(self.graph.objective, self.graph.normalizer, optimize.Rule("adam"))
             else:
                 self.graph = model.inference(architecture, prepared=True)
             self.variables = {v.op.name: v for v in tf.trainable_variables()}

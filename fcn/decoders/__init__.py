@@ -17,3 +17,5 @@ What a decoder may have besides; without it the answer is "unknown", and everyth
 
 A decoder may read settings from the module of the net, settings.net, under names that its docstring lists.
 """
+
+REQUIRED = ("build(features, num_classes, settings)",)

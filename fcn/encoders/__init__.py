@@ -19,7 +19,7 @@ What an encoder may have besides; without it the answer is "unknown", and everyt
 
     widths(known)                {layer: output channels}, the Architecture.widths, of {layer: output channels} in the
                                  weights' file ({} without one). Default: {}, for an encoder of fixed widths
-    layers(widths)               names of its layers in the order of the forward pass: --freeze is checked before data
+    layer_names(widths)          names of its layers in the order of the forward pass: --freeze is checked before data
                                  are prepared. Default: --freeze is checked when the graph is built
     check(widths, variant)       raises UsageError for a variant that these widths forbid
     STRIDES                      {layer: stride} for --dry-run. Default: those of the features
@@ -35,6 +35,8 @@ is answered in a moment, before TensorFlow's seconds.
 """
 
 import dataclasses
+
+REQUIRED = ("FEATURES or features(widths, variant)", "preprocess(images, mean_rgb)", "build(images, settings)")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,7 @@ def build(images, settings):
     return vgg.build(images, settings.widths, settings.keep_prob, settings.dropout_seed, settings.variant or Choices())
 
 
-def layers(widths):
+def layer_names(widths):
     return tuple(widths)
 
 

@@ -15,6 +15,7 @@ from fcn.encodings._ade20k_full_map import FULL_BY_ID
 
 SUFFIXES = (".png",)
 SUFFIX = ".png"
+WRITES_ID_PNG = True
 HIGHEST = 25 * 256 + 255
 size = _rgb.size
 

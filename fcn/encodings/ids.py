@@ -1,14 +1,6 @@
 """The class id is the pixel: PNG or BMP of one channel, of equal channels, a palette's indices, or single bits.
 
 An alpha channel that is opaque everywhere says nothing and is left aside.
-
-Every encoding has
-    SUFFIXES   endings, in lower case, that its label files may have; layouts list the endings of all encodings
-    SUFFIX     the ending of what write() makes
-    size(path, max_pixels) -> (height, width)   from the header alone
-    read(path, spec, max_pixels) -> uint8 (height, width), class ids; spec is a DatasetSpec
-    write(path, ids, spec)   ids as a label file, aside and renamed
-and raises DataError for a file that is not of its kind. What write() makes, read() reads, for all ids of the spec.
 """
 
 import numpy as np
@@ -19,6 +11,7 @@ from fcn.encodings import _channels
 FORMATS = ("PNG", "BMP")  # without loss: a JPEG smears ids at every edge
 SUFFIXES = (".png", ".bmp")
 SUFFIX = ".png"
+WRITES_ID_PNG = True
 MODES = ("L", "P", "1", "LA", "RGB", "RGBA", *images.SIXTEEN_BIT)
 
 

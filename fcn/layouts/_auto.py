@@ -6,9 +6,6 @@ import shlex
 from fcn import errors, folders, images, shelf, shell_commands
 from fcn.layouts import _folders
 
-# A data set that has the first layout and one of the others has the other: it is the same tree and more.
-NARROWER = {"paired": ("camvid", "binary_masks", "csv_list"), "binary_masks": ("csv_list",)}
-
 DEPTH, MOST_LINES, MOST_FOLDERS = 3, 8, 200  # of what is said to be there where no layout fits
 
 
@@ -25,7 +22,7 @@ def choose(root):
         here, others = _what_is_here(root)
         convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
         raise errors.DataError("no layout fits this folder", where=root,
-                               why=[*here, *(shelf.pick("layouts", name).EXPECTED for name in shelf.names("layouts"))],
+                               why=[*here, *(layout.EXPECTED for layout in shelf.every("layouts").values())],
                                cure=_further_in(root) or shell_commands.to_png(convertible, root) or
                                "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
@@ -33,9 +30,11 @@ def choose(root):
 
 def fitting(root):
     """{name: why} of the layouts that recognise `root`, without those of which a narrower one fits too."""
-    answers = {name: shelf.pick("layouts", name).recognise(root) for name in shelf.names("layouts")}
+    layouts = shelf.every("layouts")
+    answers = {name: layout.recognise(root) for name, layout in layouts.items()}
     found = {name: why for name, why in answers.items() if why}
-    return {name: why for name, why in found.items() if not any(other in found for other in NARROWER.get(name, ()))}
+    wider = {other for name in found for other in layouts[name].NARROWER_THAN}
+    return {name: why for name, why in found.items() if name not in wider}
 
 
 def _what_is_here(root):

@@ -77,8 +77,8 @@ def _checked(names, ignored=None, colours=None, encoding=None):
         raise ValueError("colours must be red, green and blue from 0 to 255, one for each id")
     if colours is not None and len(colours) < len(names):
         raise ValueError(f"{len(names)} names and {len(colours)} colours; each class has one")
-    if encoding is not None and encoding not in shelf.names("encodings"):
-        raise ValueError(f'"encoding" must be one of {", ".join(shelf.names("encodings"))}')
+    if encoding is not None and encoding not in shelf.names("label_formats"):
+        raise ValueError(f'"encoding" must be one of {", ".join(shelf.names("label_formats"))}')
     fields = {"class_names": tuple(names)}
     if ignored is not None:
         fields["ignored_ids"] = tuple(ignored)

@@ -23,11 +23,9 @@ def existing(root):
     return root
 
 
-@functools.cache
 def label_suffixes():
-    """The endings of all encodings: a file of the wrong one is read, and refused with a reason, not passed over."""
-    encodings = (shelf.pick("encodings", name) for name in shelf.names("encodings"))
-    return tuple(dict.fromkeys(suffix for encoding in encodings for suffix in encoding.SUFFIXES))
+    """The endings of all label formats: a file of the wrong one is read, and refused with a reason, not passed over."""
+    return tuple(dict.fromkeys(suffix for form in shelf.every("label_formats").values() for suffix in form.SUFFIXES))
 
 
 def listing(image_folder, label_folder, expected, label_stem=str, partial=False, endings=ids.SUFFIXES):

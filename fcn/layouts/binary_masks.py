@@ -13,6 +13,7 @@ FOLDERS = _parallel.Folders(("images",), ("masks", "labels", "targets", "annotat
 EXPECTED = FOLDERS.expected("binary_masks") + "; masks are JPEG, or hold 0 and 255"
 DEFAULTS = {"class_names": ("background", "foreground"), "ignored_ids": (), "colours": ((0, 0, 0), (255, 255, 255)),
             "encoding": "binary"}
+NARROWER_THAN = ("paired",)
 
 
 def recognise(root):

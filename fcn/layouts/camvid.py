@@ -32,6 +32,7 @@ FILM = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_")
 KAGGLE = "class_dict.csv"
 EXPECTED = "the camvid layout has train and trainannot, val and valannot, or {train,val}/{images,targets} with " \
            f"names such as 0001TP_006690, or train and train_labels with {KAGGLE}"
+NARROWER_THAN = ("paired",)
 
 
 def recognise(root):

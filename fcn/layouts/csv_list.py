@@ -21,6 +21,7 @@ from fcn.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, 
 from fcn.spec import Listing
 
 EXPECTED = "the csv_list layout is a CSV file with the columns images,masks and maybe split, or images,train"
+NARROWER_THAN = ("paired", "binary_masks")
 
 
 def recognise(root):
@@ -84,7 +85,7 @@ def write(folder, out):
 
 
 def main(argv):
-    parser = config.Parser(prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
+    parser = config.Parser(argv, prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
                            "(images,masks,split) of a folder of images and masks or labels.")
     parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
     parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")

@@ -18,3 +18,5 @@ a label_policy.LabelPolicy. Pixels for which batch_loss.counted(labels, C, polic
 
 In both, pixels come in any order within their image, with some beside the image among them, which do not count.
 """
+
+REQUIRED = ("per_pixel(logits, labels) or build(logits, labels, policy)",)

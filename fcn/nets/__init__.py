@@ -11,3 +11,5 @@ A net module NAME.py has
 
 and what its decoder asks for. That is all: a net of another encoder and decoder is three lines.
 """
+
+REQUIRED = ("ENCODER", "DECODER or decode(features, num_classes, settings)")

@@ -1,0 +1,13 @@
+"""Mirror left and right in every other sample."""
+
+STREAM = 12
+MOVES_LABEL = True
+
+
+def draw(rng):
+    """Whether the sample is mirrored."""
+    return rng.random() < 0.5
+
+
+def change(array, value):
+    return array[:, ::-1] if value else array

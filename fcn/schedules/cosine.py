@@ -1,0 +1,7 @@
+"""Half a cosine, from 1 to 0 (Loshchilov & Hutter 2017, equation 5, without restarts)."""
+
+import math
+
+
+def factor(t, step, settings):
+    return (1 + math.cos(math.pi * t)) / 2

@@ -1,0 +1,3 @@
+"""The example encoder with the example decoder."""
+
+ENCODER, DECODER = "example", "example"

@@ -1,0 +1,5 @@
+"""A straight line from the learning rate to zero."""
+
+
+def factor(t, step, settings):
+    return 1 - t

@@ -1,0 +1,202 @@
+"""Names come from folders, those of the program and those of the user; each fault of a plugin is one clear message."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from fcn import config, errors, record, shelf
+
+EXAMPLES = pathlib.Path(__file__).parent / "plugins"
+SCHEDULE = '"""It stays."""\n\n\ndef factor(t, step, settings):\n    return 1.0\n'
+
+
+@pytest.fixture(autouse=True)
+def no_plugins(monkeypatch):
+    monkeypatch.delenv(shelf.ENVIRONMENT, raising=False)
+    yield
+    monkeypatch.undo()
+    shelf.use()
+
+
+def plugin(root, place, text=SCHEDULE):
+    """A file of a plugin folder; the folder."""
+    path = root / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return root
+
+
+def test_a_plugin_folder_adds_names_to_each_kind():
+    shelf.use([EXAMPLES])
+    kinds = [path.name for path in EXAMPLES.iterdir()]
+    assert set(kinds) == set(shelf.KINDS) - {"recipes"}
+    assert all("example" in shelf.names(kind) and shelf.is_plugin(kind, "example") for kind in kinds)
+    assert not shelf.is_plugin("schedules", "poly")
+    shelf.use()
+    assert not any("example" in shelf.names(kind) for kind in kinds)
+
+
+@pytest.mark.parametrize("kind", [path.name for path in EXAMPLES.iterdir()])
+def test_every_example_meets_the_contract_of_its_kind(kind):
+    shelf.use([EXAMPLES])
+    assert shelf.pick(kind, "example").__file__ == str(EXAMPLES / kind / "example.py")
+
+
+def test_names_are_listed_without_tensorflow():
+    code = ("import sys; from fcn import shelf; shelf.use(sys.argv[1:]); [shelf.names(kind) for kind in shelf.KINDS]; "
+            "sys.exit('tensorflow' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code, str(EXAMPLES)], timeout=60).returncode == 0
+
+
+def test_a_file_without_an_optional_name_has_its_default():
+    shelf.use([EXAMPLES])
+    assert shelf.pick("augmentations", "example").MOVES_LABEL is False
+    assert shelf.pick("augmentations", "hflip").MOVES_LABEL is True
+
+
+def test_plugins_import_other_plugins_and_helpers(tmp_path):
+    plugin(tmp_path, "schedules/_half.py", "HALF = 0.5\n")
+    plugin(tmp_path, "augmentations/none.py",
+           "def draw(rng):\n    return 0\n\n\ndef change(array, value):\n    return array\n")
+    plugin(tmp_path, "schedules/mine.py", "from fcn.augmentations import none\nfrom fcn.schedules import cosine\n"
+           "from fcn.schedules._half import HALF\n\n\ndef factor(t, step, settings):\n"
+           "    return HALF * cosine.factor(t, step, settings) + none.draw(None)\n")
+    shelf.use([tmp_path])
+    assert shelf.names("schedules") == ["cosine", "fixed", "mine", "poly", "step"]
+    assert shelf.pick("schedules", "mine").factor(0, 0, None) == 0.5
+
+
+def test_a_recipe_may_be_a_plugin(tmp_path):
+    shelf.use([plugin(tmp_path, "recipes/mine.toml", "batch = 3\n")])
+    assert config.resolve({}, recipe="mine").batch == 3
+
+
+def test_folders_in_the_environment_are_used_too(tmp_path, monkeypatch):
+    one, two = plugin(tmp_path / "1", "schedules/one.py"), plugin(tmp_path / "2", "schedules/two.py")
+    monkeypatch.setenv(shelf.ENVIRONMENT, os.pathsep.join([str(one), str(two)]))
+    shelf.use([one])
+    assert {"one", "two"} <= set(shelf.names("schedules"))
+    assert shelf.folders() == (str(one), str(two))
+
+
+def refusal(folder):
+    with pytest.raises(errors.UsageError) as caught:
+        shelf.use([folder])
+    return str(caught.value)
+
+
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
+    assert f"{tmp_path / 'gone'}: there is no such plugin folder" in refusal(tmp_path / "gone")
+    (tmp_path / "net").mkdir()
+    said = refusal(tmp_path)
+    assert f"{tmp_path}: holds no plugins" in said and "nets" in said
+
+
+def test_a_name_that_exists_already_is_refused_with_both_files(tmp_path):
+    said = refusal(plugin(tmp_path, "schedules/poly.py"))
+    assert str(tmp_path / "schedules/poly.py") in said and str(pathlib.Path("schedules", "poly.py")) in said
+    assert "the schedule 'poly' exists already" in said
+
+
+def test_two_plugin_folders_may_not_have_the_same_name(tmp_path):
+    folders = [plugin(tmp_path / name, "schedules/mine.py") for name in "ab"]
+    with pytest.raises(errors.UsageError, match="the schedule 'mine' exists already"):
+        shelf.use(folders)
+
+
+def test_a_syntax_error_is_named_with_its_line_before_anything_runs(tmp_path):
+    said = refusal(plugin(tmp_path, "nets/mine.py", "ENCODER = 'vgg'\ndef build(:\n"))
+    assert f"{tmp_path / 'nets/mine.py'}:2: cannot be read as Python" in said
+
+
+def broken(tmp_path, text):
+    """What is said of a schedule with this text."""
+    shelf.use([plugin(tmp_path, "schedules/mine.py", text)])
+    with pytest.raises(errors.UsageError) as caught:
+        shelf.pick("schedules", "mine")
+    return str(caught.value)
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_with_its_line(tmp_path):
+    said = broken(tmp_path, "import math\n\nhalf = math.hlaf\n")
+    assert f"{tmp_path / 'schedules/mine.py'}:3: cannot be imported: AttributeError" in said
+
+
+def test_a_missing_name_is_named_with_all_that_are_needed(tmp_path):
+    said = broken(tmp_path, "def rate(step):\n    return 1.0\n")
+    assert f"{tmp_path / 'schedules/mine.py'}: lacks factor(t, step, settings)" in said
+
+
+def test_a_function_that_takes_other_parameters_is_named_with_its_line(tmp_path):
+    said = broken(tmp_path, "\ndef factor(t):\n    return 1.0\n")
+    assert f"{tmp_path / 'schedules/mine.py'}:2: factor cannot be called as factor(t, step, settings)" in said
+
+
+def test_a_plugin_of_another_folder_replaces_one_of_the_same_name(tmp_path):
+    for name, value in (("a", 1.0), ("b", 2.0)):
+        shelf.use([plugin(tmp_path / name, "schedules/mine.py", SCHEDULE.replace("1.0", str(value)))])
+        assert shelf.pick("schedules", "mine").factor(0, 0, None) == value
+
+
+def flags(*arguments):
+    parser = config.Parser(list(arguments), prog="test")
+    config.add_flags(parser)
+    return vars(parser.parse_args(arguments))
+
+
+def test_flags_know_plugins_wherever_the_flag_stands(tmp_path, capsys):
+    plugin(tmp_path, "schedules/mine.py")
+    assert flags("--schedule", "mine", "--plugins", str(tmp_path)) == {"schedule": "mine", "plugins": (str(tmp_path),)}
+    with pytest.raises(SystemExit):
+        flags("--schedule", "mine")
+    with pytest.raises(SystemExit):
+        flags("--plugins")
+    assert "--plugins: expected one argument" in capsys.readouterr().err
+
+
+def test_a_settings_file_may_name_plugin_folders(tmp_path):
+    plugin(tmp_path / "p", "schedules/mine.py")
+    path = tmp_path / "settings.toml"
+    path.write_text(f"schedule = 'mine'\nplugins = ['{tmp_path / 'p'}']\n")
+    assert config.resolve({}, path).schedule == "mine"
+
+
+def test_the_folders_that_a_run_used_are_used_again_unless_others_are_given(tmp_path):
+    one, two = plugin(tmp_path / "1", "schedules/one.py"), plugin(tmp_path / "2", "schedules/two.py")
+    shelf.add_recorded({"plugins": [str(one)]})
+    assert "one" in shelf.names("schedules")
+    shelf.use([two])
+    shelf.add_recorded({"plugins": [str(one)]})
+    assert "one" not in shelf.names("schedules") and "two" in shelf.names("schedules")
+
+
+def test_a_recorded_folder_that_is_gone_is_named_once_a_name_is_missing(tmp_path):
+    shelf.add_recorded({"plugins": [str(tmp_path / "gone")]})
+    assert shelf.pick("schedules", "poly")
+    with pytest.raises(errors.UsageError, match=re.escape(f"plugin folder {tmp_path / 'gone'}, which")):
+        shelf.pick("schedules", "mine")
+
+
+@pytest.mark.parametrize("recorded", [None, [], {"plugins": 3}, {"plugins": [3]}, {"plugins": ["relative"]}])
+def test_nothing_is_loaded_from_a_record_that_is_damaged_or_names_a_relative_folder(recorded, tmp_path, monkeypatch):
+    plugin(tmp_path / "relative", "schedules/mine.py")
+    monkeypatch.chdir(tmp_path)
+    shelf.add_recorded(recorded)
+    assert shelf.folders() == ()
+
+
+def test_reading_a_run_uses_its_plugins(tmp_path):
+    folder = plugin(tmp_path / "p", "schedules/mine.py")
+    record.write(tmp_path, {"spec": {}, "config": {"plugins": [str(folder)]}, "model": {"channels": {}}})
+    record.read(tmp_path)
+    assert shelf.folders() == (str(folder),)
+
+
+@pytest.mark.parametrize("kind", [path.name for path in EXAMPLES.iterdir()])
+def test_the_documentation_shows_the_example_that_is_tested(kind):
+    text = (pathlib.Path(__file__).parents[1] / "docs/plugins.md").read_text()
+    assert f"```python\n{(EXAMPLES / kind / 'example.py').read_text()}```" in text
