@@ -16,6 +16,7 @@ from fcn import (
     batches,
     checkpoint_files,
     class_weights,
+    command_line,
     config,
     config_checks,
     dataset,
@@ -173,7 +174,7 @@ def show(settings, arguments):
 
 
 def parse(argv):
-    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="train_fcn.py",
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="train_fcn.py",
                            epilog="Precedence: flag > --config > --recipe > the run's own settings > default.")
     parser.add_argument("--run", help="folder of this run (default: runs/LAYOUT-NET)")
     parser.add_argument("--demo", action="store_true", help="train on the embedded demo (recipe demo, run runs/demo)")
@@ -193,7 +194,7 @@ def parse(argv):
     parser.add_argument("--sanity", action="store_true", help="see whether the net learns one batch by heart, in 200 "
                         "steps at most, and stop")
     parser.add_argument("--verify-cache", action="store_true", help="check every row of the caches first")
-    config.add_flags(parser)
+    command_line.add_flags(parser)
     return parser.parse_args(argv)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fcn import config, csv_text, curves, durable, errors, ownership, png_text, run_differences, run_facts
+from fcn import command_line, csv_text, curves, durable, errors, ownership, png_text, run_differences, run_facts
 from fcn.run_differences import plain
 
 
@@ -58,7 +58,7 @@ def show(console, runs, passed_over, differing):
 
 
 def parse(argv):
-    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.compare")
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.compare")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of stages")
     parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
                         help="the picture (default: compare.png)")

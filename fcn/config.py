@@ -16,7 +16,6 @@ from fcn import choices, config_checks, errors, file_kinds, shelf
 from fcn.parsers import (
     MAX_PIXELS,
     MOST,
-    augmentations,
     between,
     count,
     counted_from_0,
@@ -181,25 +180,6 @@ def about(name):
     return Config.__dataclass_fields__[name].metadata["setting"]
 
 
-def add_flags(parser, wanted=()):
-    """One flag a field, or a field of `wanted` (names). A flag that is not given is absent from the result, so that
-    files may speak.
-    """
-    for name, default in fields().items():
-        if (wanted and name not in wanted) or parser.has(name):
-            continue
-        flag, of = "--" + name.replace("_", "-"), about(name)
-        shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
-        text = of.help.replace("{augmentations}", ", ".join(augmentations()))
-        text += f" (default: {shown})" if shown not in ("", None) else ""
-        if of.parse is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
-            continue
-        allowed = of.allowed()
-        parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=allowed,
-                            type=of.parse, metavar=None if allowed else "X")
-
-
 def read_toml(path) -> dict:
     """Settings of a TOML file, parsed and checked; its plugins are used. Raises UsageError naming file and key."""
     try:
@@ -261,35 +241,3 @@ def import_plugins(settings):
     for kind, name in named:
         if name in shelf.names(kind) and shelf.is_plugin(kind, name):
             shelf.pick(kind, name)
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one.
-
-    Every command has --debug, which errors.run advises, and --plugins. That one is looked for in `argv`, the arguments
-    that will be parsed, before any flag is added: it says which names flags may have.
-    """
-
-    def __init__(self, argv=None, **kwargs):
-        super().__init__(allow_abbrev=False, **kwargs)
-        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
-        add_flags(self, ("plugins",))
-        if argv is not None:  # as for the parser of a sub-command
-            only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-            only.add_argument("--plugins", type=parse_folders, nargs="?", default=())
-            shelf.use(only.parse_known_args(argv)[0].plugins or ())
-
-    def has(self, name):
-        """Whether there is a flag for this setting."""
-        return any(action.dest == name for action in self._actions)
-
-    def error(self, message):
-        self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Cure: {self.prog} --help lists every flag.\n")
-
-    def parse_args(self, args=None, namespace=None):
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, 1)
-            self.error(f"unknown argument {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
-        return parsed

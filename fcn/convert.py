@@ -24,7 +24,7 @@ import dataclasses
 import math
 import sys
 
-from fcn import caffe_solver, config, config_checks, errors, origins, parsers
+from fcn import caffe_solver, command_line, config, config_checks, errors, origins, parsers
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
 
@@ -185,11 +185,11 @@ def as_toml(old, converted, base) -> str:
 
 
 def parse(argv):
-    parser = config.Parser(argv, prog="python -m fcn.convert", description="Rate and decay under another loss "
+    parser = command_line.Parser(argv, prog="python -m fcn.convert", description="Rate and decay under another loss "
                            "reduction, batch or momentum: the law stands at the top of fcn/convert.py.")
     parser.add_argument("--recipe", help="settings to start from")
     parser.add_argument("--config", metavar="FILE.toml", help="settings to start from, or over those of the recipe")
-    config.add_flags(parser)
+    command_line.add_flags(parser)
     parser.add_argument("--labelled", type=parsers.fraction, default=1.0, metavar="X",
                         help="share of an image's pixels that is labelled (default: 1)")
     parser.add_argument("--to", choices=REDUCTIONS, help="loss reduction to convert to")

@@ -30,7 +30,7 @@ import sys
 
 import numpy as np
 
-from fcn import config, dataset, durable, errors, images, machine, ownership, parsers, screen, shelf
+from fcn import command_line, config, dataset, durable, errors, images, machine, ownership, parsers, screen, shelf
 from fcn.csail_reader import SPLITS, open_file
 from fcn.csail_writer import check_place, export
 from fcn.layouts import ade20k
@@ -93,13 +93,14 @@ def describe(splits, most=10):
 
 
 def parse(argv):
-    parser = config.Parser(argv, prog="python -m fcn.csail_h5", description="CSAIL's HDF5 file: docs/csail_h5.md.")
+    parser = command_line.Parser(argv, prog="python -m fcn.csail_h5",
+                                 description="CSAIL's HDF5 file: docs/csail_h5.md.")
     commands = parser.add_subparsers(dest="command", required=True)
     writer = commands.add_parser("export", help="write FILE.h5 and FILE.json from a data set")
     writer.add_argument("--data", required=True, metavar="DIR")
     writer.add_argument("--layout", default="ade20k", choices=shelf.names("layouts"))
     writer.add_argument("--size", type=parsers.count, default=384, metavar="PX")
-    config.add_flags(writer, OF_THE_DATA)
+    command_line.add_flags(writer, OF_THE_DATA)
     writer.add_argument("--out", required=True, metavar="FILE.h5")
     for name, text in (("info", "sizes, splits, classes"), ("import", "unpack into a tree of --layout ade20k")):
         reader = commands.add_parser(name, help=text)

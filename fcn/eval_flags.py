@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 
-from fcn import checkpoint_choice, config, errors, outputs, parsers, shelf
+from fcn import checkpoint_choice, command_line, errors, outputs, parsers, shelf
 
 MERGE, OVERLAP, SPLIT = "mean", 0.5, "validation"
 OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_encoding": None, "mask_threshold": None}
@@ -14,7 +14,7 @@ OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_enc
 
 def parse(argv, description):
     """The arguments. Raises UsageError for flags that do nothing together; argparse answers all else itself."""
-    parser = config.Parser(argv, description=description, prog="eval_fcn.py")
+    parser = command_line.Parser(argv, description=description, prog="eval_fcn.py")
     of = parser.add_mutually_exclusive_group(required=True)
     of.add_argument("--run", help="folder of a run, or of one checkpoint in it")
     of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")

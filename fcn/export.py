@@ -12,12 +12,12 @@ import pathlib
 import shlex
 import sys
 
-from fcn import checkpoint_choice, config, durable, errors, label_policy, ownership, record, shelf, transplant
+from fcn import checkpoint_choice, command_line, durable, errors, label_policy, ownership, record, shelf, transplant
 from fcn.spec import size_of
 
 
 def main(argv):
-    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.export")
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.export")
     parser.add_argument("--run", required=True, help="a run's folder, or that of one checkpoint in it")
     parser.add_argument("--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|PATH",
                         help="best: the highest validation mean IoU (default, as in eval_fcn.py)")

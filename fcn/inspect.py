@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from fcn import config, errors, images, machine, pairs, parsers, preflight, screen, shelf, sparse_ids
+from fcn import command_line, errors, images, machine, pairs, parsers, preflight, screen, shelf, sparse_ids
 from fcn.layouts import _auto
 from fcn.spec import NUM_IDS, Problem, grouped
 
@@ -76,7 +76,7 @@ def table(pixels, holding, spec):
 
 
 def parse(argv):
-    parser = config.Parser(argv, prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
+    parser = command_line.Parser(argv, prog="python -m fcn.inspect", description=__doc__.split("\n\n")[0])
     parser.add_argument("data", nargs="?", default="", help="folder of the data set, or a list of pairs (CSV)")
     parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same, as other commands have it")
     parser.add_argument("--layout", default="auto", choices=["auto", *shelf.names("layouts")])

@@ -11,7 +11,7 @@ import sys
 
 from fcn import (
     against,
-    config,
+    command_line,
     durable,
     errors,
     evaluation,
@@ -38,7 +38,7 @@ def main(argv):
 
 
 def parse(argv):
-    parser = config.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.report")
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn.report")
     parser.add_argument("folder", metavar="FOLDER", help="of an evaluation, or of a run: its newest evaluation")
     parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="means over these classes only: a comma-separated "
                         "list of names and ids; with ADE20K also stuff and discrete")

@@ -49,6 +49,7 @@ KINDS = {  # also the names of the sub-folders of a plugin folder
     "label_formats": Kind("label format", "fcn.encodings"),
     "protocols": Kind("protocol", "fcn.metrics"),
     "export_formats": Kind("export format", "fcn.exports"),
+    "sections": Kind("section of report.html", "fcn.sections"),
     "recipes": Kind("recipe", "fcn.recipes", ".toml"),
 }
 
@@ -139,9 +140,10 @@ def pick(kind, name):
     file, package = path(kind, name), importlib.import_module(KINDS[kind].package)
     load = _load_plugin if is_plugin(kind, name) else lambda name, file: importlib.import_module(name)
     module = load(f"{package.__name__}.{name}", file)
-    for problem, where in plugin_loader.contract_problems(module, package.REQUIRED):
+    required = getattr(package, "REQUIRED", ())
+    for problem, where in plugin_loader.contract_problems(module, required):
         raise errors.UsageError(problem, where=where or file,
-                                why=f"every {KINDS[kind].word} defines {', '.join(package.REQUIRED)}",
+                                why=f"every {KINDS[kind].word} defines {', '.join(required)}",
                                 cure="docs/plugins.md has an example.")
     for optional, value in getattr(package, "OPTIONAL", {}).items():
         if not hasattr(module, optional):

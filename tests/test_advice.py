@@ -19,6 +19,7 @@ from fcn import (
     cache,
     checkpoint_choice,
     checkpoint_files,
+    command_line,
     compare,
     config,
     convert,
@@ -58,7 +59,7 @@ def flags_of(command, monkeypatch):
     """All flags of a command and of its sub-commands."""
     def catch(parser, *_):
         raise Caught(parser)
-    monkeypatch.setattr(config.Parser, "parse_args", catch)
+    monkeypatch.setattr(command_line.Parser, "parse_args", catch)
     with pytest.raises(Caught) as caught:
         COMMANDS[command]()
     monkeypatch.undo()

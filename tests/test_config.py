@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from fcn import config, config_checks, errors, origins, parsers, shelf
+from fcn import command_line, config, config_checks, errors, origins, parsers, shelf
 
 
 def parse(*arguments):
-    parser = config.Parser([], prog="test")
-    config.add_flags(parser)
+    parser = command_line.Parser([], prog="test")
+    command_line.add_flags(parser)
     return vars(parser.parse_args(arguments))
 
 

@@ -35,7 +35,8 @@ class Classifier:
         losses, weights = batch_loss.weighted(cross_entropy.per_pixel, logits, self.labels,
                                               LabelPolicy(ignored_in_loss=(255,)), class_weights)
         self.objective, self.normalizer = batch_loss.reduce(losses * self.factor, weights, reduction)
-        self.step = optimize.build(self.objective, self.normalizer, optimize.Rule(optimizer, **options), batches_per_step)
+        rule = optimize.Rule(optimizer, **options)
+        self.step = optimize.build(self.objective, self.normalizer, rule, batches_per_step)
 
     def run(self, session, op, images, labels, factor=1):
         return session.run(op, {self.images: images, self.labels: labels, self.factor: factor,

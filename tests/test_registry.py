@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fcn import config, errors, record, shelf
+from fcn import command_line, config, errors, record, shelf
 
 EXAMPLES = pathlib.Path(__file__).parent / "plugins"
 SCHEDULE = '"""It stays."""\n\n\ndef factor(t, step, settings):\n    return 1.0\n'
@@ -33,7 +33,7 @@ def plugin(root, place, text=SCHEDULE):
 def test_a_plugin_folder_adds_names_to_each_kind():
     shelf.use([EXAMPLES])
     kinds = [path.name for path in EXAMPLES.iterdir()]
-    assert set(kinds) == set(shelf.KINDS) - {"recipes"}
+    assert set(kinds) == set(shelf.KINDS) - {"recipes", "sections"}
     assert all("example" in shelf.names(kind) and shelf.is_plugin(kind, "example") for kind in kinds)
     assert not shelf.is_plugin("schedules", "poly")
     shelf.use()
@@ -143,8 +143,8 @@ def test_a_plugin_of_another_folder_replaces_one_of_the_same_name(tmp_path):
 
 
 def flags(*arguments):
-    parser = config.Parser(list(arguments), prog="test")
-    config.add_flags(parser)
+    parser = command_line.Parser(list(arguments), prog="test")
+    command_line.add_flags(parser)
     return vars(parser.parse_args(arguments))
 
 

@@ -16,7 +16,7 @@ import dataclasses
 import pathlib
 import sys
 
-from fcn import config, csv_text, durable, errors, folders, ownership
+from fcn import command_line, csv_text, durable, errors, folders, ownership
 from fcn.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
 from fcn.spec import Listing
 
@@ -85,7 +85,7 @@ def write(folder, out):
 
 
 def main(argv):
-    parser = config.Parser(argv, prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
+    parser = command_line.Parser(argv, prog="python -m fcn.layouts.csv_list", description="Write a CSV list "
                            "(images,masks,split) of a folder of images and masks or labels.")
     parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
     parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")
