@@ -143,10 +143,10 @@ def factors(text):
 
 
 def parse_freeze(text):
-    """'conv4', 'conv3_2', 'fc6': the last layer that keeps its weights, or '' for nothing. The encoder says which exist.
+    """'conv4', 'conv3_2', 'fc6': the last layer that keeps its weights, or '' for nothing. The encoder has the names.
     """
     if not isinstance(text, str) or not re.fullmatch(r"[\w./-]*", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no name of a layer, such as conv3_2, or of a stage, such as conv4")
+        raise argparse.ArgumentTypeError(f"'{text}' is no name of a layer or stage, such as conv3_2 or conv4")
     return text
 
 

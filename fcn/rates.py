@@ -34,8 +34,9 @@ def factors(names, encoder_layers, rate_factors=(), freeze="", new_layer_factor=
 
 
 def frozen(encoder_layers, freeze):
-    """The encoder's layers from the first one up to and with `freeze`: a layer ("conv3_2"), or what the names of several
-    begin with ("conv4", of conv4_1 to conv4_4). Empty if freeze is "". Raises UsageError for a layer that is not there.
+    """The encoder's layers from the first one up to and with `freeze`: a layer ("conv3_2"), or what the names of
+    several begin with ("conv4", of conv4_1 to conv4_4). Empty if freeze is "". Raises UsageError for a layer that is
+    not there.
     """
     if not freeze:
         return []

@@ -75,7 +75,8 @@ def test_a_net_names_an_encoder_and_has_a_decoder_and_its_variant_is_of_allowed_
     assert callable(parts.encoder.build) and callable(parts.decoder.build)
     if parts.net.DECODER == "fcn":
         assert list(inspect.signature(parts.net.head).parameters) == ["features", "fcn"]
-        assert set(parts.net.FUSED) < {feature for feature, _, _ in parts.features(Architecture(name, 2, vgg_table.widths()))}
+        features = parts.features(Architecture(name, 2, vgg_table.widths()))
+        assert set(parts.net.FUSED) < {feature for feature, _, _ in features}
     if hasattr(parts.net, "VARIANT"):
         assert isinstance(parts.net.VARIANT, Choices)
         values = vars(parts.net.VARIANT).items()
@@ -108,7 +109,7 @@ TINY = {
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """The net "tiny" on the encoder "tiny"; returns their modules, {"encoders": ..., "nets": ...}, which may be changed.
+    """The net "tiny" on the encoder "tiny"; returns their modules, {"encoders": ..., "nets": ...}, to be changed.
     """
     pick, modules = shelf.pick, {folder: types.SimpleNamespace(**vars(module)) for folder, module in TINY.items()}
     monkeypatch.setattr(shelf, "pick",
@@ -138,12 +139,13 @@ def test_what_a_tiny_net_does_not_say_is_unknown(tiny):
 
 def test_a_fused_net_of_a_tiny_encoder_has_a_known_field_once_both_halves_say_what_they_see(tiny):
     def receptive_field(spans, widths, variant):
-        first, last = 2 * spans["quarter"][0] - 2, 2 * spans["quarter"][1] + 3  # conv_b at "half" reaches 1 after its pool
-        return 2 * first, 2 * last + 1
+        first, last = spans["quarter"][0] - 1, spans["quarter"][1] + 1  # conv_b
+        return 4 * first - 2, 4 * last + 3 + 2                           # both pools, and conv_a at "half" between them
     tiny["encoders"].receptive_field, tiny["nets"].FUSED = receptive_field, ()
     cells = components.of("tiny").decoder.cells(1, Architecture("tiny", 3))
     assert cells == {"quarter": (-1, 0)}  # pixel 1 lies in cell 0, nearer to cell -1 than to cell 1
-    assert receptive.margin(Architecture("tiny", 3)) is not None
+    assert components.of("tiny").receptive_field(1, Architecture("tiny", 3)) == (4 * -2 - 2, 4 * 1 + 3 + 2)
+    assert receptive.margin(Architecture("tiny", 3)) == 11  # of pixel 1, from -10
 
 
 def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):

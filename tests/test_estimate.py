@@ -53,7 +53,8 @@ def test_the_maps_of_an_image_are_counted_from_the_input_of_the_first_trained_la
 
 
 def test_a_validation_keeps_two_maps_only():
-    assert estimate.prediction(maps_of(ONE, (32, 32)), (32, 32), 3) == 4 * (2 * 1024 + 2 * 49 + (estimate.LOGITS * 3 + 3) * 1024)
+    logits = (estimate.LOGITS * 3 + 3) * 1024
+    assert estimate.prediction(maps_of(ONE, (32, 32)), (32, 32), 3) == 4 * (2 * 1024 + 2 * 49 + logits)
 
 
 def test_half_the_width_halves_the_body_and_not_the_logits():

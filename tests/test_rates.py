@@ -22,7 +22,8 @@ def test_nothing_said_every_factor_is_1():
 
 
 def test_factors_of_all_patterns_that_fit_are_multiplied():
-    found = rates.factors(["conv1_1/kernel", "conv1_1/bias", "fc6/bias"], ("conv1_1", "fc6"), [("*/bias", 2.0), ("conv1_*", 0.5)])
+    found = rates.factors(["conv1_1/kernel", "conv1_1/bias", "fc6/bias"], ("conv1_1", "fc6"),
+                          [("*/bias", 2.0), ("conv1_*", 0.5)])
     assert found == {"conv1_1/kernel": 0.5, "conv1_1/bias": 1.0, "fc6/bias": 2.0}
 
 
