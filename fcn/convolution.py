@@ -11,7 +11,7 @@ class Window:
     """What a layer slides over its input: size x size pixels, `dilation` px from one to the next, in steps of `stride`.
 
     padding: "SAME" pads to ceil(n / stride) outputs of n inputs, with the odd pixel at the bottom and right, as
-    TensorFlow and Keras do; "VALID" pads nothing; a number is so many px on every side.
+    TensorFlow and Keras do; "VALID" pads nothing; a number is so many px on every side. A dilation needs stride 1.
     """
 
     size: int
@@ -42,7 +42,11 @@ def convolve(x, kernel, window):
 
 def convolve_plainly(x, kernel, window):
     x, padding = before_tf(x, window)
-    return tf.nn.conv2d(x, kernel, window.stride, padding, dilations=window.dilation)
+    if window.dilation == 1:
+        return tf.nn.conv2d(x, kernel, window.stride, padding)
+    return tf.nn.with_space_to_batch(  # the CPU has no gradient of tf.nn.conv2d with a dilation
+        x, (window.dilation, window.dilation), padding, filter_shape=(window.size, window.size),
+        op=lambda x, _, padding: tf.nn.conv2d(x, kernel, 1, padding))
 
 
 def before_tf(x, window):

@@ -43,7 +43,7 @@ def conv(x, name, window, channels, kernel_init=None, *, bias=True):
 def depthwise_conv(x, name, window, kernel_init=None, *, bias=True):
     """Convolution of every channel for itself; <name>/kernel is (size, size, channels, 1), <name>/bias (channels,).
 
-    Other arguments as in conv(). A dilation needs stride 1.
+    Other arguments as in conv().
     """
     window, channels = as_window(window), int(x.shape[3])
     with tf.variable_scope(name):
@@ -152,4 +152,4 @@ def _bias(channels):
 
 def _he_depthwise(shape, seed):
     """He's for a kernel (size, size, channels, 1), whose fan-in is size * size."""
-    return he((shape[0], shape[1], 1, shape[2]), seed)
+    return tf.reshape(he((shape[0], shape[1], 1, shape[2]), seed), shape)

@@ -66,8 +66,9 @@ def as_convolution(kernel, stride):
 def bilinear_plainly(x, stride):
     """Every channel of (N, H, W, C) enlarged for itself by bilinear interpolation.
 
-    In pixels: (N, stride (H + 1), stride (W + 1), C). Outside the map counts as zero. Each channel is an image of one channel to tf.nn.conv2d_transpose: a kernel of C x C
-    would be nearly all zeros, 0.4 GB of them with stride 32 and 151 classes.
+    In pixels: (N, stride (H + 1), stride (W + 1), C). Outside the map counts as zero. Each channel is an image of one
+    channel to tf.nn.conv2d_transpose: a kernel of C x C would be nearly all zeros, 0.4 GB of them with stride 32 and
+    151 classes.
     """
     channels, (height, width) = int(x.shape[3]), height_width(x)
     images = tf.reshape(tf.transpose(x, (0, 3, 1, 2)), tf.stack([-1, height, width, 1]))
