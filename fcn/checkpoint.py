@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 
-from fcn import checkpoint_files, durable, errors, ownership
+from fcn import checkpoint_files, durable, errors, ownership, variables
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import first_line, tf
 
@@ -95,31 +95,35 @@ class Store:
 
 
 def restore(session, path, saver=None):
-    """Restore the trainable variables (or the saver's) from a checkpoint folder, checked whole. Raises WeightsError."""
+    """Restore the net's variables (or the saver's) from a checkpoint folder, checked whole. Raises WeightsError."""
     checkpoint_files.verify(path)
     model = str(pathlib.Path(path) / "model")
     try:
         stored = tf.train.NewCheckpointReader(model).get_variable_to_shape_map()
-        for variable in tf.global_variables() if saver else tf.trainable_variables():
+        for variable in tf.global_variables() if saver else variables.of_net():
             name, needed = variable.op.name, variable.shape.as_list()
             if stored.get(name) != needed:  # the Saver itself would put any shape into a variable
                 found = f"of shape {stored[name]}" if name in stored else "not at all"
                 raise errors.WeightsError(f"holds {name} {found}, this run needs {needed}", where=path,
                                           cure="it was made with another --net, --optimizer or number of classes.")
-        (saver or tf.train.Saver(tf.trainable_variables())).restore(session, model)
+        (saver or tf.train.Saver(variables.of_net())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
                                   why=first_line(error)) from None
 
 
-def read_layers(path):
-    """{layer: (kernel, bias or None)} of a checkpoint folder, checked whole, by name. Raises WeightsError."""
+def read_variables(path):
+    """{name: array} of the net in a checkpoint folder, checked whole, by name. Raises WeightsError.
+
+    What an optimizer remembers is left out: a variable below another one (conv/kernel/Adam) or of no layer
+    (beta1_power).
+    """
     checkpoint_files.verify(path)
     try:
         reader = tf.train.NewCheckpointReader(str(pathlib.Path(path) / "model"))
-        names = sorted(n.removesuffix("/kernel") for n in reader.get_variable_to_shape_map() if n.endswith("/kernel"))
-        return {name: (reader.get_tensor(f"{name}/kernel"), reader.get_tensor(f"{name}/bias")
-                       if reader.has_tensor(f"{name}/bias") else None) for name in names}
+        stored = reader.get_variable_to_shape_map()
+        return {name: reader.get_tensor(name) for name in sorted(stored)
+                if "/" in name and name.rpartition("/")[0] not in stored}
     except (tf_errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise errors.WeightsError("is not a readable checkpoint", where=path, why=first_line(error)) from None
 
@@ -129,6 +133,6 @@ def put(session, arrays):
 
     What has been put is taken out of `arrays`, so that a net's weights are in memory once and a layer.
     """
-    for variable in tf.trainable_variables():
+    for variable in variables.of_net():
         if variable.op.name in arrays:
             session.run(variable.initializer, {variable.initializer.inputs[1]: arrays.pop(variable.op.name)})

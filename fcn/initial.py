@@ -5,8 +5,9 @@ import itertools
 
 import numpy as np
 
-from fcn import checkpoint, checkpoint_choice, errors, heads_table, transplant
+from fcn import checkpoint, checkpoint_choice, errors, heads_table, transplant, variables
 from fcn.architecture import Architecture
+from fcn.formats import _weights
 from fcn.pretrained import Weights
 from fcn.tf1 import tf
 
@@ -19,12 +20,13 @@ def from_run(path):
     chosen = checkpoint_choice.choose(path)
     model, spec = chosen.content["model"], chosen.content["spec"]
     files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
-    return Weights(checkpoint.read_layers(chosen.path), np.array(model["mean_rgb"], np.float32),
+    layers, others = _weights.by_layer(checkpoint.read_variables(chosen.path))
+    return Weights(layers, np.array(model["mean_rgb"], np.float32),
                    (f"{model['net']} of {chosen.text}",), model["net"],
                    _variant(Architecture.from_dict(model)),
                    transplant.channel_names(spec["class_names"], model["num_classes"]), tuple(model["ignored_ids"]),
                    {"run": str(chosen.run.absolute()), "checkpoint": chosen.path.name, "step": chosen.state["step"],
-                    "files": files})
+                    "files": files}, others)
 
 
 def _variant(architecture):
@@ -40,7 +42,8 @@ def fill(session, weights, class_names, num_classes, carry_scores, chosen):
     class_names: of this net's classes; num_classes: its channels. carry_scores: as transplant.carried_classes has it.
     chosen: the choices.Choices of this net, or None.
     """
-    variables = {v.op.name: v for v in tf.trainable_variables()}
+    own = {v.op.name: v for v in variables.of_net()}
+    needed = {name: v.shape.as_list() for name, v in own.items()}
     classes, factors = None, {}
     if "score_fr" in weights.layers:
         old = transplant.channel_names(weights.class_names, weights.layers["score_fr"][0].shape[3])
@@ -50,15 +53,21 @@ def fill(session, weights, class_names, num_classes, carry_scores, chosen):
         if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
             factors = {f"score_{pool}": 1 / scale if scaled else scale
                        for pool, scale in heads_table.POOL_SCALES.items()}
-    arrays, rows = transplant.plan(weights.layers, {name: v.shape.as_list() for name, v in variables.items()},
+    arrays, rows = transplant.plan(weights.layers, needed,
                                    ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net else (),
-                                   classes, lambda name: _first_value(session, variables[name]), factors)
+                                   classes, lambda name: _first_value(session, own[name]), factors)
+    copied, copied_rows = transplant.others(weights.others, needed)
+    arrays |= copied
     weights.layers.clear()
+    weights.others.clear()
     # Only what no file has: to draw fc6's 103 M random numbers and overwrite them took longer than all the rest.
     initialise(session, [v for v in tf.global_variables() if v.op.name not in arrays])
-    fresh = {name: v for name, v in variables.items() if name not in arrays and name.endswith("/kernel")}
+    new = {name: v for name, v in own.items() if name not in arrays}
+    kernels = {name: v for name, v in new.items() if name.endswith("/kernel")}
+    rest = {name: v for name, v in new.items() if transplant.is_other(name, own)}
     checkpoint.put(session, arrays)
-    return rows + [transplant.fresh(name, session.run(v)) for name, v in fresh.items()]
+    return (rows + copied_rows + [transplant.fresh(name, session.run(v)) for name, v in kernels.items()]
+            + transplant.fresh_others(session.run(rest)))
 
 
 def initialise(session, variables):
@@ -80,8 +89,8 @@ def _first_value(session, variable):
 
 def fill_all(session, weights):
     """Put a whole FCN into the net of the default graph, which has the same classes. Raises WeightsError."""
-    needed = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()}
-    arrays, _ = transplant.plan(weights.layers, needed)
+    needed = {v.op.name: v.shape.as_list() for v in variables.of_net()}
+    arrays = transplant.plan(weights.layers, needed)[0] | transplant.others(weights.others, needed)[0]
     missing = sorted(needed.keys() - arrays.keys())
     if missing:
         raise errors.WeightsError(f"the file of a {weights.net} lacks {', '.join(missing)}")

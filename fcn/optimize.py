@@ -6,9 +6,8 @@ also the seam for several machines: sums and counts add up over them, and are di
 """
 
 import dataclasses
-from typing import Any
 
-from fcn import shelf
+from fcn import shelf, variables
 from fcn.tf1 import tf
 
 
@@ -37,37 +36,39 @@ class Step:
     applied. norm: scalar, that of the step's gradient over all variables before clipping; fetch it with update.
     """
 
-    learning_rate: Any
-    collect: Any
-    update: Any
-    grads: list
-    norm: Any
+    learning_rate: tf.Tensor
+    collect: tf.Operation | None
+    update: tf.Operation
+    grads: list[tuple[tf.Tensor, tf.Variable]]
+    norm: tf.Tensor
 
 
 def build(objective, parts, rule, batches_per_step=1):
     """The Step that minimises sum(objective) / sum(parts) over batches_per_step batches by a Rule.
 
     A variable that the objective does not depend on is left as it is. A loss or gradient that is not finite stops the
-    update before any variable is touched (InvalidArgumentError). A step without a labelled pixel has the gradient 0 and
+    update before any trained variable is touched (InvalidArgumentError). Moving averages (tf.GraphKeys.UPDATE_OPS)
+    move with every batch of a step, before the weights do. A step without a labelled pixel has the gradient 0 and
     is a step like any other, as in Caffe: weight decay and what the optimizer remembers still move the weights.
     """
-    rate = tf.placeholder(tf.float32, (), "learning_rate")
-    variables = [v for v in tf.trainable_variables() if not rule.factor_of or rule.factor_of[v.op.name]]
+    rate, before = tf.placeholder(tf.float32, (), "learning_rate"), {v.op.name for v in tf.global_variables()}
+    trained = [v for v in tf.trainable_variables() if not rule.factor_of or rule.factor_of[v.op.name]]
     with tf.control_dependencies([tf.debugging.assert_all_finite(objective, "the loss is not finite")]):
         if batches_per_step == 1:
             collect, running = None, []
-            means, variables = _gradients(objective, variables, tf.math.divide_no_nan(1.0, parts))
+            means, trained = _gradients(objective, trained, tf.math.divide_no_nan(1.0, parts))
         else:
-            collect, means, variables, running = _summed(objective, parts, variables)
-    norm = tf.global_norm(means)
-    with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite")]):
-        grads = [(tf.identity(g), v) for g, v in zip(means, variables, strict=True)]
+            collect, means, trained, running = _summed(objective, parts, trained)
+    norm, moved = tf.global_norm(means), tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite"), *moved]):
+        grads = [(tf.identity(g), v) for g, v in zip(means, trained, strict=True)]
     if rule.clip_norm:
         shrink = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 for a norm that may stay
         grads = [(g * shrink, v) for g, v in grads]
     applied = apply(rule, grads, rate)
     with tf.control_dependencies([applied]):  # the zeros are made in here, or they might come before the sums are read
         update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
+    variables.belong_to_optimizer([v for v in tf.global_variables() if v.op.name not in before])
     return Step(rate, collect, update, grads, norm)
 
 
@@ -109,7 +110,8 @@ def _summed(objective, parts, variables):
     # Of this batch alone: it is the one to be kept and looked at.
     size = tf.debugging.assert_all_finite(tf.global_norm(gradients), "the gradient is not finite")
     with tf.control_dependencies([size]):
-        collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)], count.assign_add(parts))
+        collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)], count.assign_add(parts),
+                           *tf.get_collection(tf.GraphKeys.UPDATE_OPS))
     scale = tf.math.divide_no_nan(1.0, count + parts)
     return collect, [(s + g) * scale for s, g in zip(sums, gradients, strict=True)], variables, [*sums, count]
 

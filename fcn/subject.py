@@ -58,7 +58,7 @@ def of_file(path, asked=None):
         raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
                                   cure=f"train from it: python train_fcn.py --weights {shlex.quote(str(path))} --data "
                                        "FOLDER --run RUN")
-    channels = int(weights.layers["score_fr"][0].shape[3])
+    channels = weights.num_classes
     spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)),
                        tuple(weights.ignored_ids))
     layout = "auto"

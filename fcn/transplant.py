@@ -62,6 +62,50 @@ def plan(stored, needed, keep_fresh=(), classes=None, start=None, factors=None):
     return arrays, rows
 
 
+def is_other(name, names):
+    """Whether the variable `name` is neither a kernel nor a bias beside one of `names`, so plan() leaves it out."""
+    layer, _, part = name.rpartition("/")
+    return part != "kernel" and (part != "bias" or f"{layer}/kernel" not in names)
+
+
+def others(stored, needed):
+    """({variable: array}, [Row, ...]) of variables that are neither kernel nor bias, such as moving averages.
+
+    stored: {variable: array}. needed: {variable: shape}. A layer is copied whole, or dropped.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    rows = []
+    for layer, own in _of_layers(stored).items():
+        missing = [name for name in own if name not in needed]
+        misfits = [f"needed is {tuple(needed[name])}" for name in own if name not in missing
+                   and own[name].shape != tuple(needed[name])]
+        why = "this net has no such variable" if missing else misfits[0] if misfits else ""
+        rows.append(_row_of_others(layer, "dropped" if why else "copied", own, why))
+        arrays |= {} if why else own
+    return arrays, rows
+
+
+def fresh_others(arrays):
+    """The Rows of {variable: array} that no file had, of variables that are neither kernel nor bias."""
+    return [_row_of_others(layer, "fresh", own) for layer, own in _of_layers(arrays).items()]
+
+
+def _of_layers(arrays):
+    """{layer: {variable: array}}"""
+    found: dict[str, dict] = {}
+    for name, array in arrays.items():
+        found.setdefault(name.rpartition("/")[0], {})[name] = array
+    return found
+
+
+def _row_of_others(layer, fate, arrays, why=""):
+    """The Row of a layer's other variables: the shape of the first, the norm of all; `why` lists them."""
+    names = ", ".join(name.rpartition("/")[2] for name in arrays)
+    first, *_ = arrays.values()
+    return Row(layer, fate, first.shape, norm(np.concatenate([array.ravel() for array in arrays.values()])),
+               f"{names}: {why}" if why else names)
+
+
 def _class_axes(layer, stored):
     """{"kernel": axes, "bias": axes} of a layer that count classes; {} if none does."""
     if re.fullmatch(r"score_\w+", layer):

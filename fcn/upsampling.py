@@ -84,7 +84,7 @@ def bilinear_as_matmul(x, stride):
     corners = tf.reshape(seen, tf.concat([tf.shape(seen)[:3], [4, channels]], 0))
     halves = np.roll(bilinear_2d(2 * stride), (stride, stride), (0, 1)).reshape(2, stride, 2, stride)
     weights = halves.transpose(1, 3, 0, 2).reshape(stride * stride, 4).astype(np.float32)
-    y = tf.matmul(tf.constant(weights)[None, None, None], corners)
+    y = tf.matmul(tf.constant(weights, x.dtype)[None, None, None], corners)
     return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [stride * stride * channels]], 0))
 
 

@@ -12,6 +12,7 @@ import pytest
 from nets_help import fresh, put, start, values
 
 from fcn import checkpoint, checkpoint_files, errors, ownership
+from fcn.formats import _weights
 from fcn.tf1 import errors as tf_errors
 from fcn.tf1 import tf
 
@@ -367,35 +368,33 @@ def test_values_are_put_into_variables_by_name_and_never_into_the_graph(run):
     assert len(tf.get_default_graph().as_graph_def().node) == before
 
 
-def test_layers_are_read_from_a_checkpoint_without_a_graph_and_without_the_slots(run):
+def test_variables_are_read_from_a_checkpoint_without_a_graph_and_without_the_slots(run):
     rng = np.random.default_rng(0)
     put(run.session, {v.op.name: rng.normal(size=v.shape) for v in tf.global_variables()})
     before = values()
-    layers = checkpoint.read_layers(run.store.save(run.session, {"step": 7}))
-    assert list(layers) == ["a", "b"]
-    for name, (kernel, bias) in layers.items():
-        np.testing.assert_array_equal(kernel, before[f"{name}/kernel"])
-        np.testing.assert_array_equal(bias, before[f"{name}/bias"])
+    found = checkpoint.read_variables(run.store.save(run.session, {"step": 7}))
+    assert list(found) == ["a/bias", "a/kernel", "b/bias", "b/kernel"]
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, before[name])
 
 
-def test_a_layer_without_bias_is_read_as_one(tmp_path):
-    with fresh() as session:
-        tf.get_variable("upscore2/kernel", (4, 4, 2, 2), initializer=tf.ones_initializer())
-        start(session)
-        path = checkpoint.Store(tmp_path).save(session, {"step": 1})
-    kernel, bias = checkpoint.read_layers(path)["upscore2"]
-    assert kernel.shape == (4, 4, 2, 2) and bias is None
+def test_variables_are_grouped_by_layer_into_kernels_with_their_biases_and_others():
+    names = ("up/kernel", "stem/bias", "stem/kernel", "norm/gamma", "norm/moving_mean", "shift/bias")
+    arrays = {name: np.full((1, 1, 1, 1), number) for number, name in enumerate(names)}
+    layers, others = _weights.by_layer(arrays)
+    assert layers == {"stem": (arrays["stem/kernel"], arrays["stem/bias"]), "up": (arrays["up/kernel"], None)}
+    assert list(others) == ["norm/gamma", "norm/moving_mean", "shift/bias"]
 
 
 @pytest.mark.parametrize("damage", list(DAMAGE.values()), ids=DAMAGE)
-def test_layers_of_a_damaged_checkpoint_are_a_weights_error(tmp_path, damage):
+def test_variables_of_a_damaged_checkpoint_are_a_weights_error(tmp_path, damage):
     with fresh() as session:  # without slots, so that the damage is in the layer
         tf.get_variable("a/kernel", (4, 4, 2, 2), initializer=tf.ones_initializer())
         start(session)
         path = checkpoint.Store(tmp_path).save(session, {"step": 1})
     damage(path)
     with pytest.raises(errors.WeightsError, match="step-000001: is damaged"):
-        checkpoint.read_layers(path)
+        checkpoint.read_variables(path)
     with fresh() as session:
         tf.get_variable("a/kernel", (4, 4, 2, 2))
         with pytest.raises(errors.WeightsError, match="step-000001: is damaged"):

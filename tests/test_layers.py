@@ -218,3 +218,132 @@ def test_layers_compute_in_the_type_of_their_input_and_keep_float32_variables():
         up = layers.conv2d_transpose(y, "up", 2, 2, layers.zeros, bias=True).tensor
         assert (y.dtype, up.dtype) == (tf.bfloat16, tf.float32)
         assert {v.dtype.base_dtype for v in tf.trainable_variables()} == {tf.float32}
+
+
+# --- stride, dilation, padding, depthwise convolution, batch normalisation ---
+
+def convolved(x, kernel, window):
+    """A convolution by its definition, in loops: x (h, w, in), kernel (size, size, in, out). Padding SAME is that of
+    TensorFlow: ceil(n / stride) outputs, and the odd pixel of zeros at the end.
+    """
+    span = (window.size - 1) * window.dilation + 1
+    before, counts = [], []
+    for n in x.shape[:2]:
+        total = 0 if window.padding == "VALID" else 2 * window.padding if isinstance(window.padding, int) else max(
+            (-(-n // window.stride) - 1) * window.stride + span - n, 0)
+        before.append(total // 2)
+        counts.append((n + total - span) // window.stride + 1)
+    wide = np.zeros((x.shape[0] + 2 * span + 9, x.shape[1] + 2 * span + 9, x.shape[2]))
+    wide[before[0]:before[0] + x.shape[0], before[1]:before[1] + x.shape[1]] = x
+    y = np.zeros((*counts, kernel.shape[3]))
+    for i, j in np.ndindex(*counts):
+        for a, b in np.ndindex(window.size, window.size):
+            at = i * window.stride + a * window.dilation, j * window.stride + b * window.dilation
+            y[i, j] += wide[at] @ kernel[a, b]
+    return y
+
+
+WINDOWS = [layers.Window(3, 2), layers.Window(7, 2), layers.Window(2, 2), layers.Window(1, 2), layers.Window(5, 3),
+           layers.Window(3, 2, padding="VALID"), layers.Window(7, 2, padding=3), layers.Window(3, padding="VALID"),
+           layers.Window(7), layers.Window(3, dilation=2), layers.Window(3, dilation=3, padding=4)]
+
+
+@pytest.mark.parametrize("height_width", [(8, 9), (11, 14)])
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_a_convolution_is_the_sum_over_its_window_at_odd_and_even_sizes(window, height_width):
+    images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(window.size, window.size, 3, 2))
+    with fresh() as session:
+        x = tf.placeholder(tf.float32, (None, None, None, 3))
+        y = layers.conv(x, "conv", window, 2, lambda shape, seed: weights, bias=False)
+        start(session)
+        assert [v.op.name for v in tf.global_variables()] == ["conv/kernel"]
+        found, gradient = session.run([y, *tf.gradients(tf.reduce_sum(y), x)], {x: images})
+    assert gradient.shape == images.shape  # with a dilation the CPU has one only by a detour
+    for image, row in zip(images, found, strict=True):
+        np.testing.assert_allclose(row, convolved(image, weights, window), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("window", [w for w in WINDOWS if w.size > 1], ids=str)
+def test_a_depthwise_convolution_is_a_convolution_of_each_channel_for_itself(window):
+    images, weights = RNG.normal(size=(2, 9, 8, 3)), RNG.normal(size=(window.size, window.size, 3, 1))
+    with fresh() as session:
+        y = layers.depthwise_conv(tf.constant(images, tf.float32), "conv", window, lambda shape, seed: weights)
+        start(session)
+        tf.trainable_variables()[1].load([1.0, 2.0, 3.0], session)
+        found = session.run(y)
+    for image, row in zip(images, found, strict=True):
+        for c in range(3):
+            by_hand = convolved(image[..., c:c + 1], weights[:, :, c:c + 1], window)[..., 0] + (1 + c)
+            np.testing.assert_allclose(row[..., c], by_hand, rtol=1e-4, atol=1e-4)
+
+
+def test_a_fresh_depthwise_kernel_has_the_deviation_of_a_fan_in_of_one_channel():
+    with fresh() as session:
+        layers.depthwise_conv(tf.zeros((1, 4, 4, 5000)), "conv", 3)
+        start(session)
+        kernel = nets_help.values()["conv/kernel"]
+    assert kernel.shape == (3, 3, 5000, 1)
+    assert kernel.std() == pytest.approx(0.8796 * np.sqrt(2 / 9), rel=0.02)
+
+
+def test_a_maximum_pool_may_overlap_and_its_padding_never_counts():
+    x = -np.arange(1.0, 17).reshape(1, 4, 4, 1)
+    with fresh() as session:
+        found = session.run(layers.max_pool(tf.constant(x, tf.float32), layers.Window(3, 2, padding=1)))
+    np.testing.assert_array_equal(found[0, :, :, 0], [[-1, -2], [-5, -6]])
+
+
+GAMMA, BETA, MEAN, VARIANCE = ([2.0, 0.5], [1.0, -1.0], [3.0, 4.0], [9.0, 0.25])
+
+
+def batch_norm_by_hand(x, mean, variance):
+    return (x - mean) / np.sqrt(np.array(variance) + 1e-3) * GAMMA + BETA
+
+
+def normalised(training, batches, as_tensor, momentum=0.99):
+    """(results for the batches, values of the variables after): update operations run with every batch."""
+    with fresh() as session:
+        x = tf.placeholder(tf.float32, (None, None, None, 2))
+        y = layers.batch_norm(x, "bn", tf.constant(training) if as_tensor else training, momentum)
+        assert [v.op.name for v in tf.trainable_variables()] == ["bn/gamma", "bn/beta"]
+        start(session)
+        assert {name: list(array) for name, array in nets_help.values().items()} == {
+            "bn/gamma": [1, 1], "bn/beta": [0, 0], "bn/moving_mean": [0, 0], "bn/moving_variance": [1, 1]}
+        nets_help.put(session, {"bn/gamma": GAMMA, "bn/beta": BETA, "bn/moving_mean": MEAN,
+                                "bn/moving_variance": VARIANCE})
+        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        return [session.run([y, *updates], {x: batch})[0] for batch in batches], nets_help.values()
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_batch_normalisation_takes_the_moments_of_the_batch_and_moves_its_averages_towards_them(as_tensor):
+    batches = RNG.normal(2, 3, size=(2, 2, 3, 5, 2))
+    found, held = normalised(True, batches, as_tensor, momentum=0.9)
+    mean, variance = np.array(MEAN), np.array(VARIANCE)
+    for batch, row in zip(batches, found, strict=True):
+        np.testing.assert_allclose(row, batch_norm_by_hand(batch, batch.mean((0, 1, 2)), batch.var((0, 1, 2))),
+                                   rtol=1e-4, atol=1e-5)
+        mean, variance = 0.9 * mean + 0.1 * batch.mean((0, 1, 2)), 0.9 * variance + 0.1 * batch.var((0, 1, 2))
+    np.testing.assert_allclose(held["bn/moving_mean"], mean, rtol=1e-5)
+    np.testing.assert_allclose(held["bn/moving_variance"], variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_batch_normalisation_takes_its_averages_where_it_is_not_trained_and_leaves_them(as_tensor):
+    batch = RNG.normal(size=(2, 3, 5, 2))
+    found, held = normalised(False, [batch], as_tensor)
+    np.testing.assert_allclose(found[0], batch_norm_by_hand(batch, MEAN, VARIANCE), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(held["bn/moving_mean"], np.float32(MEAN))
+    np.testing.assert_array_equal(held["bn/moving_variance"], np.float32(VARIANCE))
+
+
+def test_batch_normalisation_in_bfloat16_finds_its_moments_in_float32():
+    with fresh() as session:
+        x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, tf.bfloat16)
+        y = layers.batch_norm(x, "bn", True)
+        update = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        start(session)
+        session.run(update)
+        exact = session.run(tf.cast(x, tf.float64)).mean()
+        assert y.dtype == tf.bfloat16
+        assert nets_help.values()["bn/moving_mean"][0] == pytest.approx(0.01 * exact, rel=1e-5)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_help import fresh
 
-from fcn import blocks, model, upsampling
+from fcn import blocks, layers, model, tf1, upsampling
 from fcn.architecture import Architecture
 from fcn.blocks import Blocks
 from fcn.losses import cross_entropy
@@ -94,6 +94,69 @@ def test_blocks_of_two_lie_in_memory_one_after_the_other():
     by_hand = [[[1, 2, 5, 6, 3, 4, 7, 8], [9, 10, 13, 14, 11, 12, 15, 16]]]
     np.testing.assert_array_equal(listed, by_hand)
     np.testing.assert_array_equal(arranged, by_hand)
+
+
+def both_ways(build, images, dtype=tf.float32):
+    """[(pixels, gradients to x and to every variable)] of build(x) -> Blocks, by either implementation."""
+    found = []
+    for name in (upsampling.PRODUCT, upsampling.CONV2D_TRANSPOSE):
+        with fresh() as session:
+            layers.use_implementation(name)
+            x = tf.placeholder(tf.float32, (None, None, None, images.shape[3]))
+            made = build(tf.cast(x, dtype))
+            assert made.factor == (2 if name == upsampling.PRODUCT else 1)
+            height, width = (2 * side - cut for side, cut in zip(images.shape[1:3], (0, 1), strict=True))
+            pixels = tf.cast(made.crop((height, width), 1).pixels(), tf.float32)
+            nets_help.start(session)
+            nets_help.randomise(session, 5)
+            sources = [x, *tf.trainable_variables()]
+            found.append(value_and_gradients(session, pixels, sources, x, images))
+            assert found[-1][0].shape[1:3] == (height, width)
+    return found
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("kernel_init", [layers.FIXED_BILINEAR, layers.bilinear_kernel], ids=["fixed", "learned"])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_both_implementations_give_the_same_pixels_and_gradients(dtype, kernel_init, bias):
+    found = both_ways(lambda x: layers.conv2d_transpose(x, "up", 2, kernel_init=kernel_init, bias=bias),
+                      RNG.normal(size=(2, 3, 4, 3)), dtype)
+    assert len(found[0]) == 2 + (kernel_init != layers.FIXED_BILINEAR) + bias  # pixels, gradients
+    tolerance = 1e-5 if dtype == tf.float32 else 0.03  # bfloat16 has 8 bits
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(one).max())
+
+
+def test_a_graph_holds_conv2d_transpose_where_it_is_chosen_and_where_there_is_a_gpu(monkeypatch):
+    def built(choose=None):
+        with fresh() as session:
+            if choose:
+                layers.use_implementation(choose)
+            layers.conv2d_transpose(tf.zeros((1, 2, 2, 3)), "up", 2, kernel_init=layers.zeros)
+            return "Conv2DBackpropInput" in {op.type for op in session.graph.get_operations()}
+    monkeypatch.setattr(tf1, "has_gpu", lambda: False)
+    assert (built(), built("conv2d_transpose"), built("product")) == (False, True, False)
+    monkeypatch.setattr(tf1, "has_gpu", lambda: True)
+    assert (built(), built("conv2d_transpose"), built("product")) == (True, True, False)
+    with pytest.raises(ValueError, match="'deconv' is neither"):
+        built("deconv")
+
+
+@pytest.mark.parametrize("net", ["fcn8s", "fcn8s_tutorial"])
+def test_a_net_predicts_and_learns_the_same_by_either_implementation(net):
+    photos = RNG.integers(0, 256, (2, 37, 51, 3), np.uint8)
+    labels, found = RNG.integers(0, 3, (2, 37, 51)).astype(np.uint8), []
+    for name in (upsampling.PRODUCT, upsampling.CONV2D_TRANSPOSE):
+        with fresh() as session:
+            layers.use_implementation(name)
+            graph = model.build(Architecture(net, 3, nets_help.THIN, (100.0, 110.0, 120.0)), (0,))
+            gradients = tf.gradients(graph.objective, tf.trainable_variables())
+            nets_help.start(session)
+            nets_help.randomise(session, 3)
+            fetches = [graph.logits, graph.loss_sum, graph.pixels, *(g for g in gradients if g is not None)]
+            found.append(session.run(fetches, {graph.images: photos, graph.labels: labels}))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * np.abs(one).max())
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -1,6 +1,6 @@
 """What .pb, .tflite and .onnx are made of: a graph without variables, and a checkpoint's weights put into it."""
 
-from fcn import checkpoint, errors
+from fcn import checkpoint, errors, layers
 from fcn import model as models
 from fcn.tf1 import tf
 
@@ -8,10 +8,12 @@ OUTPUTS = ("logits", "prediction")
 
 
 def without_weights(model):
-    """(model.InferenceGraph, {variable: placeholder}) in the default graph, which has no variables: a converter that
-    copies its graph a dozen times then copies no weights.
+    """(model.InferenceGraph, {variable: placeholder}) in the default graph, which has no variables.
+
+    A converter that copies its graph a dozen times then copies no weights.
     """
     weights = {}
+    layers.use_implementation("product")  # whatever the device here, a file is the same, and small
 
     def placeholder(getter, name, shape, dtype, **_):
         weights[name] = tf.placeholder(dtype, shape, name)
@@ -22,11 +24,9 @@ def without_weights(model):
 
 def arrays(folder, weights):
     """{placeholder's name: array} of a checkpoint. Raises WeightsError if one is missing or misshapen."""
-    layers = checkpoint.read_layers(folder)
-    found = {}
+    stored, found = checkpoint.read_variables(folder), {}
     for name, placeholder in weights.items():
-        layer, _, part = name.rpartition("/")
-        array = layers.get(layer, (None, None))[part == "bias"]
+        array = stored.get(name)
         if array is None or list(array.shape) != placeholder.shape.as_list():
             raise errors.WeightsError(f"lacks {name} of shape {placeholder.shape.as_list()}", where=folder)
         found[placeholder.op.name] = array

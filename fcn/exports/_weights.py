@@ -7,41 +7,49 @@ import numpy as np
 from fcn import components, errors, initial, label_policy, pretrained
 from fcn import model as models
 from fcn.architecture import Architecture
+from fcn.formats import npz
 from fcn.tf1 import run, tf
 from fcn.tf1 import session as new_session
 
 
 def write(path, checkpoint, form):
     """Write a checkpoint in the format `form` (of fcn/formats). Raises WeightsError unless the bits come back."""
-    weights = published_name(initial.from_run(checkpoint))
+    weights = initial.from_run(checkpoint)
+    if not (form is npz and is_own(weights)):
+        weights = published_name(weights)
     form.write(path, weights)
     differing = differences(weights, pretrained.read(path))
     if differing:
         raise errors.WeightsError(f"what was written is not what was read back: {', '.join(differing)}", where=path)
-    return f"{weights.net}, {len(weights.layers)} layers, read back bit-equal"
+    layers = {*weights.layers, *(name.rpartition("/")[0] for name in weights.others)}
+    return f"{weights.net}, {len(layers)} layers, read back bit-equal"
 
 
 def outputs(path, batches):
     """(logits, prediction) of each batch, by the net that the file says it holds."""
     weights = pretrained.read(path)
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        num_classes = weights.layers["score_fr"][0].shape[3]
-        architecture = Architecture(weights.net, num_classes,
+        architecture = Architecture(weights.net, weights.num_classes,
                                     components.of(weights.net).widths(weights.widths), weights.mean_rgb.tolist(),
                                     weights.choices)
-        policy = label_policy.of_net(weights.ignored_ids, num_classes)
+        policy = label_policy.of_net(weights.ignored_ids, weights.num_classes)
         net = models.inference(architecture, policy.never_predicted)
         initial.fill_all(session, weights)
         for images in batches:
             yield run(session, [net.logits, net.prediction], {net.images: images})
 
 
+def is_own(weights):
+    """Whether these Weights are of a net that is no FCN on VGG, of which .npz holds every variable."""
+    return not weights.choices or components.of(weights.net).net.ENCODER != "vgg"
+
+
 def published_name(weights):
     """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
     own = weights.choices
-    if not own or components.of(weights.net).net.ENCODER != "vgg":
-        raise errors.UsageError(f"{weights.net} is not an FCN on VGG, and .mat and .npz hold no other net",
-                                cure="write a SavedModel, .pb, .tflite or .onnx.")
+    if is_own(weights) or weights.others:
+        raise errors.UsageError(f"{weights.net} is not a published FCN on VGG, and .mat holds no other net",
+                                cure="write an .npz, SavedModel, .pb, .tflite or .onnx.")
     if own["fusion"] != "scores" or own["score_relu"]:
         raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
                                 "that fuse plain scores", cure="write a SavedModel, .pb, .tflite or .onnx.")
@@ -57,6 +65,8 @@ def differences(one, other):
         return all(pair) and all((a is None) == (b is None) and (a is None or np.array_equal(a, b))
                                  for a, b in zip(*pair, strict=True))
     layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
+    layers += [name for name in {**one.others, **other.others}
+               if not np.array_equal(one.others.get(name, ()), other.others.get(name, ()))]
     facts = [name for name in ("net", "class_names", "choices", "ignored_ids")
              if getattr(one, name) != getattr(other, name)]
     return layers + facts + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])

@@ -5,7 +5,7 @@ whoever wants the ids alone pays for no probabilities.
 """
 
 from fcn import checkpoint as checkpoints
-from fcn import errors
+from fcn import errors, layers
 from fcn import model as models
 from fcn.exports import _check
 from fcn.tf1 import errors as tf_errors
@@ -18,6 +18,7 @@ TAGS = [tf.saved_model.SERVING]
 
 def write(path, checkpoint, model):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
+        layers.use_implementation("product")  # whatever the device here, a file is the same
         net = models.inference_of_run(model)
         checkpoints.restore(session, checkpoint)
         signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})

@@ -27,7 +27,8 @@ class Weights:
     net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. choices: what else the file says of
     that net, e.g. {"alignment": "same" or "pad100", "learn_upsampling": True}. class_names: in the order of ids.
     ignored_ids: ids that its predictions never hold. of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} of
-    a checkpoint of ours, {} of a file.
+    a checkpoint of ours, {} of a file. others: {variable: array float32} of what is neither kernel nor bias, such as
+    stem_bn/gamma and stem_bn/moving_mean.
     """
 
     layers: dict
@@ -38,11 +39,25 @@ class Weights:
     class_names: tuple[str, ...] = ()
     ignored_ids: tuple[int, ...] = ()
     of_run: dict = dataclasses.field(default_factory=dict)
+    others: dict = dataclasses.field(default_factory=dict)
 
     @property
     def widths(self):
         """{layer: output channels}: the net takes its widths from here, so a narrow VGG is an ordinary one."""
-        return {name: int(kernel.shape[3]) for name, (kernel, _) in self.layers.items()}
+        return {name: int(kernel.shape[-1]) for name, (kernel, _) in self.layers.items()}
+
+    @property
+    def num_classes(self):
+        """Channels of the scores of a whole FCN."""
+        return int(self.layers["score_fr"][0].shape[3]) if "score_fr" in self.layers else len(self.class_names)
+
+
+def by_layer(variables):
+    """({layer: (kernel, bias or None)}, {variable: array}): {name: array} as Weights.layers and Weights.others."""
+    names = sorted(name.removesuffix("/kernel") for name in variables if name.endswith("/kernel"))
+    layers = {name: (variables[f"{name}/kernel"], variables.get(f"{name}/bias")) for name in names}
+    pairs = {f"{layer}/{part}" for layer in layers for part in ("kernel", "bias")}
+    return layers, {name: array for name, array in variables.items() if name not in pairs}
 
 
 def refusal(path, what, why=None, cure=CURE):

@@ -1,17 +1,28 @@
 """NumPy's .npz: the vgg16_weights.npz family (conv1_1_W, conv1_1_b, ... fc7_b), read; this project's own, also written.
 
-Own keys are <layer>/kernel, <layer>/bias, mean_rgb, net, choices (JSON) and class_names. Nothing is ever unpickled: of
-each array the header is read, compared with the size in the zip's directory, and the rest taken as plain numbers.
+Own keys are the variables (<layer>/kernel, <layer>/bias, ...), mean_rgb, net, choices (JSON) and class_names. Nothing
+is ever unpickled: of each array the header is read, compared with the size in the zip's directory, and the rest taken
+as plain numbers.
 """
 
 import pathlib
 
 import numpy as np
 
-from fcn import errors, file_kinds, npz_file, shell_commands
+from fcn import errors, file_kinds, npz_file, shelf, shell_commands
 from fcn.formats import _heads, _layers
 from fcn.formats._published import HEIGHT_WIDTH, RGB
-from fcn.formats._weights import CURE, NEVER_LOADED, NO_MEAN, Weights, imagenet_mean, most_unpacked, new_file, refusal
+from fcn.formats._weights import (
+    CURE,
+    NEVER_LOADED,
+    NO_MEAN,
+    Weights,
+    by_layer,
+    imagenet_mean,
+    most_unpacked,
+    new_file,
+    refusal,
+)
 from fcn.vgg_table import CONVOLUTIONS, FULLY_CONNECTED
 
 DOCUMENTED = HEIGHT_WIDTH, RGB  # the program beside vgg16_weights.npz feeds RGB (cs.toronto.edu/~frossard/post/vgg16)
@@ -22,6 +33,8 @@ def read(path):
     path = pathlib.Path(path)
     try:
         with npz_file.opened(path, most_unpacked(path.stat().st_size)) as (members, names):
+            if _net(members, path) in set(shelf.names("nets")) - set(_heads.NETS):
+                return _whole(members, path)
             if "conv1_1/kernel" in members:
                 return _own(members, path)
             if "conv1_1_W" in members:
@@ -45,8 +58,26 @@ def write(path, weights):
         arrays[f"{name}/kernel"] = kernel
         if bias is not None:
             arrays[f"{name}/bias"] = bias
+    arrays |= weights.others
     with new_file(path) as file:
         np.savez(file, **arrays)
+
+
+def _net(members, path):
+    """The name of the net that a file of ours says it holds, or None."""
+    return str(_array(members["net"], path, "U")) or None if "net" in members else None
+
+
+def _whole(members, path):
+    """Weights of a net that is no published FCN on VGG: every variable by its name."""
+    if not {"mean_rgb", "class_names", "choices"} <= members.keys():
+        raise refusal(path, f"holds the net {_net(members, path)} without mean_rgb, class_names or choices")
+    variables = {name: _layers.numbers(_array(member, path), name, path) for name, member in members.items()
+                 if "/" in name}
+    layers, others = by_layer(variables)
+    choices, ignored = _heads.read_note(str(_array(members["choices"], path, "U"))) or ({}, ())
+    return Weights(layers, _layers.mean_colour(_array(members["mean_rgb"], path), path), (), _net(members, path),
+                   choices, tuple(_array(members["class_names"], path, "U").ravel().tolist()), ignored, others=others)
 
 
 def _own(members, path):
@@ -55,7 +86,7 @@ def _own(members, path):
     stored = {name: [array(f"{name}/kernel"), array(f"{name}/bias")]
               for name in dict.fromkeys(key.split("/")[0] for key in members if key.endswith("/kernel"))}
     layers, _, notes = _layers.body(_paired(stored), path, None)
-    net = str(array("net", "U")) or None if "net" in members else None
+    net = _net(members, path)
     if net is not None:
         if net not in _heads.NETS:
             raise refusal(path, f"holds the net {net!r}; {', '.join(_heads.NETS)} are known")
