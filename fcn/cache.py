@@ -158,7 +158,7 @@ def prepare(pairs, spec, size_px, folder, title, options=None):
     if found is None:
         shapes = [tuple(size_px)] * len(pairs) if size_px else (
             options.shapes or _shapes(pairs, spec, options.max_pixels))
-        plan = cache_build.Plan(pairs, shapes, spec, size_px, print_,
+        plan = cache_build.BuildPlan(pairs, shapes, spec, size_px, print_,
                                 json.dumps(_options(spec, size_px)).encode(), options.skip_bad, options.max_pixels)
         cache_build.build(plan, path, options.progress, lambda: find(path, print_) is not None)
         found = find(path, print_)

@@ -30,7 +30,7 @@ PIXELS_AHEAD = 32_000_000  # per core, in rows that are read but not yet written
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """What is to be built. shapes: (height, width) of each row; size_px: what pairs are resized to, or None."""
 
     pairs: list

@@ -124,10 +124,10 @@ class Stopwatch:
 def timed_steps(session, trainer, at):
     """(seconds of each of a few steps, share of them spent waiting for data), by the loop of training itself."""
     settings, watch = trainer.job.settings, Stopwatch()
-    plan = loop.Plan(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
-                     lambda step: trainer.rate_at(min(step, trainer.steps - 1)))
-    loop.train(session, trainer.graph, trainer.update, trainer.batch_at, plan, at, [watch],
-               lambda number, *_: f"not kept, as this is a dry run (batch {number})")
+    given = loop.LoopSettings(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
+                              lambda step: trainer.rate_at(min(step, trainer.steps - 1)), trainer.batch_at,
+                              lambda number, *_: f"not kept, as this is a dry run (batch {number})")
+    loop.train(session, trainer.graph, trainer.update, given, at, [watch])
     return watch.seconds, at.wait_s / (at.wait_s + at.run_s)
 
 

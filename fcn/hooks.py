@@ -3,6 +3,7 @@
 Report (reporting.py) shows and logs, Evaluate validates, Save makes checkpoints, Stop ends the run when it is asked to.
 """
 
+import dataclasses
 import math
 import time
 
@@ -12,19 +13,32 @@ RETRY_S = 60  # after a checkpoint that could not be saved
 FIRST_EVAL = 20  # the step of the first validation under a time budget
 
 
+@dataclasses.dataclass(frozen=True)
+class ValidationTimes:
+    """When a run validates: every so many steps; or, with a budget, as often as that share of the time allows.
+
+    steps: of the run; after the last one it validates always. patience: validations without a better score that end the
+    run; 0: any number.
+    """
+
+    steps: int
+    every: int
+    budget: float | None = None
+    patience: int = 0
+
+
 class Evaluate:
     """Validation loss with its standard error, pixel accuracy and mean IoU, at network size; the best so far; patience.
 
     validate() -> (numbers, samples), or None if it was broken off: numbers {"val_loss": ..., "val_loss_se": ...,
-    "val_pixel_accuracy": ..., "val_mean_iou": ...}; samples as evaluate.validate gives them. every: steps; with budget,
-    a share of the time, as often as that allows. patience: validations without a better score that end the run; 0: any.
+    "val_pixel_accuracy": ..., "val_mean_iou": ...}; samples as evaluate.validate gives them. when: ValidationTimes.
     A validation without a score (val_mean_iou None: no labelled pixels) is done, but is never the best, and patience
     does not count it.
     """
 
-    def __init__(self, validate, every, budget, patience, steps, report, save):
-        self.validate, self.every, self.budget, self.patience, self.steps = validate, every, budget, patience, steps
-        self.report, self.save, self.spent, self.saving_s = report, save, 0.0, 0.0
+    def __init__(self, validate, when, report, save):
+        self.validate, self.when, self.report, self.save = validate, when, report, save
+        self.spent, self.saving_s = 0.0, 0.0
         self.started = None  # (time, step) after the first step of this start, which is slow
 
     def resume(self, at):
@@ -40,11 +54,11 @@ class Evaluate:
             self._lose_patience(at)
 
     def _due(self, at):
-        if at.step == self.steps:
+        if at.step == self.when.steps:
             return True
-        if self.budget:
+        if self.when.budget:
             return at.step >= (at.next_eval or FIRST_EVAL)
-        return at.step % self.every == 0
+        return at.step % self.when.every == 0
 
     def _validate(self, at):
         before = time.perf_counter()
@@ -58,7 +72,7 @@ class Evaluate:
             at.best = {"step": at.step, "score": at.score} if better else at.best
             at.since_best = 0 if better else at.since_best + 1
         self.report.validation(at, numbers, samples)
-        if self.budget:
+        if self.when.budget:
             at.next_eval = at.step + self._pause(at, time.perf_counter() - before)
         checked = time.perf_counter()
         self.save(at)
@@ -70,12 +84,14 @@ class Evaluate:
         if self.started is None or at.step == self.started[1]:
             return FIRST_EVAL
         a_step = (time.perf_counter() - self.started[0] - self.spent - seconds) / (at.step - self.started[1])
-        return max(1, math.ceil((seconds + self.saving_s) * (1 - self.budget) / self.budget / max(a_step, 1e-9)))
+        budget = self.when.budget
+        return max(1, math.ceil((seconds + self.saving_s) * (1 - budget) / budget / max(a_step, 1e-9)))
 
     def _lose_patience(self, at):
-        if self.patience and at.since_best >= self.patience and at.step < self.steps:
+        if self.when.patience and at.since_best >= self.when.patience and at.step < self.when.steps:
             at.finished = (f"no better mean IoU in {at.since_best} validations since step {at.best['step']} "
-                           f"({at.best['score']:.3f}): stopped at step {at.step} of {self.steps}, as --patience says")
+                           f"({at.best['score']:.3f}): stopped at step {at.step} of {self.when.steps}, as --patience "
+                           "says")
 
 
 class Save:

@@ -14,14 +14,20 @@ from fcn.tf1 import run
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What train() needs to know of the settings; names as in config.Config. rate_at(step) -> learning rate."""
+class LoopSettings:
+    """What train() is given of a run; names as in config.Config.
+
+    rate_at(step) -> learning rate. batch_at(number) -> (images, labels), uint8. keep_batch(number, images, labels,
+    facts) keeps a batch for inspection and says where.
+    """
 
     steps: int
     batches_per_step: int
     keep_prob: float
     seed: int
     rate_at: Callable[[int], float]
+    batch_at: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    keep_batch: Callable[[int, np.ndarray, np.ndarray, dict], str]
 
 
 @dataclasses.dataclass
@@ -65,35 +71,33 @@ class Position:
                    batches_per_step=batches_per_step, **{key: state[key] for key in kept if key in state})
 
 
-def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
-    """Run from `position` to plan.steps, or until a hook gives position.finished a reason.
+def train(session, model, update, settings, position, hooks):
+    """Run from `position` to settings.steps, or until a hook gives position.finished a reason.
 
-    After every step hook.after_step(position) of each hook is called in turn. batch_at(number) -> (images, labels)
-    uint8. keep_batch(number, images, labels, facts) keeps a batch for inspection and says where. Raises DivergedError
-    if loss or gradient is not finite, before the weights are touched.
+    settings: LoopSettings. After every step hook.after_step(position) of each hook is called in turn. Raises
+    DivergedError if loss or gradient is not finite, before the weights are touched.
     """
-    numbers = range(position.step * plan.batches_per_step, plan.steps * plan.batches_per_step)
-    with contextlib.closing(batches.ahead(batch_at, numbers)) as supply:
+    numbers = range(position.step * settings.batches_per_step, settings.steps * settings.batches_per_step)
+    with contextlib.closing(batches.ahead(settings.batch_at, numbers)) as supply:
         for number in numbers:
             if position.finished:
                 return
             before = time.perf_counter()
             images, labels = next(supply)
             ready = time.perf_counter()
-            feed = {model.images: images, model.labels: labels, model.keep_prob: plan.keep_prob,
-                    model.dropout_seed: np.array([plan.seed, number], np.int32), model.training: True}
+            feed = {model.images: images, model.labels: labels, model.keep_prob: settings.keep_prob,
+                    model.dropout_seed: np.array([settings.seed, number], np.int32), model.training: True}
             fetches = {"loss": model.loss_sum, "pixels": model.pixels}
-            last = (number + 1) % plan.batches_per_step == 0
+            last = (number + 1) % settings.batches_per_step == 0
             if last:
-                position.learning_rate = feed[update.learning_rate] = plan.rate_at(position.step)
+                position.learning_rate = feed[update.learning_rate] = settings.rate_at(position.step)
                 fetches |= {"update": update.update, "norm": update.norm}
             else:
                 fetches |= {"update": update.collect}
             try:
                 done = run(session, fetches, feed)
             except tf_errors.InvalidArgumentError as error:
-                raise _diverged(error, position, plan, number, lambda facts, n=number, i=images, k=labels:
-                                keep_batch(n, i, k, facts)) from None
+                raise _diverged(error, position, settings, number, images, labels) from None
             position.window.append((float(done["loss"]), float(done["pixels"])))
             position.images += len(images)
             position.wait_s += ready - before
@@ -105,19 +109,20 @@ def train(session, model, update, batch_at, plan, position, hooks, keep_batch):
                     hook.after_step(position)
 
 
-def _diverged(error, position, plan, number, keep):
+def _diverged(error, position, settings, number, images, labels):
+    """The DivergedError for TensorFlow's error in batch `number`, which is kept; the error itself if it is another."""
     if "is not finite" not in error.message:
         return error
     what = "loss" if "the loss is" in error.message else "gradient"
     losses = [loss / pixels if pixels else None for loss, pixels in list(position.window)[-3:]]
     shown = ["no labelled pixels" if loss is None else f"{loss:.4g}" for loss in losses]
-    norm, rate = position.gradient_norm, plan.rate_at(position.step)
+    norm, rate = position.gradient_norm, settings.rate_at(position.step)
     facts = {"step": position.step + 1, "batch": number, "not_finite": what, "losses_before": losses,
              "gradient_norm_before": norm, "learning_rate": rate}
     return errors.DivergedError(
         f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
         why=[f"before: loss {', '.join(shown) or 'unknown'} (of the last batches), gradient norm "
              f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
-             f"the batch is {keep(facts)}"],
+             f"the batch is {settings.keep_batch(number, images, labels, facts)}"],
         cure="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
              "the batch itself is odd, look at its labels.")

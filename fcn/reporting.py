@@ -1,25 +1,39 @@
 """What a person sees of a run while it runs: the progress line, the logs, curves.png and TensorBoard's events."""
 
+import dataclasses
 import datetime
 import pathlib
 import time
 
 from fcn import averages, curves, durable, errors, machine, runlog
+from fcn.spec import DatasetSpec
 
 DRAWING_SHARE = 0.01  # of the time may go into curves.png
 DRAW_AT_LEAST_S = 30
 
 
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """What a Report is told of a run. steps: all of them. floor: (uniform, prior, constant) of expect.floor, or None.
+
+    log_every: steps between two lines of the log. average: batches of the shown loss, or "auto".
+    """
+
+    spec: DatasetSpec
+    steps: int
+    floor: tuple | None
+    log_every: int
+    average: int | str
+
+
 class Report:
     """A hook (hooks.py). The screen and the pictures are not worth a run: what cannot be written is said, once.
 
-    every: steps between two lines of the log. average: batches of the shown loss, or "auto". screen: a screen.Screen.
-    floor: (uniform, prior, constant) of expect.floor. events: an events.Events or None.
+    run: its folder. facts: RunFacts. screen: a screen.Screen. events: an events.Events or None.
     """
 
-    def __init__(self, run, every, steps, first_step, average, screen, floor, spec, events=None):
-        self.run, self.every, self.steps = pathlib.Path(run), every, steps
-        self.average, self.screen, self.floor, self.spec, self.events = average, screen, floor, spec, events
+    def __init__(self, run, facts, first_step, screen, events=None):
+        self.run, self.facts, self.screen, self.events = pathlib.Path(run), facts, screen, events
         self.log, self.speed = runlog.Log(self.run / "log.jsonl"), runlog.Log(self.run / "speed.jsonl")
         self.started, self.drawn, self.drawing_s, self.said = time.monotonic(), time.monotonic(), 0.0, set()
         self.starts = [e["step"] for e in runlog.read(self.speed.path) if e.get("event") == "start" and e["step"]]
@@ -30,15 +44,15 @@ class Report:
 
     def after_step(self, at):
         sums, pixels = zip(*at.window, strict=True)
-        loss, error, count = averages.enough(sums, pixels) if self.average == "auto" else (
+        loss, error, count = averages.enough(sums, pixels) if self.facts.average == "auto" else (
             *averages.weighted(sums, pixels), len(sums))
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
         held = f"  peak {durable.amount(memory)}" if memory else ""
         shown = f"loss {plus_minus(loss, error)} of {count}" if loss == loss else unlabelled(count)
         self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
-                         f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.every == 0)
-        if at.step % self.every == 0 or at.step in (1, self.steps):
+                         f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)
+        if at.step % self.facts.log_every == 0 or at.step in (1, self.facts.steps):
             empty = pixels[-count:].count(0)
             self._log({"step": at.step, "loss": loss if loss == loss else None, "loss_se": error, "batches": count,
                        **({"unlabelled_batches": empty} if empty else {}),
@@ -62,14 +76,14 @@ class Report:
         self.warm = self.warm or (time.monotonic(), step)
         if step == self.warm[1]:
             return ""
-        left = (self.steps - step) * (time.monotonic() - self.warm[0]) / (step - self.warm[1])
+        left = (self.facts.steps - step) * (time.monotonic() - self.warm[0]) / (step - self.warm[1])
         return f"{duration(left)} to go  "
 
     def validation(self, at, numbers, samples):
         """Log, draw and say what a validation found."""
         self._log({"step": at.step, **numbers})
         if self.events:
-            self.events.samples(at.step, samples, self.spec)
+            self.events.samples(at.step, samples, self.facts.spec)
         self.draw()
         loss = numbers["val_loss"]
         loss = "" if loss is None else f"loss {plus_minus(loss, numbers['val_loss_se'])}, "
@@ -92,7 +106,7 @@ class Report:
         """Write curves.png."""
         before = time.monotonic()
         try:
-            curves.draw(runlog.read(self.log.path), self.run / "curves.png", self.floor, self.starts)
+            curves.draw(runlog.read(self.log.path), self.run / "curves.png", self.facts.floor, self.starts)
         except (OSError, errors.MachineError) as error:
             self._say_once(f"curves.png could not be written ({getattr(error, 'strerror', error)}); the run goes on")
         self.drawn, self.drawing_s = time.monotonic(), time.monotonic() - before

@@ -186,10 +186,9 @@ def train(job):
                 stop = hooks.Stop(asked, save)
                 check.resume(at)
                 stop.after_step(at)  # a signal may have come in the validation that was owed
-                plan = loop.Plan(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
-                                 trainer.rate_at)
-                loop.train(session, trainer.graph, trainer.update, trainer.batch_at, plan, at,
-                           [report, check, save, stop], trainer.keep_batch)
+                given = loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
+                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch)
+                loop.train(session, trainer.graph, trainer.update, given, at, [report, check, save, stop])
                 report.happened(at.step, at.finished or "done")
                 if at.finished:
                     view.say(at.finished)
@@ -203,10 +202,10 @@ def train(job):
 def periodic(trainer, session, at, view, asked):
     """The hooks of a run that report, validate and save. view: a screen.Screen; asked: a signals.Signals."""
     job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
-    report = reporting.Report(job.run, settings.log_every, steps, at.step, settings.average_loss, view, job.floor,
-                              job.spec, events.Events(job.run, at.step, session.graph))
+    facts = reporting.RunFacts(job.spec, steps, job.floor, settings.log_every, settings.average_loss)
+    report = reporting.Report(job.run, facts, at.step, view, events.Events(job.run, at.step, session.graph))
     save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say,
                       (at.step, at.validated) if trainer.store.holds(at.step) else None)
-    check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), settings.eval_every,
-                           settings.eval_budget, settings.patience, steps, report, save)
+    when = hooks.ValidationTimes(steps, settings.eval_every, settings.eval_budget, settings.patience)
+    check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), when, report, save)
     return report, check, save

@@ -45,7 +45,7 @@ class Book:
         """Go through all steps as the loop does; the Position. caught: the step in which a signal comes."""
         at = at or position()
         save = hooks.Save(self.save_state, save_every, steps, self, self.said.append)
-        check = hooks.Evaluate(self.validate, every, budget, patience, steps, self, save)
+        check = hooks.Evaluate(self.validate, hooks.ValidationTimes(steps, every, budget, patience), self, save)
         self.asked = types.SimpleNamespace(caught=signal.SIGTERM if caught == at.step else None)
         check.resume(at)
         hooks.Stop(self.asked, save).after_step(at)
@@ -261,7 +261,7 @@ def test_validation_takes_its_share_of_the_time(monkeypatch):
     def validate():
         now[0] += 8
         return {"val_mean_iou": 0.5}, []
-    check = hooks.Evaluate(validate, 3, 0.2, 0, 200, book, save)
+    check = hooks.Evaluate(validate, hooks.ValidationTimes(200, 3, 0.2), book, save)
     check.resume(at)
     for step in range(1, 201):
         now[0] += 1
@@ -281,7 +281,7 @@ def test_the_pause_after_a_resume_counts_the_steps_of_this_start_alone(monkeypat
         now[0] += 10
         return {"val_mean_iou": 0.4}, []
     save = hooks.Save(book.save_state, 10 ** 6, 2000, book, book.said.append)
-    check = hooks.Evaluate(validate, 3, 0.5, 0, 2000, book, save)
+    check = hooks.Evaluate(validate, hooks.ValidationTimes(2000, 3, 0.5), book, save)
     check.resume(at)
     for step in range(1001, 1020):
         now[0] += 100 if step == 1001 else 1

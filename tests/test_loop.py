@@ -21,8 +21,9 @@ def diverged(monkeypatch, *window):
     at, kept = loop.Position(7, collections.deque(window)), []
     images, labels = np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8)
     with pytest.raises(errors.DivergedError) as found:
-        loop.train(None, graph, update, lambda number: (images, labels), loop.Plan(9, 1, 0.5, 0, lambda step: 0.1), at,
-                   [], lambda *given: kept.append(given[-1]) or "kept")
+        settings = loop.LoopSettings(9, 1, 0.5, 0, lambda step: 0.1, lambda number: (images, labels),
+                                     lambda *given: kept.append(given[-1]) or "kept")
+        loop.train(None, graph, update, settings, at, [])
     return found.value, kept[0]
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import os
 import pathlib
 import pty
@@ -34,7 +35,7 @@ class Shown:
 
 @pytest.fixture
 def report(tmp_path):
-    return reporting.Report(tmp_path, 2, 4, 0, 20, Shown(), (1.1, 1.0, 0.5), SPEC)
+    return reporting.Report(tmp_path, reporting.RunFacts(SPEC, 4, (1.1, 1.0, 0.5), 2, 20), 0, Shown())
 
 
 def at_step(step, *losses, **more):
@@ -61,7 +62,7 @@ def test_time_to_go_and_pace_are_those_of_this_start(report, monkeypatch):
         now[0] += seconds
         report.after_step(at_step(step, 2.0, 1.0))
     assert "  1 s to go  2.00 images/s" in report.screen.lines[-1][1]
-    report.steps = 10
+    report.facts = dataclasses.replace(report.facts, steps=10)
     now[0] += 1
     report.after_step(at_step(4, 2.0, 1.0))
     assert "  6 s to go  2.00 images/s" in report.screen.lines[-1][1]
@@ -141,7 +142,7 @@ def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch
     drawn = []
     monkeypatch.setattr(curves, "draw", lambda entries, path, floor, starts: drawn.append(starts))
     for step in (0, 30, 20):
-        reporting.Report(tmp_path, 2, 40, step, 20, Shown(), None, SPEC).draw()
+        reporting.Report(tmp_path, reporting.RunFacts(SPEC, 40, None, 2, 20), step, Shown()).draw()
     assert drawn == [[], [30], [30, 20]]
 
 
@@ -188,7 +189,7 @@ def test_auto_weighs_pixels_alike_and_knows_batches_without_any():
 
 
 def test_auto_is_what_the_line_says_it_is(tmp_path):
-    report = reporting.Report(tmp_path, 1, 9, 0, "auto", Shown(), None, SPEC)
+    report = reporting.Report(tmp_path, reporting.RunFacts(SPEC, 9, None, 1, "auto"), 0, Shown())
     report.after_step(at_step(1, *[9.0] * 50, *[2.0] * 10))
     assert report.screen.lines[0][1].startswith("loss 2.000 ± 0.000 of 10 ")
 
