@@ -190,12 +190,12 @@ def place(c, kind, x, foot, size):
             c.paint(name, shape, moved, colours[colour], gain * cloth)
 
 
-def populate(c, kinds, most, far, near, eye, x_of=None):
-    """Up to `most` things with their feet between y = far and near, far ones first so that near ones hide them.
+def populate(c, kinds, most, feet, eye, x_of=None):
+    """Up to `most` things with their feet at y in feet = (far, near), far ones first so that near ones hide them.
 
     A thing is as large as its foot is below y = eye, times its GROWTH. x_of(kind, below) tells where it stands.
     """
-    for foot in sorted(c.rng.uniform(far, near, c.rng.integers(1, most + 1))):
+    for foot in sorted(c.rng.uniform(*feet, c.rng.integers(1, most + 1))):
         kind, below = c.rng.choice(kinds), foot - eye
         x = x_of(kind, below) if x_of else c.between(0.05, 0.95) * c.width
         place(c, kind, x, foot, below * GROWTH[kind] * c.between(0.9, 1.1))
@@ -217,7 +217,7 @@ def street(c):
     paint_road(c, "polygon", (vanish_x, horizon, vanish_x + road * drop, horizon + drop,
                               vanish_x - road * drop, horizon + drop), dashes)
     lane = {"car end": (0.45, 0.55), "person": (0.3, 1.3), "other": (1.2, 1.4)}
-    populate(c, ("car end", "car end", "person", "person", "other"), 5, horizon + 0.3 * c.unit, c.height, horizon,
+    populate(c, ("car end", "car end", "person", "person", "other"), 5, (horizon + 0.3 * c.unit, c.height), horizon,
              lambda kind, below: vanish_x + c.rng.choice((-1, 1)) * road * below * c.between(*lane[kind]))
 
 
@@ -231,7 +231,7 @@ def lawn(c):
         paint_front_row(c, horizon)
     paint_ground(c, horizon)
     if c.chance(0.6):
-        populate(c, ("tree", "person"), 3, horizon + 0.04 * c.unit, far, horizon - 0.27 * c.unit)
+        populate(c, ("tree", "person"), 3, (horizon + 0.04 * c.unit, far), horizon - 0.27 * c.unit)
         dashes = (np.abs(c.y - (far + near) / 2) < 1.5) & (c.x / (0.2 * c.unit) % 1 < 0.5)
         paint_road(c, "rectangle", (0, far, c.width, near), dashes)
         kinds: tuple[str, ...] = ("car side", "car side", "person")
@@ -239,7 +239,7 @@ def lawn(c):
         paint_road(c, "polygon", (c.width / 2, horizon, c.width / 2 + 3, horizon, end + 0.35 * c.unit, c.height,
                                   end - 0.35 * c.unit, c.height), False)
         kinds = ("tree", "tree", "person", "car side", "other")
-    populate(c, kinds, 4, far + 0.08 * c.unit, c.height, horizon - 0.12 * c.unit)
+    populate(c, kinds, 4, (far + 0.08 * c.unit, c.height), horizon - 0.12 * c.unit)
 
 
 def window(c, x0, y0, x1, y1):
@@ -282,7 +282,7 @@ def room(c):
         elif kind == 2:
             c.paint("other", "rectangle", (x - wide / 3, top, x + wide / 3, top + 0.6 * wide), c.colour("other"),
                     c.noise(4, 0.6))
-    populate(c, ("person", "sofa"), 3, base + 0.03 * c.unit, 1.05 * c.height, base - 0.5 * c.unit)
+    populate(c, ("person", "sofa"), 3, (base + 0.03 * c.unit, 1.05 * c.height), base - 0.5 * c.unit)
 
 
 KINDS: tuple = ((street, 0.26), (lawn, 0.36), (room, 0.38))    # and their share of the scenes
