@@ -15,8 +15,8 @@ def diverged(monkeypatch, *window):
     def fail(*_):
         raise tf_errors.InvalidArgumentError(None, None, "the loss is not finite")
     monkeypatch.setattr(loop, "run", fail)
-    graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "loss_sum",
-                                                   "pixels"), 0))
+    graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "training",
+                                                   "loss_sum", "pixels"), 0))
     update = types.SimpleNamespace(learning_rate=1, update=None, norm=None)
     at, kept = loop.Position(7, collections.deque(window)), []
     images, labels = np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8)
