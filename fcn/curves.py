@@ -155,16 +155,28 @@ def bars(axes, found, colour, label=None, linestyle="-"):
                   marker="o", markersize=3, capsize=2, linewidth=1.2)
 
 
+def top_of(shown, start=0.0):
+    """(top, hidden): where a loss axis from 0 ends, and how many values lie above it.
+
+    The axis covers `start`, the first values and all others, but not spikes far above the rest. shown: what series()
+    gives of each line, at least one value in all.
+    """
+    values = np.concatenate([found[1] for found in shown])
+    usual = min(values.max(), 3 * np.percentile(values, 98))
+    top = 1.1 * max(start, usual, *(found[1][:1].max(initial=0) for found in shown))
+    return float(top), int((values > top).sum())
+
+
 def _limit(axes, shown, start=0.0):
-    """The y axis from 0 up, over `start` and the first losses; a spike far above the rest is cut off, and said."""
+    """The y axis from 0 up to top_of(); what is hidden above it is said."""
     axes.set_ylim(0, None)
     steps, values = (np.concatenate([found[i] for found in shown]) for i in (0, 1))
     if not len(values):
         return
-    top = 1.1 * max(start, *(found[1][:1].max(initial=0) for found in shown), 3 * np.percentile(values, 98))
-    if values.max() > top:
+    top, hidden = top_of(shown, start)
+    if hidden:
         axes.set_ylim(0, top)
-        axes.set_title(f"{axes.get_title()}\n{(values > top).sum()} above the picture, up to {values.max():.3g} "
+        axes.set_title(f"{axes.get_title()}\n{hidden} above the picture, up to {values.max():.3g} "
                        f"at step {steps[values.argmax()]:,.0f}", fontsize=10)
 
 

@@ -1,21 +1,20 @@
 """report.html of an evaluation: one page with everything in it, to be read anywhere and mailed to anyone.
 
-What it says is in sections/, a file a section; how it looks and answers the pointer in sections/style.css and
-sections/script.js. It loads nothing: its Content-Security-Policy forbids the browser to.
+Its sections are the files in sections/ (see the package's docstring), page.html puts them together; sections/style.css
+and sections/script.js say how it looks and answers the pointer. It loads nothing: its Content-Security-Policy forbids
+the browser to.
 """
 
-import json
 import pathlib
-import string
 
-from fcn import durable, errors, results
-from fcn.sections import _report, classes, confusion, facts, headline, images, protocols, training
-from fcn.sections._html import text
+import jinja2
+import markupsafe
+
+from fcn import durable, errors, results, shelf
+from fcn.sections import _html, _report
 
 PARTS = pathlib.Path(__file__).parent / "sections"
-SECTIONS = (headline, protocols, classes, confusion, images, training, facts)
-LINKS = {"protocols": "protocols", "classes": "classes", "confusion": "confusion", "images": "images",
-         "training": "training", "facts": "settings"}
+WRONG_CONTENT = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, jinja2.UndefinedError)
 
 
 def write(folder):
@@ -26,7 +25,7 @@ def write(folder):
     report = _report.read(folder)
     try:
         page = build(report)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except WRONG_CONTENT as error:
         raise errors.DataError("is not as an evaluation writes it", where=pathlib.Path(folder) / "report.json",
                                why=repr(error), cure=results.AGAIN) from error
     path = pathlib.Path(folder) / "report.html"
@@ -36,12 +35,20 @@ def write(folder):
 
 def build(report):
     """The page of a _report.Report."""
-    body = "".join(section.build(report) for section in SECTIONS)
-    links = " ".join(f'<a href="#{key}">{name}</a>' for key, name in LINKS.items() if f'<section id="{key}">' in body)
-    data = {"names": report.spec.class_names, "ignored": report.spec.ignored_ids, "matrix": confusion.data(report)}
-    template = string.Template((PARTS / "page.html").read_text())
-    return template.substitute(title=title(report), links=links, body=body, data=_json(data),
-                               style=(PARTS / "style.css").read_text(), script=(PARTS / "script.js").read_text())
+    sections, data = [], {"names": report.spec.class_names, "ignored": report.spec.ignored_ids}
+    for name, module in sorted(modules().items(), key=lambda item: item[1].ORDER):
+        body = module.build(report)
+        if body:
+            sections.append({"name": name, "title": module.TITLE, "link": module.LINK, "body": body})
+            data |= {name: module.data(report)} if hasattr(module, "data") else {}
+    return _html.render("page.html", title=title(report), sections=sections, data=data,
+                        style=markupsafe.Markup((PARTS / "style.css").read_text()),
+                        script=markupsafe.Markup((PARTS / "script.js").read_text()))
+
+
+def modules():
+    """{name: section module}: the files in sections/."""
+    return {name: shelf.pick("sections", name) for name in shelf.names("sections")}
 
 
 def title(report):
@@ -50,9 +57,4 @@ def title(report):
     settings, step = content.get("settings"), content.get("checkpoint_step")
     found = [content.get("split"), f"step {step:,}" if isinstance(step, int) else "",
              content.get("net") or (settings.get("net") if isinstance(settings, dict) else "")]
-    return text(f"{report.name}: {', '.join(str(fact) for fact in found if fact)}".removesuffix(": "))
-
-
-def _json(data):
-    """JSON that may stand inside <script>, whatever the names in it."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return f"{report.name}: {', '.join(str(fact) for fact in found if fact)}".removesuffix(": ")

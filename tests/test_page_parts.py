@@ -61,9 +61,14 @@ def test_axes_put_values_where_they_belong():
 
 def test_lines_go_up_where_values_do():
     x, y = _chart.linear(0, 10), _chart.linear(0, 4)
-    assert 'points="0.0,1000.0 500.0,0.0"' in _chart.line(x, y, np.array([0, 5]), np.array([0, 4]), "a")
-    assert 'y1="100.00%" y2="0.00%"' in _chart.bar(x, y, 5, 0, 4, "a")
-    assert 'cx="50.00%" cy="25.00%"' in _chart.dot(x, y, (5, 3), "a", "")
+    chart = _chart.Chart(x, y, "step", "")
+    chart.line(np.array([0, 5]), np.array([0, 4]), "a")
+    chart.bar(5, 0, 4, "a")
+    chart.dot(5, 3, "a", "")
+    drawn = chart.svg()
+    assert 'points="0.0,1000.0 500.0,0.0"' in drawn
+    assert 'y1="100.00%" y2="0.00%"' in drawn
+    assert 'cx="50.00%" cy="25.00%"' in drawn
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.2314, "23.1 %"), (0, "0.0 %"), (0.00004, "0.004 %"), (1, "100.0 %"),
@@ -73,11 +78,12 @@ def test_shares_are_never_rounded_to_nothing(value, shown):
 
 
 def test_names_in_a_chart_do_not_cover_each_other():
-    axis = _chart.linear(0, 1)
-    crowded = _chart.names(axis, axis, [(0.5, 0.5, f"name {i}") for i in range(9)], "wide", (300, 300))
-    assert crowded.count("<text") == 4  # right, left, above and below
-    assert ">name 0<" in crowded
-    assert _chart.names(axis, axis, [(0.5, 0.5, "x" * 99)], "wide", (300, 300)) == ""
+    def drawn(names):
+        chart = _chart.Chart(_chart.linear(0, 1), _chart.linear(0, 1), "", "")
+        chart.names([(0.5, 0.5, name) for name in names], "wide", (300, 300))
+        return re.findall(r'<text class="wide".*>(.*)</text>', chart.svg())
+    assert drawn([f"name {i}" for i in range(9)]) == [f"name {i}" for i in range(4)]  # right, left, above and below
+    assert drawn(["x" * 99]) == []
 
 
 def test_classes_without_pixels_have_no_dot_and_are_counted(report):

@@ -8,9 +8,8 @@ import math
 
 import numpy as np
 
-from fcn.sections._html import text
+from fcn.sections._html import place, render
 
-STRETCHED = '<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">'
 CHARACTER_PX, LINE_PX = 6.2, 13  # of the charts' small text, about
 DOT_PX = 6
 
@@ -51,74 +50,89 @@ def logarithmic(least, most):
     return Axis(low, high, tuple((step, f"{100 * step:g} %") for step in shown if low <= step <= high), True)
 
 
-def plot(x, y, content, says, x_title):
-    """The whole chart. content: SVG; says: what it shows, for those who do not see it."""
-    places = [(_x(x, value), name) for value, name in x.ticks]
-    ticks = "".join(f'<line class="grid" x1="{at}" x2="{at}" y1="0" y2="100%"/>'
-                    f'<text x="{at}" y="100%" dy="16" text-anchor="middle">{name}</text>' for at, name in places)
-    places = [(_y(y, value), name) for value, name in y.ticks]
-    ticks += "".join(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>'
-                     f'<text x="0" y="{at}" dx="-6" dy="4" text-anchor="end">{name}</text>' for at, name in places)
-    title = f'<text x="50%" y="100%" dy="34" text-anchor="middle">{x_title}</text>'
-    return f'<svg class="plot" role="img" aria-label="{text(says)}">{ticks}{title}{content}</svg>\n'
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """One SVG element. stretched: its coordinates are in 0 to 1000 of the chart's width and height."""
+
+    tag: str
+    attributes: dict
+    text: str = ""
+    title: str = ""
+    stretched: bool = False
 
 
-def _x(axis, value):
-    return f"{100 * float(axis.at(value)):.2f}%"
+class Chart:
+    """A chart on two axes, drawn mark by mark; svg() is the whole of it. kind: the CSS class of a mark.
 
-
-def _y(axis, value):
-    return f"{100 - 100 * float(axis.at(value)):.2f}%"
-
-
-def dot(x, y, at, kind, title, colour=""):
-    """A circle with a title. at: (x, y). colour: as CSS has it."""
-    paint = f' style="fill:{colour}"' if colour else ""
-    return (f'<circle class="{kind}" cx="{_x(x, at[0])}" cy="{_y(y, at[1])}" r="{DOT_PX}"{paint}>'
-            f"<title>{text(title)}</title></circle>")
-
-
-def bar(x, y, at, low, high, kind):
-    """A vertical line from low to high."""
-    return f'<line class="{kind}" x1="{_x(x, at)}" x2="{_x(x, at)}" y1="{_y(y, low)}" y2="{_y(y, high)}"/>'
-
-
-def line(x, y, xs, ys, kind):
-    return STRETCHED + f'<polyline class="{kind}" points="{_points(x, y, xs, ys)}"/></svg>'
-
-
-def band(x, y, xs, low, high, kind):
-    """The area between two lines."""
-    there, back = _points(x, y, xs, low), _points(x, y, xs[::-1], high[::-1])
-    return STRETCHED + f'<polygon class="{kind}" points="{there} {back}"/></svg>'
-
-
-def _points(x, y, xs, ys):
-    return " ".join(f"{across:.1f},{down:.1f}" for across, down in zip(1000 * x.at(xs), 1000 - 1000 * y.at(ys),
-                                                                       strict=True))
-
-
-def names(x, y, points, kind, size_px):
-    """SVG of the names that have room beside their dots in a chart of size_px = (width, height), the first ones first.
-
-    points: (x, y, name).
+    description: what it shows, for those who do not see it.
     """
-    width, height = size_px
-    dots = [(width * float(x.at(at)), height * (1 - float(y.at(value)))) for at, value, _ in points]
-    taken = [(across - DOT_PX, down - DOT_PX, across + DOT_PX, down + DOT_PX) for across, down in dots]
-    parts = []
-    for (at, value, name), (across, down) in zip(points, dots, strict=True):
-        length, away = CHARACTER_PX * len(name), DOT_PX + 3
-        for dx, dy, anchor, left in ((away, 4, "start", away), (-away, 4, "end", -away - length),
-                                     (0, -away, "middle", -length / 2), (0, away + 9, "middle", -length / 2)):
-            box = (across + left, down + dy - LINE_PX + 3, across + left + length, down + dy + 3)
-            inside = box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
-            if inside and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                parts.append(f'<text class="{kind}" x="{_x(x, at)}" y="{_y(y, value)}" dx="{dx}" dy="{dy}" '
-                             f'text-anchor="{anchor}">{text(name)}</text>')
-                break
-    return "".join(parts)
+
+    def __init__(self, x, y, x_title, description):
+        self.x, self.y, self.description, self.marks = x, y, description, []
+        for value, name in x.ticks:
+            at = self._x(value)
+            self._add("line", "grid", x1=at, x2=at, y1="0", y2="100%")
+            self._add("text", x=at, y="100%", dy=16, text_anchor="middle", text=name)
+        for value, name in y.ticks:
+            at = self._y(value)
+            self._add("line", "grid", x1="0", x2="100%", y1=at, y2=at)
+            self._add("text", x="0", y=at, dx=-6, dy=4, text_anchor="end", text=name)
+        self._add("text", x="50%", y="100%", dy=34, text_anchor="middle", text=x_title)
+
+    def svg(self):
+        """Markup of the chart."""
+        return render("_chart.html", chart=self)
+
+    def dot(self, x, y, kind, title, colour=""):
+        """A circle with a title. colour: as CSS has it."""
+        self._add("circle", kind, cx=self._x(x), cy=self._y(y), r=DOT_PX, style=f"fill:{colour}" if colour else None,
+                  title=title)
+
+    def bar(self, x, low, high, kind):
+        """A vertical line from low to high."""
+        self._add("line", kind, x1=self._x(x), x2=self._x(x), y1=self._y(low), y2=self._y(high))
+
+    def line(self, xs, ys, kind):
+        self._add("polyline", kind, points=self._points(xs, ys), stretched=True)
+
+    def band(self, xs, low, high, kind):
+        """The area between two lines."""
+        points = f"{self._points(xs, low)} {self._points(xs[::-1], high[::-1])}"
+        self._add("polygon", kind, points=points, stretched=True)
+
+    def names(self, points, kind, size_px):
+        """The names that have room beside their dots in a chart of size_px = (width, height), the first ones first.
+
+        points: (x, y, name).
+        """
+        width, height = size_px
+        dots = [(width * float(self.x.at(x)), height * (1 - float(self.y.at(y)))) for x, y, _ in points]
+        taken = [(across - DOT_PX, down - DOT_PX, across + DOT_PX, down + DOT_PX) for across, down in dots]
+        for (x, y, name), (across, down) in zip(points, dots, strict=True):
+            length, away = CHARACTER_PX * len(name), DOT_PX + 3
+            for dx, dy, anchor, left in ((away, 4, "start", away), (-away, 4, "end", -away - length),
+                                         (0, -away, "middle", -length / 2), (0, away + 9, "middle", -length / 2)):
+                box = (across + left, down + dy - LINE_PX + 3, across + left + length, down + dy + 3)
+                inside = box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
+                if inside and not any(_overlap(box, other) for other in taken):
+                    taken.append(box)
+                    self._add("text", kind, x=self._x(x), y=self._y(y), dx=dx, dy=dy, text_anchor=anchor, text=name)
+                    break
+
+    def _add(self, tag, kind=None, text="", title="", stretched=False, **attributes):
+        """kind and attributes that are None are left out; text_anchor is written text-anchor."""
+        named = {name.replace("_", "-"): value for name, value in attributes.items()}
+        self.marks.append(Mark(tag, {"class": kind, **named}, text, title, stretched))
+
+    def _x(self, value):
+        return place(float(self.x.at(value)))
+
+    def _y(self, value):
+        return place(1 - float(self.y.at(value)))
+
+    def _points(self, xs, ys):
+        return " ".join(f"{across:.1f},{down:.1f}" for across, down in
+                        zip(1000 * self.x.at(xs), 1000 - 1000 * self.y.at(ys), strict=True))
 
 
 def _overlap(one, other):

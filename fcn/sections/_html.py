@@ -1,17 +1,15 @@
-"""Small pieces of HTML. Whatever comes from outside passes through `text`; what these functions return is HTML."""
+"""The Jinja2 templates of report.html, which escape every value, and how they show numbers, colours and files."""
 
 import base64
-import html
 import math
+import pathlib
+
+import jinja2
+import markupsafe
 
 DASH = "-"
 HEADLINES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy",
              "frequency_weighted_iou": "frequency weighted IoU"}
-
-
-def text(value):
-    """Any value as text that is safe in an element and in a quoted attribute."""
-    return html.escape(str(value))
 
 
 def known(value):
@@ -45,14 +43,14 @@ def scores_title(key):
     return HEADLINES.get(key, key.replace("_", " "))
 
 
-def colour_of(colour):
+def css_colour(colour):
     """(r, g, b) as CSS has it."""
     return f"rgb({','.join(str(int(part)) for part in colour[:3])})"
 
 
-def swatch(colour):
-    """A small square of a colour (r, g, b)."""
-    return f'<i class="swatch" style="--c:{colour_of(colour)}"></i>'
+def place(share):
+    """A share of a length, 0 to 1, as CSS and SVG have it: '12.50%'; cut off at the ends."""
+    return f"{100 * min(max(share, 0), 1):.2f}%"
 
 
 def counted(number, one, many):
@@ -60,28 +58,23 @@ def counted(number, one, many):
     return f"{number:,} {one if number == 1 else many}"
 
 
-def table(head, rows, kind="", numbers=(), ordered=None):
-    """A table that scrolls inside itself. head: HTML of the titles; rows: lists of HTML.
-
-    numbers: columns of numbers. ordered: the column by which the rows are in order, the largest first.
-    """
-    def cells(tag, row):
-        order = {ordered: ' aria-sort="descending"'} if tag == "th" else {}
-        return "".join(f'<{tag}{" class=n" if i in numbers else ""}{order.get(i, "")}>{cell}</{tag}>'
-                       for i, cell in enumerate(row))
-    body = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
-    return (f'<div class="scroll"><table class="{kind}"><thead><tr>{cells("th", head)}</tr></thead>\n'
-            f"<tbody>{body}</tbody></table></div>")
-
-
-def section(name, title, body):
-    return f'<section id="{name}"><h2>{title}</h2>\n{body}</section>\n'
-
-
-def folded(title, body):
-    return f"<details><summary>{title}</summary>\n{body}</details>\n"
-
-
 def data_uri(data, kind):
     """bytes as an address that holds them. kind: 'image/png'."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True)
+ENVIRONMENT.filters |= {"fixed": fixed, "percent": percent, "css_colour": css_colour, "place": place}
+ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+
+
+def render(template, **values):
+    """The Markup of a template file of this folder."""
+    return markupsafe.Markup(ENVIRONMENT.get_template(template).render(values))
+
+
+def render_text(template, **values):
+    """The Markup of a template that is given as text, for a section of one file."""
+    return markupsafe.Markup(ENVIRONMENT.from_string(template).render(values))

@@ -3,8 +3,9 @@
 import numpy as np
 
 from fcn import gallery
-from fcn.sections._html import data_uri, percent, section, swatch, table, text
+from fcn.sections._html import data_uri, render
 
+ORDER, TITLE, LINK = 30, "Confusion matrix", "confusion"
 BLUE, RED = (0, 114, 178), (213, 94, 0)  # right and wrong, told apart with every kind of colour vision
 LEVELS = 128  # of each
 NAMED, WITH_NUMBERS, LONGEST = 40, 14, 16  # classes that have names, and numbers, beside the picture; characters
@@ -18,12 +19,14 @@ def build(report):
     counts = report.total[np.ix_(rows, columns)]
     if not counts.any():
         return ""
-    body = (f"<p>A row is a class of the labels, a column what the net called it; the most frequent class is first. "
-            f"The stronger a cell, the larger its share of the row (by its square root): "
-            f"{swatch(BLUE)}right, {swatch(RED)}wrong. Point at a cell or tap it.</p>\n"
-            f'<div class="beside">{_picture(report, rows, columns, counts)}<div><h3>Largest confusions</h3>\n'
-            f"{_largest(report, rows)}</div></div>\n")
-    return section("confusion", "Confusion matrix", body)
+    opacity = np.tile(np.linspace(0, 255, LEVELS), 2).astype(np.uint8)
+    png = gallery.id_png(shades(counts), [BLUE] * LEVELS + [RED] * LEVELS, opacity)
+    shares = counts / counts.sum(1, keepdims=True).clip(1)
+    few = len(columns) <= WITH_NUMBERS
+    return render("confusion.html", blue=BLUE, red=RED, picture=data_uri(png, "image/png"), rows=_short(report, rows),
+                  columns=_short(report, columns), named=len(columns) <= NAMED,
+                  cells=[(*at, share) for at, share in np.ndenumerate(shares) if few and share >= 0.005],
+                  largest=_largest(report, rows), palette=report.spec.palette(), names=report.spec.class_names)
 
 
 def order(report):
@@ -49,43 +52,21 @@ def shades(counts):
     return np.where(right | (level == 0), level, level + LEVELS)
 
 
-def _picture(report, rows, columns, counts):
-    opacity = np.tile(np.linspace(0, 255, LEVELS), 2).astype(np.uint8)
-    png = gallery.id_png(shades(counts), [BLUE] * LEVELS + [RED] * LEVELS, opacity)
-    names, texts = report.spec.class_names, []
-    across, down = 100 / len(columns), 100 / len(rows)
-    if len(columns) <= NAMED:
-        texts += [f'<text x="0" y="{down * (k + .5):.2f}%" dx="-6" dy="4" text-anchor="end">{_short(names[i])}</text>'
-                  for k, i in enumerate(rows)]
-        texts += [f'<svg class="over" x="{across * (k + .5):.2f}%" y="0"><text transform="rotate(-50)" dx="6" dy="2">'
-                  f"{_short(names[i])}</text></svg>" for k, i in enumerate(columns)]
-    if len(columns) <= WITH_NUMBERS:
-        texts += [f'<text class="cell{" strong" if share > .3 else ""}" x="{across * (k + .5):.2f}%" '
-                  f'y="{down * (j + .5):.2f}%" dy="4" text-anchor="middle">{100 * share:.0f}</text>'
-                  for (j, k), share in np.ndenumerate(counts / counts.sum(1, keepdims=True).clip(1)) if share >= 0.005]
-    kind = "named" if len(columns) <= NAMED else "many"
-    return (f'<div class="scroll"><svg id="matrix" class="{kind}" style="aspect-ratio:{len(columns)}/{len(rows)}" '
-            f'role="img" aria-label="confusion matrix"><image href="{data_uri(png, "image/png")}" width="100%" '
-            f'height="100%" preserveAspectRatio="none"/>{"".join(texts)}<rect class="mark" width="{across:.4f}%" '
-            f'height="{down:.4f}%" visibility="hidden"/></svg></div>\n')
-
-
-def _short(name):
-    return text(name if len(name) <= LONGEST else name[:LONGEST - 1] + "…")
+def _short(report, ids):
+    """Names of these classes, cut to LONGEST characters."""
+    names = [report.spec.class_names[i] for i in ids]
+    return [name if len(name) <= LONGEST else name[:LONGEST - 1] + "…" for name in names]
 
 
 def _largest(report, rows):
-    """The pairs of classes with the most wrong pixels."""
+    """[(true id, called id, share of the class, share of all errors, pixels)] of the most frequent confusions."""
     wrong = report.total.copy()
     np.fill_diagonal(wrong, 0)
     wrong[[i for i in range(len(wrong)) if i not in rows]] = 0
-    names, palette, labelled = report.spec.class_names, report.spec.palette(), report.total.sum(1)
-    body = []
+    labelled, found = report.total.sum(1), []
     for cell in np.argsort(-wrong, axis=None, kind="stable")[:LISTED]:
         true, called = divmod(int(cell), len(wrong))
-        if wrong[true, called]:
-            body.append([*(swatch(palette[i]) + text(names[i]) for i in (true, called)),
-                         percent(wrong[true, called] / labelled[true]), percent(wrong[true, called] / wrong.sum()),
-                         f"{wrong[true, called]:,}"])
-    return table(["true", "called", "of the class", "of all errors", "pixels"], body, numbers=(2, 3, 4)) if body else (
-        "<p>There is none.</p>")
+        pixels = int(wrong[true, called])
+        if pixels:
+            found.append((true, called, pixels / labelled[true], pixels / wrong.sum(), pixels))
+    return found

@@ -1,31 +1,24 @@
 """Every protocol beside the others, each with its convention, and the groups of classes."""
 
-from fcn.sections._html import HEADLINES, fixed, interval, scores_title, section, table, text
+from fcn.sections._html import HEADLINES, interval, render, scores_title
+
+ORDER, TITLE, LINK = 10, "Protocols", "protocols"
 
 
 def build(report):
     protocols, subsets = report.content.get("protocols") or {}, report.content.get("subsets") or {}
     if not protocols:
         return ""
-    texts = "".join(f"<dt>{text(name)}</dt><dd>{text(found.get('text', ''))}</dd>" for name, found in protocols.items())
-    body = f"{_table('protocol', protocols)}\n<dl>{texts}</dl>\n"
-    if subsets:
-        body += f"<h3>Groups of classes</h3>\n{_table('classes', subsets)}"
-    return section("protocols", "Protocols", body)
+    return render("protocols.html", protocols=protocols, tables=[
+        _table("protocol", "", protocols), *([_table("classes", "Groups of classes", subsets)] if subsets else [])])
 
 
-def _table(title, found):
+def _table(first, title, found):
     """A row for each of {name: {"scores", "intervals", perhaps "size"}}."""
     keys = list(HEADLINES) + sorted({key for row in found.values() for key in row["scores"]} - set(HEADLINES))
     keys = [key for key in keys if any(key in row["scores"] for row in found.values())]
-    sized = any("size" in row for row in found.values())
-    rows = [[f"<b>{text(name)}</b>", *([text(row.get("size", ""))] if sized else []),
-             *(_cell(row, key) for key in keys)] for name, row in found.items()]
-    head = [title, *(["size"] if sized else []), *(text(scores_title(key)) for key in keys)]
-    return table(head, rows, numbers=range(2 if sized else 1, len(head)))
-
-
-def _cell(row, key):
-    ends = interval(row, key)
-    between = f"<br><small>{fixed(ends[0])} to {fixed(ends[1])}</small>" if ends else ""
-    return fixed(row["scores"].get(key), 4) + between
+    return {"title": title, "first": first, "sized": any("size" in row for row in found.values()),
+            "columns": [scores_title(key) for key in keys],
+            "rows": [{"name": name, "size": row.get("size", ""),
+                      "cells": [(row["scores"].get(key), interval(row, key)) for key in keys]}
+                     for name, row in found.items()]}

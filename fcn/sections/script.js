@@ -40,7 +40,7 @@
   // The matrix.
   const matrix = document.getElementById("matrix");
   if (matrix) {
-    const { rows, columns, counts } = data.matrix;
+    const { rows, columns, counts } = data.confusion;
     const sums = counts.map((row) => row.reduce((sum, count) => sum + count, 0));
     const mark = matrix.querySelector(".mark");
     point(matrix, (event, x, y) => {
