@@ -8,7 +8,6 @@ there; the picture is drawn after every run, the table printed at the end. docs/
 """
 
 import argparse
-import io
 import json
 import math
 import pathlib
@@ -20,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fcn import checkpoint_files, durable, ownership, record, runlog  # noqa: E402
+from fcn import checkpoint_files, curves, durable, ownership, record, runlog  # noqa: E402
 
 STEPS = 100
 COMMON = f"""--layout camvid --size 180x240 --net fcn8s_atonce
@@ -137,9 +136,7 @@ def draw(results, path):
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel(f"mean IoU on validation at 180x240, {STEPS} steps of 2 images; a dot a seed")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    durable.write_whole(path, picture.getvalue())
+    curves.write_figure(figure, path, dpi=120)
 
 
 if __name__ == "__main__":

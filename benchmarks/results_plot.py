@@ -1,6 +1,5 @@
 """benchmarks/results.png: images a second of every contender, and how a step grows."""
 
-import io
 import statistics
 
 import duel_table
@@ -8,7 +7,7 @@ import goals
 import growth
 import measuring  # noqa: F401  (it puts our root on the path)
 
-from fcn import durable
+from fcn import curves
 
 COLOURS = {"ours": "#0072B2", "tutorial": "#999999", "pytorch": "#D55E00", "keras3": "#009E73"}
 DUELS = (("train", 1), ("train", 2), ("train", 4), ("predict", 1), ("predict", 2))
@@ -32,10 +31,8 @@ def draw(results, path):
     if steps:
         for axes, (axis, what) in zip(row_of(parts.pop(0), 4), (*((axis, "seconds") for axis in growth.BASE),
                                                                ("batch", "memory")), strict=True):
-            curves(axes, [row for row in steps if not row["failed"]], axis, what)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=90)
-    durable.write_whole(path, picture.getvalue())
+            growth_lines(axes, [row for row in steps if not row["failed"]], axis, what)
+    curves.write_figure(figure, path, dpi=90)
 
 
 def row_of(part, count):
@@ -55,7 +52,7 @@ def bars(axes, duel, found):
     axes.set_xlabel("images/s")
 
 
-def curves(axes, rows, axis, what):
+def growth_lines(axes, rows, axis, what):
     """Seconds of a step, or its peak memory, along one axis of the growth."""
     for job, colour in zip(growth.JOBS, ("#0072B2", "#D55E00"), strict=True):
         for precision, style in STYLES.items():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn import errors, iou, permutation, protocols
+from fcn import errors, iou, permutation, protocols, tables
 
 SHOWN = (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy"))
 CHANGED = 10  # classes that are listed
@@ -66,15 +66,15 @@ def _same_labels(one, other):
 
 def text(one, other, rows, classes, notes):
     """What `compare` found, as lines."""
-    lines = [f"this:  {one.folder}", f"other: {other.folder}", "",
-             f"{'protocol':<11}{'number':<16}{'this':>7}{'other':>9}{'difference':>13}   {'95% interval':<20}{'p':>6}"]
     titles = dict(SHOWN)
-    for row in rows:
-        low_high = "[{:+.4f}, {:+.4f}]".format(*row["interval"]) if row["interval"] else "-"
-        lines.append(f"{row['protocol']:<11}{titles[row['number']]:<16}{row['one']:>7.4f}{row['other']:>9.4f}"
-                     f"{row['difference']:>+13.4f}   {low_high:<20}{row['p']:>6.3f}")
-    lines += [*notes, "", "classes whose IoU differs most:", f"{'id':>4}  {'share':>6}  {'this':>6}  {'other':>6}  "
-              f"{'difference':>10}  class"]
-    lines += [f"{row['id']:>4}  {row['share']:>6.1%}  {row['one']:>6.3f}  {row['other']:>6.3f}  "
-              f"{row['difference']:>+10.3f}  {row['name']}" for row in classes[:CHANGED]]
-    return "\n".join(lines)
+    scores = [[row["protocol"], titles[row["number"]], f"{row['one']:.4f}", f"{row['other']:.4f}",
+               f"{row['difference']:+.4f}", "[{:+.4f}, {:+.4f}]".format(*row["interval"]) if row["interval"] else "-",
+               f"{row['p']:.3f}"] for row in rows]
+    changed = [[str(row["id"]), f"{row['share']:.1%}", f"{row['one']:.3f}", f"{row['other']:.3f}",
+                f"{row['difference']:+.3f}", row["name"]] for row in classes[:CHANGED]]
+    both = [">this", ">other", ">difference"]
+    return "\n".join([
+        f"this:  {one.folder}", f"other: {other.folder}", "",
+        *tables.lines(["<protocol", "<number", *both, "<95% interval", ">p"], scores),
+        *notes, "", "classes whose IoU differs most:",
+        *tables.lines([">id", ">share", *both, "class"], changed)])

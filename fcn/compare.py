@@ -9,10 +9,20 @@ import pathlib
 import sys
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from fcn import command_line, csv_text, curves, durable, errors, ownership, png_text, run_differences, run_facts
+from fcn import (
+    command_line,
+    csv_text,
+    curves,
+    durable,
+    errors,
+    ownership,
+    png_text,
+    run_differences,
+    run_facts,
+    tables,
+)
 from fcn.run_differences import plain
 
 
@@ -25,8 +35,6 @@ def main(argv):
     runs.sort(key=lambda run: -(run.facts["best_mean_iou"] or 0))
     differing = run_differences.of(runs)
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000  # a line is a run, however long
     show(console, runs, passed_over, differing)
     curves.overlay([(run.name, run.entries) for run in runs], arguments.out)
     say(console, f"the curves are in {arguments.out}")
@@ -39,8 +47,8 @@ def show(console, runs, passed_over, differing):
     """Print the two tables, and what must be known to read them."""
     for line in passed_over:
         say(console, f"passed over: {line}")
-    console.print(table(["run", *COLUMNS], [[run.name, *(cell(run.facts) for cell in COLUMNS.values())]
-                                                     for run in runs]))
+    print_table(console, ["run", *COLUMNS], [[run.name, *(cell(run.facts) for cell in COLUMNS.values())]
+                                             for run in runs])
     protocols: dict = {}
     for run in runs:
         protocols.setdefault(run.facts["evaluated_protocol"], []).append(run.name)
@@ -51,8 +59,8 @@ def show(console, runs, passed_over, differing):
         say(console, line, "bold")
     if differing:
         say(console, "")
-        console.print(table(["differs", *(run.name for run in runs)],
-                            [[key, *values] for key, values in differing.items()]))
+        print_table(console, ["differs", *(run.name for run in runs)],
+                    [[key, *values] for key, values in differing.items()])
     elif len(runs) > 1:
         say(console, "nothing differs: settings, data, packages and machine are the same")
 
@@ -79,14 +87,11 @@ def say(console, text, style=""):
     console.print(Text(text, style), soft_wrap=True)
 
 
-def table(header, rows):
-    """A rich Table without lines, whose cells are shown as they are."""
-    made = Table(box=None, pad_edge=False)
-    for name in header:
-        made.add_column(Text(name), overflow="fold")
-    for row in rows:
-        made.add_row(*map(Text, row))
-    return made
+def print_table(console, titles, rows):
+    """As wide as the terminal; elsewhere a row is a line, however long."""
+    width = console.width if console.is_terminal else None
+    for line in tables.lines([tables.words(title) for title in titles], rows, width=width):
+        say(console, line)
 
 
 def plus_minus(mean, error):

@@ -24,7 +24,16 @@ import dataclasses
 import math
 import sys
 
-from fcn import caffe_solver, command_line, config, config_checks, errors, origins, parsers
+from fcn import (
+    caffe_solver,
+    command_line,
+    config,
+    config_checks,
+    errors,
+    origins,
+    parsers,
+    tables,
+)
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
 
@@ -166,9 +175,9 @@ def table(old, new, warmup=0) -> str:
     rows = [(name, getattr(old, name), getattr(new, name)) for name in
             ("loss_reduction", "learning_rate", "weight_decay", *clipped, "momentum", "batch", "batches_per_step",
              "pixels", "mean_rate", "effective_rate")]
-    lines = [f"{'':<18}{'from':>16}{'to':>16}"]
-    lines += [f"{name:<18}" + "".join(f"{v:>16.6g}" if isinstance(v, (int, float)) else f"{v:>16}" for v in values)
-              for name, *values in rows]
+    lines = tables.lines(["<", ">from", ">to"], [
+        [name, *(f"{value:.6g}" if isinstance(value, (int, float)) else value for value in values)]
+        for name, *values in rows])
     return "\n".join([*lines, exactness(old, new, warmup)])
 
 

@@ -30,7 +30,20 @@ import sys
 
 import numpy as np
 
-from fcn import command_line, config, dataset, durable, errors, images, machine, ownership, parsers, screen, shelf
+from fcn import (
+    command_line,
+    config,
+    dataset,
+    durable,
+    errors,
+    images,
+    machine,
+    ownership,
+    parsers,
+    screen,
+    shelf,
+    tables,
+)
 from fcn.csail_reader import SPLITS, open_file
 from fcn.csail_writer import check_place, export
 from fcn.layouts import ade20k
@@ -86,9 +99,9 @@ def describe(splits, most=10):
     lines = [f"images of {width} x {height} pixels, {len(first.class_names)} classes"]
     for split, part in splits.items():
         lines.append(f"{split}: {len(part)} images, {part.names[0]} to {part.names[-1]}")
-        for i in np.argsort(-part.class_pixels, kind="stable")[:most]:
-            if part.class_pixels[i]:
-                lines.append(f"  {part.class_pixels[i] / part.class_pixels.sum():6.2%}  {i:3d} {part.class_names[i]}")
+        rows = [[f"{part.class_pixels[i] / part.class_pixels.sum():.2%}", str(i), part.class_names[i]]
+                for i in np.argsort(-part.class_pixels, kind="stable")[:most] if part.class_pixels[i]]
+        lines += tables.lines([">share", ">id", "class"], rows, indent=2)
     return "\n".join(lines)
 
 

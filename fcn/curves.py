@@ -45,7 +45,7 @@ def draw(entries, path, floor=None, starts=()):
         panels[name].legend(fontsize=8, framealpha=0.6, loc="upper right" if name == "loss" else "best")
     for name in below:
         panels[name].set_xlabel("step")
-    _write(figure, path)
+    write_figure(figure, path, RUN)
 
 
 def _losses(axes, entries, floor):
@@ -95,7 +95,7 @@ def overlay(runs, path):
     figure.legend(handles, [_legible(name) for name, _ in runs], loc="outside lower center", ncols=4, fontsize=9)
     with warnings.catch_warnings():  # a box in the legend: the order is that of `runs`
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        _write(figure, path, COMPARISON)
+        write_figure(figure, path, COMPARISON)
 
 
 def number(value):
@@ -195,7 +195,8 @@ def _figure(width, height):
     return figure
 
 
-def _write(figure, path, maker=RUN):
+def write_figure(figure, path, maker=None, dpi=100):
+    """Write a figure whole. maker: the command that the picture names as its own (png_text.py). Raises OSError."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=100, metadata={png_text.KEYWORD: maker})
+    figure.savefig(picture, format="png", dpi=dpi, metadata={png_text.KEYWORD: maker} if maker else None)
     durable.write_whole(path, picture.getvalue())

@@ -9,7 +9,7 @@ import shutil
 import statistics
 import time
 
-from fcn import components, durable, estimate, evaluate, loop, machine, rates, reporting, tf1
+from fcn import components, durable, estimate, evaluate, loop, machine, rates, reporting, tables, tf1
 from fcn.architecture import Architecture
 from fcn.tf1 import tf
 
@@ -145,10 +145,10 @@ def _net(trainer, shapes, strides):
     encoder = trainer.graph.encoder_layers
     def count(chosen):
         return f"{sum(v.shape.num_elements() for v in variables if chosen(v.op.name)):,}"
-    lines = ["", f"  {'map':<12}{'height x width x channels':<27}stride"]
-    lines += [f"  {name:<12}{' x '.join(map(str, shape)):<27}{strides[name]:>6}" for name, shape in shapes.items()]
+    lines = tables.lines(["<map", "<height x width x channels", ">stride"], [
+        [name, " x ".join(map(str, shape)), str(strides[name])] for name, shape in shapes.items()], indent=2)
     size = tf.get_default_graph().as_graph_def().ByteSize()
-    return [*lines, "",
+    return ["", *lines, "",
             f"parameters: body {count(lambda name: rates.layer_of(name) in encoder)}, head "
             f"{count(lambda name: rates.layer_of(name) not in encoder)}, together {count(lambda name: True)}; "
             f"trained {count(lambda name: name in trained)}, not trained {count(lambda name: name not in trained)}",
@@ -161,12 +161,12 @@ def _memory(trainer):
         return [f"memory: {UNKNOWN}" + (f"; measured, at most so far: {durable.amount(measured)}" if measured else "")]
     total = sum(parts.values())
     others = [f"{batch}: {durable.amount(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
-    rows = [*((part, size) for part, size in parts.items() if size), ("together", total)]
-    lines = [f"  {part:<42}{durable.amount(size):>8}" for part, size in rows]
+    rows = [[part, durable.amount(size), ""] for part, size in [*parts.items(), ("together", total)] if size]
     if measured:
-        lines.append(f"  {'measured, at most so far':<42}{durable.amount(measured):>8}  (the estimate is "
-                     f"{total / measured - 1:+.0%})")
-    return ["memory, from shapes alone", *lines, f"  together with --batch {', '.join(others)}"]
+        rows.append(["measured, at most so far", durable.amount(measured),
+                     f"(the estimate is {total / measured - 1:+.0%})"])
+    return ["memory, from shapes alone", *tables.lines(["<", ">", "<"], rows, indent=2),
+            f"  together with --batch {', '.join(others)}"]
 
 
 def _disk(trainer):

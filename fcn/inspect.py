@@ -12,13 +12,25 @@ import sys
 
 import numpy as np
 
-from fcn import command_line, errors, images, machine, pairs, parsers, preflight, screen, shelf, sparse_ids
+from fcn import (
+    command_line,
+    errors,
+    images,
+    machine,
+    pairs,
+    parsers,
+    preflight,
+    screen,
+    shelf,
+    sparse_ids,
+    tables,
+)
 from fcn.layouts import _auto
 from fcn.spec import NUM_IDS, Problem, grouped
 
 SPLITS = ("training", "validation", "test")
 NAMED = 20  # files of one and the same problem
-ROW = "{:>4}  {:<28} {:>15} {:>9} {:>8}"
+COLUMNS = [">id", "class", ">pixels", ">share", ">labels"]
 
 
 def listings(layout, root):
@@ -62,12 +74,12 @@ def _counted(pair, spec, max_pixels):
 def table(pixels, holding, spec):
     """Lines: id, class, pixels, share of all pixels, and the number of labels that hold it; then who is absent."""
     spec = spec.counted(pixels)
-    lines = [ROW.format("id", "class", "pixels", "share", "labels")]
+    rows = []
     for i in np.flatnonzero(pixels).tolist():
         name = spec.class_names[i] if i < spec.num_classes else ""
         name += " (ignored)" if i in spec.ignored_ids else ""
-        share = f"{pixels[i] / pixels.sum():.3%}"
-        lines.append(ROW.format(i, name.strip(), f"{pixels[i]:,}", share, f"{holding[i]:,}"))
+        rows.append([str(i), name.strip(), f"{pixels[i]:,}", f"{pixels[i] / pixels.sum():.3%}", f"{holding[i]:,}"])
+    lines = tables.lines(COLUMNS, rows)
     absent = [spec.class_names[i] for i in spec.scored_ids if not pixels[i]]
     if absent:
         lines.append(f"{len(absent)} of {len(spec.scored_ids)} classes do not occur: {', '.join(absent[:10])}"

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from fcn import durable
+from fcn import durable, tables
 
 BLOCK = 4096  # numbers; NumPy splits longer products over threads, which takes longer than the product
 
@@ -177,10 +177,9 @@ def norm(array):
 
 def text(rows):
     """The report as a table, layers in order; a column of norms in which a zero or a monster is seen at once."""
-    lines = [f"  {'layer':<14}{'':<10}{'kernel':<22}{'norm':>10}"]
-    lines += [f"  {row.layer:<14}{row.fate:<10}{' x '.join(map(str, row.shape)):<22}{row.norm:>10.4g}"
-              + (f"  {row.why}" if row.why else "") for row in rows]
-    return "\n".join(lines)
+    columns = ["<layer", "<", "<kernel", ">norm", ""]
+    return "\n".join(tables.lines(columns, [
+        [row.layer, row.fate, " x ".join(map(str, row.shape)), f"{row.norm:.4g}", row.why] for row in rows], indent=2))
 
 
 def write(path, rows):

@@ -22,7 +22,7 @@ def long_log(count, spikes=()):
 def figure_of(monkeypatch):
     """figure_of(curves.draw, entries, ...) is the figure instead of the file, {title's first word: axes} of it."""
     kept = []
-    monkeypatch.setattr(curves, "_write", lambda figure, path, *_: kept.append(figure))
+    monkeypatch.setattr(curves, "write_figure", lambda figure, path, *_: kept.append(figure))
 
     def make(what, *arguments):
         what(arguments[0], "nowhere.png", *arguments[1:])

@@ -59,8 +59,9 @@ GUARDS = {
     "fcn/exports/savedmodel.py:write": WORKSPACE,
     "fcn/images.py:_write": "in memory, then durable.write_whole",
     "fcn/png_text.py:encoded": "in memory",
-    "fcn/curves.py:_write":
-        "in memory, then durable.write_whole; compare --out: refused unless the PNG says fcn.compare",
+    "fcn/curves.py:write_figure": "in memory, then durable.write_whole; its callers are guarded",
+    "fcn/curves.py:draw": "curves.png of a run's folder",
+    "fcn/curves.py:overlay": "compare --out: refused unless the PNG says fcn.compare",
     "fcn/events.py:Events.samples": "in memory",
     "fcn/events.py:Events._add": "a file that _begin made, if it is empty",
     "fcn/events.py:Events._begin": "open('x'): a new file",
@@ -95,8 +96,8 @@ GUARDS = {
     "benchmarks/measuring.py:write": "refused unless the JSON has our facts",
     "benchmarks/results.py:main": "what lies outside our markers is kept",
     "benchmarks/ablation.py:draw":
-        "in memory, then durable.write_whole; refused unless ablation.json beside it is ours",
-    "benchmarks/results_plot.py:draw": "in memory, then durable.write_whole; refused unless RESULTS.md has our markers",
+        "refused unless ablation.json beside it is ours",
+    "benchmarks/results_plot.py:draw": "refused unless RESULTS.md has our markers",
     "benchmarks/cache_build.py": TEMPORARY,
     "benchmarks/cache_checks.py:pages": TEMPORARY,
     "benchmarks/evaluation_faults.py": TEMPORARY,
@@ -122,7 +123,8 @@ def kind_of(call):
     base = getattr(getattr(function, "value", None), "id", "")
     if name == "commit" and base in ("", "record"):  # record.commit(), of git
         return ""
-    if name in ("write_whole", "write_json", "commit") or (name == "rename" and base in ("", "durable")):
+    writes = name in ("write_whole", "write_json", "write_figure", "commit")
+    if writes or (name == "rename" and base in ("", "durable")):
         new = next((k.value for k in call.keywords if k.arg == "new"), None)
         return "" if isinstance(new, ast.Constant) and new.value is True else name
     if name in ALWAYS:
@@ -137,8 +139,8 @@ def kind_of(call):
         return name if "os.O_CREAT" in ast.unparse(call.args[1]) or "os.O_TRUNC" in ast.unparse(call.args[1]) else ""
     modes = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
     texts = [a.value for a in modes if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    writes = any(set(text) & set("wax+") and set(text) <= set("rwaxbt+") for text in texts)
-    return name if writes or any(isinstance(a, ast.Name) and a.id == "mode" for a in modes) else ""
+    opens = any(set(text) & set("wax+") and set(text) <= set("rwaxbt+") for text in texts)
+    return name if opens or any(isinstance(a, ast.Name) and a.id == "mode" for a in modes) else ""
 
 
 def calls(path):

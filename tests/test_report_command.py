@@ -94,7 +94,7 @@ def test_some_images_are_chosen_by_a_pattern_or_a_list(runs, capsys, tmp_path):
     assert "2 of 12 images, 4 of 4 classes" in listed
     matrix = counted(0.7, 2).select([0, 3]).total()[1:]
     hits = sum(matrix[i, i + 1] for i in range(4))
-    assert f"benchmark  original   {hits / matrix.sum():.4f} [" in listed
+    assert f"benchmark  original  {hits / matrix.sum():.4f} [" in listed
     assert "10 of 12 images" in printed(capsys, runs / "run", "--images", "scene_0*")
 
 
@@ -111,7 +111,7 @@ def test_a_part_is_not_held_against_published_numbers_nor_warned_of_what_it_lack
 
 def test_one_protocol_is_shown_alone(runs, capsys):
     out = printed(capsys, runs / "run", "--protocol", "tutorial")
-    assert "\ntutorial   network" in out and "\nbenchmark" not in out and "\nberkeley" not in out
+    assert "\ntutorial  network" in out and "\nbenchmark" not in out and "\nberkeley" not in out
 
 
 def test_samples_are_those_of_a_comparison_and_do_nothing_without_one(runs):
@@ -139,7 +139,7 @@ def test_two_evaluations_are_compared_with_intervals_and_p_values(runs, capsys, 
     first = rows[0]
     assert float(first["one"]) - float(first["other"]) == pytest.approx(float(first["difference"]))
     assert 1 / 1001 <= float(first["p"]) < 0.01 and float(first["low"]) > 0
-    assert f"benchmark  mean IoU        {float(first['one']):7.4f}" in out
+    assert f"benchmark  mean IoU        {float(first['one']):.4f}" in out
     assert "classes whose IoU differs most" in out and max(map(len, out.splitlines())) < 110
 
 

@@ -115,7 +115,7 @@ def test_the_table_lists_classes_by_frequency_and_says_which_are_absent(written)
     assert lines[2].split() == ["2", "sea", "20.0%", "0.250", "0.500"]
     assert "1 of 3 classes are in neither" in lines[3] and lines[3].endswith("mean IoU of the others 0.4583")
     assert lines[5] == "validation, 3 images, whole images"
-    assert lines[7].startswith("benchmark  original   0.7000 [0.0000, 1.0000] 0.4167    0.3056 [")  # of two images
+    assert lines[7].split()[:5] == ["benchmark", "original", "0.7000", "[0.0000,", "1.0000]"]  # of two images
     assert [line.split()[0] for line in lines[7:11]] == ["benchmark", "berkeley", "per_image", "tutorial"]
     assert "0.8000          0.3333    0.2667    0.6400  always 'sky'" in "\n".join(lines)
     assert max(map(len, lines)) < 110 and lines == [line.rstrip() for line in lines]
@@ -130,7 +130,7 @@ def test_warnings_stand_in_the_table_and_in_the_report(tmp_path):
 def test_a_class_that_is_predicted_but_never_labelled_has_an_iou_and_no_accuracy(tmp_path):
     content = results_help.write(tmp_path, counted({"a": ([1, 1, 2], [1, 3, 2])}), None, SPEC, FACTS)
     assert (content["per_class"][2]["iou"], content["per_class"][2]["accuracy"]) == (0, None)
-    assert "     -" in results.table(content)
+    assert any(line.split() == ["3", "dune", "0.0%", "0.000", "-"] for line in results.table(content).splitlines())
 
 
 def test_a_report_of_nothing_is_still_a_report(tmp_path):

@@ -334,7 +334,7 @@ def test_the_next_stage_begins_with_the_scores_of_the_one_before_and_a_new_score
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     assert not found["score_pool3/kernel"].any() and not found["score_pool3/bias"].any()
     assert [row.norm for row in rows if row.fate == "fresh"] == [0]
-    assert "score_pool3   fresh" in transplant.text(rows)
+    assert "score_pool3  fresh" in transplant.text(rows)
 
 
 def test_the_first_logits_of_fcn8s_are_the_fused_scores_of_fcn16s_upsampled_in_two_steps_instead_of_one(stage):
