@@ -21,6 +21,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import contenders
+import psutil
 
 from fcn import errors, machine, parsers, vgg_table
 
@@ -55,18 +56,15 @@ class Meter:
 
 def busy_s():
     """CPU seconds that all processes of this machine, and its neighbours on the same host, have taken; Linux only."""
-    with contextlib.suppress(OSError):
-        user, nice, system, _idle, _wait, irq, soft, steal, *_ = map(
-            int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:])
-        return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
-    return None
+    taken = psutil.cpu_times()
+    if not hasattr(taken, "steal"):
+        return None
+    return taken.user + taken.nice + taken.system + taken.irq + taken.softirq + taken.steal
 
 
 def held_bytes():
-    """Memory that this process holds now; its peak so far where the system does not say."""
-    with contextlib.suppress(OSError):
-        return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return machine.peak_memory()
+    """Memory that this process holds now."""
+    return psutil.Process().memory_info().rss
 
 
 def versions():

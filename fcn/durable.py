@@ -21,6 +21,7 @@ import socket
 import time
 
 import filelock
+import psutil
 
 from fcn import errors, ownership
 
@@ -70,11 +71,14 @@ def _lock_text(lock_path):
 
 
 def _holder(lock_path):
+    """Who holds a lock, by the text in its file; that of a process that has ended is older than the holder."""
     try:
         facts = json.loads(lock_path.read_text())
-        return f"process {facts['pid']} on {facts['host']} since {facts['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        if facts["host"] != socket.gethostname() or psutil.pid_exists(facts["pid"]):
+            return f"process {facts['pid']} on {facts['host']} since {facts['since']}"
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        pass
+    return "another process"
 
 
 def reserve(file, size, folder, cure=CACHE_ELSEWHERE):

@@ -7,6 +7,8 @@ import platform
 import re
 import shutil
 
+import psutil
+
 
 def cores():
     """Cores that this process may use."""
@@ -14,7 +16,10 @@ def cores():
 
 
 def peak_memory():
-    """Bytes of memory that this process has held at most so far; None where the system does not say."""
+    """Bytes of memory that this process has held at most so far; None where the system does not say.
+
+    psutil knows what a process holds now, and its peak on Windows alone.
+    """
     try:
         import resource
     except ImportError:
@@ -26,14 +31,13 @@ def peak_memory():
 def available_memory(root="/"):
     """Bytes that may still be taken without swapping; None where the system does not say.
 
-    Linux: MemAvailable, or what the limits of a container or job (control groups) leave, if that is less. Pages of
-    files that the system would give up count as free in both. root: where proc/ and sys/ are.
+    What psutil says of the whole machine, or what the limits of a container or job (Linux' control groups, which
+    psutil does not know) leave, if that is less. Pages of files that the system would give up count as free in both.
+    root: where proc/ and sys/ are.
     """
-    root = pathlib.Path(root)
-    found = [free for free in (_in_group(group) for group in _groups(root)) if free is not None]
-    with contextlib.suppress(OSError):
-        known = re.search(r"^MemAvailable: *(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
-        found += [1024 * int(known.group(1))] if known else []
+    found = [free for free in (_in_group(group) for group in _groups(pathlib.Path(root))) if free is not None]
+    with contextlib.suppress(OSError, NotImplementedError, RuntimeError):
+        found.append(psutil.virtual_memory().available)
     return min(found, default=None)
 
 

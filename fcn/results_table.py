@@ -44,11 +44,8 @@ def numbers(content):
 
 
 def anchors(content):
-    """What the numbers can be held against, each with its source below."""
-    rows = []
-    for row in content["anchors"]:
-        rows.append([*(_score(row[key]) for key, _ in NAMES), row["name"]])
-        rows += [["", "", "", "", f"  {row['source']}"]] if row["source"] else []
+    """What the numbers can be held against, each with its source."""
+    rows = [[*(_score(row[key]) for key, _ in NAMES), f"{row['name']}: {row['source']}"] for row in content["anchors"]]
     return ["", *tables.lines([*SCORES, "for comparison"], rows)]
 
 

@@ -1,7 +1,9 @@
 """What must be on the disk first is synced first; a file has its name only when it is whole."""
 
 import errno
+import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -88,6 +90,16 @@ def test_a_lock_is_free_again_when_its_holder_is_done_or_dead(tmp_path):
     for _ in range(2):
         with durable.locked(path), pytest.raises(errors.MachineError, match=f"process {os.getpid()} on "), \
                 durable.locked(path):
+            pass
+
+
+@pytest.mark.parametrize(("host", "named"), [(socket.gethostname(), "another process"), ("far-away", "process ")])
+def test_a_process_of_this_machine_that_has_ended_is_not_named_as_the_holder(tmp_path, host, named):
+    ended = inject.child(lambda: os._exit(0))
+    inject.wait(ended)
+    with durable.locked(tmp_path / "a"):
+        (tmp_path / "a.lock").write_text(json.dumps({"pid": ended, "host": host, "since": "today"}))
+        with pytest.raises(errors.MachineError, match=f"is being built by {named}"), durable.locked(tmp_path / "a"):
             pass
 
 
