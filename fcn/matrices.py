@@ -1,7 +1,8 @@
-"""Label and prediction maps -> one sparse confusion matrix an image; in memory, in confusion.npz, and as sums.
+"""Label and prediction maps -> one sparse confusion matrix per image; in memory, in confusion.npz, and as sums.
 
 Every number of a report is computed from these, of any images and classes, without running the net again. An image of
-ADE20K fills a few hundred of its 151 x 151 cells, so 2,000 images take a few megabytes.
+ADE20K fills a few hundred of its 151 x 151 cells, so 2,000 images take a few megabytes: a row of a scipy.sparse array
+each. The file holds that array's parts under names of its own and is checked before SciPy sees them.
 """
 
 import dataclasses
@@ -12,11 +13,12 @@ import zipfile
 import zlib
 
 import numpy as np
+from scipy import sparse
 
 from fcn import durable, errors, file_kinds, npz_file
 
 STRIP = 1 << 20  # pixels that are counted at a time: a page of 17 megapixels needs no copy of 8 bytes a pixel
-FIELDS = ("num_classes", "names", "ends", "cells", "counts")
+FIELDS = ("num_classes", "names", "ends", "cells", "counts")  # of the file; see Matrices.save
 ALWAYS_BYTES, MOST_RATIO = 64 << 20, 64  # what a file may unpack to: matrices of few classes shrink well
 AGAIN = "evaluate again with eval_fcn.py, and give the folder that it names."
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, SyntaxError, MemoryError, RuntimeError,
@@ -50,65 +52,66 @@ class Sums:
 
 @dataclasses.dataclass(frozen=True)
 class Matrices:
-    """The filled cells of all images, one after the other, sorted within an image.
+    """The confusion matrices of images.
 
-    names: of the images. ends: int64 (images,), where the cells of each end. cells: uint32, label * num_classes +
-    prediction. counts: uint32, pixels. Rows of ignored ids are here too; `sums` leaves them out.
+    names: of the images. counts: scipy.sparse.csr_array (images, num_classes ** 2) of uint32 pixels, with sorted
+    columns; column label * num_classes + prediction. Labels of ignored ids are here too; `sums` leaves them out.
     """
 
     num_classes: int
     names: tuple[str, ...]
-    ends: np.ndarray
-    cells: np.ndarray
-    counts: np.ndarray
+    counts: sparse.csr_array
 
     def total(self):
         """int64 (C, C): entry [i, j] counts the pixels of class i that were called j, in all images."""
-        return self._dense(slice(None))
+        return self.counts.sum(axis=0).astype(np.int64).reshape(self.num_classes, self.num_classes)
 
     def of_image(self, index):
         """int64 (C, C) of one image."""
-        return self._dense(slice(self._starts()[index], self.ends[index]))
+        return self.counts[[index]].toarray().astype(np.int64).reshape(self.num_classes, self.num_classes)
 
     def sums(self, ignored_ids):
         """The Sums of all classes but the ignored ones; pixels whose label is ignored count nowhere."""
-        ids = tuple(i for i in range(self.num_classes) if i not in ignored_ids)
-        label, prediction = np.divmod(self.cells.astype(np.int64), self.num_classes)
-        image = np.repeat(np.arange(len(self.names)), self.ends - self._starts())
+        ids = [i for i in range(self.num_classes) if i not in ignored_ids]
+        label, prediction = np.divmod(np.arange(self.num_classes ** 2), self.num_classes)
         kept = np.isin(label, ids)
-        image, label, prediction, counts = image[kept], label[kept], prediction[kept], self.counts[kept]
 
-        def per_image(chosen, classes):
-            flat = np.bincount(image[chosen] * self.num_classes + classes[chosen], weights=counts[chosen],
-                               minlength=len(self.names) * self.num_classes)
-            return flat.reshape(len(self.names), self.num_classes)[:, list(ids)].astype(np.float64)
+        def added(cells, classes):
+            """(images, len(ids)): the counts of these cells, added up by class."""
+            to_class = sparse.coo_array((np.ones(cells.sum()), (np.flatnonzero(cells), classes[cells])),
+                                        (self.num_classes ** 2, self.num_classes))
+            return (self.counts @ to_class.tocsr()).toarray()[:, ids]
 
-        every = np.ones(len(label), bool)
-        return Sums(ids, per_image(label == prediction, label), per_image(every, label), per_image(every, prediction))
+        return Sums(tuple(ids), added(kept & (label == prediction), label), added(kept, label),
+                    added(kept, prediction))
 
     def select(self, indices):
         """The Matrices of some images, in the order of `indices`."""
-        starts = self._starts()
-        parts = [slice(starts[i], self.ends[i]) for i in indices]
-        return Matrices(self.num_classes, tuple(self.names[i] for i in indices),
-                        np.cumsum([part.stop - part.start for part in parts], dtype=np.int64),
-                        *(np.concatenate([array[part] for part in parts] or [array[:0]])
-                          for array in (self.cells, self.counts)))
+        return Matrices(self.num_classes, tuple(self.names[i] for i in indices), self.counts[list(indices)])
 
     def save(self, path):
-        """Write them whole, as a compressed .npz without pickles."""
+        """Write them whole, as a compressed .npz without pickles.
+
+        ends: int64 (images,), where the filled cells of each image end in the next two; cells: uint32, their columns;
+        counts: uint32, their pixels.
+        """
         content = io.BytesIO()
         np.savez_compressed(content, num_classes=self.num_classes, names=np.array(self.names, np.str_),
-                            ends=self.ends, cells=self.cells, counts=self.counts)
+                            ends=self.counts.indptr[1:].astype(np.int64), cells=self.counts.indices.astype(np.uint32),
+                            counts=self.counts.data)
         durable.write_whole(path, content.getvalue())
 
-    def _starts(self):
-        return np.concatenate([[0], self.ends[:-1]]).astype(np.int64)
 
-    def _dense(self, part):
-        dense = np.zeros(self.num_classes ** 2, np.int64)
-        np.add.at(dense, self.cells[part], self.counts[part])
-        return dense.reshape(self.num_classes, self.num_classes)
+def _stacked(num_classes, ends, cells, counts):
+    """The csr_array of Matrices, made of the three arrays of the file. Raises ValueError if they make none."""
+    if (ends[-1] if len(ends) else 0) != len(cells):
+        raise ValueError("its arrays do not fit each other")
+    made = sparse.csr_array((counts.astype(np.uint32), cells, np.concatenate([[0], ends])),
+                            (len(ends), num_classes ** 2))
+    made.check_format(full_check=True)
+    if not made.has_canonical_format:
+        raise ValueError("its cells are not in order")
+    return made
 
 
 class Counting:
@@ -134,8 +137,9 @@ class Counting:
     def done(self):
         """The Matrices of what was added."""
         nothing = np.zeros(0, np.uint32)
-        return Matrices(self.num_classes, tuple(self.names), np.cumsum([len(c) for c in self.cells], dtype=np.int64),
-                        np.concatenate([nothing, *self.cells]), np.concatenate([nothing, *self.counts]))
+        return Matrices(self.num_classes, tuple(self.names), _stacked(
+            self.num_classes, np.cumsum([len(c) for c in self.cells], dtype=np.int64),
+            np.concatenate([nothing, *self.cells]), np.concatenate([nothing, *self.counts])))
 
 
 def matrix(label, prediction, num_classes, ignored_ids=()):
@@ -167,16 +171,12 @@ def load(path):
             claimed_wrong = _claimed_wrong(*(stored[field] for field in FIELDS))
             if claimed_wrong:
                 raise _damaged(path, claimed_wrong)
-            content = {field: stored[field].read() for field in FIELDS}
+            num_classes, names, *parts = (stored[field].read() for field in FIELDS)
+            return Matrices(int(num_classes), tuple(map(str, names)), _stacked(int(num_classes), *parts))
     except FileNotFoundError:
         raise errors.DataError("is missing", where=path, cure=AGAIN) from None
     except DAMAGE as error:
         raise _damaged(path, error) from None
-    wrong = _wrong(**content)
-    if wrong:
-        raise _damaged(path, wrong)
-    return Matrices(int(content["num_classes"]), tuple(map(str, content["names"])),
-                    *(content[field] for field in FIELDS[2:]))
 
 
 def _damaged(path, why):
@@ -191,21 +191,11 @@ def _claimed_wrong(num_classes, names, ends, cells, counts):
     for array, kind in ((names, "U"), (ends, "i"), (cells, "u"), (counts, "u")):
         if len(array.shape) != 1 or (array.dtype.kind != kind and array.shape[0]):
             return f"{array.name} are of the wrong kind"
+        if kind == "u" and array.dtype.itemsize > 4:
+            return f"{array.name} have more than 32 bits"
     images, filled, size = names.shape[0], cells.shape[0], int(num_classes.read())
     if ends.shape != names.shape or counts.shape != cells.shape:
         return "its arrays do not fit each other"
     if filled > images * size ** 2:
         return f"it claims {filled:,} filled cells; {images:,} images of {size} classes have {images * size ** 2:,}"
-    return ""
-
-
-def _wrong(num_classes, names, ends, cells, counts):
-    """What keeps these arrays, of the right shapes, from being Matrices, or ""."""
-    lengths = np.diff(ends, prepend=0)
-    if lengths.sum() != len(cells) or (lengths < 0).any():
-        return "its arrays do not fit each other"
-    image = np.repeat(np.arange(len(ends)), lengths)
-    order = image * int(num_classes) ** 2 + cells
-    if (cells >= int(num_classes) ** 2).any() or (np.diff(order) <= 0).any():
-        return "its cells are not in order"
     return ""
