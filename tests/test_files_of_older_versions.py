@@ -85,7 +85,7 @@ def test_a_new_evaluation_replaces_the_old_one_and_finds_the_same(folder):
 
 def call(folder, *words):
     """What a command prints, given in `folder`."""
-    done = subprocess.run([sys.executable, *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=300,
+    done = subprocess.run([sys.executable, *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=900,
                           env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
