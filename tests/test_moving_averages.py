@@ -1,0 +1,251 @@
+"""Variables that are not trained: a small net with batch normalisation is trained, resumed, transferred, exported."""
+
+import types
+
+import numpy as np
+import pytest
+from nets_help import fresh, start, values
+
+from fcn import checkpoint, errors, export, initial, layers, model, optimize, recompute, record, shelf, variables
+from fcn.architecture import Architecture
+from fcn.formats import npz
+from fcn.spec import DatasetSpec
+from fcn.tf1 import tf
+
+NAMES = ("road", "sky", "tree")
+AVERAGES = ("bn_a/moving_mean", "bn_a/moving_variance", "bn_b/moving_mean", "bn_b/moving_variance")
+PHOTOS = np.random.default_rng(5).integers(0, 256, (2, 33, 47, 3)).astype(np.uint8)
+MODEL = {"net": "normed", "num_classes": 3, "ignored_ids": [], "channels": {}, "mean_rgb": [100.0, 110.0, 120.0],
+         "choices": {}, "loss": "cross_entropy", "reduction": "mean", "class_weights": None, "precision": "float32"}
+
+
+def encode(images, settings):
+    def first(x):
+        x = layers.conv(x, "conv_a", layers.Window(3, stride=2), 4, bias=False)
+        return tf.nn.relu(layers.batch_norm(x, "bn_a", settings.training, momentum=0.8))
+    x = recompute.part(first, images)
+    x = layers.depthwise_conv(x, "conv_b", 3, bias=False)
+    return {"half": tf.nn.relu(layers.batch_norm(x, "bn_b", settings.training, momentum=0.8))}
+
+
+def decode(features, num_classes, settings):
+    x = layers.conv(features["half"], "classes", 1, num_classes)
+    return layers.conv2d_transpose(x, "up", 2).crop(settings.image_size, 1)
+
+
+NORMED = {"encoders": types.SimpleNamespace(FEATURES=(("half", 2, 4),), build=encode,
+                                            preprocess=lambda images, mean_rgb: images / 128 - 1),
+          "nets": types.SimpleNamespace(ENCODER="normed", decode=decode)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def normed():
+    """The net "normed"."""
+    pick, names = shelf.pick, shelf.names
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "pick",
+                      lambda folder, name: NORMED[folder] if name == "normed" else pick(folder, name))
+        patch.setattr(shelf, "names", lambda folder, *rest: [
+            *names(folder, *rest), *(["normed"] if folder in NORMED else [])])
+        yield
+
+
+def batch_at(number):
+    rng = np.random.default_rng(number)
+    return rng.integers(0, 256, (2, 17, 22, 3)).astype(np.uint8), rng.integers(0, 3, (2, 17, 22)).astype(np.uint8)
+
+
+def train(session, graph, step, first, last, batches_per_step=2):
+    """Steps first to last - 1 as loop.train takes them."""
+    for number in range(first * batches_per_step, last * batches_per_step):
+        images, labels = batch_at(number)
+        feed = {graph.images: images, graph.labels: labels, graph.training: True, step.learning_rate: 0.05}
+        session.run(step.update if (number + 1) % batches_per_step == 0 else step.collect, feed)
+
+
+def built(batches_per_step=2, **options):
+    graph = model.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), ())
+    return graph, optimize.build(graph.objective, graph.parts, "adam", batches_per_step)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """(folder of a run of three steps, values of its variables, logits on PHOTOS)."""
+    folder = tmp_path_factory.mktemp("normed") / "run"
+    with fresh() as session:
+        graph, step = built()
+        start(session)
+        train(session, graph, step, 0, 3)
+        checkpoint.Store(folder / "checkpoints").save(session, {"step": 3, "score": None, "window": []})
+        held, logits = values(), session.run(graph.logits, {graph.images: PHOTOS})
+    record.write(folder, {"config": {"size": (0, 0), "crop_size": None}, "model": MODEL,
+                          "spec": record.spec_to_dict(DatasetSpec(NAMES, ()))})
+    return folder, held, logits
+
+
+def moments(kernel, images):
+    """(mean, variance) over the images of conv_a's output, which bn_a sees."""
+    with fresh() as session:
+        x = tf.constant(images / 128 - 1, tf.float32)
+        y = session.run(tf.nn.conv2d(x, kernel, 2, "SAME")).astype(np.float64)
+    return y.mean((0, 1, 2)), y.var((0, 1, 2))
+
+
+def test_every_batch_of_a_step_moves_the_averages_once_and_by_the_weights_before_the_step():
+    with fresh() as session:
+        graph, step = built()
+        start(session)
+        kernel = values()["conv_a/kernel"]
+        train(session, graph, step, 0, 1)
+        held = values()
+    mean, variance = np.zeros(4), np.ones(4)
+    for number in (0, 1):
+        of_batch = moments(kernel, batch_at(number)[0])
+        mean, variance = 0.8 * mean + 0.2 * of_batch[0], 0.8 * variance + 0.2 * of_batch[1]
+    assert (held["conv_a/kernel"] != kernel).all()
+    np.testing.assert_allclose(held["bn_a/moving_mean"], mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(held["bn_a/moving_variance"], variance, rtol=1e-4)
+
+
+def test_a_validation_takes_the_averages_and_leaves_them(run):
+    folder, held, logits = run
+    with fresh() as session:
+        graph, _ = built()
+        start(session)
+        checkpoint.Store(folder / "checkpoints").restore_latest(session, pytest.fail)
+        images, labels = batch_at(9)
+        session.run([graph.loss_sum, graph.prediction], {graph.images: images, graph.labels: labels})
+        of_one, = session.run(graph.logits, {graph.images: PHOTOS[:1]})
+        by_batch = session.run(graph.logits, {graph.images: PHOTOS, graph.training: True})
+        after = values()
+    np.testing.assert_array_equal(of_one, logits[0])  # whatever else is in the batch
+    assert np.abs(by_batch - logits).max() > 0.1 * np.ptp(logits)
+    assert all((after[name] == held[name]).all() for name in held)
+
+
+def test_a_resumed_run_ends_byte_for_byte_as_one_that_was_not_interrupted(run, tmp_path):
+    found = []
+    for stop in (None, 3):
+        with fresh() as session:
+            graph, step = built()
+            start(session)
+            store = checkpoint.Store(tmp_path / str(stop))
+            if stop:
+                train(session, graph, step, 0, stop)
+                store.save(session, {"step": stop})
+                session.run(tf.global_variables_initializer())
+                store.restore_latest(session, pytest.fail)
+            train(session, graph, step, stop or 0, 5)
+            found.append(values())
+    assert set(AVERAGES) < found[0].keys() == found[1].keys()
+    for name in found[0]:
+        np.testing.assert_array_equal(*(each[name] for each in found), err_msg=name)
+
+
+def test_recomputed_activations_give_the_same_gradients_and_move_the_averages_once():
+    found = []
+    for wanted in (False, True):
+        with fresh() as session:
+            graph, step = built(1, gradient_checkpointing=wanted)
+            assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == 4
+            start(session)
+            images, labels = batch_at(0)
+            gradients = {v.op.name: g for g, v in step.grads}
+            grads = session.run(gradients, {graph.images: images, graph.labels: labels, graph.training: True})
+            train(session, graph, step, 0, 1, batches_per_step=1)
+            found.append(grads | {name: values()[name] for name in AVERAGES})
+    assert found[0].keys() == found[1].keys() >= {"bn_a/gamma", "bn_a/beta", "conv_a/kernel"}
+    for name, one in found[0].items():
+        np.testing.assert_allclose(found[1][name], one, rtol=1e-5, atol=1e-6 * np.abs(one).max(), err_msg=name)
+
+
+def test_a_net_is_its_variables_trained_or_not_without_those_of_the_optimizer(run):
+    folder, held, _ = run
+    own = checkpoint.read_variables(folder / "checkpoints/step-000003")
+    assert own.keys() == {"conv_a/kernel", "conv_b/kernel", "classes/kernel", "classes/bias", *AVERAGES,
+                          *(f"{bn}/{part}" for bn in ("bn_a", "bn_b") for part in ("gamma", "beta"))}
+    assert all((own[name] == held[name]).all() for name in own)
+    with fresh():
+        built()
+        assert {v.op.name for v in variables.of_net()} == own.keys()
+
+
+def test_weights_of_a_run_bring_its_averages_and_the_report_lists_them(run):
+    folder, held, logits = run
+    with fresh() as session:
+        graph, _ = built()
+        rows = initial.fill(session, initial.from_run(folder), NAMES, 3, "name", None)
+        np.testing.assert_array_equal(session.run(graph.logits, {graph.images: PHOTOS}), logits)
+    row = next(row for row in rows if row.layer == "bn_a")
+    assert (row.fate, row.shape, row.why) == ("copied", (4,), "beta, gamma, moving_mean, moving_variance")
+    parts = [held[f"bn_a/{part}"] for part in ("beta", "gamma", "moving_mean", "moving_variance")]
+    assert row.norm == pytest.approx(np.linalg.norm(np.concatenate(parts)))
+
+
+def test_averages_that_no_file_has_are_fresh_and_those_that_do_not_fit_are_dropped(run):
+    weights = initial.from_run(run[0])
+    for part in ("beta", "gamma", "moving_mean", "moving_variance"):
+        del weights.others[f"bn_a/{part}"]
+    weights.others["bn_b/moving_mean"] = np.zeros(9, np.float32)
+    weights.others["bn_c/gamma"] = np.zeros(9, np.float32)
+    with fresh() as session:
+        built(1)
+        rows = initial.fill(session, weights, NAMES, 3, "name", None)
+        held = values()
+    fates = {(row.layer, row.fate, row.why) for row in rows if row.layer.startswith("bn")}
+    parts = "beta, gamma, moving_mean, moving_variance"
+    assert fates == {("bn_a", "fresh", "gamma, beta, moving_mean, moving_variance"),
+                     ("bn_b", "fresh", "gamma, beta, moving_mean, moving_variance"),
+                     ("bn_b", "dropped", f"{parts}: needed is (4,)"),
+                     ("bn_c", "dropped", "gamma: this net has no such variable")}
+    assert (held["bn_b/moving_variance"] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["net", "net.pb", "net.npz", "net.tflite", "net.onnx"])
+def test_every_format_predicts_by_the_averages(run, tmp_path, name):
+    if name == "net.onnx":
+        pytest.importorskip("tf2onnx")
+        pytest.importorskip("onnxruntime")
+    export.main(["--run", str(run[0]), "--to", str(tmp_path / name)])  # it verifies what it wrote
+    form = shelf.pick("exports", export.format_of(tmp_path / f"new{name.removeprefix('net')}"))
+    (logits, prediction), = form.outputs(tmp_path / name, [PHOTOS])
+    np.testing.assert_allclose(logits, run[2], rtol=0, atol=1e-4 * np.ptp(run[2]))
+    assert (prediction == run[2].argmax(axis=3)).mean() > 0.999
+
+
+def test_an_npz_holds_every_variable_by_name_and_starts_another_run(run, tmp_path):
+    folder, held, _ = run
+    export.main(["--run", str(folder), "--to", str(tmp_path / "net.npz")])
+    with np.load(tmp_path / "net.npz") as file:
+        stored = {key for key in file if "/" in key}
+    assert stored == checkpoint.read_variables(folder / "checkpoints/step-000003").keys()
+    weights = npz.read(tmp_path / "net.npz")
+    assert (weights.net, weights.class_names, weights.num_classes) == ("normed", NAMES, 3)
+    with fresh() as session:
+        built(1)
+        initial.fill(session, weights, NAMES, 3, "name", None)
+        assert all((values()[name] == held[name]).all() for name in AVERAGES)
+
+
+def test_a_file_without_an_average_is_not_taken_for_a_whole_net(run, tmp_path):
+    weights = initial.from_run(run[0])
+    del weights.others["bn_a/moving_mean"]
+    with fresh() as session:
+        model.inference(Architecture("normed", 3), ())
+        with pytest.raises(errors.WeightsError, match=r"lacks .*bn_a/moving_mean"):
+            initial.fill_all(session, weights)
+
+
+def test_an_average_that_is_not_finite_is_found_before_it_is_saved():
+    with fresh() as session:
+        built()
+        finite = optimize.all_finite()
+        start(session)
+        assert session.run(finite)
+        next(v for v in tf.global_variables() if v.op.name == "bn_a/moving_mean").load([0, np.nan, 0, 0], session)
+        assert not session.run(finite)
+
+
+def test_mat_holds_no_such_net(run, tmp_path):
+    with pytest.raises(errors.UsageError, match="normed is not a published FCN on VGG"):
+        export.main(["--run", str(run[0]), "--to", str(tmp_path / "net.mat")])
