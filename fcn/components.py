@@ -45,7 +45,7 @@ class Components:
         """Architecture.widths for a file of weights with {layer: output channels} `known`."""
         return self.encoder.widths(known) if hasattr(self.encoder, "widths") else {}
 
-    def layers(self, widths):
+    def layer_names(self, widths):
         """Names of the encoder's layers in the order of the forward pass; None if only its graph says so."""
         return tuple(self.encoder.layer_names(widths)) if hasattr(self.encoder, "layer_names") else None
 

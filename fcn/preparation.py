@@ -58,7 +58,7 @@ def check_layers(settings, weights):
     """
     parts = components.of(settings.net)
     widths = parts.widths(weights.widths)
-    layers = parts.layers(widths)
+    layers = parts.layer_names(widths)
     if layers is not None and rates.frozen(layers, settings.freeze) == list(layers) and not settings.new_layer_factor:
         raise errors.UsageError(f"--freeze {settings.freeze} with --new-layer-factor 0: nothing is left to train")
     chosen = choices.of(settings.net, **_variant(settings))

@@ -131,7 +131,7 @@ def test_what_a_tiny_net_does_not_say_is_unknown(tiny):
     architecture, parts = Architecture("tiny", 3), components.of("tiny")
     assert receptive.margin(architecture) is None
     assert parts.memory_map(architecture, (40, 40)) is None and room.need_of(architecture) is None
-    assert parts.layers({}) is None and parts.widths({"conv1_1": 64}) == {}
+    assert parts.layer_names({}) is None and parts.widths({"conv1_1": 64}) == {}
     assert parts.score_count(architecture, (40, 41)) == 3 * 44 * 48  # blocks of 4 px, 2 px over the sides
     assert parts.strides(architecture) == {"images": 1, "half": 2, "quarter": 4, "score_fr": 32, "score_pool4": 16,
                                  "score_pool3": 8, "logits": 1}

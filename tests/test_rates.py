@@ -74,10 +74,10 @@ def test_the_order_of_the_layers_is_the_bodys_not_that_of_the_names():
 
 
 def test_a_file_of_weights_tells_before_any_graph_what_can_be_frozen():
-    assert rates.frozen(vgg.layers(vgg_table.widths(THIN16)), "conv1") == ["conv1_1", "conv1_2"]
-    assert rates.frozen(vgg.layers(vgg_table.widths(THIN16)), "") == []
+    assert rates.frozen(vgg.layer_names(vgg_table.widths(THIN16)), "conv1") == ["conv1_1", "conv1_2"]
+    assert rates.frozen(vgg.layer_names(vgg_table.widths(THIN16)), "") == []
     with pytest.raises(errors.UsageError, match="--freeze conv3_4"):
-        rates.frozen(vgg.layers(vgg_table.widths(THIN16)), "conv3_4")
+        rates.frozen(vgg.layer_names(vgg_table.widths(THIN16)), "conv3_4")
 
 
 def test_new_layers_are_all_that_the_encoder_lacks():

@@ -1,0 +1,92 @@
+"""A net of one's own, in two small files with nothing but what the contracts ask for: trained, tried, evaluated."""
+
+import importlib.util
+import json
+
+import pytest
+
+import eval_fcn
+import train_fcn
+from fcn import errors, shelf
+from fcn.tf1 import tf
+
+ENCODER = '''
+"""Two convolutions; stride 4."""
+from fcn import layers
+from fcn.tf1 import tf
+
+FEATURES = (("half", 2, 4), ("quarter", 4, 6))
+
+
+def preprocess(images, mean_rgb):
+    return images / 255
+
+
+def build(images, settings):
+    half = tf.nn.relu(layers.conv(images, "conv_a", layers.Window(3, stride=2), 4))
+    return {"half": half, "quarter": tf.nn.relu(layers.conv(half, "conv_b", layers.Window(3, stride=2), 6))}
+'''
+NET = '''
+"""Scores of the tiny encoder's last feature, upsampled."""
+ENCODER, DECODER = "tiny", "fcn"
+
+
+def head(features, fcn):
+    return fcn.crop(fcn.conv2d_transpose("up", fcn.score("score", features["quarter"]), 4), 4)
+'''
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path, monkeypatch):
+    """The net and the encoder "tiny" in a folder beside the package."""
+    modules, pick, names = {}, shelf.pick, shelf.names
+    for folder, text in (("encoders", ENCODER), ("nets", NET)):
+        path = tmp_path / f"{folder}_tiny.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(f"tiny_{folder}", path)
+        modules[folder] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(modules[folder])
+    monkeypatch.setattr(shelf, "pick",
+                        lambda folder, name: modules[folder] if name == "tiny" else pick(folder, name))
+    monkeypatch.setattr(shelf, "names",
+                        lambda folder, *suffix: names(folder, *suffix) + ["tiny"] * (folder in modules))
+    yield
+    tf.reset_default_graph()
+
+
+def train(toy, work, *words):
+    train_fcn.main([str(word) for word in (
+        "--net", "tiny", "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", work / "cache",
+        "--run", work / "run", "--layout", "ade20k", "--size", "72x80", "--batch", 2, "--eval-batches", 1,
+        "--steps", 1, *words)])
+
+
+def test_a_tiny_net_trains_a_step_and_is_evaluated_whole_and_in_windows(toy, tmp_path, capsys):
+    train(toy, tmp_path, "--learning-rate", "0.01")
+    said = capsys.readouterr().out
+    assert "conv_a        fresh     3 x 3 x 3 x 4" in said and "conv1_1       dropped" in said
+    assert "memory unknown, as the net's encoder" in said
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert any("val_mean_iou" in entry for entry in log)
+    for words, folder in (([], "whole"), (["--window", "64"], "windows")):
+        eval_fcn.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / folder), *words])
+        assert 0 <= json.loads((tmp_path / folder / "report.json").read_text())["mean_iou"] <= 1
+    with pytest.raises(errors.UsageError, match="the receptive field of the net tiny is unknown"):
+        eval_fcn.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / "exact"), "--window", "64", "--overlap",
+                       "exact", "--merge", "centre"])
+
+
+def test_a_dry_run_of_a_tiny_net_lists_its_features_and_says_that_memory_is_unknown(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fcn.dry_run.TIMED_S", 0)
+    train(toy, tmp_path, "--dry-run")
+    said = capsys.readouterr().out
+    assert "  quarter     18 x 20 x 6                     4\n" in said
+    assert "parameters: body 334, head" in said  # 3 x 3 x 3 x 4 + 4, and 3 x 3 x 4 x 6 + 6
+    assert "memory: unknown, as the net's encoder does not tell" in said
+
+
+def test_a_layer_that_a_tiny_net_lacks_is_not_frozen_and_an_option_of_fcns_is_refused(toy, tmp_path):
+    with pytest.raises(errors.UsageError, match=r"--freeze conv4: the encoder has no such layer\n.*conv_a, conv_b"):
+        train(toy, tmp_path, "--dry-run", "--freeze", "conv4")
+    with pytest.raises(errors.UsageError, match="the net tiny has no --pool"):
+        train(toy, tmp_path, "--dry-run", "--pool", "avg")
