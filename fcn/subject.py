@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 import shlex
-from typing import Any
 
 from fcn import checkpoint_choice, components, config, errors, label_policy, pretrained, record, shelf, transplant
 from fcn.layouts import _auto
@@ -19,7 +18,7 @@ class Subject:
     """
 
     name: str
-    settings: Any
+    settings: config.Config
     spec: DatasetSpec
     model: dict
     folder: pathlib.Path

@@ -9,16 +9,17 @@ import io
 import json
 import math
 import pathlib
-from typing import Any
 
 import numpy as np
 
 from fcn import (
     averages,
     batches,
+    cache,
     checkpoint,
     checkpoint_files,
     choices,
+    config,
     dry_run,
     durable,
     errors,
@@ -41,6 +42,8 @@ from fcn import (
     tf1,
     transplant,
 )
+from fcn.pretrained import Weights
+from fcn.spec import DatasetSpec
 from fcn.tf1 import tf
 
 
@@ -51,12 +54,12 @@ class Job:
     """
 
     run: pathlib.Path
-    settings: Any
+    settings: config.Config
     content: dict
-    spec: Any
-    training: Any
-    validation: Any
-    pretrained: Any
+    spec: DatasetSpec
+    training: cache.Cache
+    validation: cache.Cache
+    pretrained: Weights | None
     floor: tuple
     resume: str = "auto"
 
