@@ -36,19 +36,14 @@ def write(folder):
 def build(report):
     """The page of a _report.Report."""
     sections, data = [], {"names": report.spec.class_names, "ignored": report.spec.ignored_ids}
-    for name, module in sorted(modules().items(), key=lambda item: item[1].ORDER):
+    for name, module in sorted(shelf.every("sections").items(), key=lambda item: item[1].ORDER):
         body = module.build(report)
         if body:
             sections.append({"name": name, "title": module.TITLE, "link": module.LINK, "body": body})
-            data |= {name: module.data(report)} if hasattr(module, "data") else {}
+            data |= {name: module.data(report)} if module.data else {}
     return _html.render("page.html", title=title(report), sections=sections, data=data,
                         style=markupsafe.Markup((PARTS / "style.css").read_text()),
                         script=markupsafe.Markup((PARTS / "script.js").read_text()))
-
-
-def modules():
-    """{name: section module}: the files in sections/."""
-    return {name: shelf.pick("sections", name) for name in shelf.names("sections")}
 
 
 def title(report):

@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import re
-import types
 
 import page_help
 import pytest
 from page_help import Parsed
 
-from fcn import errors, page
-from fcn.sections import _html, _report, headline
+from fcn import errors, page, shelf
+from fcn.sections import _report, headline
 from fcn.spec import DatasetSpec
 
 
@@ -133,19 +132,24 @@ def test_a_score_without_interval_stands_alone(report):
         assert not re.search(r"\bnan\b", found.text)
 
 
-def test_a_section_is_a_module_and_what_it_returns_as_plain_text_is_escaped(report, monkeypatch):
-    extra = types.SimpleNamespace(ORDER=25, TITLE="Extra", LINK="more", data=lambda report: {"answer": 42}, build=lambda
-                                  report: _html.render_text("<p id=extra-body>{{ name }}</p>", name="<b>sky</b>"))
-    plain = types.SimpleNamespace(ORDER=26, TITLE="Plain", LINK="plain", build=lambda report: "<b>sea</b>")
-    known = page.modules()
-    monkeypatch.setattr(page, "modules", lambda: known | {"extra": extra, "plain": plain})
-    raw = page.build(report)
-    assert re.findall('<section id="(.*?)">', raw)[1:5] == ["classes", "extra", "plain", "confusion"]
-    assert '<a href="#extra">more</a>' in raw
-    assert "<p id=extra-body>&lt;b&gt;sky&lt;/b&gt;</p>" in raw
+def test_a_section_is_one_new_file_and_a_body_of_plain_text_is_escaped(report, tmp_path):
+    (tmp_path / "sections").mkdir()
+    for name, order, body in (("extra", 25, 'render_text("<p>{{ name }}</p>", name="<b>sky</b>")'),
+                              ("plain", 26, '"<b>sea</b>"')):
+        (tmp_path / "sections" / f"{name}.py").write_text(
+            f"from fcn.sections._html import render_text\nORDER, TITLE, LINK = {order}, '{name.title()}', 'my {name}'\n"
+            f"def build(report):\n    return {body}\ndef data(report):\n    return len(report.name)\n")
+    try:
+        shelf.use([tmp_path])
+        raw = page.build(report)
+    finally:
+        shelf.use()
+    assert re.findall('<section id="(.*?)"><h2>', raw)[1:5] == ["classes", "extra", "plain", "confusion"]
+    assert '<a href="#extra">my extra</a>' in raw and "<p>&lt;b&gt;sky&lt;/b&gt;</p>" in raw
     assert "&lt;b&gt;sea&lt;/b&gt;" in raw
     stored = re.search(r'id="data">(.*?)</script>', raw, re.DOTALL)[1]
-    assert json.loads(stored)["extra"] == {"answer": 42}
+    assert json.loads(stored)["extra"] == len("beaches")
+    assert 'id="extra"' not in page.build(report)
 
 
 def test_warnings_come_before_the_numbers_and_only_if_there_are_any(report):

@@ -60,6 +60,7 @@ def test_it_is_evaluated_by_its_protocol_and_writes_its_label_format(run):
     evaluate("--run", run, "--out", run.parent / "eval")
     content = json.loads((run.parent / "eval/report.json").read_bytes())
     assert 0 <= content["protocols"]["example"]["scores"]["mean_iou"] <= 1
+    assert '<section id="example"><h2>Worst image</h2>' in (run.parent / "eval/report.html").read_text()
     written = sorted((run.parent / "eval/predictions").iterdir())
     assert [path.suffix for path in written] == [".npy", ".npy"]
     assert np.load(written[0]).shape == (64, 64)
@@ -78,4 +79,4 @@ def test_its_report_is_read_with_its_protocol(run, capsys):
     evaluate("--run", run, "--out", folder)
     shelf.use()
     assert errors.run(report.main, [str(folder), "--protocol", "example"]) == 0
-    assert "example    network" in capsys.readouterr().out
+    assert "example   network" in capsys.readouterr().out

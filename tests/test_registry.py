@@ -33,7 +33,7 @@ def plugin(root, place, text=SCHEDULE):
 def test_a_plugin_folder_adds_names_to_each_kind():
     shelf.use([EXAMPLES])
     kinds = [path.name for path in EXAMPLES.iterdir()]
-    assert set(kinds) == set(shelf.KINDS) - {"recipes", "sections"}
+    assert set(kinds) == set(shelf.KINDS) - {"recipes"}
     assert all("example" in shelf.names(kind) and shelf.is_plugin(kind, "example") for kind in kinds)
     assert not shelf.is_plugin("schedules", "poly")
     shelf.use()
