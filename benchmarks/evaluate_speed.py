@@ -11,7 +11,6 @@ Without --data the images are drawn scenes, without --weights they are random nu
 import argparse
 import contextlib
 import io
-import json
 import pathlib
 import statistics
 import subprocess
@@ -129,12 +128,7 @@ def main():
     parser.add_argument("--weights", help="left out: random numbers")
     parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels, without --weights")
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--json", metavar="OUT")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.case:
-        print(json.dumps(case(*json.loads(given.case))))
-        return
+    given = measuring.parsed(parser, case)
     found = measured(given.data, given.layout, given.weights, given.share, given.images)
     print(table(found))
     if given.json:

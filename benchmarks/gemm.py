@@ -9,7 +9,6 @@ product once. The best is the machine's peak; a median far below it says that so
 
 import argparse
 import functools
-import json
 import pathlib
 import statistics
 import sys
@@ -77,12 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", default="2048,4096")
-    parser.add_argument("--json", metavar="OUT")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.case:
-        print(json.dumps(case(*json.loads(given.case))))
-        return
+    given = measuring.parsed(parser, case)
     sizes = [int(n) for n in given.sizes.split(",")]
     threads = {name: measuring.in_a_process(__file__, [count, sizes, given.rounds])
                for name, count in (("all", machine.cores()), ("one", 1))}

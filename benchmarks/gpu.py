@@ -14,7 +14,6 @@ vanish.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
@@ -104,12 +103,7 @@ def main():
     parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--peak-sizes", default=",".join(map(str, PEAK_SIZES)))
-    parser.add_argument("--json", metavar="OUT")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.case:
-        print(json.dumps(case(*json.loads(given.case))))
-        return
+    given = measuring.parsed(parser, case)
     peaks = measuring.in_a_process(gemm.__file__, [machine.cores(), [int(n) for n in given.peak_sizes.split(",")],
                                                    given.rounds, CHAIN])
     if peaks["failed"]:

@@ -10,7 +10,6 @@ points and takes an eighth of the channels everywhere, 4 minutes.
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 import sys
@@ -106,12 +105,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", metavar="OUT")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.case:
-        print(json.dumps(case(*json.loads(given.case))))
-        return
+    given = measuring.parsed(parser, case)
     points = {axis: (values[0], values[-1]) for axis, values in POINTS.items()} if given.quick else POINTS
     share = min(given.share, 1 / 8) if given.quick else given.share
     rows = steps(points, share, given.rounds)

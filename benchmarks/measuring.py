@@ -1,5 +1,6 @@
 """What the benchmarks of speed share: a case in a process of its own, medians of rounds, and where a number is from."""
 
+import argparse
 import datetime
 import importlib.metadata
 import json
@@ -44,6 +45,20 @@ def shown_command(script, words):
         else:
             shown.append(word)
     return shlex.join(["python", f"benchmarks/{script}", *shown])
+
+
+def parsed(parser, case):
+    """The arguments of a benchmark, --json OUT among them.
+
+    Where in_a_process() has started it with --case, this prints what case(*CASE) returns as JSON and ends the process.
+    """
+    parser.add_argument("--json", metavar="OUT")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        print(json.dumps(case(*json.loads(given.case))))
+        sys.exit()
+    return given
 
 
 def in_a_process(script, case, timeout=None, environment=None):

@@ -11,7 +11,6 @@ from the page cache. Without --weights one of random numbers is written first. A
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 import sys
@@ -129,12 +128,7 @@ def main():
     parser.add_argument("--weights", help="left out: a file of random numbers is written")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, of a random file")
-    parser.add_argument("--json", metavar="OUT")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.case:
-        print(json.dumps(case(*json.loads(given.case))))
-        return
+    given = measuring.parsed(parser, case)
     with tempfile.TemporaryDirectory() as folder:
         path = given.weights or str(pathlib.Path(folder, "vgg19.mat"))
         if not given.weights:
