@@ -13,64 +13,55 @@ import dataclasses
 import pathlib
 import sys
 
-from fcn import (
-    config,
-    dataset,
-    durable,
-    errors,
-    eval_flags,
-    machine,
-    outputs,
-    page,
-    preflight,
-    receptive,
-    record,
-    result_folder,
-    results,
-    shelf,
-    sources,
-    subject,
-    windows,
-)
-from fcn.architecture import Architecture
-from fcn.gallery import Gallery
-from fcn.plan import Plan
-from fcn.result_folder import ResultFolder
+from fcn.cli import evaluate_flags
+from fcn.config import training_config
+from fcn.core import atomic_io, errors, machine, registry
+from fcn.data import dataset, file_checks
+from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, results, tiling
+from fcn.evaluation.inference_config import InferenceConfig
+from fcn.evaluation.result_folder import ResultFolder
+from fcn.models import receptive_field
+from fcn.models.architecture import Architecture
+from fcn.reporting import html_report
+from fcn.reporting.gallery import Gallery
+from fcn.runs import record
 
 
 def main(argv):
-    arguments = eval_flags.parse(argv, __doc__.split("\n\n")[0])
+    arguments = evaluate_flags.parse(argv, __doc__.split("\n\n")[0])
     try:
         evaluate(arguments)
     except errors.DataError as error:
-        raise eval_flags.advised(error, arguments) from error
+        raise evaluate_flags.advised(error, arguments) from error
 
 
 def evaluate(arguments):
     of = choose(arguments)
-    eval_flags.refuse_enlarging(arguments, of.settings)
-    plan = Plan(of.settings.size, arguments.window, 0.5 if arguments.overlap == "exact" else arguments.overlap,
-                arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
-    outputs.refuse_zip(arguments.outputs, of.spec)
+    evaluate_flags.refuse_enlarging(arguments, of.settings)
+    plan = InferenceConfig(of.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
+                           else arguments.overlap,
+                           arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
+    prediction_writer.refuse_zip(arguments.outputs, of.spec)
     found, left_out, destination = to_do(arguments, of)
 
-    from fcn import device, scoring  # TensorFlow
+    from fcn.evaluation import runner
+    from fcn.models import device  # TensorFlow
 
-    print(device.text(), flush=True)
+    print(device.describe(), flush=True)
     if arguments.overlap == "exact":
         plan = dataclasses.replace(plan, overlap=exact(Architecture.from_dict(of.model), arguments.window))
     made_by = {"weights": weights(arguments, of), "inference": plan.describe(), **record.provenance()}
     with destination.writing(**made_by) as folder:
-        writes = outputs.Outputs(folder, of.spec, arguments.outputs, needed=bool(arguments.images))
+        writes = prediction_writer.PredictionWriter(folder, of.spec, arguments.outputs, needed=bool(arguments.images))
         gallery = Gallery(of.spec)
-        scored = scoring.over(found, of, plan, writes, gallery)
+        scored = runner.run_evaluation(found, of, plan, writes, gallery)
         left_out += scored.left_out
         for problem in left_out:
             print(f"left out: {problem}")
         print(speed(scored))
         if not arguments.images:
             report(scored, gallery, of, folder, facts(arguments, of, plan, scored, left_out)
-                   | {"device": device.found().name})
+                   | {"device": device.detect().name})
         writes.finish()
         destination.publish(complete=not writes.unwritten)
     out = destination.place
@@ -87,20 +78,20 @@ def to_do(arguments, of):
     Raises UsageError for a folder where they must not go, before the data set is looked through.
     """
     if arguments.images:
-        found, left_out, lines = sources.of_photos(arguments.images)
+        found, left_out, lines = image_sources.from_photos(arguments.images)
         out = arguments.out or result_folder.free(pathlib.Path("predictions"))
         destination = ResultFolder(out, result_folder.PREDICTIONS, [source.photo for source in found])
         destination.check()
         print("\n".join(lines), end="\n" if lines else "")
         if left_out and not of.settings.skip_bad:
-            preflight.refuse(left_out, len(found), "photos")
+            file_checks.refuse(left_out, len(found), "photos")
         dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
     else:
-        out = arguments.out or result_folder.usable(eval_flags.folder(arguments, of), result_folder.EVALUATION)
+        out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, of), result_folder.EVALUATION)
         destination = ResultFolder(out, result_folder.EVALUATION)
         destination.check()
         good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
-        found = sources.of_pairs(good)
+        found = image_sources.from_pairs(good)
     return found, left_out, destination
 
 
@@ -113,16 +104,16 @@ def report(scored, gallery, of, folder, known):
     print(results.table(content))
     results.save(folder, scored.original, scored.network, content)
     gallery.write(folder)
-    page.write(folder)
+    html_report.write_page(folder)
 
 
 def exact(architecture, window):
     """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
-    margin = receptive.margin(architecture)
+    margin = receptive_field.margin(architecture)
     if margin is None:
         raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
                                 cure="give a share, such as --overlap 0.5.")
-    least = -(-2 * margin // windows.STRIDE_PX) * windows.STRIDE_PX + windows.STRIDE_PX
+    least = -(-2 * margin // tiling.STRIDE_PX) * tiling.STRIDE_PX + tiling.STRIDE_PX
     if min(window) < least:
         raise errors.UsageError(f"--overlap exact: pixels up to {margin} px away count in this net, so windows of "
                                 f"{least} px at least are needed", cure=f"--window {max(least, 1024)}.")
@@ -133,7 +124,7 @@ def speed(scored):
     memory, seconds = machine.peak_memory(), max(scored.seconds, 1e-9)
     return (f"{scored.images} images in {seconds:.0f} s, {scored.images / seconds:.2f} a second; "
             f"the net waited for reading and writing {scored.waited / seconds:.1%} of it"
-            + (f"; peak memory {durable.amount(memory)}" if memory else ""))
+            + (f"; peak memory {atomic_io.amount(memory)}" if memory else ""))
 
 
 def facts(arguments, of, plan, scored, left_out):
@@ -142,7 +133,7 @@ def facts(arguments, of, plan, scored, left_out):
             "images": scored.images, "left_out": [str(problem) for problem in left_out], "checkpoint_step": of.step,
             "weights": weights(arguments, of), "precision": of.settings.precision,
             "layout": of.settings.layout, "net": of.model["net"], "training": list(of.starts),
-            "settings": config.to_dict(of.settings), "peak_memory_bytes": machine.peak_memory(),
+            "settings": training_config.to_dict(of.settings), "peak_memory_bytes": machine.peak_memory(),
             "seconds": scored.seconds, **record.provenance()}
 
 
@@ -157,17 +148,17 @@ def choose(arguments):
             if not arguments.data:
                 raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images "
                                                                      "PHOTOS.")
-            return subject.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
-                                      arguments.label_encoding, arguments.mask_threshold)
-        of = subject.of_file(arguments.weights, None if arguments.images else asked)
+            return model_source.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
+                                           arguments.label_encoding, arguments.mask_threshold)
+        of = model_source.from_file(arguments.weights, None if arguments.images else asked)
     else:
-        of = subject.of_run(arguments.run, arguments.checkpoint)
+        of = model_source.from_run(arguments.run, arguments.checkpoint)
         if arguments.data:
-            subject.note_names(of, arguments.data)
+            model_source.note_names(of, arguments.data)
     changed = {key: value for key, value in vars(arguments).items()
                if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
-    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed, plugins=shelf.folders()))
+    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed, plugins=registry.folders()))
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run(main, sys.argv[1:]))
+    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -11,28 +11,13 @@ import pathlib
 import shlex
 import sys
 
-from fcn import (
-    augment,
-    batches,
-    checkpoint_files,
-    class_weights,
-    command_line,
-    config,
-    config_checks,
-    dataset,
-    demo,
-    durable,
-    errors,
-    expect,
-    label_policy,
-    origins,
-    preparation,
-    record,
-    shelf,
-    show_batch,
-    stages,
-)
-from fcn.layouts import _auto
+from fcn.config import checks, command_line, provenance, training_config
+from fcn.core import atomic_io, errors, registry
+from fcn.data import augment, batch_loader, batch_preview, class_weights, dataset, label_policy
+from fcn.data.layouts import _auto
+from fcn.runs import checkpoint_files, record, stages
+from fcn.training import overfit_check, setup
+from fcn.weights import demo
 
 
 def main(argv):
@@ -43,8 +28,8 @@ def main(argv):
     if arguments.stages:
         train_stages(arguments)
     elif arguments.diff:
-        other = config.resolve({}, recipe=arguments.diff), origins.of(recipe=arguments.diff)
-        print(origins.diff((arguments.recipe or "these settings", *resolve(arguments)), (arguments.diff, *other)))
+        other = training_config.resolve({}, recipe=arguments.diff), provenance.origins_of(recipe=arguments.diff)
+        print(provenance.diff((arguments.recipe or "these settings", *resolve(arguments)), (arguments.diff, *other)))
     else:
         train_one(arguments)
 
@@ -73,10 +58,10 @@ def train_one(arguments):
     """The run that these arguments describe, from its start or from where it stands."""
     settings, where = resolve(arguments)
     if arguments.print_config:
-        print(origins.as_toml(settings, where))
+        print(provenance.as_toml(settings, where))
         return
     run = pathlib.Path(arguments.run)
-    print("\n".join([f"run: {run}", *config_checks.without_effect(settings, where)]))
+    print("\n".join([f"run: {run}", *checks.without_effect(settings, where)]))
     if arguments.show_batch:
         show(settings, arguments)
         return
@@ -84,55 +69,57 @@ def train_one(arguments):
     before = old or record.of_checkpoint(arguments.resume)
     if before:
         of = record.OWN if old else record.FORKED
-        record.compare(run, before, {"config": config.to_dict(settings)}, config.SAME_AT_RESUME, of)
-        changes = record.differences(before["config"], config.to_dict(settings), before["config"])
+        record.check_unchanged(run, before, {"config": training_config.to_dict(settings)},
+                               training_config.SAME_AT_RESUME, of)
+        changes = record.differences(before["config"], training_config.to_dict(settings), before["config"])
         ignored = ["--resume was for its start: it goes on from its own newest checkpoint"] if (
             old and arguments.resume != "auto") else []
         print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
                            *record.other_machine(before)]))
-    config.import_plugins(settings)
+    training_config.import_plugins(settings)
     data = dataset.find_data(settings)
     listings = data.digests()
     if before:
-        record.compare(run, before, {"files": listings}, of=of)
+        record.check_unchanged(run, before, {"files": listings}, of=of)
     # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
-    pretrained = None if before else preparation.read_weights(settings)
+    pretrained = None if before else setup.read_weights(settings)
     if pretrained:
-        preparation.check_layers(settings, pretrained)
+        setup.check_layers(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    content = preparation.describe(settings, spec, listings, (training, validation), pretrained, before)
-    config_checks.check_warmup(content["steps"], settings.warmup)
+    content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
+    checks.check_warmup(content["steps"], settings.warmup)
     spec = record.spec_from_dict(content["spec"])
-    floor = preparation.expectation(content["model"], training, spec)
-    print(expect.sentence(*floor))
+    floor = setup.expectation(content["model"], training, spec)
+    print(overfit_check.baseline_sentence(*floor))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     if arguments.dry_run or arguments.sanity:
         if before:
-            record.compare(run, before, content, of=of)
-        from fcn import device
-        from fcn.training import Job
-        print(device.text(), flush=True)
-        try_out(Job(run, settings, content, spec, training, validation, pretrained, expect.floor(*floor),
+            record.check_unchanged(run, before, content, of=of)
+        from fcn.models import device
+        from fcn.training.trainer import Job
+        print(device.describe(), flush=True)
+        try_out(Job(run, settings, content, spec, training, validation, pretrained,
+                    overfit_check.baseline_numbers(*floor),
                     arguments.resume), arguments)
         return
     if old and stands_at_its_end(run, content, settings.patience):
-        record.compare(run, old, content)
+        record.check_unchanged(run, old, content)
         print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {shlex.quote(str(run))}")
         return
     run.mkdir(parents=True, exist_ok=True)
-    with durable.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
+    with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
         if record.to_go_on_with(run, arguments.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       cure="give the same command again.")
-        from fcn import device  # it imports TensorFlow, which takes seconds
-        from fcn import training as trained
-        print(device.text(), flush=True)
-        print("".join(f"  {line}\n" for line in record.on_device(content, device.found().name, before)), end="")
+        from fcn.models import device  # it imports TensorFlow, which takes seconds
+        from fcn.training import trainer as trained
+        print(device.describe(), flush=True)
+        print("".join(f"  {line}\n" for line in record.on_device(content, device.detect().name, before)), end="")
         record.begin(run, content, old, before)
         dataset.keep_lists(run, data, (training, validation))
         trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
-                                  expect.floor(*floor), arguments.resume))
+                                  overfit_check.baseline_numbers(*floor), arguments.resume))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run "
           f"{shlex.quote(str(run))}")
 
@@ -149,13 +136,13 @@ def stands_at_its_end(run, content, patience):
 
 def try_out(job, arguments):
     """--dry-run and --sanity: what this run will need, and whether it can learn."""
-    from fcn import dry_run, sanity, training
+    from fcn.training import dry_run, overfit_check, trainer
     if arguments.dry_run:
-        dry_run.run(training.Trainer(job))
+        dry_run.run(trainer.Trainer(job))
     if arguments.sanity:
         if arguments.dry_run and job.pretrained:  # its weights went into the net that has been thrown away
-            job = dataclasses.replace(job, pretrained=preparation.read_weights(job.settings))
-        sanity.run(training.Trainer(job))
+            job = dataclasses.replace(job, pretrained=setup.read_weights(job.settings))
+        overfit_check.run(trainer.Trainer(job))
 
 
 def show(settings, arguments):
@@ -163,13 +150,13 @@ def show(settings, arguments):
     path = pathlib.Path(arguments.show_batch)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise errors.UsageError(f"--show-batch {path}: a .png in a folder that exists is needed")
-    show_batch.check_place(path)
+    batch_preview.check_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    policy = label_policy.make(spec, settings.train_ignored, preparation.pads(settings))
-    sampling = preparation.sampling(settings, settings.mean_rgb or augment.FILL_RGB, policy.padding_id)
-    images, labels = batches.training(training, 0, sampling)
-    show_batch.write(path, images, labels, spec)
+    policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings))
+    sampling = setup.sampling(settings, settings.mean_rgb or augment.FILL_RGB, policy.padding_id)
+    images, labels = batch_loader.training(training, 0, sampling)
+    batch_preview.write_preview(path, images, labels, spec)
     print(f"the first batch is in {path}")
 
 
@@ -178,7 +165,7 @@ def parse(argv):
                            epilog="Precedence: flag > --config > --recipe > the run's own settings > default.")
     parser.add_argument("--run", help="folder of this run (default: runs/LAYOUT-NET)")
     parser.add_argument("--demo", action="store_true", help="train on the embedded demo (recipe demo, run runs/demo)")
-    parser.add_argument("--recipe", help=f"settings to start from: {', '.join(shelf.names('recipes'))}")
+    parser.add_argument("--recipe", help=f"settings to start from: {', '.join(registry.names('recipes'))}")
     parser.add_argument("--config", metavar="FILE.toml", help="settings from a file, keys named as the flags")
     parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
                         help="auto: go on from the run's newest checkpoint (default); never: refuse a folder with a "
@@ -207,21 +194,21 @@ def resolve(arguments):
         flags = {"data": str(data), "weights": str(weights), **flags}
     elif arguments.run and checkpoint_files.paths(pathlib.Path(arguments.run) / "checkpoints") and (
             arguments.resume != "never"):
-        own = config.to_dict(config.from_dict(record.read(arguments.run)["config"]))
-    settings = config.resolve(flags, arguments.config, arguments.recipe, own)
+        own = training_config.to_dict(training_config.from_dict(record.read_record(arguments.run)["config"]))
+    settings = training_config.resolve(flags, arguments.config, arguments.recipe, own)
     if settings.layout == "auto" and settings.data and not arguments.print_config:
         name, why = _auto.choose(settings.data)
         print(f"layout {name}: {why}")
         settings = dataclasses.replace(settings, layout=name)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     given = {key: value for key, value in flags.items() if hasattr(settings, key)}
-    settings, where = stages.seeded(settings, origins.of(given, arguments.config, arguments.recipe, own),
+    settings, where = stages.seeded(settings, provenance.origins_of(given, arguments.config, arguments.recipe, own),
                                     getattr(arguments, "stage", 1), own)
     if arguments.print_config or arguments.diff:
         return settings, where
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
-    absolute = {"plugins": shelf.folders(), "data": str(pathlib.Path(settings.data).absolute()),
+    absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
                 "weights": str(pathlib.Path(settings.weights).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
     if settings.class_weights not in class_weights.KNOWN:
@@ -230,4 +217,4 @@ def resolve(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run(main, sys.argv[1:]))
+    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -19,7 +19,8 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fcn import checkpoint_files, curves, durable, ownership, record, runlog  # noqa: E402
+from fcn.core import atomic_io, ownership
+from fcn.runs import checkpoint_files, curves, record, run_log  # noqa: E402
 
 STEPS = 100
 COMMON = f"""--layout camvid --size 180x240 --net fcn8s_atonce
@@ -57,7 +58,7 @@ def main():
             done = [(r["variant"], r["seed"], r["steps"], r["flags"]) for r in results]
             if (name, seed, STEPS, VARIANTS[name][1]) not in done:
                 results.append(train(name, seed, arguments))
-                durable.write_json(file, results)
+                atomic_io.write_json(file, results)
                 draw(results, file.with_suffix(".png"))
     draw(results, file.with_suffix(".png"))
     print(table(results))
@@ -88,8 +89,8 @@ def train(name, seed, arguments):
         sys.exit(f"{name}, seed {seed}: train_fcn.py ended with {code}; the same command goes on")
     seconds = time.perf_counter() - started
     for checkpoint in checkpoint_files.paths(run / "checkpoints"):
-        checkpoint_files.remove(checkpoint, record.read(run).get("fingerprints"))
-    log = runlog.read(run / "log.jsonl")
+        checkpoint_files.remove(checkpoint, record.read_record(run).get("fingerprints"))
+    log = run_log.read_entries(run / "log.jsonl")
     last = next((entry for entry in reversed(log) if entry.get("val_mean_iou") is not None), {}) if code == 0 else {}
     entry = {"variant": name, "seed": seed, "steps": STEPS, "first_loss": log[0]["loss"] if log else None,
              "pixel_accuracy": last.get("val_pixel_accuracy"), "mean_iou": last.get("val_mean_iou"),

@@ -20,30 +20,33 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import h5py
 import numpy as np
 
-from fcn import augment, batches, cache, demo_scenes, shelf
+from fcn.core import registry
+from fcn.data import augment, batch_loader
+from fcn.data.cache import cache
+from fcn.data.demo import demo_scenes
 
 SIZE, STEPS = (224, 224), 3
 
 
 def prepare(arguments, folder):
     """The Cache of the training images."""
-    data, layout = arguments.data, shelf.pick("layouts", arguments.layout)
+    data, layout = arguments.data, registry.load("layouts", arguments.layout)
     if not data:
         data = folder / "scenes"
-        demo_scenes.write(data, arguments.images, 1)
+        demo_scenes.write_scenes(data, arguments.images, 1)
     pairs, spec = layout.listing(data, "training").pairs, layout.spec(data)
     return cache.prepare(pairs[:arguments.images], spec, SIZE, folder, "benchmark")
 
 
 def ours(found, batch, names):
     """A way: a function that goes through one shuffled epoch and says how many batches that were."""
-    sampling = batches.Sampling(batch, seed=0, augment=names)
+    sampling = batch_loader.Sampling(batch, seed=0, augment=names)
     count, epochs = len(found) // batch, iter(range(10**9))
 
     def epoch():
         first = next(epochs) * count
         for number in range(first, first + count):
-            batches.training(found, number, sampling)
+            batch_loader.training(found, number, sampling)
         return count
     return epoch
 
@@ -77,15 +80,16 @@ def fancy_h5py(path, batch):
 
 def net(found, batch):
     """Training steps of the tutorial's net with Adam; the same batch each time."""
-    from fcn import model, optimize, vgg_table
-    from fcn.architecture import Architecture
-    from fcn.tf1 import session, tf
+    from fcn.models import graph_builder, vgg_table
+    from fcn.models.architecture import Architecture
+    from fcn.models.tf_compat import session, tf
+    from fcn.training import weight_update
 
     num_classes = int(np.flatnonzero(found.class_pixels)[-1]) + 1
-    graph = model.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB))
-    update, run = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam")), session()
+    graph = graph_builder.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB))
+    update, run = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam")), session()
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-    images, labels = batches.training(found, 0, batches.Sampling(batch, seed=0))
+    images, labels = batch_loader.training(found, 0, batch_loader.Sampling(batch, seed=0))
     feed = {graph.images: images, graph.labels: labels, graph.keep_prob: 0.5, update.learning_rate: 0.0}
 
     def steps():
@@ -107,7 +111,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         found = prepare(arguments, pathlib.Path(folder))
         ways = {"cache": ours(found, arguments.batch, ()), "cache, hflip": ours(found, arguments.batch, ("hflip",)),
-                "cache, all augmentations": ours(found, arguments.batch, tuple(shelf.names("augmentations"))),
+                "cache, all augmentations": ours(found, arguments.batch, tuple(registry.names("augmentations"))),
                 "all in memory, shuffled": in_memory(found, arguments.batch),
                 "h5py, contiguous, lists of rows": fancy_h5py(found.path, arguments.batch)}
         if not arguments.no_net:

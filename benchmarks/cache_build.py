@@ -26,21 +26,24 @@ import imageio.v3 as imageio
 import numpy as np
 from PIL import Image
 
-from fcn import cache, demo_scenes, preflight, shelf
+from fcn.core import registry
+from fcn.data import file_checks
+from fcn.data.cache import cache
+from fcn.data.demo import demo_scenes
 
 
 def scenes(folder, count=64, size=(683, 512)):
     """Drawn scenes as large as ADE20K's photos."""
-    demo_scenes.write(folder, count, 1)
+    demo_scenes.write_scenes(folder, count, 1)
     for path in folder.glob("*/training/*"):
         how = Image.Resampling.BICUBIC if path.suffix == ".jpg" else Image.Resampling.NEAREST
         Image.open(path).resize(size, how).save(path, quality=90)
 
 
 def ours(pairs, spec, size_px, folder):
-    report = preflight.check(pairs, spec)
+    report = file_checks.check_files(pairs, spec)
     if report.problems:
-        preflight.refuse(report.problems, len(pairs))
+        file_checks.refuse(report.problems, len(pairs))
     cache.prepare(report.good, spec, size_px, folder, "benchmark")
 
 
@@ -82,7 +85,7 @@ def main(argv):
     parser.add_argument("--size", type=int, default=224)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        data, layout = arguments.data, shelf.pick("layouts", arguments.layout)
+        data, layout = arguments.data, registry.load("layouts", arguments.layout)
         if not data:
             data = pathlib.Path(folder, "scenes")
             scenes(data)

@@ -19,8 +19,11 @@ import measuring
 import numpy as np
 from PIL import Image
 
-from fcn import augment, batches, cache, demo_scenes, shelf
-from fcn.spec import DatasetSpec, Pair
+from fcn.core import registry
+from fcn.data import augment, batch_loader
+from fcn.data.cache import cache
+from fcn.data.demo import demo_scenes
+from fcn.data.spec import DatasetSpec, Pair
 
 PAGES, PAGE, WIDTH = 6, (3508, 2480), 0.1  # pages; height, width of one; of the published channels
 WAYS = ("first epoch, compared", "next epoch", "first epoch, not compared")
@@ -28,8 +31,8 @@ WAYS = ("first epoch, compared", "next epoch", "first epoch, not compared")
 
 def scenes(folder, count):
     """The file of a cache of `count` drawn scenes at 224 x 224."""
-    demo_scenes.write(folder / "scenes", count, 1)
-    layout = shelf.pick("layouts", "ade20k")
+    demo_scenes.write_scenes(folder / "scenes", count, 1)
+    layout = registry.load("layouts", "ade20k")
     pairs = layout.listing(folder / "scenes", "training").pairs
     return cache.prepare(pairs, layout.spec(folder / "scenes"), (224, 224), folder, "scenes").path
 
@@ -49,7 +52,7 @@ def pages(folder):
 
 def opened(path, compared):
     """The cache, none or all of whose rows count as compared."""
-    made = cache.read(path)
+    made = cache.open_cache(path)
     made._checked[:] = not compared
     return made
 
@@ -59,7 +62,7 @@ def epoch(made, number, sampling):
     count = len(made) * sampling.crops_per_image // sampling.batch
     clock, cpu = time.perf_counter(), time.thread_time()
     for k in range(number * count, (number + 1) * count):
-        batches.training(made, k, sampling)
+        batch_loader.training(made, k, sampling)
     return count / (time.perf_counter() - clock), time.thread_time() - cpu
 
 
@@ -72,7 +75,7 @@ def loader(title, path, sampling, rounds):
         if number:  # the first round warms up
             for way, result in zip(WAYS, turn, strict=True):
                 found[way].append(result)
-    rows = len(cache.read(path))
+    rows = len(cache.open_cache(path))
     print(f"\n{title}: {rows} rows, batches of {sampling.batch}, {rounds} rounds\n\n"
           "| epoch | batches/s, median | range | CPU time, ms a row, median |\n|---|---|---|---|")
     for way, results in found.items():
@@ -83,21 +86,23 @@ def loader(title, path, sampling, rounds):
 
 def trained(path, batch, rounds):
     """Print images/s of a narrow net in a first epoch with comparing and without, in turn."""
-    from fcn import model, optimize
-    from fcn.architecture import Architecture
-    from fcn.tf1 import session, tf
+    from fcn.models import graph_builder
+    from fcn.models.architecture import Architecture
+    from fcn.models.tf_compat import session, tf
+    from fcn.training import weight_update
 
-    classes = int(np.flatnonzero(cache.read(path).class_pixels)[-1]) + 1
-    graph = model.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB))
-    update = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam"))
-    run, sampling = session(), batches.Sampling(batch, 0)
+    classes = int(np.flatnonzero(cache.open_cache(path).class_pixels)[-1]) + 1
+    graph = graph_builder.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB))
+    update = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"))
+    run, sampling = session(), batch_loader.Sampling(batch, 0)
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
     def an_epoch(compared):
         made = opened(path, compared)
         count, waited = len(made) // batch, 0.0
         clock, cpu = time.perf_counter(), time.process_time()
-        with contextlib.closing(batches.ahead(lambda k: batches.training(made, k, sampling), range(count))) as supply:
+        with contextlib.closing(batch_loader.ahead(lambda k: batch_loader.training(made, k, sampling),
+                                                   range(count))) as supply:
             for _ in range(count):
                 before = time.perf_counter()
                 images, labels = next(supply)
@@ -132,12 +137,12 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         small, large = scenes(pathlib.Path(folder), arguments.images), pages(pathlib.Path(folder))
-        loader("rows of 224 x 224", small, batches.Sampling(2, 0), arguments.rounds)
+        loader("rows of 224 x 224", small, batch_loader.Sampling(2, 0), arguments.rounds)
         loader("rows of 224 x 224, all augmentations", small,
-               batches.Sampling(2, 0, augment=tuple(shelf.names("augmentations"))),
+               batch_loader.Sampling(2, 0, augment=tuple(registry.names("augmentations"))),
                arguments.rounds)
         loader("pages of 2480 x 3508, 32 crops of 512 x 512 each", large,
-               batches.Sampling(2, 0, crop_size=(512, 512), crops_per_image=32), arguments.rounds)
+               batch_loader.Sampling(2, 0, crop_size=(512, 512), crops_per_image=32), arguments.rounds)
         if not arguments.no_net:
             trained(small, 2, arguments.rounds)
     known = measuring.facts()

@@ -23,7 +23,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import contenders
 import psutil
 
-from fcn import errors, machine, parsers, vgg_table
+from fcn.config import parsers
+from fcn.core import errors, machine
+from fcn.models import vgg_table
 
 WARM_UP = 2
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")

@@ -19,9 +19,9 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from fcn import intervals, iou
-from fcn.matrices import Sums
-from fcn.metrics import benchmark
+from fcn.metrics import confidence, iou
+from fcn.metrics.confusion import Sums
+from fcn.metrics.protocols import benchmark
 
 POPULATION, CLASSES, PIXELS = 20_000, 150, 50_000
 CASES = (("150 classes, 9 draws an image", 1.0, 8), ("150 classes, 4 draws an image", 1.0, 3),
@@ -82,7 +82,7 @@ def coverage(whole, images, repeats, random):
         sums = drawn(whole, random.integers(POPULATION, size=images))
         there = sums.labelled.sum(axis=0) > 0
         score, truth = benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0], over(whole, there)
-        low, high = intervals.one(score, benchmark.ratios(sums)["mean_iou"])
+        low, high = confidence.interval(score, benchmark.ratios(sums)["mean_iou"])
         plain = bootstrap(sums, random)
         rows.append({"labelled": there.sum(), "bias": score - truth, "width": high - low,
                      "held": low <= truth <= high, "all": low <= every <= high, "out": not low <= score <= high,
@@ -100,7 +100,7 @@ def differences(one, other, images, repeats, random):
         there = pair[0].labelled.sum(axis=0) > 0
         terms = [benchmark.ratios(sums)["mean_iou"] for sums in pair]
         scores = [benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0] for sums in pair]
-        low, high = intervals.difference(scores[0] - scores[1], *terms)
+        low, high = confidence.interval_of_difference(scores[0] - scores[1], *terms)
         held += low <= over(one, there) - over(other, there) <= high
     return held / repeats
 

@@ -25,7 +25,9 @@ import duel_table
 import measuring
 from rival import Rival
 
-from fcn import machine, parsers, record
+from fcn.config import parsers
+from fcn.core import machine
+from fcn.runs import record
 
 MARGIN = 1 << 30  # bytes that stay free for everything else
 GROWTH = 1.3      # a contender is expected to need this much more than the largest so far

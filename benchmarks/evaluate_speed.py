@@ -24,7 +24,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 import startup
 
-from fcn import demo_scenes, runlog
+from fcn.data.demo import demo_scenes
+from fcn.runs import run_log
 
 STEPS, WARM_UP = 12, 2
 SIZES = {"camvid": "360x480"}
@@ -50,12 +51,15 @@ def case(run, out, images):
     """One evaluation in this process: seconds of all, of the images, and of each part."""
     started = time.perf_counter()
     import eval_fcn
-    from fcn import dataset, inference, machine, matrices, outputs, scoring, sources
-    parts = {"reading": Part(sources, "read"), "net": Part(inference.Predictor, "predict"),
-             "metrics": Part(matrices.Counting, "add"), "writing": Part(outputs.Outputs, "write"),
+    from fcn.core import machine
+    from fcn.data import dataset
+    from fcn.evaluation import image_sources, inference, prediction_writer, runner
+    from fcn.metrics import confusion
+    parts = {"reading": Part(image_sources, "read"), "net": Part(inference.Predictor, "predict"),
+             "metrics": Part(confusion.Counting, "add"), "writing": Part(prediction_writer.PredictionWriter, "write"),
              "report": Part(eval_fcn, "report")}
-    imported, kept, over, listed = time.perf_counter() - started, [], scoring.over, dataset.to_evaluate
-    scoring.over = lambda *arguments: kept.append(over(*arguments)) or kept[-1]
+    imported, kept, over, listed = time.perf_counter() - started, [], runner.run_evaluation, dataset.to_evaluate
+    runner.run_evaluation = lambda *arguments: kept.append(over(*arguments)) or kept[-1]
 
     def only_some(*arguments):
         good, left_out = listed(*arguments)
@@ -74,7 +78,7 @@ def measured(data, layout, weights, share, images, steps=STEPS):
         folder, run = pathlib.Path(folder), pathlib.Path(folder, "run")
         if not data:
             data = folder / "scenes"
-            demo_scenes.write(data, 2 * (steps + 1), images)
+            demo_scenes.write_scenes(data, 2 * (steps + 1), images)
         if not weights:
             weights = folder / "vgg19.mat"
             startup.random_file(weights, share)
@@ -88,7 +92,7 @@ def measured(data, layout, weights, share, images, steps=STEPS):
             why = {"failed": (done.stderr or done.stdout).strip().splitlines()[0][:200]}
             return {"training": why, "evaluation": why}
         evaluation = measuring.in_a_process(__file__, [str(run), str(folder / "out"), images])
-        return {"training": waited(runlog.read(run / "speed.jsonl")), "evaluation": evaluation}
+        return {"training": waited(run_log.read_entries(run / "speed.jsonl")), "evaluation": evaluation}
 
 
 def waited(entries):

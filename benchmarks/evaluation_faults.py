@@ -4,7 +4,7 @@
 
 An evaluation of made-up predictions is written (pictures, matrices, numbers, page; without a net) while one durable
 call of the system fails, or is the last one: every call in turn, in six ways, where nothing was before and where an
-older evaluation is replaced. After each case a reader looks for it, as `python -m fcn.report` does. Then:
+older evaluation is replaced. After each case a reader looks for it, as `python -m fcn report` does. Then:
   - under the evaluation's name lies all of the old one, or all of the new one; where nothing was before, nothing, or
     after an error a new one that lacks pictures but no number;
   - an error ended the evaluation with exit code 5 and a message, never with a crash;
@@ -27,9 +27,12 @@ import inject
 import numpy as np
 from table import Table
 
-from fcn import errors, evaluation, matrices, outputs, page, result_folder, results
-from fcn.gallery import Gallery
-from fcn.spec import DatasetSpec
+from fcn.core import errors
+from fcn.data.spec import DatasetSpec
+from fcn.evaluation import prediction_writer, result_folder, results, stored
+from fcn.metrics import confusion
+from fcn.reporting import html_report
+from fcn.reporting.gallery import Gallery
 
 SPEC = DatasetSpec(("other", "sky", "sea"), (0, 255), tuple((i, i, i) for i in range(256)))
 KINDS = ("predictions", "colour", "zip")
@@ -47,7 +50,7 @@ def images(version):
 @functools.cache
 def numbers(version):
     """(Matrices, content of report.json)."""
-    counting = matrices.Counting(3)
+    counting = confusion.Counting(3)
     for name, _, label, prediction in images(version):
         counting.add(name, label, prediction)
     found = counting.done()
@@ -59,14 +62,14 @@ def evaluate(place, version):
     folder = result_folder.ResultFolder(place, result_folder.EVALUATION)
     folder.check()
     with folder.writing(version=version) as where:
-        writes, gallery = outputs.Outputs(where, SPEC, KINDS), Gallery(SPEC, 1)
+        writes, gallery = prediction_writer.PredictionWriter(where, SPEC, KINDS), Gallery(SPEC, 1)
         for name, photo, label, prediction in images(version):
             writes.write(name, photo, label, prediction)
             gallery.offer(name, float((label == prediction).mean()), photo, label, prediction)
         found, content = numbers(version)
         results.save(where, found, None, content)
         gallery.write(where)
-        page.write(where)
+        html_report.write_page(where)
         writes.finish()
         folder.publish(complete=not writes.unwritten)
     writes.complain(place)
@@ -106,12 +109,12 @@ class Case:
     def attempt(self, place, at=0, mode="die before"):
         """Evaluate with a fault; exit code as of the program."""
         with inject.Injector(at, mode):
-            return errors.run(lambda _: evaluate(place, "new"), [])
+            return errors.run_command(lambda _: evaluate(place, "new"), [])
 
     def stands(self, place, replacing, code=inject.DIED):
         """Whether a reader finds a whole evaluation, and the user's files are as they were. code: how it ended."""
         try:
-            found = contents(evaluation.folder_of(place))
+            found = contents(stored.folder_of(place))
         except errors.UsageError:
             found = None
         allowed = [self.whole["new"], self.whole["old"] if replacing else None]

@@ -26,8 +26,9 @@ import numpy as np
 from PIL import Image
 from table import Table
 
-from fcn import cache, cache_build, errors
-from fcn.spec import DatasetSpec, Pair
+from fcn.core import errors
+from fcn.data.cache import builder, cache
+from fcn.data.spec import DatasetSpec, Pair
 
 SPEC = DatasetSpec(("a", "b", "c"), (255,))
 SIZE = (20, 24)
@@ -78,7 +79,7 @@ class Case:
     def attempt(self, where, at=0, mode="die before"):
         """Build with a fault; exit code as of the program."""
         with inject.Injector(at, mode):
-            return errors.run(lambda _: self.build(where) and None, [])
+            return errors.run_command(lambda _: self.build(where) and None, [])
 
     def stands(self, where, replacing):
         """Whether what lies under the cache's name is whole."""
@@ -90,7 +91,7 @@ class Case:
         code = inject.wait(inject.child(self.attempt, where))
         path = self.path(where)
         names = {p.name for p in where.iterdir()} - {f"{path.name}.lock"}
-        good = code == 0 and path.read_bytes() == self.new and names == {path.name, cache_build.left_out(path).name}
+        good = code == 0 and path.read_bytes() == self.new and names == {path.name, builder.left_out(path).name}
         shutil.rmtree(where)
         return good
 
@@ -189,7 +190,7 @@ def main(argv):
     arguments = parser.parse_args(argv)
     rng, table = random.Random(arguments.seed), Table()
     row, tenth = table.row, 10 if arguments.quick else 1
-    cache_build.ROWS_PER_SYNC = 4  # many marks in few rows
+    builder.ROWS_PER_SYNC = 4  # many marks in few rows
     with tempfile.TemporaryDirectory() as folder:
         small, large = Case(pathlib.Path(folder, "a"), 16 // min(tenth, 4)), Case(pathlib.Path(folder, "b"), 400)
         print(f"{calls(small, False)} durable calls in a build of {len(small.pairs)} pairs")

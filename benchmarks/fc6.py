@@ -16,8 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import numpy as np
 
-from fcn import convolution
-from fcn.tf1 import session, tf
+from fcn.models import convolution
+from fcn.models.tf_compat import session, tf
 
 SHAPE, KERNEL = (4, 7, 9, 512), (7, 7, 512, 4096)  # four crops of 216 x 288
 

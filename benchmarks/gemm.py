@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import measuring
 
-from fcn import machine
+from fcn.core import machine
 
 COPIED_BYTES = 1 << 28
 
@@ -28,7 +28,7 @@ def case(threads, sizes, rounds, chain=1):
     A copy of n bytes (a sign changed; tanh in a chain) reads n and writes n; both count. chain: operations of a call,
     each on what the one before gave; on a GPU a single one takes no longer than the call itself.
     """
-    from fcn.tf1 import tf
+    from fcn.models.tf_compat import tf
     config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
     config.gpu_options.allow_growth = True
     work = []

@@ -25,7 +25,8 @@ import gemm
 import measuring
 import operations
 
-from fcn import machine, parsers
+from fcn.config import parsers
+from fcn.core import machine
 
 NOT_RUN = "not yet run on a GPU"
 PEAK_SIZES = (2048, 8192)
@@ -46,7 +47,7 @@ def case(job, precision, batch, size, classes, share, xla, rounds):
         os.environ["TF_XLA_FLAGS"] = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
     import contenders
 
-    from fcn.tf1 import tf2_config
+    from fcn.models.tf_compat import tf2_config
     step = contenders.build("ours", job, batch, tuple(size), classes, precision, measuring.widths(share))
     seconds, gpus = measuring.timed(step, rounds, warm=3), devices()
     held = tf2_config.experimental.get_memory_info("GPU:0")["peak"] if gpus else machine.peak_memory()

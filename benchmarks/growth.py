@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import measuring
 
-from fcn import machine
+from fcn.core import machine
 
 BASE = {"batch": 1, "side": 224, "classes": 151}
 POINTS = {"batch": (1, 4, 8), "side": (128, 224, 384), "classes": (2, 151, 255)}

@@ -20,30 +20,34 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import numpy as np
 
-from fcn import estimate, machine, parsers, vgg_table
+from fcn.config import parsers
+from fcn.core import machine
+from fcn.models import vgg_table
+from fcn.training import resources
 
 
 def case(size, window, classes, channels):
     """{"peak", "counted", "seconds"} of one prediction in this process."""
-    from fcn import inference, model
-    from fcn.architecture import Architecture
-    from fcn.tf1 import session as new_session
-    from fcn.tf1 import tf
+    from fcn.evaluation import inference
+    from fcn.models import graph_builder
+    from fcn.models.architecture import Architecture
+    from fcn.models.tf_compat import session as new_session
+    from fcn.models.tf_compat import tf
 
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
     architecture = Architecture("fcn8s", classes, widths, (128, 128, 128))
-    graph = model.build(architecture)
+    graph = graph_builder.build(architecture)
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    plan = inference.Plan(window=(window, window) if window else None)
+    plan = inference.InferenceConfig(window=(window, window) if window else None)
     with new_session() as session:
         session.run(tf.global_variables_initializer())
         predictor = inference.Predictor(session, graph, plan, ((),), inference.need_of(architecture))
-        weights = estimate.FLOAT * sum(int(np.prod(v.shape.as_list())) for v in tf.global_variables())
+        weights = resources.FLOAT * sum(int(np.prod(v.shape.as_list())) for v in tf.global_variables())
         before = time.perf_counter()
         predictor.predict(photo, photo)
         seconds = time.perf_counter() - before
         counted = sum(predictor.room.needed(size, size, is_plain=plan.is_plain(size)))
-    return {"peak": machine.peak_memory(), "counted": estimate.PROGRAM + weights + counted, "seconds": seconds}
+    return {"peak": machine.peak_memory(), "counted": resources.PROGRAM + weights + counted, "seconds": seconds}
 
 
 def main():

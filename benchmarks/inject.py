@@ -20,7 +20,7 @@ MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from he
 
 
 def child(work, *arguments):
-    """work(*arguments) in a forked child; (its pid). Its exit code is that of errors.run, or DIED."""
+    """work(*arguments) in a forked child; (its pid). Its exit code is that of errors.run_command, or DIED."""
     sys.stdout.flush()
     pid = os.fork()
     if pid:

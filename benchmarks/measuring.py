@@ -17,7 +17,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(ROOT))
 
-from fcn import durable, machine, ownership, record, vgg_table  # noqa: E402
+from fcn.core import atomic_io, machine, ownership
+from fcn.models import vgg_table
+from fcn.runs import record  # noqa: E402
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 
@@ -90,7 +92,7 @@ def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     if ownership.occupied(path) and not is_result(path):
         sys.exit(f"{path} is there already and is no result of a benchmark; give {ownership.free(path)}")
-    durable.write_whole(path, (json.dumps(facts() | content, indent=1) + "\n").encode())
+    atomic_io.write_whole(path, (json.dumps(facts() | content, indent=1) + "\n").encode())
 
 
 def is_result(path):

@@ -17,8 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 from contenders import net, ours
 
-from fcn import parsers
-from fcn.tf1 import tf
+from fcn.config import parsers
+from fcn.models.tf_compat import tf
 
 TRIES, WARM_UP, SHOWN = 4, 2, 12
 

@@ -18,7 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import measuring
 
-from fcn import parsers, vgg_table
+from fcn.config import parsers
+from fcn.models import vgg_table
 
 NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last")}  # fusion, last convolution used
 BILINEAR = ("dense", "blocks")

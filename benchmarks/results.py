@@ -21,7 +21,7 @@ import growth
 import measuring
 import startup
 
-from fcn import durable, ownership  # measuring has put our root on the path
+from fcn.core import atomic_io, ownership  # measuring has put our root on the path
 
 BEGIN, END = "<!-- what follows is written by benchmarks/results.py -->", "<!-- end of what is written -->"
 JOBS = {"train": "Training step with Adam", "predict": "Prediction"}
@@ -118,7 +118,7 @@ def main():
     picture, before = page.with_name("results.png"), page.read_text() if page.exists() else "# Results"
     if ownership.occupied(picture) and BEGIN not in before:
         sys.exit(f"{picture} is there already and no page of ours beside it; give another --page")
-    durable.write_whole(page, insert(before, generated(found)).encode())
+    atomic_io.write_whole(page, insert(before, generated(found)).encode())
     from results_plot import draw
     draw(found, picture)
     print(goals.table(found))

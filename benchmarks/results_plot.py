@@ -7,7 +7,7 @@ import goals
 import growth
 import measuring  # noqa: F401  (it puts our root on the path)
 
-from fcn import curves
+from fcn.runs import curves
 
 COLOURS = {"ours": "#0072B2", "tutorial": "#999999", "pytorch": "#D55E00", "keras3": "#009E73"}
 DUELS = (("train", 1), ("train", 2), ("train", 4), ("predict", 1), ("predict", 2))

@@ -20,7 +20,10 @@ import traceback
 
 import inject
 
-from fcn import checkpoint_files, curves, demo, demo_scenes, durable, errors
+from fcn.core import atomic_io, errors
+from fcn.data.demo import demo_scenes
+from fcn.runs import checkpoint_files, curves
+from fcn.weights import demo
 
 STEPS, BATCHES = 24, 3
 FLAGS = (f"--layout ade20k --size 48x64 --crop-size 32x32 --batch 2 --batches-per-step {BATCHES} --steps {STEPS} "
@@ -35,11 +38,11 @@ class SmallRun:
 
     def __init__(self, folder):
         import train_fcn  # noqa: F401
-        from fcn import training  # noqa: F401  (here, and not in every child)
+        from fcn.training import trainer  # noqa: F401  (here, and not in every child)
 
         self.folder, self.expected, self.usual_s, self.data_bytes = pathlib.Path(folder), {}, 0.0, 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        demo_scenes.write(self.folder / "scenes", 16, 6)
+        demo_scenes.write_scenes(self.folder / "scenes", 16, 6)
         with (self.folder / "vgg.mat").open("wb") as file:
             demo.write_mat(file, demo.narrow_vgg())
 
@@ -64,12 +67,13 @@ class SmallRun:
         code = 70
         try:
             _settle(said_to or run)
-            curves.draw = lambda entries, path, *_: durable.write_whole(path, b"a picture" * 10_000)
+            curves.draw = lambda entries, path, *_: atomic_io.write_whole(path, b"a picture" * 10_000)
             change()
             import train_fcn
-            code = errors.run(train_fcn.main, ["--run", str(run), "--data", str(self.folder / "scenes"), "--weights",
-                                               str(self.folder / "vgg.mat"), "--cache-dir",
-                                               str(self.folder / "cache"), *FLAGS])
+            code = errors.run_command(train_fcn.main, ["--run", str(run), "--data", str(self.folder / "scenes"),
+                                                       "--weights",
+                                                       str(self.folder / "vgg.mat"), "--cache-dir",
+                                                       str(self.folder / "cache"), *FLAGS])
         except BaseException:
             traceback.print_exc()
         finally:
@@ -137,9 +141,9 @@ class Watch:
         self.memory, self.before_step, self.before_save = mmap.mmap(-1, 3), before_step, before_save
 
     def __call__(self):
-        from fcn import hooks, loop, reporting, training
-        memory, run, report = self.memory, loop.run, reporting.Report.after_step
-        validate, save = training.Trainer.validate, hooks.Save.__call__
+        from fcn.training import hooks, loop, progress_report, trainer
+        memory, run, report = self.memory, loop.run, progress_report.ProgressReport.after_step
+        validate, save = trainer.Trainer.validate, hooks.Save.__call__
 
         def as_phase(number, function):
             def call(*arguments, **options):
@@ -164,8 +168,8 @@ class Watch:
             self.before_step(at)
             return report(self_, at)
 
-        loop.run, training.Trainer.validate = a_batch, as_phase(3, validate)
-        hooks.Save.__call__, reporting.Report.after_step = as_phase(4, a_save), a_step
+        loop.run, trainer.Trainer.validate = a_batch, as_phase(3, validate)
+        hooks.Save.__call__, progress_report.ProgressReport.after_step = as_phase(4, a_save), a_step
 
     def doing(self):
         """One of DOING."""

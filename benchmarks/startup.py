@@ -22,8 +22,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 import numpy as np
 
-from fcn import demo, machine
-from fcn.formats import _published
+from fcn.core import machine
+from fcn.weights import demo
+from fcn.weights.formats import _published
 
 PHASES = ("import", "read", "graph", "session", "optimizer", "first_step")
 SIZE, CLASSES = (224, 224), 151
@@ -43,19 +44,20 @@ class Stopwatch:
 
 def ours(path, fc, watch):
     """(session, TrainingGraph) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
-    from fcn import initial, model, pretrained, vgg_table
-    from fcn.architecture import Architecture
-    from fcn.tf1 import session as new_session
+    from fcn.models import graph_builder, vgg_table
+    from fcn.models.architecture import Architecture
+    from fcn.models.tf_compat import session as new_session
+    from fcn.weights import detection, initialize
     watch.lap("import")
-    weights = pretrained.read(path)
+    weights = detection.read_weights(path)
     watch.lap("read")
     architecture = Architecture("fcn8s_tutorial", CLASSES, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
                                 {"fc": fc})
-    graph = model.build(architecture)
+    graph = graph_builder.build(architecture)
     watch.lap("graph")
     session = new_session()
     names = tuple(f"class {i}" for i in range(CLASSES))
-    initial.fill(session, weights, names, CLASSES, "fresh", architecture.chosen())
+    initialize.load_weights(session, weights, names, CLASSES, "fresh", architecture.chosen())
     watch.lap("session")
     return session, graph
 
@@ -64,9 +66,9 @@ def tutorial(path, watch):
     """The same net, with constants of the file's convolutions in its graph."""
     import scipy.io
 
-    from fcn import model, vgg_table
-    from fcn.architecture import Architecture
-    from fcn.tf1 import tf
+    from fcn.models import graph_builder, vgg_table
+    from fcn.models.architecture import Architecture
+    from fcn.models.tf_compat import tf
     watch.lap("import")
     cell = scipy.io.loadmat(path)["layers"][0]
     stored = {str(layer["name"][0, 0][0]): layer["weights"][0, 0][0] for layer in cell
@@ -83,7 +85,7 @@ def tutorial(path, watch):
 
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
         widths = vgg_table.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
-        graph = model.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB))
+        graph = graph_builder.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB))
     watch.lap("graph")
     session = tf.Session()
     session.run(tf.global_variables_initializer())
@@ -99,10 +101,10 @@ def case(way, path, size):
     """{phase: {"seconds", "peak_bytes"}} of one start in this process."""
     watch = Stopwatch()
     session, graph = WAYS[way](path, watch)
-    from fcn import optimize
-    from fcn.tf1 import tf
+    from fcn.models.tf_compat import tf
+    from fcn.training import weight_update
     before = set(tf.global_variables())
-    step = optimize.build(graph.objective, graph.normalizer, optimize.Rule("adam"))
+    step = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"))
     session.run([v.initializer for v in tf.global_variables() if v not in before] + [tf.local_variables_initializer()])
     watch.lap("optimizer")
     rng = np.random.default_rng(0)

@@ -10,7 +10,8 @@ import signal
 import inject
 from small_run import Watch, contents, said, side_by_side
 
-from fcn import checkpoint_files, errors
+from fcn.core import errors
+from fcn.runs import checkpoint_files
 
 KILLED_AT = 14  # checkpoints of the steps 10, 12 and 14 or fewer are there: the newest two and the best
 DATA, INDEX, STATE = "model.data-00000-of-00001", "model.index", "state.json"

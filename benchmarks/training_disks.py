@@ -10,7 +10,7 @@ import subprocess
 import inject
 from small_run import Watch, damaged, said
 
-from fcn import errors
+from fcn.core import errors
 
 PAGE = 4096
 FILLS_AT, FREED_AFTER = 6, 2  # the step whose save finds a full disk; steps until there is room again
@@ -104,7 +104,7 @@ def _fill(foreign, pages):
 
 def _patient(blind=False):
     """In the child: try to save again soon; blind: another process takes the room after it was looked at."""
-    from fcn import checkpoint, hooks
+    from fcn.training import checkpoint, hooks
     hooks.RETRY_S = RETRY_S
     if blind:
         checkpoint.Store._room = lambda self: self.folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def calls(small):
 
 def _inject(at, mode, count_to=None):
     """In the child: the fault comes within the save of step 6; with "from here on" it stays."""
-    from fcn import hooks
+    from fcn.training import hooks
     _patient()
     save = hooks.Save.__call__
 

@@ -23,7 +23,7 @@ import training_disks
 from small_run import BATCHES, STEPS, SmallRun, Watch, damaged, said, side_by_side
 from table import Table
 
-from fcn import checkpoint_files
+from fcn.runs import checkpoint_files
 
 A_BATCH_S = 0.05  # at most, with what comes after it
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 143}

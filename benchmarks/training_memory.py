@@ -17,7 +17,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import numpy as np
 
-from fcn import components, estimate, machine, rates, vgg_table
+from fcn.core import machine
+from fcn.models import components, vgg_table
+from fcn.training import lr_multipliers, resources
 
 STEPS = 4
 PLAIN = {"net": "fcn8s_tutorial", "classes": 151, "size": (224, 224), "batch": 2, "batches": 1, "optimizer": "adam",
@@ -30,37 +32,40 @@ CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum
 
 def built(options, channels):
     """(what is meant, Architecture, TrainingGraph, Step) in the default graph."""
-    from fcn import model, optimize
-    from fcn.architecture import Architecture
-    from fcn.tf1 import tf
+    from fcn.models import graph_builder
+    from fcn.models.architecture import Architecture
+    from fcn.models.tf_compat import tf
+    from fcn.training import weight_update
 
     o = PLAIN | options
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
     architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"],
                                 gradient_checkpointing=o["recompute"])
-    graph = model.build(architecture)
-    factors = rates.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, {}, o["freeze"], 1.0)
-    rule = optimize.Rule(o["optimizer"], factor_of=factors)
-    return o, architecture, graph, optimize.build(graph.objective, graph.normalizer, rule, o["batches"])
+    graph = graph_builder.build(architecture)
+    factors = lr_multipliers.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, {},
+                                     o["freeze"], 1.0)
+    rule = weight_update.Rule(o["optimizer"], factor_of=factors)
+    return o, architecture, graph, weight_update.build(graph.objective, graph.normalizer, rule, o["batches"])
 
 
 def estimated(o, architecture, step):
     """Bytes, as dry_run.memory_of has them."""
-    from fcn.tf1 import tf
+    from fcn.models.tf_compat import tf
 
     trained, width = [v for _, v in step.grads], tf.as_dtype(o["precision"]).size
     memory_map = components.of(o["net"]).memory_map(architecture, o["size"])
-    one = estimate.activations(memory_map, o["size"], o["classes"], [rates.layer_of(v.op.name) for v in trained], width)
-    return sum(estimate.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
-                               sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0, o["optimizer"],
-                               o["batches"], width=width).values())
+    one = resources.activations(memory_map, o["size"], o["classes"],
+                                [lr_multipliers.layer_of(v.op.name) for v in trained], width)
+    return sum(resources.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
+                                sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0, o["optimizer"],
+                                o["batches"], width=width).values())
 
 
 def case(options, channels):
     """{"peak", "estimate"}: bytes, of a few steps in this process."""
-    from fcn import initial
-    from fcn.tf1 import session as new_session
-    from fcn.tf1 import tf
+    from fcn.models.tf_compat import session as new_session
+    from fcn.models.tf_compat import tf
+    from fcn.weights import initialize
 
     o, architecture, graph, step = built(options, channels)
     rng = np.random.default_rng(0)
@@ -68,7 +73,7 @@ def case(options, channels):
     feed = {graph.images: rng.integers(0, 256, (*shape, 3), np.uint8), graph.keep_prob: 0.85, step.learning_rate: 1e-5,
             graph.labels: rng.integers(0, o["classes"], shape).astype(np.uint8)}
     with new_session() as session:
-        initial.initialise(session, tf.global_variables())
+        initialize.initialise(session, tf.global_variables())
         session.run(tf.local_variables_initializer())
         for _ in range(STEPS):
             for _ in range(o["batches"] - 1):

@@ -1,10 +1,12 @@
-"""Small VGGs and FCNs for the tests of fcn/formats: 4 to 6 channels, conv1_1 as published if it has 64."""
+"""Small VGGs and FCNs for the tests of fcn/weights/formats: 4 to 6 channels, conv1_1 as published if it has 64."""
 
 import numpy as np
 import pytest
 
-from fcn import errors, pretrained, vgg_table
-from fcn.formats import _heads, _published
+from fcn.core import errors
+from fcn.models import vgg_table
+from fcn.weights import detection
+from fcn.weights.formats import _heads, _published
 
 MEAN = (120.5, 110.25, 100.125)
 
@@ -35,7 +37,7 @@ def thin_fcn(net, backbone="vgg16", classes=3, learned=(), seed=1, first_width=6
         if name in learned:
             layers[name] = rng.normal(size=(2 * factor, 2 * factor, classes, classes)).astype(np.float32), None
     choices = {"alignment": "same", "learn_upsampling": bool(learned)} | choices
-    return pretrained.Weights(layers, np.float32(MEAN), (), net, choices, tuple(f"class {i}" for i in range(classes)))
+    return detection.Weights(layers, np.float32(MEAN), (), net, choices, tuple(f"class {i}" for i in range(classes)))
 
 
 def assert_same(found, layers, mean=MEAN):
@@ -59,7 +61,7 @@ def assert_same_weights(found, weights):
 
 def assert_refused(path, *said):
     with pytest.raises(errors.WeightsError) as problem:
-        pretrained.read(path)
+        detection.read_weights(path)
     assert problem.value.exit_code == 4 and str(problem.value).startswith(f"{path}: ")
     for text in said:
         assert text in str(problem.value)

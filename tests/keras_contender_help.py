@@ -1,6 +1,7 @@
 """python keras_contender_help.py FOLDER: what the contender keras3 makes of FOLDER/batch.npz, for test_contenders.py.
 
-A process of its own, because fcn/tf1.py puts TensorFlow into graph mode for good, in which Keras 3 does not work.
+A process of its own, because fcn/models/tf_compat.py puts TensorFlow into graph mode for good, in which Keras 3 does
+not work.
 """
 
 import json

@@ -1,6 +1,7 @@
 """python keras_help.py FOLDER: what Keras itself saves, for test_formats_keras.py.
 
-A process of its own, because fcn/tf1.py puts TensorFlow into graph mode for good, in which Keras 3 does not work.
+A process of its own, because fcn/models/tf_compat.py puts TensorFlow into graph mode for good, in which Keras 3 does
+not work.
 """
 
 import pathlib

@@ -1,6 +1,6 @@
 """Trees of empty files in the folders of every layout, and what a Listing says of them."""
 
-from fcn.layouts import ade20k, binary_masks, camvid, clothing_co_parsing, diva_hisdb, paired, voc
+from fcn.data.layouts import ade20k, binary_masks, camvid, clothing_co_parsing, diva_hisdb, paired, voc
 
 FOLDERS = {  # of photos and of labels, with the split in them; and the labels' ending
     ade20k: ("images/{}", "annotations/{}", ".png"),

@@ -1,7 +1,7 @@
 """What the tests of the nets share: a fresh graph, a thin VGG, random weights, and the nets once more in NumPy.
 
 The NumPy nets are written from the definitions (SciPy's correlation, one image (h, w, channels) in float64) and share
-nothing with fcn/layers.py, fcn/vgg.py and fcn/decoders/fcn.py.
+nothing with fcn/models/layers.py, fcn/models/vgg_graph.py and fcn/models/decoders/fcn.py.
 """
 
 import contextlib
@@ -9,10 +9,10 @@ import contextlib
 import numpy as np
 from scipy.signal import correlate2d
 
-from fcn import components, layers
-from fcn.architecture import BuildSettings
-from fcn.tf1 import session as new_session
-from fcn.tf1 import tf
+from fcn.models import components, layers
+from fcn.models.architecture import BuildSettings
+from fcn.models.tf_compat import session as new_session
+from fcn.models.tf_compat import tf
 
 # Neighbours differ, so that a layer that takes the wrong input does not fit.
 THIN = {"conv1_1": 2, "conv1_2": 3,

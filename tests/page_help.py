@@ -7,8 +7,9 @@ import re
 import numpy as np
 import results_help
 
-from fcn import gallery, matrices
-from fcn.spec import DatasetSpec
+from fcn.data.spec import DatasetSpec
+from fcn.metrics import confusion
+from fcn.reporting import gallery
 
 SPEC = DatasetSpec(("other", "sky", "sea", "dune"), (0, 255), ((0, 0, 0), (10, 20, 200), (10, 20, 200), (90, 80, 0)))
 HOSTILE = ("other", "</script><b>sky</b>", "sea & \"sun\" 'x' `y`", "$title {0} <!-- é雪 \u2028")
@@ -33,7 +34,7 @@ def two_images():
 def write(run, spec=SPEC, samples=None, names=("beach", "desert"), **facts):
     """An evaluation in run/eval/validation-20 and the log of its run; returns the folder."""
     folder = run / "eval" / "validation-20"
-    counting, kept = matrices.Counting(spec.num_classes), gallery.Gallery(spec)
+    counting, kept = confusion.Counting(spec.num_classes), gallery.Gallery(spec)
     for name, (photo, label, prediction) in zip(names, samples or two_images(), strict=True):
         counting.add(name, label, prediction)
         kept.offer(name, float((label == prediction).mean()), photo, label, prediction)

@@ -1,6 +1,6 @@
 """An evaluation's files from matrices made by hand."""
 
-from fcn import results
+from fcn.evaluation import results
 
 
 def write(folder, original, network, spec, facts):

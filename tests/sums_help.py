@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn.matrices import Sums
+from fcn.metrics.confusion import Sums
 
 
 def sums(images, seed, classes=4, quality=0.7):

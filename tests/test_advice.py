@@ -15,36 +15,23 @@ from conftest import save
 
 import eval_fcn
 import train_fcn
-from fcn import (
-    cache,
-    checkpoint_choice,
-    checkpoint_files,
-    command_line,
-    compare,
-    config,
-    convert,
-    csail_h5,
-    csail_writer,
-    dataset,
-    errors,
-    eval_flags,
-    export,
-    gallery,
-    inspect,
-    plan,
-    record,
-    report,
-    result_folder,
-    room,
-)
-from fcn.layouts import _split
-from fcn.spec import DatasetSpec
+from fcn.cli import compare, convert, csail, evaluate_flags, export, inspect, report
+from fcn.config import command_line, training_config
+from fcn.core import errors
+from fcn.data import dataset
+from fcn.data.cache import cache
+from fcn.data.csail import writer
+from fcn.data.layouts import _split
+from fcn.data.spec import DatasetSpec
+from fcn.evaluation import inference_config, memory_guard, result_folder
+from fcn.reporting import gallery
+from fcn.runs import checkpoint_choice, checkpoint_files, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
-COMMANDS = {"train_fcn": lambda: train_fcn.parse([]), "eval_fcn": lambda: eval_flags.parse([], ""),
+COMMANDS = {"train_fcn": lambda: train_fcn.parse([]), "eval_fcn": lambda: evaluate_flags.parse([], ""),
             "inspect": lambda: inspect.parse([]), "export": lambda: export.main([]),
-            "convert": lambda: convert.parse([]), "csail_h5": lambda: csail_h5.parse([]),
+            "convert": lambda: convert.parse([]), "csail_h5": lambda: csail.parse([]),
             "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir"}  # git, docker, ...
 READERS = "layouts/ encodings/ label_files pairs images preflight"  # every command with a data set prints their advice
@@ -140,7 +127,7 @@ def test_every_command_has_debug_which_is_advised_for_bugs(monkeypatch, command)
 
 def said(capsys, main, *words, code=0):
     """What a command printed, run in this process."""
-    assert errors.run(main, [str(word) for word in words]) == code, capsys.readouterr()
+    assert errors.run_command(main, [str(word) for word in words]) == code, capsys.readouterr()
     return "".join(capsys.readouterr())
 
 
@@ -170,23 +157,23 @@ def test_an_export_to_csail_takes_the_encoding_that_is_advised(tmp_path, capsys)
     data = paired(tmp_path / "a b", [np.dstack([0 * IDS, 0 * IDS, IDS])] * 4)
     words = ["export", "--layout", "paired", "--data", data, "--size", "32", "--ignore-label", "0", "--cache-dir",
              tmp_path / "c", "--out", tmp_path / "data.h5"]
-    text = said(capsys, csail_h5.main, *words, code=3)
+    text = said(capsys, csail.main, *words, code=3)
     advised = re.search(r"or give (--label-encoding blue),", text)[1]
-    assert "data.h5 and" in said(capsys, csail_h5.main, *words, *advised.split())
+    assert "data.h5 and" in said(capsys, csail.main, *words, *advised.split())
 
 
 def test_an_export_to_csail_takes_a_larger_limit_of_pixels(tmp_path, capsys):
     data = paired(tmp_path / "d", [IDS] * 4)
     words = ["export", "--layout", "paired", "--data", data, "--size", "32", "--ignore-label", "0", "--cache-dir",
              tmp_path / "c", "--out", tmp_path / "data.h5", "--max-pixels"]
-    assert "raise --max-pixels" in said(capsys, csail_h5.main, *words, "15", code=3)
-    said(capsys, csail_h5.main, *words, "16")
+    assert "raise --max-pixels" in said(capsys, csail.main, *words, "15", code=3)
+    said(capsys, csail.main, *words, "16")
 
 
 def test_without_space_for_an_export_another_out_is_advised(tmp_path, monkeypatch):
-    monkeypatch.setattr(csail_writer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
     made = type("Cache", (), {"shapes": np.array([[4, 4]]), "__len__": lambda _: 1})()
-    advice = cure_of(csail_writer.export, {"training": made}, DatasetSpec(("other", "a"), (0,)), tmp_path / "x.h5")
+    advice = cure_of(writer.export, {"training": made}, DatasetSpec(("other", "a"), (0,)), tmp_path / "x.h5")
     assert advice == "free space, or give another --out."
 
 
@@ -233,9 +220,9 @@ def test_a_packed_array_is_read_from_the_plain_copy_that_is_advised(tmp_path, ca
         file["annotations"] = np.ones((3, 4, 4), np.uint8)
     entries = [{"split": "train"}, {"split": "val"}, {"split": "train"}]
     path.with_suffix(".json").write_text(json.dumps({"images": entries, "class_names": ["other", "wall"]}))
-    text = said(capsys, csail_h5.main, "info", path, code=3)
+    text = said(capsys, csail.main, "info", path, code=3)
     run(re.search(r"plain copy: (.*)", text)[1])
-    assert "training: 2 images" in said(capsys, csail_h5.main, "info", tmp_path / "my data-plain.h5")
+    assert "training: 2 images" in said(capsys, csail.main, "info", tmp_path / "my data-plain.h5")
 
 
 def test_annotations_with_zeros_are_read_with_unshifted(tmp_path, capsys):
@@ -244,14 +231,14 @@ def test_annotations_with_zeros_are_read_with_unshifted(tmp_path, capsys):
         file["images"], file["annotations"] = np.ones((2, 3, 4, 4), "u1"), np.eye(4, dtype="u1")[None].repeat(2, 0)
     path.with_suffix(".json").write_text(json.dumps({"images": [{"split": "train"}, {"split": "val"}],
                                                      "class_names": ["other", "wall"]}))
-    assert "give --unshifted" in said(capsys, csail_h5.main, "info", path, code=3)
-    said(capsys, csail_h5.main, "info", path, "--unshifted")
+    assert "give --unshifted" in said(capsys, csail.main, "info", path, code=3)
+    said(capsys, csail.main, "info", path, "--unshifted")
     path.with_suffix(".json").rename(tmp_path / "other.json")
     path.rename(tmp_path / "other.h5")
     with h5py.File(tmp_path / "other.h5", "a") as file:
         file["annotations"][...] += 1
-    assert "leave --unshifted out" in said(capsys, csail_h5.main, "info", tmp_path / "other.h5", "--unshifted", code=3)
-    said(capsys, csail_h5.main, "info", tmp_path / "other.h5")
+    assert "leave --unshifted out" in said(capsys, csail.main, "info", tmp_path / "other.h5", "--unshifted", code=3)
+    said(capsys, csail.main, "info", tmp_path / "other.h5")
 
 
 def a_run(folder, scores, **settings):
@@ -260,7 +247,8 @@ def a_run(folder, scores, **settings):
     own = {"settings": "a"}
     spec = record.spec_to_dict(DatasetSpec(("a", "b", "c")))
     (folder / "config.json").write_text(json.dumps({
-        "config": config.to_dict(config.Config(**settings)), "spec": spec, "model": {"channels": {}, "net": "fcn8s"},
+        "config": training_config.to_dict(training_config.Config(**settings)), "spec": spec,
+        "model": {"channels": {}, "net": "fcn8s"},
         "fingerprints": own}))
     for step, score in scores.items():
         path = folder / "checkpoints" / checkpoint_files.name(step)
@@ -304,22 +292,23 @@ def test_an_evaluation_of_a_run_says_that_flags_of_its_data_are_not_taken(tmp_pa
     assert "goes with --weights only" in said(capsys, eval_fcn.main, *words, "--label-encoding", "binary", code=2)
     for name in data.rglob("targets/*.png"):
         save(name, mask // 255)  # the files are changed
-    arguments = eval_flags.parse(list(map(str, words)), "")
+    arguments = evaluate_flags.parse(list(map(str, words)), "")
     found, left_out, _ = eval_fcn.to_do(arguments, eval_fcn.choose(arguments))
     assert len(found) == 2 and not left_out
 
 
 def test_other_errors_of_an_evaluation_stay_as_they_are():
     problem = errors.DataError("a", where="b", cure="--skip-bad goes on without them.")
-    of_run, of_file = eval_flags.parse(["--run", "r"], ""), eval_flags.parse(["--weights", "w"], "")
-    assert eval_flags.advised(problem, of_run) is problem
+    of_run, of_file = evaluate_flags.parse(["--run", "r"], ""), evaluate_flags.parse(["--weights", "w"], "")
+    assert evaluate_flags.advised(problem, of_run) is problem
     problem = errors.DataError("a", cure="give --classes FILE.csv.")
-    assert eval_flags.advised(problem, of_file) is problem and eval_flags.advised(problem, of_run) is not problem
+    assert evaluate_flags.advised(problem, of_file) is problem and evaluate_flags.advised(problem,
+                                                                                          of_run) is not problem
 
 
 def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
     data = paired(tmp_path / "my data", [IDS] * 12, split=False)
-    settings = config.Config(layout="paired", data=str(data))
+    settings = training_config.Config(layout="paired", data=str(data))
     run_ = a_run(tmp_path / "a run", {1: 0.1})
     names = {str(i): "training" for i in range(12)} | {"0": "validation"}
     _split.write(run_ / "split.csv", names)
@@ -339,7 +328,7 @@ def test_a_gallery_that_is_too_large_is_not_answered_with_max_pixels(tmp_path):
     made.offer("x", 0.5, np.zeros((4, 4, 3), np.uint8), IDS, IDS)
     made.write(tmp_path)
     save(tmp_path / "gallery/00-photo.jpg", np.zeros((900, 900, 3), np.uint8))
-    assert cure_of(gallery.read, tmp_path) == gallery.matrices.AGAIN
+    assert cure_of(gallery.read_pictures, tmp_path) == gallery.matrices.AGAIN
 
 
 def test_a_report_that_is_being_written_advises_no_out(tmp_path):
@@ -354,10 +343,10 @@ def test_a_report_that_is_being_written_advises_no_out(tmp_path):
     ((4000, 300), None, 512), ((400, 300), None, 192), ((400, 300), (256, 256), 128), ((400, 300), (64, 64), None),
     ((400, 300), (512, 512), 192), ((20, 20), None, None)])
 def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, window, advised):
-    text = room.Room(plan.Plan(None, window), 3, None, None).cure(base)
+    text = memory_guard.Room(inference_config.InferenceConfig(None, window), 3, None, None).cure(base)
     assert text.startswith(f"--window {advised} " if advised else "end other programs")
     if advised:
-        assert eval_flags.parse(["--run", "r", *text.split()[:2]], "").window == (advised, advised)
+        assert evaluate_flags.parse(["--run", "r", *text.split()[:2]], "").window == (advised, advised)
 
 
 @pytest.mark.parametrize("main, words, advised", [
@@ -368,8 +357,8 @@ def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, w
     (convert.main, "--learning-rate 1e-3 --size native --batch 1", "--size 375x500"),
     (convert.main, "--learning-rate 1e-3 --loss-reduction sum --class-weights inverse --to mean",
      "--class-weights none"),
-    (lambda argv: eval_flags.parse(argv, "") and None, "--run r --window 512 --overlap exact", "--merge centre"),
-    (lambda argv: eval_flags.parse(argv, "") and None, "--run r --merge max", "--flip"),
+    (lambda argv: evaluate_flags.parse(argv, "") and None, "--run r --window 512 --overlap exact", "--merge centre"),
+    (lambda argv: evaluate_flags.parse(argv, "") and None, "--run r --merge max", "--flip"),
     (lambda argv: report.parse(argv) and None, "folder --samples 5", "--against FOLDER"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
@@ -380,5 +369,5 @@ def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
 def test_a_run_that_starts_from_a_checkpoint_of_other_settings_may_take_its_weights():
     old = {"config": {"batch": 1}, "model": {}, "spec": {}}
     words = "run", old, {"config": {"batch": 2}}, ("batch",)
-    assert "another --run" in cure_of(record.compare, *words, of=record.OWN)
-    assert "--weights instead of --resume" in cure_of(record.compare, *words, of=record.FORKED)
+    assert "another --run" in cure_of(record.check_unchanged, *words, of=record.OWN)
+    assert "--weights instead of --resume" in cure_of(record.check_unchanged, *words, of=record.FORKED)

@@ -5,14 +5,16 @@ import inspect
 import numpy as np
 import pytest
 
-from fcn import config, iou, shelf
-from fcn.matrices import Sums
-from fcn.spec import DatasetSpec
+from fcn.config import training_config
+from fcn.core import registry
+from fcn.data.spec import DatasetSpec
+from fcn.metrics import iou
+from fcn.metrics.confusion import Sums
 
 
-@pytest.mark.parametrize("name", shelf.names("layouts"))
+@pytest.mark.parametrize("name", registry.names("layouts"))
 def test_a_layout_has_recognise_spec_and_listing(name, tmp_path):
-    layout = shelf.pick("layouts", name)
+    layout = registry.load("layouts", name)
     assert list(inspect.signature(layout.recognise).parameters) == ["root"]
     assert list(inspect.signature(layout.spec).parameters) == ["root", "classes", "ignore_label"]
     assert list(inspect.signature(layout.listing).parameters) == ["root", "split"]
@@ -20,12 +22,12 @@ def test_a_layout_has_recognise_spec_and_listing(name, tmp_path):
     assert layout.recognise(tmp_path) == ""
     assert isinstance(layout.spec(tmp_path), DatasetSpec)
     assert {3} <= set(layout.spec(tmp_path, ignore_label=(3,)).ignored_ids)
-    assert layout.spec(tmp_path).encoding in shelf.names("label_formats")
+    assert layout.spec(tmp_path).encoding in registry.names("label_formats")
 
 
-@pytest.mark.parametrize("name", shelf.names("label_formats"))
+@pytest.mark.parametrize("name", registry.names("label_formats"))
 def test_an_encoding_has_its_endings_size_read_and_write(name):
-    encoding = shelf.pick("label_formats", name)
+    encoding = registry.load("label_formats", name)
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in encoding.SUFFIXES)
     assert encoding.SUFFIX in encoding.SUFFIXES
     assert list(inspect.signature(encoding.size).parameters) == ["path", "max_pixels"]
@@ -33,18 +35,18 @@ def test_an_encoding_has_its_endings_size_read_and_write(name):
     assert list(inspect.signature(encoding.write).parameters) == ["path", "ids", "spec"]
 
 
-@pytest.mark.parametrize("name", shelf.names("losses"))
+@pytest.mark.parametrize("name", registry.names("losses"))
 def test_a_loss_is_of_pixels_or_of_images(name):
-    module = shelf.pick("losses", name)
+    module = registry.load("losses", name)
     per_pixel, of_images = (getattr(module, function, None) for function in ("per_pixel", "build"))
     assert bool(per_pixel) != bool(of_images)
     wanted = ["logits", "labels"] if per_pixel else ["logits", "labels", "policy"]
     assert list(inspect.signature(per_pixel or of_images).parameters) == wanted
 
 
-@pytest.mark.parametrize("name", shelf.names("protocols"))
+@pytest.mark.parametrize("name", registry.names("protocols"))
 def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_with_1(name):
-    protocol, pixels = shelf.pick("protocols", name), np.array([[5.0, 7.0], [1.0, 2.0]])
+    protocol, pixels = registry.load("protocols", name), np.array([[5.0, 7.0], [1.0, 2.0]])
     assert protocol.SIZE in ("original", "network") and len(protocol.TEXT) > 50
     assert set(protocol.scored(3, (0,))) >= {1, 2}
     scores = protocol.compute(Sums((1, 2), pixels, pixels, pixels), np.ones((4, 2)))
@@ -52,17 +54,17 @@ def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_wi
     assert all(values.tolist() == [1, 1, 1, 1] for values in scores.values())
 
 
-@pytest.mark.parametrize("name", shelf.names("recipes"))
+@pytest.mark.parametrize("name", registry.names("recipes"))
 def test_a_recipe_holds_known_settings_and_says_where_they_come_from(name):
-    config.resolve({}, recipe=name)
-    assert shelf.path("recipes", name).read_text().startswith("#")
+    training_config.resolve({}, recipe=name)
+    assert registry.path("recipes", name).read_text().startswith("#")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in shelf.KINDS if kind != "recipes"])
+@pytest.mark.parametrize("kind", [kind for kind in registry.KINDS if kind != "recipes"])
 def test_every_file_of_a_kind_meets_its_contract_and_says_what_it_is(kind):
-    modules = shelf.every(kind)
+    modules = registry.every(kind)
     assert modules and all(module.__doc__ for module in modules.values())
 
 
 def test_the_convention_of_the_headline_numbers_is_named():
-    assert "an absent class counts 0" in shelf.pick("protocols", "benchmark").TEXT
+    assert "an absent class counts 0" in registry.load("protocols", "benchmark").TEXT

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from nets_help import fresh, start, values
 
-from fcn import checkpoint, errors, export, initial, layers, model, optimize, recompute, record, shelf, variables
-from fcn.architecture import Architecture
-from fcn.formats import npz
-from fcn.spec import DatasetSpec
-from fcn.tf1 import tf
+from fcn.cli import export
+from fcn.core import errors, registry
+from fcn.data.spec import DatasetSpec
+from fcn.models import gradient_checkpointing, graph_builder, layers, variables
+from fcn.models.architecture import Architecture
+from fcn.models.tf_compat import tf
+from fcn.runs import record
+from fcn.training import checkpoint, weight_update
+from fcn.weights import initialize
+from fcn.weights.formats import npz
 
 NAMES = ("road", "sky", "tree")
 AVERAGES = ("bn_a/moving_mean", "bn_a/moving_variance", "bn_b/moving_mean", "bn_b/moving_variance")
@@ -23,7 +28,7 @@ def encode(images, settings):
     def first(x):
         x = layers.conv(x, "conv_a", layers.Window(3, stride=2), 4, bias=False)
         return tf.nn.relu(layers.batch_norm(x, "bn_a", settings.training, momentum=0.8))
-    x = recompute.part(first, images)
+    x = gradient_checkpointing.part(first, images)
     x = layers.depthwise_conv(x, "conv_b", 3, bias=False)
     return {"half": tf.nn.relu(layers.batch_norm(x, "bn_b", settings.training, momentum=0.8))}
 
@@ -41,11 +46,11 @@ NORMED = {"encoders": types.SimpleNamespace(FEATURES=(("half", 2, 4),), build=en
 @pytest.fixture(scope="module", autouse=True)
 def normed():
     """The net "normed"."""
-    pick, names = shelf.pick, shelf.names
+    pick, names = registry.load, registry.names
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shelf, "pick",
+        patch.setattr(registry, "load",
                       lambda folder, name: NORMED[folder] if name == "normed" else pick(folder, name))
-        patch.setattr(shelf, "names", lambda folder, *rest: [
+        patch.setattr(registry, "names", lambda folder, *rest: [
             *names(folder, *rest), *(["normed"] if folder in NORMED else [])])
         yield
 
@@ -64,8 +69,8 @@ def train(session, graph, step, first, last, batches_per_step=2):
 
 
 def built(batches_per_step=2, **options):
-    graph = model.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), ())
-    return graph, optimize.build(graph.objective, graph.parts, "adam", batches_per_step)
+    graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), ())
+    return graph, weight_update.build(graph.objective, graph.parts, "adam", batches_per_step)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +83,8 @@ def run(tmp_path_factory):
         train(session, graph, step, 0, 3)
         checkpoint.Store(folder / "checkpoints").save(session, {"step": 3, "score": None, "window": []})
         held, logits = values(), session.run(graph.logits, {graph.images: PHOTOS})
-    record.write(folder, {"config": {"size": (0, 0), "crop_size": None}, "model": MODEL,
-                          "spec": record.spec_to_dict(DatasetSpec(NAMES, ()))})
+    record.write_record(folder, {"config": {"size": (0, 0), "crop_size": None}, "model": MODEL,
+                                 "spec": record.spec_to_dict(DatasetSpec(NAMES, ()))})
     return folder, held, logits
 
 
@@ -174,7 +179,7 @@ def test_weights_of_a_run_bring_its_averages_and_the_report_lists_them(run):
     folder, held, logits = run
     with fresh() as session:
         graph, _ = built()
-        rows = initial.fill(session, initial.from_run(folder), NAMES, 3, "name", None)
+        rows = initialize.load_weights(session, initialize.from_run(folder), NAMES, 3, "name", None)
         np.testing.assert_array_equal(session.run(graph.logits, {graph.images: PHOTOS}), logits)
     row = next(row for row in rows if row.layer == "bn_a")
     assert (row.fate, row.shape, row.why) == ("copied", (4,), "beta, gamma, moving_mean, moving_variance")
@@ -183,14 +188,14 @@ def test_weights_of_a_run_bring_its_averages_and_the_report_lists_them(run):
 
 
 def test_averages_that_no_file_has_are_fresh_and_those_that_do_not_fit_are_dropped(run):
-    weights = initial.from_run(run[0])
+    weights = initialize.from_run(run[0])
     for part in ("beta", "gamma", "moving_mean", "moving_variance"):
         del weights.others[f"bn_a/{part}"]
     weights.others["bn_b/moving_mean"] = np.zeros(9, np.float32)
     weights.others["bn_c/gamma"] = np.zeros(9, np.float32)
     with fresh() as session:
         built(1)
-        rows = initial.fill(session, weights, NAMES, 3, "name", None)
+        rows = initialize.load_weights(session, weights, NAMES, 3, "name", None)
         held = values()
     fates = {(row.layer, row.fate, row.why) for row in rows if row.layer.startswith("bn")}
     parts = "beta, gamma, moving_mean, moving_variance"
@@ -207,7 +212,7 @@ def test_every_format_predicts_by_the_averages(run, tmp_path, name):
         pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
     export.main(["--run", str(run[0]), "--to", str(tmp_path / name)])  # it verifies what it wrote
-    form = shelf.pick("exports", export.format_of(tmp_path / f"new{name.removeprefix('net')}"))
+    form = registry.load("exports", export.format_of(tmp_path / f"new{name.removeprefix('net')}"))
     (logits, prediction), = form.outputs(tmp_path / name, [PHOTOS])
     np.testing.assert_allclose(logits, run[2], rtol=0, atol=1e-4 * np.ptp(run[2]))
     assert (prediction == run[2].argmax(axis=3)).mean() > 0.999
@@ -223,23 +228,23 @@ def test_an_npz_holds_every_variable_by_name_and_starts_another_run(run, tmp_pat
     assert (weights.net, weights.class_names, weights.num_classes) == ("normed", NAMES, 3)
     with fresh() as session:
         built(1)
-        initial.fill(session, weights, NAMES, 3, "name", None)
+        initialize.load_weights(session, weights, NAMES, 3, "name", None)
         assert all((values()[name] == held[name]).all() for name in AVERAGES)
 
 
 def test_a_file_without_an_average_is_not_taken_for_a_whole_net(run, tmp_path):
-    weights = initial.from_run(run[0])
+    weights = initialize.from_run(run[0])
     del weights.others["bn_a/moving_mean"]
     with fresh() as session:
-        model.inference(Architecture("normed", 3), ())
+        graph_builder.inference(Architecture("normed", 3), ())
         with pytest.raises(errors.WeightsError, match=r"lacks .*bn_a/moving_mean"):
-            initial.fill_all(session, weights)
+            initialize.load_all(session, weights)
 
 
 def test_an_average_that_is_not_finite_is_found_before_it_is_saved():
     with fresh() as session:
         built()
-        finite = optimize.all_finite()
+        finite = weight_update.all_finite()
         start(session)
         assert session.run(finite)
         next(v for v in tf.global_variables() if v.op.name == "bn_a/moving_mean").load([0, np.nan, 0, 0], session)

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from scripts_help import call, command, evaluate
 
-from fcn import errors, export, record, report, runlog, shelf
+from fcn.cli import export, report
+from fcn.core import errors, registry
+from fcn.runs import record, run_log
 
 EXAMPLES = pathlib.Path(__file__).parent / "plugins"
 SETTINGS = ("--net", "example", "--loss", "example", "--optimizer", "example", "--schedule", "example", "--augment",
@@ -45,11 +47,11 @@ def run(toy, tmp_path_factory):
     call([*words, *SETTINGS, "--steps", "4", "--patience", "1", "--plugins", work / "mine"])
     call([*words, "--steps", "6", "--patience", "0"])  # its plugins are found by the run's record
     yield folder
-    shelf.use()
+    registry.use()
 
 
 def test_a_run_of_plugins_is_trained_and_resumed(run):
-    content, log = record.read(run), runlog.read(run / "log.jsonl")
+    content, log = record.read_record(run), run_log.read_entries(run / "log.jsonl")
     assert content["config"]["plugins"] == [str(run.parent / "mine")]
     rates = {entry["step"]: entry["learning_rate"] for entry in log if "learning_rate" in entry}
     assert rates[1] == pytest.approx(1e-3) and max(rates) == 6
@@ -70,13 +72,13 @@ def test_it_is_exported_in_its_format(run):
     path = run.parent / "net.example"
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        assert errors.run(export.main, ["--run", str(run), "--to", str(path)]) == 0
+        assert errors.run_command(export.main, ["--run", str(run), "--to", str(path)]) == 0
     assert path.read_bytes()[:2] == b"\x1f\x8b" and "read back and verified" in said.getvalue()
 
 
 def test_its_report_is_read_with_its_protocol(run, capsys):
     folder = run.parent / "again"
     evaluate("--run", run, "--out", folder)
-    shelf.use()
-    assert errors.run(report.main, [str(folder), "--protocol", "example"]) == 0
+    registry.use()
+    assert errors.run_command(report.main, [str(folder), "--protocol", "example"]) == 0
     assert "example   network" in capsys.readouterr().out

@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from fcn import command_line, config, errors, record, shelf
+from fcn.config import command_line, training_config
+from fcn.core import errors, registry
+from fcn.runs import record
 
 EXAMPLES = pathlib.Path(__file__).parent / "plugins"
 SCHEDULE = '"""It stays."""\n\n\ndef factor(t, step, settings):\n    return 1.0\n'
@@ -16,10 +18,10 @@ SCHEDULE = '"""It stays."""\n\n\ndef factor(t, step, settings):\n    return 1.0\
 
 @pytest.fixture(autouse=True)
 def no_plugins(monkeypatch):
-    monkeypatch.delenv(shelf.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(registry.ENVIRONMENT, raising=False)
     yield
     monkeypatch.undo()
-    shelf.use()
+    registry.use()
 
 
 def plugin(root, place, text=SCHEDULE):
@@ -31,19 +33,19 @@ def plugin(root, place, text=SCHEDULE):
 
 
 def test_a_plugin_folder_adds_names_to_each_kind():
-    shelf.use([EXAMPLES])
+    registry.use([EXAMPLES])
     kinds = [path.name for path in EXAMPLES.iterdir()]
-    assert set(kinds) == set(shelf.KINDS) - {"recipes"}
-    assert all("example" in shelf.names(kind) and shelf.is_plugin(kind, "example") for kind in kinds)
-    assert not shelf.is_plugin("schedules", "poly")
-    shelf.use()
-    assert not any("example" in shelf.names(kind) for kind in kinds)
+    assert set(kinds) == set(registry.KINDS) - {"recipes"}
+    assert all("example" in registry.names(kind) and registry.is_plugin(kind, "example") for kind in kinds)
+    assert not registry.is_plugin("schedules", "poly")
+    registry.use()
+    assert not any("example" in registry.names(kind) for kind in kinds)
 
 
 @pytest.mark.parametrize("kind", [path.name for path in EXAMPLES.iterdir()])
 def test_every_example_meets_the_contract_of_its_kind(kind):
-    shelf.use([EXAMPLES])
-    assert shelf.pick(kind, "example").__file__ == str(EXAMPLES / kind / "example.py")
+    registry.use([EXAMPLES])
+    assert registry.load(kind, "example").__file__ == str(EXAMPLES / kind / "example.py")
 
 
 def test_names_are_listed_without_tensorflow():
@@ -53,39 +55,39 @@ def test_names_are_listed_without_tensorflow():
 
 
 def test_a_file_without_an_optional_name_has_its_default():
-    shelf.use([EXAMPLES])
-    assert shelf.pick("augmentations", "example").MOVES_LABEL is False
-    assert shelf.pick("augmentations", "hflip").MOVES_LABEL is True
+    registry.use([EXAMPLES])
+    assert registry.load("augmentations", "example").MOVES_LABEL is False
+    assert registry.load("augmentations", "hflip").MOVES_LABEL is True
 
 
 def test_plugins_import_other_plugins_and_helpers(tmp_path):
     plugin(tmp_path, "schedules/_half.py", "HALF = 0.5\n")
     plugin(tmp_path, "augmentations/none.py",
            "def draw(rng):\n    return 0\n\n\ndef change(array, value):\n    return array\n")
-    plugin(tmp_path, "schedules/mine.py", "from fcn.augmentations import none\nfrom fcn.schedules import cosine\n"
-           "from fcn.schedules._half import HALF\n\n\ndef factor(t, step, settings):\n"
+    plugin(tmp_path, "schedules/mine.py", "from fcn.data.augmentations import none\nfrom fcn.training.schedules import cosine\n"
+           "from fcn.training.schedules._half import HALF\n\n\ndef factor(t, step, settings):\n"
            "    return HALF * cosine.factor(t, step, settings) + none.draw(None)\n")
-    shelf.use([tmp_path])
-    assert shelf.names("schedules") == ["cosine", "fixed", "mine", "poly", "step"]
-    assert shelf.pick("schedules", "mine").factor(0, 0, None) == 0.5
+    registry.use([tmp_path])
+    assert registry.names("schedules") == ["cosine", "fixed", "mine", "poly", "step"]
+    assert registry.load("schedules", "mine").factor(0, 0, None) == 0.5
 
 
 def test_a_recipe_may_be_a_plugin(tmp_path):
-    shelf.use([plugin(tmp_path, "recipes/mine.toml", "batch = 3\n")])
-    assert config.resolve({}, recipe="mine").batch == 3
+    registry.use([plugin(tmp_path, "recipes/mine.toml", "batch = 3\n")])
+    assert training_config.resolve({}, recipe="mine").batch == 3
 
 
 def test_folders_in_the_environment_are_used_too(tmp_path, monkeypatch):
     one, two = plugin(tmp_path / "1", "schedules/one.py"), plugin(tmp_path / "2", "schedules/two.py")
-    monkeypatch.setenv(shelf.ENVIRONMENT, os.pathsep.join([str(one), str(two)]))
-    shelf.use([one])
-    assert {"one", "two"} <= set(shelf.names("schedules"))
-    assert shelf.folders() == (str(one), str(two))
+    monkeypatch.setenv(registry.ENVIRONMENT, os.pathsep.join([str(one), str(two)]))
+    registry.use([one])
+    assert {"one", "two"} <= set(registry.names("schedules"))
+    assert registry.folders() == (str(one), str(two))
 
 
 def refusal(folder):
     with pytest.raises(errors.UsageError) as caught:
-        shelf.use([folder])
+        registry.use([folder])
     return str(caught.value)
 
 
@@ -105,7 +107,7 @@ def test_a_name_that_exists_already_is_refused_with_both_files(tmp_path):
 def test_two_plugin_folders_may_not_have_the_same_name(tmp_path):
     folders = [plugin(tmp_path / name, "schedules/mine.py") for name in "ab"]
     with pytest.raises(errors.UsageError, match="the schedule 'mine' exists already"):
-        shelf.use(folders)
+        registry.use(folders)
 
 
 def test_a_syntax_error_is_named_with_its_line_before_anything_runs(tmp_path):
@@ -115,9 +117,9 @@ def test_a_syntax_error_is_named_with_its_line_before_anything_runs(tmp_path):
 
 def broken(tmp_path, text):
     """What is said of a schedule with this text."""
-    shelf.use([plugin(tmp_path, "schedules/mine.py", text)])
+    registry.use([plugin(tmp_path, "schedules/mine.py", text)])
     with pytest.raises(errors.UsageError) as caught:
-        shelf.pick("schedules", "mine")
+        registry.load("schedules", "mine")
     return str(caught.value)
 
 
@@ -138,8 +140,8 @@ def test_a_function_that_takes_other_parameters_is_named_with_its_line(tmp_path)
 
 def test_a_plugin_of_another_folder_replaces_one_of_the_same_name(tmp_path):
     for name, value in (("a", 1.0), ("b", 2.0)):
-        shelf.use([plugin(tmp_path / name, "schedules/mine.py", SCHEDULE.replace("1.0", str(value)))])
-        assert shelf.pick("schedules", "mine").factor(0, 0, None) == value
+        registry.use([plugin(tmp_path / name, "schedules/mine.py", SCHEDULE.replace("1.0", str(value)))])
+        assert registry.load("schedules", "mine").factor(0, 0, None) == value
 
 
 def flags(*arguments):
@@ -162,38 +164,38 @@ def test_a_settings_file_may_name_plugin_folders(tmp_path):
     plugin(tmp_path / "p", "schedules/mine.py")
     path = tmp_path / "settings.toml"
     path.write_text(f"schedule = 'mine'\nplugins = ['{tmp_path / 'p'}']\n")
-    assert config.resolve({}, path).schedule == "mine"
+    assert training_config.resolve({}, path).schedule == "mine"
 
 
 def test_the_folders_that_a_run_used_are_used_again_unless_others_are_given(tmp_path):
     one, two = plugin(tmp_path / "1", "schedules/one.py"), plugin(tmp_path / "2", "schedules/two.py")
-    shelf.add_recorded({"plugins": [str(one)]})
-    assert "one" in shelf.names("schedules")
-    shelf.use([two])
-    shelf.add_recorded({"plugins": [str(one)]})
-    assert "one" not in shelf.names("schedules") and "two" in shelf.names("schedules")
+    registry.add_recorded({"plugins": [str(one)]})
+    assert "one" in registry.names("schedules")
+    registry.use([two])
+    registry.add_recorded({"plugins": [str(one)]})
+    assert "one" not in registry.names("schedules") and "two" in registry.names("schedules")
 
 
 def test_a_recorded_folder_that_is_gone_is_named_once_a_name_is_missing(tmp_path):
-    shelf.add_recorded({"plugins": [str(tmp_path / "gone")]})
-    assert shelf.pick("schedules", "poly")
+    registry.add_recorded({"plugins": [str(tmp_path / "gone")]})
+    assert registry.load("schedules", "poly")
     with pytest.raises(errors.UsageError, match=re.escape(f"plugin folder {tmp_path / 'gone'}, which")):
-        shelf.pick("schedules", "mine")
+        registry.load("schedules", "mine")
 
 
 @pytest.mark.parametrize("recorded", [None, [], {"plugins": 3}, {"plugins": [3]}, {"plugins": ["relative"]}])
 def test_nothing_is_loaded_from_a_record_that_is_damaged_or_names_a_relative_folder(recorded, tmp_path, monkeypatch):
     plugin(tmp_path / "relative", "schedules/mine.py")
     monkeypatch.chdir(tmp_path)
-    shelf.add_recorded(recorded)
-    assert shelf.folders() == ()
+    registry.add_recorded(recorded)
+    assert registry.folders() == ()
 
 
 def test_reading_a_run_uses_its_plugins(tmp_path):
     folder = plugin(tmp_path / "p", "schedules/mine.py")
-    record.write(tmp_path, {"spec": {}, "config": {"plugins": [str(folder)]}, "model": {"channels": {}}})
-    record.read(tmp_path)
-    assert shelf.folders() == (str(folder),)
+    record.write_record(tmp_path, {"spec": {}, "config": {"plugins": [str(folder)]}, "model": {"channels": {}}})
+    record.read_record(tmp_path)
+    assert registry.folders() == (str(folder),)
 
 
 @pytest.mark.parametrize("kind", [path.name for path in EXAMPLES.iterdir()])

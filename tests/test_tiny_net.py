@@ -7,8 +7,8 @@ import pytest
 
 import eval_fcn
 import train_fcn
-from fcn import errors, shelf
-from fcn.tf1 import tf
+from fcn.core import errors, registry
+from fcn.models.tf_compat import tf
 
 ENCODER = '''
 """Two convolutions; stride 4."""
@@ -39,16 +39,16 @@ def head(features, fcn):
 @pytest.fixture(autouse=True)
 def tiny(tmp_path, monkeypatch):
     """The net and the encoder "tiny" in a folder beside the package."""
-    modules, pick, names = {}, shelf.pick, shelf.names
+    modules, pick, names = {}, registry.load, registry.names
     for folder, text in (("encoders", ENCODER), ("nets", NET)):
         path = tmp_path / f"{folder}_tiny.py"
         path.write_text(text)
         spec = importlib.util.spec_from_file_location(f"tiny_{folder}", path)
         modules[folder] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(modules[folder])
-    monkeypatch.setattr(shelf, "pick",
+    monkeypatch.setattr(registry, "load",
                         lambda folder, name: modules[folder] if name == "tiny" else pick(folder, name))
-    monkeypatch.setattr(shelf, "names",
+    monkeypatch.setattr(registry, "names",
                         lambda folder, *suffix: names(folder, *suffix) + ["tiny"] * (folder in modules))
     yield
     tf.reset_default_graph()

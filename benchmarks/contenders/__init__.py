@@ -12,7 +12,8 @@ Contender(job, size, classes, channels, variant, keep_prob): the net with net.dr
 import importlib
 
 from contenders import net
-from fcn import errors, vgg_table
+from fcn.core import errors
+from fcn.models import vgg_table
 
 NAMES = ("ours", "tutorial", "pytorch", "keras3")
 PEAK = "gemm"  # no net, but takes its turn with them

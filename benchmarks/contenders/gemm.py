@@ -6,8 +6,8 @@ the nets says little of them.
 
 from operations import PRODUCTS, SIDE
 
-from fcn import tf1
-from fcn.tf1 import tf
+from fcn.models import tf_compat
+from fcn.models.tf_compat import tf
 
 VARIANTS = ("float32", "bfloat16")
 
@@ -15,7 +15,7 @@ VARIANTS = ("float32", "bfloat16")
 class Contender:
     def __init__(self, job, size, classes, channels, variant, keep_prob=None):
         with tf.Graph().as_default() as graph:
-            self.session = tf1.session(graph)
+            self.session = tf_compat.session(graph)
             one = tf.Variable(tf.cast(tf.random.uniform((SIDE, SIDE)), tf.as_dtype(variant)))
             self.product = tf.matmul(one, one).op
             self.session.run(one.initializer)

@@ -1,8 +1,8 @@
 """What all contenders have in common: the net's facts, its weights, its batches. NumPy alone.
 
-The net is fcn8s_tutorial (fcn/nets): VGG-19 with average pools as far as relu5_3, fc6 and fc7 as convolutions with
-dropout, a ReLU on the scores, learned transposed convolutions deconv1 and deconv2 (4 x 4, stride 2) into the channels
-of pool4 and pool3, which are added, and deconv3 (16 x 16, stride 8) into the classes.
+The net is fcn8s_tutorial (fcn/models/nets): VGG-19 with average pools as far as relu5_3, fc6 and fc7 as convolutions
+with dropout, a ReLU on the scores, learned transposed convolutions deconv1 and deconv2 (4 x 4, stride 2) into the
+channels of pool4 and pool3, which are added, and deconv3 (16 x 16, stride 8) into the classes.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The project itself, asked as fcn/loop.py and eval_fcn.py ask it.
+"""The project itself, asked as fcn/training/loop.py and eval_fcn.py ask it.
 
 A variant is [<net>-]<precision>[-<what is undone>], as in fcn8s-float32-scattered; the net is fcn8s_tutorial, the one
 that the others have too, unless another is named, and what can be undone stands in plain.py.
@@ -10,9 +10,11 @@ import numpy as np
 
 from contenders import net
 from contenders.plain import PLAIN
-from fcn import initial, model, optimize, tf1
-from fcn.architecture import Architecture
-from fcn.tf1 import tf
+from fcn.models import graph_builder, tf_compat
+from fcn.models.architecture import Architecture
+from fcn.models.tf_compat import tf
+from fcn.training import weight_update
+from fcn.weights import initialize
 
 NETS = {"": "fcn8s_tutorial", "fcn8s-": "fcn8s"}
 VARIANTS = tuple(f"{prefix}{precision}{undone}" for prefix in NETS for precision in ("float32", "bfloat16")
@@ -28,18 +30,18 @@ class Contender:
         architecture = Architecture(NETS[prefix], classes, channels, net.MEAN_RGB, precision=precision)
         self.keep_prob, self.numbers = keep_prob, itertools.count()
         with tf.Graph().as_default() as graph:
-            self.session = tf1.session(graph)
+            self.session = tf_compat.session(graph)
             if job == "train":
-                self.graph = model.build(architecture)
-                self.step = optimize.build(self.graph.objective, self.graph.normalizer, optimize.Rule("adam"))
+                self.graph = graph_builder.build(architecture)
+                self.step = weight_update.build(self.graph.objective, self.graph.normalizer, weight_update.Rule("adam"))
             else:
-                self.graph = model.inference(architecture, prepared=True)
+                self.graph = graph_builder.inference(architecture, prepared=True)
             self.variables = {v.op.name: v for v in tf.trainable_variables()}
             for name, variable in self.variables.items():  # no other draw: it would count in the peak
                 value = net.draw(name, variable.shape.as_list())
                 self.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
             others = set(tf.global_variables()) - set(self.variables.values())
-            initial.initialise(self.session, others)
+            initialize.initialise(self.session, others)
             self.session.run(tf.local_variables_initializer())
 
     def train(self, images, labels):

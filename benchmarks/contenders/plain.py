@@ -1,7 +1,7 @@
 """What is done for speed, undone: each entry of PLAIN puts the plain form of one thing back, and the result stays."""
 
-from fcn import convolution, layers, tf1, upsampling
-from fcn.tf1 import tf
+from fcn.models import convolution, layers, tf_compat, upsampling
+from fcn.models.tf_compat import tf
 
 
 def upsampling_by_scattering():
@@ -27,7 +27,7 @@ def way_back_by_autodiff():
 
 def two_operations_at_once():
     """A session with as many operations at once as there are cores, TensorFlow's default."""
-    tf1.OPERATIONS_AT_ONCE = 0
+    tf_compat.OPERATIONS_AT_ONCE = 0
 
 
 def weights_prepared_for_every_image():

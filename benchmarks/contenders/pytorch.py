@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from contenders import net
-from fcn import machine
+from fcn.core import machine
 
 VARIANTS = tuple(f"{layout}-{precision}{how}" for how in ("", "-compile") for precision in ("float32", "bfloat16")
                  for layout in ("nchw", "channels_last"))

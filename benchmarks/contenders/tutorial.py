@@ -11,7 +11,7 @@ height and width are multiples of 32; and every pixel must be labelled.
 import numpy as np
 
 from contenders import net
-from fcn.tf1 import tf
+from fcn.models.tf_compat import tf
 
 VARIANTS = ("float32",)
 

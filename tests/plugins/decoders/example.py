@@ -1,7 +1,7 @@
 """Scores of the coarsest feature, enlarged bilinearly."""
 
-from fcn import layers
-from fcn.tf1 import tf
+from fcn.models import layers
+from fcn.models.tf_compat import tf
 
 
 def build(features, num_classes, settings):

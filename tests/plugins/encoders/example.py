@@ -1,7 +1,7 @@
 """Two convolutions, each after a pooling by 2."""
 
-from fcn import layers
-from fcn.tf1 import tf
+from fcn.models import layers
+from fcn.models.tf_compat import tf
 
 FEATURES = (("half", 2, 4), ("quarter", 4, 8))
 

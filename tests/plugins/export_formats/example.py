@@ -2,7 +2,7 @@
 
 import gzip
 
-from fcn.exports import pb
+from fcn.export.formats import pb
 
 
 def write(path, checkpoint, model):

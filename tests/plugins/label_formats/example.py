@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn import errors
+from fcn.core import errors
 
 SUFFIXES = (".npy",)
 SUFFIX = ".npy"

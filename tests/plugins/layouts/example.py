@@ -2,7 +2,7 @@
 
 import pathlib
 
-from fcn.spec import DatasetSpec, Listing, Pair
+from fcn.data.spec import DatasetSpec, Listing, Pair
 
 EXPECTED = "the example layout has SPLIT/NAME.jpg and SPLIT/NAME.npy"
 

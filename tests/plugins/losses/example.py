@@ -1,6 +1,6 @@
 """Focal loss with gamma 2 (Lin et al. 2017): cross entropy x (1 - probability of the label) squared."""
 
-from fcn.tf1 import tf
+from fcn.models.tf_compat import tf
 
 
 def per_pixel(logits, labels):

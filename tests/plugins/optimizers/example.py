@@ -1,6 +1,6 @@
 """Sign descent: w = w - rate sign(g)."""
 
-from fcn.tf1 import tf
+from fcn.models.tf_compat import tf
 
 SLOTS = 0
 

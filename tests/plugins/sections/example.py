@@ -1,6 +1,6 @@
 """The image with the lowest mean IoU, in a section between the confusion matrix and the images."""
 
-from fcn.sections._html import render_text
+from fcn.reporting.sections._html import render_text
 
 ORDER, TITLE, LINK = 35, "Worst image", "worst image"
 

@@ -1,0 +1,1 @@
+"""The commands: flags, what they print, and the order of the work. One module per command."""

@@ -1,0 +1,118 @@
+"""Runs beside each other: a table of how far they came, the settings in which they differ, and all curves in a picture.
+
+    python -m fcn compare runs/* [--out compare.png] [--csv runs.csv]
+
+Folders without a run are passed over. The best mean IoU comes first.
+"""
+
+import pathlib
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from fcn.config import command_line
+from fcn.core import atomic_io, csv_text, errors, ownership, tables
+from fcn.data import render
+from fcn.runs import curves, run_differences, run_facts
+from fcn.runs.run_differences import plain
+
+
+def main(argv):
+    arguments = parse(argv)
+    runs, passed_over = run_facts.find(arguments.runs)
+    if not runs:
+        raise errors.UsageError("there is no run to compare", why=errors.several(passed_over),
+                                cure="give folders that train_fcn.py has written, such as runs/*.")
+    runs.sort(key=lambda run: -(run.facts["best_mean_iou"] or 0))
+    differing = run_differences.differences_between(runs)
+    console = Console(highlight=False)
+    show(console, runs, passed_over, differing)
+    curves.overlay([(run.name, run.entries) for run in runs], arguments.out)
+    say(console, f"the curves are in {arguments.out}")
+    if arguments.csv:
+        atomic_io.write_whole(arguments.csv, as_csv(runs, differing).encode("utf-8", "backslashreplace"), new=True)
+        say(console, f"the table is in {arguments.csv}")
+
+
+def show(console, runs, passed_over, differing):
+    """Print the two tables, and what must be known to read them."""
+    for line in passed_over:
+        say(console, f"passed over: {line}")
+    print_table(console, ["run", *COLUMNS], [[run.name, *(cell(run.facts) for cell in COLUMNS.values())]
+                                             for run in runs])
+    protocols: dict = {}
+    for run in runs:
+        protocols.setdefault(run.facts["evaluated_protocol"], []).append(run.name)
+    for protocol, names in protocols.items():
+        if protocol:
+            say(console, f"evaluated ({', '.join(names)}): {protocol}")
+    for line in run_differences.warnings(runs, differing):
+        say(console, line, "bold")
+    if differing:
+        say(console, "")
+        print_table(console, ["differs", *(run.name for run in runs)],
+                    [[key, *values] for key, values in differing.items()])
+    elif len(runs) > 1:
+        say(console, "nothing differs: settings, data, packages and machine are the same")
+
+
+def parse(argv):
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn compare")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of stages")
+    parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
+                        help="the picture (default: compare.png)")
+    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the table for spreadsheets too")
+    arguments = parser.parse_args(argv)
+    if arguments.out.suffix.lower() != ".png":
+        raise errors.UsageError(f"--out {arguments.out}: a .png is needed")
+    for path in filter(None, (arguments.out, arguments.csv)):
+        if path.is_dir() or not path.parent.is_dir():
+            raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=path)
+    ownership.check_free(arguments.out, "--out", lambda path: render.png_made_by(path, curves.COMPARISON))
+    if arguments.csv:
+        ownership.check_free(arguments.csv, "--csv")
+    return arguments
+
+
+def say(console, text, style=""):
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def print_table(console, titles, rows):
+    """As wide as the terminal; elsewhere a row is a line, however long."""
+    width = console.width if console.is_terminal else None
+    for line in tables.lines([tables.words(title) for title in titles], rows, width=width):
+        say(console, line)
+
+
+def plus_minus(mean, error):
+    return plain(mean, "{:.3f}") + (f" ± {error:.3f}" if error else "")
+
+
+def at_step(score, step, split=None):
+    """'0.3120 validation @ 500'."""
+    return " ".join([plain(score, "{:.4f}"), *([split] if split else []), *([f"@ {step}"] if step is not None else [])])
+
+
+COLUMNS = {
+    "steps": lambda f: f"{f['steps_done']}/{plain(f['steps_planned'])}",
+    "best mean IoU": lambda f: at_step(f["best_mean_iou"], f["best_step"]),
+    "validation loss": lambda f: plus_minus(f["validation_loss"], f["validation_loss_se"]),
+    "training loss": lambda f: plus_minus(f["training_loss"], f["training_loss_se"]),
+    "images/s": lambda f: plain(f["images_per_s"], "{:.2f}"),
+    "starts": lambda f: plain(f["starts"]),
+    "commit": lambda f: plain(f["commit"]),
+    "evaluated": lambda f: at_step(f["evaluated_mean_iou"], f["evaluated_step"], f["evaluated_split"]),
+}
+
+
+def as_csv(runs, differing):
+    """One row a run: its facts, in full precision, and what differs."""
+    return csv_text.table([["run", "folder", *run_facts.NAMES, *differing],
+                           *([run.name, str(run.folder), *(run.facts[name] for name in run_facts.NAMES),
+                              *(values[number] for values in differing.values())] for number, run in enumerate(runs))])
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -1,0 +1,134 @@
+"""What a data set looks like to this program, before any training: layout, pairs, problems, and pixels of each class.
+
+    python -m fcn inspect DATA [--layout auto]
+
+Every photo and label is decoded once, as a training run would. The exit code is 3 if a file cannot be used, or if
+training or validation is empty.
+"""
+
+import collections
+import concurrent.futures
+import sys
+
+import numpy as np
+
+from fcn.config import command_line, parsers
+from fcn.core import errors, machine, progress_bar, registry, tables
+from fcn.core.errors import Problem, grouped
+from fcn.data import file_checks, images, label_files
+from fcn.data.layouts import _auto
+from fcn.data.spec import NUM_IDS
+
+SPLITS = ("training", "validation", "test")
+NAMED = 20  # files of one and the same problem
+COLUMNS = [">id", "class", ">pixels", ">share", ">labels"]
+
+
+def listings(layout, root):
+    """{split: Listing}; a data set may lack a test split. Raises DataError."""
+    found = {}
+    for split in SPLITS:
+        try:
+            found[split] = layout.listing(root, split)
+        except errors.DataError:
+            if split != "test":
+                raise
+    return found
+
+
+def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
+    """What reading all pairs tells: (pixels of each id (256,), labels that hold it (256,), sizes, Problems)."""
+    pixels, holding = np.zeros(NUM_IDS, np.int64), np.zeros(NUM_IDS, np.int64)
+    sizes: collections.Counter = collections.Counter()
+    problems = []
+    with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
+        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec, max_pixels), some_pairs), 1):
+            if isinstance(result, Problem):
+                problems.append(result)
+            else:
+                pixels += result[0]
+                holding += result[0] > 0
+                sizes[result[1]] += 1
+            progress(done)
+    return pixels, holding, sizes, problems
+
+
+def _counted(pair, spec, max_pixels):
+    """(pixels of each id, (width, height)) of a pair, or the Problem with it."""
+    try:
+        _, label = label_files.read_pair(pair, spec, max_pixels=max_pixels)
+    except errors.DataError as error:
+        return file_checks.problem(error, pair.label)
+    return np.bincount(label.ravel(), minlength=NUM_IDS), label.shape[::-1]
+
+
+def table(pixels, holding, spec):
+    """Lines: id, class, pixels, share of all pixels, and the number of labels that hold it; then who is absent."""
+    spec = spec.counted(pixels)
+    rows = []
+    for i in np.flatnonzero(pixels).tolist():
+        name = spec.class_names[i] if i < spec.num_classes else ""
+        name += " (ignored)" if i in spec.ignored_ids else ""
+        rows.append([str(i), name.strip(), f"{pixels[i]:,}", f"{pixels[i] / pixels.sum():.3%}", f"{holding[i]:,}"])
+    lines = tables.lines(COLUMNS, rows)
+    absent = [spec.class_names[i] for i in spec.scored_ids if not pixels[i]]
+    if absent:
+        lines.append(f"{len(absent)} of {len(spec.scored_ids)} classes do not occur: {', '.join(absent[:10])}"
+                     + (", ..." if len(absent) > 10 else ""))
+    return lines
+
+
+def parse(argv):
+    parser = command_line.Parser(argv, prog="python -m fcn inspect", description=__doc__.split("\n\n")[0])
+    parser.add_argument("data", nargs="?", default="", help="folder of the data set, or a list of pairs (CSV)")
+    parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same, as other commands have it")
+    parser.add_argument("--layout", default="auto", choices=["auto", *registry.names("layouts")])
+    parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
+    parser.add_argument("--label-encoding", choices=registry.names("label_formats"),
+                        help="how label files hold their ids")
+    parser.add_argument("--mask-threshold", type=parsers.between(0, 254), metavar="X", help="of binary masks")
+    parser.add_argument("--ignore-label", type=parsers.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
+    parser.add_argument("--max-pixels", type=parsers.count, default=images.MAX_PIXELS, metavar="X",
+                        help="refuse larger images")
+    arguments = parser.parse_args(argv)
+    if bool(arguments.data) == bool(arguments.flag_data):
+        parser.error("one data set is needed: DATA, or --data DATA")
+    arguments.data = arguments.data or arguments.flag_data
+    return arguments
+
+
+def main(argv):
+    arguments = parse(argv)
+    name, why = arguments.layout, "as asked"
+    if name == "auto":
+        name, why = _auto.choose(arguments.data)
+    print(f"layout: {name}: {why}")
+    layout = registry.load("layouts", name)
+    spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
+    spec = spec.as_asked(arguments.label_encoding, arguments.mask_threshold)
+    found = listings(layout, arguments.data)
+    for split, listing in found.items():
+        print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),
+                           *listing.notes]))
+    everything = [pair for listing in found.values() for pair in listing.pairs]
+    with progress_bar.counted("check", len(everything)) as progress:
+        report = file_checks.check_files(everything, spec, arguments.max_pixels, progress)
+    for line in file_checks.lines(report.kinds, arguments.max_pixels):
+        print(line)
+    with progress_bar.counted("reading", len(report.good)) as progress:
+        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels)
+    print(f"labels: {spec.encoding}, sizes " + ", ".join(f"{w}x{h} ({n})" for (w, h), n in sizes.most_common(4))
+          + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
+    print("\n".join([*table(pixels, holding, spec), *file_checks.sparse_ids_warning(
+        spec, pixels, report.good, arguments, arguments.max_pixels)]))
+    problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems]
+                                 + report.problems + problems))
+    print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))
+    empty = [split for split in SPLITS[:2] if not found[split].pairs]
+    if empty:
+        print(f"no pairs for {' and '.join(empty)}")
+    return errors.DataError.exit_code if problems or empty else 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -1,0 +1,121 @@
+"""The numbers of an evaluation: as they were printed, of some classes or images only, or against another evaluation.
+
+    python -m fcn report FOLDER [--classes stuff] [--images 'ADE_val_0000*'] [--against FOLDER]
+
+Everything is computed from the confusion matrices in the folder, without the net. Nothing in it is changed, but by
+--html.
+"""
+
+import pathlib
+import sys
+
+from fcn.config import command_line, parsers
+from fcn.core import atomic_io, errors, ownership, registry
+from fcn.evaluation import paired_comparison, result_folder, results, stored
+from fcn.metrics import class_groups, confidence, protocols
+
+
+def main(argv):
+    arguments = parse(argv)
+    folder = stored.folder_of(arguments.folder)
+    if arguments.html:
+        write_page(folder)
+    rows = compare(folder, arguments) if arguments.against else show(folder, arguments)
+    if arguments.csv:
+        atomic_io.write_whole(arguments.csv, results.as_csv(rows).encode("utf-8", "backslashreplace"), new=True)
+        print(f"the numbers are in {arguments.csv}")
+
+
+def parse(argv):
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn report")
+    parser.add_argument("folder", metavar="FOLDER", help="of an evaluation, or of a run: its newest evaluation")
+    parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="means over these classes only: a comma-separated "
+                        "list of names and ids; with ADE20K also stuff and discrete")
+    parser.add_argument("--images", metavar="FILE_OR_GLOB", help="these images only: a file with a name a line, or a "
+                        "pattern")
+    parser.add_argument("--protocol", metavar="NAME", help="this protocol only: "
+                        f"{', '.join(registry.names('protocols'))}, or a plugin that the evaluation used")
+    parser.add_argument("--against", metavar="FOLDER", help="compare with another evaluation of the same images")
+    parser.add_argument("--samples", type=parsers.count, default=confidence.SAMPLES, metavar="N",
+                        help=f"permutations of --against (default: {confidence.SAMPLES})")
+    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the numbers for spreadsheets too")
+    parser.add_argument("--html", action="store_true", help="write the folder's report.html anew")
+    arguments = parser.parse_args(argv)
+    if arguments.samples != confidence.SAMPLES and not arguments.against:
+        raise errors.UsageError("--samples is the number of permutations of --against",
+                                cure="leave it out, or give --against FOLDER.")
+    if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
+        raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=arguments.csv)
+    if arguments.csv:
+        ownership.check_free(arguments.csv, "--csv")
+    return arguments
+
+
+def show(folder, arguments):
+    """Print the table of an evaluation, or of the part that is asked for; rows for a CSV file."""
+    content = results.read_report(folder)
+    if arguments.classes is not None or arguments.images is not None or "uncertainty" not in content:
+        whole = stored.read_evaluation(folder)
+        part, ids = part_of(whole, arguments)
+        content = part.content | results.measured(part.original, part.network, part.spec, part.content.get("layout"),
+                                                  ids)
+        content["warnings"] = part.content["warnings"]  # of the whole: a part may well lack most classes
+        if ids or arguments.images is not None:
+            content.pop("subsets", None)
+            content["anchors"] = content["anchors"][:1]  # what is published is of all images and classes
+            print(f"{len(part.original.names)} of {len(whole.original.names)} images, "
+                  f"{len(content['per_class'])} of {len(whole.spec.scored_ids)} classes")
+    if arguments.protocol:
+        registry.path("protocols", arguments.protocol)
+        content["protocols"] = {name: entry for name, entry in content["protocols"].items()
+                                if name == arguments.protocol}
+        if not content["protocols"]:
+            raise errors.UsageError(f"--protocol {arguments.protocol}: this evaluation has no predictions at network "
+                                    "size", where=folder)
+        if arguments.protocol != "benchmark":
+            content.pop("subsets", None)
+    print(results.table(content))
+    return [{"protocol": name, "number": number, "value": value,
+             **dict(zip(("low", "high"), entry["intervals"][number] or (None, None), strict=True))}
+            for name, entry in content["protocols"].items() for number, value in entry["scores"].items()]
+
+
+def compare(folder, arguments):
+    """Print a paired comparison; rows for a CSV file."""
+    one, ids = part_of(stored.read_evaluation(folder), arguments)
+    other, _ = part_of(stored.read_evaluation(stored.folder_of(arguments.against)), arguments)
+    if arguments.protocol:
+        registry.path("protocols", arguments.protocol)
+    rows, classes, notes = paired_comparison.compare(one, other, ids, arguments.samples, arguments.protocol)
+    if not rows:
+        raise errors.UsageError(f"--protocol {arguments.protocol}: the evaluations have no predictions in common size",
+                                why=notes)
+    print(paired_comparison.text(one, other, rows, classes, notes))
+    return [{**{key: row[key] for key in ("protocol", "number", "one", "other", "difference")},
+             **dict(zip(("low", "high"), row["interval"] or (None, None), strict=True)), "p": row["p"]} for row in rows]
+
+
+def part_of(whole, arguments):
+    """(the Evaluation of the images that are asked for, ids that are asked for or None).
+
+    Raises UsageError, and DataError if no pixel of these images is labelled.
+    """
+    if arguments.images is not None:
+        whole = whole.select(stored.matching(whole.original.names, arguments.images))
+    if not whole.original.total()[list(whole.spec.scored_ids)].any():
+        raise errors.DataError(f"not one pixel of these {len(whole.original.names)} images is labelled: there is "
+                               "nothing to score", where=whole.folder, cure="leave out --images, or name other ones.")
+    scored = protocols.computed(whole.original, None, whole.spec.ignored_ids)["benchmark"][1].ids
+    asked = arguments.classes
+    return whole, None if asked is None else class_groups.parse_classes(asked, whole.spec.class_names, scored)
+
+
+def write_page(folder):
+    from fcn.reporting import html_report
+    with result_folder.rewriting(folder, "report.html"):
+        html_report.write_page(folder)
+    print(f"the page is {folder / 'report.html'}")
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run_command(main, sys.argv[1:]))

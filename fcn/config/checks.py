@@ -1,0 +1,50 @@
+"""Settings that cannot go together, and settings that do nothing beside others."""
+
+from fcn.core import errors, registry
+
+# Settings that do nothing unless another one has this value.
+ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
+             "momentum": ("optimizer", "momentum"), "eval_every": ("eval_budget", None)}
+KINDS = {"schedule": "schedules", "optimizer": "optimizers"}  # a plugin of these may use every setting
+
+
+def without_effect(config, where):
+    """A line on each setting that was given as a flag and does nothing here. where: of provenance.origins_of."""
+    return [f"note: --{name.replace('_', '-')} has no effect " + (f"without --{other} {value}" if value else
+            f"with --{other.replace('_', '-')}") for name, (other, value) in ONLY_WITH.items()
+            if where[name] == "flag" and getattr(config, other) != value
+            and not (other in KINDS and registry.is_plugin(KINDS[other], getattr(config, other)))]
+
+
+def check(config):
+    """Raise UsageError for settings that cannot go together."""
+    crop, size = config.crop_size, config.size
+    if crop and size and any(c > s for c, s in zip(crop, size, strict=True)):
+        raise errors.UsageError(f"--crop-size {crop[0]}x{crop[1]} is larger than --size {size[0]}x{size[1]}")
+    if size is None and not crop and config.batch > 1:
+        raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
+                                cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+    check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
+    if config.steps:
+        check_warmup(config.steps, config.warmup)
+    if config.images_in_memory and config.replacement:
+        raise errors.UsageError("--images-in-memory with --replacement: any image may come next")
+    if config.crops_per_image > 1 and not crop:
+        raise errors.UsageError("--crops-per-image without --crop-size would show each image that often")
+
+
+def check_loss(loss, reduction, has_class_weights):
+    """Raise UsageError for a reduction or weights of pixels with a loss over whole images (fcn/models/losses), which
+    has its own.
+    """
+    flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
+    if flags and "build" in registry.functions("losses", loss):
+        raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
+                                cure=f"leave out {' and '.join(flags)}, or take another --loss.")
+
+
+def check_warmup(steps, warmup):
+    """Raise UsageError for a warm-up that leaves no step of the run at the full rate."""
+    if warmup and warmup >= steps:
+        raise errors.UsageError(f"--warmup {warmup}: the run has {steps} steps, none is left after the warm-up",
+                                cure="a smaller --warmup, or more --steps or --epochs.")

@@ -1,0 +1,139 @@
+"""The few exceptions, each with its exit code, and the one place where they become a message.
+
+0 ok, 2 usage or config, 3 bad data, 4 bad weights or checkpoint, 5 environment (disk, lock, device),
+6 diverged (NaN), 70 a bug, 129 SIGHUP, 130 SIGINT, 143 SIGTERM (and SIGUSR1).
+"""
+
+import dataclasses
+import errno
+import io
+import os
+import pathlib
+import sys
+import tempfile
+import traceback
+
+
+class FcnError(Exception):
+    """What went wrong, in which file, why, and how to cure it: one block of text.
+
+    what: one line. where: the file or folder, if there is one. why: a line, or a list of lines.
+    cure: the next move.
+    """
+
+    exit_code = 70
+
+    def __init__(self, what, *, where=None, why=None, cure=None):
+        self.what, self.where, self.why, self.cure = what, where, why, cure
+        lines = [f"{where}: {what}" if where else what]
+        lines += [why] if isinstance(why, str) else list(why or [])
+        lines += [f"Cure: {cure}"] if cure else []
+        super().__init__("\n  ".join(lines))
+
+
+class UsageError(FcnError):
+    exit_code = 2
+
+
+class DataError(FcnError):
+    exit_code = 3
+
+
+class WeightsError(FcnError):
+    exit_code = 4
+
+
+class MachineError(FcnError):
+    exit_code = 5
+
+
+class DivergedError(FcnError):
+    exit_code = 6
+
+
+class Stopped(FcnError):
+    """A signal ended the run after it had been saved; exit code 128 + signal."""
+
+    def __init__(self, signal_number, what):
+        super().__init__(what)
+        self.exit_code = 128 + signal_number
+
+
+def several(problems, most=20):
+    """The first `most` lines about these problems, those of one kind in one line, and a count of the other lines."""
+    lines = grouped(problems)
+    return lines[:most] + ([f"... and {len(lines) - most} more"] if len(lines) > most else [])
+
+
+def run_command(main, argv):
+    """Call main(argv) as a program: the exit code, with errors as one block on stderr.
+
+    A traceback is shown only with --debug in argv; that of a bug is kept in a new file in the system's temporary
+    folder.
+    """
+    nowhere = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (a daemon may have closed both)
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return main(argv) or 0
+    except FcnError as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output left: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return _unexpected(error, "--debug" in argv)
+
+
+def _unexpected(error, debug):
+    if debug:
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        print(f"MachineError: {error.filename or 'disk'}: {error.strerror}\n"
+              "  Cure: check permissions and free space.", file=sys.stderr)
+        return MachineError.exit_code
+    try:
+        handle, path = tempfile.mkstemp(".log", "fcn-bug-")
+        with os.fdopen(handle, "w", errors="backslashreplace") as log:
+            log.write(traceback.format_exc())
+        kept = f"The traceback is in {path}."
+    except OSError:
+        kept = "Run again with --debug to see where."
+    print(f"A bug: {type(error).__name__}: {error}\n  {kept} Please report it.", file=sys.stderr)
+    return 70
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A file that cannot be used: which, why, and what its owner can do."""
+
+    path: pathlib.Path
+    reason: str
+    cure: str = ""
+
+    def __str__(self):
+        return f"{self.path}: {self.reason}" + (f" ({self.cure})" if self.cure else "")
+
+
+def grouped(problems, examples=3):
+    """Lines about Problems (or texts). More than `examples` of one reason and one folder are one line with a count."""
+    groups: dict = {}
+    for problem in problems:
+        of = (problem.path.parent, problem.reason, problem.cure) if isinstance(problem, Problem) else problem
+        groups.setdefault(of, []).append(problem)
+    lines: list[str] = []
+    for of, same in groups.items():
+        if len(same) <= examples or not isinstance(same[0], Problem):
+            lines += map(str, same)
+        else:
+            names = ", ".join(problem.path.name for problem in same[:examples])
+            lines.append(str(Problem(of[0], f"{len(same):,} files ({names}, ...), of which each {of[1]}", of[2])))
+    return lines

@@ -1,0 +1,206 @@
+"""The folder is the registry: `--net fcn16s` loads nets/fcn16s.py, and no table has to name it.
+
+Each kind of plugin (net, loss, layout, ...) has a package with one file per name. A plugin folder of the user, given by
+--plugins or FCN_PLUGINS, has sub-folders of the same kinds: DIR/nets/mine.py is `--net mine`. Its files become modules
+of the same package (fcn.models.nets.mine), so that a plugin imports other plugins as it imports the program's own
+files.
+
+The package of a kind states the contract of its files: REQUIRED, the names that every file defines, functions with
+their parameters ("A or B": one of them); and OPTIONAL, {name: the value that a file without it has}. docs/plugins.md
+has an example of each kind.
+"""
+
+import ast
+import dataclasses
+import difflib
+import functools
+import importlib
+import os
+import pathlib
+
+import fcn
+from fcn.core import errors, plugin_loader
+
+ENVIRONMENT = "FCN_PLUGINS"
+HERE = pathlib.Path(fcn.__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """word: what one of its files is called in messages. package: where the program's own files are."""
+
+    word: str
+    package: str
+    suffix: str = ".py"
+
+    @property
+    def folder(self):
+        return HERE.joinpath(*self.package.split(".")[1:])
+
+
+KINDS = {  # also the names of the sub-folders of a plugin folder
+    "nets": Kind("net", "fcn.models.nets"),
+    "encoders": Kind("encoder", "fcn.models.encoders"),
+    "decoders": Kind("decoder", "fcn.models.decoders"),
+    "losses": Kind("loss", "fcn.models.losses"),
+    "optimizers": Kind("optimizer", "fcn.training.optimizers"),
+    "schedules": Kind("schedule", "fcn.training.schedules"),
+    "augmentations": Kind("augmentation", "fcn.data.augmentations"),
+    "layouts": Kind("layout", "fcn.data.layouts"),
+    "label_formats": Kind("label format", "fcn.data.label_formats"),
+    "protocols": Kind("protocol", "fcn.metrics.protocols"),
+    "export_formats": Kind("export format", "fcn.export.formats"),
+    "sections": Kind("section of report.html", "fcn.reporting.sections"),
+    "recipes": Kind("recipe", "fcn.config.recipes", ".toml"),
+}
+
+
+@dataclasses.dataclass
+class _Plugins:
+    """The plugin folders of this process. are_given: by --plugins, so that no file and no run may add others."""
+
+    folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
+    missing: list[pathlib.Path] = dataclasses.field(default_factory=list)
+    are_given: bool = False
+
+
+_plugins = _Plugins()
+
+
+def use(folders=()):
+    """Make these plugin folders, and those in FCN_PLUGINS, the ones of this process; they replace all before.
+
+    Raises UsageError for a folder that does not exist or holds no plugins, for a file that is no valid Python, and for
+    a name that exists already.
+    """
+    global _plugins
+    _plugins = _Plugins(are_given=bool(folders))
+    _add([path for path in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if path] + list(folders))
+
+
+def add(folders):
+    """Add the plugin folders that a settings file names, unless --plugins names others. Raises UsageError as use()."""
+    if not _plugins.are_given:
+        _add(folders)
+
+
+def add_recorded(settings):
+    """Add the plugin folders that a run or an evaluation was made with, unless --plugins names others.
+
+    settings: "config" of a config.json or "settings" of a report.json, unchecked. A folder that is gone is mentioned
+    once a name is not found. Raises UsageError as use().
+    """
+    recorded = settings.get("plugins") if isinstance(settings, dict) else None
+    texts = [folder for folder in recorded if isinstance(folder, str)] if isinstance(recorded, list) else []
+    for folder in map(pathlib.Path, texts):
+        if folder.is_dir() and folder.is_absolute():  # a relative one might be in a run that came from elsewhere
+            add([folder])
+        else:
+            _plugins.missing.append(folder)
+
+
+def folders():
+    """Absolute paths of the plugin folders in use, as texts."""
+    return tuple(map(str, _plugins.folders))
+
+
+def names(kind):
+    """Names of this kind, sorted; imports nothing."""
+    return sorted(name for name in _files(kind) if not name.startswith("_"))
+
+
+def is_plugin(kind, name):
+    """Whether this name comes from a plugin folder."""
+    return path(kind, name).parent != KINDS[kind].folder
+
+
+def path(kind, name):
+    """The file of this name; imports nothing, so that a wrong name is answered early. Raises UsageError."""
+    known = names(kind)
+    if name in known:
+        return _files(kind)[name]
+    near = difflib.get_close_matches(str(name), known, 1)
+    gone = [f"plugin folder {folder}, which the run used, is missing" for folder in _plugins.missing]
+    raise errors.UsageError(f"unknown {KINDS[kind].word} '{name}'; available: {', '.join(known)}", why=gone,
+                            cure=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else None)
+
+
+def functions(kind, name):
+    """Names of the functions in a file of this kind, which is not imported: many import TensorFlow."""
+    tree = ast.parse(path(kind, name).read_bytes())
+    return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+@functools.cache
+def load(kind, name):
+    """The module of this name, imported and checked against the contract of its kind; what is OPTIONAL has a value.
+
+    Raises UsageError for an unknown name, and naming file and line for a plugin that cannot be imported or that breaks
+    the contract.
+    """
+    file, package = path(kind, name), importlib.import_module(KINDS[kind].package)
+    load = _load_plugin if is_plugin(kind, name) else lambda name, file: importlib.import_module(name)
+    module = load(f"{package.__name__}.{name}", file)
+    required = getattr(package, "REQUIRED", ())
+    for problem, where in plugin_loader.contract_problems(module, required):
+        raise errors.UsageError(problem, where=where or file,
+                                why=f"every {KINDS[kind].word} defines {', '.join(required)}",
+                                cure="docs/plugins.md has an example.")
+    for optional, value in getattr(package, "OPTIONAL", {}).items():
+        if not hasattr(module, optional):
+            setattr(module, optional, value)
+    return module
+
+
+@functools.cache
+def every(kind):
+    """{name: module} of all names of a kind, as pick() gives them."""
+    return {name: load(kind, name) for name in names(kind)}
+
+
+def _files(kind):
+    """{name: file} of a kind, helpers ("_name") included; plugins come last."""
+    return {file.stem: file for file in _all_files(kind)}
+
+
+def _all_files(kind):
+    suffix = KINDS[kind].suffix
+    for folder in (KINDS[kind].folder, *(root / kind for root in _plugins.folders)):
+        yield from sorted(file for file in folder.glob(f"*{suffix}") if file.name != "__init__.py")
+
+
+def _add(roots):
+    """Check the plugin folders and use them too."""
+    for root in (pathlib.Path(root).absolute() for root in roots):
+        if not root.is_dir():
+            raise errors.UsageError("there is no such plugin folder", where=root)
+        if not any((root / kind).is_dir() for kind in KINDS):
+            raise errors.UsageError("holds no plugins", where=root,
+                                    why=f"a plugin folder has folders named {', '.join(KINDS)}")
+        if root not in _plugins.folders:
+            _plugins.folders.append(root)
+    load.cache_clear()
+    every.cache_clear()
+    for kind in KINDS:
+        _check_files(kind)
+
+
+def _check_files(kind):
+    """Raise UsageError for a plugin whose name exists already, or that is no valid Python."""
+    seen: dict[str, pathlib.Path] = {}
+    for file in _all_files(kind):
+        if file.stem in seen:
+            raise errors.UsageError(f"the {KINDS[kind].word} '{file.stem}' exists already: {seen[file.stem]}",
+                                    where=file, cure="rename the file.")
+        seen[file.stem] = file
+        if file.suffix == ".py" and file.parent != KINDS[kind].folder:
+            plugin_loader.check_syntax(file)
+
+
+def _load_plugin(name, file):
+    """The module `name` of a file in a plugin folder. Every package finds the plugins of its kind from now on."""
+    for kind, its in KINDS.items():
+        if its.suffix == ".py":
+            importlib.import_module(its.package).__path__ = [
+                str(its.folder), *(str(root / kind) for root in _plugins.folders)]
+    return plugin_loader.load(name, file)

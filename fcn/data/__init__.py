@@ -1,0 +1,1 @@
+"""Data sets: reading images and labels, checks, augmentation, caches, batches. No TensorFlow."""

@@ -1,0 +1,167 @@
+"""Pairs -> the cache's file: lock, space, rows, commit. Killed anywhere, the next call goes on where it stood.
+
+1. `<cache>.lock` is held: one builder.
+2. The temporary file (ownership.aside_of) gets its full size at once, so that a full disk is told before the work, and
+   the cache's skeleton.
+3. All cores read pairs; rows are written in order past the skeleton. Every so often, and when something ends the work,
+   they are synced, and only then marked as there, each with its checksum.
+4. When every row is there: totals, sync, and the rename that makes the file a cache. An older cache of the name stays
+   valid until then; a file of the name that is no cache is never replaced.
+A partial whose skeleton is byte for byte that of this build is gone on with; of its rows those count that are marked
+and whose checksum is right.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import os
+import zlib
+
+import numpy as np
+
+from fcn.core import atomic_io, errors, machine, ownership
+from fcn.data import file_checks, images
+from fcn.data import label_files as reading
+from fcn.data.cache import file_format, partial_file, reader
+from fcn.data.cache.file_format import THERE
+from fcn.data.spec import DatasetSpec
+
+ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
+LIST_START = b"# left out of "
+PIXELS_AHEAD = 32_000_000  # per core, in rows that are read but not yet written: bounds memory at any image size
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildPlan:
+    """What is to be built. shapes: (height, width) of each row; size_px: what pairs are resized to, or None."""
+
+    pairs: list
+    shapes: list
+    spec: DatasetSpec
+    size_px: tuple | None
+    fingerprint: str
+    made_from: bytes
+    skip_bad: bool = False
+    max_pixels: int = images.MAX_PIXELS
+
+
+def build_cache(plan, path, progress=None, is_there=lambda: False):
+    """Write the cache `path`. progress(done, begun_with) is called after every row.
+
+    is_there() is asked once more when nobody else can be building. Raises DataError with all bad pairs at once,
+    MachineError if the disk is too small, cannot be written, or somebody else builds this cache. What was done stays
+    for the next call.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_io.locked(path):
+            if not is_there():
+                _build(plan, path, progress)
+    except OSError as error:
+        cure = "free space: what was done is kept" if error.errno in atomic_io.FULL else "check the folder and its disk"
+        raise errors.MachineError(f"writing the cache failed: {error.strerror}", where=error.filename or path.parent,
+                                  cure=f"{cure}, or give another --cache-dir.") from None
+
+
+def _build(plan, path, progress):
+    with atomic_io.NewFile(path, keep=True) as file:
+        ownership.check_free(left_out(path), is_ours=is_list)
+        small = file_format.tables([pair.name for pair in plan.pairs], plan.shapes, plan.made_from)
+        skeleton = file_format.skeleton(small, plan.size_px is not None, plan.fingerprint)
+        try:
+            partial = partial_file.begin(file.handle, skeleton, plan.shapes, path.parent)
+        except errors.MachineError:
+            file.discard()  # it holds nothing yet
+            raise
+        problems = _fill(partial, plan, progress)
+        if problems and not plan.skip_bad:
+            file_checks.refuse(problems, len(plan.pairs))
+        if not (partial.state == THERE).any():
+            file.discard()
+            raise errors.DataError("not one good pair is left", where=path.parent, why=errors.several(problems))
+        partial.finish(small)
+        _write_left_out(path, problems)
+        if path.exists():
+            reader.open_file(path)  # what is replaced is an older cache
+        file.commit()
+
+
+def _write_left_out(path, problems):
+    """Write the Problems of a build to left_out(path), in place of those of an older one."""
+    if is_list(left_out(path)):
+        left_out(path).unlink()
+    if problems:
+        text = "".join(f"{problem}\n" for problem in problems).encode("utf-8", "surrogateescape")
+        atomic_io.write_whole(left_out(path), LIST_START + os.fsencode(path.name) + b"\n" + text, new=True)
+
+
+def left_out(path):
+    """Where it is written which pairs were left out of a cache, and why."""
+    return path.with_name(f"{path.name}.skipped.txt")
+
+
+def is_list(path):
+    """Whether this is a list that this program wrote of what was left out of a cache."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(LIST_START)) == LIST_START
+
+
+def listed(path):
+    """The lines of left_out(path), one for each pair, with their ends; [] if there is no such list."""
+    if not is_list(left_out(path)):
+        return []
+    text = left_out(path).read_text(encoding="utf-8", errors="surrogateescape")
+    return text.splitlines(keepends=True)[1:]
+
+
+def _fill(partial, plan, progress):
+    """Write the rows that are not there yet; the Problems of those that cannot be."""
+    wanted = np.flatnonzero(partial.state != THERE)
+    begun_with, problems, first, end, size = len(plan.pairs) - len(wanted), [], 0, 0, 0
+    try:
+        for done, (index, result) in enumerate(_in_order(plan, wanted), 1):
+            try:
+                partial.put(index, result())
+            except errors.DataError as error:
+                problems.append(file_checks.problem(error, plan.pairs[index].image))
+            end, size = index + 1, size + 4 * int(np.prod(plan.shapes[index]))
+            if done % ROWS_PER_SYNC == 0 or size > BYTES_PER_SYNC:
+                partial.mark(first, end)
+                first, size = end, 0
+            if progress:
+                progress(begun_with + done, begun_with)
+    finally:
+        if end > first:
+            partial.mark(first, end)
+    return problems
+
+
+def _in_order(plan, wanted):
+    """(index, function that waits for its Row) in order; all cores read ahead, as far as memory is allowed to go."""
+    workers = machine.cores()
+    waiting: collections.deque = collections.deque()
+    pixels = 0
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        try:
+            for index in wanted:
+                size = int(np.prod(plan.shapes[index]))
+                while waiting and (pixels + size > PIXELS_AHEAD * workers or len(waiting) >= 8 * workers):
+                    yield waiting[0][:2]
+                    pixels -= waiting.popleft()[2]
+                waiting.append((index, pool.submit(read_row, plan, index).result, size))
+                pixels += size
+            while waiting:
+                yield waiting.popleft()[:2]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def read_row(plan, index):
+    """The partial_file.RowState of a pair. Raises DataError, also if its size is no longer that of the plan."""
+    photo, label = reading.read_pair(plan.pairs[index], plan.spec, plan.size_px, plan.max_pixels)
+    if label.shape != tuple(plan.shapes[index]):
+        raise errors.DataError("has another size than when it was checked", where=plan.pairs[index].image)
+    photo, label = np.ascontiguousarray(photo), np.ascontiguousarray(label)
+    return partial_file.RowState(photo, label, (zlib.crc32(photo.data), zlib.crc32(label.data)))

@@ -1,0 +1,61 @@
+"""--class-weights: how much a pixel of each class weighs in the loss."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from fcn.core import errors
+from fcn.data.spec import NUM_IDS
+
+KNOWN = ("none", "inverse", "median")
+
+
+def resolve(how, training, class_names, channels, ignored_in_loss):
+    """`channels` floats, or None for "none". training: the Cache of the training split.
+
+    "inverse": pixels / (classes * pixels of the class): every class has the same sum. "median": the median frequency
+    over the frequency of the class, where a frequency is the share of the class in the images that hold it (Eigen &
+    Fergus 2015, section 4.3.2). Anything else is the name of a file. Classes that do not occur weigh 1.
+    """
+    if how == "none":
+        return None
+    if how not in KNOWN:
+        return _from_file(pathlib.Path(how), class_names, channels)
+    scored = np.array([i not in ignored_in_loss for i in range(channels)])
+    pixels = np.asarray(training.class_pixels[:channels], np.float64) * scored
+    if how == "inverse":
+        share, wanted = pixels / pixels.sum(), 1 / np.count_nonzero(pixels)
+    else:
+        share = pixels / np.maximum(_pixels_where_present(training, channels, scored), 1)
+        wanted = np.median(share[share > 0])
+    return [float(wanted / s) if s else 1.0 for s in share]
+
+
+def _pixels_where_present(training, channels, scored):
+    """(channels,) labelled pixels of all images that hold a class."""
+    total = np.zeros(channels)
+    for index in range(len(training)):
+        counts = np.bincount(training.label(index).ravel(), minlength=NUM_IDS)[:channels] * scored
+        total[counts > 0] += counts.sum()
+    return total
+
+
+def _from_file(path, class_names, channels):
+    """JSON, a list of numbers or an object by class name, or text with a number a line."""
+    try:
+        content = path.read_text()
+        found = json.loads(content) if content.lstrip()[:1] in ("[", "{") else [float(v) for v in content.split()]
+        if isinstance(found, dict):
+            unknown = sorted(set(found) - set(class_names))
+            if unknown:
+                raise ValueError(f"no class is called {', '.join(unknown)}")
+            found = [found.get(name, 1.0) for name in class_names]
+        values = [float(v) for v in found]
+        if len(values) not in (len(class_names), channels) or not all(0 <= v < 1e9 for v in values) or not any(values):
+            raise ValueError(f"{len(class_names)} numbers from 0 up are needed, found {len(values)}")
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
+        raise errors.UsageError("cannot be read as class weights", where=path, why=str(error),
+                                cure="a number a line, or JSON: a list, or {\"class name\": weight}; or none, "
+                                "inverse, median.") from None
+    return values + [1.0] * (channels - len(values))

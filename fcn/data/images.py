@@ -1,0 +1,313 @@
+"""One photo file -> one RGB array; every odd format is converted, or refused with a reason. Resizing, and writing.
+
+Files are opened with Pillow and an explicit list of formats: any other decoder (and there are many, some of them
+start other programs) is never reached. Written files go through imageio. Flipped bits inside a JPEG go unseen: its
+decoder only warns, and Pillow does not pass that on.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import stat
+import struct
+import warnings
+
+import imageio.v3 as imageio
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from fcn.core import atomic_io, errors, file_kinds
+from fcn.data.spec import MAX_PIXELS
+
+PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of a grey image
+FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
+              stat.S_IFBLK: "device"}
+ORIENTATION, SIDEWAYS = 0x0112, 5  # the EXIF tag, and the first of its values that swaps height and width
+UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+           5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+           8: Image.Transpose.ROTATE_90}
+METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where an orientation may stand
+SIXTEEN_TO_EIGHT = "16-bit photo scaled to 8 bits"
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow raises on damaged files
+
+Image.MAX_IMAGE_PIXELS = None  # the limit below takes its place, and can be set
+warnings.filterwarnings("ignore", module=r"PIL\.")  # they name no file, e.g. "Corrupt EXIF data"
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What an image file says of itself before it is decoded.
+
+    mode, format: Pillow's names. orientation: EXIF 1..8. bits: 16 if the file holds 16 bits a channel, else 8.
+    transparent: has an alpha channel or a transparent colour. frames: more than 1 if it is animated.
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    orientation: int = 1
+    bits: int = 8
+    transparent: bool = False
+    frames: int = 1
+
+
+def header(path, formats, kind, max_pixels=MAX_PIXELS):
+    """The Header of a regular file in one of `formats`. kind: "photo" or "label", for messages. Raises DataError."""
+    with _file(path, formats, kind, max_pixels) as (_, found):
+        return found
+
+
+@contextlib.contextmanager
+def opened(path, formats, kind, max_pixels=MAX_PIXELS):
+    """The Pillow image of a regular file in one of `formats`, its first frame decoded. Raises DataError."""
+    with _file(path, formats, kind, max_pixels) as (image, _):
+        with _decoding(path):
+            image.load()
+        yield image
+
+
+@contextlib.contextmanager
+def photo_file(path, max_pixels=MAX_PIXELS):
+    """(Pillow image, not yet decoded, Header) of a photo, to be given to `decoded`. Raises DataError."""
+    with _file(path, PHOTO_FORMATS, "photo", max_pixels) as image_and_header:
+        yield image_and_header
+
+
+def read_photo(path, upright=False, max_pixels=MAX_PIXELS, size_px=None):
+    """uint8 (height, width, 3), RGB, read-only; resized to size_px if given, see `decoded`. Raises DataError.
+
+    The raster is taken as stored, as most labels are drawn on it; `upright` turns it as its EXIF orientation says.
+    """
+    with photo_file(path, max_pixels) as (image, found):
+        return decoded(image, found, upright, size_px)
+
+
+def decoded(image, found, upright=False, size_px=None):
+    """What read_photo returns, of the open image and its Header; resized to size_px (height, width) if given.
+
+    Grey is repeated, palettes are looked up, CMYK is converted, transparency is laid on white, 16 bits are scaled
+    (not clipped) to 8. A JPEG of at least twice the wanted size on both sides is decoded at 1/2, 1/4 or 1/8 of its
+    size, which takes half the time; values differ from those of resize_photo by 1 in the mean, as much as bilinear
+    and bicubic do.
+    """
+    stored_px = size_px and _stored_size(size_px, found, upright)
+    drafted = size_px and image.draft("RGB", stored_px)
+    box = drafted and drafted[1]  # in which the photo lies, as its sides need not divide by 2, 4 or 8
+    return _finished(_rgb(image, found), found, upright, stored_px, box)
+
+
+def decoded_at_both(image, found, upright, size_px):
+    """(the photo, the photo at size_px) of the open image and its Header: what two calls of `decoded` return.
+
+    The file is decoded once. The exception is a JPEG that `decoded` decodes at a part of its size: that takes a second,
+    faster decoding. Without a size_px both are one array.
+    """
+    rgb = _rgb(image, found)
+    photo = _finished(rgb, found, upright)
+    if size_px is None:
+        return photo, photo
+    stored_px = _stored_size(size_px, found, upright)
+    if found.format in ("JPEG", "MPO") and found.width // stored_px[0] >= 2 and found.height // stored_px[1] >= 2:
+        return photo, read_photo(image.filename, upright, found.width * found.height, size_px)
+    return photo, _finished(rgb, found, upright, stored_px)
+
+
+def _stored_size(size_px, found, upright):
+    """(width, height) to which the stored raster is resized, so that the photo has size_px (height, width)."""
+    sideways = upright and found.orientation in UPRIGHT and found.orientation >= SIDEWAYS
+    return tuple(size_px) if sideways else tuple(size_px[::-1])
+
+
+def _finished(rgb, found, upright, stored_px=None, box=None):
+    """The array of a decoded Pillow image, resized to stored_px (width, height) if given, then turned if `upright`."""
+    if stored_px:
+        rgb = rgb.resize(stored_px, Image.Resampling.BILINEAR, box)
+    turn = UPRIGHT.get(found.orientation) if upright else None
+    return np.asarray(rgb if turn is None else rgb.transpose(turn))
+
+
+def _rgb(image, found):
+    with _decoding(image.filename):
+        image.load()
+    key = image.info.get("transparency")
+    if isinstance(key, int | tuple) and image.mode in ("L", "RGB", *SIXTEEN_BIT):
+        return _without(image, key)
+    if image.mode in SIXTEEN_BIT:
+        return _eight_bits(image).convert("RGB")
+    if found.transparent:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image):
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+def _without(image, colour):
+    """RGB with white in the place of a PNG's transparent colour, which counts as stored: before scaling to 8 bits."""
+    stored = stored_values(image)
+    clear = stored == colour if stored.ndim == 2 else (stored == colour).all(axis=2)
+    rgb = np.array((_eight_bits(image) if image.mode in SIXTEEN_BIT else image).convert("RGB"))
+    rgb[clear] = 255
+    return Image.fromarray(rgb)
+
+
+def largest_value(path, max_pixels=MAX_PIXELS):
+    """The largest value of a photo's colours as stored, of 65,535 where it has 16 bits. Raises DataError."""
+    with opened(path, PHOTO_FORMATS, "photo", max_pixels) as image:
+        stored = stored_values(image)
+    colours = stored if stored.ndim == 2 else stored[..., :-1] if stored.shape[2] in (2, 4) else stored
+    return int(colours.max(initial=0))
+
+
+def is_turned(found, label_size):
+    """Whether a label of this (height, width) was drawn on the photo turned upright, not on the stored raster."""
+    turned_size = found.width, found.height
+    return found.orientation >= SIDEWAYS and found.width != found.height and tuple(label_size) == turned_size
+
+
+def conversions(found):
+    """What reading a photo of this Header does to it, in words; () for plain RGB."""
+    kinds = {"grey photo repeated to RGB": found.mode in ("1", "L", "LA", *SIXTEEN_BIT),
+             "palette looked up": found.mode == "P",
+             "CMYK photo converted to RGB": found.mode == "CMYK",
+             "transparency laid on white": found.transparent,
+             SIXTEEN_TO_EIGHT: found.bits == 16,
+             "first frame of an animation": found.frames > 1}
+    return tuple(kind for kind, is_so in kinds.items() if is_so)
+
+
+@contextlib.contextmanager
+def _file(path, formats, kind, max_pixels):
+    """(Pillow image, not yet decoded, Header). Errors of the `with` body pass through, except a lack of memory."""
+    path = pathlib.Path(path)
+    try:
+        with _open(path, formats, kind) as image:
+            if image.width * image.height > max_pixels:
+                raise errors.DataError(f"{image.width} x {image.height} pixels are more than the limit of "
+                                       f"{max_pixels:,}", where=path,
+                                       cure="if it is meant to be this large, raise --max-pixels.")
+            with _decoding(path):
+                found = _header(image)
+            yield image, found
+    except MemoryError:
+        raise errors.DataError("does not fit into memory", where=path, cure="make it smaller.") from None
+
+
+def _open(path, formats, kind):
+    """The Pillow image of a regular file in one of `formats`. Raises DataError."""
+    with _decoding(path):
+        try:
+            file_type = stat.S_IFMT(path.stat().st_mode)
+            if file_type != stat.S_IFREG:  # a pipe would hang for ever, and a device may do anything
+                raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
+                                       where=path)
+            return Image.open(path, formats=formats)
+        except FileNotFoundError:
+            what = "is a link to nowhere" if path.is_symlink() else f"this {kind} is missing"
+            raise errors.DataError(what, where=path) from None
+        except UnidentifiedImageError:
+            what, cure = file_kinds.described(path, kind, formats)
+            raise errors.DataError(what, where=path, cure=cure) from None
+
+
+@contextlib.contextmanager
+def _decoding(path):
+    """What Pillow raises on a damaged file becomes a DataError. Only its calls belong inside: a mistake of our own code
+    must not be taken for a damaged file.
+    """
+    path = pathlib.Path(path)
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:  # the system's complaint, not the decoder's
+            raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+        raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
+                               where=path, cure="download or copy the file again.") from None
+
+
+def _header(image):
+    """Of an image that is open and not yet decoded."""
+    return Header(image.width, image.height, image.mode, image.format, _orientation(image),
+                  bits=16 if image.mode in SIXTEEN_BIT or ";16B" in str(image.tile) else 8,
+                  transparent=image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info,
+                  frames=1 if image.format == "MPO" else getattr(image, "n_frames", 1))  # an MPO's others: previews
+
+
+def _orientation(image):
+    if not any(key in image.info for key in METADATA):
+        return 1
+    image.info.setdefault("exif", None)  # without it, Pillow decodes a PNG to look for one at its end
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged metadata, of which Pillow raises much, is no reason to refuse a photo
+        return 1
+    return value if value in UPRIGHT else 1
+
+
+def resize_photo(photo, size_px):
+    """uint8 (h, w, 3) -> (height, width, 3). Bilinear; when shrinking, over the whole area a pixel stands for."""
+    return _resized(photo, size_px, Image.Resampling.BILINEAR)
+
+
+def resize_label(label, size_px):
+    """uint8 (h, w) -> (height, width) by nearest neighbour, pixel centres over pixel centres. No other way exists."""
+    return _resized(label, size_px, Image.Resampling.NEAREST)
+
+
+def _resized(array, size_px, how):
+    if array.shape[:2] == tuple(size_px):
+        return array
+    return np.asarray(Image.fromarray(array).resize((size_px[1], size_px[0]), how))
+
+
+def write_png(path, array):
+    """Write uint8 (h, w) or (h, w, 3), aside and renamed, so that a reader never sees half a file."""
+    _write(path, array, extension=".png")
+
+
+def write_jpeg(path, array, quality=90):
+    """Write uint8 (h, w, 3) for people to look at, aside and renamed; colours keep their resolution."""
+    _write(path, array, extension=".jpg", quality=quality, subsampling=0)
+
+
+def _write(path, array, **options):
+    atomic_io.write_whole(path, imageio.imwrite("<bytes>", array, **options), sync=False)
+
+
+DEPTH, COLOUR_TYPE = 24, 25  # bytes of a PNG, in its header chunk, which comes first
+GREY_ALPHA, LOW_BYTES = 4, {2: "RGB;16L", 6: "RGBA;16L"}  # colour types; Pillow's names for the second byte of each
+
+
+def stored_values(image):
+    """Integer array (h, w) or (h, w, channels) of a decoded Pillow image that was opened by its path.
+
+    uint16 where the file has 16 bits a channel; alpha comes last; a palette gives its indices.
+    """
+    values = np.asarray(image)
+    if image.format != "PNG":
+        return values
+    path = pathlib.Path(image.filename)
+    with path.open("rb") as file:
+        start = file.read(COLOUR_TYPE + 1)
+    if image.mode == "L":
+        return values // (255 // (2 ** start[DEPTH] - 1))
+    return _both_bytes(path, start[COLOUR_TYPE]) if start[DEPTH] == 16 and values.ndim == 3 else values
+
+
+def _both_bytes(path, colour_type):
+    """uint16 (h, w, channels) of a PNG of 16 bits and two channels or more; PNG stores the high byte first."""
+    if colour_type == GREY_ALPHA:  # four bytes a pixel, which is how Pillow sees plain RGBA
+        stored = _decoded_as(path, "RGBA")
+        return stored[..., ::2] << 8 | stored[..., 1::2]
+    return _decoded_as(path, LOW_BYTES[colour_type].replace("L", "B")) << 8 | _decoded_as(path, LOW_BYTES[colour_type])
+
+
+def _decoded_as(path, raw_mode):
+    with Image.open(path, formats=("PNG",)) as image:
+        image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
+        return np.asarray(image).astype(np.uint16)

@@ -1,0 +1,40 @@
+"""DIVA-HisDB: the blue channel is a set of flags, and a red of 128 marks pixels on the rim of a component.
+
+    1 background   2 comment   4 decoration   8 main text   and sums of the last three: 6, 10, 12, 14
+
+The id is the blue value. Rim pixels, where human annotators do not agree, become BOUNDARY, which the data set ignores.
+Source: Simistira et al. 2016, "DIVA-HisDB", and the DIVA_Layout_Analysis_Evaluator's README.
+"""
+
+import numpy as np
+
+from fcn.core import errors
+from fcn.data import images
+from fcn.data.label_formats import _rgb
+from fcn.data.spec import NUM_IDS
+
+IDS = (1, 2, 4, 6, 8, 10, 12, 14)
+BOUNDARY, BOUNDARY_RED, BACKGROUND = 255, 128, 1
+SUFFIXES = _rgb.SUFFIXES
+SUFFIX = ".png"
+size = _rgb.size
+
+
+def read(path, spec, max_pixels=images.MAX_PIXELS):
+    """uint8 (height, width): one of IDS, or BOUNDARY. Raises DataError naming other values."""
+    pixels = _rgb.read(path, max_pixels)
+    blue = pixels[..., 2]
+    counts = np.bincount(blue.ravel(), minlength=NUM_IDS)
+    wrong = [f"{i} in {counts[i]:,} pixels" for i in np.flatnonzero(counts) if i not in IDS]
+    if wrong:
+        raise errors.DataError(f"blue values are none of {', '.join(map(str, IDS))}: {_rgb.listed(wrong)}", where=path,
+                               cure="DIVA-HisDB's pixel labels are RGB PNGs whose blue is 1, or a sum of 2, 4 and 8.")
+    return np.where(pixels[..., 0] == BOUNDARY_RED, np.uint8(BOUNDARY), blue)
+
+
+def write(path, ids, spec):
+    """An RGB PNG; BOUNDARY becomes a rim pixel of background, as the class below it is not known any more."""
+    ids = np.asarray(ids, np.uint8)
+    rim = ids == BOUNDARY
+    red, blue = np.where(rim, np.uint8(BOUNDARY_RED), np.uint8(0)), np.where(rim, np.uint8(BACKGROUND), ids)
+    images.write_png(path, np.stack([red, np.zeros_like(ids), blue], axis=-1))

@@ -1,0 +1,79 @@
+"""Which layout a data set has, asked of every layout in turn."""
+
+import pathlib
+import shlex
+
+from fcn.core import errors, registry, shell_commands
+from fcn.data import folders, images
+from fcn.data.layouts import _folders
+
+DEPTH, MOST_LINES, MOST_FOLDERS = 3, 8, 200  # of what is said to be there where no layout fits
+
+
+def choose(root):
+    """(name of the one layout that fits, why). Raises DataError if none fits, UsageError if several do."""
+    root = pathlib.Path(root)
+    if not root.exists():
+        raise errors.DataError("there is no such folder", where=root, cure="--data names the folder of the data set.")
+    found = fitting(root)
+    if len(found) > 1:
+        raise errors.UsageError("several layouts fit", where=root, why=[f"{n}: {why}" for n, why in found.items()],
+                                cure=f"say which: --layout {' or --layout '.join(found)}.")
+    if not found:
+        here, others = _what_is_here(root)
+        convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
+        raise errors.DataError("no layout fits this folder", where=root,
+                               why=[*here, *(layout.EXPECTED for layout in registry.every("layouts").values())],
+                               cure=_further_in(root) or shell_commands.to_png(convertible, root) or
+                               "arrange the data set as one of these, or give --layout.")
+    return next(iter(found.items()))
+
+
+def fitting(root):
+    """{name: why} of the layouts that recognise `root`, without those of which a narrower one fits too."""
+    layouts = registry.every("layouts")
+    answers = {name: layout.recognise(root) for name, layout in layouts.items()}
+    found = {name: why for name, why in answers.items() if why}
+    wider = {other for name in found for other in layouts[name].NARROWER_THAN}
+    return {name: why for name, why in found.items() if name not in wider}
+
+
+def _what_is_here(root):
+    """(lines that count the files in the folder and in those in it, {ending: files} of what is not read)."""
+    known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
+    lines: list[str] = []
+    others: dict[str, list] = {}
+    waiting, looked = [(root, 0)] if root.is_dir() else [], 0
+    while waiting and len(lines) < MOST_LINES and looked < MOST_FOLDERS:
+        looked += 1
+        folder, depth = waiting.pop(0)
+        try:
+            found = folders.look(folder, ())
+        except errors.DataError:
+            continue
+        for ending, paths in found.others.items():
+            if ending not in known:
+                others.setdefault(ending, []).extend(paths)
+        counted = folders.counted(found.others)
+        lines += [f"found: {counted} in {folder.relative_to(root)}/"] if counted and folder != root else \
+                 [f"found: {counted}"] if counted else []
+        waiting += [(path, depth + 1) for path in found.folders] if depth < DEPTH else []
+    return lines + folders.not_read(others, images.PHOTO_SUFFIXES), others
+
+
+def _is_converted(path):
+    """Whether the .png that the advised command would write is there already, so that the advice would do nothing."""
+    return path.with_suffix(".png").exists()
+
+
+def _further_in(root, depth=2):
+    """The cure where a folder inside is meant, as after unpacking an archive; "" otherwise."""
+    try:
+        inside = folders.look(root, ()).folders[:20]
+    except errors.DataError:
+        return ""
+    for path in inside:
+        found = fitting(path)
+        if found:
+            return f"did you mean --data {shlex.quote(str(path))} ({' or '.join(found)})?"
+    return next((cure for path in inside if depth > 1 and (cure := _further_in(path, depth - 1))), "")

@@ -1,0 +1,93 @@
+"""A file that names the classes of a data set: one name a line, JSON, or CSV with their colours.
+
+JSON is a list of names, or {"names": [...]} with any of
+    "ignored": [ids]   "colours": [[red, green, blue], ...], one for each id   "encoding": a file of
+fcn/data/label_formats CSV has the columns name,r,g,b (or red, green, blue), a line for each id.
+"""
+
+import csv
+import json
+import pathlib
+
+from fcn.core import errors, file_kinds, registry
+from fcn.data.spec import NUM_IDS, VOID_ID, DatasetSpec
+
+BESIDE = ("classes.json", "classes.txt", "classes.csv")
+LONG = {"red": "r", "green": "g", "blue": "b"}
+
+
+def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
+    """The DatasetSpec of `defaults`, changed by the file `classes`, or by the first of `beside` that lies in `root`.
+
+    255 is ignored unless the flag, the file or the defaults say otherwise. Raises DataError.
+    """
+    path = file(root, classes, beside)
+    fields = {"ignored_ids": (VOID_ID,), **defaults, **(read(path) if path else {})}
+    if ignore_label is not None:
+        fields["ignored_ids"] = tuple(ignore_label)
+    return DatasetSpec(**fields)
+
+
+def file(root, classes="", beside=BESIDE):
+    """The file that names the classes, or None."""
+    lying = (pathlib.Path(root) / name for name in beside)
+    return pathlib.Path(classes) if classes else next((path for path in lying if path.is_file()), None)
+
+
+def read(path):
+    """Fields of a DatasetSpec, as far as the file gives them. Raises DataError."""
+    try:
+        if instead := file_kinds.instead(path):  # every line of a web page could be a name
+            raise ValueError(instead)
+        text, kind = pathlib.Path(path).read_text(encoding="utf-8-sig"), pathlib.Path(path).suffix.lower()
+        if kind == ".json":
+            content = json.loads(text)
+            content = content if isinstance(content, dict) else {"names": content}
+        elif kind == ".csv":
+            content = _table(text)
+        else:
+            content = {"names": [line.strip() for line in text.strip().splitlines()]}
+        return _checked(**content)
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise errors.DataError("is not a list of class names", where=path,
+                               why=str(error).replace("_checked() ", ""),
+                               cure='one name a line, or JSON: ["sky", ...] or {"names": [...], "ignored": [11]}, or '
+                                    "CSV with the columns name,r,g,b.") from None
+
+
+def _table(text):
+    """Names and colours of a CSV file."""
+    first = text.split("\n", 1)[0]
+    reader = csv.DictReader(text.splitlines(), delimiter=";" if ";" in first else ",", skipinitialspace=True)
+    reader.fieldnames = [LONG.get(name.strip().lower(), name.strip().lower()) for name in reader.fieldnames or ()]
+    lines = list(reader)
+    return {"names": [line["name"] for line in lines],
+            "colours": [[int(line[channel]) for channel in "rgb"] for line in lines]}
+
+
+def _checked(names, ignored=None, colours=None, encoding=None):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("every name must be a text, and none may be empty: a line is an id")
+    if not 1 <= len(names) <= NUM_IDS:
+        raise ValueError(f"{len(names)} names; 1 to {NUM_IDS} are possible")
+    if ignored is not None and not _bytes(ignored):
+        raise ValueError('"ignored" must be a list of ids from 0 to 255')
+    if colours is not None and not (isinstance(colours, list) and len(colours) <= NUM_IDS and
+                                    all(_bytes(colour) and len(colour) == 3 for colour in colours)):
+        raise ValueError("colours must be red, green and blue from 0 to 255, one for each id")
+    if colours is not None and len(colours) < len(names):
+        raise ValueError(f"{len(names)} names and {len(colours)} colours; each class has one")
+    if encoding is not None and encoding not in registry.names("label_formats"):
+        raise ValueError(f'"encoding" must be one of {", ".join(registry.names("label_formats"))}')
+    fields = {"class_names": tuple(names)}
+    if ignored is not None:
+        fields["ignored_ids"] = tuple(ignored)
+    if colours is not None:
+        fields["colours"] = tuple(tuple(colour) for colour in colours)
+    if encoding is not None:
+        fields["encoding"] = encoding
+    return fields
+
+
+def _bytes(values):
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < NUM_IDS for value in values)

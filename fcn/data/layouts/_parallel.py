@@ -1,0 +1,125 @@
+"""A folder of photos beside a folder of labels, once for each split or once for the whole data set.
+
+    <split>/<photos>/*.jpg   <split>/<labels>/*.png        the data set's own split
+    <photos>/*.jpg           <labels>/*.png                no split: split.csv, or a drawn one
+
+Keras generators want one sub-folder in each (<split>/images/any/*.jpg, images/any/*.jpg); it is looked through.
+"""
+
+import dataclasses
+import pathlib
+import shlex
+
+from fcn.core import errors
+from fcn.data import folders, images
+from fcn.data.layouts import _folders, _split
+
+
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Names that the two folders may have, those preferred first."""
+
+    photos: tuple[str, ...]
+    labels: tuple[str, ...]
+    flat: bool = True  # whether there is a form without splits
+
+    def expected(self, layout):
+        """What a user is told that the layout looks like."""
+        labels = "{" + ",".join(self.labels) + "}" if len(self.labels) > 1 else self.labels[0]
+        text = f"the {layout} layout has <split>/{self.photos[0]} and <split>/{labels}, split being training (or " \
+               "train), validation (or val, valid) and test"
+        return text + (f"; or {self.photos[0]} and {labels} alone" if self.flat else "")
+
+
+def found(root, names, split=None):
+    """(folder of photos, folder of labels, whether they are of a split) in `root`, or None.
+
+    Without `split`: of any that is there.
+    """
+    root = pathlib.Path(root)
+    of_split = _of_split(root, names, (split,) if split else _split.NAMES)
+    if of_split:
+        return *map(_inner, of_split), True
+    if not names.flat or _of_split(root, names, _split.NAMES):
+        return None
+    flat = _flat(root, names)
+    try:
+        some = flat and (flat[0], *folders.look(flat[0], ()).folders)
+    except errors.DataError:
+        return None
+    return flat if flat and any(folders.holds(folder, images.PHOTO_SUFFIXES) for folder in some) else None
+
+
+def _flat(root, names):
+    """The two folders of a data set without splits, whatever is in them; None if folders of splits are in them, as in
+    images/ and annotations/ of ADE20K.
+    """
+    both = _both(root, names)
+    inside = both and [both[0] / name for name in _split.SPLIT_OF]
+    return None if not both or any(map(folders.is_folder, inside)) else (*map(_inner, both), False)
+
+
+def _of_split(root, names, splits):
+    bases = (root / name for split in splits for name in _split.NAMES.get(split, (split,)))
+    return next((both for base in bases if (both := _both(base, names))), None)
+
+
+def _both(base, names):
+    """The two folders in `base`, or None."""
+    for photos in (base / name for name in names.photos):
+        for labels in (base / name for name in names.labels):
+            if folders.is_folder(photos, labels):
+                return photos, labels
+    return None
+
+
+def recognise(root, names):
+    """Why `root` has such folders, or ""."""
+    both = found(root, names)
+    if not both:
+        return ""
+    photos, labels = (folder.relative_to(root) for folder in both[:2])
+    return f"it has {photos}/ and {labels}/" + ("" if both[2] else " with photos in them")
+
+
+def listing(root, split, names, expected, **options):
+    """The Listing of a split; `options` are those of _folders.listing. Raises DataError."""
+    root = _folders.existing(root)
+    both = found(root, names, split)
+    if both is None and names.flat and not _of_split(root, names, _split.NAMES):
+        both = _flat(root, names)
+    if both is None:
+        photos, labels = _missing(root, split, names, expected)
+        return _folders.listing(photos, labels, expected, **options)
+    photos, labels, is_split = both
+    whole = _folders.listing(photos, labels, expected, **options)
+    if is_split:
+        whole.notes.extend(_split.idle(root))
+        return whole
+    return _split.part(root, whole, split)
+
+
+def _missing(root, split, names, expected):
+    """The two folders of a split, of which at least one is missing. Raises DataError if there is only training."""
+    bases = [root / name for name in _split.NAMES.get(split, (split,))]
+    there = [base for base in bases if base.is_dir()]
+    training = found(root, names, "training")
+    if split == "validation" and training and names.flat and not there:
+        base = next(base for base in training[0].parents if base.parent == root)
+        raise errors.DataError("has no folder of the split 'validation'", where=root, why=expected,
+                               cure=f"make {root / 'val'} beside {base.name}; or give --data "
+                                    f"{shlex.quote(str(base))}, and a split is drawn from it.")
+    base = (there or bases)[0]
+    return [next((base / name for name in some if (base / name).is_dir()), base / some[0])
+            for some in (names.photos, names.labels)]
+
+
+def _inner(folder):
+    """The folder itself, or its only sub-folder if neither photos nor labels lie beside that."""
+    known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
+    try:
+        inside = [entry for entry in folders.entries(folder)
+                  if entry.is_dir() or pathlib.Path(entry.name).suffix.lower() in known]
+        return folder / inside[0].name if len(inside) == 1 and inside[0].is_dir() else folder
+    except (OSError, errors.DataError):
+        return folder

@@ -1,0 +1,106 @@
+"""The split of a data set that comes without: a file split.csv in its folder, or a draw that depends on names alone.
+
+Validation is the tenth of the pairs, rounded up, whose SHA-256 of the name is smallest. So the order on disk does not
+matter, every machine draws the same, and a pair that is added moves at most one other.
+"""
+
+import collections
+import csv
+import hashlib
+import math
+import pathlib
+
+from fcn.core import atomic_io, csv_text, errors, file_kinds
+from fcn.core.errors import Problem
+from fcn.data.spec import Listing
+
+FILE = "split.csv"
+PART = 10  # one in so many is for validation
+NAMES = {"training": ("training", "train"), "validation": ("validation", "valid", "val"),
+         "test": ("test", "public-test")}
+SPLIT_OF = {name: split for split, names in NAMES.items() for name in names}
+
+
+def part(root, whole, split):
+    """The Listing of a split of the Listing `whole`. Raises DataError.
+
+    A file with a Problem has its place in a split too: so each is told once, and mending it moves no other.
+    """
+    if is_file(root):
+        return _as_written(pathlib.Path(root) / FILE, whole, split)
+    if split not in ("training", "validation"):
+        raise errors.DataError(f"the data set has no split '{split}': it comes without splits, and only training and "
+                               "validation are drawn", where=root,
+                               cure=f"write {FILE} with the columns name,split into the data folder.")
+    if len(whole.pairs) == 1:
+        raise errors.DataError("holds one pair, which cannot be both for training and for validation", where=root,
+                               why=errors.several(whole.problems))
+    chosen = drawn({pair.name for pair in whole.pairs} | {problem.path.stem for problem in whole.problems})
+    return Listing([pair for pair in whole.pairs if chosen[pair.name] == split],
+                   [problem for problem in whole.problems if chosen[problem.path.stem] == split], whole.notes, True)
+
+
+def is_file(root):
+    return (pathlib.Path(root) / FILE).is_file()
+
+
+def idle(root):
+    """The note for a data set with a split of its own, where a split.csv lies too."""
+    return [f"{FILE} is not used, as the data set has a split of its own."] if is_file(root) else []
+
+
+def drawn(names):
+    """{name: "training" or "validation"}."""
+    order = sorted(names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    validation = set(order[:math.ceil(len(order) / PART)])
+    return {name: "validation" if name in validation else "training" for name in names}
+
+
+def read(path):
+    """{name: split} of a split file; a split that is none of ours is "". Raises DataError."""
+    return _known(_lines(path))
+
+
+def _known(lines):
+    return {name: SPLIT_OF.get(word, "") for name, word in lines}
+
+
+def _lines(path):
+    """[(name, split as written)]."""
+    try:
+        with pathlib.Path(path).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            delimiter = max(",;\t", key=file.readline(4096).count)
+            file.seek(0)
+            lines = csv.DictReader(file, delimiter=delimiter)
+            return [(csv_text.plain(line["name"]), (line["split"] or "").strip().lower()) for line in lines]
+    except (OSError, KeyError, csv.Error) as error:
+        raise errors.DataError("is not a table of the split", where=path,
+                               why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
+                               cure="its columns are name,split; split is training, validation or test.") from None
+
+
+def _as_written(path, whole, split):
+    lines = _lines(path)
+    split_of, known = _known(lines), {pair.name for pair in whole.pairs}
+    twice = [name for name, count in collections.Counter(name for name, _ in lines).items() if count > 1]
+    bad = {problem.path.stem for problem in whole.problems}
+    problems = [problem for problem in whole.problems if split_of.get(problem.path.stem, split) == split]
+    problems += [Problem(path, f"'{name}' stands in it more than once", "leave one line.") for name in twice]
+    for name, word in lines:
+        if name not in known and name not in bad:
+            problems.append(Problem(path, f"'{name}' is no pair of the data set", "remove the line."))
+        elif word not in SPLIT_OF:
+            problems.append(Problem(path, f"'{name}' is in the unknown split '{word}'", "use training or validation."))
+    problems += [Problem(pair.image, f"is in no line of {path}", "add a line.") for pair in whole.pairs
+                 if pair.name not in split_of]
+    pairs = [pair for pair in whole.pairs if split_of.get(pair.name) == split and pair.name not in twice]
+    if not pairs:
+        raise errors.DataError(f"says of no pair that it is for {split}", where=path, why=errors.several(problems),
+                               cure="its columns are name,split; split is training, validation or test.")
+    return Listing(pairs, problems, [*whole.notes, f"The split is that of {path.name}."])
+
+
+def write(path, split_of):
+    """Write {name: split} as a split file, whole or not at all."""
+    text = csv_text.table([("name", "split"), *sorted(split_of.items())], "\r\n")
+    atomic_io.write_whole(path, text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,44 @@
+"""Clothing Co-Parsing (Yang, Luo & Lin 2014): people in the street and the 59 things they wear.
+
+    photos/0001.jpg   annotations/pixel-level/0001.mat   label_list.mat        split.csv, or a drawn split
+
+A label is a MATLAB file with the map of ids (encodings/mat_groundtruth.py). Of the 2,098 photos of the full data set
+1,004 have one; the others have labels of the whole image (annotations/image-level), which are not used.
+"""
+
+import pathlib
+
+from fcn.core import errors
+from fcn.data.label_formats import _mat5, mat_groundtruth
+from fcn.data.layouts import _classes, _parallel
+
+# label_list.mat, by id. 0, "null", is all that is no clothing and no person: the background. It is drawn as carefully
+# as the rest and a net has to tell it, so it is a class and not ignored (--ignore-label 0 leaves it out).
+NAMES = ("null", "accessories", "bag", "belt", "blazer", "blouse", "bodysuit", "boots", "bra", "bracelet", "cape",
+         "cardigan", "clogs", "coat", "dress", "earrings", "flats", "glasses", "gloves", "hair", "hat", "heels",
+         "hoodie", "intimate", "jacket", "jeans", "jumper", "leggings", "loafers", "necklace", "panties", "pants",
+         "pumps", "purse", "ring", "romper", "sandals", "scarf", "shirt", "shoes", "shorts", "skin", "skirt",
+         "sneakers", "socks", "stockings", "suit", "sunglasses", "sweater", "sweatshirt", "swimwear", "t-shirt", "tie",
+         "tights", "top", "vest", "wallet", "watch", "wedges")
+FOLDERS = _parallel.Folders(("photos",), ("annotations/pixel-level",))
+EXPECTED = "the clothing_co_parsing layout has photos, annotations/pixel-level and label_list.mat"
+
+
+def recognise(root):
+    """Why `root` looks like this layout, or ""."""
+    return _parallel.recognise(root, FOLDERS)
+
+
+def spec(root, classes="", ignore_label=None):
+    """The 59 classes, as label_list.mat names them where it is there. Raises DataError."""
+    path = pathlib.Path(root) / "label_list.mat"
+    names = tuple(_mat5.read_texts(path, "label_list")) if path.is_file() else NAMES
+    if len(names) != len(NAMES) or names[0] != NAMES[0] or not all(names):
+        raise errors.DataError(f"names {len(names)} classes from '{names[0] if names else ''}' on; the data set has "
+                               f"{len(NAMES)}, from 'null' on", where=path, cure="download the file again.")
+    return _classes.spec(root, classes, ignore_label, class_names=names, ignored_ids=(), encoding="mat_groundtruth")
+
+
+def listing(root, split):
+    """The Listing of a split. Raises DataError if a folder is missing or empty."""
+    return _parallel.listing(root, split, FOLDERS, EXPECTED, partial=True, endings=mat_groundtruth.SUFFIXES)

@@ -1,0 +1,103 @@
+"""A CSV file that lists the pairs; --data is the file, or a folder with one such file.
+
+    images,masks,split                       columns image and mask will do; split may be missing
+    images/0001.jpg,masks/0001.png,training  paths from the CSV's folder; training, train or 1, validation, valid, val
+                                             or 0, test
+    images,train                             the form of the nail tutorial, without masks: NAME is at
+    0001.jpg,1                               {train|valid}/images/NAME, its mask at {train|valid}/masks/NAME
+
+Masks that are JPEG, or hold 0 and 255 alone, are black and white (encodings/binary.py); others hold ids. Classes are
+named as in the layout paired. Without a split, split.csv in the folder says it, or it is drawn.
+
+    python -m fcn.data.layouts.csv_list FOLDER [--out FILE]     writes such a list of a folder of images and masks
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+from fcn.config import command_line
+from fcn.core import atomic_io, csv_text, errors, ownership
+from fcn.data import folders
+from fcn.data.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
+from fcn.data.spec import Listing
+
+EXPECTED = "the csv_list layout is a CSV file with the columns images,masks and maybe split, or images,train"
+NARROWER_THAN = ("paired", "binary_masks")
+
+
+def recognise(root):
+    """Why `root` looks like this layout, or ""."""
+    found = _csv_rows.candidates(root)
+    return f"{found[0].name} has the column images" if len(found) == 1 else ""
+
+
+def spec(root, classes="", ignore_label=None):
+    """Background and foreground where masks are black and white, else the names beside the file. Raises DataError."""
+    found = _csv_rows.candidates(root)
+    folder = found[0].parent if found else root
+    masks = [row.label for row in _csv_rows.read(found[0])[0]] if len(found) == 1 else []
+    there = folders.regular(masks)
+    if _black_white.why([path for path in masks if path in there]):
+        return binary_masks.spec(folder, classes, ignore_label)
+    return _classes.spec(folder, classes, ignore_label)
+
+
+def listing(root, split):
+    """The Listing of a split. Raises DataError if there is no list, or not just one."""
+    path = _csv_rows.one(root, EXPECTED)
+    rows, problems = _csv_rows.read(path)
+    pairs, more = _csv_rows.pairs(rows)
+    if not rows:
+        raise errors.DataError("lists no images", where=path, why=[EXPECTED, *errors.several(problems)])
+    if not any(row.split for row in rows):
+        whole = Listing([pair for pair, _ in pairs], [problem for problem, _ in more], _csv_rows.shared(rows))
+        part = _split.part(path.parent, whole, split)
+        return dataclasses.replace(part, problems=problems + part.problems)  # lines of the list are in no split
+    if not any(row.split == split for row in rows):
+        raise errors.DataError(f"lists nothing for {split}", where=path, why=EXPECTED,
+                               cure="add lines, or leave the column split out, and one is drawn.")
+    return Listing([pair for pair, its_split in pairs if its_split == split],
+                   problems + [problem for problem, its_split in more if its_split == split],
+                   _csv_rows.shared(rows) + _split.idle(path.parent))
+
+
+def write(folder, out):
+    """Write the list `out` of the images and masks in `folder`; (number of pairs, Problems).
+
+    Raises DataError, and UsageError if `out` is there already.
+    """
+    folder, out = _folders.existing(folder).resolve(), pathlib.Path(out).resolve()
+    if not folder.is_relative_to(out.parent):
+        raise errors.UsageError("the list must lie in the data folder or above it", where=out,
+                                why="its paths count from where it lies, and may not lead out of there.")
+    ownership.check_free(out, "--out")
+    found = {}
+    for split in _split.NAMES:
+        try:
+            found[split] = _parallel.listing(folder, split, binary_masks.FOLDERS, binary_masks.EXPECTED)
+        except errors.DataError:
+            if split == "training":
+                raise
+    rows = [(pair.image.relative_to(out.parent).as_posix(), pair.label.relative_to(out.parent).as_posix(), split)
+            for split, listing in found.items() for pair in listing.pairs]
+    text = csv_text.table([("images", "masks", "split"), *rows], "\r\n")
+    atomic_io.write_whole(out, text.encode("utf-8", "surrogateescape"), new=True)
+    return len(rows), list(dict.fromkeys(problem for listing in found.values() for problem in listing.problems))
+
+
+def main(argv):
+    parser = command_line.Parser(argv, prog="python -m fcn.data.layouts.csv_list", description="Write a CSV list "
+                           "(images,masks,split) of a folder of images and masks or labels.")
+    parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
+    parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")
+    arguments = parser.parse_args(argv)
+    out = arguments.out or pathlib.Path(arguments.folder) / "list.csv"
+    count, problems = write(arguments.folder, out)
+    for line in errors.several(problems):
+        print(f"left out: {line}", file=sys.stderr)
+    print(f"{out}: {count} pairs")
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""What an evaluation goes through: the pairs of a split, or photos without labels."""
+
+import collections
+import dataclasses
+import pathlib
+import sys
+
+import numpy as np
+
+from fcn.core import errors, file_kinds, shell_commands
+from fcn.data import folders, images, label_files
+from fcn.data.spec import Pair
+from fcn.evaluation import manifest
+
+MOST_FOLDERS = 10  # that are named
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """photo: uint8 (h, w, 3), label: uint8 (h, w) or None, as they are; seen, seen_label: the same as the cache reads
+    them at network size, the very pixels of training, or those above if the net sees images at their own size.
+    """
+
+    name: str
+    photo: np.ndarray
+    label: np.ndarray | None
+    seen: np.ndarray
+    seen_label: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """name: that of what is written for it. pair: None for a photo without label."""
+
+    name: str
+    photo: pathlib.Path
+    pair: Pair | None = None
+
+
+def from_pairs(found):
+    return [Source(pair.name, pair.image, pair) for pair in found]
+
+
+def from_photos(where):
+    """([Source], Problems, lines on what is there) of a photo, or of those in a folder and its sub-folders.
+
+    They come in natural order. A name is the photo's path in the folder without its ending (cam2/11); if two are then
+    the same, the endings stay in all names. Folders of results in it (manifest.py) are left out. Raises DataError if
+    there is no photo.
+    """
+    where = pathlib.Path(where)
+    if not where.is_dir():
+        images.header(where, images.PHOTO_FORMATS, "photo", sys.maxsize)  # how large it may be is asked later
+        return [Source(where.stem, where)], [], []
+    found = folders.walk(where, images.PHOTO_SUFFIXES, manifest.read_manifest)
+    if not found.files and not found.odd:
+        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
+                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), cure=_cure(found, where))
+    paths = [path.relative_to(where) for path in found.files]
+    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
+    names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
+    counts = collections.Counter(path.parent.as_posix() for path in paths)
+    lines = [f"photos in {where / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
+    lines = lines if len(counts) > 1 else []
+    lines += [f"... and in {len(counts) - MOST_FOLDERS:,} more folders"] if len(counts) > MOST_FOLDERS else []
+    lines += folders.not_read(found.others, images.PHOTO_SUFFIXES)
+    return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
+
+
+def _cure(found, where):
+    """What to do about a folder without photos, by the endings that are there instead."""
+    videos = [path for ending, paths in found.others.items() if ending in file_kinds.VIDEO_ENDINGS for path in paths]
+    return shell_commands.to_png(found.others, where) or (videos and shell_commands.frames(videos[0])) or \
+        "give a photo, or a folder with photos."
+
+
+def read_sample(source, spec, size_px, max_pixels):
+    """The Sample of a Source. Raises DataError. size_px: (height, width) that the net sees; None: the photo's own."""
+    if source.pair:
+        (photo, label), (seen, seen_label) = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
+        return Sample(source.name, photo, label, seen, seen_label)
+    with images.photo_file(source.photo, max_pixels) as (image, header):
+        photo, seen = images.decoded_at_both(image, header, True, size_px)
+    return Sample(source.name, photo, None, seen, None)

@@ -1,0 +1,136 @@
+"""manifest.json: the files of a folder of results, by which the program knows its own from a user's.
+
+    {"format": "fcn results 1", "kind": "evaluation", ..., "files": {"report.json": [81234, 1795708893], ...}}
+
+A file is listed with its bytes and the second in which it was written; a correction may well have as many bytes.
+"files" is written last, when every file is on the disk: without it the folder is unfinished. An empty folder is listed
+as "name/": 0.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import stat
+
+from fcn.core import atomic_io, ownership
+
+NAME = "manifest.json"
+ASIDE = ownership.aside_of(NAME).name  # while it is being written
+FORMAT = "fcn results 1"
+CLOCK_S = 2  # by which times may differ: FAT and archives round them
+NO_FILE = -1  # in place of the facts of a link, a pipe or the like, which the program never writes
+
+
+def write_manifest(folder, content):
+    atomic_io.write_json(pathlib.Path(folder) / NAME, {"format": FORMAT} | content)
+
+
+def read_manifest(folder):
+    """The content of a folder's manifest; None if it has none that this program wrote."""
+    path = pathlib.Path(folder) / NAME
+    try:
+        content = json.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    if isinstance(content, dict) and content.get("format") == FORMAT and isinstance(content.get("files", {}), dict):
+        return content
+    return None
+
+
+def seal(folder, content):
+    """Have everything in the folder on the disk, and then write its manifest with the list of its files."""
+    atomic_io.sync_tree(folder)
+    write_manifest(folder, content | {"files": entries(folder)})
+
+
+def update(folder, name):
+    """List the present facts of a file that was written anew. A folder without a list stays without one."""
+    content = read_manifest(folder)
+    if content and name in content.get("files", {}):
+        content["files"][name] = _facts(pathlib.Path(folder) / name)
+        write_manifest(folder, content)
+
+
+def is_changed(folder, name):
+    """Whether the folder's list says that a file in it is not as the program wrote it."""
+    content, path = read_manifest(folder), pathlib.Path(folder) / name
+    if not content or "files" not in content or not os.path.lexists(path):
+        return False
+    return not _is_own(name, _facts(path), content["files"])
+
+
+def entries(folder):
+    """{path below the folder: facts} of all files and empty folders but the manifest. Raises OSError."""
+    folder, found = pathlib.Path(folder), {}
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        here = pathlib.Path(place)
+        for path in (here / name for name in (*files, *folders)):
+            if path.is_symlink() or not path.is_dir():
+                found[path.relative_to(folder).as_posix()] = _facts(path)
+        if not files and not folders and here != folder:
+            found[f"{here.relative_to(folder).as_posix()}/"] = 0
+    found.pop(NAME, None)
+    return found
+
+
+def _facts(path):
+    """[bytes, second of its last change] of a regular file, else NO_FILE."""
+    status = path.lstat()
+    return [status.st_size, int(status.st_mtime)] if stat.S_ISREG(status.st_mode) else NO_FILE
+
+
+def foreign(folder, files):
+    """Sorted names in the folder that are not in the list `files`, or were changed since. Raises OSError."""
+    return sorted(name for name, facts in entries(folder).items() if not _is_own(name, facts, files))
+
+
+def _is_own(name, facts, files):
+    """A listed folder that was emptied, and a file that a killed process was writing anew, count as the program's."""
+    if name.endswith("/") and any(listed.startswith(name) for listed in files):
+        return True
+    final = ownership.final_of(pathlib.PurePath(name))
+    being_written = final is not None and facts != NO_FILE and (str(final) in files or str(final) == NAME)
+    return being_written or _same(facts, files.get(name))
+
+
+def _same(facts, listed):
+    try:
+        return facts == listed or (facts[0] == listed[0] and abs(facts[1] - listed[1]) <= CLOCK_S)
+    except (TypeError, IndexError):  # a folder, or a list that somebody else has written
+        return False
+
+
+def is_own(folder):
+    """Whether the program made this folder: by its manifest, or because it holds nothing but the beginning of one."""
+    folder = pathlib.Path(folder)
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return read_manifest(folder) is not None or _names(folder) <= {ASIDE}
+
+
+def remove(folder, files=None):
+    """Delete a folder of the program's: the listed files (all without `files`), the manifest, then the folders.
+
+    The manifest goes last, so that a deletion that was interrupted can be finished. What is not listed stays, and the
+    manifest with it. Raises OSError.
+    """
+    folder = pathlib.Path(folder)
+    for name, facts in entries(folder).items():
+        if not name.endswith("/") and (files is None or _is_own(name, facts, files)):
+            (folder / name).unlink()
+    for below in [pathlib.Path(place) for place, _, _ in os.walk(folder, topdown=False)][:-1]:
+        with contextlib.suppress(OSError):  # not empty
+            below.rmdir()
+    if _names(folder) <= {NAME, ASIDE}:
+        for name in (ASIDE, NAME):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def _raise(error):
+    raise error

@@ -1,0 +1,320 @@
+"""A folder of results, an evaluation or predictions: it appears whole, and replaces only what this program wrote.
+
+    PLACE               the results, with a manifest.json that lists them
+    .NAME.unfinished    beside it: results that are being written, or were interrupted
+    .NAME.previous      beside it: the older results while the new ones take their place
+    .NAME.lock          beside it: held by the process that writes; without one it means nothing
+
+Results are written into .NAME.unfinished, synced, listed in its manifest; then PLACE -> .NAME.previous,
+.NAME.unfinished -> PLACE, and .NAME.previous is deleted. What a process that ended suddenly leaves, and what `settle`
+(called by the next writer and by readers) does with it:
+
+    .unfinished without a list    PLACE was not touched; the next writer deletes .unfinished, readers ignore it
+    .unfinished with its list     the new results are whole: the steps above are finished
+    .previous, and no PLACE       (only if .unfinished is gone) the older results get their place back
+    .previous beside PLACE        it is deleted, file by file of its list
+"""
+
+import contextlib
+import errno
+import itertools
+import os
+import pathlib
+import shlex
+
+from fcn.core import atomic_io, errors
+from fcn.evaluation import manifest
+
+EVALUATION, PREDICTIONS = "evaluation", "predictions"
+PHRASES = {EVALUATION: "an evaluation", PREDICTIONS: "predictions of photos"}
+HIDDEN = ("unfinished", "previous")
+DISK = (*atomic_io.FULL, errno.EIO)  # no other --out on the same disk will help
+
+
+class ResultFolder:
+    """place: the folder where results go. kind: EVALUATION or PREDICTIONS. say(text): prints a line.
+
+    photos: paths of the photos that are predicted. Older predictions are replaced if all their photos are among them.
+    """
+
+    def __init__(self, place, kind, photos=(), say=print):
+        self.target, self.kind, self.say = _resolved(place), kind, say
+        self.place = _named(place, self.target)
+        self.unfinished, self.previous = _hidden(self.target, "unfinished"), _hidden(self.target, "previous")
+        self._content = {"kind": kind}
+        if photos:
+            self._content["photos"] = [str(pathlib.Path(photo).absolute()) for photo in photos]
+
+    def check(self):
+        """Raise UsageError, naming a free folder, if results must not go here. Nothing is touched."""
+        here = pathlib.Path.cwd()
+        if self.target in (here, *here.parents):
+            raise errors.UsageError("is the current folder, or holds it; results are a folder of their own",
+                                    where=self.place, cure=_advice(free(pathlib.Path(self.kind))))
+        above = next(folder for folder in self.target.parents if os.path.lexists(folder))
+        if os.path.ismount(self.target) or not _is_writable(above):
+            if _is_writable(self.target):
+                raise errors.UsageError("is a mount point, or in a read-only folder: results cannot be renamed to it",
+                                        where=self.place, cure=_advice(free(self.place / self.kind)))
+            closed = self.target if _is_writable(above) else above
+            raise errors.UsageError("cannot be written to", where=self.place, cure="give another --out.",
+                                    why=f"{closed} is {'read-only' if closed.is_dir() else 'not a folder'}")
+        try:
+            found = _obstacle(self.target, self._content)
+        except OSError as error:
+            raise self._unusable(error) from None
+        if found:
+            raise errors.UsageError(found[0], where=self.place, why=errors.several(found[1], 5),
+                                    cure=_advice(another(self.place)))
+
+    @contextlib.contextmanager
+    def writing(self, **facts):
+        """Hold the lock, and yield the folder to write into, which publish() renames. facts: for its manifest.
+
+        What was written is kept if the body fails, and named. Raises UsageError as check() does, MachineError if
+        another process writes here, or if the disk fails.
+        """
+        self._content |= facts
+        with contextlib.ExitStack() as stack:
+            try:
+                self.target.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(_locked(self.target, self.place, self.kind))
+                settle(self.target)
+                self.check()
+                self._begin()
+            except OSError as error:
+                raise self._unusable(error) from None
+            try:
+                yield self.unfinished
+            except BaseException as error:
+                kept = self._kept()
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise errors.MachineError(f"the results could not be written: {error.strerror}", where=self.place,
+                                              why=kept, cure="check the disk and its free space, or give another "
+                                                             "--out.") from error
+                for line in kept:
+                    self.say(line)
+                raise
+
+    def publish(self, complete=True):
+        """Give the written folder its place, once all of it is on the disk. Raises OSError.
+
+        complete: whether everything was written that was asked for; if not, older results stay where they are.
+        """
+        if not complete and not _is_vacant(self.target):
+            for line in self._kept():
+                self.say(line)
+            return
+        manifest.seal(self.unfinished, self._content)
+        found = _obstacle(self.target, self._content)
+        if found:  # since the beginning, somebody has put files there
+            before, self.place = self.place, another(self.place)
+            self.target = _resolved(self.place)
+            self.say(f"note: {before} {found[0]}: {', '.join(found[1][:5])}; the results go to {self.place}")
+        _take_place(self.target, self.unfinished, self.previous)
+
+    def _begin(self):
+        """Make an empty .NAME.unfinished, in the place of an older one that the program made."""
+        for folder in (self.previous, self.unfinished):
+            if os.path.lexists(folder) and not manifest.is_own(folder):
+                raise errors.UsageError("is in the way, and is not of this program", where=folder,
+                                        cure=f"move it elsewhere, or {_advice(another(self.place))}")
+        if os.path.lexists(self.previous):
+            raise errors.UsageError("holds what is left of older results, and files that are not of this program",
+                                    where=self.previous, cure=f"move it elsewhere, or {_advice(another(self.place))}")
+        if self.unfinished.exists():
+            if manifest.entries(self.unfinished):
+                self.say(f"deleting what an interrupted command has left in {self.unfinished}")
+            manifest.remove(self.unfinished)
+        if not _is_vacant(self.target):
+            self.say(f"the results in {self.place} are replaced when the new ones are whole")
+        self.unfinished.mkdir()
+        manifest.write_manifest(self.unfinished, self._content)
+
+    def _kept(self):
+        """Lines that say where the unfinished results are; none, and no folder, if there are no files in it."""
+        listed = manifest.read_manifest(self.unfinished)
+        if listed is None:
+            return []
+        if "files" in listed:
+            return [f"the results are whole, in {self.unfinished}; to keep them: {_move(self.unfinished, self.place)}"]
+        with contextlib.suppress(OSError):
+            if not manifest.entries(self.unfinished):
+                manifest.remove(self.unfinished)
+                return []
+        return [f"what was written is in {self.unfinished}; the next results that go to {self.place} replace it",
+                f"to keep it: {_move(self.unfinished, self.place)}"]
+
+    def _unusable(self, error):
+        kind = errors.MachineError if error.errno in DISK else errors.UsageError
+        return kind(f"cannot be written to ({error.strerror})", where=self.place,
+                    cure="free space, or give an --out on another disk." if error.errno in DISK else
+                    "give another --out.")
+
+
+def settle(target):
+    """Finish, or undo, what a process that ended suddenly began with `target`; the caller holds the lock."""
+    unfinished, previous = _hidden(target, "unfinished"), _hidden(target, "previous")
+    new = manifest.read_manifest(unfinished)
+    if new and "files" in new and not os.path.ismount(target) and not _obstacle(target, new):
+        _take_place(target, unfinished, previous)
+    if not manifest.is_own(previous):
+        return
+    older = manifest.read_manifest(previous)
+    if older and _is_vacant(target):
+        atomic_io.rename(previous, target)
+    else:
+        _discard(previous, (older or {}).get("files"))
+
+
+def restore(place):
+    """settle() for a reader, where something was left; nothing while a process writes, or on a read-only disk."""
+    target = _resolved(place)
+    if any(os.path.lexists(_hidden(target, word)) for word in HIDDEN):
+        with contextlib.suppress(errors.FcnError, OSError), _locked(target, place, EVALUATION):
+            settle(target)
+
+
+def restore_all(folder):
+    """restore() every folder of results in a folder."""
+    for word in HIDDEN:
+        for hidden in sorted(pathlib.Path(folder).glob(f".*.{word}")):
+            restore(hidden.with_name(hidden.name[1:].removesuffix(f".{word}")))
+
+
+@contextlib.contextmanager
+def rewriting(place, name):
+    """Hold the lock while the body writes a file of finished results anew; its new facts are listed.
+
+    Raises UsageError if the file was changed since the program wrote it.
+    """
+    with _locked(_resolved(place), place, EVALUATION, "wait until it is done."):
+        if manifest.is_changed(place, name):
+            raise errors.UsageError("was changed since this program wrote it; nothing is overwritten",
+                                    where=pathlib.Path(place) / name, cure="move it away.")
+        yield
+        manifest.update(place, name)
+
+
+def free(place):
+    """`place` if that is free, else another()."""
+    return place if _is_free(place) else another(place)
+
+
+def usable(place, kind, say=print):
+    """The first of `place`, `place`-2, ... where results of this kind may go, and a line if that is not `place`."""
+    try:
+        found = _obstacle(_resolved(place), {"kind": kind})
+        if not found:
+            return place
+        other = next(one for one in _numbered(place) if not _obstacle(_resolved(one), {"kind": kind}))
+    except OSError:  # check() says it
+        return place
+    say(f"note: {place} {found[0]}{': ' if found[1] else ''}{', '.join(found[1][:3])}; the results go to {other}")
+    return other
+
+
+def another(place):
+    """`place` with the first number from 2 that is free."""
+    return next(filter(_is_free, _numbered(place)))
+
+
+def _numbered(place):
+    return (place.with_name(f"{place.name}-{number}") for number in itertools.count(2))
+
+
+def _is_free(place):
+    """Whether nothing is there, nor about to be."""
+    return not any(map(os.path.lexists, (place, *(_hidden(place, word) for word in HIDDEN))))
+
+
+def _obstacle(target, content):
+    """(what, names of files) that keeps results with this manifest from the place of `target`; None if nothing does."""
+    if _is_vacant(target):
+        return None
+    if not target.is_dir():
+        return "is not a folder", []
+    listed = manifest.read_manifest(target)
+    if listed is None:
+        older = (target / "report.json").exists()
+        return ("holds an evaluation of an older version, which did not list its files" if older else
+                "is not empty, and holds no results of this program"), sorted(path.name for path in target.iterdir())
+    if "files" not in listed:
+        return "holds results of a command that was interrupted", sorted(manifest.entries(target))
+    if listed.get("kind") != content.get("kind"):
+        return f"holds {PHRASES.get(listed.get('kind'), 'other results')}", []
+    others = sorted(set(map(str, listed.get("photos", ()))) - set(content.get("photos", ())))
+    if others:
+        return "holds predictions of other photos", others
+    foreign = manifest.foreign(target, listed["files"])
+    return ("holds files that this program did not write, or that were changed since", foreign) if foreign else None
+
+
+def _take_place(target, unfinished, previous):
+    older = not _is_vacant(target)
+    if older:
+        atomic_io.rename(target, previous)
+    try:
+        atomic_io.rename(unfinished, target)
+    except OSError:
+        if older:
+            atomic_io.rename(previous, target)
+        raise
+    atomic_io.sync_path(target.parent)
+    if older:
+        _discard(previous, (manifest.read_manifest(previous) or {}).get("files"))
+
+
+def _discard(previous, files):
+    """Delete older results, as far as they are listed; what fails is tried again by the next settle()."""
+    with contextlib.suppress(OSError):
+        manifest.remove(previous, files or {})
+
+
+def _is_writable(folder):
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _is_vacant(target):
+    """Whether there is nothing, or an empty folder, which a rename replaces."""
+    if not os.path.lexists(target):
+        return True
+    return target.is_dir() and not target.is_symlink() and not any(target.iterdir())
+
+
+def _locked(target, place, kind, cure=""):
+    place = _named(place, target)
+    return atomic_io.locked(_hidden(target), f"{PHRASES[kind]} of this name is being written",
+                            cure or f"wait until it is done, or {_advice(another(place))}", where=place)
+
+
+def _named(place, target):
+    """`place` as it was given, if it has a name of its own; "." and the like have not."""
+    place = pathlib.Path(place)
+    return target if place.name in ("", "..") else place
+
+
+def _resolved(place):
+    """The absolute path without links and dots: renames are done beside the real folder. Raises UsageError."""
+    try:
+        return pathlib.Path(place).resolve()
+    except (OSError, RuntimeError) as error:
+        raise errors.UsageError("cannot be used as a folder", where=place, why=str(error),
+                                cure="give another --out.") from None
+
+
+def _hidden(target, word=""):
+    return target.parent / f".{target.name}.{word}".removesuffix(".")
+
+
+def _advice(place):
+    return f"--out {shlex.quote(_as_argument(place))} is free."
+
+
+def _move(folder, place):
+    return shlex.join(["mv", str(folder), _as_argument(another(place))])
+
+
+def _as_argument(place):
+    """A path that no command takes for an option."""
+    return f"./{place}" if str(place).startswith("-") else str(place)

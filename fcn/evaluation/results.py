@@ -1,0 +1,134 @@
+"""Confusion matrices -> what people and programs read: report.json, per_class.csv, confusion.npz and a table.
+
+report.json holds the facts of the evaluation and what `measured` returns. "protocol" names that of the numbers at its
+top, "protocols" holds all of them with intervals. confusion.npz and confusion_network.npz are
+confusion.ConfusionMatrices, from which fcn/cli/report.py computes everything anew for other classes and images.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+from fcn.core import atomic_io, csv_text, errors, file_kinds, registry
+from fcn.evaluation import results_table
+from fcn.metrics import class_groups, confidence, diagnostics, iou, protocols, references
+from fcn.metrics.confusion import AGAIN
+from fcn.metrics.protocols import benchmark
+from fcn.weights import transfer
+
+FILES = {"original": "confusion.npz", "network": "confusion_network.npz"}
+DAMAGE = (OSError, ValueError, RecursionError)
+PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted is wrong"
+table = results_table.render
+
+
+def save(folder, original, network, content):
+    """Write the files of an evaluation, those that everything can be computed from first.
+
+    original, network: Matrices at the images' own size and at the net's (None without). content: what `measured` gives
+    of them, and the facts (split, inference, layout, checkpoint_step, ...).
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    original.save(folder / FILES["original"])
+    if network:
+        network.save(folder / FILES["network"])
+    atomic_io.write_whole(folder / "per_class.csv", as_csv(content["per_class"]).encode())
+    atomic_io.write_json(folder / "report.json", content)
+
+
+def measured(original, network, spec, layout=None, ids=None):
+    """All of report.json that follows from the matrices.
+
+    ids: the classes that means and rows are over, all scored ones by default; parts have no published anchors.
+    """
+    names = list(transfer.channel_names(spec.class_names, original.num_classes))
+    found = protocols.computed(original, network, spec.ignored_ids)
+    scored = {name: _scored(module, sums, ids) for name, (module, sums) in found.items()}
+    sums = found["benchmark"][1]
+    groups = {} if ids else class_groups.groups(names)
+    known = [] if ids else references.published_results(layout, names)
+    content = {
+        "protocol": "benchmark", "images": len(original.names), **scored["benchmark"]["scores"],
+        **{f"{name}_present": scored["berkeley"]["scores"][name] for name in ("mean_accuracy", "mean_iou")},
+        "protocols": scored,
+        "anchors": [references.best_constant(sums, names, ids), *known],
+        "warnings": diagnostics.warnings(original.total(), sums.ids, names) + diagnostics.rare(sums, names),
+        "per_class": _per_class(sums, names, ids),
+        "uncertainty": {"level": confidence.LEVEL, "over": "images", "method": confidence.METHOD},
+        "conventions": {"pixels": PIXELS, **{name: module.TEXT for name, (module, _) in found.items()}},
+        "ignored_ids": list(spec.ignored_ids), "class_names": names,
+        "colours": [list(colour) for colour in spec.palette()[:len(names)]],
+        "per_image": _per_image(original.names, sums, ids),
+    }
+    if groups:
+        content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part).items()
+                                      if key in ("scores", "intervals")} for group, part in groups.items()}
+    return content
+
+
+def read_report(folder):
+    """The content of an evaluation's report.json; its plugin folders are used. Raises DataError."""
+    path = pathlib.Path(folder) / "report.json"
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise errors.DataError("is no evaluation: it has no report.json", where=folder, cure=AGAIN) from None
+    except DAMAGE as error:
+        raise errors.DataError("is damaged", where=path, why=file_kinds.instead(path, error), cure=AGAIN) from None
+    if isinstance(content, dict):
+        registry.add_recorded(content.get("settings"))
+    if isinstance(content, dict) and "per_class" in content and "protocols" not in content:
+        raise errors.DataError("was written by an older version, which knew one protocol", where=path, cure=AGAIN)
+    try:
+        table(content)
+        if not _is_sound(content):
+            raise ValueError("ids, colours or intervals are none")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise errors.DataError("is damaged, or no report of an evaluation", where=path, why=repr(error),
+                               cure=AGAIN) from None
+    return content
+
+
+def _is_sound(content):
+    """Whether what is computed with later is of the kinds that `measured` makes."""
+    ids = [*content["ignored_ids"], *(row["id"] for row in content["per_class"])]
+    colours = [tuple(map(type, colour)) for colour in content["colours"]]
+    intervals_ = [between for entry in content["protocols"].values() for between in entry["intervals"].values()]
+    return (all(type(i) is int and 0 <= i < 256 for i in ids) and all(kinds == (int,) * 3 for kinds in colours)
+            and all(between is None or tuple(map(type, between)) == (float,) * 2 for between in intervals_))
+
+
+def as_csv(rows):
+    """A list of dicts with the same keys as CSV, in full precision; None is an empty cell."""
+    return csv_text.table([list(rows[0]), *([row[key] for key in rows[0]] for row in rows)])
+
+
+def _scored(module, sums, ids):
+    """{"size", "text", "scores", "intervals"} of one protocol."""
+    plain = module.compute(sums, np.ones((1, len(sums.hits))), ids)
+    scores, terms = {name: float(value[0]) for name, value in plain.items()}, module.ratios(sums, ids)
+    return {"size": module.SIZE, "text": module.TEXT, "scores": scores,
+            "intervals": {name: confidence.interval(score, terms[name]) for name, score in scores.items()}}
+
+
+def _per_class(sums, names, ids):
+    hits, labelled, called = (array.sum(axis=0) for array in sums.of(ids))
+    images = (sums.of(ids)[1] > 0).sum(axis=0)
+    ious, accuracies = iou.per_class(hits, labelled, called)
+    return [{"id": i, "name": names[i], "iou": _number(ious[k]), "accuracy": _number(accuracies[k]),
+             "pixels": int(labelled[k]), "predicted": int(called[k]), "images": int(images[k])}
+            for k, i in enumerate(ids or sums.ids)]
+
+
+def _per_image(names, sums, ids):
+    """Of each image by itself, over the classes in its label or prediction; None without labelled pixels."""
+    labelled = sums.of(ids)[1].sum(axis=1) > 0
+    scores = iou.numbers(*sums.of(ids), absent="nan")
+    return [{"name": name, **{key: float(scores[key][k]) if labelled[k] else None
+                              for key in ("pixel_accuracy", "mean_iou")}} for k, name in enumerate(names)]
+
+
+def _number(value):
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,1 @@
+"""Trained nets as files that other programs read."""

@@ -1,0 +1,10 @@
+"""MatConvNet's DagNN: the net from "data" to "score", which MATLAB runs (weights/README.md)."""
+
+from fcn.export.formats import _weights
+from fcn.weights.formats import dagnn
+
+outputs = _weights.outputs
+
+
+def write(path, checkpoint, model):
+    return _weights.write(path, checkpoint, dagnn)

@@ -1,0 +1,10 @@
+"""NumPy's .npz: the weights by layer, and what the net needs besides (weights/README.md)."""
+
+from fcn.export.formats import _weights
+from fcn.weights.formats import npz
+
+outputs = _weights.outputs
+
+
+def write(path, checkpoint, model):
+    return _weights.write(path, checkpoint, npz)

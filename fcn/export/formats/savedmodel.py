@@ -1,0 +1,50 @@
+"""A SavedModel: a folder that TensorFlow 2 loads with tf.saved_model.load and TensorFlow Serving serves.
+
+Each output is a signature of its own, as TensorFlow 2 and Serving compute all outputs of the one that is called:
+whoever wants the ids alone pays for no probabilities.
+"""
+
+from fcn.core import errors
+from fcn.export.formats import _check
+from fcn.models import graph_builder as models
+from fcn.models import layers
+from fcn.models.tf_compat import errors as tf_errors
+from fcn.models.tf_compat import first_line, run, tf
+from fcn.models.tf_compat import session as new_session
+from fcn.training import checkpoint as checkpoints
+
+SIGNATURES = {"serving_default": "prediction", "probabilities": "probabilities", "logits": "logits"}
+TAGS = [tf.saved_model.SERVING]
+
+
+def write(path, checkpoint, model):
+    with tf.Graph().as_default() as graph, new_session(graph) as session:
+        layers.use_implementation("product")  # whatever the device here, a file is the same
+        net = models.inference_of_run(model)
+        checkpoints.restore(session, checkpoint)
+        signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})
+                      for name, key in SIGNATURES.items()}
+        try:
+            builder = tf.saved_model.Builder(str(path))
+            builder.add_meta_graph_and_variables(session, TAGS, signatures, strip_default_attrs=True)
+            builder.save()
+        except tf_errors.OpError as error:
+            raise errors.MachineError("the SavedModel could not be written", where=path.parent, why=first_line(error),
+                                      cure="check permissions and free space.") from None
+    return "a SavedModel; signatures: " + ", ".join(f"{name} (images -> {key})" for name, key in SIGNATURES.items())
+
+
+def outputs(path, batches):
+    with tf.Graph().as_default() as graph, new_session(graph) as session:
+        signatures = tf.saved_model.load(session, TAGS, str(path)).signature_def
+        for images in batches:
+            logits, prediction, probabilities = (
+                _called(session, signatures[name], images) for name in ("logits", "serving_default", "probabilities"))
+            _check.probabilities(logits, prediction, probabilities)
+            yield logits, prediction
+
+
+def _called(session, signature, images):
+    """What TensorFlow Serving answers, of one output."""
+    output, = signature.outputs.values()
+    return run(session, output.name, {signature.inputs["images"].name: images})

@@ -1,0 +1,37 @@
+"""TensorFlow Lite (LiteRT), for phones and small boards: float32, its own operators alone, any N, H and W.
+
+An interpreter is told the size of the images first (resize_tensor_input), and keeps it until it is told another.
+"""
+
+import pathlib
+import warnings
+
+from fcn.core import machine
+from fcn.export.formats import _graph
+from fcn.models import tf_compat
+from fcn.models.tf_compat import tf
+
+
+def write(path, checkpoint, model):
+    graph_def, net = _graph.frozen(checkpoint, model)
+    with tf_compat._hushed():
+        converter = tf.lite.TFLiteConverter(graph_def, [net.images], [net.logits, net.prediction])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        content = converter.convert()
+    pathlib.Path(path).write_bytes(content)
+    return f"TensorFlow Lite, float32, built-in operators alone: images -> {', '.join(_graph.OUTPUTS)}"
+
+
+def outputs(path, batches):
+    with warnings.catch_warnings(), tf_compat._hushed():  # of its move to the package ai_edge_litert
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(str(path), num_threads=machine.cores())
+    images_at = interpreter.get_input_details()[0]["index"]
+    outputs_at = {details["name"]: details["index"] for details in interpreter.get_output_details()}
+    for images in batches:
+        interpreter.resize_tensor_input(images_at, images.shape)
+        with tf_compat._hushed():
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(images_at, images)
+        interpreter.invoke()
+        yield tuple(interpreter.get_tensor(outputs_at[name]) for name in _graph.OUTPUTS)

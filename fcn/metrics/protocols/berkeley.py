@@ -1,0 +1,19 @@
+"""The FCN authors' own: classes without a defined value are left out of a mean."""
+
+from fcn.metrics import iou
+from fcn.metrics.protocols import benchmark
+
+SIZE = "original"
+TEXT = "original size, labelled pixels only, means over the classes that occur: accuracy in labels, IoU in labels or " \
+       "predictions (shelhamer/fcn.berkeleyvision.org, score.py)"
+scored = benchmark.scored
+
+
+def compute(sums, weights, ids=None):
+    """{name: float64 (B,)}. See fcn/metrics/protocols/__init__.py."""
+    return iou.numbers(*sums.weighted(weights, ids), absent="nan")
+
+
+def ratios(sums, ids=None):
+    """{name: iou.Ratios}. See fcn/metrics/protocols/__init__.py."""
+    return iou.ratios(*sums.of(ids), absent="nan")

@@ -1,0 +1,89 @@
+"""The encoder and the decoder that a net names, with an answer to everything that these may leave unsaid.
+
+The contracts are in the docstrings of fcn/models/encoders, fcn/models/decoders and fcn/nets. Nothing here imports
+TensorFlow but Components.decoder, and an encoder or net that does so itself.
+"""
+
+import dataclasses
+import functools
+import types
+
+from fcn.core import errors, registry
+from fcn.models.encoders import MemoryMap
+
+
+@dataclasses.dataclass(frozen=True)
+class Components:
+    """A net's module and that of its encoder; see of()."""
+
+    name: str
+    net: types.ModuleType
+    encoder: types.ModuleType
+
+    @functools.cached_property
+    def decoder(self):
+        """The module of the decoder; the net's own if it has a decode()."""
+        if hasattr(self.net, "decode"):
+            return types.SimpleNamespace(build=self.net.decode)
+        return registry.load("decoders", self.net.DECODER)
+
+    def features(self, architecture):
+        """((name, stride, channels), ...) of the encoder, from fine to coarse."""
+        if hasattr(self.encoder, "features"):
+            return tuple(self.encoder.features(architecture.widths, architecture.chosen()))
+        return tuple(self.encoder.FEATURES)
+
+    def check_features(self, features, architecture):
+        """Raise UsageError unless build() gave the features {name: tensor} that the encoder promises."""
+        promised = {name: channels for name, _, channels in self.features(architecture)}
+        found = {name: int(tensor.shape[3]) for name, tensor in features.items()}
+        if found != promised:
+            raise errors.UsageError(f"encoders/{self.net.ENCODER}.py gives features of channels {found}, it promises "
+                                    f"{promised}", cure="fcn/models/encoders/__init__.py says what belongs into it.")
+
+    def widths(self, known):
+        """Architecture.widths for a file of weights with {layer: output channels} `known`."""
+        return self.encoder.widths(known) if hasattr(self.encoder, "widths") else {}
+
+    def layer_names(self, widths):
+        """Names of the encoder's layers in the order of the forward pass; None if only its graph says so."""
+        return tuple(self.encoder.layer_names(widths)) if hasattr(self.encoder, "layer_names") else None
+
+    def check(self, widths, variant):
+        """Raise UsageError for settings (Choices or None) that the encoder refuses at these widths."""
+        if hasattr(self.encoder, "check"):
+            self.encoder.check(widths, variant)
+
+    def strides(self, architecture):
+        """{layer: stride} of what a dry run lists, from the images to the logits."""
+        features = {name: stride for name, stride, _ in self.features(architecture)}
+        return {"images": 1, **getattr(self.encoder, "STRIDES", features), **getattr(self.decoder, "STRIDES", {}),
+                "logits": 1}
+
+    def memory_map(self, architecture, size_px) -> MemoryMap | None:
+        """Sizes of the encoder's activations for an image of (height, width) px; None if unknown."""
+        if not hasattr(self.encoder, "memory_map"):
+            return None
+        return self.encoder.memory_map(architecture.widths, size_px, architecture.chosen())
+
+    def score_count(self, architecture, size_px):
+        """Numbers in the scores of an image of (height, width) px."""
+        if hasattr(self.decoder, "score_count"):
+            return self.decoder.score_count(size_px, architecture)
+        return architecture.num_classes * size_px[0] * size_px[1]
+
+    def receptive_field(self, pixel, architecture):
+        """(first, last) input pixel along one axis that an output pixel depends on, in an image without end; None if
+        unknown.
+        """
+        if not hasattr(self.decoder, "cells") or not hasattr(self.encoder, "receptive_field"):
+            return None
+        cells = self.decoder.cells(pixel, architecture)
+        return cells and self.encoder.receptive_field(cells, architecture.widths, architecture.chosen())
+
+
+def of(name):
+    """The Components of a net in fcn/nets. Raises UsageError for an unknown name, or a module that breaks its contract.
+    """
+    net = registry.load("nets", name)
+    return Components(name, net, registry.load("encoders", net.ENCODER))

@@ -1,0 +1,105 @@
+"""VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional; which of them, its widths say.
+
+fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. Layers and published widths are
+tables in vgg_table.py, the graph is built in vgg_graph.py. Of the net's Choices it has alignment, pool, last_layer and
+init_stddev.
+"""
+
+import math
+
+from fcn.config.variants import Variants
+from fcn.core import errors
+from fcn.models import vgg_table
+from fcn.models.encoders import MemoryMap
+
+STAGES = range(1, len(vgg_table.STAGES) + 1)
+STRIDES = {f"pool{stage}": 2 ** stage for stage in STAGES} | dict.fromkeys(vgg_table.FULLY_CONNECTED, 32)
+PADDED_PX = 100  # on every side before conv1_1, with alignment pad100; fc6 is unpadded then
+widths = vgg_table.widths
+
+
+def features(widths, variant):
+    """pool1 (stride 2) to pool5 (32), and fc7 (32)."""
+    pools = ((f"pool{stage}", 2 ** stage, widths[_used(stage, widths, variant)[-1]]) for stage in STAGES)
+    return (*pools, ("fc7", 32, widths["fc7"]))
+
+
+def preprocess(images, mean_rgb):
+    """The images less the mean colour: VGG's Caffe models were trained so."""
+    from fcn.models.tf_compat import tf
+    return images - tf.constant(mean_rgb, tf.float32)
+
+
+def build(images, settings):
+    """{"pool1", ..., "pool5", "fc7": tensor}; sizes are rounded up at every pool."""
+    from fcn.models import vgg_graph
+    check(settings.widths, settings.variant)
+    return vgg_graph.build(images, settings.widths, settings.keep_prob, settings.dropout_seed, settings.variant
+                           or Variants())
+
+
+def layer_names(widths):
+    return tuple(widths)
+
+
+def check(widths, variant):
+    """Refuse a last layer that a VGG-16 lacks."""
+    layer = variant.last_layer.replace("relu", "conv") if variant else "last"
+    if layer != "last" and layer not in widths:
+        raise errors.UsageError(f"--last-layer {variant.last_layer}: the VGG-16 in these weights has no such layer")
+
+
+def memory_map(widths, size_px, variant):
+    """Activations conv1_1, ..., pool1, ..., pool5, fc6, fc7. Sizes are rounded up at every pool.
+
+    The workspace is that of fc6 (layers.convolve_as_matmul): the shifted maps, and all of its windows side by side.
+    """
+    wide = _is_padded(variant)
+    height, width = (side + 2 * (PADDED_PX - 1) * wide for side in size_px)
+    found: dict[str, tuple[int, int, int]] = {}
+    for stage in STAGES:
+        names = of_stage(stage, widths)
+        found |= {name: (height, width, widths[name]) for name in names}
+        height, width = math.ceil(height / 2), math.ceil(width / 2)
+        found[f"pool{stage}"] = height, width, widths[names[-1]]
+    if wide:
+        height, width = height - 6, width - 6
+    found |= {name: (height, width, widths[name]) for name in vgg_table.FULLY_CONNECTED}
+    return MemoryMap(found, 2 * vgg_table.side("fc6") ** 2 * height * width * found["pool5"][2])
+
+
+def receptive_field(spans, widths, variant):
+    """By going back through the layers with an interval of pixels; see fcn/encoders.
+
+    One cell of fc7 sees 404 px of an image in VGG-16, 460 in VGG-19, and 428 in one that ends with conv5_3.
+    """
+    wide, reach = _is_padded(variant), vgg_table.side("fc6") // 2
+    first, last = spans["fc7"]
+    span = (first, last + 2 * reach) if wide else (first - reach, last + reach)
+    for stage in reversed(STAGES):
+        span = _union(span, spans.get(f"pool{stage}", span))
+        reach = sum(vgg_table.side(name) // 2 for name in _used(stage, widths, variant))
+        span = 2 * span[0] - reach, 2 * span[1] + 1 + reach
+    shift = PADDED_PX - 1 if wide else 0
+    return span[0] - shift, span[1] - shift
+
+
+def _is_padded(variant):
+    return bool(variant) and variant.alignment == "pad100"
+
+
+def of_stage(stage, widths):
+    """The convolutions before pool1 ... pool5."""
+    return [name for name in widths if name.startswith(f"conv{stage}_")]
+
+
+def _used(stage, widths, variant):
+    """The convolutions of a stage that its pool depends on."""
+    names = of_stage(stage, widths)
+    if stage == len(STAGES) and variant and variant.last_layer != "last":
+        return names[:names.index(f"conv{variant.last_layer[-3:]}") + 1]
+    return names
+
+
+def _union(one, other):
+    return min(one[0], other[0]), max(one[1], other[1])

@@ -1,0 +1,23 @@
+"""FCN-16s: the scores of fc7, upsampled twice, plus those of pool4; the sum upsampled 16 times.
+
+Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn16s/net.py. The second of three stages:
+it starts from a trained FCN-32s, its new score_pool4 from zero.
+"""
+
+from fcn.config.variants import Variants
+
+ENCODER, DECODER = "vgg", "fcn"
+VARIANT = Variants()
+FUSED = ("pool4",)
+
+
+def head(features, fcn):
+    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    if fcn.variant.fusion == "features":
+        return fcn.fuse_features(features, FUSED)
+    score_fr = fcn.score("score_fr", features["fc7"])                 # stride 32
+    upscore2 = fcn.conv2d_transpose("upscore2", score_fr, 2)          # 16
+    score_pool4 = fcn.score("score_pool4", features["pool4"])
+    fuse_pool4 = fcn.fuse("pool4", upscore2, score_pool4)
+    upscore16 = fcn.conv2d_transpose("upscore16", fuse_pool4, 16)     # 1
+    return fcn.crop(upscore16, 16)

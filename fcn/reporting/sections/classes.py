@@ -1,0 +1,44 @@
+"""The classes: how well each is found against how often it occurs, and a table that sorts by its columns."""
+
+import numpy as np
+
+from fcn.reporting.sections import _chart
+from fcn.reporting.sections._html import counted, css_colour, known, percent, render
+
+ORDER, TITLE, LINK = 20, "Classes", "classes"
+NARROW_PX, WIDE_PX = (290, 340), (900, 340)  # charts on a phone and on a desk, for which names find room
+
+
+def build(report):
+    rows, labelled = report.classes, max(sum(row["pixels"] for row in report.classes), 1)
+    shares = [row["pixels"] / labelled for row in rows]
+    palette = report.spec.palette()
+    shown = [(share, known(row["iou"]), row) for share, row in zip(shares, rows, strict=True)
+             if share > 0 and known(row["iou"]) is not None]
+    hidden = len(rows) - len(shown)
+    return render("classes.html", chart=_chart_of(shown, palette) if shown else None,
+                  hidden=counted(hidden, "class", "classes") if hidden else "",
+                  rows=[{"row": row, "share": share, "colour": palette[row["id"]],
+                         "taken_for": _taken_for(report, row["id"])} for row, share in zip(rows, shares, strict=True)])
+
+
+def _chart_of(shown, palette):
+    """Dots of the classes that have both a share and an IoU. shown: [(share, IoU, row)], the most frequent first."""
+    chart = _chart.Chart(_chart.logarithmic(shown[-1][0], shown[0][0]), _chart.linear(0, 1),
+                         "share of the labelled pixels", "IoU against frequency, a dot a class")
+    for share, iou, row in shown:
+        chart.dot(share, iou, "class", f"{row['name']}: IoU {iou:.3f}, {percent(share)} of the pixels",
+                  css_colour(palette[row["id"]]))
+    for kind, size in (("narrow", NARROW_PX), ("wide", WIDE_PX)):
+        chart.names([(share, iou, str(row["name"])) for share, iou, row in shown], kind, size)
+    return chart.svg()
+
+
+def _taken_for(report, class_id):
+    """(name, share): what this class is called most often where it is not called itself, and how often; or None."""
+    if report.total is None or not (labelled := report.total[class_id].sum()):
+        return None
+    wrong = report.total[class_id].astype(np.float64)
+    wrong[class_id] = 0
+    most = int(wrong.argmax())
+    return (report.spec.class_names[most], wrong[most] / labelled) if wrong[most] else None

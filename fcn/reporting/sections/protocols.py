@@ -1,0 +1,24 @@
+"""Every protocol beside the others, each with its convention, and the groups of classes."""
+
+from fcn.reporting.sections._html import HEADLINES, interval, render, scores_title
+
+ORDER, TITLE, LINK = 10, "Protocols", "protocols"
+
+
+def build(report):
+    protocols, subsets = report.content.get("protocols") or {}, report.content.get("subsets") or {}
+    if not protocols:
+        return ""
+    return render("protocols.html", protocols=protocols, tables=[
+        _table("protocol", "", protocols), *([_table("classes", "Groups of classes", subsets)] if subsets else [])])
+
+
+def _table(first, title, found):
+    """A row for each of {name: {"scores", "intervals", perhaps "size"}}."""
+    keys = list(HEADLINES) + sorted({key for row in found.values() for key in row["scores"]} - set(HEADLINES))
+    keys = [key for key in keys if any(key in row["scores"] for row in found.values())]
+    return {"title": title, "first": first, "sized": any("size" in row for row in found.values()),
+            "columns": [scores_title(key) for key in keys],
+            "rows": [{"name": name, "size": row.get("size", ""),
+                      "cells": [(row["scores"].get(key), interval(row, key)) for key in keys]}
+                     for name, row in found.items()]}

@@ -1,0 +1,84 @@
+"""The curves of the training, from the run's log."""
+
+import numpy as np
+
+from fcn.reporting.sections import _chart
+from fcn.reporting.sections._html import known, render
+from fcn.runs import curves
+
+ORDER, TITLE, LINK = 50, "Training", "training"
+KEYS = ("loss", "val_loss", "val_pixel_accuracy", "val_mean_iou", "learning_rate")
+MARKED = 60  # points of a line that are each shown
+
+
+def build(report):
+    found = {key: curves.series(report.entries, key) for key in KEYS}
+    steps = np.concatenate([steps for steps, _, _ in found.values()])
+    if not len(steps):
+        return ""
+    evaluated = known(report.content.get("checkpoint_step"))
+    x = _chart.linear(0, float(steps.max()), lambda value: f"{value:,.0f}")
+    figures = [make(x, found, evaluated) for make in (_losses, _scores, _rate)]
+    return render("training.html", evaluated=evaluated, figures=[figure for figure in figures if figure])
+
+
+def _losses(x, found, evaluated):
+    shown = [found[key] for key in ("loss", "val_loss") if len(found[key][0])]
+    if not shown:
+        return None
+    top, hidden = curves.top_of(shown)
+    note = ", with standard error"
+    if hidden:
+        note += f"; {hidden:,} above the picture, up to {max(values.max() for _, values, _ in shown):.3g}"
+    return _figure(x, _chart.linear(0, top), "Loss", {"a": ("training", found["loss"]),
+                                                      "b": ("validation", found["val_loss"])}, evaluated, note)
+
+
+def _scores(x, found, evaluated):
+    accuracy, iou = found["val_pixel_accuracy"], found["val_mean_iou"]
+    if not len(accuracy[0]) and not len(iou[0]):
+        return None
+    note = ""
+    if len(iou[0]):
+        best = iou[1].argmax()
+        note = f"; the best mean IoU is {iou[1][best]:.4f} at step {iou[0][best]:,.0f}"
+    return _figure(x, _chart.linear(0, 1), "Validation, at network size",
+                   {"b": ("pixel accuracy", accuracy), "a": ("mean IoU", iou)}, evaluated, note)
+
+
+def _rate(x, found, evaluated):
+    rate = found["learning_rate"]
+    if not len(rate[0]):
+        return None
+    y = _chart.linear(0, max(1.05 * float(rate[1].max()), 1e-12), lambda value: f"{value:.0e}" if value else "0")
+    return _figure(x, y, "Learning rate", {"a": ("", rate)}, evaluated)
+
+
+def _figure(x, y, title, lines, evaluated, note=""):
+    """What the template needs of one chart. lines: {"a" or "b", its colour: (name or "", what curves.series gives)}."""
+    chart = _chart.Chart(x, y, "step", title)
+    for kind, (_, found) in lines.items():
+        if len(found[0]):
+            _draw(chart, found, kind)
+    if evaluated is not None and evaluated <= x.high:
+        chart.bar(evaluated, y.low, y.high, "evaluated")
+    keys = [(kind, name) for kind, (name, _) in sorted(lines.items()) if name]
+    return {"title": title, "lines": keys, "note": note, "chart": chart.svg()}
+
+
+def _draw(chart, found, kind):
+    """A line with the band of its standard error and, where points were joined, that of their extremes."""
+    steps, values, errors, least, largest = curves.thinned(found)
+    if (largest > least).any():
+        chart.band(steps, least, largest, f"range {kind}")
+    few = len(steps) <= MARKED
+    if few:
+        for step, value, error in zip(steps, values, errors, strict=True):
+            if error:
+                chart.bar(step, value - error, value + error, f"line {kind}")
+    elif errors.any():
+        chart.band(steps, values - errors, values + errors, f"spread {kind}")
+    chart.line(steps, values, f"line {kind}")
+    if few:
+        for step, value in zip(steps, values, strict=True):
+            chart.dot(step, value, f"point {kind}", f"step {step:,.0f}: {value:.4g}")

@@ -1,0 +1,204 @@
+"""Entries of log.jsonl -> pictures: the curves of one run (curves.png), and those of several over each other.
+
+Entries are dicts as run_log.read_entries gives them; whatever in them is no finite number is left out. Matplotlib takes
+half a second to import, so it is imported where something is drawn.
+"""
+
+import io
+import math
+import warnings
+
+import numpy as np
+
+from fcn.core import atomic_io
+from fcn.data import render
+
+MOST = 2000  # points of a line; more of them are joined ...
+BINS = 500  # ... to so many of equal width, whose extremes stay visible
+FEW = 40  # points that are each marked
+# Okabe & Ito, "Color universal design": told apart with every kind of colour vision. Their yellow is too light here.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+DASHES = ("-", "--", ":")  # after all colours the next dashes
+RUN, COMPARISON = "fcn.train", "fcn.compare"  # what the pictures say of their maker (render.py)
+
+
+def draw(entries, path, floor=None, starts=()):
+    """Write the picture of one run. Raises OSError.
+
+    floor: (uniform, prior, constant) of overfit_check.baseline_numbers, drawn as lines. starts: steps at which the run
+    was resumed.
+    """
+    rate, norm = series(entries, "learning_rate"), series(entries, "gradient_norm")
+    below = ("rate", "norm") if (norm[1] > 0).any() else ("rate", "rate")
+    figure = _figure(12, 7.4)
+    panels = figure.subplot_mosaic([("loss", "scores"), below], sharex=True, height_ratios=(2.6, 1))
+    _losses(panels["loss"], entries, floor)
+    _scores(panels["scores"], entries, floor)
+    line(panels["rate"], rate, COLOURS[0])
+    panels["rate"].set(title="learning rate", ylim=(0, None))
+    if "norm" in panels:
+        line(panels["norm"], [column[norm[1] > 0] for column in norm], COLOURS[0])
+        panels["norm"].set(title="norm of the gradient", yscale="log")
+    for name, axes in panels.items():
+        axes.vlines(starts, 0, 1, transform=axes.get_xaxis_transform(), colors="0.35", linestyles=":", linewidth=0.8,
+                    label="resumed" if len(starts) and name == "loss" else None)
+        axes.grid(alpha=0.3)
+    for name in ("loss", "scores"):
+        panels[name].legend(fontsize=8, framealpha=0.6, loc="upper right" if name == "loss" else "best")
+    for name in below:
+        panels[name].set_xlabel("step")
+    write_figure(figure, path, RUN)
+
+
+def _losses(axes, entries, floor):
+    training, validation = series(entries, "loss"), series(entries, "val_loss")
+    joined = f"; pale: range of {len(training[0]) // BINS} lines each" if len(training[0]) > MOST else ""
+    line(axes, training, COLOURS[0], label=f"training, ± standard error{joined}")
+    bars(axes, validation, COLOURS[1], label="validation, ± standard error")
+    uniform, prior = floor[:2] if floor else (0, None)
+    if prior is not None:
+        axes.axhline(prior, color="grey", linestyle="--", linewidth=1,
+                     label=f"class prior, {prior:.3f}: nothing learnt of the images")
+    axes.set(title="loss" if uniform is None else "loss: cross entropy per labelled pixel, nats")
+    _limit(axes, [training, validation], uniform or 0)
+
+
+def _scores(axes, entries, floor):
+    accuracy, iou = series(entries, "val_pixel_accuracy"), series(entries, "val_mean_iou")
+    bars(axes, accuracy, COLOURS[1], label="pixel accuracy")
+    bars(axes, iou, COLOURS[0], label="mean IoU")
+    if len(iou[0]):
+        best = iou[1].argmax()
+        axes.plot(iou[0][best], iou[1][best], "*", markersize=13, color=COLOURS[0], markeredgecolor="white", zorder=5,
+                  label=f"best mean IoU: {iou[1][best]:.4f} at step {iou[0][best]:,.0f}")
+    if floor:
+        axes.axhline(floor[2], color="grey", linestyle="--", linewidth=1,
+                     label=f"best constant answer: pixel accuracy {floor[2]:.3f}")
+    axes.set(title="validation, at network size", ylim=(0, 1))
+
+
+def overlay(runs, path):
+    """Write the curves of several runs over each other. runs: [(name, entries)], at least one. Raises OSError."""
+    figure = _figure(15, 5.6)
+    loss, validation, scores = figure.subplots(1, 3)
+    looks = [{"colour": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)]}
+             for i in range(len(runs))]
+    for axes, key, how, title in ((loss, "loss", line, "training loss, ± standard error"),
+                                  (validation, "val_loss", bars, "validation loss, ± standard error"),
+                                  (scores, "val_mean_iou", bars, "mean IoU of the validation, at network size")):
+        shown = [series(entries, key) for _, entries in runs]
+        for found, look in zip(shown, looks, strict=True):
+            how(axes, found, **look)
+        axes.set(title=title, xlabel="step", ylim=(0, None))
+        axes.grid(alpha=0.3)
+        if axes is not scores:
+            _limit(axes, shown)
+    handles = [loss.plot([], [], color=look["colour"], linestyle=look["linestyle"])[0] for look in looks]
+    figure.legend(handles, [_legible(name) for name, _ in runs], loc="outside lower center", ncols=4, fontsize=9)
+    with warnings.catch_warnings():  # a box in the legend: the order is that of `runs`
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        write_figure(figure, path, COMPARISON)
+
+
+def number(value):
+    """A float of float32's range, or NaN for whatever else a log may hold."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e38
+    return float(value) if known else math.nan
+
+
+def series(entries, key):
+    """float64 arrays (steps, values, standard errors) of the entries that hold `key`, in the order of steps.
+
+    The standard error is 0 where there is none.
+    """
+    rows = [(number(e.get("step")), number(e[key]), number(e.get(f"{key}_se"))) for e in entries
+            if isinstance(e, dict) and key in e]
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    table = table[np.isfinite(table[:, :2]).all(1)]
+    table = table[table[:, 0].argsort(kind="stable")]
+    return table[:, 0], table[:, 1], np.nan_to_num(table[:, 2]).clip(0)
+
+
+def thinned(found):
+    """(steps, values, errors, least, largest) of what series gives; more than MOST points are joined.
+
+    The range of steps is cut into BINS of equal width; steps, values and errors are the means of a bin, least and
+    largest its extremes. Empty bins are left out.
+    """
+    steps, values, errors = found
+    if len(steps) <= MOST:
+        return steps, values, errors, values, values
+    width = max(steps[-1] - steps[0], 1e-9) / BINS
+    bins = np.minimum((steps - steps[0]) / width, BINS - 1).astype(int)
+    first = np.flatnonzero(np.diff(bins, prepend=-1))
+    count = np.diff(first, append=len(steps))
+    means = [np.add.reduceat(column, first) / count for column in (steps, values, errors)]
+    return *means, np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)
+
+
+def line(axes, found, colour, label=None, linestyle="-"):
+    """A line with the band of its standard error; where points were joined, their extremes as a paler band."""
+    steps, values, errors, least, largest = thinned(found)
+    if (largest > least).any():
+        axes.fill_between(steps, least, largest, color=colour, alpha=0.25, linewidth=0.8)
+    if errors.any():
+        axes.fill_between(steps, values - errors, values + errors, color=colour, alpha=0.3, linewidth=0)
+    axes.plot(steps, values, color=colour, label=label, linestyle=linestyle, linewidth=1.2,
+              marker="." if len(steps) <= FEW else None)
+
+
+def bars(axes, found, colour, label=None, linestyle="-"):
+    """Marked points with error bars, joined by a line; very many points are a line."""
+    steps, values, errors, least, largest = thinned(found)
+    if (largest > least).any() or len(steps) > 4 * FEW:
+        line(axes, found, colour, label, linestyle)
+        return
+    axes.errorbar(steps, values, errors if errors.any() else None, color=colour, label=label, linestyle=linestyle,
+                  marker="o", markersize=3, capsize=2, linewidth=1.2)
+
+
+def top_of(shown, start=0.0):
+    """(top, hidden): where a loss axis from 0 ends, and how many values lie above it.
+
+    The axis covers `start`, the first values and all others, but not spikes far above the rest. shown: what series()
+    gives of each line, at least one value in all.
+    """
+    values = np.concatenate([found[1] for found in shown])
+    usual = min(values.max(), 3 * np.percentile(values, 98))
+    top = 1.1 * max(start, usual, *(found[1][:1].max(initial=0) for found in shown))
+    return float(top), int((values > top).sum())
+
+
+def _limit(axes, shown, start=0.0):
+    """The y axis from 0 up to top_of(); what is hidden above it is said."""
+    axes.set_ylim(0, None)
+    steps, values = (np.concatenate([found[i] for found in shown]) for i in (0, 1))
+    if not len(values):
+        return
+    top, hidden = top_of(shown, start)
+    if hidden:
+        axes.set_ylim(0, top)
+        axes.set_title(f"{axes.get_title()}\n{hidden} above the picture, up to {values.max():.3g} "
+                       f"at step {steps[values.argmax()]:,.0f}", fontsize=10)
+
+
+def _legible(name):
+    """A run's name as matplotlib shows it as it is: no formula, and not hidden for its first letter."""
+    name = name.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
+
+
+def _figure(width, height):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_figure(figure, path, maker=None, dpi=100):
+    """Write a figure whole. maker: the command that the picture names as its own (render.py). Raises OSError."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=dpi, metadata={render.KEYWORD: maker} if maker else None)
+    atomic_io.write_whole(path, picture.getvalue())

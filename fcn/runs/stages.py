@@ -1,0 +1,69 @@
+"""--stages A,B,C: recipes, or TOML files, as runs RUN/1-A, RUN/2-B, ..., each from the weights of the one before.
+
+Of the one before, the checkpoint is taken that --weights RUN takes: the best by validation mean IoU.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from fcn.config import training_config
+from fcn.core import errors
+from fcn.runs import checkpoint_files, record
+
+
+def listed(arguments):
+    """The arguments of each stage; arguments are those of train_fcn.py. Raises UsageError."""
+    folder = pathlib.Path(arguments.run or "runs/stages")
+    found: list[argparse.Namespace] = []
+    for number, name in enumerate((name.strip() for name in arguments.stages.split(",")), 1):
+        if not name:
+            raise errors.UsageError(f"--stages {arguments.stages}: stage {number} has no name")
+        path = pathlib.Path(name)
+        stage = argparse.Namespace(**vars(arguments) | {"run": str(folder / f"{number}-{path.stem}"), "stage": number})
+        stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)
+        if found:
+            stage.weights = found[-1].run
+        found.append(stage)
+    return found
+
+
+def seed_of(seed, number):
+    """The seed of stage `number` (1, 2, ...) of a plan: `seed` itself for the first, which is the run that it would be
+    alone; for the others 31 bits of numpy.random.SeedSequence((seed, number)). With one seed for all, every stage would
+    see the same order, augmentation and dropout masks.
+    """
+    return seed if number == 1 else int(np.random.SeedSequence((seed, number)).generate_state(1)[0] >> 1)
+
+
+def seeded(settings, where, number, own):
+    """(Config, origins of its settings) of stage `number`, with its own seed.
+
+    own: settings of the run, {} before its first checkpoint. It keeps its seed if none is given, or if it was begun
+    when all stages had the seed that is given.
+    """
+    seed = settings.seed
+    if number == 1 or where["seed"] == "the run":
+        return settings, where
+    if own.get("seed") == seed:
+        return settings, where | {"seed": f"the run, begun when all stages had one seed ({where['seed']})"}
+    origin = f"stage {number} of seed {seed} ({where['seed']})"
+    return dataclasses.replace(settings, seed=seed_of(seed, number)), where | {"seed": origin}
+
+
+def is_finished(run, settings, begun_after):
+    """Whether a stage needs no more steps. With any other setting or data the run itself must say what is wrong.
+
+    settings: its Config. begun_after: a later stage has begun, so that checkpoints of this one may be gone.
+    """
+    run = pathlib.Path(run)
+    if not (run / "config.json").exists():
+        return False
+    content, found = record.read_record(run), checkpoint_files.listed(run / "checkpoints")
+    if record.differences(content["config"], training_config.to_dict(settings),
+                          (*training_config.SAME_AT_RESUME, "data", "epochs")):
+        return False
+    state = found[0][1] if found else {"step": content["steps"] if begun_after else 0}
+    return checkpoint_files.is_last(state, settings.steps or content["steps"], settings.patience)

@@ -1,0 +1,139 @@
+"""train_fcn.py --sanity: can this net, with these weights, labels and rate, learn one batch by heart?
+
+A net that cannot will not learn a data set either, and says so in minutes. Without dropout, at the full rate, and
+nothing is written.
+"""
+
+import math
+import types
+
+import numpy as np
+
+from fcn.core import errors, progress_bar
+from fcn.data.spec import NUM_IDS
+from fcn.models import tf_compat
+from fcn.models.tf_compat import errors as tf_errors
+from fcn.training import schedules, setup
+
+STEPS = 200
+LEARNT, ENOUGH = 0.5, 0.1  # of the loss to beat: learnt below the one, over at the other
+WARMUP = 20        # steps of the run's warm-up at most, of these 200
+LEAST_PRIOR = 0.1  # nats: a batch with less is almost of one class, and shows nothing
+BURST = 1.5        # times the first loss: a rate under which the loss rises that far is too large
+LOOKED_AT = 20     # batches among which one is chosen
+
+
+def run(trainer):
+    """Train on one batch and print the verdict. Raises DivergedError if it is not learnt."""
+    number, images, labels, prior = chosen(trainer)
+    settings = trainer.job.settings
+    print(f"sanity: batch {number} over and over, {STEPS} steps at most, learning rate {settings.learning_rate:g}, no "
+          "dropout; --show-batch FILE.png shows the first batch", flush=True)
+    with tf_compat.session() as session:
+        trainer.start(session, print)
+        # The entropy of the class frequencies is a cross entropy; another loss is compared with its own first value.
+        beaten = prior if trainer.job.content["model"]["loss"] == "cross_entropy" else None
+        losses = descend(session, trainer, images, labels, beaten)
+    done = f"loss {losses[0]:.3g} -> {losses[-1]:.3g} in {len(losses) - 1} steps"
+    if beaten is None:
+        beaten = losses[0]
+    else:
+        done += f" (guessing by class frequency: {beaten:.3g})"
+    if not losses[-1] < LEARNT * beaten:
+        raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, beaten, trainer),
+                                   cure="see to the first of these that may be so, and ask for --sanity again.")
+    print(f"a batch is learnt: {done}")
+
+
+def chosen(trainer):
+    """(number, images, labels, prior) of the first training batch that is of more than one class."""
+    found = [candidate(trainer, 0)]
+    while found[-1][3] < LEAST_PRIOR and len(found) < LOOKED_AT:
+        found.append(candidate(trainer, len(found)))
+    best = max(found, key=lambda one: one[3])
+    if not best[3]:
+        raise errors.DataError(f"the first {LOOKED_AT} batches hold no two classes", where=trainer.job.settings.data,
+                               cure="--show-batch FILE.png shows the first of them; check the labels.")
+    return best
+
+
+def candidate(trainer, number):
+    images, labels = trainer.batch_at(number)
+    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=NUM_IDS))
+    model = trainer.job.content["model"] | {"loss": "cross_entropy"}
+    prior = baseline_numbers(*setup.expectation(model, counted, trainer.job.spec))[1]
+    return number, images, labels, prior
+
+
+def descend(session, trainer, images, labels, beaten):
+    """[loss before each step, ..., and after the last one]; the last one is infinite if a step had no finite one.
+
+    beaten: the loss to beat, None for the first one.
+    """
+    settings, graph = trainer.job.settings, trainer.graph
+    schedule = schedules.Schedule(settings.learning_rate, "fixed", min(settings.warmup, WARMUP))
+    losses: list[float] = []
+    with progress_bar.ProgressBar("step", STEPS) as view:
+        for step in range(STEPS + 1):
+            rate = schedule.rate(step, STEPS)
+            # A step of several batches is that of this one: its sum and its pixels count alike, whatever their number.
+            feed = {graph.images: images, graph.labels: labels, trainer.update.learning_rate: rate}
+            try:
+                done = tf_compat.run(session, [graph.loss_sum, graph.pixels, trainer.update.update], feed)
+            except tf_errors.InvalidArgumentError as error:
+                if "is not finite" not in error.message:
+                    raise
+                return [*losses, np.inf]
+            losses.append(float(done[0] / done[1]))
+            view.show(step, f"loss {losses[-1]:.3f}", due=step % 10 == 0)
+            if losses[-1] < ENOUGH * (losses[0] if beaten is None else beaten):
+                break
+    return losses
+
+
+def causes(losses, beaten, trainer):
+    """What may be wrong, the likeliest first, by how the loss went."""
+    rate = trainer.job.settings.learning_rate
+    if max(losses) > BURST * max(losses[0], beaten):
+        lines = [f"the rate is too large: try --learning-rate {rate / 10:.2g}, --warmup 100 or --clip-norm 1"]
+    else:
+        lines = [f"the rate may be too small: try --learning-rate {rate * 10:.2g}"]
+    trained = sum(v.shape.num_elements() for _, v in trainer.update.grads)
+    if trained < 0.5 * trainer.parameters:
+        lines.append(f"{trained / trainer.parameters:.1%} of the weights are trained; --freeze and --rate-factors hold "
+                     "the others")
+    return [*lines, "labels may be shifted or of other images: look at --show-batch FILE.png",
+            "fc6 and fc7 may not have come from --weights: the table above says \"copied\" of what has"]
+
+
+def baseline_numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
+    """(uniform_nats, prior_nats, constant_accuracy) of labelled pixels; with another loss the first two are None.
+
+    uniform_nats: ln(number of channels), the loss of a net whose scores start at zero. prior_nats: entropy of the
+    class frequencies, weighted as the loss is, the best loss that a net reaches without looking at the image.
+    constant_accuracy: share of the most frequent class, in [0, 1]. class_pixels: (256,) pixels by id. channels: of the
+    net, trained_ids: ids that count in the loss; both those of the spec unless other.
+    """
+    trained = list(spec.scored_ids if trained_ids is None else trained_ids)
+    weights = np.ones(len(trained)) if class_weights is None else np.array([class_weights[i] for i in trained])
+    counts = np.asarray([class_pixels[i] for i in trained], np.float64) * weights
+    share = counts / max(counts.sum(), 1e-30)
+    seen = share[share > 0]
+    scored = np.asarray([class_pixels[i] for i in spec.scored_ids], np.float64)
+    constant = float(scored.max(initial=0) / max(scored.sum(), 1))
+    if loss != "cross_entropy":
+        return None, None, constant
+    return math.log(channels or spec.num_classes), float(-(seen * np.log(seen)).sum()), constant
+
+
+def baseline_sentence(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
+    """The first line of a run; arguments as in floor."""
+    uniform, prior, constant = baseline_numbers(class_pixels, spec, channels, trained_ids, class_weights, loss)
+    best = max(spec.scored_ids, key=lambda i: class_pixels[i])
+    answer = f"always answering '{spec.class_names[best]}' gives pixel accuracy {constant:.3f}"
+    if uniform is None:
+        return f"what to expect: {answer}"
+    weighted = " (weighted as the loss is)" if class_weights is not None else ""
+    return (f"what to expect: a zero-initialised net starts at loss ln {channels or spec.num_classes} = {uniform:.3f}; "
+            f"guessing by class frequency alone gives {prior:.3f}{weighted}, so a loss stuck there has learnt nothing "
+            f"of the images; {answer}")

@@ -1,0 +1,209 @@
+"""A run from its graph to its last step: built, started or gone on with, trained.
+
+Nothing random has a state: order, augmentation, dropout and fresh weights are functions of the seed and a number. So
+variables and Position.state() are all of a run, and one that was killed and resumed ends as an undisturbed one.
+"""
+
+import dataclasses
+import io
+import json
+import math
+import pathlib
+
+import numpy as np
+
+from fcn.config import parsers, training_config, variants
+from fcn.core import atomic_io, errors, progress_bar
+from fcn.data import batch_loader, label_policy
+from fcn.data.cache import cache
+from fcn.data.spec import DatasetSpec
+from fcn.metrics import running_mean
+from fcn.models import graph_builder, tf_compat
+from fcn.models.tf_compat import tf
+from fcn.runs import checkpoint_files, run_log
+from fcn.training import (
+    checkpoint,
+    dry_run,
+    hooks,
+    loop,
+    lr_multipliers,
+    progress_report,
+    schedules,
+    setup,
+    signals,
+    tensorboard,
+    validation,
+    weight_update,
+)
+from fcn.weights import initialize, transfer
+from fcn.weights.detection import Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is known of a run before its graph: its folder, its Config, config.json's content, its DatasetSpec, both
+    caches, the Weights that it starts from (None: it goes on), the numbers of overfit_check.baseline_numbers, and
+    --resume.
+    """
+
+    run: pathlib.Path
+    settings: training_config.Config
+    content: dict
+    spec: DatasetSpec
+    training: cache.Cache
+    validation: cache.Cache
+    pretrained: Weights | None
+    floor: tuple
+    resume: str = "auto"
+
+
+class Trainer:
+    """The graph of a Job in the default graph, and its batches."""
+
+    def __init__(self, job):
+        settings = job.settings
+        if settings.deterministic:
+            tf_compat.deterministic()
+        tf.reset_default_graph()  # that of the stage before
+        tf.set_random_seed(settings.seed)
+        self.job, self.policy, self.rows = job, label_policy.of_run(job.content["model"], job.spec), None
+        self.sampling = setup.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
+        self.graph = graph_builder.of_run(job.content["model"])
+        names = [v.op.name for v in tf.trainable_variables()]
+        factor_of = lr_multipliers.factors(names, self.graph.encoder_layers, parsers.factors(settings.rate_factors),
+                                           settings.freeze, settings.new_layer_factor)
+        rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
+                                  factor_of)
+        self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)
+        self.schedule = schedules.Schedule(settings.learning_rate, settings.schedule, settings.warmup,
+                                           settings.poly_power, settings.step_size, settings.gamma)
+        self.finite = weight_update.all_finite()
+        self.steps = job.content["steps"]
+        self.store = checkpoint.Store(job.run / "checkpoints", settings.keep, job.content["fingerprints"])
+        self.parameters = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
+
+    def batch_at(self, number):
+        """Training batch `number` of the run: images, labels."""
+        return batch_loader.training(self.job.training, number, self.sampling)
+
+    def rate_at(self, step):
+        """Learning rate of the update from `step` to the next."""
+        return self.schedule.rate(step, self.steps)
+
+    def validation_batches(self):
+        """The batches of one validation: images, labels each."""
+        s = self.job.settings
+        return batch_loader.validation(self.job.validation, s.batch, s.eval_batches, s.crop_size,
+                                       self.sampling.fill_rgb,
+                                       self.policy.padding_id)
+
+    def validate(self, session, stopped=lambda: False):
+        """As validation.validate, over the validation batches of this run."""
+        return validation.validate(session, self.graph, self.validation_batches(), self.policy.ignored_in_scores,
+                                   stopped)
+
+    def start(self, session, say=print):
+        """State to go on from: a checkpoint's, or {"step": 0} of a fresh run with its weights put in.
+
+        say(text) gets a line on each checkpoint that was damaged.
+        """
+        session.run(tf.local_variables_initializer())
+        state = self.store.restore_latest(session, say)
+        if state is None and self.job.resume not in ("auto", "never"):
+            state = self.store.restore(session, self.job.resume)
+        if state is None:
+            self.fresh(session)
+            return {"step": 0}
+        print(f"resumed at step {state['step']}")
+        return state
+
+    def fresh(self, session):
+        """Put the pretrained weights in, and say what became of every layer."""
+        settings, weights = self.job.settings, self.job.pretrained
+        chosen = variants.variants_of(settings.net, **{name: getattr(settings, name) for name in variants.NAMES})
+        for name, value in weights.choices.items():
+            if chosen and value != getattr(chosen, name):
+                print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
+        self.rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
+                                            settings.carry_scores, chosen)
+        print(transfer.report_text(self.rows))
+
+    def save(self, session, state):
+        """A checkpoint of weights that can be used. Raises DivergedError, MachineError."""
+        if not session.run(self.finite):
+            raise errors.DivergedError(f"a weight is not finite after step {state['step']}; this was not saved",
+                                       where=self.job.run, cure="the checkpoint before stands: go on from it with a "
+                                       "lower --learning-rate, --warmup or --clip-norm 1.")
+        self.store.save(session, state)
+
+    def keep_batch(self, number, images, labels, facts):
+        """Keep a batch that made no finite update, with the names of its images, for inspection; where, as words."""
+        path, cache = self.job.run / "bad_batch.npz", self.job.training
+        first = number * len(images)
+        names = [cache.names[batch_loader.image_of(first + i, len(cache), self.sampling)] for i in range(len(images))]
+        kept = f"kept in {path}"
+        try:
+            content = io.BytesIO()
+            np.savez_compressed(content, images=images, labels=labels, names=names, facts=json.dumps(facts))
+            atomic_io.write_whole(path, content.getvalue())
+        except OSError as error:
+            kept = f"not kept ({error.strerror})"
+        return f"{kept}; its images: {', '.join(names)}"
+
+
+def train(job):
+    """Train a Job to its end. Raises Stopped after a signal, DivergedError, MachineError, WeightsError."""
+    trainer, settings = Trainer(job), job.settings
+    damaged: list[str] = []
+
+    def skip(text):
+        print(text)
+        damaged.append(text)
+
+    with tf_compat.session() as session:
+        window = running_mean.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
+        checkpoint_files.sweep_unfinished(trainer.store.folder)
+        state = trainer.start(session, skip)
+        if trainer.rows:
+            transfer.write_report(job.run / "transplant.json", trainer.rows)
+        at = loop.Position.of(state, window, settings.batches_per_step)
+        run_log.cut(job.run / "log.jsonl", at.step, at.validated)
+        print(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
+              f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step", flush=True)
+        if at.step < trainer.steps:
+            print("\n".join(dry_run.quick(trainer)), flush=True)
+        with progress_bar.ProgressBar("step", trainer.steps, at.step) as view, \
+                signals.Signals(view.say, view.restore_cursor) as asked:
+            report, check, save = periodic(trainer, session, at, view, asked)
+            try:
+                for text in damaged:
+                    report.happened(at.step, text)
+                if not checkpoint_files.paths(trainer.store.folder):  # so that this run is never taken for none, and
+                    save(at, needed=True)                             # to see that it can be saved
+                stop = hooks.Stop(asked, save)
+                check.resume(at)
+                stop.after_step(at)  # a signal may have come in the validation that was owed
+                given = loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
+                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch)
+                loop.train(session, trainer.graph, trainer.update, given, at, [report, check, save, stop])
+                report.happened(at.step, at.finished or "done")
+                if at.finished:
+                    view.say(at.finished)
+            except errors.FcnError as error:
+                report.happened(at.step, asked.caught.name if isinstance(error, errors.Stopped) else error.what)
+                raise
+            finally:
+                report.draw()
+
+
+def periodic(trainer, session, at, view, asked):
+    """The hooks of a run that report, validate and save. view: a progress_bar.ProgressBar; asked: a signals.Signals."""
+    job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
+    facts = progress_report.RunFacts(job.spec, steps, job.floor, settings.log_every, settings.average_loss)
+    report = progress_report.ProgressReport(job.run, facts, at.step, view,
+                                            tensorboard.EventWriter(job.run, at.step, session.graph))
+    save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say,
+                      (at.step, at.validated) if trainer.store.holds(at.step) else None)
+    when = hooks.ValidationTimes(steps, settings.eval_every, settings.eval_budget, settings.patience)
+    check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), when, report, save)
+    return report, check, save

@@ -1,0 +1,92 @@
+"""The embedded demo: procedural scenes in ADE20K's layout and a narrow VGG-19 in MatConvNet's format.
+
+Both are made at run time from a seed and then travel the same road as the real things: layout, cache, .mat reader.
+"""
+
+import io
+import math
+import pathlib
+
+import numpy as np
+import scipy.io
+
+from fcn.core import atomic_io, errors, ownership
+from fcn.data.demo import demo_scenes
+from fcn.models.vgg_table import CONVOLUTIONS
+
+VERSION = 1  # count up when scenes or weights come out otherwise than before
+TRAINING, VALIDATION = 768, 96
+WIDTHS = {1: 8, 2: 16, 3: 32, 4: 48, 5: 48}
+FC_WIDTH = 96
+# Kernels of He's variance keep the size of activations; these factors give pool3, pool4, pool5 and fc7 about the size
+# that they have in the published VGG-19 on photos (root mean square 1000, 200, 8 and 1).
+GAINS = {"conv3": 1.78, "conv4": 0.67, "conv5": 0.45, "fc6": 0.25, "fc7": 0.5}
+MEAN_RGB = (123.68, 116.779, 103.939)  # ImageNet's, as in the published file
+
+
+def prepare(folder, seed=0):
+    """(data folder, .mat path) of the demo in `folder`, made if they are not there yet."""
+    folder = pathlib.Path(folder) / f"demo-{VERSION}"
+    folder.mkdir(parents=True, exist_ok=True)
+    data, weights = folder / "scenes", folder / "vgg19-narrow.mat"
+    if not ownership.occupied(data):
+        with atomic_io.making(data, sync=False) as aside:
+            if not ownership.occupied(data):  # another process may have made it meanwhile
+                demo_scenes.write_scenes(aside, TRAINING, VALIDATION, seed)
+    if not ownership.occupied(weights):
+        file = io.BytesIO()
+        write_mat(file, narrow_vgg(seed))
+        atomic_io.write_whole(weights, file.getvalue())
+    for path, is_there in ((data, data.is_dir()), (weights, weights.is_file())):
+        if not is_there:
+            raise errors.DataError("is not what the demo makes", where=path, cure="move it away, or give another "
+                                                                                  "--cache-dir.")
+    return data, weights
+
+
+def narrow_vgg(seed=0, widths=WIDTHS, fc_width=FC_WIDTH):
+    """{layer: (kernel, bias)} of a VGG-19 with a sixth of the channels: random weights that keep activations in the
+    range of the published net's, so that the scales on pool4 and pool3 mean here what they mean there.
+    """
+    rng, channels, layers = np.random.default_rng(seed), 3, {}
+    for name in (*CONVOLUTIONS, "fc6", "fc7"):
+        width = fc_width if name.startswith("fc") else widths[int(name[4])]
+        side = {"fc6": 7, "fc7": 1}.get(name, 3)
+        deviation = GAINS.get(name[:5], 1.0) * math.sqrt(2 / (side * side * channels))
+        layers[name] = (rng.normal(0, deviation, (side, side, channels, width)).astype(np.float32),
+                        np.zeros(width, np.float32))
+        channels = width
+    return layers
+
+
+def write_mat(file, layers, release="beta16", kernel_order="hw", mean_rgb=MEAN_RGB):
+    """Write {layer: (kernel, bias)} as MatConvNet does; file: path or open binary file.
+
+    release: "beta16" (mean under `normalization`, weights first in a layer) or "meta" (`meta.normalization`, weights
+    third). kernel_order: "hw" or "wh", the first two axes of a stored kernel.
+    """
+    stored = []
+    for name, (kernel, bias) in layers.items():
+        weights = np.empty((1, 2), object)
+        weights[0, 0] = kernel.transpose(1, 0, 2, 3) if kernel_order == "wh" else kernel
+        weights[0, 1] = bias.reshape(1, -1)
+        fields = {"weights": weights, "pad": np.zeros((1, 4)), "type": "conv", "name": name, "stride": np.ones((1, 2))}
+        order = ("name", "type", "weights", "pad", "stride") if release == "meta" else fields
+        stored += [{key: fields[key] for key in order}, {"type": "relu", "name": name.replace("conv", "relu")}]
+    cell = np.empty((1, len(stored)), object)
+    for i, fields in enumerate(stored):
+        cell[0, i] = _struct(fields)
+    mean = np.asarray(mean_rgb, np.float32)
+    if release == "meta":
+        extra = {"meta": _struct({"normalization": _struct({"averageImage": mean.reshape(1, 1, 3)})})}
+    else:
+        image = np.broadcast_to(mean, (224, 224, 3)).copy()
+        extra = {"normalization": _struct({"averageImage": image})}
+    scipy.io.savemat(file, {"layers": cell, **extra})
+
+
+def _struct(fields):
+    struct = np.empty((1, 1), [(name, object) for name in fields])
+    for name, value in fields.items():
+        struct[name][0, 0] = value
+    return struct

@@ -1,0 +1,129 @@
+"""The layers of a VGG or FCN as MatConvNet's DagNN lists them, one Block each, for both alignments.
+
+"same": pools round up, fc6 is padded by 3, every upsampling is cut by half its factor on each side, as
+vlfeat/matconvnet-fcn does it. "pad100": the image is padded by 100, nothing after it is, and crops lay the streams over
+each other, as fcn.berkeleyvision.org does it (offsets of voc-fcn*/net.py).
+"""
+
+import dataclasses
+
+import numpy as np
+
+from fcn.models import vgg_table
+from fcn.models.heads_table import CROPS
+from fcn.weights.formats import _heads
+
+# The first row and column that a crop keeps, where conv1_1 is padded by 100.
+SKIPS = {f"score_{pool}": CROPS[pool] for pool in ("pool4", "pool3")}
+OFFSETS = {"fcn32s": {"score": CROPS[32]}, "fcn16s": SKIPS | {"score": CROPS[16]}, "fcn8s": SKIPS | {"score": CROPS[8]},
+           "fcn8s_atonce": SKIPS | {"score": CROPS[8]}}
+# Stages whose pool averages, by the choice "pool". Neither MatConvNet nor TensorFlow counts padding in an average.
+AVERAGED = {"max": (), "avg": (1, 2, 3, 4, 5), "avg1to4": (1, 2, 3, 4)}
+
+
+@dataclasses.dataclass
+class Block:
+    """A layer: params {name: array}, options: the fields of MatConvNet's block."""
+
+    name: str
+    type: str
+    inputs: tuple
+    outputs: tuple
+    params: dict
+    options: dict
+
+
+def blocks(weights):
+    """The Blocks of Weights, from "data" to "score" of a whole FCN, or to the last activation of a bare VGG.
+
+    Of choices, alignment, pool, last_layer (an output of this list that goes into pool5), pool_scaling and
+    learn_upsampling are followed.
+    """
+    net = _Net(weights)
+    net.body()
+    if weights.net is not None:
+        net.head()
+    return net.listed
+
+
+def learning_rate(param, weights):
+    """Of a parameter as published: twice on biases; nothing on the scales and on interpolation that is kept."""
+    fixed = param.startswith("upscore") and not weights.choices.get("learn_upsampling")
+    return 0.0 if fixed or param.startswith("scale") else 2.0 if param.endswith("_bias") else 1.0
+
+
+class _Net:
+    """Lists blocks; every method adds one and gives the name of its output."""
+
+    def __init__(self, weights):
+        self.weights, self.listed = weights, []
+        self.pad100 = weights.choices.get("alignment") == "pad100"
+        self.pools = AVERAGED[weights.choices.get("pool", "max")]
+        self.last_layer = weights.choices.get("last_layer", "last")
+
+    def body(self):
+        layers, x = self.weights.layers, "data"
+        for stage in range(1, len(vgg_table.STAGES) + 1):
+            for name in (n for n in vgg_table.convolutions(layers) if n[4] == str(stage)):
+                x = self.conv(name, x, pad=100 if self.pad100 and name == "conv1_1" else 1)
+                x = self.add(name.replace("conv", "relu"), "ReLU", (x,), leak=0.0)
+            if stage == len(vgg_table.STAGES) and self.last_layer != "last":
+                x = self.last_layer
+            x = self.add(f"pool{stage}", "Pooling", (x,), method="avg" if stage in self.pools else "max",
+                         poolSize=_row(2, 2), stride=_row(2, 2), pad=_row(0, 1, 0, 1))
+        for name in (n for n in vgg_table.FULLY_CONNECTED if n in layers):
+            x = self.conv(name, x, pad=3 if name == "fc6" and not self.pad100 else 0)
+            x = self.add(name.replace("fc", "relu"), "ReLU", (x,), leak=0.0)
+            if self.weights.net is not None:
+                x = self.add(name.replace("fc", "drop"), "DropOut", (x,), rate=0.5)
+
+    def head(self):
+        net, pool = self.weights.net, {"score_pool4": "pool4", "score_pool3": "pool3"}
+        scores, factors = _heads.NETS[net]
+        x = self.conv("score_fr", "drop7", pad=0)
+        for (name, factor), score in zip(factors.items(), (*scores[1:], None), strict=True):
+            x = self.upsampling(name, x, factor)
+            if score is None:
+                self.crop("score", x, "data", OFFSETS[net]["score"] if self.pad100 else 0)
+                continue
+            below = pool[score]
+            if self.weights.choices.get("pool_scaling", net == "fcn8s_atonce"):
+                below = self.scale(f"scale_{below}", below, _heads.POOL_SCALES[score])
+            skip = self.conv(score, below, pad=0)
+            if self.pad100:
+                skip = self.crop(f"{score}c", skip, x, OFFSETS[net][score])
+            else:
+                x = self.crop(f"{name}c", x, skip, 0)
+            x = self.add(score.replace("score", "fuse"), "Sum", (x, skip))
+
+    def add(self, name, kind, inputs, params=None, **options):
+        self.listed.append(Block(name, f"dagnn.{kind}", tuple(inputs), (name,), params or {}, options))
+        return name
+
+    def conv(self, name, x, pad):
+        kernel, bias = self.weights.layers[name]
+        return self.add(name, "Conv", (x,), {f"{name}_filter": kernel, f"{name}_bias": bias.reshape(-1, 1)},
+                        size=_row(*kernel.shape), hasBias=True, pad=_row(pad, pad, pad, pad), stride=_row(1, 1))
+
+    def upsampling(self, name, x, factor):
+        classes, groups = self.weights.layers["score_fr"][0].shape[3], 1
+        if name in self.weights.layers:
+            kernel = self.weights.layers[name][0]
+        else:  # one filter a class: in full, interpolation by 32 of 151 classes would take 373 MB of zeros
+            kernel, groups = np.repeat(_heads.bilinear(factor)[:, :, None, None], classes, axis=3), classes
+        cut = 0 if self.pad100 else factor // 2
+        return self.add(name, "ConvTranspose", (x,), {f"{name}_filter": kernel}, size=_row(*kernel.shape),
+                        hasBias=False, upsample=_row(factor, factor), crop=_row(cut, cut, cut, cut),
+                        numGroups=float(groups))
+
+    def crop(self, name, x, like, offset):
+        """x from row and column `offset` on, cut to the size of `like`."""
+        return self.add(name, "Crop", (x, like), crop=_row(offset, offset))
+
+    def scale(self, name, x, factor):
+        return self.add(name, "Scale", (x,), {f"{name}_mult": np.full((1, 1), factor, np.float32)},
+                        size=_row(1, 1, 1, 1), hasBias=False)
+
+
+def _row(*numbers):
+    return np.array([numbers], float)

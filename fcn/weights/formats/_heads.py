@@ -1,0 +1,87 @@
+"""What a whole FCN has on top of its VGG: score layers and upsampling, by net; and which upsampling is plain.
+
+Names are those of fcn.berkeleyvision.org's prototxts (voc-fcn32s, voc-fcn16s, voc-fcn8s, voc-fcn8s-atonce).
+"""
+
+import json
+
+import numpy as np
+
+from fcn.config import variants
+from fcn.models import heads_table, vgg_table
+from fcn.weights.formats._weights import refusal
+
+# net: score layers, and {upsampling layer: its factor} in the order of the data. A kernel is twice its factor wide.
+EIGHT = ("score_fr", "score_pool4", "score_pool3"), {"upscore2": 2, "upscore_pool4": 2, "upscore8": 8}
+NETS = {
+    "fcn32s": (("score_fr",), {"upscore": 32}),
+    "fcn16s": (("score_fr", "score_pool4"), {"upscore2": 2, "upscore16": 16}),
+    "fcn8s": EIGHT,
+    "fcn8s_atonce": EIGHT,
+}
+POOL_SCALES = {f"score_{pool}": scale for pool, scale in heads_table.POOL_SCALES.items()}
+
+
+def bilinear(factor):
+    """float32 (2 factor, 2 factor): bilinear interpolation."""
+    return heads_table.bilinear_2d(2 * factor).astype(np.float32)
+
+
+def is_plain(kernel):
+    """Whether (height, width, out, in) interpolates every channel bilinearly and for itself, to the last bit."""
+    size, _, channels, _ = kernel.shape
+    if kernel.shape != (size, size, channels, channels) or size % 2:
+        return False
+    diagonal = kernel[..., range(channels), range(channels)]
+    return bool((diagonal == bilinear(size // 2)[..., None]).all()
+                and np.count_nonzero(kernel) == np.count_nonzero(diagonal))
+
+
+def ungrouped(kernel):
+    """(height, width, channels, channels) of one filter a channel, (height, width, 1, channels); others as they are."""
+    size, _, depth, channels = kernel.shape
+    if depth != 1 or channels == 1:
+        return kernel
+    full = np.zeros((size, kernel.shape[1], channels, channels), np.float32)
+    full[..., range(channels), range(channels)] = kernel[:, :, 0]
+    return full
+
+
+def check(net, layers, path):
+    """Refuses a whole FCN in which a layer is missing or does not fit the widths of its VGG."""
+    scores, upsampling = NETS[net]
+    below = {"score_fr": "fc7", "score_pool4": vgg_table.last_of_stage(4, layers),
+             "score_pool3": vgg_table.last_of_stage(3, layers)}
+    missing = [name for name in (*scores, "fc6", "fc7") if name not in layers]
+    if missing:
+        raise refusal(path, f"is no whole {net}: {', '.join(missing)} is missing")
+    classes = layers["score_fr"][0].shape[3]
+    needed = {name: (1, 1, layers[below[name]][0].shape[3], classes) for name in scores}
+    needed |= {name: (2 * factor, 2 * factor, classes, classes)
+               for name, factor in upsampling.items() if name in layers}
+    for name, shape in needed.items():
+        if layers[name][0].shape != shape:
+            raise refusal(path, f"{name} has kernel {layers[name][0].shape}, {net} needs {shape}")
+
+
+def in_order(net, layers):
+    """The layers of a whole FCN from conv1_1 to the last upsampling."""
+    scores, upsampling = NETS[net]
+    names = (*vgg_table.convolutions(layers), *vgg_table.FULLY_CONNECTED, *scores, *upsampling)
+    return {name: layers[name] for name in names if name in layers}
+
+
+def as_note(weights):
+    """What a file of ours says of a net besides its layers, as JSON."""
+    return json.dumps(weights.choices | {"ignored_ids": list(weights.ignored_ids)})
+
+
+def read_note(text):
+    """({choice: value}, ignored ids) of as_note's JSON, what is no choice left out; None if it is no JSON."""
+    try:
+        noted = json.loads(text)
+        ids = noted.get("ignored_ids", [])
+        ids = tuple(i for i in ids if isinstance(i, int) and 0 <= i <= 255) if isinstance(ids, list) else ()
+        return {key: value for key, value in noted.items() if variants.is_valid(key, value)}, ids
+    except (ValueError, AttributeError, RecursionError):
+        return None

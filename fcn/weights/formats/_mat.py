@@ -1,0 +1,132 @@
+"""MATLAB 5 files: is this one whole and harmless, and what do its structs, cells and texts say?
+
+What SciPy makes of them: a struct is an array with named fields, a cell an array of objects, a text an array of str.
+"""
+
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+import scipy.io
+
+from fcn.weights.formats import _trial
+from fcn.weights.formats._weights import most_unpacked, refusal
+
+MATRIX, COMPRESSED = 14, 15
+HEADER_BYTES, TAG_BYTES, PIECE_BYTES = 128, 8, 1 << 20
+MOST_VARIABLES, MOST_CELLS = 50, 5000  # published nets have at most 2 and 43, or 4 and 90
+# "vars" is left out: it would hold the activations of a net that was saved while it ran.
+WANTED = ("layers", "normalization", "meta", "params", "net", "classes")
+
+
+def load(path):
+    """{variable: value} of a MatConvNet file; the fields of `net` where a training run saved the model as that."""
+    path = pathlib.Path(path)
+    size = f"{path.stat().st_size:,} bytes"
+    unpacked = _unpacked_bytes(path)
+    try:
+        variables = scipy.io.whosmat(path)
+    except Exception as error:  # its complaints about damaged files are of every kind
+        raise _unreadable(path, size, f"{type(error).__name__}: {error}") from None
+    names = [name for name, _, _ in variables]
+    if not {"layers", "params", "net"} & set(names):
+        raise refusal(path, f"holds no MatConvNet model: {', '.join(names[:20]) or 'nothing'} instead of layers")
+    for name, shape, kind in variables:
+        if kind in ("cell", "struct", "object") and np.prod(shape, dtype=float) > MOST_CELLS:
+            raise refusal(path, f"is no MatConvNet model: `{name}` is a {kind} of {shape}")
+    fault = _trial.fault("mat", path, unpacked)
+    if fault:
+        raise _unreadable(path, size, fault)
+    try:
+        content = scipy.io.loadmat(path, variable_names=WANTED)
+    except Exception as error:
+        raise _unreadable(path, size, f"{type(error).__name__}: {error}") from None
+    content = {name: value for name, value in content.items() if not name.startswith("__")}
+    saved_net = content.get("net")
+    content = rows(saved_net)[0] if saved_net is not None and rows(saved_net) else content
+    if not {"layers", "params"} & content.keys():
+        raise refusal(path, f"holds no MatConvNet model: {', '.join(content)} instead of layers")
+    return content
+
+
+def _unreadable(path, size, why):
+    return refusal(path, f"cannot be read ({size})", why=why,
+                   cure="the file is probably cut off or damaged; get it again. weights/README.md names its checksum.")
+
+
+def _unpacked_bytes(path):
+    """The bytes that the file's variables take, from their tags alone; refused if one is cut off or a bomb."""
+    size = path.stat().st_size
+    most, unpacked, position = most_unpacked(size), 0, HEADER_BYTES
+    with path.open("rb") as file:
+        order = ">" if file.read(HEADER_BYTES)[-2:] == b"MI" else "<"
+        for _ in range(MOST_VARIABLES):
+            if position == size:
+                return unpacked
+            tag = file.read(TAG_BYTES)
+            kind, length = struct.unpack(order + "II", tag) if len(tag) == TAG_BYTES else (MATRIX, 0)
+            if kind not in (MATRIX, COMPRESSED):
+                raise _unreadable(path, f"{size:,} bytes", f"no variable starts at byte {position:,}")
+            position += TAG_BYTES + length
+            if position > size:
+                raise refusal(path, f"is cut off: it has {size:,} bytes and a variable that ends at {position:,}",
+                              cure="get the file again; weights/README.md names sizes and checksums.")
+            unpacked += _inflated(file, length, most - unpacked) if kind == COMPRESSED else length
+            if unpacked > most:
+                raise refusal(path, f"unpacks to more than {most:,} bytes from {size:,}: no net does that")
+            file.seek(position)
+    raise refusal(path, f"is no MatConvNet model: it holds more than {MOST_VARIABLES} variables")
+
+
+def _inflated(file, length, most):
+    """Bytes that a compressed variable unpacks to, counted without keeping them, up to a little more than `most`."""
+    stream, total = zlib.decompressobj(), 0
+    while length and total <= most:
+        piece = file.read(min(length, PIECE_BYTES))
+        length -= len(piece)
+        while piece and total <= most:
+            try:
+                total += len(stream.decompress(piece, PIECE_BYTES))
+            except zlib.error:
+                return total  # what is wrong with it, the parser will say
+            piece = stream.unconsumed_tail
+    return total
+
+
+def rows(value):
+    """A struct array as a list of {field: value}; [] if it is none."""
+    value = np.asarray(value)
+    if value.dtype.names is None:
+        return []
+    return [{name: row[name] for name in value.dtype.names} for row in value.ravel()]
+
+
+def field(value, *names):
+    """value.name1.name2... of structs of one element, or None where there is no such field."""
+    for name in names:
+        found = rows(value) if not isinstance(value, dict) else [value]
+        value = found[0].get(name) if found else None
+        if value is None:
+            return None
+    return value
+
+
+def texts(value):
+    """A text, or a cell of texts, as a list of str; whatever is no text is left out."""
+    value = np.asarray(value)
+    if value.dtype.kind == "U":
+        return ["".join(value.ravel().tolist())] if value.size else []
+    if value.dtype.kind == "O":
+        return [text for item in value.ravel() if np.asarray(item).dtype.kind == "U" for text in texts(item)]
+    return []
+
+
+def mean_image(content):
+    """The mean as either release, or matconvnet-fcn, stores it: an image or three numbers; None without any."""
+    for holder in (content.get("normalization"), field(content, "meta", "normalization")):
+        for name in ("averageImage", "rgbMean"):
+            image = field(holder, name) if holder is not None else None
+            if image is not None and np.asarray(image).size:
+                return image
+    return None

@@ -1,0 +1,116 @@
+"""Keras' HDF5 files of VGG-16 and VGG-19: the .h5 of keras.applications and of model.save_weights, old and new.
+
+Old files hold <layer>/<layer>/kernel:0 (under model_weights/ in a whole model), Keras 3's .weights.h5 layers/<layer>/
+vars/0 and 1. Layers are named block1_conv1 ... fc2, or are counted as conv2d, conv2d_1 ... in the order of the net.
+"""
+
+import pathlib
+import re
+
+import h5py
+
+from fcn.core import errors
+from fcn.models import vgg_table
+from fcn.weights.formats import _layers, _trial
+from fcn.weights.formats._published import BGR, HEIGHT_WIDTH
+from fcn.weights.formats._weights import CURE, NO_MEAN, Weights, imagenet_mean, most_unpacked, refusal
+
+DOCUMENTED = HEIGHT_WIDTH, BGR  # keras.applications: preprocess_input in "caffe" mode
+MOST_DEPTH, MOST_THINGS = 12, 5000
+NAMED = re.compile(r"(?:.*_)?block(\d)_conv(\d)|(fc[12])")
+COUNTED = re.compile(r"(conv2d|dense)(?:_(\d+))?")
+PARTS = {"kernel:0": 0, "kernel": 0, "0": 0, "bias:0": 1, "bias": 1, "1": 1}
+
+
+def read(path):
+    """The Weights of a VGG in an HDF5 file of Keras; without fc6 and fc7 if it was saved with include_top=False.
+
+    Raises WeightsError if it is another file, damaged, cut off or a bomb, or if layers are missing or misshapen.
+    """
+    path = pathlib.Path(path)
+    size = f"{path.stat().st_size:,} bytes"
+    fault = _trial.fault("h5", path, most_unpacked(path.stat().st_size))
+    try:
+        if fault:
+            raise OSError(fault)
+        with h5py.File(path, "r") as file:
+            found = {name: dataset for name, dataset in _datasets(file, path) if "optimizer" not in name}
+            stored = {layer: [_array(found[name], name, path) for name in pair]
+                      for layer, pair in _pairs(found, path).items()}
+    except errors.WeightsError:
+        raise
+    except Exception as error:  # of h5py, of many kinds
+        raise refusal(path, f"is an HDF5 file that cannot be read ({size})", why=f"{type(error).__name__}: {error}",
+                      cure=f"the file is probably cut off; {CURE}") from None
+    layers, _, notes = _layers.body(_layers.as_convolutions(stored), path, DOCUMENTED, must_be_published=False)
+    return Weights(layers, imagenet_mean(), (*notes, NO_MEAN))
+
+
+def _datasets(file, path):
+    """(path inside, dataset) of all that is really in the file: soft and external links are not followed."""
+    waiting, things = [("", file, 0)], 0
+    while waiting:
+        prefix, group, depth = waiting.pop()
+        for name in group:
+            things += 1
+            if things > MOST_THINGS or depth > MOST_DEPTH:
+                raise refusal(path, f"is no file of Keras: more than {MOST_THINGS} things or {MOST_DEPTH} levels")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            thing = group[name]
+            if isinstance(thing, h5py.Group):
+                waiting.append((f"{prefix}{name}/", thing, depth + 1))
+            elif isinstance(thing, h5py.Dataset):
+                yield prefix + name, thing
+
+
+def _pairs(found, path):
+    """{layer: (path of its kernel, path of its bias)}; refused if two layers of one name are in the file."""
+    pairs: dict[str, dict] = {}
+    counted: dict[str, dict] = {}
+    for name in found:
+        *folders, part = name.split("/")
+        if part not in PARTS:
+            continue
+        named = next((match for folder in reversed(folders) if (match := NAMED.fullmatch(folder))), None)
+        if named:
+            stage, number, dense = named.groups()
+            layer = {"fc1": "fc6", "fc2": "fc7"}[dense] if dense else f"conv{stage}_{number}"
+            if pairs.setdefault(layer, {}).setdefault(PARTS[part], name) != name:
+                raise refusal(path, f"holds two layers {layer}: {pairs[layer][PARTS[part]]} and {name}")
+        for depth, folder in enumerate(folders):
+            if count := COUNTED.fullmatch(folder):
+                model = counted.setdefault("/".join(folders[:depth]), {"conv2d": {}, "dense": {}})
+                model[count[1]].setdefault(int(count[2] or 0), {})[PARTS[part]] = name
+    if not pairs:
+        pairs = _by_number(counted, found)
+    if not pairs:
+        raise refusal(path, "is an HDF5 file without layers of Keras' VGG",
+                      why=f"found: {', '.join(list(found)[:8]) or 'no array'}; needed: block1_conv1 ... or conv2d ...",
+                      cure=f"MATLAB 7.3 files are HDF5 too: save such a one with `save -v7`. {CURE}")
+    return {layer: (pair[0], pair[1]) for layer, pair in pairs.items() if {0, 1} <= set(pair)}
+
+
+def _by_number(counted, found):
+    """The same for layers that are only counted, {model: {"conv2d" or "dense": {number: pair}}}: the one model of 13
+    convolutions is VGG-16, of 16 VGG-19. Matrices are fc6 and fc7 if the first takes 7 x 7 of the last convolution.
+    """
+    models = [(names, model) for model in counted.values() for names in vgg_table.BACKBONES.values()
+              if len(model["conv2d"]) == len(names)]
+    if len(models) != 1:
+        return {}
+    names, model = models[0]
+    convolutions, matrices = ([model[kind][number] for number in sorted(model[kind])] for kind in ("conv2d", "dense"))
+    pairs = dict(zip(names, convolutions, strict=True))
+    if len(matrices) > 1 and found[matrices[0][0]].shape[:1] == (49 * found[convolutions[-1][1]].size,):
+        pairs |= dict(zip(vgg_table.FULLY_CONNECTED, matrices, strict=False))
+    return pairs
+
+
+def _array(dataset, name, path):
+    """The numbers of a dataset that lies in this very file and is not far larger than it."""
+    if dataset.dtype.kind != "f" or dataset.is_virtual or dataset.external:
+        raise refusal(path, f"{name} is no plain array of numbers in this file")
+    if dataset.nbytes > most_unpacked(path.stat().st_size):
+        raise refusal(path, f"{name} claims {dataset.nbytes:,} bytes; the file has {path.stat().st_size:,}")
+    return dataset[()]

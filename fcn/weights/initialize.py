@@ -1,0 +1,102 @@
+"""Where a net's weights come from at its start: a file, or a run of ours, put in layer by layer."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from fcn.core import errors
+from fcn.models import heads_table, variables
+from fcn.models.architecture import Architecture
+from fcn.models.tf_compat import tf
+from fcn.runs import checkpoint_choice
+from fcn.training import checkpoint
+from fcn.weights import transfer
+from fcn.weights.detection import Weights
+from fcn.weights.formats import _weights
+
+
+def from_run(path):
+    """The Weights of a run's folder (the checkpoint that checkpoint_choice.choose takes) or of a checkpoint's folder.
+
+    Raises UsageError, WeightsError.
+    """
+    chosen = checkpoint_choice.choose(path)
+    model, spec = chosen.content["model"], chosen.content["spec"]
+    files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
+    layers, others = _weights.by_layer(checkpoint.read_variables(chosen.path))
+    return Weights(layers, np.array(model["mean_rgb"], np.float32),
+                   (f"{model['net']} of {chosen.text}",), model["net"],
+                   _variant(Architecture.from_dict(model)),
+                   transfer.channel_names(spec["class_names"], model["num_classes"]), tuple(model["ignored_ids"]),
+                   {"run": str(chosen.run.absolute()), "checkpoint": chosen.path.name, "step": chosen.state["step"],
+                    "files": files}, others)
+
+
+def _variant(architecture):
+    """{field: value} of the Choices of a net, {} of one that has none."""
+    chosen = architecture.chosen()
+    return dataclasses.asdict(chosen) if chosen else {}
+
+
+def load_weights(session, weights, class_names, num_classes, carry_scores, chosen):
+    """Put `weights` (Weights) into the net of the default graph, and initialise all other variables; the rows of the
+    transplant report. No layer is left in `weights`: it would be half a gigabyte twice.
+
+    class_names: of this net's classes; num_classes: its channels. carry_scores: as transfer.carried_classes has it.
+    chosen: the variants.Variants of this net, or None.
+    """
+    own = {v.op.name: v for v in variables.of_net()}
+    needed = {name: v.shape.as_list() for name, v in own.items()}
+    classes, factors = None, {}
+    if "score_fr" in weights.layers:
+        old = transfer.channel_names(weights.class_names, weights.layers["score_fr"][0].shape[3])
+        new = transfer.channel_names(class_names, num_classes)
+        classes = transfer.carried_classes(carry_scores, old, new), len(old), len(new)
+        scaled = bool(chosen) and chosen.pool_scaling
+        if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
+            factors = {f"score_{pool}": 1 / scale if scaled else scale
+                       for pool, scale in heads_table.POOL_SCALES.items()}
+    arrays, rows = transfer.plan_transfer(weights.layers, needed,
+                                          ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net
+                                          else (),
+                                          classes, lambda name: _first_value(session, own[name]), factors)
+    copied, copied_rows = transfer.others(weights.others, needed)
+    arrays |= copied
+    weights.layers.clear()
+    weights.others.clear()
+    # Only what no file has: to draw fc6's 103 M random numbers and overwrite them took longer than all the rest.
+    initialise(session, [v for v in tf.global_variables() if v.op.name not in arrays])
+    new = {name: v for name, v in own.items() if name not in arrays}
+    kernels = {name: v for name, v in new.items() if name.endswith("/kernel")}
+    rest = {name: v for name, v in new.items() if transfer.is_other(name, own)}
+    checkpoint.put(session, arrays)
+    return (rows + copied_rows + [transfer.fresh(name, session.run(v)) for name, v in kernels.items()]
+            + transfer.fresh_others(session.run(rest)))
+
+
+def initialise(session, variables):
+    """Run the initialisers of these variables: those of one kind (Adam, Adam_1, kernel, ...) at a time.
+
+    What is zero and of one shape in one run is one piece of memory at first. Adam's two numbers beside a weight would
+    be copied apart in the first update, when memory is fullest: 0.35 GB more for good.
+    """
+    def kind(variable):
+        return variable.op.name.rpartition("/")[2]
+    for _, alike in itertools.groupby(sorted(variables, key=kind), kind):
+        session.run(tf.variables_initializer(list(alike)))
+
+
+def _first_value(session, variable):
+    session.run(variable.initializer)
+    return session.run(variable)
+
+
+def load_all(session, weights):
+    """Put a whole FCN into the net of the default graph, which has the same classes. Raises WeightsError."""
+    needed = {v.op.name: v.shape.as_list() for v in variables.of_net()}
+    arrays = transfer.plan_transfer(weights.layers, needed)[0] | transfer.others(weights.others, needed)[0]
+    missing = sorted(needed.keys() - arrays.keys())
+    if missing:
+        raise errors.WeightsError(f"the file of a {weights.net} lacks {', '.join(missing)}")
+    checkpoint.put(session, arrays)

@@ -1,0 +1,192 @@
+"""The arithmetic of the benchmarks of speed: operations by hand, ratios, the page of made-up results."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import bench
+import evaluate_speed
+import gemm
+import goals
+import gpu
+import growth
+import measuring
+import operations
+import results
+import results_plot
+import startup
+
+from fcn.config import variants
+from fcn.models import vgg_table
+from fcn.models.tf_compat import tf
+
+FACTS = {"command": "python benchmarks/x.py", "commit": "abc", "time": "2030-01-01T00:00:00", "machine": "a machine",
+         "versions": {"python": "3.11.1", "tensorflow": "2.21.0"}}
+
+
+def test_operations_of_the_published_nets_are_those_counted_before():
+    tutorial, paper = (("fcn8s_tutorial", (224, 224), 151), ("fcn8s", (224, 224), 151))
+    conv5_4 = 2 * 14 * 14 * 9 * 512 * 512  # built and never used by the tutorial's net
+    assert operations.forward(*tutorial) + conv5_4 == pytest.approx(67.25e9, rel=1e-3)
+    assert operations.training(*tutorial) + 3 * conv5_4 == pytest.approx(201.6e9, rel=1e-3)
+    assert operations.forward(*paper) == pytest.approx(60.2e9, rel=1e-3)
+    fixed = sum(layer.forward for layer in operations.layers(*paper) if layer.name.startswith("upscore"))
+    assert operations.training(*paper) + fixed == pytest.approx(180.5e9, rel=1e-3)
+
+
+def test_the_table_of_operations_is_of_the_nets_as_they_are():
+    for net, (fusion, last) in operations.NETS.items():
+        chosen = variants.variants_of(net)
+        assert chosen.fusion == fusion and chosen.last_layer.replace("relu", "conv") == last
+
+
+def test_blocks_take_four_multiply_adds_for_a_pixel_of_a_class_rim_included():
+    rows = {layer.name: layer for layer in operations.layers("fcn8s", (16, 24), 1, bilinear="blocks")}
+    assert rows["upscore8"].forward == 2 * 4 * 24 * 32  # 2 x 3 inputs become 3 x 4 blocks of 8 x 8
+
+
+def counted():
+    """Operations in the default graph by TensorFlow's own profiler."""
+    options = tf.profiler.ProfileOptionBuilder(tf.profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
+    graph = tf.get_default_graph()
+    profile = tf.profiler.profile(graph, cmd="op", options=options.build())
+    return sum(child.total_float_ops for child in profile.children if child.name.startswith(("Conv2D", "MatMul")))
+
+
+def test_tensorflow_counts_the_same_in_a_convolution_and_in_a_transposed_one():
+    with tf.Graph().as_default():
+        x, kernel = tf.zeros((1, 6, 10, 3)), tf.zeros((3, 3, 3, 5))
+        tf.nn.conv2d(x, kernel, 1, "SAME")
+        layer = operations.convolution("a", (6, 10), 3, 3, 5)
+        assert counted() == layer.forward == 2 * 60 * 27 * 5
+    with tf.Graph().as_default():
+        x, kernel = tf.zeros((1, 3, 2, 7)), tf.zeros((16, 16, 5, 7))
+        tf.nn.conv2d_transpose(x, kernel, (1, 24, 16, 5), 8, "SAME")
+        assert counted() == operations.convolution("b", (3, 2), 16, 7, 5).forward
+
+
+def test_a_net_has_the_weights_that_its_table_counts():
+    widths = measuring.widths(1 / 16)
+    assert operations.weights("fcn8s_tutorial", (32, 32), 5, widths) == sum(
+        {"conv1_1": 3 * 4, "conv1_2": 4 * 4, "conv2_1": 4 * 8, "conv2_2": 8 * 8, "conv3_1": 8 * 16,
+         "rest of conv3": 3 * 16 * 16, "conv4_1": 16 * 32, "conv4 and 5": 6 * 32 * 32}.values()) * 9 + (
+        49 * 32 * 256 + 256 * 256 + 256 * 5 + 16 * 5 * 32 + 16 * 32 * 16 + 256 * 16 * 5)
+
+
+def test_ratios_are_of_the_same_round():
+    assert measuring.ratios([2, 30, 4], [1, 10, 4]) == (2, 1, 3)
+
+
+def test_a_failed_case_says_what_went_wrong_and_not_where(tmp_path):
+    script = tmp_path / "fails.py"
+    script.write_text("raise ValueError('no such net')")
+    assert measuring.in_a_process(script, [1]) == {"failed": "ValueError: no such net"}
+    script.write_text("import sys; print('noise'); print(sys.argv[2])")
+    assert measuring.in_a_process(script, {"a": 1}) == {"a": 1, "failed": None}
+
+
+def test_growth_changes_one_axis_at_a_time_and_begins_with_the_base():
+    found = growth.cases({"batch": (1, 8), "side": (224, 384)})
+    assert found == [growth.BASE, growth.BASE | {"batch": 8}, growth.BASE | {"side": 384}]
+    assert growth.along(found, "side") == [growth.BASE, growth.BASE | {"side": 384}]
+
+
+def test_waiting_counts_after_the_first_lines_alone():
+    entries = [{"event": "start"}, *({"wait_share": share, "images_per_s": 1.0} for share in (0.9, 0.5, 0.01, 0.02))]
+    assert evaluate_speed.waited(entries)["wait_shares"] == [0.01, 0.02]
+
+
+def duel(job, batch, **seconds):
+    """A result of duel.py: seconds of every round of each contender, named with _ for : and -."""
+    names = {key: key.replace("__", "-").replace("_", ":", 1) for key in seconds}
+    groups = [[{names[key]: {"seconds": [values[i]], "others": 0.0} for key, values in seconds.items()}
+               for i in range(3)]]
+    first = sorted(next(iter(seconds.values())))[1]
+    rows = {names[key]: {"failed": None, "seconds": sorted(values)[1], "images_per_second": batch / sorted(values)[1],
+                         "ratio": sorted(values)[1] / first,
+                         "peak_bytes": 4e9 if "ours" in key else 3.2e9} for key, values in seconds.items()}
+    rows["keras3:float32"] = {"failed": "not installed", "peak_bytes": None}
+    return FACTS | {"job": job, "batch": batch, "size": [224, 224], "classes": 151, "share": 1, "groups": groups,
+                    "rows": rows}
+
+
+def made_up():
+    phases = {phase: {"seconds": 0.5, "peak_bytes": 1.9e9} for phase in startup.PHASES}
+    steps = [{"job": job, "precision": precision, "seconds": [0.5], "peak_bytes": 1e9, "failed": None} | one
+             for job in growth.JOBS for precision in growth.PRECISIONS for one in growth.cases(growth.POINTS)]
+    products = [{"type": kind, "n": 64, "gflops": [100.0, peak]} for kind, peak in (("float32", 200.0),
+                                                                                   ("bfloat16", 400.0))]
+    return {
+        "gemm": FACTS | {"threads": {"all": {"products": products, "copy_gb_s": [30.0], "failed": None}}},
+        "train-2": duel("train", 2, ours_float32=[2.0, 2.1, 2.2], ours_bfloat16=[1.0, 1.1, 1.2],
+                        pytorch_nchw__float32=[4.0, 4.2, 3.3], gemm_float32=[operations.PEAK_STEP / 200e9] * 3),
+        "startup": FACTS | {"file_bytes": 575e6, "starts": {"ours": [phases | {"failed": None}],
+                                                            "tutorial": [{"failed": "out of memory"}]}},
+        "growth": FACTS | {"steps": steps, "evaluations": []},
+        "batches": FACTS | {"title": "Random batches", "markdown": "| way |\n|---|\n| cache |"}}
+
+
+def test_goals_are_held_against_the_same_rounds_and_missed_ones_are_said():
+    rows = {line.split(" | ")[0][2:]: line for line in goals.table(made_up()).splitlines()}
+    assert "| 2 | reached |" in rows["train float32, batch 2, against PyTorch float32"]  # 2, 2 and 1.5
+    assert "| 3.82 | reached |" in rows["train at our best, batch 2, against PyTorch float32"]
+    assert "| 1.25 | **missed** |" in rows["peak memory of training with Adam, batch 2, over PyTorch's"]
+    assert "| 0.947 | reached |" in rows["share of the float32 peak, training, batch 2"]  # 2 x 198.8 / 2.1 / 200
+    assert "| 1.5 s | reached |" in rows[".mat read, graph built, weights in the session"]
+    assert "not measured" in rows["train float32, batch 2, against Keras 3 float32"]
+
+
+def test_contenders_that_never_met_are_compared_by_way_of_the_first_one():
+    found = duel("train", 2, ours_float32=[2, 2, 2], ours_bfloat16=[1, 1, 1], tutorial_float32=[6, 6, 6])
+    apart = {name: [{label: turn for label, turn in done.items() if label != name} for done in found["groups"][0]]
+             for name in ("ours:bfloat16", "tutorial:float32")}
+    assert goals.times_as_fast(found | {"groups": list(apart.values())}, "ours:bfloat16", "tutorial:float32")[0] == 6
+
+
+def test_the_page_keeps_what_is_written_by_hand_and_is_the_same_when_written_again(tmp_path):
+    text = results.generated(made_up())
+    for part in ("## Training step with Adam, batch 2", "keras3:float32 | failed: not installed", "failed: out of mem",
+                 "commit abc, 2030-01-01; a machine; python 3.11.1", "| cache |", "| 384 | 0.500 s, 1.00 GB |"):
+        assert part in text
+    page = results.insert("# Results\n\nby hand\n", text)
+    assert page.startswith("# Results\n\nby hand\n\n<!--") and results.insert(page, text) == page
+    assert results.insert(page + "below\n", "new").endswith("new\n\n" + results.END + "\nbelow\n")
+
+
+def test_the_picture_is_drawn_of_whatever_there_is(tmp_path):
+    results_plot.draw(made_up(), tmp_path / "all.png")
+    results_plot.draw({}, tmp_path / "none.png")
+    assert (tmp_path / "all.png").stat().st_size > 20_000 and not (tmp_path / "none.png").exists()
+
+
+def test_every_part_of_the_bench_is_a_script_and_is_handed_its_file(tmp_path):
+    given = type("Given", (), {"quick": False, "data": "D", "layout": "camvid", "weights": None})
+    for part in bench.PARTS:
+        script, *words = bench.words_of(part, given, tmp_path)
+        assert (Path(bench.__file__).parent / script).exists()
+        assert ("--json" in words) != bool(part.title) and ("--data" in words) == ("data" in part.takes)
+
+
+def test_a_gpu_table_says_that_there_was_none(tmp_path):
+    one = ("train", "float32", 1, (32, 32), 3, 1 / 16, False)
+    found = gpu.case(*one, rounds=1)
+    assert len(found["seconds"]) == 1 and found["peak_bytes"] > 0 and gemm.best(gemm.case(1, [64], 1), "bfloat16") > 0
+    peaks = {"products": [{"type": "float32", "n": 64, "gflops": [50.0, 100.0]}], "copy_gb_s": [10.0]}
+    row = gpu.row(one, found | {"seconds": [2.0], "gpus": [], "failed": None}, peaks)
+    net = "fcn8s_tutorial", (32, 32), 3, measuring.widths(1 / 16)
+    assert row["share_of_peak"] == pytest.approx(operations.training(*net) / 2 / 100e9)
+    assert row["share_of_bandwidth"] == pytest.approx(7 * 4 * operations.weights(*net) / 2 / 10e9)
+    full = {"job": "train", "precision": "float32", "batch": 16, "xla": True, "failed": "no room"}
+    shown = gpu.table([row, full], [])
+    assert shown.startswith(gpu.NOT_RUN) and "failed: no room" in shown
+    assert json.loads(json.dumps(row))["batch"] == 1
+
+
+def test_a_random_file_of_weights_is_read_as_the_published_one_is(tmp_path):
+    from fcn.weights import detection
+    startup.random_file(tmp_path / "vgg.mat", 1 / 16)
+    assert vgg_table.widths(detection.read_weights(tmp_path / "vgg.mat").widths) == measuring.widths(1 / 16)

@@ -1,0 +1,48 @@
+"""A build that dies, or meets a failing disk, at any call that reaches it loses nothing. `make faults` does more."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import faults
+import inject
+
+from fcn.data.cache import builder
+
+
+@pytest.fixture
+def case(tmp_path, monkeypatch):
+    monkeypatch.setattr(builder, "ROWS_PER_SYNC", 1)
+    return faults.Case(tmp_path, 2)
+
+
+def test_calls_are_counted_and_the_fault_comes_at_the_one_that_was_asked_for(tmp_path):
+    (tmp_path / "a").touch()
+    with inject.Injector(at=2, mode="EIO") as injector:
+        (tmp_path / "a").replace(tmp_path / "b")
+        with pytest.raises(OSError, match="Input/output error"):
+            (tmp_path / "b").replace(tmp_path / "c")
+    assert injector.count == 2 and (tmp_path / "b").exists()
+
+
+def test_a_lost_cache_would_be_seen(case, monkeypatch):
+    monkeypatch.setattr(builder.durable.NewFile, "commit", lambda file, *_: file.path.write_bytes(b"half"))
+    where = case.start(replacing=True)
+    inject.wait(inject.child(case.attempt, where))
+    assert not case.stands(where, replacing=True)
+
+
+@pytest.mark.parametrize("mode", inject.MODES)
+def test_at_every_call_that_reaches_the_disk_an_end_or_an_error_loses_nothing(case, mode):
+    (tried, lost), = faults.every_call(case, (mode,), replacings=(True,)).values()
+    assert tried > 20 and lost == 0
+
+
+def test_killed_builds_go_on_and_two_at_once_leave_one_whole_file(case):
+    kills, finished, lost = faults.random_kills(case, 10, random.Random(0))
+    assert kills >= 10 and finished and not lost
+    assert faults.two_builders(case, 5)[2] == 0

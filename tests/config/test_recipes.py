@@ -1,0 +1,163 @@
+"""Recipes: every number with its source, the published ones by hand; origins of settings; two recipes compared."""
+
+import dataclasses
+import re
+import tomllib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fcn.config import provenance, training_config
+from fcn.core import registry
+
+NAMES = registry.names("recipes")
+PUBLISHED = [name for name in NAMES if name not in ("camvid", "demo")]
+BERKELEY = ["long2015_fcn32s", "long2015_fcn16s", "long2015_fcn8s", "long2017_fcn8s_atonce"]
+
+# As read in the files that the recipes name; typed by hand, not taken from the recipes.
+NUMBERS = [
+    ("long2015_fcn32s", {"net": "fcn32s", "learning_rate": 1e-10, "steps": 100_000}),
+    ("long2015_fcn16s", {"net": "fcn16s", "learning_rate": 1e-12, "steps": 100_000}),
+    ("long2015_fcn8s", {"net": "fcn8s", "learning_rate": 1e-14, "steps": 100_000}),
+    ("long2017_fcn8s_atonce", {"net": "fcn8s_atonce", "learning_rate": 1e-10, "steps": 300_000}),
+    *((name, {"momentum": 0.99, "weight_decay": 5e-4, "optimizer": "momentum", "loss_reduction": "sum",
+              "schedule": "fixed", "batch": 1, "batches_per_step": 1, "average_loss": 20, "rate_factors": "*/bias=2",
+              "keep_prob": 0.5, "alignment": "pad100", "init_stddev": 0, "augment": (), "size": None,
+              "replacement": True, "seed": 1337,
+              "mean_rgb": (122.67892, 116.66877, 104.00699), "ignore_label": (255,), "save_every": 4000})
+      for name in BERKELEY),
+    ("sceneparsing_fcn8s", {"net": "fcn8s_atonce", "size": (384, 384), "learning_rate": 1e-10, "momentum": 0.99,
+                            "weight_decay": 5e-4, "loss_reduction": "sum", "ignore_label": (0,), "steps": 160_000,
+                            "mean_rgb": (124.6901, 118.6897, 109.5388), "alignment": "pad100", "pool_scaling": True}),
+    ("matconvnet_fcn8s", {"net": "fcn8s", "size": (384, 384), "batch": 2, "batches_per_step": 10, "epochs": 50,
+                          "learning_rate": 1e-4, "momentum": 0.9, "weight_decay": 5e-4, "alignment": "same",
+                          "loss_reduction": "mean-per-image", "augment": ("hflip", "scale"),
+                          "rate_factors": "*/bias=2, score_pool4/kernel=0.1, score_pool3/kernel=0.01"}),
+    ("tutorial", {"net": "fcn8s_tutorial", "size": (224, 224), "batch": 3, "optimizer": "adam", "learning_rate": 1e-4,
+                  "keep_prob": 0.85, "init_stddev": 1e-4, "pool": "avg", "last_layer": "relu5_3", "fc": "random",
+                  "fusion": "features", "score_relu": True, "train_ignored": True}),
+    ("shekkizh", {"net": "fcn8s_shekkizh", "size": (224, 224), "batch": 2, "optimizer": "adam", "learning_rate": 1e-4,
+                  "keep_prob": 0.85, "init_stddev": 0.02, "pool": "avg1to4", "last_layer": "conv5_3", "fc": "random",
+                  "fusion": "features", "score_relu": False, "steps": 100_001, "eval_every": 500,
+                  "eval_batches": 1, "train_ignored": True}),
+    ("keras_io_fcn8s", {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4, "batch": 32, "epochs": 20,
+                        "size": (224, 224), "rate_factors": "conv*=0, fc*=0", "keep_prob": 0.5, "score_relu": True}),
+    ("camvid", {"size": (360, 480), "crop_size": (216, 288), "batch": 4, "learning_rate": 5e-5, "steps": 680}),
+    ("demo", {"size": (96, 96), "batch": 8, "learning_rate": 1e-3, "steps": 2200}),
+]
+
+
+def compare(*recipes):
+    """What --recipe ONE --diff OTHER prints."""
+    return provenance.diff(*((name, training_config.resolve({}, recipe=name), provenance.origins_of(recipe=name))
+                             for name in recipes))
+
+
+@pytest.mark.parametrize(("name", "numbers"), NUMBERS)
+def test_the_published_numbers_stand_in_the_recipe(name, numbers):
+    settings = dataclasses.asdict(training_config.resolve({}, recipe=name))
+    assert {key: settings[key] for key in numbers} == numbers
+
+
+def test_every_recipe_has_its_numbers_checked():
+    assert {name for name, _ in NUMBERS} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_line_has_its_source_and_fits_the_page(name):
+    path = registry.path("recipes", name)
+    lines = path.read_text().splitlines()
+    assert all(len(line) <= 120 for line in lines)
+    for line in lines:
+        assert not line or line.startswith("#") or re.search(r"  # source: \S", line), line
+    sources = provenance.sources(path)
+    assert set(sources) == set(tomllib.loads(path.read_text())) and all(sources.values())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_recipe_says_what_was_reached_on_what_and_where_it_departs(name):
+    text = registry.path("recipes", name).read_text()
+    for word in ("# Published", "# Data:", "# Departures:"):
+        assert word in text
+
+
+def test_stages_start_from_the_one_before():
+    weights = [training_config.resolve({}, recipe=name).weights for name in BERKELEY[:3]]
+    assert weights == ["weights/imagenet-vgg-verydeep-16.mat", f"runs/long2015/1-{BERKELEY[0]}",
+                       f"runs/long2015/2-{BERKELEY[1]}"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_zero_scores_under_a_relu_would_never_learn(name):
+    settings = training_config.resolve({}, recipe=name)
+    assert not (settings.score_relu and settings.init_stddev == 0)
+
+
+def test_a_comment_begins_at_the_first_sign_outside_of_texts(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text('data = "a#b # c"  # source: there, issue #7\n'
+                    "weights = '#'\n# batch = 3 # source: x\nbatch=2#x\n")
+    assert provenance.sources(path) == {"data": "there, issue #7", "weights": "", "batch": "x"}
+
+
+def test_every_setting_says_where_it_comes_from(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("batch = 3\nsize = 64  # source: so small\n")
+    where = provenance.origins_of({"seed": 9, "run": "is no setting"}, path, "demo", {"steps": 5, "momentum": 0.8})
+    assert list(where) == [field.name for field in dataclasses.fields(training_config.Config)]
+    assert where["seed"] == "flag"
+    assert where["batch"] == f"--config {path}" and where["size"] == f"--config {path}: so small"
+    assert where["steps"] == "recipe demo: ours: README.md, 2200 x 8"
+    assert where["momentum"] == "the run" and where["data"] == "default"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shown_settings_are_toml_that_gives_them_back(name, tmp_path):
+    flags = {"data": 'C:\\photos "of" #1', "seed": 5}
+    settings, path = training_config.resolve(flags, recipe=name), tmp_path / "shown.toml"
+    text = provenance.as_toml(settings, provenance.origins_of(flags, recipe=name))
+    path.write_text(text)
+    assert training_config.resolve({}, path) == settings
+    assert training_config.resolve({}, path, recipe="shekkizh") == settings  # what is left open is said, too
+    assert [line.split(" = ")[0] for line in text.splitlines()] == list(dataclasses.asdict(settings))
+    assert all("  # " in line for line in text.splitlines())
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+values = st.recursive(texts | st.booleans() | st.integers(-2 ** 63, 2 ** 63 - 1) |
+                      st.floats(allow_nan=False, allow_infinity=False), lambda inner: st.lists(inner, max_size=3))
+
+
+@given(values)
+@example("\x7f")
+def test_a_value_is_written_as_toml_means_it(value):
+    assert tomllib.loads(f"x = {provenance.toml_value(value)}  # end")["x"] == value
+
+
+def blocks(text):
+    """{setting: its lines} of a comparison."""
+    return {block.splitlines()[0]: block.splitlines()[1:] for block in text.split("\n\n")[1:]}
+
+
+def test_two_stages_differ_in_what_makes_them_stages():
+    text = compare("long2015_fcn32s", "long2015_fcn8s")
+    found = blocks(text)
+    assert set(found) == {"net", "weights", "learning_rate"}
+    assert text.startswith("3 settings differ, ")
+    left, right = found["learning_rate"]
+    assert left.split() == ["1e-10", "recipe", "long2015_fcn32s:", "voc-fcn32s/solver.prototxt,", "base_lr:", "1e-10"]
+    assert right.split()[0] == "1e-14" and "voc-fcn8s/solver.prototxt" in right
+
+
+def test_what_a_net_chooses_for_itself_is_compared_too():
+    found = blocks(compare("camvid", "shekkizh"))
+    assert found["pool"][0].split() == ['"max"', "camvid:", "the", "net", "fcn8s_atonce"]
+    assert found["pool"][1].split()[:3] == ['"avg1to4"', "recipe", "shekkizh:"]
+    assert "the net fcn8s_atonce" in found["pool_scaling"][0] and "the net fcn8s_shekkizh" in found["pool_scaling"][1]
+    assert "alignment" not in found  # "same" in both, here chosen by the net and there written
+
+
+def test_a_recipe_differs_from_itself_in_nothing():
+    count = len(dataclasses.fields(training_config.Config))
+    assert compare("demo", "demo") == f"0 settings differ, {count} are the same"

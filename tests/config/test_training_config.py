@@ -1,0 +1,241 @@
+"""Settings: where they come from, how they are written, and what is refused with which words."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from fcn.config import checks, command_line, parsers, provenance, training_config
+from fcn.core import errors, registry
+
+
+def parse(*arguments):
+    parser = command_line.Parser([], prog="test")
+    command_line.add_flags(parser)
+    return vars(parser.parse_args(arguments))
+
+
+def refusal(capsys, *arguments):
+    """What is said of wrong arguments, which end with code 2."""
+    with pytest.raises(SystemExit) as end:
+        parse(*arguments)
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+def toml(tmp_path, text):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_field_is_a_flag_and_has_a_help_text(capsys):
+    with pytest.raises(SystemExit) as end:
+        parse("--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for field in dataclasses.fields(training_config.Config):
+        assert f"--{field.name.replace('_', '-')}" in text
+        assert training_config.about(field.name).help
+
+
+def test_flags_that_are_not_given_are_absent_so_that_files_may_speak():
+    assert parse() == {}
+    assert parse("--batch", "4", "--learning-rate", "1e-3", "--crop-size", "12x16", "--ignore-label", "0,255") == {
+        "batch": 4, "learning_rate": 1e-3, "crop_size": (12, 16), "ignore_label": (0, 255)}
+
+
+def test_a_switch_can_be_turned_on_and_off():
+    assert parse("--no-skip-bad", "--learn-upsampling") == {"skip_bad": False, "learn_upsampling": True}
+    assert parse("--skip-bad") == {"skip_bad": True}
+
+
+def test_a_flag_beats_the_file_which_beats_the_recipe_which_beats_the_default(tmp_path):
+    path = toml(tmp_path, "batch = 3\nseed = 7\n")
+    recipe = training_config.resolve({}, None, "demo")
+    assert (recipe.size, recipe.batch, recipe.momentum) == ((96, 96), 8, training_config.Config().momentum)
+    both = training_config.resolve({"seed": 9, "run": "is no setting"}, path, "demo")
+    assert (both.seed, both.batch, both.size) == (9, 3, (96, 96))
+    assert training_config.resolve({}) == training_config.Config()
+
+
+def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
+    path = toml(tmp_path, 'size = "12x16"\ncrop_size = [4, 8]\nignore_label = 11\nskip_bad = true\nlearning_rate = 1\n'
+                          'optimizer = "momentum"\nepochs = 2.5')
+    assert training_config.read_toml(path) == {"size": (12, 16), "crop_size": (4, 8), "ignore_label": (11,),
+                                               "skip_bad": True,
+                                               "learning_rate": 1.0, "optimizer": "momentum", "epochs": 2.5}
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("bacth = 4", ["no setting is called 'bacth'", "did you mean batch?"]),
+    ("zzz = 4", ["no setting is called 'zzz'", "--help"]),
+    ("batch = 0", ["batch = 0", "not from 1"]),
+    ("batch = true", ["batch = True"]),
+    ("keep_prob = 1.5", ["keep_prob = 1.5", "to 1.0"]),
+    ("keep_prob = 0", ["keep_prob = 0"]),
+    ("learning_rate = nan", ["learning_rate"]),
+    ('skip_bad = "yes"', ["skip_bad = 'yes'", "true or false"]),
+    ("skip_bad = 1", ["skip_bad = 1", "true or false"]),
+    ('net = "fcn8"', ["net = 'fcn8'", "fcn8s"]),
+    ('optimizer = "sgd"', ["optimizer = 'sgd'", "adam, adamw, momentum"]),
+    ("size = [1, 2, 3]", ["size = [1, 2, 3]"]),
+    ('size = "12y16"', ["size = '12y16'", "360x480"]),
+    ("size = true", ["size = True"]),
+    ("ignore_label = 256", ["ignore_label = 256", "0 to 255"]),
+    ("batch = [2]", ["batch = [2]"]),
+    ("batch = ", ["cannot be read as TOML"]),
+    ("a = 'b", ["cannot be read as TOML"]),
+])
+def test_a_wrong_line_in_a_file_is_refused_with_file_and_key(tmp_path, text, words):
+    path = toml(tmp_path, text)
+    with pytest.raises(errors.UsageError) as caught:
+        training_config.resolve({}, path)
+    for word in (str(path), *words):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["batch = 2.7", "seed = 0.5", "size = [96.9, 96]"])
+def test_a_fraction_where_a_whole_number_is_needed_is_refused(tmp_path, text):
+    with pytest.raises(errors.UsageError):
+        training_config.resolve({}, toml(tmp_path, text))
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path):
+    with pytest.raises(errors.UsageError, match=r"none\.toml: cannot be read"):
+        training_config.resolve({}, tmp_path / "none.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(errors.UsageError, match="cannot be read"):
+        training_config.resolve({}, tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--bacth", "4"), ["unknown argument --bacth", "did you mean --batch?"]),
+    (("--learn-upsample",), ["did you mean --learn-upsampling?"]),
+    (("--net=fcn8",), ["fcn8s"]),
+    (("--size", "12x"), ["'12x' is no size", "360x480"]),
+    (("--size", "0"), ["'0' is no size"]),
+    (("--crop-size", "1x2x3"), ["'1x2x3' is no size"]),
+    (("--size=-3",), ["'-3' is no size"]),
+    (("--ignore-label", "a"), ["'a' is no list of label ids"]),
+    (("--ignore-label", "0,256"), ["'0,256'"]),
+    (("--batch", "0"), ["--batch", "0 is not from 1"]),
+    (("--batch", "2.5"), ["invalid number value: '2.5'"]),
+    (("--keep-prob", "0"), ["0 is not from 1e-06 to 1.0"]),
+    (("--learning-rate", "fast"), ["invalid number value: 'fast'"]),
+    (("--learning-rate", "nan"), ["--learning-rate"]),
+    (("--bat", "4"), ["unknown argument --bat"]),  # an abbreviation may mean another flag tomorrow
+    (("--batch",), ["expected one argument"]),
+])
+def test_a_wrong_flag_is_refused_with_what_would_be_right(capsys, arguments, words):
+    said = refusal(capsys, *arguments)
+    for word in words:
+        assert word in said
+
+
+def test_sizes_and_ids_are_written_in_one_way():
+    assert parsers.parse_size("384") == (384, 384)
+    for text in ("360x480", "360X480", [360, 480]):
+        assert parsers.parse_size(text) == (360, 480)
+    assert parsers.parse_size(384) == (384, 384)
+    assert parsers.parse_ids("11") == parsers.parse_ids(11) == (11,)
+    assert parsers.parse_ids("0, 255") == parsers.parse_ids([0, 255]) == (0, 255)
+    assert parsers.optional(parsers.parse_size)("") is parsers.optional(parsers.parse_ids)(None) is None
+
+
+def test_a_crop_larger_than_the_image_is_refused():
+    with pytest.raises(errors.UsageError, match="--crop-size 10x20 is larger than --size 16x16"):
+        training_config.resolve({"size": (16, 16), "crop_size": (10, 20)})
+    assert training_config.resolve({"size": (16, 16), "crop_size": (16, 16)}).crop_size == (16, 16)
+
+
+@pytest.mark.parametrize("crop", [None, (8, 8)])
+def test_images_cannot_be_without_a_size(crop):
+    with pytest.raises((errors.UsageError, SystemExit)):
+        training_config.resolve({**parse("--size", ""), "crop_size": crop})
+
+
+def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out():
+    settings = training_config.Config(size=(12, 16), crop_size=(4, 8), ignore_label=(0, 255), augment=(), skip_bad=True,
+                                      learning_rate=1e-3)
+    stored = json.loads(json.dumps(training_config.to_dict(settings)))
+    assert training_config.from_dict({**stored, "of_tomorrow": 1}) == settings
+    assert training_config.from_dict(json.loads(json.dumps(training_config.to_dict(training_config.Config())))) == training_config.Config()
+
+
+def test_native_size_is_none_and_two_zeros_in_config_json_as_ever():
+    assert training_config.resolve(parse("--size", "native", "--batch", "1")).size is None
+    stored = json.loads(json.dumps(training_config.to_dict(training_config.Config(size=None))))
+    assert stored["size"] == [0, 0]
+    assert training_config.from_dict(stored).size is None and training_config.resolve({"batch": 1},
+                                                                                      run_settings=stored).size is None
+    lines = provenance.as_toml(training_config.Config(size=None), {}).splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("size")] == ['size = "native"']
+
+
+def test_settings_cannot_be_changed_while_running_and_those_of_a_resume_exist():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        training_config.Config().batch = 3
+    assert set(training_config.SAME_AT_RESUME) <= {field.name for field in dataclasses.fields(training_config.Config)}
+
+
+@pytest.mark.parametrize("name", registry.names("recipes"))
+def test_every_recipe_is_made_of_settings(name):
+    settings = training_config.resolve({}, None, name)
+    assert settings != training_config.Config()
+    assert settings.net in registry.names("nets")
+    assert settings.layout in registry.names("layouts")
+
+
+def test_an_unknown_recipe_or_net_names_what_is_there_and_the_nearest():
+    with pytest.raises(errors.UsageError, match=r"unknown recipe 'dmo'.*\n.*did you mean demo") as caught:
+        training_config.resolve({}, None, "dmo")
+    assert "camvid" in str(caught.value)
+    with pytest.raises(errors.UsageError, match="did you mean fcn8s"):
+        registry.load("nets", "fcn8")
+    with pytest.raises(errors.UsageError, match="unknown loss 'qqqq'") as caught:
+        registry.path("losses", "qqqq")
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_shelf_holds_modules_and_no_helpers():
+    assert {"fcn8s", "fcn8s_tutorial"} <= set(registry.names("nets"))
+    assert not [name for name in registry.names("layouts") if name.startswith("_")]
+    assert registry.load("losses", "cross_entropy").__name__ == "fcn.models.losses.cross_entropy"
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    ({"steps": 20, "warmup": 20}, "--warmup 20"),
+    ({"images_in_memory": 2, "replacement": True}, "--images-in-memory")])
+def test_what_cannot_go_together_is_told_before_any_data_is_looked_at(flags, words):
+    with pytest.raises(errors.UsageError, match=words):
+        training_config.resolve(flags)
+
+
+def test_a_flag_that_does_nothing_beside_the_others_is_noted():
+    def notes(**flags):
+        settings = training_config.resolve(flags)
+        return checks.without_effect(settings, provenance.origins_of(flags))
+    assert notes(gamma=0.5, momentum=0.5) == ["note: --gamma has no effect without --schedule step",
+                                              "note: --momentum has no effect without --optimizer momentum"]
+    assert notes(eval_every=7, eval_budget=0.1) == ["note: --eval-every has no effect with --eval-budget"]
+    assert notes(gamma=0.5, schedule="step", eval_every=7, learning_rate=0.1) == []
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ('average_loss = "Auto"', "20, or auto"), ("average_loss = []", "20, or auto"), ("gamma = []", "no number"),
+    ("rate_factors = 3", "no text"), ("freeze = []", "no name of a layer"), ("freeze = false", "no name of a layer"),
+    ('freeze = "conv 6"', "no name of a layer"), ('eval_budget = "5 percent"', "5% or 0.05"),
+    ("eval_budget = 1.0", "0.05"), ("keep = 1", "not from 2"), ("warmup = -1", "not from 0"),
+    ('schedule = "linear"', "cosine")])
+def test_a_wrong_value_of_a_long_runs_setting_is_answered_with_what_would_be_right(tmp_path, text, words):
+    with pytest.raises(errors.UsageError, match=re.escape(words)):
+        training_config.read_toml(toml(tmp_path, text))
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ('average_loss = "auto"', "auto"), ("average_loss = 30", 30), ('eval_budget = "5%"', 0.05),
+    ("eval_budget = 0.05", 0.05), ('eval_budget = ""', None), ('freeze = "conv3_2"', "conv3_2"), ('freeze = ""', "")])
+def test_settings_of_long_runs_are_read_from_files(tmp_path, text, value):
+    assert list(training_config.read_toml(toml(tmp_path, text)).values()) == [value]

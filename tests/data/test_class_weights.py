@@ -1,0 +1,127 @@
+"""Weights of the classes in the loss: frequencies by hand on three label maps of 2 x 2, and files that name them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fcn.core import errors, registry
+from fcn.data import class_weights
+from fcn.data.cache import cache
+
+# Id 0 is ignored in most tests; classes 1 and 2 occur, class 3 does not, 4 lies beyond the channels.
+LABELS = np.array([[[1, 1], [1, 2]], [[1, 1], [0, 0]], [[2, 2], [4, 255]]], np.uint8)
+NAMES = ("other", "sky", "road", "car")
+
+
+class training:
+    """What stands for a Cache."""
+
+    def __init__(self, labels=LABELS):
+        self.label, self.count = labels.__getitem__, len(labels)
+        self.class_pixels = np.bincount(labels.ravel(), minlength=256)
+
+    def __len__(self):
+        return self.count
+
+
+def weights(how, ignored=(0,), labels=LABELS, names=NAMES):
+    return class_weights.resolve(how, training(labels), names, len(names), ignored)
+
+
+def test_without_class_weights_there_are_none_and_no_label_is_looked_at():
+    assert class_weights.resolve("none", None, NAMES, 4, (0,)) is None
+
+
+def test_inverse_frequency_by_hand():
+    # 5 pixels of class 1 and 3 of class 2: 8 / (2 * 5) and 8 / (2 * 3); 0 is ignored, 3 does not occur.
+    assert weights("inverse") == pytest.approx([1, 0.8, 8 / 6, 1])
+
+
+def test_inverse_frequency_gives_every_class_the_same_sum_and_a_pixel_one_on_average():
+    labels = np.random.default_rng(0).choice(5, (7, 9, 11), p=[0.6, 0.2, 0.1, 0.09, 0.01]).astype(np.uint8)
+    sums = np.array(weights("inverse", (), labels, "abcde")) * np.bincount(labels.ravel())
+    assert sums == pytest.approx(np.full(5, labels.size / 5))
+
+
+def test_median_frequency_by_hand():
+    # Class 1 is in images of 4 and 2 labelled pixels: 5 / 6. Class 2 too, in others: 3 / 6. Their median is 2 / 3.
+    assert weights("median") == pytest.approx([1, (2 / 3) / (5 / 6), (2 / 3) / (3 / 6), 1])
+
+
+def test_median_frequency_counts_the_images_that_hold_a_class_alone():
+    # A third image that is all of class 3 makes the others no rarer: frequencies 5 / 6, 3 / 6 and 4 / 4.
+    labels = np.concatenate([LABELS, np.full((1, 2, 2), 3, np.uint8)])
+    assert weights("median", labels=labels) == pytest.approx([1, 1, (5 / 6) / (3 / 6), 5 / 6])
+
+
+def test_a_class_that_is_not_ignored_counts():
+    # 2 of class 0, 5 and 3; of 4 labelled pixels in each of the first two images, and 2 in the third.
+    assert weights("inverse", ()) == pytest.approx([10 / 6, 10 / 15, 10 / 9, 1])
+    assert weights("median", ()) == pytest.approx([(0.5) / (2 / 4), 0.5 / (5 / 8), 0.5 / (3 / 6), 1])
+
+
+def test_the_training_cache_is_what_the_frequencies_are_counted_in(tiny_ade, tmp_path):
+    layout = registry.load("layouts", "ade20k")
+    spec = layout.spec(tiny_ade)
+    made = cache.prepare(layout.listing(tiny_ade, "training").pairs, spec, (24, 32), tmp_path, "ade")
+    for how in ("inverse", "median"):
+        found = class_weights.resolve(how, made, spec.class_names, spec.num_classes, spec.ignored_ids)
+        labels = np.stack([made.label(i) for i in range(len(made))])
+        again = class_weights.resolve(how, training(labels), spec.class_names, spec.num_classes, spec.ignored_ids)
+        assert found == pytest.approx(again) and len(found) == spec.num_classes and found[0] == 1
+        assert max(found) > 1 > min(found)
+
+
+@pytest.mark.parametrize("content", [
+    "[1, 0.5, 2, 0]", "1\n0.5\n2\n0\n", "1 0.5 2e0 0", '{"sky": 0.5, "car": 0, "road": 2}', ' \n{"sky": 0.5,\n'
+    '"road": 2, "car": 0.0, "other": 1}'], ids=["list", "lines", "words", "object", "whole object"])
+def test_a_file_is_a_list_a_number_a_line_or_an_object_by_class_name(tmp_path, content):
+    path = tmp_path / "weights"
+    path.write_text(content)
+    assert class_weights.resolve(str(path), None, NAMES, 4, (0,)) == [1, 0.5, 2, 0]
+
+
+def test_channels_of_ignored_labels_weigh_one_unless_the_file_has_them_too(tmp_path):
+    path = tmp_path / "weights"
+    for content, expected in (([2, 3, 4, 5], [2, 3, 4, 5, 1]), ([2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
+                              ({"road": 7}, [1, 1, 7, 1, 1])):
+        path.write_text(json.dumps(content))
+        assert class_weights.resolve(str(path), None, NAMES, 5, ()) == expected
+
+
+WRONG = {
+    "1\n2\n3": "4 numbers from 0 up are needed, found 3",
+    "[1, 2, 3, 4, 5, 6]": "4 numbers from 0 up are needed, found 6",
+    "": "4 numbers from 0 up are needed, found 0",
+    "[1, 2, 3, -4]": "numbers from 0 up",
+    "[1, 2, 3, NaN]": "numbers from 0 up",
+    "1 2 3 inf": "numbers from 0 up",
+    "[0, 0, 0, 0]": "numbers from 0 up",
+    "[1, 2, 3, null]": "NoneType",
+    "[1, 2, 3": "Expecting",
+    "one two three four": "could not convert string to float: 'one'",
+    '{"sky": 1, "cars": 2, "bus": 3}': "no class is called bus, cars",
+    '{"sky": "much"}': "could not convert",
+    '{"sky": [1]}': "list",
+}
+
+
+@pytest.mark.parametrize("content", WRONG, ids=WRONG)
+def test_a_wrong_file_is_named_with_what_is_wrong_and_what_would_be_right(tmp_path, content):
+    path = tmp_path / "weights.txt"
+    path.write_text(content)
+    with pytest.raises(errors.UsageError) as caught:
+        class_weights.resolve(str(path), None, NAMES, 4, (0,))
+    for word in (f"{path}: cannot be read as class weights", WRONG[content], "Cure:", "a number a line", "inverse",
+                 "median", "none"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(),
+                                  lambda path: path.write_bytes(b"\xff\xfe\x00\x01")], ids=["none", "folder", "binary"])
+def test_what_is_no_text_file_is_named_too(tmp_path, make):
+    path = tmp_path / "inverted"
+    make(path)
+    with pytest.raises(errors.UsageError, match="inverted: cannot be read as class weights"):
+        class_weights.resolve(str(path), None, NAMES, 4, (0,))

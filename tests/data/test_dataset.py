@@ -1,0 +1,272 @@
+"""A data set on its way into a run: what is wrong is said at once, what is left out is listed, a split is kept."""
+
+import collections
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from conftest import save
+from PIL import Image
+
+from fcn.cli import inspect
+from fcn.config import training_config
+from fcn.core import errors
+from fcn.data import dataset
+from fcn.data.cache import cache
+from fcn.data.layouts import _split
+from fcn.data.spec import Listing
+
+COUNT = 12  # of which two are drawn for validation
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """A folder of images/ and labels/ without splits, classes 0 and 1."""
+    rng = np.random.default_rng(0)
+    for i in range(COUNT):
+        save(tmp_path / f"data/images/{i:02}.png", rng.integers(0, 256, (6, 8, 3), np.uint8))
+        save(tmp_path / f"data/labels/{i:02}.png", rng.integers(0, 2, (6, 8), np.uint8))
+    (tmp_path / "data/classes.txt").write_text("no\nyes\n")
+    return tmp_path / "data"
+
+
+def settings(data, layout="paired", **other):
+    return training_config.Config(layout=layout, data=str(data), size=(6, 8), cache_dir=str(data.parent / "c"), **other)
+
+
+def spoil(data, *names):
+    """A label of another size than its photo, seen by the header; or one with an id too many, seen when it is read."""
+    for name, label in zip(names, (np.zeros((5, 8), np.uint8), np.full((6, 8), 9, np.uint8)), strict=False):
+        save(data / f"labels/{name}.png", label)
+
+
+@pytest.mark.parametrize("layout", ["paired", "csv_list"])
+def test_a_start_with_caches_asks_for_every_file_once(flat, monkeypatch, layout):
+    names = [f"{i:02}.png" for i in range(COUNT)]
+    (flat / "list.csv").write_text("images,masks\n" + "".join(f"images/{n},labels/{n}\n" for n in names))
+    asked_for = settings(flat, layout)
+    dataset.prepare_caches(asked_for, dataset.find_data(asked_for))
+    asked: collections.Counter = collections.Counter()
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
+
+        def counted(path, *arguments, real=real, **options):
+            if not isinstance(path, int):
+                asked[pathlib.Path(path)] += 1
+            return real(path, *arguments, **options)
+        monkeypatch.setattr(os, name, counted)
+    data = dataset.find_data(asked_for)
+    data.digests()
+    dataset.prepare_caches(asked_for, data)
+    monkeypatch.undo()
+    files = [flat / folder / name for folder in ("images", "labels") for name in names]
+    looked_at = [flat / "labels/00.png"] if layout == "csv_list" else []  # is it a mask? decoded for its values
+    assert {file.name for file in files if asked[file] != 1} == {file.name for file in looked_at}
+
+
+def test_a_file_that_changes_after_a_start_gives_a_new_cache_at_the_next(flat):
+    first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))[1]
+    os.utime(flat / "labels/00.png", ns=(0, 1))
+    again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert first.fingerprint not in (again[1].fingerprint, again[2].fingerprint)
+
+
+def test_problems_of_both_splits_and_of_layout_and_header_are_in_one_error(flat):
+    (flat / "labels/00.png").unlink()
+    spoil(flat, "01")
+    with pytest.raises(errors.DataError) as problem:
+        dataset.find_data(settings(flat))
+    text = str(problem.value)
+    assert "2 problems" in text and "00.png: has no label" in text and "01.png: is 8 x 5" in text
+    assert "--skip-bad" in text and not (flat.parent / "c").exists()
+
+
+def test_training_evaluation_prediction_and_inspection_say_the_same_of_the_photos(flat, capsys):
+    for i in range(COUNT):
+        save(flat / f"images/{i:02}.png", np.full((6, 8), 99 + i, np.uint16))
+    (flat / "split.csv").write_text("name,split\n" + "".join(
+        f"{i:02},{'training' if i % 2 else 'validation'}\n" for i in range(COUNT)))
+    asked = settings(flat)
+
+    def lines(do):
+        do()
+        return {line.strip() for line in capsys.readouterr().out.splitlines() if ": " in line and
+                line.strip().startswith(("converted", "warned"))}
+    photos = sorted((flat / "images").iterdir())
+    training = lines(lambda: dataset.find_data(asked))
+    assert len(training) == 6 and any("the largest value of " in line for line in training)
+    evaluation = lines(lambda: dataset.to_evaluate(asked, dataset.find_data(asked).spec, "validation"))
+    assert evaluation <= training
+    assert lines(lambda: dataset.say_photos(photos[::2], asked.max_pixels)) < training
+    whole = lines(lambda: dataset.say_photos(photos[1::2] + photos[::2], asked.max_pixels))
+    assert whole == lines(lambda: inspect.main([str(flat)])) and len(whole) == 3
+
+
+def test_skip_bad_goes_on_and_lists_what_headers_and_reading_found(flat, tmp_path):
+    spoil(flat, "03", "04")
+    asked = settings(flat, skip_bad=True)
+    data = dataset.find_data(asked)
+    _, training, validation = dataset.prepare_caches(asked, data)
+    assert len(training) + len(validation) == COUNT - 2
+    dataset.keep_lists(tmp_path, data, (training, validation))
+    text = (tmp_path / "skipped.txt").read_text()
+    assert "03.png: is 8 x 5" in text and "04.png: label id 9 is out of range" in text and text.count("\n") == 2
+
+
+def test_without_bad_files_and_with_folders_for_splits_no_lists_are_kept(tiny_ade, tmp_path):
+    asked = training_config.Config(layout="ade20k", data=str(tiny_ade), size=(24, 32), cache_dir=str(tmp_path / "c"))
+    data = dataset.find_data(asked)
+    dataset.keep_lists(tmp_path, data, dataset.prepare_caches(asked, data)[1:])
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
+    first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    monkeypatch.setattr(dataset.preflight, "check", None)
+    again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
+
+
+def test_a_data_set_that_was_moved_is_said_to_use_the_cache_that_it_has(flat, monkeypatch, capsys):
+    first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert "another path" not in capsys.readouterr().out
+    moved = settings(flat.rename(flat.parent / "moved"))
+    monkeypatch.setattr(dataset.preflight, "check", None)
+    again = dataset.prepare_caches(moved, dataset.find_data(moved))
+    assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
+    assert capsys.readouterr().out.count("built when the same files (names, sizes, times) had another path") == 2
+
+
+def test_a_file_too_many_beside_a_finished_cache_is_told(flat):
+    dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    save(flat / "images/zz.png", np.zeros((6, 8, 3), np.uint8))
+    with pytest.raises(errors.DataError, match=r"zz.png: has no label"):
+        dataset.find_data(settings(flat))
+
+
+def test_a_file_that_was_touched_is_checked_again(flat, monkeypatch):
+    dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    spoil(flat, "05")
+    with pytest.raises(errors.DataError, match=r"05.png: is 8 x 5"):
+        dataset.find_data(settings(flat))
+
+
+def test_the_drawn_split_is_kept_in_the_run_and_obeyed_when_it_is_copied_into_the_data(flat, tmp_path):
+    data = dataset.find_data(settings(flat))
+    dataset.keep_lists(tmp_path, data, ())
+    written = _split.read(tmp_path / "split.csv")
+    assert sorted(written) == [f"{i:02}" for i in range(COUNT)] and list(written.values()).count("validation") == 2
+    _split.write(flat / "split.csv", {name: "validation" if name < "06" else "training" for name in written})
+    obeyed = dataset.find_data(settings(flat))
+    assert [pair.name for pair in obeyed.found["validation"]] == [f"{i:02}" for i in range(6)] and not obeyed.drawn
+
+
+def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved(flat, tmp_path):
+    data = dataset.find_data(settings(flat))
+    dataset.keep_lists(tmp_path, data, ())
+    dataset.same_split(tmp_path, Listing(data.found["validation"], drawn=True), "validation", flat)
+    with pytest.raises(errors.DataError, match="1 of these images were trained on") as problem:
+        dataset.same_split(tmp_path, Listing(data.found["training"][:1], drawn=True), "validation", flat)
+    assert f"cp -n {tmp_path}/split.csv {flat} and" in str(problem.value)
+
+
+def test_labels_of_black_and_white_are_called_masks_only_if_they_are_read_as_masks(flat):
+    (flat / "classes.txt").unlink()
+
+    def cure(label):
+        for path in (flat / "labels").iterdir():
+            save(path, label)
+        with pytest.raises(errors.DataError, match="nothing to tell apart") as problem:
+            dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+        return problem.value.cure
+    mask = np.array([[0, 255]], np.uint8).repeat(6, 0).repeat(4, 1)
+    assert "--label-encoding binary" in cure(mask)
+    dataset.prepare_caches(settings(flat, label_encoding="binary"),
+                           dataset.find_data(settings(flat, label_encoding="binary")))
+    void = Image.fromarray(mask)
+    void.putpalette([0] * 765 + [224, 224, 192])  # VOC's, whose 255 is no white
+    assert "--label-encoding binary" not in cure(void)
+
+
+def test_verified_names_damaged_rows_and_the_file(flat):
+    made = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)), verify=True)[1]
+    content = bytearray(made.path.read_bytes())
+    content[content.index(made.image(0).tobytes())] ^= 1
+    made.path.write_bytes(content)
+    with pytest.raises(errors.DataError, match=rf"is damaged: image of row 0 \('{made.names[0]}'\)\n") as problem:
+        dataset.verified(cache.open_cache(made.path))
+    assert f"Cure: rm {made.path} and the same command again" in str(problem.value)
+
+
+def test_evaluation_refuses_bad_files_or_leaves_them_out_when_asked(flat):
+    found = dataset.find_data(settings(flat)).found["validation"]
+    spoil(flat, found[0].name)
+    spec = dataset.find_data(settings(flat, skip_bad=True)).spec
+    with pytest.raises(errors.DataError, match="1 problem in 2 pairs"):
+        dataset.to_evaluate(settings(flat), spec, "validation")
+    assert dataset.to_evaluate(settings(flat, skip_bad=True), spec, "validation") [0] == found[1:]
+
+
+def test_a_pipe_among_the_photos_is_never_opened(flat):
+    os.mkfifo(flat / "images/pipe.png")
+    with pytest.raises(errors.DataError, match="pipe"):
+        dataset.find_data(settings(flat))
+
+
+@pytest.mark.parametrize("values, message, cure", [
+    ((0, 0), "'no' alone", "--ignore-label"), ((0, 255), "'no' alone", "--label-encoding binary"),
+    ((255, 255), "not one pixel of a class", "--ignore-label")])
+def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, cure):
+    for path in (flat / "labels").iterdir():
+        save(path, np.repeat(np.array([values], np.uint8), 24, axis=1).reshape(6, 8))
+    with pytest.raises(errors.DataError, match=message) as problem:
+        dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert cure in str(problem.value)
+
+
+@pytest.mark.parametrize(("first", "masks"), [(150, True), (0, False)])
+def test_ids_of_smooth_masks_are_no_classes_and_called_masks_if_they_are_read_as_masks(flat, first, masks):
+    (flat / "classes.txt").unlink()
+    for i, path in enumerate(sorted((flat / "labels").iterdir())):
+        save(path, (np.arange(first, first + 48, dtype=np.uint8) + 48 * (i % 2)).reshape(6, 8) * (np.arange(8) > 1))
+    with pytest.raises(errors.DataError, match="ids without names") as problem:
+        dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert ("--label-encoding binary" in str(problem.value)) == masks
+    if masks:
+        asked = settings(flat, label_encoding="binary")
+        dataset.prepare_caches(asked, dataset.find_data(asked))
+
+
+def test_a_validation_split_without_one_labelled_pixel_is_refused(flat):
+    for pair in dataset.find_data(settings(flat)).found["validation"]:
+        save(pair.label, np.full((6, 8), 255, np.uint8))
+    with pytest.raises(errors.DataError, match="the validation labels hold not one pixel of a class"):
+        dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+
+
+def test_ids_of_validation_alone_are_named_where_nobody_names_the_classes(flat):
+    (flat / "classes.txt").unlink()
+    for split, pairs in dataset.find_data(settings(flat)).found.items():
+        for pair in pairs:
+            save(pair.label, np.array([[0, 2, 2, 0, 5 if split == "validation" else 0, 0, 0, 0]] * 6, np.uint8))
+    with pytest.raises(errors.DataError, match=r"hold ids \[5\] that training labels do not"):
+        dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    asked = settings(flat, ignore_label=(5,))
+    spec = dataset.prepare_caches(asked, dataset.find_data(asked))[0]
+    assert spec.num_classes == 3 and spec.ignored_ids == (5,)
+
+
+def test_bad_pairs_of_both_splits_that_only_reading_finds_are_in_one_error(flat):
+    found = dataset.find_data(settings(flat)).found
+    for split in ("training", "validation"):
+        save(found[split][0].label, np.full((6, 8), 9, np.uint8))
+    with pytest.raises(errors.DataError) as problem:
+        dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
+    assert all(str(found[split][0].label) in str(problem.value) for split in found)
+
+
+def test_an_evaluation_of_nothing_is_no_evaluation(flat):
+    spec = dataset.find_data(settings(flat)).spec
+    with pytest.raises(errors.DataError, match="not one good pair of validation is left"):
+        dataset.to_evaluate(settings(flat, skip_bad=True, max_pixels=10), spec, "validation")

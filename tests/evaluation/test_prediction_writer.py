@@ -1,0 +1,194 @@
+"""What an evaluation writes for every image: read back it is what was predicted, whatever the labels' encoding."""
+
+import argparse
+import dataclasses
+import errno
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn.core import errors, registry
+from fcn.core.background import BackgroundWorker
+from fcn.data import images, render
+from fcn.data.spec import DatasetSpec
+from fcn.evaluation import prediction_writer
+
+SPEC = DatasetSpec(("sky", "sea", "dune"), (255,), ((10, 20, 30), (40, 50, 60), (70, 80, 90)))
+PREDICTED = {"binary": (0, 1, 1), "blue_bits": (1, 2, 8)}  # ids that such a data set has
+READ_BY = {"ade20k_full": "ids"}  # it is written in the benchmark's form
+PHOTO = np.full((4, 6, 3), 100, np.uint8)
+IDS = np.arange(24, dtype=np.uint8).reshape(4, 6) % 3
+
+
+@pytest.mark.parametrize("encoding", registry.names("label_formats"))
+def test_a_written_prediction_is_read_back_by_the_data_sets_own_encoding(tmp_path, encoding):
+    spec = dataclasses.replace(SPEC, encoding=encoding)
+    ids = np.array(PREDICTED.get(encoding, (0, 1, 2)), np.uint8)[IDS]
+    prediction_writer.PredictionWriter(tmp_path, spec, ["predictions"], needed=True).write("a", PHOTO, None, ids)
+    path, = (tmp_path / "predictions").iterdir()
+    reader = registry.load("label_formats", READ_BY.get(encoding, encoding))
+    assert path.suffix == reader.SUFFIX
+    np.testing.assert_array_equal(reader.read(path, spec), ids)
+
+
+def test_only_what_is_asked_for_is_written(tmp_path):
+    prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour", "panels"], needed=True).write("a", PHOTO, IDS, IDS)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
+        "colour/a.png", "panels/a.jpg"]
+
+
+def test_an_overlay_is_half_photo_and_half_colour():
+    overlay = render.overlay(PHOTO, IDS, SPEC.palette())
+    assert overlay[0, 0].tolist() == [55, 60, 65] and overlay[0, 2].tolist() == [85, 90, 95]
+
+
+def test_the_picture_of_errors_is_red_where_wrong_grey_where_not_scored_and_pale_photo_elsewhere():
+    label, prediction = np.array([[0, 1, 255]], np.uint8), np.array([[0, 2, 2]], np.uint8)
+    picture = render.error_map(np.full((1, 3, 3), 100, np.uint8), label, prediction, SPEC)
+    assert picture.tolist() == [[[217] * 3, list(render.WRONG), list(render.NOT_SCORED)]]
+
+
+def test_panels_of_large_pages_are_shrunk_and_their_ids_stay_ids():
+    page = np.zeros((3000, 2000), np.uint8)
+    page[:, 1000:] = 2
+    shrunk = render.shrunk(page, 1024)
+    assert shrunk.shape == (1024, 683) and set(np.unique(shrunk)) == {0, 2}
+    assert render.panel(np.zeros((3000, 2000, 3), np.uint8), None, page, SPEC).shape[1] == 2 * 683 + render.GAP
+
+
+def test_probabilities_are_written_strip_by_strip(tmp_path):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"])
+    with made.probabilities("a", 3, 2, 4) as sink:
+        sink(0, np.full((2, 2, 4), 0.25, np.float32))
+        assert not (made.folder / "probabilities/a.npy").exists()
+        sink(2, np.eye(4, dtype=np.float32)[None, :2])
+    array = np.load(made.folder / "probabilities/a.npy", mmap_mode="r")
+    assert array.shape == (3, 2, 4) and array.dtype == np.float16
+    assert array[1, 1].tolist() == [0.25] * 4 and array[2].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    with prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour"]).probabilities("b", 3, 2, 4) as sink:
+        assert sink is None
+
+
+def test_a_full_disk_ends_the_writing_of_pictures_and_nothing_else(tmp_path, monkeypatch):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour", "probabilities"])
+    made.write("a", PHOTO, None, IDS)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(images, "write_png", full)
+    made.write("b", PHOTO, None, IDS)
+    monkeypatch.undo()
+    made.write("c", PHOTO, None, IDS)
+    with made.probabilities("c", 3, 2, 4) as sink:
+        assert sink is None
+    assert [path.name for path in made.folder.rglob("*.*")] == ["a.png"]
+    assert made.full and [name for name, _ in made.unwritten] == ["b"]
+    with pytest.raises(errors.MachineError, match="'b' could not be written, nor anything after it: No space left"):
+        made.complain(tmp_path)
+    with pytest.raises(OSError, match="No space"):  # photos without labels have no numbers: files are all they are for
+        monkeypatch.setattr(images, "write_png", full)
+        prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour"], needed=True).write("b", PHOTO, None, IDS)
+
+
+def test_a_name_that_the_disk_does_not_take_is_told_and_the_others_are_written(tmp_path):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour", "probabilities"])
+    for name in ("a", "n" * 300, "z"):
+        made.write(name, PHOTO, None, IDS)
+        with made.probabilities(name, 1, 1, 2) as sink:
+            sink(0, np.zeros((1, 1, 2), np.float32))
+    assert sorted(path.name for path in made.folder.rglob("*.*")) == ["a.npy", "a.png", "z.npy", "z.png"]
+    with pytest.raises(errors.MachineError, match="File name too long") as told:
+        made.complain(tmp_path)
+    assert "rename the image" in str(told.value)
+
+
+def test_probabilities_that_are_broken_off_leave_nothing(tmp_path):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"])
+    with pytest.raises(KeyboardInterrupt), made.probabilities("a", 3, 2, 4) as sink:
+        sink(0, np.zeros((1, 2, 4), np.float32))
+        raise KeyboardInterrupt
+    assert not list(tmp_path.rglob("*.npy*"))
+
+
+def test_another_images_trouble_costs_no_probabilities(tmp_path):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"])
+    with made.probabilities("a", 1, 1, 2) as sink:
+        made.unwritten.append(("earlier", OSError(errno.ENAMETOOLONG, "File name too long")))  # by the other thread
+        sink(0, np.zeros((1, 1, 2), np.float32))
+    assert np.load(made.folder / "probabilities/a.npy").shape == (1, 1, 2)
+
+
+def test_probabilities_for_which_there_is_no_room_leave_nothing(tmp_path):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"], needed=True)
+    (tmp_path / "probabilities").write_text("a file where the folder should be")
+    with made.probabilities("a", 3, 2, 4) as sink:
+        sink(0, np.zeros((3, 2, 4), np.float32))
+    assert made.unwritten[0][0] == "a"
+
+
+def test_the_zip_for_the_server_holds_the_predictions_without_folders(tmp_path):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["zip"])
+    for name in ("ADE_val_00000002", "ADE_val_00000001"):
+        made.write(name, PHOTO, None, IDS)
+    made.finish()
+    with zipfile.ZipFile(tmp_path / "predictions.zip") as archive:
+        assert sorted(archive.namelist()) == ["ADE_val_00000001.png", "ADE_val_00000002.png"]
+        with archive.open("ADE_val_00000001.png") as file, Image.open(file) as image:
+            assert image.mode == "L" and np.array_equal(np.asarray(image), IDS)
+
+
+def test_labels_that_are_no_id_pngs_make_no_zip_for_the_server():
+    with pytest.raises(errors.UsageError, match="one-channel PNGs of ids"):
+        prediction_writer.refuse_zip(["zip"], DatasetSpec(("a", "b"), encoding="blue"))
+    prediction_writer.refuse_zip(["zip"], SPEC)
+    prediction_writer.refuse_zip(["colour"], DatasetSpec(("a", "b"), encoding="blue"))
+
+
+def test_outputs_are_named_by_words():
+    assert prediction_writer.parse_outputs("panels, zip") == ("panels",
+                                                              "zip") and prediction_writer.parse_outputs("none") == ()
+    assert prediction_writer.parse_outputs("all") == ("predictions", "colour", "overlays", "panels", "probabilities")
+    with pytest.raises(argparse.ArgumentTypeError, match="'panel' is none of predictions, colour"):
+        prediction_writer.parse_outputs("panel")
+
+
+def test_what_is_done_behind_is_done_in_order_and_before_the_end():
+    done = []
+    with BackgroundWorker(2) as behind:
+        for number in range(20):
+            behind.submit(done.append, number)
+    assert done == list(range(20))
+
+
+def test_what_fails_behind_comes_up_and_nothing_after_it_is_done():
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    done, gate = [], threading.Event()
+    with pytest.raises(OSError, match="No space"), BackgroundWorker(8) as behind:
+        behind.submit(gate.wait)
+        behind.submit(fail)
+        behind.submit(done.append, 1)
+        gate.set()
+        behind.submit(done.append, 2)
+    assert not done
+
+
+def test_no_more_than_the_depth_waits_behind():
+    running, gate = [], threading.Event()
+
+    def slow(number):
+        running.append(number)
+        gate.wait(5)
+    with BackgroundWorker(2) as behind:
+        behind.submit(slow, 0)
+        behind.submit(slow, 1)
+        late = threading.Thread(target=behind.submit, args=(slow, 2))
+        late.start()
+        late.join(0.2)
+        assert late.is_alive() and len(behind.waiting) <= 2
+        gate.set()
+        late.join(5)
+    assert running == [0, 1, 2]

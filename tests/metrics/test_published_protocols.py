@@ -1,0 +1,190 @@
+"""Scores from small cases by hand, and from random maps by scorers that share nothing with the code."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from fcn.data.spec import DatasetSpec
+from fcn.metrics import confusion, iou, running_mean
+from fcn.training import overfit_check
+
+LAW = settings(max_examples=50, deadline=None)
+SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "mean_accuracy_present",
+          "mean_iou_present")
+LABELS = st.sampled_from([0, 1, 2, 3, 4, 255])
+MAPS = st.integers(0, 40).flatmap(lambda n: st.tuples(
+    arrays.arrays(np.uint8, n, elements=LABELS), arrays.arrays(np.uint8, n, elements=st.integers(0, 4))))
+
+
+def scored(matrix, ignored=()):
+    """The numbers of the whole, by both conventions, and those of each class together."""
+    counts = iou.counts(matrix, ignored)
+    zero, nan = iou.numbers(*counts, absent="zero"), iou.numbers(*counts, absent="nan")
+    ious, accuracies = iou.per_class(*counts)
+    return {**zero, "mean_accuracy_present": nan["mean_accuracy"], "mean_iou_present": nan["mean_iou"],
+            "iou": ious, "accuracy": accuracies, "pixels": counts[1]}
+
+
+def test_entry_i_j_counts_pixels_of_class_i_that_were_called_j():
+    label, prediction = np.array([[0, 0, 2], [1, 2, 2]]), np.array([[0, 1, 2], [1, 0, 0]])
+    np.testing.assert_array_equal(confusion.matrix(label, prediction, 3), [[1, 1, 0], [0, 1, 0], [2, 0, 1]])
+
+
+def test_ignored_pixels_count_for_no_class():
+    label, prediction = np.array([[0, 0], [1, 255]], np.uint8), np.array([[0, 1], [1, 1]], np.uint8)
+    np.testing.assert_array_equal(confusion.matrix(label, prediction, 2, (255,)), [[1, 1], [0, 1]])
+    np.testing.assert_array_equal(confusion.matrix(label, prediction, 2, (0, 255)), [[0, 0], [0, 1]])
+
+
+def test_ids_of_8_bits_do_not_overflow_in_the_matrix_of_151_classes():
+    matrix = confusion.matrix(np.full(3, 150, np.uint8), np.full(3, 149, np.uint8), 151)
+    assert matrix[150, 149] == 3 == matrix.sum()
+
+
+@given(MAPS, MAPS)
+@LAW
+def test_matrices_of_two_images_add_up_to_that_of_both(one, other):
+    both = [np.concatenate(maps) for maps in zip(one, other, strict=True)]
+    total = confusion.matrix(*one, 5, (0,)) + confusion.matrix(*other, 5, (0,))
+    assert total.dtype == np.int64
+    np.testing.assert_array_equal(total, confusion.matrix(*both, 5, (0,)))
+
+
+def test_two_classes_by_hand():
+    # class 0: 3 of 4 found, 3 / (4 + 4 - 3); class 1: 1 of 2 found, 1 / (2 + 2 - 1)
+    scores = scored(np.array([[3, 1], [1, 1]]))
+    np.testing.assert_allclose(scores["iou"], [3 / 5, 1 / 3])
+    np.testing.assert_allclose(scores["accuracy"], [3 / 4, 1 / 2])
+    np.testing.assert_array_equal(scores["pixels"], [4, 2])
+    expected = (4 / 6, (3 / 4 + 1 / 2) / 2, (3 / 5 + 1 / 3) / 2, (4 * 3 / 5 + 2 * 1 / 3) / 6)
+    np.testing.assert_allclose([scores[name] for name in SCORES[:4]], expected)
+
+
+def test_an_absent_class_counts_0_in_mean_iou_and_not_at_all_among_those_present():
+    scores = scored(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
+    assert scores["mean_iou"] == pytest.approx((3 / 5 + 1 / 3 + 0) / 3)
+    assert scores["mean_iou_present"] == pytest.approx((3 / 5 + 1 / 3) / 2)
+    assert scores["mean_accuracy"] == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
+    assert scores["mean_accuracy_present"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert math.isnan(scores["iou"][2]) and math.isnan(scores["accuracy"][2])
+
+
+def test_an_ignored_class_counts_neither_as_label_nor_in_the_means():
+    scores = scored(np.array([[9, 9], [1, 3]]), (0,))
+    assert scores["iou"].tolist() == [3 / 4] == scores["accuracy"].tolist()
+    assert scores["pixel_accuracy"] == scores["mean_iou"] == 3 / 4
+
+
+def test_a_class_that_is_only_predicted_has_iou_0_and_no_accuracy():
+    scores = scored(np.array([[2, 2], [0, 0]]))
+    np.testing.assert_array_equal(scores["iou"], [0.5, 0])
+    np.testing.assert_array_equal(scores["accuracy"], [0.5, np.nan])
+    assert (scores["mean_iou_present"], scores["mean_accuracy_present"]) == (0.25, 0.5)
+
+
+@given(st.sets(st.integers(0, 6), min_size=1))
+@LAW
+def test_a_perfect_prediction_scores_1_times_the_share_of_classes_that_occur(classes):
+    label = np.array(sorted(classes)).repeat(3)
+    scores = scored(confusion.matrix(label, label, 7))
+    for name in SCORES:
+        share = len(classes) / 7 if name in ("mean_iou", "mean_accuracy") else 1
+        assert scores[name] == pytest.approx(share), name
+
+
+def test_no_labelled_pixel_at_all_scores_0_and_warns_of_nothing():
+    label = np.full((2, 2), 255, np.uint8)
+    scores = scored(confusion.matrix(label, label * 0, 3, (255,)), (255,))
+    assert [scores[name] for name in SCORES] == [0] * 6
+
+
+def by_sets(label, prediction, ids, ignored):
+    """The scores in SCORES from sets of pixel numbers, class by class."""
+    valid = {i for i in range(label.size) if label[i] not in ignored}
+    of_label = {c: {i for i in valid if label[i] == c} for c in ids}
+    of_prediction = {c: {i for i in valid if prediction[i] == c} for c in ids}
+    hits = {c: len(of_label[c] & of_prediction[c]) for c in ids}
+    ious = {c: hits[c] / len(of_label[c] | of_prediction[c]) for c in ids if of_label[c] | of_prediction[c]}
+    found = {c: hits[c] / len(of_label[c]) for c in ids if of_label[c]}
+    weighted = sum(len(of_label[c]) * ious.get(c, 0) for c in ids)
+    pixels, total_found, total_iou = max(len(valid), 1), sum(found.values()), sum(ious.values())
+    return (sum(hits.values()) / pixels, total_found / len(ids), total_iou / len(ids), weighted / pixels,
+            total_found / max(len(found), 1), total_iou / max(len(ious), 1))
+
+
+@given(MAPS, st.sampled_from([(255,), (0, 255), (2, 255), (0, 1, 2, 255)]))
+@LAW
+def test_scores_equal_those_of_sets_of_pixels(maps, ignored):
+    scores = scored(confusion.matrix(*maps, 5, ignored), ignored)
+    ids = [c for c in range(5) if c not in ignored]
+    assert len(scores["iou"]) == len(ids)
+    np.testing.assert_allclose([scores[name] for name in SCORES], by_sets(*maps, ids, ignored), atol=1e-12)
+
+
+def benchmark(label, prediction, num_classes):
+    """(pixel accuracy, mean IoU) as ADE20K's benchmark defines them, ids 1..num_classes; a label of 0 is ignored."""
+    prediction = prediction * (label > 0)
+    classes = np.arange(1, num_classes + 1)[:, None]
+    area_label, area_prediction = (label == classes).sum(axis=1), (prediction == classes).sum(axis=1)
+    area_inter = ((prediction == classes) & (prediction == label)).sum(axis=1)
+    area_union = area_label + area_prediction - area_inter
+    accuracy = ((prediction == label) & (label > 0)).sum() / (np.spacing(1) + (label > 0).sum())
+    return accuracy, (area_inter / (np.spacing(1) + area_union)).mean()
+
+
+@given(arrays.arrays(np.int64, (2, 30), elements=st.integers(0, 6)))
+@LAW
+def test_scores_equal_those_of_the_ade20k_benchmark(maps):
+    scores = scored(confusion.matrix(*maps, 7, (0,)), (0,))
+    np.testing.assert_allclose([scores["pixel_accuracy"], scores["mean_iou"]], benchmark(*maps, 6), atol=1e-12)
+
+
+def test_pixels_weigh_alike_whatever_batch_they_are_in():
+    # 1 pixel of loss 4 and 3 pixels of loss 2: mean 10 / 4; residuals 4 - 2.5 and 6 - 7.5; sqrt(2 / 1 * 4.5) / 4
+    assert running_mean.weighted([4, 6], [1, 3]) == (2.5, 0.75)
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=20), st.integers(1, 10**6))
+@LAW
+def test_with_equal_batches_the_error_is_the_ordinary_one(losses, pixels):
+    mean, error = running_mean.weighted([loss * pixels for loss in losses], [pixels] * len(losses))
+    assert mean == pytest.approx(np.mean(losses), abs=1e-9)
+    assert error == pytest.approx(np.std(losses, ddof=1) / math.sqrt(len(losses)), abs=1e-6)
+
+
+def test_a_batch_without_labelled_pixels_changes_nothing_and_one_batch_has_no_error():
+    assert running_mean.weighted([4, 0, 6], [1, 0, 3]) == running_mean.weighted([4, 6], [1, 3])
+    mean, error = running_mean.weighted([4, 0], [2, 0])
+    assert mean == 2 and math.isnan(error)
+    assert all(math.isnan(value) for value in running_mean.weighted([0], [0]) + running_mean.weighted([], []))
+
+
+def spec(classes, *ignored):
+    return DatasetSpec(class_names=tuple(f"class {i}" for i in range(classes)), ignored_ids=ignored)
+
+
+def test_ade20ks_151_channels_start_at_5_017_nats():
+    assert overfit_check.baseline_numbers(np.zeros(256), spec(151, 0))[0] == pytest.approx(5.017, abs=5e-4)
+
+
+@given(st.integers(1, 200), st.integers(1, 10**9))
+@LAW
+def test_guessing_among_equally_frequent_classes_costs_the_logarithm_of_their_number(classes, pixels):
+    counts = np.zeros(256, np.int64)
+    counts[:classes], counts[255] = pixels, 10**9
+    uniform, prior, constant = overfit_check.baseline_numbers(counts, spec(classes, 255))
+    assert prior == pytest.approx(uniform) == pytest.approx(math.log(classes))
+    assert constant == pytest.approx(1 / classes)
+
+
+def test_the_best_constant_answer_is_the_most_frequent_scored_class():
+    counts = np.zeros(256, np.int64)
+    counts[:4] = 1000, 1, 3, 0  # 0 is ignored
+    uniform, prior, constant = overfit_check.baseline_numbers(counts, spec(4, 0))
+    assert uniform == pytest.approx(math.log(4)) and constant == 0.75
+    assert prior == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
+    assert "'class 2' gives pixel accuracy 0.750" in overfit_check.baseline_sentence(counts, spec(4, 0))

@@ -1,0 +1,177 @@
+"""The contracts of encoders, decoders and nets: every file of these folders, and what they may leave unsaid."""
+
+import inspect
+import types
+
+import nets_help
+import numpy as np
+import pytest
+from nets_help import THIN, fresh, start
+
+from fcn.config import variants
+from fcn.config.variants import ALLOWED, Variants
+from fcn.core import errors, registry
+from fcn.evaluation import memory_guard
+from fcn.models import components, graph_builder, layers, receptive_field, vgg_table
+from fcn.models.architecture import Architecture, BuildSettings
+from fcn.models.encoders import vgg
+from fcn.models.tf_compat import tf
+
+KNOWN_WIDTHS = {"vgg": THIN}  # of encoders that take widths from the weights' file
+
+
+def settings(widths, images, net=None, training=False):
+    return BuildSettings(net, widths, None, layers.height_width(images), None, np.zeros(2, np.int32), training)
+
+
+def promised(name):
+    """(encoder module, widths, ((name, stride, channels), ...))."""
+    encoder = registry.load("encoders", name)
+    widths = KNOWN_WIDTHS.get(name, {})
+    return encoder, widths, encoder.features(widths, None) if hasattr(encoder, "features") else encoder.FEATURES
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 33), (1, 1), (1, 70)])
+@pytest.mark.parametrize("name", registry.names("encoders"))
+def test_the_features_of_an_encoder_have_the_strides_and_channels_that_it_promises_at_any_size(name, size):
+    encoder, widths, features = promised(name)
+    with fresh() as session:
+        images = tf.placeholder(tf.float32, (None, None, None, 3))
+        built = encoder.build(images, settings(widths, images))
+        start(session)
+        found = session.run(built, {images: np.zeros((2, *size, 3))})
+    assert {name: array.shape for name, array in found.items()} == {
+        name: (2, -(-size[0] // stride), -(-size[1] // stride), channels) for name, stride, channels in features}
+    strides = [stride for _, stride, _ in features]
+    assert strides == sorted(strides)
+
+
+@pytest.mark.parametrize("name", registry.names("encoders"))
+def test_an_encoder_lists_its_layers_in_the_order_of_the_forward_pass(name):
+    encoder, widths, _ = promised(name)
+    with fresh():
+        encoder.build(tf.zeros((1, 32, 32, 3)), settings(widths, tf.zeros((1, 32, 32, 3))))
+        made = tuple(dict.fromkeys(v.op.name.rpartition("/")[0] for v in tf.trainable_variables()))
+    assert not hasattr(encoder, "layer_names") or encoder.layer_names(widths) == made
+
+
+@pytest.mark.parametrize("name", registry.names("encoders"))
+def test_an_encoder_computes_in_the_type_of_its_images_and_preprocesses_in_float32(name):
+    encoder, widths, _ = promised(name)
+    with fresh():
+        images = encoder.preprocess(tf.zeros((1, 32, 32, 3)), (1.0, 2.0, 3.0))
+        assert images.dtype == tf.float32 and images.shape[3] == 3
+        built = encoder.build(tf.cast(images, tf.bfloat16), settings(widths, images))
+        assert {tensor.dtype for tensor in built.values()} == {tf.bfloat16}
+
+
+@pytest.mark.parametrize("folder, arguments", [
+    ("encoders", ["images", "settings"]), ("decoders", ["features", "num_classes", "settings"])])
+def test_encoders_and_decoders_are_built_with_the_arguments_that_the_model_gives(folder, arguments):
+    for name in registry.names(folder):
+        assert list(inspect.signature(registry.load(folder, name).build).parameters) == arguments
+
+
+@pytest.mark.parametrize("name", registry.names("nets"))
+def test_a_net_names_an_encoder_and_has_a_decoder_and_its_variant_is_of_allowed_values(name):
+    parts = components.of(name)
+    assert callable(parts.encoder.build) and callable(parts.decoder.build)
+    if parts.net.DECODER == "fcn":
+        assert list(inspect.signature(parts.net.head).parameters) == ["features", "fcn"]
+        features = parts.features(Architecture(name, 2, vgg_table.widths()))
+        assert set(parts.net.FUSED) < {feature for feature, _, _ in features}
+    if hasattr(parts.net, "VARIANT"):
+        assert isinstance(parts.net.VARIANT, Variants)
+        values = vars(parts.net.VARIANT).items()
+        assert {field: value for field, value in values if value not in ALLOWED.get(field, (value,))} == {}
+
+
+@pytest.mark.parametrize("name", ["fcn8s", "fcn8s_tutorial"])
+def test_a_graph_knows_which_layers_are_the_encoders(name):
+    with fresh():
+        graph = graph_builder.build(Architecture(name, 3, THIN))
+    assert graph.encoder_layers == tuple(THIN)
+    assert list(graph.features) == ["pool1", "pool2", "pool3", "pool4", "pool5", "fc7"]
+
+
+# --- a net of a tiny encoder, with nothing but what it must have ---
+
+def tiny_encoder(images, settings):
+    half = tf.nn.relu(layers.conv(layers.max_pool(images), "conv_a", 3, 4))
+    return {"half": half, "quarter": tf.nn.relu(layers.conv(layers.max_pool(half), "conv_b", 3, 6))}
+
+
+TINY = {
+    "encoders": types.SimpleNamespace(FEATURES=(("half", 2, 4), ("quarter", 4, 6)), build=tiny_encoder,
+                                      preprocess=lambda images, mean_rgb: images / 255),
+    "nets": types.SimpleNamespace(
+        ENCODER="tiny", DECODER="fcn",
+        head=lambda features, fcn: fcn.crop(fcn.conv2d_transpose("up", fcn.score("score", features["quarter"]), 4), 4)),
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The net "tiny" on the encoder "tiny"; returns their modules, {"encoders": ..., "nets": ...}, to be changed.
+    """
+    pick, modules = registry.load, {folder: types.SimpleNamespace(**vars(module)) for folder, module in TINY.items()}
+    monkeypatch.setattr(registry, "load",
+                        lambda folder, name: modules[folder] if name == "tiny" else pick(folder, name))
+    return modules
+
+
+def test_scores_of_a_tiny_net_lie_over_its_images_of_any_size(tiny):
+    with fresh() as session:
+        graph = graph_builder.inference(Architecture("tiny", 3))
+        start(session)
+        nets_help.randomise(session)
+        for size in ((1, 1), (8, 8), (33, 46)):
+            images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+            assert session.run(graph.logits, {graph.images: images}).shape == (2, *size, 3)
+
+
+def test_what_a_tiny_net_does_not_say_is_unknown(tiny):
+    architecture, parts = Architecture("tiny", 3), components.of("tiny")
+    assert receptive_field.margin(architecture) is None
+    assert parts.memory_map(architecture, (40, 40)) is None and memory_guard.need_of(architecture) is None
+    assert parts.layer_names({}) is None and parts.widths({"conv1_1": 64}) == {}
+    assert parts.score_count(architecture, (40, 41)) == 3 * 44 * 48  # blocks of 4 px, 2 px over the sides
+    assert parts.strides(architecture) == {"images": 1, "half": 2, "quarter": 4, "score_fr": 32, "score_pool4": 16,
+                                 "score_pool3": 8, "logits": 1}
+
+
+def test_a_fused_net_of_a_tiny_encoder_has_a_known_field_once_both_halves_say_what_they_see(tiny):
+    def receptive_field(spans, widths, variant):
+        first, last = spans["quarter"][0] - 1, spans["quarter"][1] + 1  # conv_b
+        return 4 * first - 2, 4 * last + 3 + 2                           # both pools, and conv_a at "half" between them
+    tiny["encoders"].receptive_field, tiny["nets"].FUSED = receptive_field, ()
+    cells = components.of("tiny").decoder.cells(1, Architecture("tiny", 3))
+    assert cells == {"quarter": (-1, 0)}  # pixel 1 lies in cell 0, nearer to cell -1 than to cell 1
+    assert components.of("tiny").receptive_field(1, Architecture("tiny", 3)) == (4 * -2 - 2, 4 * 1 + 3 + 2)
+    assert receptive_field.margin(Architecture("tiny", 3)) == 11  # of pixel 1, from -10
+
+
+def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):
+    assert variants.variants_of("tiny", pool=None) is None
+    with pytest.raises(errors.UsageError, match="the net tiny has no --last-layer"):
+        variants.variants_of("tiny", last_layer="conv5_3", pool=None)
+
+
+def test_an_encoder_that_gives_other_features_than_it_promises_is_named(tiny):
+    tiny["encoders"].FEATURES = (("half", 2, 4), ("quarter", 4, 7))
+    with fresh(), pytest.raises(errors.UsageError, match=r"encoders/tiny.py gives features of channels .*'quarter': 6"):
+        graph_builder.inference(Architecture("tiny", 3))
+
+
+def test_an_architecture_is_what_config_json_says_of_it():
+    architecture = Architecture("fcn8s", 3, {"conv1_1": 2}, (1.0, 2.0, 3.0), {"pool": "avg"}, "bfloat16", True)
+    assert Architecture.from_dict(architecture.to_dict()) == architecture
+    old = {"net": "fcn32s", "num_classes": 2, "ignored_ids": [], "channels": {}, "mean_rgb": [1, 2, 3],
+           "choices": {"pool": None}, "loss": "cross_entropy"}
+    assert Architecture.from_dict(old) == Architecture("fcn32s", 2, {}, (1, 2, 3), {"pool": None})
+
+
+def test_vgg_takes_the_colours_off_in_float32():
+    with fresh() as session:
+        images = vgg.preprocess(tf.constant([[[[10.0, 20.0, 30.0]]]]), (1.5, 2.5, 3.0))
+        np.testing.assert_array_equal(session.run(images), [[[[8.5, 17.5, 27.0]]]])

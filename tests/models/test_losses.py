@@ -1,0 +1,141 @@
+"""Losses of users: a file that has per_pixel() and one that has build(), from a folder outside the program."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets_help import THIN, fresh, randomise, start
+
+from fcn.config import training_config
+from fcn.core import errors, registry
+from fcn.data.label_policy import LabelPolicy
+from fcn.models import batch_loss, graph_builder
+from fcn.models.architecture import Architecture
+from fcn.models.batch_loss import LossSettings
+from fcn.models.tf_compat import tf
+from fcn.training import weight_update
+
+FOCAL = '''"""Focal loss with gamma 2 (Lin et al. 2017)."""
+from fcn.tf1 import tf
+
+def per_pixel(logits, labels):
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return (1 - tf.exp(-entropy)) ** 2 * entropy
+'''
+DICE = '''"""1 - the mean Dice coefficient of the classes, of each image that has labelled pixels."""
+from fcn import batch_loss
+from fcn.tf1 import tf
+
+def build(logits, labels, policy):
+    num_classes = int(logits.shape[-1])
+    counts = batch_loss.counted(labels, num_classes, policy)
+    mask = tf.cast(counts, tf.float32)[..., None]
+    truth = tf.one_hot(labels, num_classes) * mask
+    found = tf.nn.softmax(logits) * mask
+    both, either = (tf.reduce_sum(x, (1, 2)) for x in (truth * found, truth + found))
+    labelled = tf.cast(tf.reduce_any(counts, (1, 2)), tf.float32)
+    dice = tf.reduce_mean((2 * both + 1) / (either + 1), axis=-1)
+    return tf.reduce_sum((1 - dice) * labelled), tf.reduce_sum(labelled)
+'''
+POLICY = LabelPolicy(ignored_in_loss=(1, 255))
+LOSSES = ("cross_entropy", "my_focal", "my_dice")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugins(tmp_path_factory):
+    """my_focal and my_dice are losses."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "losses").mkdir()
+    for name, text in (("my_focal", FOCAL), ("my_dice", DICE)):
+        (folder / "losses" / f"{name}.py").write_text(text)
+    registry.use([folder])
+    yield
+    registry.use()
+
+
+def evaluated(logits, labels, loss, **options):
+    """(objective, normalizer, loss_sum, pixels, gradient of the objective)."""
+    with fresh() as session:
+        z = tf.constant(logits, tf.float32)
+        found = batch_loss.build(z, tf.constant(labels, tf.int32), POLICY, LossSettings(loss, **options))
+        return session.run([found.objective, found.normalizer, found.loss_sum, found.pixels,
+                            tf.gradients(found.objective, z)[0]])
+
+
+def random_batch(seed, images=4):
+    """Logits (images, 3, 5, 4) and labels with ids that are ignored, and some that are no channel."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 2, (images, 3, 5, 4)), rng.choice([0, 1, 2, 3, 4, 255], (images, 3, 5))
+
+
+def test_focal_loss_by_hand():
+    # Logits (0, 0) give each class probability 1/2: (1 - 1/2)^2 ln 2; logits (ln 3, 0) give the first one 3/4.
+    logits = np.array([[[[0, 0], [np.log(3), 0], [5, 5]]]])
+    objective, normalizer, *_ = evaluated(logits, [[[0, 0, 255]]], "my_focal")
+    assert objective == pytest.approx(np.log(2) / 4 + np.log(4 / 3) / 16, rel=1e-5) and normalizer == 2
+
+
+def test_dice_loss_by_hand():
+    # Two pixels of class 0 with probability 1/2: Dice is (2 * 1 + 1) / (2 + 1 + 1) of class 0, 1 / (1 + 1) of class 1.
+    logits = np.zeros((2, 1, 3, 2))
+    objective, normalizer, loss_sum, pixels, _ = evaluated(logits, [[[0, 0, 255]], [[255, 1, 77]]], "my_dice")
+    assert objective == loss_sum == pytest.approx(1 - (3 / 4 + 1 / 2) / 2) and normalizer == pixels == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_ignored_pixels_have_no_gradient(loss):
+    logits, labels = random_batch(0)
+    gradient = evaluated(logits, labels, loss)[-1]
+    counts = np.isin(labels, (0, 2, 3))
+    assert not gradient[~counts].any()
+    assert gradient[counts].any(axis=-1).all()
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 1000), cut=st.integers(1, 3), loss=st.sampled_from(LOSSES))
+def test_sums_over_two_parts_of_a_batch_are_those_of_the_batch(seed, cut, loss):
+    logits, labels = random_batch(seed)
+    whole = evaluated(logits, labels, loss)
+    parts = [evaluated(logits[part], labels[part], loss) for part in (slice(cut), slice(cut, None))]
+    for one, other, both in zip(parts[0][:4], parts[1][:4], whole[:4], strict=True):
+        assert one + other == pytest.approx(both, rel=1e-5)
+    np.testing.assert_allclose(np.concatenate([part[-1] for part in parts]), whole[-1], rtol=1e-4, atol=1e-6)
+
+
+def test_class_weights_and_reductions_apply_to_any_loss_of_pixels():
+    logits, labels = random_batch(1)
+    losses = [evaluated(logits[i:i + 1], labels[i:i + 1], "my_focal", class_weights=(2, 1, 1, 0.5)) for i in range(4)]
+    found = evaluated(logits, labels, "my_focal", reduction="mean-per-image", class_weights=(2, 1, 1, 0.5))
+    assert found[:2] == pytest.approx([sum(loss / pixels for loss, pixels, *_ in losses), 4], rel=1e-5)
+    assert found[2:4] == pytest.approx([sum(one[2] for one in losses), sum(one[3] for one in losses)], rel=1e-5)
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"loss_reduction": "sum"}, "--loss-reduction sum: --loss my_dice is over whole images"),
+    ({"class_weights": "median", "loss_reduction": "mean-per-image"},
+     "--loss-reduction mean-per-image and --class-weights: --loss my_dice")])
+def test_a_loss_over_images_refuses_settings_of_pixels(given, message):
+    with pytest.raises(errors.UsageError, match=message):
+        training_config.resolve({"loss": "my_dice", **given})
+    assert training_config.resolve({"loss": "my_dice"}).loss == "my_dice"
+    assert training_config.resolve({"loss": "my_focal", **given}).loss == "my_focal"
+    with pytest.raises(errors.UsageError, match="over whole images"):
+        LossSettings("my_dice", given["loss_reduction"])
+
+
+@pytest.mark.parametrize("loss", LOSSES[1:])
+def test_a_net_trains_with_a_loss_from_a_plugin_folder(loss):
+    images, labels = np.full((2, 32, 32, 3), 20, np.uint8), np.zeros((2, 32, 32), np.uint8)
+    images[1], labels[1], labels[:, :4] = 230, 1, 255  # a dark image of class 0, a bright one of class 1
+    with fresh() as session:
+        graph = graph_builder.build(Architecture("fcn32s", 2, THIN, (128.0, 128.0, 128.0)), LabelPolicy((255,)),
+                                    LossSettings(loss))
+        step = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"), batches_per_step=2)
+        start(session)
+        randomise(session)
+        shown = []
+        for update in [step.collect, step.update] * 12:
+            feed = {graph.images: images, graph.labels: labels, step.learning_rate: 0.01}
+            loss_sum, pixels, _ = session.run([graph.loss_sum, graph.pixels, update], feed)
+            shown.append(loss_sum / pixels)
+    assert shown[-1] < 0.95 * shown[0]

@@ -1,0 +1,115 @@
+"""Which checkpoint of a run is taken, what is said of it, and that one of another run is not taken for it."""
+
+import json
+import re
+
+import pytest
+
+from fcn.core import errors
+from fcn.runs import checkpoint_choice, checkpoint_files, run_differences
+from fcn.training import setup
+from fcn.weights.formats._weights import Weights
+
+OWN, OTHER = {"settings": "a"}, {"settings": "b"}
+
+
+def make(run, scores, fingerprints=OWN):
+    """A run's folder with a checkpoint for each step: score."""
+    run.mkdir(parents=True)
+    content = {"config": {}, "spec": {}, "model": {"channels": {}}}
+    (run / "config.json").write_text(json.dumps(content | ({"fingerprints": fingerprints} if fingerprints else {})))
+    for step, score in scores.items():
+        add(run, step, score, fingerprints)
+    return run
+
+
+def add(run, step, score, fingerprints):
+    path = run / "checkpoints" / checkpoint_files.name(step)
+    path.mkdir(parents=True)
+    (path / "model").write_text(f"{run.name} {step}")
+    checkpoint_files.seal(path, {"step": step, "score": score, "fingerprints": fingerprints})
+    return path
+
+
+@pytest.mark.parametrize("which, step, said", [
+    ("best", 20, "(step 20, validation mean IoU 0.5000, the best; the newest is step 30)"),
+    ("latest", 30, "(step 30, validation mean IoU 0.2500, the newest)")])
+def test_the_best_is_the_default_and_the_line_names_the_newest(tmp_path, which, step, said):
+    run = make(tmp_path / "run", {10: None, 20: 0.5, 30: 0.25})
+    chosen = checkpoint_choice.choose(run, which)
+    assert (chosen.path.name, chosen.state["step"], chosen.run) == (f"step-0000{step}", step, run)
+    assert chosen.text == f"{chosen.path} {said}"
+    assert checkpoint_choice.choose(run).state["step"] == 20
+
+
+def test_without_a_score_the_newest_is_taken(tmp_path):
+    chosen = checkpoint_choice.choose(make(tmp_path / "run", {10: None, 20: None}))
+    assert chosen.text.endswith("step-000020 (step 20, no validation score, the newest)")
+
+
+def test_the_folder_of_a_checkpoint_is_that_checkpoint(tmp_path):
+    run = make(tmp_path / "run", {10: 0.5, 20: 0.25})
+    chosen = checkpoint_choice.choose(run / "checkpoints/step-000020")
+    assert chosen.run == run and chosen.text.endswith("(step 20, validation mean IoU 0.2500)")
+    with pytest.raises(errors.UsageError, match="is one checkpoint already"):
+        checkpoint_choice.choose(run / "checkpoints/step-000020", "latest")
+
+
+def test_a_folder_that_is_no_run_or_has_no_checkpoint_is_named(tmp_path):
+    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
+        checkpoint_choice.choose(tmp_path)
+    with pytest.raises(errors.WeightsError, match=r"run/checkpoints: there is no checkpoint of this run"):
+        checkpoint_choice.choose(make(tmp_path / "run", {}))
+
+
+def test_a_checkpoint_of_another_run_is_refused_with_advice_that_works(tmp_path):
+    run, theirs = make(tmp_path / "run", {10: 0.5}), make(tmp_path / "other", {10: 0.5}, OTHER)
+    with pytest.raises(errors.WeightsError, match="belongs to another run") as error:
+        checkpoint_choice.choose(run, theirs / "checkpoints/step-000010")
+    advised = re.search(r"--run (\S+)$", str(error.value))[1]
+    assert checkpoint_choice.choose(advised).run == theirs
+
+
+def test_one_that_lies_alone_is_sent_to_its_own_run(tmp_path):
+    run = make(tmp_path / "run", {10: 0.5})
+    alone = add(tmp_path / "backup", 20, 0.5, OTHER)
+    with pytest.raises(errors.WeightsError, match=r"its own run.*--run RUN/checkpoints/step-000020"):
+        checkpoint_choice.choose(run, alone)
+    theirs = make(tmp_path / "other", {10: 0.5}, OTHER)
+    alone.rename(theirs / "checkpoints/step-000020")
+    assert checkpoint_choice.choose(theirs / "checkpoints/step-000020").state["step"] == 20
+
+
+def test_one_that_was_put_among_those_of_a_run_is_passed_over_and_refused_by_name(tmp_path):
+    run = make(tmp_path / "run", {10: 0.5})
+    foreign = add(run, 20, 0.9, OTHER)
+    for path, which in ((run, foreign), (foreign, "best")):
+        with pytest.raises(errors.WeightsError, match="belongs to another run") as error:
+            checkpoint_choice.choose(path, which)
+        advised = re.search(r"give (\S+) itself", str(error.value))[1]
+        assert checkpoint_choice.choose(advised).state["step"] == 10
+
+
+def test_one_with_the_same_fingerprints_may_lie_anywhere(tmp_path):
+    run, copy = make(tmp_path / "run", {10: 0.5}), add(tmp_path / "backup", 20, 0.25, OWN)
+    assert checkpoint_choice.choose(run, copy).state["step"] == 20
+
+
+def test_of_a_run_from_before_fingerprints_it_is_said_that_nothing_else_is_known(tmp_path):
+    run = make(tmp_path / "run", {10: 0.5}, None)
+    assert "fingerprints" not in checkpoint_choice.choose(run).text
+    assert "fingerprints" not in checkpoint_choice.choose(run, run / "checkpoints/step-000010").text
+    elsewhere = add(tmp_path / "backup", 20, 0.25, None)
+    assert "saved before checkpoints had fingerprints" in checkpoint_choice.choose(run, elsewhere).text
+    with pytest.raises(errors.WeightsError, match="belongs to another run"):
+        checkpoint_choice.choose(run, add(tmp_path / "newer", 20, 0.25, OWN))
+
+
+def test_weights_of_a_run_are_known_by_their_checksums(tmp_path):
+    """In config.json, and where runs are compared: two paths of one checkpoint are the same weights."""
+    of_run = {"run": "/r", "checkpoint": "step-000020", "step": 20, "files": {"model.index": "12"}}
+    facts = setup.weights_facts(tmp_path, Weights({}, None, ("a net",), of_run=of_run))
+    assert facts == {"sha256": None, **of_run, "notes": ("a net",)}
+    identity = run_differences.IDENTITIES["weights"]
+    assert identity({"weights": facts, "config": {"weights": "/r"}}) == {"model.index": "12"}
+    assert identity({"weights": {"sha256": None}, "config": {"weights": "/r"}}) == "/r"  # a run of before

@@ -1,0 +1,239 @@
+"""--dry-run, --sanity and the lines on memory and disk: what they say is so, and they leave nothing behind."""
+
+import collections
+import hashlib
+import math
+import types
+
+import numpy as np
+import pytest
+from nets_help import THIN, THIN16, fresh, start
+
+import train_fcn
+from fcn.config import variants
+from fcn.core import errors, registry
+from fcn.data.label_policy import LabelPolicy
+from fcn.models import components, graph_builder, vgg_table
+from fcn.models.architecture import Architecture
+from fcn.models.encoders import vgg
+from fcn.models.tf_compat import tf
+from fcn.training import dry_run, overfit_check, resources, weight_update
+
+USAGE = collections.namedtuple("USAGE", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def no_graph_left_behind():
+    """The script builds in the default graph of this process, which other tests use, too."""
+    yield
+    tf.reset_default_graph()
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """Steps are timed as few and as short as may be."""
+    monkeypatch.setattr(dry_run, "TIMED_S", 0)
+
+
+def train(toy, work, *words):
+    return train_fcn.main([str(word) for word in (
+        "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", work / "cache", "--run", work / "run",
+        "--layout", "ade20k", "--size", "40x56", "--crop-size", "33x47", "--batch", 2, "--eval-batches", 1, "--seed", 3,
+        "--no-deterministic", "--steps", 4, *words)])
+
+
+def bytes_of(folder):
+    return {path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+
+def line_with(said, start):
+    return next(line.split() for line in said.splitlines() if line.strip().startswith(start))
+
+
+def test_a_dry_run_says_what_the_run_will_need_and_makes_no_run(toy, tmp_path, quickly, capsys):
+    train(toy, tmp_path, "--dry-run", "--batches-per-step", "2", "--eval-every", "2")
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == "dry run: nothing was written but the caches"
+    assert line_with(said, "logits")[1:] == ["33", "x", "47", "x", "12", "1"]
+    assert line_with(said, "pool3")[1:] == ["5", "x", "6", "x", "4", "8"]
+    body = (3 * 36 + 4) + 15 * (4 * 36 + 4) + (49 * 16 + 4) + (16 + 4)
+    assert f"body {body:,}, head {3 * (4 * 12 + 12)}, together {body + 180:,}" in said
+    assert "running sums of the gradients" in said and "4 steps, 2 validations, 2 checkpoints: about" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.fixture(scope="module")
+def begun(toy, tmp_path_factory):
+    """Folder with cache/ and run/, a run of 2 steps. Do not change it."""
+    folder = tmp_path_factory.mktemp("begun")
+    train(toy, folder, "--steps", "2")
+    return folder
+
+
+def test_a_run_that_stands_is_looked_at_and_not_touched(toy, begun, quickly, capsys):
+    before = bytes_of(begun)
+    train(toy, begun, "--dry-run", "--learning-rate", "0.001")
+    said = capsys.readouterr().out
+    assert "resumed at step 2" in said and "learning_rate: 5e-05 in the run, 0.001 now" in said
+    assert "2 steps, 1 validations, 1 checkpoints" in said
+    assert bytes_of(begun) == before
+
+
+def test_a_run_with_other_settings_is_refused_in_a_dry_run_too(toy, begun):
+    with pytest.raises(errors.UsageError, match="batch: 2 in the run, 3 now"):
+        train(toy, begun, "--dry-run", "--batch", "3")
+
+
+def test_a_loss_that_is_not_finite_ends_a_dry_run_as_it_would_the_run_and_leaves_nothing(toy, tmp_path):
+    with pytest.raises(errors.DivergedError, match="is not finite at step"):
+        train(toy, tmp_path, "--dry-run", "--optimizer", "momentum", "--learning-rate", "1e30")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_net_that_can_learns_its_batch_after_a_dry_run_from_the_same_weights(toy, tmp_path, quickly, capsys):
+    train(toy, tmp_path, "--dry-run", "--sanity", "--learning-rate", "0.02", "--crop-size", "32x32", "--batch", "1")
+    said = capsys.readouterr().out
+    assert said.index("dry run: nothing") < said.index("a batch is learnt: loss 2.48 -> ")  # ln 12, as at the start
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.mark.parametrize("words, cause", [
+    (["--learning-rate", "1e-9"], "the rate may be too small: try --learning-rate 1e-08"),
+    (["--optimizer", "momentum", "--learning-rate", "1e6"], "the rate is too large: try --learning-rate 1e+05"),
+    (["--freeze", "fc7", "--learning-rate", "1e-9"], "of the weights are trained")])
+def test_a_net_that_cannot_is_told_why_it_may_be(toy, tmp_path, monkeypatch, words, cause):
+    monkeypatch.setattr(overfit_check, "STEPS", 10)
+    with pytest.raises(errors.DivergedError, match="a batch is NOT learnt") as raised:
+        train(toy, tmp_path, "--sanity", *words)
+    assert cause in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_stages_are_not_tried_at_once():
+    with pytest.raises(errors.UsageError, match="--stages are several"):
+        train_fcn.main(["--stages", "long2015_fcn32s,long2015_fcn16s", "--dry-run"])
+
+
+class Labels:
+    """Stands for a Trainer: batch k is two images of these label values."""
+
+    def __init__(self, *batches):
+        self.batches = batches
+        self.job = types.SimpleNamespace(
+            settings=types.SimpleNamespace(data="DATA"), spec=types.SimpleNamespace(scored_ids=[0, 1, 2]),
+            content={"model": {"num_classes": 3, "ignored_ids": [], "class_weights": None,
+                               "loss": "cross_entropy"}})
+
+    def batch_at(self, number):
+        labels = np.array(self.batches[min(number, len(self.batches) - 1)], np.uint8)
+        return np.zeros((2, 1, 2, 3), np.uint8), labels.reshape(2, 1, 2)
+
+
+def test_the_batch_to_learn_is_the_first_with_two_classes_in_it():
+    number, _, labels, prior = overfit_check.chosen(Labels([0, 0, 0, 0], [255, 255, 255, 255], [0, 1, 1, 255],
+                                                           [0, 1, 2, 0]))
+    assert number == 2 and labels.ravel().tolist() == [0, 1, 1, 255]
+    assert prior == pytest.approx(-(math.log(1 / 3) / 3 + math.log(2 / 3) * 2 / 3))
+
+
+def test_labels_without_two_classes_are_told_before_a_step():
+    with pytest.raises(errors.DataError, match="hold no two classes"):
+        overfit_check.chosen(Labels([1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize("net, channels, size_px, alignment", [
+    ("fcn8s_atonce", THIN, (33, 65), "same"), ("fcn32s", THIN16, (40, 21), "pad100"),
+    ("fcn8s_tutorial", dict.fromkeys(THIN, 4), (32, 47), "same")])
+def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px, alignment):
+    architecture = Architecture(net, 5, channels, variant={"alignment": alignment})
+    parts = components.of(net)
+    with fresh() as session:
+        graph = graph_builder.build(architecture)
+        start(session)
+        found = dry_run.feature_maps(session, graph, parts.strides(architecture), np.zeros((2, *size_px, 3), np.uint8))
+    expected = parts.memory_map(architecture, size_px).activations
+    assert {name: shape for name, shape in found.items() if name in expected} == {
+        name: expected[name] for name in ("pool1", "pool2", "pool3", "pool4", "pool5", "fc6", "fc7")}
+    assert found["images"] == (*size_px, 3) and found["logits"] == (*size_px, 5) and found["score_fr"][2] == 5
+
+
+@pytest.mark.parametrize("net, optimizer", [*((net, "radam") for net in registry.names("nets")), ("fcn8s", "adam")])
+def test_a_graph_of_the_real_width_holds_no_weights(net, optimizer):
+    with tf.Graph().as_default() as graph:
+        built = graph_builder.build(Architecture(net, 151, vgg_table.widths()), LabelPolicy((0,)))
+        weight_update.build(built.objective, built.normalizer, weight_update.Rule(optimizer), batches_per_step=2)
+        assert 1e5 < graph.as_graph_def().ByteSize() < dry_run.MOST_GRAPH
+
+
+def trainer(folder, size=1000, keep=2, batch=2):
+    """What quick() and memory_of() ask of a Trainer; call it within a graph with variables."""
+    def cache(shapes):
+        return types.SimpleNamespace(shapes=np.array(shapes), uniform=len(shapes) == 1)
+    settings = types.SimpleNamespace(keep=keep, batch=batch, optimizer="adam", batches_per_step=1, weight_decay=0.0)
+    content = {"model": {"net": "fcn32s", "choices": dict.fromkeys(variants.NAMES), "precision": "float32",
+                         "channels": THIN, "num_classes": 3, "mean_rgb": [1, 2, 3]}}
+    job = types.SimpleNamespace(run=folder, settings=settings, content=content, training=cache([(32, 64)]),
+                                validation=cache([(64, 96), (32, 200)]))
+    return types.SimpleNamespace(job=job, store=types.SimpleNamespace(bytes=size, folder=folder / "checkpoints"),
+                                 sampling=types.SimpleNamespace(crop_size=None),
+                                 update=types.SimpleNamespace(grads=[(None, v) for v in tf.trainable_variables()]))
+
+
+@pytest.fixture
+def free(monkeypatch):
+    def set_free(size):
+        monkeypatch.setattr("shutil.disk_usage", lambda folder: USAGE(10 ** 9, 0, size))
+    return set_free
+
+
+@pytest.fixture
+def variables():
+    with tf.Graph().as_default():
+        tf.get_variable("fc7/kernel", (1, 1, 10, 30))
+        tf.get_variable("fc7/bias", (30,))
+        yield
+
+
+def test_a_disk_without_room_for_one_checkpoint_stops_the_run_before_its_first_step(variables, free, tmp_path):
+    free(999)
+    with pytest.raises(errors.MachineError, match="this needs 1 kB, the disk has 999 bytes free"):
+        dry_run.quick(trainer(tmp_path))
+    free(1000)
+    assert len(dry_run.quick(trainer(tmp_path))) == 2
+
+
+def test_a_disk_without_room_for_all_checkpoints_is_warned_of(variables, free, tmp_path):
+    free(4999)
+    assert "warning: the disk does not hold 5 checkpoints" in dry_run.quick(trainer(tmp_path, keep=3))[1]
+    free(5000)
+    (line,) = dry_run.quick(trainer(tmp_path, keep=3))
+    assert "checkpoints of 1 kB, up to 5 at once = 5 kB of 5 kB free" in line
+
+
+def test_checkpoints_that_are_there_make_room_for_new_ones(variables, free, tmp_path):
+    (tmp_path / "checkpoints/step-000001").mkdir(parents=True)
+    (tmp_path / "checkpoints/step-000001/model").write_bytes(bytes(1500))
+    free(2500)
+    assert len(dry_run.quick(trainer(tmp_path))) == 1
+    free(2499)
+    assert len(dry_run.quick(trainer(tmp_path))) == 2
+
+
+def test_memory_counts_the_variables_of_the_graph_and_the_largest_images(variables, tmp_path):
+    one = trainer(tmp_path)
+    assert dry_run.sizes_px(one) == ((32, 64), (32, 200))
+    parts = dry_run.memory_of(one)
+    assert parts["weights"] == 330 * 4 and parts["adam's numbers beside them"] == 330 * 8
+    of_image = resources.activations(vgg.memory_map(THIN, (32, 64), None), (32, 64), 3, ["fc7"])
+    assert parts["maps of a batch"] == 2 * of_image and dry_run.memory_of(one, 5)["maps of a batch"] == 5 * of_image
+
+
+@pytest.mark.parametrize("crop, uniform, expected", [
+    (None, True, ((32, 64), (32, 200))), ((16, 16), True, ((16, 16), (32, 200))),
+    ((16, 16), False, ((16, 16), (16, 16)))])
+def test_a_validation_takes_whole_images_unless_they_differ_in_size_and_crops_are_asked_for(variables, tmp_path, crop,
+                                                                                            uniform, expected):
+    one = trainer(tmp_path)
+    one.sampling.crop_size, one.job.validation.uniform = crop, uniform
+    assert dry_run.sizes_px(one) == expected

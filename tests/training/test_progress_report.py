@@ -1,0 +1,302 @@
+"""What a person sees of a run: the line, the logs, TensorBoard's events; and that none of it can end the run."""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import pty
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fcn.data.spec import DatasetSpec
+from fcn.metrics import running_mean
+from fcn.models.tf_compat import tf
+from fcn.runs import curves, run_log
+from fcn.training import loop, progress_report, tensorboard
+
+SPEC = DatasetSpec(("other", "sky", "sea"), (0,))
+
+
+class Shown:
+    """A screen that keeps what it is given."""
+
+    def __init__(self):
+        self.lines, self.said = [], []
+
+    def show(self, step, text, due):
+        self.lines.append((step, text, due))
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture
+def report(tmp_path):
+    return progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 4, (1.1, 1.0, 0.5), 2, 20), 0,
+                                          Shown())
+
+
+def at_step(step, *losses, **more):
+    """A Position whose window holds these mean losses, of ten pixels each."""
+    window = collections.deque([(10 * loss, 10.0) for loss in losses])
+    return loop.Position(step, window, learning_rate=0.5, gradient_norm=2.0, images=step * 4, wait_s=step / 2,
+                         run_s=step * 3 / 2, **more)
+
+
+def test_the_line_says_loss_with_its_error_pace_share_of_waiting_memory_and_time_to_go(report):
+    report.after_step(at_step(1, 2.0))
+    report.after_step(at_step(2, 2.0, 1.0))
+    (_, first, _), (step, text, due) = report.screen.lines
+    assert first.startswith("loss 2.000 of 1  ") and "to go" not in first
+    assert (step, due) == (2, True)
+    assert re.fullmatch(r"loss 1\.500 ± 0\.500 of 2  0 s to go  [\d.]+ images/s  data 25%  peak [\d.]+ [MG]B", text)
+
+
+def test_time_to_go_and_pace_are_those_of_this_start(report, monkeypatch):
+    """4 images and 2 s of waiting and running a step; on the clock step 1 takes 10 s, the others one."""
+    now = [report.started]
+    monkeypatch.setattr(progress_report.time, "monotonic", lambda: now[0])
+    for step, seconds in ((1, 10), (2, 1), (3, 1)):
+        now[0] += seconds
+        report.after_step(at_step(step, 2.0, 1.0))
+    assert "  1 s to go  2.00 images/s" in report.screen.lines[-1][1]
+    report.facts = dataclasses.replace(report.facts, steps=10)
+    now[0] += 1
+    report.after_step(at_step(4, 2.0, 1.0))
+    assert "  6 s to go  2.00 images/s" in report.screen.lines[-1][1]
+
+
+def test_the_pace_is_that_since_the_last_line_so_that_a_slowdown_is_seen(report):
+    at = at_step(2, 2.0)
+    report.after_step(at)
+    at.step, at.images, at.run_s = 4, at.images + 8, at.run_s + 80
+    report.after_step(at)
+    timing = [entry for entry in run_log.read_entries(report.run / "speed.jsonl") if "images_per_s" in entry]
+    assert [entry["images_per_s"] for entry in timing] == [2.0, 0.1] and timing[1]["wait_share"] == 0
+
+
+def test_the_log_holds_what_follows_from_the_data_and_the_clock_has_a_file_of_its_own(report):
+    for step in (1, 2, 3, 4):
+        report.after_step(at_step(step, 2.0, 1.0))
+    entries = run_log.read_entries(report.run / "log.jsonl")
+    assert [entry["step"] for entry in entries] == [1, 2, 4]
+    assert entries[0] == {"step": 1, "loss": 1.5, "loss_se": 0.5, "batches": 2, "gradient_norm": 2.0,
+                          "learning_rate": 0.5}
+    start, *timing = run_log.read_entries(report.run / "speed.jsonl")
+    assert start["event"] == "start" and start["step"] == 0
+    assert [set(entry) for entry in timing] == [{"step", "images_per_s", "wait_share", "elapsed_s", "memory_gb"}] * 3
+
+
+def test_an_error_bar_of_one_batch_is_left_out_of_the_log_and_of_the_line(report):
+    report.after_step(at_step(1, 2.0))
+    assert "loss_se" not in run_log.read_entries(report.run / "log.jsonl")[0] and "±" not in report.screen.lines[0][1]
+
+
+def test_a_validation_is_logged_drawn_and_said_with_the_best_so_far(report):
+    numbers = {"val_loss": 1.0, "val_loss_se": 0.1, "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25}
+    report.validation(at_step(4, score=0.25, best={"step": 4, "score": 0.25}), numbers, [])
+    report.validation(at_step(6, score=0.2, best={"step": 4, "score": 0.25}), numbers | {"val_mean_iou": 0.2}, [])
+    assert "the best so far" in report.screen.said[0] and "best 0.250 at step 4" in report.screen.said[1]
+    assert run_log.read_entries(report.run / "log.jsonl")[0] == {"step": 4, **numbers}
+    assert (report.run / "curves.png").exists()
+
+
+def unlabelled_step(step, *window):
+    return loop.Position(step, collections.deque(window), learning_rate=0.5, gradient_norm=0.0, images=step)
+
+
+def test_a_step_without_labelled_pixels_says_so_and_has_a_null_and_a_count_in_the_log(report):
+    report.events = tensorboard.EventWriter(report.run, 0)
+    report.after_step(unlabelled_step(1, (0.0, 0.0)))
+    report.after_step(unlabelled_step(2, (0.0, 0.0), (0.0, 0.0)))
+    report.after_step(unlabelled_step(4, (0.0, 0.0), (0.5, 0.25)))  # class weights: a quarter of a pixel
+    texts = [text for _, text, _ in report.screen.lines]
+    assert texts[0].startswith("no labelled pixels in the last batch  ")
+    assert texts[1].startswith("no labelled pixels in the last 2 batches  ")
+    assert texts[2].startswith("loss 2.000 of 2  ")
+    rest = {"gradient_norm": 0.0, "learning_rate": 0.5}
+    assert run_log.read_entries(report.run / "log.jsonl") == [
+        {"step": 1, "loss": None, "batches": 1, "unlabelled_batches": 1, **rest},
+        {"step": 2, "loss": None, "batches": 2, "unlabelled_batches": 2, **rest},
+        {"step": 4, "loss": 2.0, "batches": 2, "unlabelled_batches": 1, **rest}]
+    path, = (report.run / "events").iterdir()
+    found = [(event.step, value.simple_value) for event in tensorboard.tf.train.summary_iterator(str(path))
+             for value in event.summary.value if value.tag == "loss"]
+    assert found == [(4, 2.0)] and report.events.error == ""
+    report.draw()
+
+
+def test_a_validation_without_labelled_pixels_says_so_and_is_a_line_of_the_log(report):
+    numbers = {"val_loss": None, "val_loss_se": float("nan"), "val_pixel_accuracy": None, "val_mean_iou": None,
+               "unlabelled_images": 3}
+    report.validation(at_step(4, validated=4), numbers, [])
+    assert "no labelled pixels among these 3 validation images, so no score" in report.screen.said[0]
+    assert "nan" not in report.screen.said[0]
+    assert run_log.read_entries(report.run / "log.jsonl") == [
+        {"step": 4, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": 3}]
+
+
+def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, "draw", lambda entries, path, floor, starts: drawn.append(starts))
+    for step in (0, 30, 20):
+        progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 40, None, 2, 20), step, Shown()).draw()
+    assert drawn == [[], [30], [30, 20]]
+
+
+def test_a_disk_that_is_full_is_said_once_and_ends_nothing(report, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(curves, "draw", full)
+    for step in (1, 2, 4):
+        report.after_step(at_step(step, 2.0, 1.0))
+        report.draw()
+    assert len(report.screen.said) == 2 and "log.jsonl" in report.screen.said[0]
+    assert "No space left on device" in report.screen.said[1]
+
+
+def test_the_curves_are_drawn_again_when_that_takes_a_hundredth_of_the_time(report, monkeypatch):
+    now, drawn = [0.0], []
+
+    def draw(*_):
+        drawn.append(now[0])
+        now[0] += 5
+    monkeypatch.setattr(progress_report.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(curves, "draw", draw)
+    report.drawn = 0.0
+    for step in range(2, 2000, 2):
+        now[0] += 1
+        report.after_step(at_step(step, 2.0, 1.0))
+    assert drawn[0] == pytest.approx(31) and drawn[1] - drawn[0] == pytest.approx(506, abs=2)
+
+
+def test_auto_shows_the_smallest_doubled_window_whose_error_is_two_percent_of_its_mean():
+    """Losses 1 and 3 in turn: the error of n is 1/sqrt(n-1), 2 % of 2 is 0.04, so n is at least 626: 640."""
+    losses = [1.0, 3.0] * 1000
+    mean, error, count = running_mean.enough(losses, [1.0] * 2000)
+    assert (mean, count) == (2.0, 640) and error == pytest.approx(1 / np.sqrt(639))
+    assert running_mean.enough(losses[:100], [1.0] * 100)[2] == 100
+    assert running_mean.enough([2.0] * 100, [1.0] * 100)[2] == 10
+    assert running_mean.enough([2.0], [1.0])[2] == 1
+
+
+def test_auto_weighs_pixels_alike_and_knows_batches_without_any():
+    mean, _, count = running_mean.enough([6.0, 0.0, 2.0], [3.0, 0.0, 1.0])
+    assert (mean, count) == (2.0, 3)
+
+
+def test_auto_is_what_the_line_says_it_is(tmp_path):
+    report = progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 9, None, 1, "auto"), 0, Shown())
+    report.after_step(at_step(1, *[9.0] * 50, *[2.0] * 10))
+    assert report.screen.lines[0][1].startswith("loss 2.000 ± 0.000 of 10 ")
+
+
+NOBODY = """
+from fcn import screen
+with screen.Screen("step", 9) as view:
+    for step in range(9):
+        view.show(step, "text " * 1000, due=True)
+        view.say("more " * 1000)
+open("came.txt", "w").write("through")
+"""
+
+
+def test_a_reader_that_left_does_not_end_a_run(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", NOBODY], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               cwd=tmp_path)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    assert process.wait() == 0 and (tmp_path / "came.txt").exists()
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no device here that is always full")
+def test_nor_does_a_full_disk_behind_a_redirection(tmp_path):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run([sys.executable, "-c", NOBODY], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "came.txt").exists(), done.stderr
+
+
+def written_on_a_terminal(columns, **environment):
+    """What a process writes on a terminal of so many columns."""
+    code = ("from fcn import screen\nwith screen.Screen('step', 12345) as view:\n"
+            "    view.show(12345, 'loss 1.842 ± 0.031 of 320  12 min to go  1.02 images/s  data 0%  peak 4.6 GB')\n")
+    pid, file = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", code],
+                  os.environ | {"COLUMNS": str(columns), "TERM": "xterm-256color"} | environment)
+    said = b""
+    with contextlib.suppress(OSError):  # that is how the end of a terminal looks
+        while part := os.read(file, 4096):
+            said += part
+    os.waitpid(pid, 0)
+    return said.decode()
+
+
+def test_a_narrow_terminal_keeps_the_step_and_the_loss_and_a_wide_one_has_a_bar():
+    narrow, wide = written_on_a_terminal(60), written_on_a_terminal(140)
+    assert "step 12345/12345" in narrow and "loss 1.842 ± 0.031" in narrow and "━" not in narrow
+    assert "peak 4.6 GB" in wide and "━" in wide
+
+
+def test_no_color_is_honoured():
+    assert "\x1b[38;" in written_on_a_terminal(140)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written_on_a_terminal(140, NO_COLOR="1"))
+
+
+class FullDisk:
+    """As a TFRecordWriter: takes what it is given, and fails when it has to put it down."""
+
+    def __init__(self, path):
+        pathlib.Path(path).touch()
+
+    def write(self, record):
+        pass
+
+    def flush(self):
+        raise tensorboard.tf_errors.ResourceExhaustedError(None, None, "No space left on device")
+
+
+def test_events_that_cannot_be_written_are_said_once_and_begun_anew_when_they_can(report, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorboard.tf.io, "TFRecordWriter", FullDisk)
+        report.events = tensorboard.EventWriter(report.run, 0)
+        for step in (1, 2):
+            report.after_step(at_step(step, 2.0, 1.0))
+    assert [text for text in report.screen.said if "No space left on device" in text] == report.screen.said[-1:]
+    report.after_step(at_step(4, 2.0, 1.0))
+    assert report.events.error == ""
+    path, = (report.run / "events").iterdir()
+    tags = [value.tag for event in tensorboard.tf.train.summary_iterator(str(path)) for value in event.summary.value]
+    assert "loss" in tags
+
+
+def test_a_file_where_the_events_should_be_ends_nothing(tmp_path):
+    (tmp_path / "events").write_text("a file")
+    writer = tensorboard.EventWriter(tmp_path, 0)
+    writer.scalars({"step": 1, "loss": 1.5})
+    assert writer.error
+
+
+def test_events_hold_the_numbers_the_pictures_and_the_graph(tmp_path):
+    with tf.Graph().as_default() as graph:
+        tf.constant(1.0, name="one")
+    writer = tensorboard.EventWriter(tmp_path, 0, graph)
+    writer.scalars({"step": 3, "loss": 1.5})
+    photo, label = np.full((6, 8, 3), 7, np.uint8), np.ones((6, 8), np.uint8)
+    writer.samples(3, [(photo, label, label + 1)], SPEC)
+    later = list((tmp_path / "events").iterdir())
+    assert len(later) == 1
+    values, graphs = {}, 0
+    for event in tf.train.summary_iterator(str(later[0])):
+        graphs += b"one" in event.graph_def
+        for value in event.summary.value:
+            values[value.tag] = event.step, value
+    assert graphs == 1 and values["loss"][0] == 3 and values["loss"][1].simple_value == 1.5
+    step, value = values["validation/0"]
+    assert step == 3 and value.image.encoded_image_string.startswith(b"\x89PNG") and value.image.height > 6

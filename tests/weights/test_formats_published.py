@@ -1,0 +1,85 @@
+"""The order of axes and colours follows from conv1_1's numbers, and from nothing else where they are known."""
+
+import itertools
+
+import numpy as np
+import pytest
+from formats_help import thin_vgg
+
+from fcn.core import errors
+from fcn.models import vgg_table
+from fcn.weights.formats import _published
+from fcn.weights.formats._published import BGR, HEIGHT_WIDTH, RGB, WIDTH_HEIGHT
+
+ORDERS = tuple(itertools.product((HEIGHT_WIDTH, WIDTH_HEIGHT), (RGB, BGR)))
+
+
+def stored(kernel, axes, reverse):
+    """A kernel (height, width, RGB, out) as a file of this order stores it."""
+    return kernel[:, :, ::-1 if reverse else 1].transpose(axes)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
+@pytest.mark.parametrize(("axes", "reverse"), ORDERS)
+def test_each_of_the_four_orders_is_told_from_the_numbers(backbone, axes, reverse):
+    kernel = stored(thin_vgg(backbone)["conv1_1"][0], axes, reverse)
+    found, note = _published.order(kernel, backbone, (HEIGHT_WIDTH, RGB), True, "x")
+    assert found == (axes, reverse) and "recognised" in note
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
+def test_no_order_of_the_published_numbers_is_near_another_one(backbone):
+    kernel = thin_vgg(backbone)["conv1_1"][0]
+    for right in ORDERS:
+        wrong = {order: distance for order, distance in _published.distances(stored(kernel, *right), backbone).items()
+                 if order != right}
+        assert min(wrong.values()) > 10 * _published.TOLERANCE
+
+
+@pytest.mark.parametrize(("backbone", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
+def test_the_two_backbones_are_not_taken_for_each_other(backbone, other):
+    with pytest.raises(errors.WeightsError, match="not its numbers"):
+        _published.order(thin_vgg(backbone)["conv1_1"][0], other, (HEIGHT_WIDTH, RGB), True, "x")
+
+
+def test_a_net_trained_further_is_recognised_where_no_other_order_comes_near():
+    kernel = stored(thin_vgg("vgg19")["conv1_1"][0] + np.float32(0.05), WIDTH_HEIGHT, BGR)
+    found, note = _published.order(kernel, "vgg19", (HEIGHT_WIDTH, RGB), False, "x")
+    assert found == (WIDTH_HEIGHT, BGR) and "trained further" in note
+
+
+def test_numbers_that_say_nothing_leave_the_documented_order():
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 64))
+    for documented in ORDERS:
+        found, note = _published.order(kernel, "vgg19", documented, False, "x")
+        assert found == documented and "taken as documented" in note
+
+
+def test_the_numbers_of_vgg19_are_those_of_the_real_file(shared_file):
+    real = np.load(shared_file("weights/vgg19_float32.npz"))["conv1_1_W"][:, :, ::-1]  # it is BGR
+    assert np.nanmax(np.abs(real - _published.conv1_1("vgg19"))) < 6e-5  # 4 decimals
+
+
+def test_the_program_that_has_vgg16s_blue_plane_reads_height_by_width(shared_file):
+    # Its other print-out is VGG-19's blue plane of filter 0, in the same order; that one can be checked.
+    printed = np.array([0.341195, 0.339992, -0.0448442, 0.232159, 0.0897821, -0.303314, -0.0726092, -0.246675,
+                        -0.336833])
+    real = np.load(shared_file("weights/vgg19_float32.npz"))["conv1_1_W"][:, :, 0, 0]
+    np.testing.assert_allclose(printed.reshape(3, 3), real, atol=1e-6)
+
+
+def test_a_backbone_is_told_by_the_layers_that_only_vgg19_has():
+    assert vgg_table.backbone() == "vgg19" and vgg_table.backbone({}) == "vgg19"
+    assert vgg_table.backbone(thin_vgg("vgg16")) == "vgg16" and vgg_table.backbone(thin_vgg("vgg19")) == "vgg19"
+    assert len(vgg_table.convolutions(thin_vgg("vgg16"))) == 13
+    assert (vgg_table.last_of_stage(4, thin_vgg("vgg16")), vgg_table.last_of_stage(4)) == ("conv4_3", "conv4_4")
+
+
+def test_widths_hold_the_layers_of_the_backbone_in_order():
+    narrow = {name: kernel.shape[3] for name, (kernel, _) in thin_vgg("vgg16", 8).items()}
+    assert vgg_table.widths(narrow) == narrow and list(vgg_table.widths(narrow)) == list(narrow)
+    without_fc = {name: width for name, width in narrow.items() if not name.startswith("fc")}
+    assert list(vgg_table.widths(without_fc)) == list(narrow)
+    assert vgg_table.widths(without_fc)["fc6"] == 4096 * 4 // 512
+    assert list(vgg_table.widths()) == [*vgg_table.CONVOLUTIONS, "fc6", "fc7"]
+    assert vgg_table.widths({"score_fr": 3, **narrow}) == narrow
