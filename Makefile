@@ -17,6 +17,7 @@ test: $(VENV)/.ready
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	$(RUN) -m pip check
 
 # What a crash, a failing disk, a signal and a second process do to a cache, to an evaluation and to a run; half an hour

@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fcn.core import atomic_io, ownership
+from fcn.core import atomic_io, ownership  # noqa: E402
 from fcn.runs import checkpoint_files, curves, record, run_log  # noqa: E402
 
 STEPS = 100

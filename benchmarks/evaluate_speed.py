@@ -50,14 +50,14 @@ class Part:
 def case(run, out, images):
     """One evaluation in this process: seconds of all, of the images, and of each part."""
     started = time.perf_counter()
-    import eval_fcn
+    from fcn.cli import evaluate
     from fcn.core import machine
     from fcn.data import dataset
     from fcn.evaluation import image_sources, inference, prediction_writer, runner
     from fcn.metrics import confusion
     parts = {"reading": Part(image_sources, "read"), "net": Part(inference.Predictor, "predict"),
              "metrics": Part(confusion.Counting, "add"), "writing": Part(prediction_writer.PredictionWriter, "write"),
-             "report": Part(eval_fcn, "report")}
+             "report": Part(evaluate, "report")}
     imported, kept, over, listed = time.perf_counter() - started, [], runner.run_evaluation, dataset.to_evaluate
     runner.run_evaluation = lambda *arguments: kept.append(over(*arguments)) or kept[-1]
 
@@ -66,7 +66,7 @@ def case(run, out, images):
         return good[:images], left_out
     dataset.to_evaluate = only_some
     with contextlib.redirect_stdout(io.StringIO()):
-        eval_fcn.main(["--run", run, "--out", out])
+        evaluate.main(["--run", run, "--out", out])
     return {"images": kept[0].images, "seconds": kept[0].seconds, "waited": kept[0].waited, "import_s": imported,
             "all_s": time.perf_counter() - started, "peak_bytes": machine.peak_memory(),
             "parts": {name: part.seconds for name, part in parts.items()}}

@@ -17,8 +17,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(ROOT))
 
-from fcn.core import atomic_io, machine, ownership
-from fcn.models import vgg_table
+from fcn.core import atomic_io, machine, ownership  # noqa: E402
+from fcn.models import vgg_table  # noqa: E402
 from fcn.runs import record  # noqa: E402
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")

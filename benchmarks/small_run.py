@@ -37,7 +37,7 @@ class SmallRun:
     """The data and the command of the run. expected, usual_s, data_bytes: of an undisturbed one, see undisturbed."""
 
     def __init__(self, folder):
-        import train_fcn  # noqa: F401
+        from fcn.cli import train  # noqa: F401
         from fcn.training import trainer  # noqa: F401  (here, and not in every child)
 
         self.folder, self.expected, self.usual_s, self.data_bytes = pathlib.Path(folder), {}, 0.0, 0
@@ -69,8 +69,8 @@ class SmallRun:
             _settle(said_to or run)
             curves.draw = lambda entries, path, *_: atomic_io.write_whole(path, b"a picture" * 10_000)
             change()
-            import train_fcn
-            code = errors.run_command(train_fcn.main, ["--run", str(run), "--data", str(self.folder / "scenes"),
+            from fcn.cli import train
+            code = errors.run_command(train.main, ["--run", str(run), "--data", str(self.folder / "scenes"),
                                                        "--weights",
                                                        str(self.folder / "vgg.mat"), "--cache-dir",
                                                        str(self.folder / "cache"), *FLAGS])

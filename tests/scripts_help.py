@@ -28,13 +28,13 @@ def call(words, code=0):
 
 def evaluate(*words, code=0):
     """What eval_fcn.py prints, run inside this process: TensorFlow takes seconds to import."""
-    import eval_fcn
+    from fcn.cli import evaluate
     from fcn.core import errors
 
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
-            ended = errors.run_command(eval_fcn.main, [str(word) for word in words])
+            ended = errors.run_command(evaluate.main, [str(word) for word in words])
         except SystemExit as exit_:  # argparse's
             ended = exit_.code
     assert ended == code, said.getvalue()

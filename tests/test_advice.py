@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from conftest import save
 
-import eval_fcn
-import train_fcn
-from fcn.cli import compare, convert, csail, evaluate_flags, export, inspect, report
+from fcn.cli import compare, convert, csail, evaluate, evaluate_flags, export, inspect, report, train
 from fcn.config import command_line, training_config
 from fcn.core import errors
 from fcn.data import dataset
@@ -29,7 +27,7 @@ from fcn.runs import checkpoint_choice, checkpoint_files, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
-COMMANDS = {"train_fcn": lambda: train_fcn.parse([]), "eval_fcn": lambda: evaluate_flags.parse([], ""),
+COMMANDS = {"train_fcn": lambda: train.parse([]), "eval_fcn": lambda: evaluate_flags.parse([], ""),
             "inspect": lambda: inspect.parse([]), "export": lambda: export.main([]),
             "convert": lambda: convert.parse([]), "csail_h5": lambda: csail.parse([]),
             "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
@@ -285,15 +283,15 @@ def test_an_evaluation_of_a_run_says_that_flags_of_its_data_are_not_taken(tmp_pa
     for path in data.rglob("targets/*.png"):
         save(path, mask, format="JPEG", quality=95)
     words = ["--run", a_run(tmp_path / "run", {1: 0.1}, layout="paired", data=str(data))]
-    text = said(capsys, eval_fcn.main, *words, code=3)
+    text = said(capsys, evaluate.main, *words, code=3)
     assert "give --label-encoding binary" in text and text.endswith(
         "--skip-bad goes on without them. With --run labels are read as in its training, without --label-encoding: "
         "change the files, or train another run.\n")
-    assert "goes with --weights only" in said(capsys, eval_fcn.main, *words, "--label-encoding", "binary", code=2)
+    assert "goes with --weights only" in said(capsys, evaluate.main, *words, "--label-encoding", "binary", code=2)
     for name in data.rglob("targets/*.png"):
         save(name, mask // 255)  # the files are changed
     arguments = evaluate_flags.parse(list(map(str, words)), "")
-    found, left_out, _ = eval_fcn.to_do(arguments, eval_fcn.choose(arguments))
+    found, left_out, _ = evaluate.to_do(arguments, evaluate.choose(arguments))
     assert len(found) == 2 and not left_out
 
 
@@ -350,10 +348,10 @@ def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, w
 
 
 @pytest.mark.parametrize("main, words, advised", [
-    (train_fcn.main, "--print-config --size native --batch 2", "--batch 1"),
-    (train_fcn.main, "--print-config --size native --batch 2", "--crop-size 64"),
-    (train_fcn.main, "--print-config --warmup 10 --steps 5", "--warmup 3"),
-    (train_fcn.main, "--print-config --warmup 10 --steps 5", "--steps 20"),
+    (train.main, "--print-config --size native --batch 2", "--batch 1"),
+    (train.main, "--print-config --size native --batch 2", "--crop-size 64"),
+    (train.main, "--print-config --warmup 10 --steps 5", "--warmup 3"),
+    (train.main, "--print-config --warmup 10 --steps 5", "--steps 20"),
     (convert.main, "--learning-rate 1e-3 --size native --batch 1", "--size 375x500"),
     (convert.main, "--learning-rate 1e-3 --loss-reduction sum --class-weights inverse --to mean",
      "--class-weights none"),

@@ -46,7 +46,8 @@ GUARDS = {
     "fcn/data/cache/partial_file.py:begin": "an open descriptor of open_aside",
     "fcn/data/cache/file_format.py:skeleton": "HDF5 in memory",
     "fcn/data/csail/writer.py:_lay_out": ASIDE,
-    "fcn/data/demo/demo_scenes.py:write_scenes": "folders that it makes itself (mkdir without exist_ok), the table by open('x')",
+    "fcn/data/demo/demo_scenes.py:write_scenes":
+        "folders that it makes itself (mkdir without exist_ok), the table by open('x')",
     "fcn/weights/demo.py:prepare": "only if nothing is there",
     "fcn/weights/demo.py:write_mat": "a file that the caller has opened",
     "fcn/data/label_formats/mat_groundtruth.py:write": "in memory, then atomic_io.write_whole",

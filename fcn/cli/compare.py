@@ -6,7 +6,6 @@ Folders without a run are passed over. The best mean IoU comes first.
 """
 
 import pathlib
-import sys
 
 from rich.console import Console
 from rich.text import Text
@@ -112,7 +111,3 @@ def as_csv(runs, differing):
     return csv_text.table([["run", "folder", *run_facts.NAMES, *differing],
                            *([run.name, str(run.folder), *(run.facts[name] for name in run_facts.NAMES),
                               *(values[number] for values in differing.values())] for number, run in enumerate(runs))])
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

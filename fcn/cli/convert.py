@@ -22,7 +22,6 @@ SETTINGS says what happens to every setting; caffe_solver.py writes the result a
 
 import dataclasses
 import math
-import sys
 
 from fcn.config import caffe_solver, checks, command_line, parsers, provenance, training_config
 from fcn.core import errors, tables
@@ -220,7 +219,3 @@ def main(argv):
     lines = caffe_solver.prototxt(converted) if arguments.prototxt else None
     base = training_config.resolve({}, recipe=arguments.recipe)
     print(table(old, new, settings.warmup), as_toml(old, converted, base), *filter(None, [lines]), sep="\n\n")
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -26,12 +26,11 @@ import concurrent.futures
 import functools
 import pathlib
 import shlex
-import sys
 
 import numpy as np
 
 from fcn.config import command_line, parsers, training_config
-from fcn.core import atomic_io, errors, machine, ownership, progress_bar, registry, tables
+from fcn.core import atomic_io, machine, ownership, progress_bar, registry, tables
 from fcn.data import dataset, images
 from fcn.data.csail.reader import SPLITS, open_file
 from fcn.data.csail.writer import check_place, export
@@ -132,7 +131,3 @@ def main(argv):
         with progress_bar.counted("unpacking", sum(map(len, splits.values()))) as advance:
             unpack(splits, arguments.out, advance)
         print(f"{arguments.out}: now --layout ade20k --data {shlex.quote(arguments.out)}")
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -10,7 +10,6 @@ its name.
 
 import pathlib
 import shlex
-import sys
 
 from fcn.config import command_line
 from fcn.core import atomic_io, errors, ownership, registry
@@ -106,7 +105,3 @@ def facts(chosen, name, about, verified):
             "trained_crop_px": settings["crop_size"], "checkpoint": str(chosen.path),
             "step": chosen.state["step"], "validation_mean_iou": chosen.state.get("score"), "verified": verified,
             **record.provenance()}
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

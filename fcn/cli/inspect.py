@@ -8,7 +8,6 @@ training or validation is empty.
 
 import collections
 import concurrent.futures
-import sys
 
 import numpy as np
 
@@ -128,7 +127,3 @@ def main(argv):
     if empty:
         print(f"no pairs for {' and '.join(empty)}")
     return errors.DataError.exit_code if problems or empty else 0
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -7,7 +7,6 @@ Everything is computed from the confusion matrices in the folder, without the ne
 """
 
 import pathlib
-import sys
 
 from fcn.config import command_line, parsers
 from fcn.core import atomic_io, errors, ownership, registry
@@ -115,7 +114,3 @@ def write_page(folder):
     with result_folder.rewriting(folder, "report.html"):
         html_report.write_page(folder)
     print(f"the page is {folder / 'report.html'}")
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -48,7 +48,7 @@ class Setting:
     help: str
     parse: collections.abc.Callable = str
     kind: str | None = None
-    variants: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     def allowed(self):
         """The values that are allowed, None for any."""

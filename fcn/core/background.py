@@ -1,4 +1,4 @@
-"""Work that is done behind the caller's back, by a thread, in order and bounded: what batch_loader.ahead is for reading."""
+"""A worker thread that does its work in order and bounded, for writing what batch_loader.ahead is for reading."""
 
 import collections
 import concurrent.futures

@@ -3,6 +3,8 @@
 import dataclasses
 import pathlib
 
+from fcn.core.errors import Problem
+
 MAX_PIXELS = 64_000_000  # far above ADE20K's largest; a larger header is more likely an attack or an accident
 NUM_IDS = 256  # values that a pixel of a label can have: 0 to 255
 VOID_ID = 255  # the id of pixels of no class, where a data set does not say another

@@ -16,8 +16,7 @@ from fcn.metrics import iou
 from fcn.metrics.confusion import ConfusionMatrices, Counting
 from fcn.models import graph_builder, tf_compat
 from fcn.models.architecture import Architecture
-from fcn.training import checkpoint
-from fcn.weights import initialize
+from fcn.weights import checkpoint_reader, initialize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +131,7 @@ def _loaded(subject, architecture):
         net = graph_builder.inference(architecture, subject.policy.never_predicted, prepared=True)
         with tf_compat.session() as session:
             if subject.weights is None:
-                checkpoint.restore(session, subject.checkpoint)
+                checkpoint_reader.restore(session, subject.checkpoint)
             else:
                 initialize.load_all(session, subject.weights)
             session.run(tf_compat.tf.local_variables_initializer())

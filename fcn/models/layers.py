@@ -104,7 +104,7 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     wide, mean, variance = tf.cast(x, tf.float32), moving_mean, moving_variance
     if training is not False:
         batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
-        if not tf.get_variable_scope().reuse:  # a second run of the layer for its gradient (gradient_checkpointing.py) moves nothing
+        if not tf.get_variable_scope().reuse:  # not in the second run of gradient_checkpointing.py
             for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
                 change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, moving.assign_add(change).op)

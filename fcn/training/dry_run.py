@@ -177,7 +177,8 @@ def _memory(trainer):
 
 def _disk(trainer):
     size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
-    return [f"disk: a checkpoint {atomic_io.amount(size)}, at most {most} at once (--keep {most - 2}, the best one, one "
+    one = atomic_io.amount(size)
+    return [f"disk: a checkpoint {one}, at most {most} at once (--keep {most - 2}, the best one, one "
             f"being written) = {atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free",
             f"  weights alone, as .npz: {atomic_io.amount(trainer.parameters * resources.FLOAT)}"]
 

@@ -10,8 +10,7 @@ from fcn.models import heads_table, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_choice
-from fcn.training import checkpoint
-from fcn.weights import transfer
+from fcn.weights import checkpoint_reader, transfer
 from fcn.weights.detection import Weights
 from fcn.weights.formats import _weights
 
@@ -24,7 +23,7 @@ def from_run(path):
     chosen = checkpoint_choice.choose(path)
     model, spec = chosen.content["model"], chosen.content["spec"]
     files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
-    layers, others = _weights.by_layer(checkpoint.read_variables(chosen.path))
+    layers, others = _weights.by_layer(checkpoint_reader.read_variables(chosen.path))
     return Weights(layers, np.array(model["mean_rgb"], np.float32),
                    (f"{model['net']} of {chosen.text}",), model["net"],
                    _variant(Architecture.from_dict(model)),
@@ -70,7 +69,7 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     new = {name: v for name, v in own.items() if name not in arrays}
     kernels = {name: v for name, v in new.items() if name.endswith("/kernel")}
     rest = {name: v for name, v in new.items() if transfer.is_other(name, own)}
-    checkpoint.put(session, arrays)
+    checkpoint_reader.put(session, arrays)
     return (rows + copied_rows + [transfer.fresh(name, session.run(v)) for name, v in kernels.items()]
             + transfer.fresh_others(session.run(rest)))
 
@@ -99,4 +98,4 @@ def load_all(session, weights):
     missing = sorted(needed.keys() - arrays.keys())
     if missing:
         raise errors.WeightsError(f"the file of a {weights.net} lacks {', '.join(missing)}")
-    checkpoint.put(session, arrays)
+    checkpoint_reader.put(session, arrays)

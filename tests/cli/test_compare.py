@@ -233,7 +233,8 @@ def test_without_a_terminal_long_names_are_neither_wrapped_nor_cut_nor_taken_for
 def test_a_terminal_without_colour_shows_none(tmp_path):
     make(tmp_path / "a")
     make(tmp_path / "b", size=(9, 9))
-    done = subprocess.run([sys.executable, "-m", "fcn", "compare", "a", "b"], cwd=tmp_path, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-m", "fcn", "compare", "a", "b"], cwd=tmp_path, capture_output=True,
+                          text=True,
                           env={"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "100",
                                "PYTHONIOENCODING": "utf-8", "PATH": ""}, timeout=100)
     assert done.returncode == 0 and done.stderr == "" and "warning: " in done.stdout

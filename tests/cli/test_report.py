@@ -74,7 +74,8 @@ def test_it_runs_as_a_module_without_tensorflow(runs):
     code = ("import sys; from fcn import report; report.main(sys.argv[1:]); "
             "assert not any(name.startswith('tensorflow') for name in sys.modules)")
     subprocess.run([sys.executable, "-c", code, str(runs / "run"), "--classes", "sky"], check=True, capture_output=True)
-    failed = subprocess.run([sys.executable, "-m", "fcn", "report", str(runs / "nowhere")], capture_output=True, text=True)
+    failed = subprocess.run([sys.executable, "-m", "fcn", "report", str(runs / "nowhere")], capture_output=True,
+                            text=True)
     assert failed.returncode == 2 and "there is no such folder" in failed.stderr and "Traceback" not in failed.stderr
 
 

@@ -161,7 +161,8 @@ def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out(
                                       learning_rate=1e-3)
     stored = json.loads(json.dumps(training_config.to_dict(settings)))
     assert training_config.from_dict({**stored, "of_tomorrow": 1}) == settings
-    assert training_config.from_dict(json.loads(json.dumps(training_config.to_dict(training_config.Config())))) == training_config.Config()
+    text = json.dumps(training_config.to_dict(training_config.Config()))
+    assert training_config.from_dict(json.loads(text)) == training_config.Config()
 
 
 def test_native_size_is_none_and_two_zeros_in_config_json_as_ever():

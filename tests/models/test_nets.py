@@ -1,4 +1,4 @@
-"""Every net in fcn/models/nets, and every choice, against the NumPy nets of nets_help.py; sizes, gradients, fresh weights."""
+"""Every net, and every choice, against the NumPy nets of nets_help.py; sizes, gradients, fresh weights."""
 
 import math
 

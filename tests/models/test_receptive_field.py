@@ -37,7 +37,7 @@ def sights(net, channels, given, axis):
 
 @pytest.fixture(autouse=True)
 def fewer_nodes(monkeypatch):
-    """fc6 as an ordinary convolution: the same by tests/models/test_layers.py, and a graph is built in half the time."""
+    """fc6 as an ordinary convolution: equal by test_layers.py, and a graph is built in half the time."""
     monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
 
 

@@ -138,7 +138,8 @@ def test_a_section_is_one_new_file_and_a_body_of_plain_text_is_escaped(report, t
     for name, order, body in (("extra", 25, 'render_text("<p>{{ name }}</p>", name="<b>sky</b>")'),
                               ("plain", 26, '"<b>sea</b>"')):
         (tmp_path / "sections" / f"{name}.py").write_text(
-            f"from fcn.reporting.sections._html import render_text\nORDER, TITLE, LINK = {order}, '{name.title()}', 'my {name}'\n"
+            "from fcn.reporting.sections._html import render_text\n"
+            f"ORDER, TITLE, LINK = {order}, '{name.title()}', 'my {name}'\n"
             f"def build(report):\n    return {body}\ndef data(report):\n    return len(report.name)\n")
     try:
         registry.use([tmp_path])

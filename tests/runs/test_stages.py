@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-import train_fcn
+from fcn.cli import train
 from fcn.config import training_config
 from fcn.data import batch_loader
 from fcn.runs import checkpoint_files, stages
@@ -14,9 +14,9 @@ from fcn.runs import checkpoint_files, stages
 
 def planned(run, *words):
     """[(Config, origins)] of two stages of the recipes of Long et al., as train_fcn.py resolves them."""
-    arguments = train_fcn.parse(["--stages", "long2015_fcn32s,long2015_fcn16s", "--run", str(run), "--data", "d",
+    arguments = train.parse(["--stages", "long2015_fcn32s,long2015_fcn16s", "--run", str(run), "--data", "d",
                                  "--layout", "voc", *words])
-    return [train_fcn.resolve(stage) for stage in stages.listed(arguments)]
+    return [train.resolve(stage) for stage in stages.listed(arguments)]
 
 
 def begun(folder, settings):

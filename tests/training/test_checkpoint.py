@@ -16,6 +16,7 @@ from fcn.models.tf_compat import errors as tf_errors
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files
 from fcn.training import checkpoint
+from fcn.weights import checkpoint_reader
 from fcn.weights.formats import _weights
 
 
@@ -112,7 +113,7 @@ def test_weights_alone_can_be_read_from_a_checkpoint_for_evaluation(run):
     path = run(5)
     with fresh() as session:
         kernel = tf.get_variable("a/kernel", (3, 3, 2, 4))
-        checkpoint.restore(session, path)
+        checkpoint_reader.restore(session, path)
         assert (session.run(kernel) == 5).all()
 
 
@@ -121,7 +122,7 @@ def test_a_checkpoint_of_another_net_is_refused_with_its_path(run):
     with fresh() as session:
         tf.get_variable("c/kernel", (3,))
         with pytest.raises(errors.WeightsError, match="step-000005: holds c/kernel not at all"):
-            checkpoint.restore(session, path)
+            checkpoint_reader.restore(session, path)
 
 
 def test_a_checkpoint_of_other_widths_is_refused(run):
@@ -129,7 +130,7 @@ def test_a_checkpoint_of_other_widths_is_refused(run):
     with fresh() as session:
         tf.get_variable("a/kernel", (3, 3, 2, 5))
         with pytest.raises(errors.WeightsError, match="step-000005"):
-            checkpoint.restore(session, path)
+            checkpoint_reader.restore(session, path)
 
 
 def test_without_a_checkpoint_there_is_nothing_to_go_on_from(run):
@@ -362,7 +363,8 @@ def test_what_the_disk_cannot_hold_is_not_begun(run, monkeypatch):
 
 def test_values_are_put_into_variables_by_name_and_never_into_the_graph(run):
     before = len(tf.get_default_graph().as_graph_def().node)
-    checkpoint.put(run.session, {"a/kernel": np.full((3, 3, 2, 4), 2.0), "a/bias": np.full(4, 3.0), "c/bias": 1.0})
+    checkpoint_reader.put(run.session, {"a/kernel": np.full((3, 3, 2, 4), 2.0), "a/bias": np.full(4, 3.0),
+                                        "c/bias": 1.0})
     held = values()
     assert (held["a/kernel"] == 2).all()
     assert (held["a/bias"] == 3).all()
@@ -374,7 +376,7 @@ def test_variables_are_read_from_a_checkpoint_without_a_graph_and_without_the_sl
     rng = np.random.default_rng(0)
     put(run.session, {v.op.name: rng.normal(size=v.shape) for v in tf.global_variables()})
     before = values()
-    found = checkpoint.read_variables(run.store.save(run.session, {"step": 7}))
+    found = checkpoint_reader.read_variables(run.store.save(run.session, {"step": 7}))
     assert list(found) == ["a/bias", "a/kernel", "b/bias", "b/kernel"]
     for name, array in found.items():
         np.testing.assert_array_equal(array, before[name])
@@ -396,8 +398,8 @@ def test_variables_of_a_damaged_checkpoint_are_a_weights_error(tmp_path, damage)
         path = checkpoint.Store(tmp_path).save(session, {"step": 1})
     damage(path)
     with pytest.raises(errors.WeightsError, match="step-000001: is damaged"):
-        checkpoint.read_variables(path)
+        checkpoint_reader.read_variables(path)
     with fresh() as session:
         tf.get_variable("a/kernel", (4, 4, 2, 2))
         with pytest.raises(errors.WeightsError, match="step-000001: is damaged"):
-            checkpoint.restore(session, path)
+            checkpoint_reader.restore(session, path)

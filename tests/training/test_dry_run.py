@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, start
 
-import train_fcn
+from fcn.cli import train
 from fcn.config import variants
 from fcn.core import errors, registry
 from fcn.data.label_policy import LabelPolicy
@@ -35,8 +35,8 @@ def quickly(monkeypatch):
     monkeypatch.setattr(dry_run, "TIMED_S", 0)
 
 
-def train(toy, work, *words):
-    return train_fcn.main([str(word) for word in (
+def train_toy(toy, work, *words):
+    return train.main([str(word) for word in (
         "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", work / "cache", "--run", work / "run",
         "--layout", "ade20k", "--size", "40x56", "--crop-size", "33x47", "--batch", 2, "--eval-batches", 1, "--seed", 3,
         "--no-deterministic", "--steps", 4, *words)])
@@ -52,7 +52,7 @@ def line_with(said, start):
 
 
 def test_a_dry_run_says_what_the_run_will_need_and_makes_no_run(toy, tmp_path, quickly, capsys):
-    train(toy, tmp_path, "--dry-run", "--batches-per-step", "2", "--eval-every", "2")
+    train_toy(toy, tmp_path, "--dry-run", "--batches-per-step", "2", "--eval-every", "2")
     said = capsys.readouterr().out
     assert said.splitlines()[-1] == "dry run: nothing was written but the caches"
     assert line_with(said, "logits")[1:] == ["33", "x", "47", "x", "12", "1"]
@@ -67,13 +67,13 @@ def test_a_dry_run_says_what_the_run_will_need_and_makes_no_run(toy, tmp_path, q
 def begun(toy, tmp_path_factory):
     """Folder with cache/ and run/, a run of 2 steps. Do not change it."""
     folder = tmp_path_factory.mktemp("begun")
-    train(toy, folder, "--steps", "2")
+    train_toy(toy, folder, "--steps", "2")
     return folder
 
 
 def test_a_run_that_stands_is_looked_at_and_not_touched(toy, begun, quickly, capsys):
     before = bytes_of(begun)
-    train(toy, begun, "--dry-run", "--learning-rate", "0.001")
+    train_toy(toy, begun, "--dry-run", "--learning-rate", "0.001")
     said = capsys.readouterr().out
     assert "resumed at step 2" in said and "learning_rate: 5e-05 in the run, 0.001 now" in said
     assert "2 steps, 1 validations, 1 checkpoints" in said
@@ -82,17 +82,17 @@ def test_a_run_that_stands_is_looked_at_and_not_touched(toy, begun, quickly, cap
 
 def test_a_run_with_other_settings_is_refused_in_a_dry_run_too(toy, begun):
     with pytest.raises(errors.UsageError, match="batch: 2 in the run, 3 now"):
-        train(toy, begun, "--dry-run", "--batch", "3")
+        train_toy(toy, begun, "--dry-run", "--batch", "3")
 
 
 def test_a_loss_that_is_not_finite_ends_a_dry_run_as_it_would_the_run_and_leaves_nothing(toy, tmp_path):
     with pytest.raises(errors.DivergedError, match="is not finite at step"):
-        train(toy, tmp_path, "--dry-run", "--optimizer", "momentum", "--learning-rate", "1e30")
+        train_toy(toy, tmp_path, "--dry-run", "--optimizer", "momentum", "--learning-rate", "1e30")
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
 def test_a_net_that_can_learns_its_batch_after_a_dry_run_from_the_same_weights(toy, tmp_path, quickly, capsys):
-    train(toy, tmp_path, "--dry-run", "--sanity", "--learning-rate", "0.02", "--crop-size", "32x32", "--batch", "1")
+    train_toy(toy, tmp_path, "--dry-run", "--sanity", "--learning-rate", "0.02", "--crop-size", "32x32", "--batch", "1")
     said = capsys.readouterr().out
     assert said.index("dry run: nothing") < said.index("a batch is learnt: loss 2.48 -> ")  # ln 12, as at the start
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
@@ -105,14 +105,14 @@ def test_a_net_that_can_learns_its_batch_after_a_dry_run_from_the_same_weights(t
 def test_a_net_that_cannot_is_told_why_it_may_be(toy, tmp_path, monkeypatch, words, cause):
     monkeypatch.setattr(overfit_check, "STEPS", 10)
     with pytest.raises(errors.DivergedError, match="a batch is NOT learnt") as raised:
-        train(toy, tmp_path, "--sanity", *words)
+        train_toy(toy, tmp_path, "--sanity", *words)
     assert cause in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
 def test_stages_are_not_tried_at_once():
     with pytest.raises(errors.UsageError, match="--stages are several"):
-        train_fcn.main(["--stages", "long2015_fcn32s,long2015_fcn16s", "--dry-run"])
+        train.main(["--stages", "long2015_fcn32s,long2015_fcn16s", "--dry-run"])
 
 
 class Labels:

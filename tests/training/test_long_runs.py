@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from scripts_help import call, train_words
 
-import train_fcn
+from fcn.cli import train
 from fcn.config import training_config
 from fcn.core import errors
 from fcn.data import batch_loader
@@ -94,16 +94,16 @@ def test_a_start_that_was_overtaken_by_another_one_leaves_that_one_alone(toy, tr
     monkeypatch.setattr(setup, "read_weights", slowly)
     words = train_words(toy, work, "--steps", "4", "--eval-every", "2", "--seed", "7")[2:]
     with pytest.raises(errors.MachineError, match="another process has trained in this folder"):
-        train_fcn.main(words)
+        train.main(words)
     assert (work / "run/config.json").read_bytes() == (trained / "run/config.json").read_bytes()
 
 
 STOPPED = """
 import signal, sys
-import train_fcn
+from fcn.cli import train
 from fcn import errors, signals
 signals.Signals.caught = property(lambda self: signal.SIGTERM, lambda self, value: None)
-sys.exit(errors.run(train_fcn.main, sys.argv[1:]))
+sys.exit(errors.run(train.main, sys.argv[1:]))
 """
 
 

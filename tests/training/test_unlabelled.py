@@ -94,4 +94,5 @@ def test_of_two_batches_a_step_one_may_be_without_labels(data, toy, tmp_path):
     entries = [entry for entry in strict((tmp_path / "run/log.jsonl").read_text()) if "batches" in entry]
     assert [(entry["batches"], entry["unlabelled_batches"]) for entry in entries] == [(2, 1), (2, 1)]
     assert entries[0]["loss"] == pytest.approx(np.log(2), abs=1e-3) and "nan" not in said
-    assert training_config.from_dict(json.loads((tmp_path / "run/config.json").read_text())["config"]).batches_per_step == 2
+    settings = json.loads((tmp_path / "run/config.json").read_text())["config"]
+    assert training_config.from_dict(settings).batches_per_step == 2

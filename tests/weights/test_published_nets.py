@@ -7,7 +7,7 @@ from nets_help import MAXIMUM, conv, crop, spread
 from PIL import Image
 from test_formats_dagnn import interpolation, published_fcn8s
 
-import eval_fcn
+from fcn.cli import evaluate
 from fcn.data.label_formats import ids
 
 
@@ -32,7 +32,7 @@ def test_the_published_fcn8s_predicts_what_its_layers_say_at_the_photos_own_size
               for seed, (name, size) in enumerate({"odd": (37, 61), "small": (9, 14)}.items())}
     for name, photo in photos.items():
         Image.fromarray(photo).save(tmp_path / f"photos/{name}.png")
-    assert not eval_fcn.main(["--weights", str(path), "--images", str(tmp_path / "photos"), "--out",
+    assert not evaluate.main(["--weights", str(path), "--images", str(tmp_path / "photos"), "--out",
                              str(tmp_path / "out")])
     for name, photo in photos.items():
         expected = layer_by_layer(photo, body, scores, kernels).argmax(axis=2)

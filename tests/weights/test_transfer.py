@@ -17,7 +17,7 @@ from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import record
 from fcn.training import checkpoint
-from fcn.weights import initialize, transfer
+from fcn.weights import checkpoint_reader, initialize, transfer
 from fcn.weights.detection import Weights
 
 MEAN_RGB = (120.0, 110.0, 100.0)
@@ -366,10 +366,10 @@ def test_weights_enter_the_variables_and_never_the_graph(stage):
     with fresh() as session:
         graph_builder.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
-        checkpoint.put(session, {})  # whatever a first call adds
+        checkpoint_reader.put(session, {})  # whatever a first call adds
         before = len(tf.get_default_graph().as_graph_def().node)
-        checkpoint.put(session, dict(arrays))
+        checkpoint_reader.put(session, dict(arrays))
         assert len(tf.get_default_graph().as_graph_def().node) == before
         put(session, {"score_fr/bias": np.zeros(3)})
-        checkpoint.put(session, {"score_fr/bias": arrays["score_fr/bias"], "no such/kernel": np.zeros(1)})
+        checkpoint_reader.put(session, {"score_fr/bias": arrays["score_fr/bias"], "no such/kernel": np.zeros(1)})
         np.testing.assert_array_equal(nets_help.values()["score_fr/bias"], arrays["score_fr/bias"])

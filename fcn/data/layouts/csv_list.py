@@ -9,14 +9,12 @@
 Masks that are JPEG, or hold 0 and 255 alone, are black and white (encodings/binary.py); others hold ids. Classes are
 named as in the layout paired. Without a split, split.csv in the folder says it, or it is drawn.
 
-    python -m fcn.data.layouts.csv_list FOLDER [--out FILE]     writes such a list of a folder of images and masks
+    python -m fcn csv_list FOLDER [--out FILE]     writes such a list of a folder of images and masks
 """
 
 import dataclasses
 import pathlib
-import sys
 
-from fcn.config import command_line
 from fcn.core import atomic_io, csv_text, errors, ownership
 from fcn.data import folders
 from fcn.data.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
@@ -84,20 +82,3 @@ def write(folder, out):
     text = csv_text.table([("images", "masks", "split"), *rows], "\r\n")
     atomic_io.write_whole(out, text.encode("utf-8", "surrogateescape"), new=True)
     return len(rows), list(dict.fromkeys(problem for listing in found.values() for problem in listing.problems))
-
-
-def main(argv):
-    parser = command_line.Parser(argv, prog="python -m fcn.data.layouts.csv_list", description="Write a CSV list "
-                           "(images,masks,split) of a folder of images and masks or labels.")
-    parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
-    parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")
-    arguments = parser.parse_args(argv)
-    out = arguments.out or pathlib.Path(arguments.folder) / "list.csv"
-    count, problems = write(arguments.folder, out)
-    for line in errors.several(problems):
-        print(f"left out: {line}", file=sys.stderr)
-    print(f"{out}: {count} pairs")
-
-
-if __name__ == "__main__":
-    sys.exit(errors.run_command(main, sys.argv[1:]))

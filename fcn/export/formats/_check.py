@@ -6,7 +6,7 @@ from fcn.core import errors
 from fcn.models import graph_builder as models
 from fcn.models.tf_compat import run, tf
 from fcn.models.tf_compat import session as new_session
-from fcn.training import checkpoint
+from fcn.weights import checkpoint_reader
 
 # (images, height, width): odd sizes, other than the next ones, and more than one image.
 SIZES = ((1, 97, 75), (2, 64, 96))
@@ -28,7 +28,7 @@ def of_checkpoint(folder, model, batches):
     """[(logits, prediction)] of the graph that training and evaluation use."""
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         net = models.of_run(model)
-        checkpoint.restore(session, folder)
+        checkpoint_reader.restore(session, folder)
         return [run(session, [net.logits, net.prediction], {net.images: batch}) for batch in batches]
 
 

@@ -4,7 +4,7 @@ from fcn.core import errors
 from fcn.models import graph_builder as models
 from fcn.models import layers
 from fcn.models.tf_compat import tf
-from fcn.training import checkpoint
+from fcn.weights import checkpoint_reader
 
 OUTPUTS = ("logits", "prediction")
 
@@ -26,7 +26,7 @@ def without_weights(model):
 
 def arrays(folder, weights):
     """{placeholder's name: array} of a checkpoint. Raises WeightsError if one is missing or misshapen."""
-    stored, found = checkpoint.read_variables(folder), {}
+    stored, found = checkpoint_reader.read_variables(folder), {}
     for name, placeholder in weights.items():
         array = stored.get(name)
         if array is None or list(array.shape) != placeholder.shape.as_list():

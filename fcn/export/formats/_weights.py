@@ -16,7 +16,7 @@ from fcn.weights.formats import npz
 
 
 def write(path, checkpoint, form):
-    """Write a checkpoint in the format `form` (of fcn/weights/formats). Raises WeightsError unless the bits come back."""
+    """Write a checkpoint in the format `form` (fcn/weights/formats). Raises WeightsError unless the bits come back."""
     weights = initialize.from_run(checkpoint)
     if not (form is npz and is_own(weights)):
         weights = published_name(weights)

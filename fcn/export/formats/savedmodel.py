@@ -11,7 +11,7 @@ from fcn.models import layers
 from fcn.models.tf_compat import errors as tf_errors
 from fcn.models.tf_compat import first_line, run, tf
 from fcn.models.tf_compat import session as new_session
-from fcn.training import checkpoint as checkpoints
+from fcn.weights import checkpoint_reader
 
 SIGNATURES = {"serving_default": "prediction", "probabilities": "probabilities", "logits": "logits"}
 TAGS = [tf.saved_model.SERVING]
@@ -21,7 +21,7 @@ def write(path, checkpoint, model):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         layers.use_implementation("product")  # whatever the device here, a file is the same
         net = models.inference_of_run(model)
-        checkpoints.restore(session, checkpoint)
+        checkpoint_reader.restore(session, checkpoint)
         signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})
                       for name, key in SIGNATURES.items()}
         try:

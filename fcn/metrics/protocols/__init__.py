@@ -9,9 +9,9 @@ where sums is a confusion.Sums of the scored ids, weights float64 (B, images) sa
 the plain scores, 0 and 1 for a permutation test), and ids are those that means are over, all by default.
 """
 
-REQUIRED = ("SIZE", "TEXT", "scored(num_classes, ignored_ids)", "compute(sums, weights, ids)", "ratios(sums, ids)")
-
 from fcn.core import registry
+
+REQUIRED = ("SIZE", "TEXT", "scored(num_classes, ignored_ids)", "compute(sums, weights, ids)", "ratios(sums, ids)")
 
 
 def computed(original, network, ignored_ids):

@@ -22,7 +22,7 @@ def compute(sums, weights, ids=None):
 
 
 def ratios(sums, ids=None):
-    """{name: iou.Ratios}: one ratio, the values of all images over their number. See fcn/metrics/protocols/__init__.py."""
+    """{name: iou.Ratios}: one ratio, the values of all images over their number. See fcn/metrics/protocols."""
     hits, labelled, called = sums.of(ids)
     counted = (labelled.sum(axis=1) > 0).astype(np.float64)[:, None]
     values = iou.numbers(hits, labelled, called, absent="nan")

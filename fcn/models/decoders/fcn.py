@@ -99,7 +99,10 @@ def score_count(size_px, architecture):
 
 
 def cells(pixel, architecture):
-    """See fcn/models/decoders; of a transposed convolution of size 2 s and stride s, output p has the inputs p/s - 1, p/s."""
+    """See fcn/models/decoders.
+
+    Of a transposed convolution of size 2 s and stride s, output p has the inputs p/s - 1 and p/s.
+    """
     if not hasattr(components.of(architecture.net).net, "FUSED"):
         return None
     variant, strides = architecture.chosen() or Variants(), _strides(architecture)

@@ -22,7 +22,7 @@ def fault(kind, path, unpacked_bytes):
     unpacked_bytes: what its arrays take; three times that is allowed, for parsers copy.
     """
     most = LIBRARIES_BYTES + 3 * unpacked_bytes
-    root = str(pathlib.Path(__file__).parents[2])
+    root = str(pathlib.Path(__file__).parents[3])
     path_there = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "fcn.weights.formats._trial", kind, str(pathlib.Path(path).absolute()), str(most)]
     seconds = SECONDS + unpacked_bytes // BYTES_A_SECOND

@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-import eval_fcn
-import train_fcn
+from fcn.cli import evaluate, train
 from fcn.core import errors, registry
 from fcn.models.tf_compat import tf
 
@@ -54,31 +53,31 @@ def tiny(tmp_path, monkeypatch):
     tf.reset_default_graph()
 
 
-def train(toy, work, *words):
-    train_fcn.main([str(word) for word in (
+def train_toy(toy, work, *words):
+    train.main([str(word) for word in (
         "--net", "tiny", "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", work / "cache",
         "--run", work / "run", "--layout", "ade20k", "--size", "72x80", "--batch", 2, "--eval-batches", 1,
         "--steps", 1, *words)])
 
 
 def test_a_tiny_net_trains_a_step_and_is_evaluated_whole_and_in_windows(toy, tmp_path, capsys):
-    train(toy, tmp_path, "--learning-rate", "0.01")
+    train_toy(toy, tmp_path, "--learning-rate", "0.01")
     said = capsys.readouterr().out
     assert "conv_a        fresh     3 x 3 x 3 x 4" in said and "conv1_1       dropped" in said
     assert "memory unknown, as the net's encoder" in said
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert any("val_mean_iou" in entry for entry in log)
     for words, folder in (([], "whole"), (["--window", "64"], "windows")):
-        eval_fcn.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / folder), *words])
+        evaluate.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / folder), *words])
         assert 0 <= json.loads((tmp_path / folder / "report.json").read_text())["mean_iou"] <= 1
     with pytest.raises(errors.UsageError, match="the receptive field of the net tiny is unknown"):
-        eval_fcn.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / "exact"), "--window", "64", "--overlap",
+        evaluate.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / "exact"), "--window", "64", "--overlap",
                        "exact", "--merge", "centre"])
 
 
 def test_a_dry_run_of_a_tiny_net_lists_its_features_and_says_that_memory_is_unknown(toy, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("fcn.dry_run.TIMED_S", 0)
-    train(toy, tmp_path, "--dry-run")
+    train_toy(toy, tmp_path, "--dry-run")
     said = capsys.readouterr().out
     assert "  quarter     18 x 20 x 6                     4\n" in said
     assert "parameters: body 334, head" in said  # 3 x 3 x 3 x 4 + 4, and 3 x 3 x 4 x 6 + 6
@@ -87,6 +86,6 @@ def test_a_dry_run_of_a_tiny_net_lists_its_features_and_says_that_memory_is_unkn
 
 def test_a_layer_that_a_tiny_net_lacks_is_not_frozen_and_an_option_of_fcns_is_refused(toy, tmp_path):
     with pytest.raises(errors.UsageError, match=r"--freeze conv4: the encoder has no such layer\n.*conv_a, conv_b"):
-        train(toy, tmp_path, "--dry-run", "--freeze", "conv4")
+        train_toy(toy, tmp_path, "--dry-run", "--freeze", "conv4")
     with pytest.raises(errors.UsageError, match="the net tiny has no --pool"):
-        train(toy, tmp_path, "--dry-run", "--pool", "avg")
+        train_toy(toy, tmp_path, "--dry-run", "--pool", "avg")

@@ -14,7 +14,7 @@ from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import record
 from fcn.training import checkpoint, weight_update
-from fcn.weights import initialize
+from fcn.weights import checkpoint_reader, initialize
 from fcn.weights.formats import npz
 
 NAMES = ("road", "sky", "tree")
@@ -166,7 +166,7 @@ def test_recomputed_activations_give_the_same_gradients_and_move_the_averages_on
 
 def test_a_net_is_its_variables_trained_or_not_without_those_of_the_optimizer(run):
     folder, held, _ = run
-    own = checkpoint.read_variables(folder / "checkpoints/step-000003")
+    own = checkpoint_reader.read_variables(folder / "checkpoints/step-000003")
     assert own.keys() == {"conv_a/kernel", "conv_b/kernel", "classes/kernel", "classes/bias", *AVERAGES,
                           *(f"{bn}/{part}" for bn in ("bn_a", "bn_b") for part in ("gamma", "beta"))}
     assert all((own[name] == held[name]).all() for name in own)
@@ -223,7 +223,7 @@ def test_an_npz_holds_every_variable_by_name_and_starts_another_run(run, tmp_pat
     export.main(["--run", str(folder), "--to", str(tmp_path / "net.npz")])
     with np.load(tmp_path / "net.npz") as file:
         stored = {key for key in file if "/" in key}
-    assert stored == checkpoint.read_variables(folder / "checkpoints/step-000003").keys()
+    assert stored == checkpoint_reader.read_variables(folder / "checkpoints/step-000003").keys()
     weights = npz.read(tmp_path / "net.npz")
     assert (weights.net, weights.class_names, weights.num_classes) == ("normed", NAMES, 3)
     with fresh() as session:

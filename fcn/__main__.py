@@ -1,0 +1,5 @@
+"""python -m fcn COMMAND ..."""
+
+from fcn.cli.main import start
+
+start()

@@ -1,0 +1,158 @@
+"""Evaluate a net: a split -> numbers by named protocols, report.html and pictures; or photos -> predictions.
+
+    python eval_fcn.py --run runs/NAME
+    python eval_fcn.py --run runs/NAME --window 512 --scales 0.75,1,1.25 --flip
+    python eval_fcn.py --run runs/NAME --images DIR_OR_FILE --out DIR
+    python eval_fcn.py --weights pascal-fcn8s-dag.mat --images DIR_OR_FILE      a published net, as it is
+
+docs/evaluation.md says what each protocol and option is.
+"""
+
+import dataclasses
+import pathlib
+
+from fcn.cli import evaluate_flags
+from fcn.config import training_config
+from fcn.core import atomic_io, errors, machine, registry
+from fcn.data import dataset, file_checks
+from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, results, tiling
+from fcn.evaluation.inference_config import InferenceConfig
+from fcn.evaluation.result_folder import ResultFolder
+from fcn.models import receptive_field
+from fcn.models.architecture import Architecture
+from fcn.reporting import html_report
+from fcn.reporting.gallery import Gallery
+from fcn.runs import record
+
+
+def main(argv):
+    arguments = evaluate_flags.parse(argv, __doc__.split("\n\n")[0])
+    try:
+        evaluate(arguments)
+    except errors.DataError as error:
+        raise evaluate_flags.advised(error, arguments) from error
+
+
+def evaluate(arguments):
+    of = choose(arguments)
+    evaluate_flags.refuse_enlarging(arguments, of.settings)
+    plan = InferenceConfig(of.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
+                           else arguments.overlap,
+                           arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
+    prediction_writer.refuse_zip(arguments.outputs, of.spec)
+    found, left_out, destination = to_do(arguments, of)
+
+    from fcn.evaluation import runner
+    from fcn.models import device  # TensorFlow
+
+    print(device.describe(), flush=True)
+    if arguments.overlap == "exact":
+        plan = dataclasses.replace(plan, overlap=exact(Architecture.from_dict(of.model), arguments.window))
+    made_by = {"weights": weights(arguments, of), "inference": plan.describe(), **record.provenance()}
+    with destination.writing(**made_by) as folder:
+        writes = prediction_writer.PredictionWriter(folder, of.spec, arguments.outputs, needed=bool(arguments.images))
+        gallery = Gallery(of.spec)
+        scored = runner.run_evaluation(found, of, plan, writes, gallery)
+        left_out += scored.left_out
+        for problem in left_out:
+            print(f"left out: {problem}")
+        print(speed(scored))
+        if not arguments.images:
+            report(scored, gallery, of, folder, facts(arguments, of, plan, scored, left_out)
+                   | {"device": device.detect().name})
+        writes.finish()
+        destination.publish(complete=not writes.unwritten)
+    out = destination.place
+    writes.complain(out)
+    if arguments.images:
+        print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
+    else:
+        print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+
+def to_do(arguments, of):
+    """(Sources, Problems left out, ResultFolder): what is evaluated, and where the results go.
+
+    Raises UsageError for a folder where they must not go, before the data set is looked through.
+    """
+    if arguments.images:
+        found, left_out, lines = image_sources.from_photos(arguments.images)
+        out = arguments.out or result_folder.free(pathlib.Path("predictions"))
+        destination = ResultFolder(out, result_folder.PREDICTIONS, [source.photo for source in found])
+        destination.check()
+        print("\n".join(lines), end="\n" if lines else "")
+        if left_out and not of.settings.skip_bad:
+            file_checks.refuse(left_out, len(found), "photos")
+        dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
+    else:
+        out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, of), result_folder.EVALUATION)
+        destination = ResultFolder(out, result_folder.EVALUATION)
+        destination.check()
+        good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
+        found = image_sources.from_pairs(good)
+    return found, left_out, destination
+
+
+def report(scored, gallery, of, folder, known):
+    """Print the table, before a disk can fail, and write the numbers and the page. Raises DataError without labels."""
+    if not scored.original.total()[list(of.spec.scored_ids)].any():
+        raise errors.DataError("not one pixel of these images is labelled: there is nothing to score",
+                               where=of.settings.data, cure="--images PHOTOS predicts without labels.")
+    content = known | results.measured(scored.original, scored.network, of.spec, of.settings.layout)
+    print(results.table(content))
+    results.save(folder, scored.original, scored.network, content)
+    gallery.write(folder)
+    html_report.write_page(folder)
+
+
+def exact(architecture, window):
+    """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
+    margin = receptive_field.margin(architecture)
+    if margin is None:
+        raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
+                                cure="give a share, such as --overlap 0.5.")
+    least = -(-2 * margin // tiling.STRIDE_PX) * tiling.STRIDE_PX + tiling.STRIDE_PX
+    if min(window) < least:
+        raise errors.UsageError(f"--overlap exact: pixels up to {margin} px away count in this net, so windows of "
+                                f"{least} px at least are needed", cure=f"--window {max(least, 1024)}.")
+    return 2 * margin
+
+
+def speed(scored):
+    memory, seconds = machine.peak_memory(), max(scored.seconds, 1e-9)
+    return (f"{scored.images} images in {seconds:.0f} s, {scored.images / seconds:.2f} a second; "
+            f"the net waited for reading and writing {scored.waited / seconds:.1%} of it"
+            + (f"; peak memory {atomic_io.amount(memory)}" if memory else ""))
+
+
+def facts(arguments, of, plan, scored, left_out):
+    """What report.json says besides the numbers."""
+    return {"name": of.name, "run": of.run and str(of.run), "inference": plan.describe(), "split": arguments.split,
+            "images": scored.images, "left_out": [str(problem) for problem in left_out], "checkpoint_step": of.step,
+            "weights": weights(arguments, of), "precision": of.settings.precision,
+            "layout": of.settings.layout, "net": of.model["net"], "training": list(of.starts),
+            "settings": training_config.to_dict(of.settings), "peak_memory_bytes": machine.peak_memory(),
+            "seconds": scored.seconds, **record.provenance()}
+
+
+def weights(arguments, of):
+    return str(arguments.weights or of.checkpoint)
+
+
+def choose(arguments):
+    """The Subject that the flags name, with the settings that they change."""
+    if arguments.weights:
+        def asked():
+            if not arguments.data:
+                raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images "
+                                                                     "PHOTOS.")
+            return model_source.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
+                                           arguments.label_encoding, arguments.mask_threshold)
+        of = model_source.from_file(arguments.weights, None if arguments.images else asked)
+    else:
+        of = model_source.from_run(arguments.run, arguments.checkpoint)
+        if arguments.data:
+            model_source.note_names(of, arguments.data)
+    changed = {key: value for key, value in vars(arguments).items()
+               if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
+    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed, plugins=registry.folders()))
