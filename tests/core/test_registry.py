@@ -12,7 +12,7 @@ from fcn.config import command_line, training_config
 from fcn.core import errors, registry
 from fcn.runs import record
 
-EXAMPLES = pathlib.Path(__file__).parent / "plugins"
+EXAMPLES = pathlib.Path(__file__).parents[1] / "plugins"
 SCHEDULE = '"""It stays."""\n\n\ndef factor(t, step, settings):\n    return 1.0\n'
 
 
@@ -201,5 +201,5 @@ def test_reading_a_run_uses_its_plugins(tmp_path):
 
 @pytest.mark.parametrize("kind", [path.name for path in EXAMPLES.iterdir()])
 def test_the_documentation_shows_the_example_that_is_tested(kind):
-    text = (pathlib.Path(__file__).parents[1] / "docs/plugins.md").read_text()
+    text = (pathlib.Path(__file__).parents[2] / "docs/plugins.md").read_text()
     assert f"```python\n{(EXAMPLES / kind / 'example.py').read_text()}```" in text
