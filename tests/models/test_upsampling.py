@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_help import fresh
 
-from fcn.models import blocks, graph_builder, layers, tf_compat, upsampling
+from fcn.data.label_policy import LabelPolicy
+from fcn.models import batch_loss, blocks, graph_builder, layers, tf_compat, upsampling
 from fcn.models.architecture import Architecture
 from fcn.models.blocks import Blocks
 from fcn.models.losses import cross_entropy
@@ -74,7 +75,7 @@ def test_pixels_put_into_blocks_come_back_where_they_were_and_the_loss_is_that_o
     with fresh() as session:
         found = in_blocks(images, *form)
         arranged = found.arrange(tf.constant(labels, tf.int32), outside=channels)
-        in_rows, in_order = (cross_entropy.build(*pair) for pair in (
+        in_rows, in_order = (batch_loss.weighted(cross_entropy.per_pixel, *pair, LabelPolicy()) for pair in (
             (tf.constant(images), tf.constant(labels)), (found.listed(), arranged)))
         pixels, again, expected, got, losses = session.run(
             [found.pixels(), found.restore(arranged), *[[tf.reduce_sum(part) for part in way]
@@ -149,7 +150,7 @@ def test_a_net_predicts_and_learns_the_same_by_either_implementation(net):
     for name in (upsampling.PRODUCT, upsampling.CONV2D_TRANSPOSE):
         with fresh() as session:
             layers.use_implementation(name)
-            graph = graph_builder.build(Architecture(net, 3, nets_help.THIN, (100.0, 110.0, 120.0)), (0,))
+            graph = graph_builder.build(Architecture(net, 3, nets_help.THIN, (100.0, 110.0, 120.0)))
             gradients = tf.gradients(graph.objective, tf.trainable_variables())
             nets_help.start(session)
             nets_help.randomise(session, 3)

@@ -1,7 +1,5 @@
 """Variables that are not trained: a small net with batch normalisation is trained, resumed, transferred, exported."""
 
-import types
-
 import numpy as np
 import pytest
 from nets_help import fresh, start, values
@@ -9,7 +7,7 @@ from nets_help import fresh, start, values
 from fcn.cli import export
 from fcn.core import errors, registry
 from fcn.data.spec import DatasetSpec
-from fcn.models import gradient_checkpointing, graph_builder, layers, variables
+from fcn.models import graph_builder, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import record
@@ -24,35 +22,56 @@ MODEL = {"net": "normed", "num_classes": 3, "ignored_ids": [], "channels": {}, "
          "choices": {}, "loss": "cross_entropy", "reduction": "mean", "class_weights": None, "precision": "float32"}
 
 
-def encode(images, settings):
+ENCODER = '''
+"""Two convolutions with batch normalisation, the first of them under gradient checkpointing."""
+
+from fcn.models import gradient_checkpointing, layers
+from fcn.models.tf_compat import tf
+
+FEATURES = (("half", 2, 4),)
+
+
+def preprocess(images, mean_rgb):
+    return images / 128 - 1
+
+
+def build(images, settings):
     def first(x):
         x = layers.conv(x, "conv_a", layers.Window(3, stride=2), 4, bias=False)
         return tf.nn.relu(layers.batch_norm(x, "bn_a", settings.training, momentum=0.8))
     x = gradient_checkpointing.part(first, images)
     x = layers.depthwise_conv(x, "conv_b", 3, bias=False)
     return {"half": tf.nn.relu(layers.batch_norm(x, "bn_b", settings.training, momentum=0.8))}
+'''
+NET = '''
+"""Scores at half the size, upsampled."""
+
+from fcn.models import layers
+
+ENCODER = "normed"
 
 
 def decode(features, num_classes, settings):
     x = layers.conv(features["half"], "classes", 1, num_classes)
     return layers.conv2d_transpose(x, "up", 2).crop(settings.image_size, 1)
+'''
 
 
-NORMED = {"encoders": types.SimpleNamespace(FEATURES=(("half", 2, 4),), build=encode,
-                                            preprocess=lambda images, mean_rgb: images / 128 - 1),
-          "nets": types.SimpleNamespace(ENCODER="normed", decode=decode)}
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory):
+    """A plugin folder with the net "normed"."""
+    root = tmp_path_factory.mktemp("plugins")
+    for kind, text in (("encoders", ENCODER), ("nets", NET)):
+        (root / kind).mkdir()
+        (root / kind / "normed.py").write_text(text)
+    registry.use([root])
+    yield root
+    registry.use()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def normed():
-    """The net "normed"."""
-    pick, names = registry.load, registry.names
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "load",
-                      lambda folder, name: NORMED[folder] if name == "normed" else pick(folder, name))
-        patch.setattr(registry, "names", lambda folder, *rest: [
-            *names(folder, *rest), *(["normed"] if folder in NORMED else [])])
-        yield
+@pytest.fixture(autouse=True)
+def normed(plugins):
+    registry.use([plugins])
 
 
 def batch_at(number):
@@ -69,12 +88,12 @@ def train(session, graph, step, first, last, batches_per_step=2):
 
 
 def built(batches_per_step=2, **options):
-    graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), ())
-    return graph, weight_update.build(graph.objective, graph.parts, "adam", batches_per_step)
+    graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options))
+    return graph, weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"), batches_per_step)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, plugins):
     """(folder of a run of three steps, values of its variables, logits on PHOTOS)."""
     folder = tmp_path_factory.mktemp("normed") / "run"
     with fresh() as session:
@@ -83,7 +102,8 @@ def run(tmp_path_factory):
         train(session, graph, step, 0, 3)
         checkpoint.Store(folder / "checkpoints").save(session, {"step": 3, "score": None, "window": []})
         held, logits = values(), session.run(graph.logits, {graph.images: PHOTOS})
-    record.write_record(folder, {"config": {"size": (0, 0), "crop_size": None}, "model": MODEL,
+    record.write_record(folder, {"config": {"size": (0, 0), "crop_size": None, "plugins": [str(plugins)]},
+                                 "model": MODEL,
                                  "spec": record.spec_to_dict(DatasetSpec(NAMES, ()))})
     return folder, held, logits
 
@@ -212,7 +232,7 @@ def test_every_format_predicts_by_the_averages(run, tmp_path, name):
         pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
     export.main(["--run", str(run[0]), "--to", str(tmp_path / name)])  # it verifies what it wrote
-    form = registry.load("exports", export.format_of(tmp_path / f"new{name.removeprefix('net')}"))
+    form = registry.load("export_formats", export.format_of(tmp_path / f"new{name.removeprefix('net')}"))
     (logits, prediction), = form.outputs(tmp_path / name, [PHOTOS])
     np.testing.assert_allclose(logits, run[2], rtol=0, atol=1e-4 * np.ptp(run[2]))
     assert (prediction == run[2].argmax(axis=3)).mean() > 0.999
