@@ -15,7 +15,8 @@ from nets_help import fresh, put, values
 
 from fcn.cli import convert
 from fcn.config import caffe_solver, parsers, training_config
-from fcn.models import graph_builder, layers
+from fcn.data.label_policy import LabelPolicy
+from fcn.models import batch_loss, layers
 from fcn.models.losses import cross_entropy
 from fcn.models.tf_compat import tf
 from fcn.training import lr_multipliers, schedules, weight_update
@@ -101,10 +102,11 @@ def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY, momentum=MO
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, FEATURES))
         labels = tf.placeholder(tf.uint8, (None, None, None))
-        losses, weights = cross_entropy.build(layers.conv(images, "score_fr", 1, CLASSES), labels, (IGNORED,))
+        logits = layers.conv(images, "score_fr", 1, CLASSES)
+        losses, weights = batch_loss.weighted(cross_entropy.per_pixel, logits, labels, LabelPolicy((IGNORED,)))
         rule = weight_update.Rule("momentum", momentum, weight_decay, clip_norm,
                                   lr_multipliers.factors(list(START), (), factors))
-        step = weight_update.build(*graph_builder.reduce(losses, weights, reduction), rule, len(steps[0]))
+        step = weight_update.build(*batch_loss.reduce(losses, weights, reduction), rule, len(steps[0]))
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         put(session, START)
         found = []
