@@ -27,12 +27,12 @@ from fcn.runs import checkpoint_choice, checkpoint_files, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
-COMMANDS = {"train_fcn": lambda: train.parse([]), "eval_fcn": lambda: evaluate_flags.parse([], ""),
+COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""),
             "inspect": lambda: inspect.parse([]), "export": lambda: export.main([]),
-            "convert": lambda: convert.parse([]), "csail_h5": lambda: csail.parse([]),
+            "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
             "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir"}  # git, docker, ...
-READERS = "layouts/ encodings/ label_files pairs images preflight"  # every command with a data set prints their advice
+READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
 NOT_TO_INSPECT = {"--skip-bad"}  # it lists the problems of all files in any case
 
 
@@ -85,8 +85,7 @@ def imports(path):
 
 def reached(command):
     """Files that a command imports, itself among them."""
-    path = ROOT / f"{command}.py"
-    waiting, found = [path if path.exists() else ROOT / "fcn" / f"{command}.py"], set()
+    waiting, found = [ROOT / f"fcn/cli/{command}.py"], set()
     while waiting:
         path = waiting.pop()
         if path not in found:
@@ -108,10 +107,10 @@ def test_a_flag_in_a_message_is_one_of_a_command_that_can_print_it(monkeypatch):
     assert not wrong
 
 
-@pytest.mark.parametrize("command", ["train_fcn", "eval_fcn", "csail_h5", "inspect"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "csail", "inspect"])
 def test_advice_on_files_of_a_data_set_has_flags_of_every_command_that_reads_one(monkeypatch, command):
     known = flags_of(command, monkeypatch) | (NOT_TO_INSPECT if command == "inspect" else set())
-    readers = [path for path in FILES if re.search(rf"fcn/({'|'.join(READERS.split())})", path.as_posix())
+    readers = [path for path in FILES if re.search(rf"fcn/data/({'|'.join(READERS.split())})", path.as_posix())
                and path.name not in ("_csv_rows.py", "csv_list.py")]  # csv_list is a command too
     assert len(readers) > 30
     wrong = {(path.name, flag) for path in readers for flag in flags_in(path) if flag not in known}
@@ -199,7 +198,7 @@ def test_the_threshold_and_the_ids_that_are_advised_are_taken(tmp_path, capsys):
 
 
 def test_a_file_in_the_way_of_a_cache_is_moved_as_advised(tmp_path):
-    data = dataset.shelf.pick("layouts", "paired").listing(paired(tmp_path / "d", [IDS] * 4), "training").pairs
+    data = dataset.registry.load("layouts", "paired").listing(paired(tmp_path / "d", [IDS] * 4), "training").pairs
     words = data, DatasetSpec(("a", "b", "c")), (4, 4), tmp_path / "c d", "t"
     path = cache.path_of(*words)
     for content in (b"mine", b"mine too"):  # the second gets a name of its own
@@ -311,7 +310,7 @@ def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
     names = {str(i): "training" for i in range(12)} | {"0": "validation"}
     _split.write(run_ / "split.csv", names)
     words = settings, DatasetSpec(("a", "b", "c")), "validation", run_
-    listed = dataset.shelf.pick("layouts", "paired").listing(str(data), "validation")
+    listed = dataset.registry.load("layouts", "paired").listing(str(data), "validation")
     assert [pair.name for pair in listed.pairs] != ["0"]
     run(cure_of(dataset.to_evaluate, *words).partition(" and the same command")[0])
     assert [pair.name for pair in dataset.to_evaluate(*words)[0]] == ["0"]
@@ -326,7 +325,7 @@ def test_a_gallery_that_is_too_large_is_not_answered_with_max_pixels(tmp_path):
     made.offer("x", 0.5, np.zeros((4, 4, 3), np.uint8), IDS, IDS)
     made.write(tmp_path)
     save(tmp_path / "gallery/00-photo.jpg", np.zeros((900, 900, 3), np.uint8))
-    assert cure_of(gallery.read_pictures, tmp_path) == gallery.matrices.AGAIN
+    assert cure_of(gallery.read_pictures, tmp_path) == gallery.confusion.AGAIN
 
 
 def test_a_report_that_is_being_written_advises_no_out(tmp_path):

@@ -90,7 +90,7 @@ GUARDS = {
     "fcn/reporting/html_report.py:write_page": EVALUATION,
     "fcn/evaluation/prediction_writer.py:PredictionWriter.probabilities": EVALUATION,
     "fcn/evaluation/prediction_writer.py:PredictionWriter.finish": EVALUATION,
-    "eval_fcn.py:report": EVALUATION,
+    "fcn/cli/evaluate.py:report": EVALUATION,
     "fcn/training/hooks.py:Evaluate._validate": "hooks.Save",
     "fcn/training/hooks.py:Stop.after_step": "hooks.Save",
     "benchmarks/ablation.py:main": "ablation.json: refused unless it parses as ours",

@@ -30,7 +30,7 @@ def test_calls_are_counted_and_the_fault_comes_at_the_one_that_was_asked_for(tmp
 
 
 def test_a_lost_cache_would_be_seen(case, monkeypatch):
-    monkeypatch.setattr(builder.durable.NewFile, "commit", lambda file, *_: file.path.write_bytes(b"half"))
+    monkeypatch.setattr(builder.atomic_io.NewFile, "commit", lambda file, *_: file.path.write_bytes(b"half"))
     where = case.start(replacing=True)
     inject.wait(inject.child(case.attempt, where))
     assert not case.stands(where, replacing=True)

@@ -123,7 +123,7 @@ def test_without_bad_files_and_with_folders_for_splits_no_lists_are_kept(tiny_ad
 
 def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
     first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
-    monkeypatch.setattr(dataset.preflight, "check", None)
+    monkeypatch.setattr(dataset.file_checks, "check_files", None)
     again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
 
@@ -132,7 +132,7 @@ def test_a_data_set_that_was_moved_is_said_to_use_the_cache_that_it_has(flat, mo
     first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     assert "another path" not in capsys.readouterr().out
     moved = settings(flat.rename(flat.parent / "moved"))
-    monkeypatch.setattr(dataset.preflight, "check", None)
+    monkeypatch.setattr(dataset.file_checks, "check_files", None)
     again = dataset.prepare_caches(moved, dataset.find_data(moved))
     assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
     assert capsys.readouterr().out.count("built when the same files (names, sizes, times) had another path") == 2

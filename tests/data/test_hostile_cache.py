@@ -160,7 +160,7 @@ READERS = {
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("kind", ["good", "native"])
 def test_no_reader_takes_a_damaged_row(good, native, tmp_path, monkeypatch, reader, kind):
-    monkeypatch.setattr(writer.durable, "write_at", lambda *_: None)
+    monkeypatch.setattr(writer.atomic_io, "write_at", lambda *_: None)
     path, row = (good, 4) if kind == "good" else (native, 2)
     READERS[reader](cache.open_cache(path))
     with pytest.raises(errors.DataError, match=f"is damaged: label of row {row} "):
