@@ -33,7 +33,7 @@ COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags
             "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir"}  # git, docker, ...
 READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
-NOT_TO_INSPECT = {"--skip-bad"}  # it lists the problems of all files in any case
+NOT_TO_INSPECT = {"--skip-bad", "--run"}  # it lists all problems in any case, and has no run
 
 
 class Caught(Exception):

@@ -49,8 +49,8 @@ def test_every_example_meets_the_contract_of_its_kind(kind):
 
 
 def test_names_are_listed_without_tensorflow():
-    code = ("import sys; from fcn import shelf; shelf.use(sys.argv[1:]); [shelf.names(kind) for kind in shelf.KINDS]; "
-            "sys.exit('tensorflow' in sys.modules)")
+    code = ("import sys; from fcn.core import registry; registry.use(sys.argv[1:]); "
+            "[registry.names(kind) for kind in registry.KINDS]; sys.exit('tensorflow' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code, str(EXAMPLES)], timeout=60).returncode == 0
 
 

@@ -23,8 +23,8 @@ def per_pixel(logits, labels):
     return (1 - tf.exp(-entropy)) ** 2 * entropy
 '''
 DICE = '''"""1 - the mean Dice coefficient of the classes, of each image that has labelled pixels."""
-from fcn import batch_loss
-from fcn.tf1 import tf
+from fcn.models import batch_loss
+from fcn.models.tf_compat import tf
 
 def build(logits, labels, policy):
     num_classes = int(logits.shape[-1])

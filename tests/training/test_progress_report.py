@@ -198,8 +198,8 @@ def test_auto_is_what_the_line_says_it_is(tmp_path):
 
 
 NOBODY = """
-from fcn import screen
-with screen.Screen("step", 9) as view:
+from fcn.core import progress_bar
+with progress_bar.ProgressBar("step", 9) as view:
     for step in range(9):
         view.show(step, "text " * 1000, due=True)
         view.say("more " * 1000)
@@ -224,7 +224,7 @@ def test_nor_does_a_full_disk_behind_a_redirection(tmp_path):
 
 def written_on_a_terminal(columns, **environment):
     """What a process writes on a terminal of so many columns."""
-    code = ("from fcn import screen\nwith screen.Screen('step', 12345) as view:\n"
+    code = ("from fcn.core import progress_bar\nwith progress_bar.ProgressBar('step', 12345) as view:\n"
             "    view.show(12345, 'loss 1.842 ± 0.031 of 320  12 min to go  1.02 images/s  data 0%  peak 4.6 GB')\n")
     pid, file = pty.fork()
     if pid == 0:
