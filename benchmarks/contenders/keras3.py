@@ -2,7 +2,7 @@
 
 Variants: the precision (Keras's dtype policy), with XLA (jit) or without it, and with one operation at a time (inter1)
 instead of TensorFlow's default, which is no setting of Keras but helps on a CPU. Eager TensorFlow: it must not meet
-fcn.tf1 in one process.
+fcn.models.tf_compat in one process.
 """
 
 import os

@@ -125,7 +125,7 @@ def test_a_gpu_that_is_asked_for_and_not_found_is_explained_by_tensorflow():
     if tf_compat.gpus() or machine.signs_of_a_gpu():
         pytest.skip("this machine has a GPU")
     code = "from fcn.models import device; print(device.describe())"
-    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # tf_compat sets it
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run([sys.executable, "-c", code], env=environment | {"CUDA_VISIBLE_DEVICES": "0"}, check=True,
                           capture_output=True, text=True, timeout=300)
     assert done.stderr == "" and "failed call to cuInit" in done.stdout

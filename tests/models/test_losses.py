@@ -16,7 +16,7 @@ from fcn.models.tf_compat import tf
 from fcn.training import weight_update
 
 FOCAL = '''"""Focal loss with gamma 2 (Lin et al. 2017)."""
-from fcn.tf1 import tf
+from fcn.models.tf_compat import tf
 
 def per_pixel(logits, labels):
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
