@@ -3,9 +3,9 @@
 
     python benchmarks/inference_memory.py [--size 3328x4992] [--windows 512,1024] [--classes 11,151] [--channels 1/16]
 
-Prints a table: the largest resident size, what fcn.inference counts of it (open rows, the net on a window, strips), and
-seconds. Window 0 is the whole image. The net is FCN-8s on a VGG-19 of random weights with a part of its channels; the
-image is noise.
+Prints a table: the largest resident size, what fcn.evaluation.inference counts of it (open rows, the net on a window,
+strips), and seconds. Window 0 is the whole image. The net is FCN-8s on a VGG-19 of random weights with a part of its
+channels; the image is noise.
 """
 
 import argparse

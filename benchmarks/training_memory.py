@@ -3,7 +3,8 @@
 
     python benchmarks/training_memory.py [--channels 1/4]        1: the real VGG-19, 3 to 5 GB and a minute a case
 
-Prints a table: the largest resident size, the estimate (fcn.estimate) and how far it is off. Images are noise.
+Prints a table: the largest resident size, the estimate (fcn.training.resources) and how far it is off. Images are
+noise.
 """
 
 import argparse

@@ -50,7 +50,7 @@ NAMES = tuple(field.name for field in dataclasses.fields(Variants))
 
 
 def is_valid(name, value):
-    """Whether this is a value that the field `name` of Choices may have."""
+    """Whether this is a value that the field `name` of Variants may have."""
     kinds = {field.name: type(field.default) for field in dataclasses.fields(Variants)}
     if name in ALLOWED:
         return value in ALLOWED[name]
@@ -60,7 +60,7 @@ def is_valid(name, value):
 
 
 def variants_of(net, **given):
-    """The Choices of a net (a name in fcn/models/nets), changed by those that are given and not None; None if the net
+    """The Variants of a net (a name in fcn/models/nets), changed by those that are given and not None; None if the net
     has no VARIANT.
 
     Raises UsageError for a value that no choice has, for a pair that cannot learn, and for any choice that is given to

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Architecture:
     """All that decides which variables a graph has and what it computes from an image; the loss is not part of it.
 
-    net: a name in fcn/nets. widths: {layer of the encoder: output channels}, where the encoder leaves them to the
-    weights. mean_rgb: mean colour of the images, 0-255. variant: {field of variants.Variants: value}, only of nets that
-    have a VARIANT; None and a missing field are the net's own value. precision: "float32" or "bfloat16", of the
+    net: a name in fcn/models/nets. widths: {layer of the encoder: output channels}, where the encoder leaves them to
+    the weights. mean_rgb: mean colour of the images, 0-255. variant: {field of variants.Variants: value}, only of nets
+    that have a VARIANT; None and a missing field are the net's own value. precision: "float32" or "bfloat16", of the
     encoder. gradient_checkpointing: compute the encoder's activations again in the backward pass.
     """
 
@@ -43,7 +43,7 @@ class Architecture:
                 "recompute": self.gradient_checkpointing}
 
     def chosen(self):
-        """The Choices of the net, with the changes in `variant`; None for a net without VARIANT. Raises UsageError."""
+        """The Variants of the net, with the changes in `variant`; None for a net without VARIANT. Raises UsageError."""
         return variants.variants_of(self.net, **self.variant)
 
 
@@ -52,7 +52,7 @@ class BuildSettings:
     """What an encoder and a decoder may need to build their part of a graph, beside their input.
 
     net: the module of the net, for decoders that read settings from it. widths: Architecture.widths. variant: the
-    Choices of nets that have a VARIANT, else None. image_size: height and width of the images, int32 scalars.
+    Variants of nets that have a VARIANT, else None. image_size: height and width of the images, int32 scalars.
     keep_prob: float32 scalar, the share of activations that dropout keeps; None where there is no dropout in the graph.
     dropout_seed: int32 (2,), another one for each batch. training: bool scalar, True in a training step: batch
     normalisation takes the moments of the batch, else its moving averages. False, a Python bool, in a graph that is

@@ -13,8 +13,8 @@ from fcn.models.tf_compat import tf
 
 @dataclasses.dataclass(frozen=True)
 class LossSettings:
-    """name: a file of fcn/losses. reduction: as in reduce(). class_weights: a number for each channel of the net, or
-    None for 1 each. Raises UsageError for a reduction or weights that a loss over images cannot have.
+    """name: a file of fcn/models/losses. reduction: as in reduce(). class_weights: a number for each channel of the
+    net, or None for 1 each. Raises UsageError for a reduction or weights that a loss over images cannot have.
     """
 
     name: str = "cross_entropy"

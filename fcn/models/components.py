@@ -1,7 +1,7 @@
 """The encoder and the decoder that a net names, with an answer to everything that these may leave unsaid.
 
-The contracts are in the docstrings of fcn/models/encoders, fcn/models/decoders and fcn/nets. Nothing here imports
-TensorFlow but Components.decoder, and an encoder or net that does so itself.
+The contracts are in the docstrings of fcn/models/encoders, fcn/models/decoders and fcn/models/nets. Nothing here
+imports TensorFlow but Components.decoder, and an encoder or net that does so itself.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ class Components:
         return tuple(self.encoder.layer_names(widths)) if hasattr(self.encoder, "layer_names") else None
 
     def check(self, widths, variant):
-        """Raise UsageError for settings (Choices or None) that the encoder refuses at these widths."""
+        """Raise UsageError for settings (Variants or None) that the encoder refuses at these widths."""
         if hasattr(self.encoder, "check"):
             self.encoder.check(widths, variant)
 
@@ -83,7 +83,8 @@ class Components:
 
 
 def of(name):
-    """The Components of a net in fcn/nets. Raises UsageError for an unknown name, or a module that breaks its contract.
+    """The Components of a net in fcn/models/nets. Raises UsageError for an unknown name, or a module that breaks its
+    contract.
     """
     net = registry.load("nets", name)
     return Components(name, net, registry.load("encoders", net.ENCODER))

@@ -16,11 +16,11 @@ from fcn.models.tf_compat import tf
 class Rule:
     """How the gradient of a step moves the weights.
 
-    optimizer: a name in fcn/optimizers. momentum: of the optimizers that have one. weight_decay: on kernels alone; it
-    is part of the gradient (L2) unless the optimizer has DECOUPLED_WEIGHT_DECAY. clip_norm: a gradient whose norm over
-    all variables is larger is scaled down to this one (Pascanu et al. 2013, algorithm 1), before decay is added; 0:
-    never. factor_of: {name of a trainable variable: factor on its rate} (lr_multipliers.factors), all 1 if None; a
-    variable with factor 0 is frozen.
+    optimizer: a name in fcn/training/optimizers. momentum: of the optimizers that have one. weight_decay: on kernels
+    alone; it is part of the gradient (L2) unless the optimizer has DECOUPLED_WEIGHT_DECAY. clip_norm: a gradient whose
+    norm over all variables is larger is scaled down to this one (Pascanu et al. 2013, algorithm 1), before decay is
+    added; 0: never. factor_of: {name of a trainable variable: factor on its rate} (lr_multipliers.factors), all 1 if
+    None; a variable with factor 0 is frozen.
     """
 
     optimizer: str = "adam"

@@ -33,7 +33,7 @@ def from_run(path):
 
 
 def _variant(architecture):
-    """{field: value} of the Choices of a net, {} of one that has none."""
+    """{field: value} of the Variants of a net, {} of one that has none."""
     chosen = architecture.chosen()
     return dataclasses.asdict(chosen) if chosen else {}
 

@@ -2,8 +2,8 @@
 
     photos/0001.jpg   annotations/pixel-level/0001.mat   label_list.mat        split.csv, or a drawn split
 
-A label is a MATLAB file with the map of ids (encodings/mat_groundtruth.py). Of the 2,098 photos of the full data set
-1,004 have one; the others have labels of the whole image (annotations/image-level), which are not used.
+A label is a MATLAB file with the map of ids (label_formats/mat_groundtruth.py). Of the 2,098 photos of the full data
+set 1,004 have one; the others have labels of the whole image (annotations/image-level), which are not used.
 """
 
 import pathlib

@@ -6,8 +6,8 @@
     images,train                             the form of the nail tutorial, without masks: NAME is at
     0001.jpg,1                               {train|valid}/images/NAME, its mask at {train|valid}/masks/NAME
 
-Masks that are JPEG, or hold 0 and 255 alone, are black and white (encodings/binary.py); others hold ids. Classes are
-named as in the layout paired. Without a split, split.csv in the folder says it, or it is drawn.
+Masks that are JPEG, or hold 0 and 255 alone, are black and white (label_formats/binary.py); others hold ids. Classes
+are named as in the layout paired. Without a split, split.csv in the folder says it, or it is drawn.
 
     python -m fcn csv_list FOLDER [--out FILE]     writes such a list of a folder of images and masks
 """

@@ -5,7 +5,7 @@
 
 The first is one manuscript of the data set as it is published, such as img-CB55; its archives may have made one folder
 more (img-CB55/img). Splits are also called train, val, valid and test; a label may end in _gt.
-A label's blue channel is the id (encodings/blue_bits.py): a pixel may be comment and main text at once, and every
+A label's blue channel is the id (label_formats/blue_bits.py): a pixel may be comment and main text at once, and every
 combination is a class. Ids that cannot occur are ignored, and the rim of each component, which is 255.
 """
 

@@ -25,7 +25,7 @@ def build(features, num_classes, settings):
 
 
 class FcnLayers:
-    """The layers of an FCN's head, with the net's Choices applied. variant: these Choices."""
+    """The layers of an FCN's head, with the net's Variants applied. variant: these Variants."""
 
     def __init__(self, num_classes, settings):
         self.num_classes, self.image_size = num_classes, settings.image_size

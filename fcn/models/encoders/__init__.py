@@ -4,7 +4,7 @@ An encoder module NAME.py has
 
     FEATURES                     ((name, stride, channels), ...) of every feature level, from fine to coarse; or
     features(widths, variant)    the same as a function, where channels depend on the weights' file (see widths() below)
-                                 or on the net's Choices (None if it has no VARIANT)
+                                 or on the net's Variants (None if it has no VARIANT)
     preprocess(images, mean_rgb) float32 (N, H, W, 3) RGB 0-255 -> float32 (N, H, W, 3), as build() expects it; mean_rgb
                                  is the mean colour in --weights or --mean-rgb, 0-255
     build(images, settings)      {name: tensor} of all features. images: preprocessed, float32 or bfloat16; settings: an

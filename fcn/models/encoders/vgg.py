@@ -1,7 +1,7 @@
 """VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional; which of them, its widths say.
 
 fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. Layers and published widths are
-tables in vgg_table.py, the graph is built in vgg_graph.py. Of the net's Choices it has alignment, pool, last_layer and
+tables in vgg_table.py, the graph is built in vgg_graph.py. Of the net's Variants it has alignment, pool, last_layer and
 init_stddev.
 """
 
@@ -69,7 +69,7 @@ def memory_map(widths, size_px, variant):
 
 
 def receptive_field(spans, widths, variant):
-    """By going back through the layers with an interval of pixels; see fcn/encoders.
+    """By going back through the layers with an interval of pixels; see fcn/models/encoders.
 
     One cell of fc7 sees 404 px of an image in VGG-16, 460 in VGG-19, and 428 in one that ends with conv5_3.
     """

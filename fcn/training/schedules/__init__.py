@@ -24,7 +24,7 @@ class Schedule:
     gamma: float = 0.1
 
     def rate(self, step, steps):
-        """The learning rate of weight update `step`, from 0 to steps - 1. warmup < steps (config_checks)."""
+        """The learning rate of weight update `step`, from 0 to steps - 1. warmup < steps (config.checks)."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         t = (step - self.warmup) / (steps - self.warmup)
