@@ -11,7 +11,7 @@ from fcn.cli.main import COMMANDS
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [path for folder in (".", "docs", "weights", "data_cache", "benchmarks")
-         for path in sorted((ROOT / folder).glob("*.md")) if path.name != "CHANGELOG.md"]
+         for path in sorted((ROOT / folder).glob("*.md"))]
 SOURCES = sorted((ROOT / "fcn").rglob("*.py"))
 PATH = re.compile(r"(?<![\w/.-])((?:fcn|tests|docs|benchmarks)/[\w./]*\w)(?!\*|\w|[(<{])")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s=]*)(#[^)\s]*)?\)")
@@ -49,7 +49,7 @@ def test_links_of_a_page_lead_somewhere(page):
 def test_commands_in_a_page_exist(page):
     text = page.read_text()
     assert set(re.findall(r"python -m fcn (\w+)", text)) <= {*COMMANDS, "COMMAND"}
-    assert re.findall(r"python -m fcn\.\w+", text) == []
+    assert page.name == "CHANGELOG.md" or re.findall(r"python -m fcn\.\w+", text) == []
 
 
 def test_paths_in_docstrings_and_comments_exist():
