@@ -14,6 +14,8 @@ PAGES = [path for folder in (".", "docs", "weights", "data_cache", "benchmarks")
          for path in sorted((ROOT / folder).glob("*.md"))]
 SOURCES = sorted((ROOT / "fcn").rglob("*.py"))
 PATH = re.compile(r"(?<![\w/.-])((?:fcn|tests|docs|benchmarks)/[\w./]*\w)(?!\*|\w|[(<{])")
+IN_FCN = re.compile(r"(?<![\w/.-])((?:core|data|metrics|config|models|runs|training|evaluation|reporting|cli)/"
+                    r"[\w/]*\w\.py)")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s=]*)(#[^)\s]*)?\)")
 
 
@@ -23,7 +25,8 @@ def name(path):
 
 def missing(text):
     """Paths in a text that do not exist; NAME stands for any name."""
-    return sorted(path for path in set(PATH.findall(text)) if "NAME" not in path and not (ROOT / path).exists())
+    paths = {*PATH.findall(text), *(f"fcn/{path}" for path in IN_FCN.findall(text))}
+    return sorted(path for path in paths if "NAME" not in path and not (ROOT / path).exists())
 
 
 def headings(page):
@@ -67,5 +70,5 @@ def test_paths_in_recipes_exist():
 
 
 def test_a_missing_path_is_found():
-    assert missing("see `fcn/cli/main.py`, fcn/nets/fcn8s.py, docs/data.md and fcn/models/nets/NAME.py") == [
-        "fcn/nets/fcn8s.py"]
+    text = "`fcn/cli/main.py`, fcn/nets/fcn8s.py, docs/data.md, fcn/models/nets/NAME.py, `core/errors.py`, core/none.py"
+    assert missing(text) == ["fcn/core/none.py", "fcn/nets/fcn8s.py"]

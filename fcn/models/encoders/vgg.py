@@ -1,7 +1,7 @@
 """VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional; which of them, its widths say.
 
 fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. Layers and published widths are
-tables in vgg_table.py, the graph is built in vgg_graph.py. Of the net's Variants it has alignment, pool, last_layer and
+tables in vgg_table.py, the graph is built in vgg_graph.py. Of the net's Choices it has alignment, pool, last_layer and
 init_stddev.
 """
 
