@@ -70,7 +70,7 @@ GUARDS = {
     "fcn/data/layouts/_split.py:write": RUN,
     "fcn/runs/record.py:write_record": RUN,
     "fcn/weights/transfer.py:write_report": RUN,
-    "fcn/data/batch_preview.py:write_preview": "refused unless the PNG says that it is of --show-batch",
+    "fcn/data/render.py:write_preview": "refused unless the PNG says that it is of --show-batch",
     "fcn/runs/run_log.py:cut": RUN,
     "fcn/runs/run_log.py:Log.__init__": RUN,
     "fcn/runs/run_log.py:Log.flush": RUN + "; a line that could not be written whole is cut off again",

@@ -18,7 +18,7 @@ from fcn.data import dataset, file_checks
 from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, results, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.result_folder import ResultFolder
-from fcn.models import receptive_field
+from fcn.models import components
 from fcn.models.architecture import Architecture
 from fcn.reporting import html_report
 from fcn.reporting.gallery import Gallery
@@ -107,7 +107,7 @@ def report(scored, gallery, of, folder, known):
 
 def exact(architecture, window):
     """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
-    margin = receptive_field.margin(architecture)
+    margin = components.margin(architecture)
     if margin is None:
         raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
                                 cure="give a share, such as --overlap 0.5.")

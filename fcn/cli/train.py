@@ -11,7 +11,7 @@ import shlex
 
 from fcn.config import checks, command_line, provenance, training_config
 from fcn.core import atomic_io, errors, registry
-from fcn.data import augment, batch_loader, batch_preview, class_weights, dataset, label_policy
+from fcn.data import augment, batch_loader, class_weights, dataset, label_policy, render
 from fcn.data.layouts import _auto
 from fcn.runs import checkpoint_files, record, stages
 from fcn.training import overfit_check, setup
@@ -148,13 +148,13 @@ def show(settings, arguments):
     path = pathlib.Path(arguments.show_batch)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise errors.UsageError(f"--show-batch {path}: a .png in a folder that exists is needed")
-    batch_preview.check_place(path)
+    render.check_preview_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
     policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings))
     sampling = setup.sampling(settings, settings.mean_rgb or augment.FILL_RGB, policy.padding_id)
     images, labels = batch_loader.training(training, 0, sampling)
-    batch_preview.write_preview(path, images, labels, spec)
+    render.write_preview(path, images, labels, spec)
     print(f"the first batch is in {path}")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import images
-from fcn.evaluation import resampling, tiling
+from fcn.evaluation import tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.memory_guard import Room, need_of
 from fcn.models import graph_builder
@@ -79,8 +79,8 @@ class Predictor:
         self.room.check(seen.shape[:2], target, is_plain=False)
         views = [images.resize_photo(seen if scale == 1 else photo, size)
                  for scale, size in zip(self.plan.scales, self.plan.sizes(seen.shape[:2]), strict=True)]
-        bounds = resampling.bounds(target, self.num_classes, [view.shape[:2] for view in views])
-        streams = [resampling.strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
+        bounds = tiling.strip_bounds(target, self.num_classes, [view.shape[:2] for view in views])
+        streams = [tiling.resized_strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
         found = [np.empty(target, np.uint8) for _ in self.distinct]
         for (top, end), *strips in zip(bounds, *streams, strict=True):
             scores = self.rule.joined(strips)

@@ -1,7 +1,7 @@
 """Whether an image fits into memory, asked before a net sees it: a process that the system ends for it says nothing."""
 
 from fcn.core import errors, machine
-from fcn.evaluation import resampling, tiling
+from fcn.evaluation import tiling
 from fcn.models import components
 from fcn.training import resources
 from fcn.training.resources import FLOAT
@@ -36,7 +36,7 @@ class Room:
         for (_, width), (down, across) in zip(sizes, spans, strict=True):
             in_windows = len(down) * len(across) > 1
             scores += down[0][1] * (width * in_windows + (3 + 2 * (flip and in_windows)) * across[0][1])
-        return net, FLOAT * self.num_classes * scores + 6 * resampling.STRIP_BYTES + target[0] * target[1]
+        return net, FLOAT * self.num_classes * scores + 6 * tiling.STRIP_BYTES + target[0] * target[1]
 
     def check(self, base, target, is_plain=True):
         """Raise MachineError if the machine has not as much; arguments as in needed().
