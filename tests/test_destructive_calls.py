@@ -53,7 +53,7 @@ GUARDS = {
     "fcn/data/label_formats/mat_groundtruth.py:write": "in memory, then atomic_io.write_whole",
     "fcn/weights/formats/npz.py:write": "formats/_weights.new_file: atomic_io.NewFile, new=True",
     "fcn/weights/formats/dagnn.py:write": "formats/_weights.new_file: atomic_io.NewFile, new=True",
-    "fcn/cli/export.py:export": WORKSPACE + "; " + NEW,
+    "fcn/export/writer.py:export": WORKSPACE + "; " + NEW,
     "fcn/export/formats/onnx.py:write": WORKSPACE,
     "fcn/export/formats/pb.py:write": WORKSPACE,
     "fcn/export/formats/tflite.py:write": WORKSPACE,

@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import inject
 import measuring
 
+from fcn.cli import csv_list
 from fcn.core import atomic_io, errors, ownership
 from fcn.data import images, render
 from fcn.data.cache import builder, cache
 from fcn.data.demo import demo_scenes
-from fcn.data.layouts import csv_list
 from fcn.data.spec import DatasetSpec, Pair
 from fcn.runs import checkpoint_files, record
 from fcn.weights import demo
