@@ -21,11 +21,11 @@ ORDER, REPLACE = 0, 3  # random streams; see augment.py
 class Sampling:
     """How the samples of a run are drawn.
 
-    batch: samples a batch. crop_size: (height, width) of a sample; None: whole images. augment: names of files in
-    fcn/augmentations. An epoch takes crops_per_image samples of every image. images_in_memory: the images of an
-    epoch are taken that many at a time, and their crops shuffled among themselves; 0: all at once. replace: every
-    sample is of any image, whatever came before. fill_rgb, padding_id: what lies outside an image. shard: (machine,
-    machines); a machine gets every so many-th batch of the sequence that a single one would see.
+    batch: samples a batch. crop_size: (height, width) of a sample; None: whole images. augment: names of files
+    in fcn/data/augmentations. An epoch takes crops_per_image samples of every image. images_in_memory: the images of
+    an epoch are taken that many at a time, and their crops shuffled among themselves; 0: all at once. replace: every
+    sample is of any image, whatever came before. fill_rgb, padding_id: pixels and label outside an image. shard:
+    (machine, machines); a machine gets every so many-th batch of the sequence that a single one would see.
     """
 
     batch: int
@@ -71,11 +71,11 @@ def training(cache, number, sampling):
     machine, machines = sampling.shard
     first = (number * machines + machine) * sampling.batch
     size_px = sampling.crop_size or (tuple(cache.shapes[0].tolist()) if cache.uniform else None)
+    augmentation = augment.Augmentation(sampling.augment, sampling.seed, sampling.fill_rgb, sampling.padding_id)
     drawn = []
     for sample in range(first, first + sampling.batch):
         i = image_of(sample, len(cache), sampling)
-        drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, sampling.augment, sampling.seed, sample,
-                                    sampling.fill_rgb, sampling.padding_id))
+        drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, augmentation, sample))
     return _stacked(drawn)
 
 
