@@ -70,7 +70,7 @@ def from_file(path, asked=None):
     if asked:
         layout, wanted = asked()
         spec = _same_classes(wanted, spec, len(weights.class_names) > 0, channels, path)
-    model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
+    model = {"net": weights.net, "choices": weights.variant, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": components.of(weights.net).widths(weights.widths)}
     name = pathlib.Path(path).name

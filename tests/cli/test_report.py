@@ -71,7 +71,7 @@ def test_without_flags_it_prints_what_the_evaluation_printed_and_changes_nothing
 
 
 def test_it_runs_as_a_module_without_tensorflow(runs):
-    code = ("import sys; from fcn import report; report.main(sys.argv[1:]); "
+    code = ("import sys; from fcn.cli import report; report.main(sys.argv[1:]); "
             "assert not any(name.startswith('tensorflow') for name in sys.modules)")
     subprocess.run([sys.executable, "-c", code, str(runs / "run"), "--classes", "sky"], check=True, capture_output=True)
     failed = subprocess.run([sys.executable, "-m", "fcn", "report", str(runs / "nowhere")], capture_output=True,

@@ -49,7 +49,7 @@ def test_every_example_meets_the_contract_of_its_kind(kind):
 
 
 def test_names_are_listed_without_tensorflow():
-    code = ("import sys; from fcn import shelf; shelf.use(sys.argv[1:]); [shelf.names(kind) for kind in shelf.KINDS]; "
+    code = ("import sys; from fcn.core import registry as r; r.use(sys.argv[1:]); [r.names(kind) for kind in r.KINDS]; "
             "sys.exit('tensorflow' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code, str(EXAMPLES)], timeout=60).returncode == 0
 

@@ -31,11 +31,11 @@ CASES = [*((net, {}) for net in DEFINITIONS), ("fcn8s", {"learn_upsampling": Tru
 GAINS = {"fcn8s_atonce": {"score_pool4": 100, "score_pool3": 10_000}}
 
 
-def make(folder, net="fcn8s", choices=None, ignored=(0,), precision="float32", size=(40, 56), crop=None):
+def make(folder, net="fcn8s", variant=None, ignored=(0,), precision="float32", size=(40, 56), crop=None):
     """A run's folder with one checkpoint of random weights, at step 3; {variable: array}."""
     with fresh() as session:
         arguments = {"net": net, "num_classes": len(NAMES), "ignored_ids": list(ignored), "channels": THIN,
-                     "mean_rgb": MEAN_RGB, "choices": choices or {}, "loss": "cross_entropy", "reduction": "mean",
+                     "mean_rgb": MEAN_RGB, "choices": variant or {}, "loss": "cross_entropy", "reduction": "mean",
                      "class_weights": None, "precision": precision}
         graph_builder.of_run(arguments)
         start(session)
@@ -46,9 +46,9 @@ def make(folder, net="fcn8s", choices=None, ignored=(0,), precision="float32", s
     return arrays
 
 
-def by_hand(net, choices, arrays, photos):
+def by_hand(net, variant, arrays, photos):
     """Logits float64 (N, H, W, C) by the definition in nets_help."""
-    options = DEFINITIONS[net] | ({"pad100": True} if choices.get("alignment") == "pad100" else {})
+    options = DEFINITIONS[net] | ({"pad100": True} if variant.get("alignment") == "pad100" else {})
     return np.stack([nets_help.forward(photo - np.array(MEAN_RGB), arrays, **options)[0] for photo in photos])
 
 
@@ -80,21 +80,21 @@ def checked(run, path, suffix, photos, expected):
     assert (prediction == 1 + expected[..., 1:].argmax(axis=3)).mean() > 0.999
 
 
-@pytest.mark.parametrize(("net", "choices"), CASES)
-def test_every_net_is_exported_and_gives_elsewhere_what_numpy_gives(tmp_path, net, choices):
-    expected = by_hand(net, choices, make(tmp_path / "run", net, choices), PHOTOS)
+@pytest.mark.parametrize(("net", "variant"), CASES)
+def test_every_net_is_exported_and_gives_elsewhere_what_numpy_gives(tmp_path, net, variant):
+    expected = by_hand(net, variant, make(tmp_path / "run", net, variant), PHOTOS)
     for suffix in ("savedmodel", "pb", "tflite"):
         checked(tmp_path / "run", tmp_path / f"net.{suffix}", suffix, PHOTOS, expected)
     assert b"Flex" not in (tmp_path / "net.tflite").read_bytes()  # what an operator of TensorFlow's is called there
 
 
-@pytest.mark.parametrize(("net", "choices"), [("fcn8s_atonce", {}), ("fcn8s_shekkizh", {}),
+@pytest.mark.parametrize(("net", "variant"), [("fcn8s_atonce", {}), ("fcn8s_shekkizh", {}),
                                               ("fcn16s", {"alignment": "pad100", "learn_upsampling": True})])
-def test_every_kind_of_head_gives_in_onnxruntime_what_numpy_gives(tmp_path, net, choices):
+def test_every_kind_of_head_gives_in_onnxruntime_what_numpy_gives(tmp_path, net, variant):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
-    arrays = make(tmp_path / "run", net, choices)
-    expected = by_hand(net, choices, arrays, PHOTOS)
+    arrays = make(tmp_path / "run", net, variant)
+    expected = by_hand(net, variant, arrays, PHOTOS)
     checked(tmp_path / "run", tmp_path / "net.onnx", "onnx", PHOTOS, expected)
     import onnx as package
     graph = package.load(tmp_path / "net.onnx").graph

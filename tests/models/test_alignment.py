@@ -42,8 +42,8 @@ def through(net, images, alignment, silences):
     """Logits (N, H, W) of a net of width 1 that passes everything on, for every set of layers that are silent."""
     with fresh() as session:
         photo = tf.placeholder(tf.float32, (None, None, None, 3))
-        choices = Variants(alignment=alignment, pool="avg", fusion="features" if net == "fcn8s_tutorial" else "scores")
-        logits = nets_help.scores(net, photo, 1, ONE_WIDE, choices).pixels()
+        variant = Variants(alignment=alignment, pool="avg", fusion="features" if net == "fcn8s_tutorial" else "scores")
+        logits = nets_help.scores(net, photo, 1, ONE_WIDE, variant).pixels()
         start(session)
         kernels = {v.op.name: passing_on(v.shape.as_list(), v.op.name.split("/")[0])
                    for v in tf.trainable_variables() if v.op.name.endswith("/kernel")}
@@ -216,8 +216,8 @@ FIELDS = [
 def test_a_cell_sees_as_far_on_either_side_of_its_centre(channels, last_layer, fields, alignment):
     with fresh() as session:
         image = tf.ones((1, 544, 1, 3))
-        choices = Variants(alignment=alignment, pool="avg", last_layer=last_layer)
-        ends = _vgg_graph.build(image, channels, 1.0, tf.zeros((2,), tf.int32), choices)
+        variant = Variants(alignment=alignment, pool="avg", last_layer=last_layer)
+        ends = _vgg_graph.build(image, channels, 1.0, tf.zeros((2,), tf.int32), variant)
         cells = {name: [int((at - first) // step) for at in (272, 0)]
                  for name, (step, first) in CENTRES[alignment].items()}  # row and column; the image is 1 px wide
         seen = {name: tf.gradients(ends[name][0, cells[name][0], max(cells[name][1], 0), 0], image)[0]

@@ -124,8 +124,8 @@ def test_a_cpu_that_was_asked_for_or_is_all_there_is_has_one_line(monkeypatch, f
 def test_a_gpu_that_is_asked_for_and_not_found_is_explained_by_tensorflow():
     if tf_compat.gpus() or machine.signs_of_a_gpu():
         pytest.skip("this machine has a GPU")
-    code = "from fcn import device; print(device.text())"
-    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # fcn.tf1 sets it
+    code = "from fcn.models import device; print(device.describe())"
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # tf_compat's
     done = subprocess.run([sys.executable, "-c", code], env=environment | {"CUDA_VISIBLE_DEVICES": "0"}, check=True,
                           capture_output=True, text=True, timeout=300)
     assert done.stderr == "" and "failed call to cuInit" in done.stdout

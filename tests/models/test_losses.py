@@ -16,15 +16,15 @@ from fcn.models.tf_compat import tf
 from fcn.training import weight_update
 
 FOCAL = '''"""Focal loss with gamma 2 (Lin et al. 2017)."""
-from fcn.tf1 import tf
+from fcn.models.tf_compat import tf
 
 def per_pixel(logits, labels):
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     return (1 - tf.exp(-entropy)) ** 2 * entropy
 '''
 DICE = '''"""1 - the mean Dice coefficient of the classes, of each image that has labelled pixels."""
-from fcn import batch_loss
-from fcn.tf1 import tf
+from fcn.models import batch_loss
+from fcn.models.tf_compat import tf
 
 def build(logits, labels, policy):
     num_classes = int(logits.shape[-1])

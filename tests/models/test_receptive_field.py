@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, start
 
-from fcn.config.variants import variants_of as choices_of
+from fcn.config.variants import variants_of
 from fcn.core import registry
 from fcn.models import components, convolution, vgg_table
 from fcn.models.architecture import Architecture
@@ -24,7 +24,7 @@ def sights(net, channels, given, axis):
     photos[range(32), range(MIDDLE, MIDDLE + 32)] = 1
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
-        logits = nets_help.scores(net, images, 1, channels, choices_of(net, **{"pool": "avg"} | given)).pixels()
+        logits = nets_help.scores(net, images, 1, channels, variants_of(net, **{"pool": "avg"} | given)).pixels()
         start(session)
         nets_help.put(session, {v.op.name: np.full(v.shape.as_list(), "kernel" in v.op.name)
                                 for v in tf.trainable_variables()})

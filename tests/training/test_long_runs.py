@@ -101,9 +101,10 @@ def test_a_start_that_was_overtaken_by_another_one_leaves_that_one_alone(toy, tr
 STOPPED = """
 import signal, sys
 from fcn.cli import train
-from fcn import errors, signals
+from fcn.core import errors
+from fcn.training import signals
 signals.Signals.caught = property(lambda self: signal.SIGTERM, lambda self, value: None)
-sys.exit(errors.run(train.main, sys.argv[1:]))
+sys.exit(errors.run_command(train.main, sys.argv[1:]))
 """
 
 

@@ -143,7 +143,7 @@ def test_a_validation_without_labelled_pixels_says_so_and_is_a_line_of_the_log(r
 
 def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(curves, "draw", lambda entries, path, floor, starts: drawn.append(starts))
+    monkeypatch.setattr(curves, "draw", lambda entries, path, baselines, starts: drawn.append(starts))
     for step in (0, 30, 20):
         progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 40, None, 2, 20), step, Shown()).draw()
     assert drawn == [[], [30], [30, 20]]
@@ -198,8 +198,8 @@ def test_auto_is_what_the_line_says_it_is(tmp_path):
 
 
 NOBODY = """
-from fcn import screen
-with screen.Screen("step", 9) as view:
+from fcn.core import progress_bar
+with progress_bar.ProgressBar("step", 9) as view:
     for step in range(9):
         view.show(step, "text " * 1000, due=True)
         view.say("more " * 1000)
@@ -224,7 +224,7 @@ def test_nor_does_a_full_disk_behind_a_redirection(tmp_path):
 
 def written_on_a_terminal(columns, **environment):
     """What a process writes on a terminal of so many columns."""
-    code = ("from fcn import screen\nwith screen.Screen('step', 12345) as view:\n"
+    code = ("from fcn.core import progress_bar\nwith progress_bar.ProgressBar('step', 12345) as view:\n"
             "    view.show(12345, 'loss 1.842 ± 0.031 of 320  12 min to go  1.02 images/s  data 0%  peak 4.6 GB')\n")
     pid, file = pty.fork()
     if pid == 0:

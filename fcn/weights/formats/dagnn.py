@@ -44,10 +44,10 @@ def read(content, path):
         kept = {}  # the plain kernels of a net that has not learned them are made anew
     found = _heads.in_order(net, found | kept)
     _heads.check(net, found, path)
-    choices = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
-    choices["learn_upsampling"] = bool(kept) or bool(choices.get("learn_upsampling"))
+    variant = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
+    variant["learn_upsampling"] = bool(kept) or bool(variant.get("learn_upsampling"))
     names, classes = _class_names(content), found["score_fr"][0].shape[3]
-    return Weights(found, mean, notes + more, net, choices, names if len(names) == classes else (),
+    return Weights(found, mean, notes + more, net, variant, names if len(names) == classes else (),
                    note[1] if note else ())
 
 
