@@ -15,8 +15,8 @@ class Room:
     need: bytes that the net takes for an image, see need_of(); None: nothing is ever refused.
     """
 
-    def __init__(self, plan, num_classes, need, session):
-        self.plan, self.num_classes, self.need, self.session = plan, num_classes, need, session
+    def __init__(self, config, num_classes, need, session):
+        self.config, self.num_classes, self.need, self.session = config, num_classes, need, session
         self.held = 0.0  # bytes that the net has taken so far, and keeps
 
     def needed(self, base, target, is_plain=True):
@@ -26,8 +26,8 @@ class Room:
         are held too: those of a window several times, as they come, are prepared and joined; of images in more windows
         than one the rows that are open at every scale; and a few strips. Mirrored windows are up to 31 px wider.
         """
-        sizes, flip = self.plan.sizes(base), self.plan.flip
-        spans = [self.plan.spans(size) for size in sizes]
+        sizes, flip = self.config.sizes(base), self.config.flip
+        spans = [self.config.spans(size) for size in sizes]
         net = max(self.need((down[0][1], min(across[0][1] + 31 * flip, width)), is_plain)
                   for (_, width), (down, across) in zip(sizes, spans, strict=True))
         if is_plain:
@@ -56,7 +56,7 @@ class Room:
 
     def cure(self, base):
         """Advice for an image of `base` (height, width) px: windows smaller than what the net saw of it."""
-        seen = int(min([max(base) * max(self.plan.scales), *(self.plan.window or ())]))
+        seen = int(min([max(base) * max(self.config.scales), *(self.config.window or ())]))
         smaller = max(tiling.SMALLEST_PX, min(512, seen // 64 * 32))
         if smaller >= seen:
             return "end other programs, or give a smaller --size."

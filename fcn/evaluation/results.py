@@ -29,8 +29,8 @@ SCORE_TITLES = [f"<{title}" for _, title in SCORE_NAMES]
 def save(folder, original, network, content):
     """Write the files of an evaluation, those that everything can be computed from first.
 
-    original, network: Matrices at the images' own size and at the net's (None without). content: what `measured` gives
-    of them, and the facts (split, inference, layout, checkpoint_step, ...).
+    original, network: ConfusionMatrices at the images' own size and at the net's (None without). content: what
+    `measured` gives of them, and the facts (split, inference, layout, checkpoint_step, ...).
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ DRAW_AT_LEAST_S = 30
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """What a Report is told of a run. steps: all of them. baselines: (uniform, prior, constant) of
+    """What a ProgressReport is told of a run. steps: all of them. baselines: (uniform, prior, constant) of
     baselines.numbers, or None.
 
     log_every: steps between two lines of the log. average: batches of the shown loss, or "auto".

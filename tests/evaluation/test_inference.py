@@ -91,7 +91,7 @@ def test_the_middles_of_windows_that_overlap_by_less_are_not(short):
 def interior(predictor, size, margin):
     """bool (h, w): pixels that no window sees from within the margin of an inner edge."""
     lines = []
-    for spans, length in zip(predictor.plan.spans(size), size, strict=True):
+    for spans, length in zip(predictor.config.spans(size), size, strict=True):
         pixels = np.arange(length)
         near = [(first <= pixels) & (pixels < end) & (((pixels < first + margin) & (first > 0))
                                                       | ((pixels + margin >= end) & (end < length)))
