@@ -58,8 +58,8 @@ def estimated(o, architecture, step):
     one = resources.activations(memory_map, o["size"], o["classes"],
                                 [lr_multipliers.layer_of(v.op.name) for v in trained], width)
     return sum(resources.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
-                                sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0, o["optimizer"],
-                                o["batches"], width=width).values())
+                                sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0,
+                                resources.Update(o["optimizer"], o["batches"]), width).values())
 
 
 def case(options, channels):

@@ -26,7 +26,7 @@ def thin_vgg(backbone="vgg19", first_width=64, seed=0):
     return layers
 
 
-def thin_fcn(net, backbone="vgg16", classes=3, learned=(), seed=1, first_width=64, **choices):
+def thin_fcn(net, backbone="vgg16", classes=3, learned=(), seed=1, first_width=64, **variant):
     """Weights of a whole FCN; `learned` names upsampling layers that are not plain."""
     rng, layers = np.random.default_rng(seed), thin_vgg(backbone, first_width)
     scores, factors = _heads.NETS[net]
@@ -36,8 +36,8 @@ def thin_fcn(net, backbone="vgg16", classes=3, learned=(), seed=1, first_width=6
     for name, factor in factors.items():
         if name in learned:
             layers[name] = rng.normal(size=(2 * factor, 2 * factor, classes, classes)).astype(np.float32), None
-    choices = {"alignment": "same", "learn_upsampling": bool(learned)} | choices
-    return detection.Weights(layers, np.float32(MEAN), (), net, choices, tuple(f"class {i}" for i in range(classes)))
+    variant = {"alignment": "same", "learn_upsampling": bool(learned)} | variant
+    return detection.Weights(layers, np.float32(MEAN), (), net, variant, tuple(f"class {i}" for i in range(classes)))
 
 
 def assert_same(found, layers, mean=MEAN):
@@ -56,7 +56,7 @@ def assert_same(found, layers, mean=MEAN):
 
 def assert_same_weights(found, weights):
     assert_same(found, weights.layers, weights.mean_rgb)
-    assert (found.net, found.choices, found.class_names) == (weights.net, weights.choices, weights.class_names)
+    assert (found.net, found.variant, found.class_names) == (weights.net, weights.variant, weights.class_names)
 
 
 def assert_refused(path, *said):

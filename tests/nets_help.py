@@ -1,7 +1,7 @@
 """What the tests of the nets share: a fresh graph, a thin VGG, random weights, and the nets once more in NumPy.
 
 The NumPy nets are written from the definitions (SciPy's correlation, one image (h, w, channels) in float64) and share
-nothing with fcn/models/layers.py, fcn/models/vgg_graph.py and fcn/models/decoders/fcn.py.
+nothing with fcn/models/layers.py, fcn/models/encoders/_vgg_graph.py and fcn/models/decoders/fcn.py.
 """
 
 import contextlib

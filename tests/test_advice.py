@@ -15,7 +15,7 @@ from conftest import save
 
 from fcn.cli import compare, convert, csail, evaluate, evaluate_flags, export, inspect, report, train
 from fcn.config import command_line, training_config
-from fcn.core import errors
+from fcn.core import errors, registry
 from fcn.data import dataset
 from fcn.data.cache import cache
 from fcn.data.csail import writer
@@ -198,7 +198,7 @@ def test_the_threshold_and_the_ids_that_are_advised_are_taken(tmp_path, capsys):
 
 
 def test_a_file_in_the_way_of_a_cache_is_moved_as_advised(tmp_path):
-    data = dataset.registry.load("layouts", "paired").listing(paired(tmp_path / "d", [IDS] * 4), "training").pairs
+    data = registry.load("layouts", "paired").listing(paired(tmp_path / "d", [IDS] * 4), "training").pairs
     words = data, DatasetSpec(("a", "b", "c")), (4, 4), tmp_path / "c d", "t"
     path = cache.path_of(*words)
     for content in (b"mine", b"mine too"):  # the second gets a name of its own
@@ -310,7 +310,7 @@ def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
     names = {str(i): "training" for i in range(12)} | {"0": "validation"}
     _split.write(run_ / "split.csv", names)
     words = settings, DatasetSpec(("a", "b", "c")), "validation", run_
-    listed = dataset.registry.load("layouts", "paired").listing(str(data), "validation")
+    listed = registry.load("layouts", "paired").listing(str(data), "validation")
     assert [pair.name for pair in listed.pairs] != ["0"]
     run(cure_of(dataset.to_evaluate, *words).partition(" and the same command")[0])
     assert [pair.name for pair in dataset.to_evaluate(*words)[0]] == ["0"]

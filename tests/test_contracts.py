@@ -1,4 +1,4 @@
-"""Every file on a shelf keeps the contract of its shelf: a new one is tested by being there."""
+"""Every file of a plugin folder keeps the contract of its kind: a new one is tested by being there."""
 
 import inspect
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fcn.config import command_line
-from fcn.core import atomic_io, csv_text, errors, ownership, tables
+from fcn.core import atomic_io, errors, ownership, tables
 from fcn.data import render
 from fcn.runs import curves, run_differences, run_facts
 from fcn.runs.run_differences import plain
@@ -108,6 +108,6 @@ COLUMNS = {
 
 def as_csv(runs, differing):
     """One row a run: its facts, in full precision, and what differs."""
-    return csv_text.table([["run", "folder", *run_facts.NAMES, *differing],
+    return tables.csv_text([["run", "folder", *run_facts.NAMES, *differing],
                            *([run.name, str(run.folder), *(run.facts[name] for name in run_facts.NAMES),
                               *(values[number] for values in differing.values())] for number, run in enumerate(runs))])

@@ -3,197 +3,24 @@
     python -m fcn convert --recipe long2015_fcn8s --to mean --size 384
     python -m fcn convert --learning-rate 1e-10 --momentum 0.99 --weight-decay 5e-4 --loss-reduction sum --to mean
 
-The update is Caffe's, v = momentum v + rate (gradient + decay w); w -= v. With n labelled pixels in every image, the
-gradient of the summed loss is n times that of the mean loss, so that
-
-    rate_mean = rate_sum x n          decay_mean = decay_sum / n          clip_norm_mean = clip_norm_sum / n
-
-leave rate (gradient + decay w), and with it every step, what it was. That is EXACT (to rounding) while momentum and
-the images of a step stay and every image has n labelled pixels; where n varies, the sum weighs an image by its labelled
-area and the mean does not. Factors on rates (biases x 2, never decayed) and the schedule are carried over.
-
-The rest is FIRST ORDER, for gradients that change little over the 1 / (1 - momentum) steps that a velocity remembers:
-a constant gradient moves a weight by rate / (1 - momentum) a step, so the rate goes with (1 - momentum); and a step
-on k times as many images replaces k steps, so the rate goes with k, and every number of steps with 1 / k. A clipped
-gradient has no such conversion: the clipped mean of k images is not the mean of k clipped gradients.
-
-SETTINGS says what happens to every setting; caffe_solver.py writes the result as a Caffe solver.
+fcn/config/solver_conversion.py has the law.
 """
 
-import dataclasses
 import math
 
-from fcn.config import caffe_solver, checks, command_line, parsers, provenance, training_config
+from fcn.config import caffe_solver, command_line, parsers, solver_conversion, training_config
 from fcn.core import errors, tables
-
-REDUCTIONS = ("mean", "sum", "mean-per-image")
-
-# What happens to every setting of training_config.Config when the loss reduction, the momentum or the batch changes.
-SETTINGS = {
-    "asked for": ("loss_reduction", "momentum", "batch", "batches_per_step"),
-    "converted by the law": ("learning_rate", "weight_decay", "clip_norm"),
-    "steps of the run: as many images, rounded up": ("steps",),
-    "steps that shape the rate: as many images, within 1 % or refused": ("step_size", "warmup"),
-    "steps between two events: as many images, rounded": ("eval_every", "save_every", "log_every"),
-    "batches: as many images, rounded up": ("average_loss", "eval_batches"),
-    "part of the optimizer, the same in both": (
-        "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "new_layer_factor", "loss",
-        "class_weights", "train_ignored", "keep_prob", "patience", "eval_budget", "keep"),
-    "not part of the optimizer": (
-        "layout", "data", "classes", "label_encoding", "mask_threshold", "ignore_label", "size", "crop_size",
-        "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels", "cache_dir", "net",
-        "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev",
-        "pool_scaling", "score_relu", "learn_upsampling", "precision", "recompute", "seed", "deterministic", "plugins"),
-}
-_, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()
-ROUNDING = 0.01  # of a number of steps that shapes the rate
-
-
-@dataclasses.dataclass(frozen=True)
-class Solver:
-    """What decides the size of a step. pixels: labelled pixels of an image. The names are those of the settings."""
-
-    learning_rate: float
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    loss_reduction: str = "mean"
-    batch: int = 1
-    batches_per_step: int = 1
-    clip_norm: float = 0.0
-    pixels: float = 1.0
-
-    @property
-    def images(self):
-        """Images of a step."""
-        return self.batch * self.batches_per_step
-
-    @property
-    def mean_rate(self):
-        """The learning rate that makes the same step from the mean loss."""
-        return self.learning_rate * self.pixels / divisor(self.loss_reduction, self.pixels)
-
-    @property
-    def effective_rate(self):
-        """What a constant gradient of the mean loss is worth in the end: mean_rate / (1 - momentum)."""
-        return self.mean_rate / (1 - self.momentum)
-
-
-def divisor(loss_reduction, pixels):
-    """What the summed loss of an image with so many labelled pixels is divided by."""
-    return 1.0 if loss_reduction == "sum" else pixels
-
-
-def convert(solver, **changes) -> Solver:
-    """The solver with these fields changed (loss_reduction, momentum, batch, batches_per_step), its rate, decay and
-    clip_norm so that it takes the same steps. Raises UsageError if none do.
-    """
-    new = dataclasses.replace(solver, **changes)
-    if not (0 <= solver.momentum < 1 and 0 <= new.momentum < 1):
-        raise errors.UsageError("a momentum of 1 never forgets: no rate makes another momentum equal to it")
-    if solver.clip_norm and new.images != solver.images:
-        raise errors.UsageError(f"--clip-norm {solver.clip_norm:g} cannot be converted from {solver.images} to "
-                                f"{new.images} images per step",
-                                why="the mean of several images' gradients has a smaller norm than each of them, by a "
-                                    "factor that depends on the images, so no threshold clips the same steps.",
-                                cure=f"keep {solver.images} images per step, or convert with --clip-norm 0 and choose "
-                                     "the threshold anew (log.jsonl has every gradient_norm).")
-    scale = divisor(new.loss_reduction, new.pixels) / divisor(solver.loss_reduction, solver.pixels)
-    memory = (1 - new.momentum) / (1 - solver.momentum)
-    rate = solver.learning_rate * scale * memory * (new.images / solver.images)
-    return dataclasses.replace(new, learning_rate=rate, weight_decay=solver.weight_decay / scale,
-                               clip_norm=solver.clip_norm / scale)
-
-
-def exactness(old, new, warmup=0) -> str:
-    """How good the conversion is, in a sentence. warmup: steps of the old solver's."""
-    limits = []
-    if old.momentum != new.momentum:
-        remembered = 1 / (1 - max(old.momentum, new.momentum))
-        limits.append(f"momentum changed, so gradient and rate must change little within {remembered:.0f} steps"
-                      + (f"; the warm-up has {warmup}" if warmup else ""))
-    if old.images != new.images:
-        ratio = max(old.images, new.images) / min(old.images, new.images)
-        limits.append(f"images per step changed, so the gradient must change little within {ratio:.3g} of the smaller "
-                      "steps")
-    if limits:
-        return f"to first order: {'; '.join(limits)}"
-    if old.loss_reduction == new.loss_reduction:
-        return "exact: nothing changed" if old == new else "exact: a step has the same images"
-    return "exact, step by step, if every image has so many labelled pixels"
-
-
-def settings_of(settings, old, new):
-    """The Config of the solver `new`, converted from `settings`, whose Solver is `old`. Raises UsageError."""
-    if settings.class_weights != "none" and (old.loss_reduction == "sum") != (new.loss_reduction == "sum"):
-        raise errors.UsageError(f"--class-weights {settings.class_weights}: the mean divides by the sum of the pixels' "
-                                "weights, which depends on the labels of every image",
-                                cure="--class-weights none, or leave out --to.")
-    found = {field.name: getattr(new, field.name) for field in dataclasses.fields(Solver) if field.name != "pixels"}
-    found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS}
-    found["steps"] = -(-settings.steps * old.images // new.images)  # 0, by epochs, stays
-    shapes = [name for name in SHAPES if name != "step_size" or settings.schedule == "step"]
-    found |= {name: whole_steps(name, getattr(settings, name), old.images, new.images) for name in shapes}
-    found |= {name: -(-getattr(settings, name) * old.batch // new.batch) for name in BATCHES
-              if getattr(settings, name) != "auto"}
-    converted = dataclasses.replace(settings, **found)
-    checks.check(converted)
-    return converted
-
-
-def whole_steps(name, steps, images, new_images):
-    """So many steps as steps of new_images images. Raises UsageError if that is far from a whole number."""
-    wanted = steps * images / new_images
-    nearest = round(wanted)
-    if abs(nearest - wanted) > ROUNDING * wanted:
-        flag, unit = f"--{name.replace('_', '-')}", new_images // math.gcd(images, new_images)
-        raise errors.UsageError(f"{flag} {steps}: {steps} steps of {images} images are {wanted:.4g} steps of "
-                                f"{new_images}", cure=f"{flag} {max(1, round(steps / unit)) * unit} is a whole number.")
-    return nearest
-
-
-def of_settings(settings, pixels) -> Solver:
-    """The Solver in a Config. Raises UsageError for Adam, which divides the gradient's scale out again."""
-    if settings.optimizer != "momentum":
-        raise errors.UsageError(f"the law is that of --optimizer momentum, this is {settings.optimizer}",
-                                why="Adam divides the scale of the gradient out: one rate serves sum and mean.")
-    names = [field.name for field in dataclasses.fields(Solver) if field.name != "pixels"]
-    return Solver(**{name: getattr(settings, name) for name in names}, pixels=pixels)
-
-
-def table(old, new, warmup=0) -> str:
-    """Both solvers side by side."""
-    clipped = ["clip_norm"] if old.clip_norm else []
-    rows = [(name, getattr(old, name), getattr(new, name)) for name in
-            ("loss_reduction", "learning_rate", "weight_decay", *clipped, "momentum", "batch", "batches_per_step",
-             "pixels", "mean_rate", "effective_rate")]
-    lines = tables.lines(["<", ">from", ">to"], [
-        [name, *(f"{value:.6g}" if isinstance(value, (int, float)) else value for value in values)]
-        for name, *values in rows])
-    return "\n".join([*lines, exactness(old, new, warmup)])
-
-
-def as_toml(old, converted, base) -> str:
-    """The lines of a --config file that train as the Config `converted` does, over the settings `base` (a recipe's)."""
-    note = f"{old.loss_reduction}, {old.learning_rate:g}, decay {old.weight_decay:g}, momentum {old.momentum:g}, " \
-           f"{old.images} image{'s' * (old.images > 1)} a step, {old.pixels:g} labelled pixels an image"
-    always = ("optimizer", "loss_reduction", "learning_rate", "weight_decay", "momentum", "batch", "batches_per_step")
-    sizes = ("size",) if converted.batch > 1 else ()  # images of native size make no batch
-    changed = [name for name in (*BY_LAW, "steps", *SHAPES, *PERIODS, *BATCHES, *KEPT, *sizes)
-               if name not in always and getattr(converted, name) != getattr(base, name)]
-    return "\n".join([f"# converted from {note}",
-                      *(f"{name} = {provenance.toml_setting(name, getattr(converted, name))}"
-                                                    for name in (*always, *changed))])
 
 
 def parse(argv):
     parser = command_line.Parser(argv, prog="python -m fcn convert", description="Rate and decay under another loss "
-                           "reduction, batch or momentum: the law stands at the top of fcn/cli/convert.py.")
+                           "reduction, batch or momentum: the law is explained in fcn/config/solver_conversion.py.")
     parser.add_argument("--recipe", help="settings to start from")
     parser.add_argument("--config", metavar="FILE.toml", help="settings to start from, or over those of the recipe")
     command_line.add_flags(parser)
     parser.add_argument("--labelled", type=parsers.fraction, default=1.0, metavar="X",
                         help="share of an image's pixels that is labelled (default: 1)")
-    parser.add_argument("--to", choices=REDUCTIONS, help="loss reduction to convert to")
+    parser.add_argument("--to", choices=solver_conversion.REDUCTIONS, help="loss reduction to convert to")
     parser.add_argument("--to-momentum", type=parsers.between(0.0, 1.0, parsers.real), metavar="X")
     parser.add_argument("--to-batch", type=parsers.count, metavar="X")
     parser.add_argument("--to-batches-per-step", type=parsers.count, metavar="X")
@@ -211,11 +38,24 @@ def main(argv):
     if size is None:
         raise errors.UsageError("these settings train every image at its own size",
                                 cure="give the size to convert for, e.g. --size 375x500.")
-    old = of_settings(settings, math.prod(size) * arguments.labelled)
+    old = solver_conversion.of_settings(settings, math.prod(size) * arguments.labelled)
     wanted = {"loss_reduction": arguments.to, "momentum": arguments.to_momentum, "batch": arguments.to_batch,
               "batches_per_step": arguments.to_batches_per_step}
-    new = convert(old, **{name: value for name, value in wanted.items() if value is not None})
-    converted = settings_of(settings, old, new)
+    new = solver_conversion.convert(old, **{name: value for name, value in wanted.items() if value is not None})
+    converted = solver_conversion.settings_of(settings, old, new)
     lines = caffe_solver.prototxt(converted) if arguments.prototxt else None
     base = training_config.resolve({}, recipe=arguments.recipe)
-    print(table(old, new, settings.warmup), as_toml(old, converted, base), *filter(None, [lines]), sep="\n\n")
+    print(table(old, new, settings.warmup), solver_conversion.as_toml(old, converted, base), *filter(None, [lines]),
+          sep="\n\n")
+
+
+def table(old, new, warmup=0) -> str:
+    """Both solvers side by side."""
+    clipped = ["clip_norm"] if old.clip_norm else []
+    rows = [(name, getattr(old, name), getattr(new, name)) for name in
+            ("loss_reduction", "learning_rate", "weight_decay", *clipped, "momentum", "batch", "batches_per_step",
+             "pixels", "mean_rate", "effective_rate")]
+    lines = tables.lines(["<", ">from", ">to"], [
+        [name, *(f"{value:.6g}" if isinstance(value, (int, float)) else value for value in values)]
+        for name, *values in rows])
+    return "\n".join([*lines, solver_conversion.exactness(old, new, warmup)])

@@ -18,7 +18,7 @@ from fcn.data import dataset, file_checks
 from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, results, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.result_folder import ResultFolder
-from fcn.models import receptive_field
+from fcn.models import components
 from fcn.models.architecture import Architecture
 from fcn.reporting import html_report
 from fcn.reporting.gallery import Gallery
@@ -34,31 +34,32 @@ def main(argv):
 
 
 def evaluate(arguments):
-    of = choose(arguments)
-    evaluate_flags.refuse_enlarging(arguments, of.settings)
-    plan = InferenceConfig(of.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
-                           else arguments.overlap,
-                           arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
-    prediction_writer.refuse_zip(arguments.outputs, of.spec)
-    found, left_out, destination = to_do(arguments, of)
+    evaluated = choose(arguments)
+    evaluate_flags.refuse_enlarging(arguments, evaluated.settings)
+    config = InferenceConfig(evaluated.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
+                             else arguments.overlap,
+                             arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
+    prediction_writer.refuse_zip(arguments.outputs, evaluated.spec)
+    found, left_out, destination = to_do(arguments, evaluated)
 
     from fcn.evaluation import runner
     from fcn.models import device  # TensorFlow
 
     print(device.describe(), flush=True)
     if arguments.overlap == "exact":
-        plan = dataclasses.replace(plan, overlap=exact(Architecture.from_dict(of.model), arguments.window))
-    made_by = {"weights": weights(arguments, of), "inference": plan.describe(), **record.provenance()}
+        config = dataclasses.replace(config, overlap=exact(Architecture.from_dict(evaluated.model), arguments.window))
+    made_by = {"weights": weights(arguments, evaluated), "inference": config.describe(), **record.provenance()}
     with destination.writing(**made_by) as folder:
-        writes = prediction_writer.PredictionWriter(folder, of.spec, arguments.outputs, needed=bool(arguments.images))
-        gallery = Gallery(of.spec)
-        scored = runner.run_evaluation(found, of, plan, writes, gallery)
+        writes = prediction_writer.PredictionWriter(folder, evaluated.spec, arguments.outputs,
+                                                    needed=bool(arguments.images))
+        gallery = Gallery(evaluated.spec)
+        scored = runner.run_evaluation(found, evaluated, config, writes, gallery)
         left_out += scored.left_out
         for problem in left_out:
             print(f"left out: {problem}")
         print(speed(scored))
         if not arguments.images:
-            report(scored, gallery, of, folder, facts(arguments, of, plan, scored, left_out)
+            report(scored, gallery, evaluated, folder, facts(arguments, evaluated, config, scored, left_out)
                    | {"device": device.detect().name})
         writes.finish()
         destination.publish(complete=not writes.unwritten)
@@ -70,7 +71,7 @@ def evaluate(arguments):
         print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
-def to_do(arguments, of):
+def to_do(arguments, evaluated):
     """(Sources, Problems left out, ResultFolder): what is evaluated, and where the results go.
 
     Raises UsageError for a folder where they must not go, before the data set is looked through.
@@ -81,24 +82,25 @@ def to_do(arguments, of):
         destination = ResultFolder(out, result_folder.PREDICTIONS, [source.photo for source in found])
         destination.check()
         print("\n".join(lines), end="\n" if lines else "")
-        if left_out and not of.settings.skip_bad:
+        if left_out and not evaluated.settings.skip_bad:
             file_checks.refuse(left_out, len(found), "photos")
-        dataset.say_photos([source.photo for source in found], of.settings.max_pixels)
+        dataset.say_photos([source.photo for source in found], evaluated.settings.max_pixels)
     else:
-        out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, of), result_folder.EVALUATION)
+        out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, evaluated),
+                                                    result_folder.EVALUATION)
         destination = ResultFolder(out, result_folder.EVALUATION)
         destination.check()
-        good, left_out = dataset.to_evaluate(of.settings, of.spec, arguments.split, of.run)
+        good, left_out = dataset.to_evaluate(evaluated.settings, evaluated.spec, arguments.split, evaluated.run)
         found = image_sources.from_pairs(good)
     return found, left_out, destination
 
 
-def report(scored, gallery, of, folder, known):
+def report(scored, gallery, evaluated, folder, known):
     """Print the table, before a disk can fail, and write the numbers and the page. Raises DataError without labels."""
-    if not scored.original.total()[list(of.spec.scored_ids)].any():
+    if not scored.original.total()[list(evaluated.spec.scored_ids)].any():
         raise errors.DataError("not one pixel of these images is labelled: there is nothing to score",
-                               where=of.settings.data, cure="--images PHOTOS predicts without labels.")
-    content = known | results.measured(scored.original, scored.network, of.spec, of.settings.layout)
+                               where=evaluated.settings.data, cure="--images PHOTOS predicts without labels.")
+    content = known | results.measured(scored.original, scored.network, evaluated.spec, evaluated.settings.layout)
     print(results.table(content))
     results.save(folder, scored.original, scored.network, content)
     gallery.write(folder)
@@ -107,7 +109,7 @@ def report(scored, gallery, of, folder, known):
 
 def exact(architecture, window):
     """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
-    margin = receptive_field.margin(architecture)
+    margin = components.margin(architecture)
     if margin is None:
         raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
                                 cure="give a share, such as --overlap 0.5.")
@@ -125,22 +127,23 @@ def speed(scored):
             + (f"; peak memory {atomic_io.amount(memory)}" if memory else ""))
 
 
-def facts(arguments, of, plan, scored, left_out):
+def facts(arguments, evaluated, config, scored, left_out):
     """What report.json says besides the numbers."""
-    return {"name": of.name, "run": of.run and str(of.run), "inference": plan.describe(), "split": arguments.split,
-            "images": scored.images, "left_out": [str(problem) for problem in left_out], "checkpoint_step": of.step,
-            "weights": weights(arguments, of), "precision": of.settings.precision,
-            "layout": of.settings.layout, "net": of.model["net"], "training": list(of.starts),
-            "settings": training_config.to_dict(of.settings), "peak_memory_bytes": machine.peak_memory(),
+    return {"name": evaluated.name, "run": evaluated.run and str(evaluated.run), "inference": config.describe(),
+            "split": arguments.split, "images": scored.images, "left_out": [str(problem) for problem in left_out],
+            "checkpoint_step": evaluated.step, "weights": weights(arguments, evaluated),
+            "precision": evaluated.settings.precision, "layout": evaluated.settings.layout,
+            "net": evaluated.model["net"], "training": list(evaluated.starts),
+            "settings": training_config.to_dict(evaluated.settings), "peak_memory_bytes": machine.peak_memory(),
             "seconds": scored.seconds, **record.provenance()}
 
 
-def weights(arguments, of):
-    return str(arguments.weights or of.checkpoint)
+def weights(arguments, evaluated):
+    return str(arguments.weights or evaluated.checkpoint)
 
 
 def choose(arguments):
-    """The Subject that the flags name, with the settings that they change."""
+    """The EvaluatedModel that the flags name, with the settings that they change."""
     if arguments.weights:
         def asked():
             if not arguments.data:
@@ -148,11 +151,12 @@ def choose(arguments):
                                                                      "PHOTOS.")
             return model_source.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
                                            arguments.label_encoding, arguments.mask_threshold)
-        of = model_source.from_file(arguments.weights, None if arguments.images else asked)
+        evaluated = model_source.from_file(arguments.weights, None if arguments.images else asked)
     else:
-        of = model_source.from_run(arguments.run, arguments.checkpoint)
+        evaluated = model_source.from_run(arguments.run, arguments.checkpoint)
         if arguments.data:
-            model_source.note_names(of, arguments.data)
+            model_source.note_names(evaluated, arguments.data)
     changed = {key: value for key, value in vars(arguments).items()
                if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
-    return dataclasses.replace(of, settings=dataclasses.replace(of.settings, **changed, plugins=registry.folders()))
+    settings = dataclasses.replace(evaluated.settings, **changed, plugins=registry.folders())
+    return dataclasses.replace(evaluated, settings=settings)

@@ -109,10 +109,10 @@ def merges(arguments):
     return bool(arguments.window or arguments.flip or len(arguments.scales) > 1)
 
 
-def folder(arguments, subject):
+def folder(arguments, evaluated):
     """RUN/eval/validation-680, with what was asked for besides: results of other options do not replace each other."""
-    words = [arguments.split, *([str(subject.step)] if subject.step is not None else [])]
-    if arguments.data and not (subject.data and same(arguments.data, subject.data)):
+    words = [arguments.split, *([str(evaluated.step)] if evaluated.step is not None else [])]
+    if arguments.data and not (evaluated.data and same(arguments.data, evaluated.data)):
         root = pathlib.Path(arguments.data).resolve()  # two data sets may have folders of one name
         words.append(f"{root.name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}")
     if "size" in arguments:
@@ -125,7 +125,7 @@ def folder(arguments, subject):
     words += [arguments.merge] * (arguments.merge != MERGE)
     words += [f"enlarge-{arguments.enlarge}"] * (arguments.enlarge != "labels")
     words += [arguments.precision] if arguments.precision else []
-    return subject.folder / "eval" / "-".join(words)
+    return evaluated.folder / "eval" / "-".join(words)
 
 
 def same(one, other):

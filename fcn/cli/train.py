@@ -11,10 +11,11 @@ import shlex
 
 from fcn.config import checks, command_line, provenance, training_config
 from fcn.core import atomic_io, errors, registry
-from fcn.data import augment, batch_loader, batch_preview, class_weights, dataset, label_policy
+from fcn.data import augment, batch_loader, class_weights, dataset, label_policy, render
 from fcn.data.layouts import _auto
+from fcn.metrics import baselines
 from fcn.runs import checkpoint_files, record, stages
-from fcn.training import overfit_check, setup
+from fcn.training import setup
 from fcn.weights import demo
 
 
@@ -87,8 +88,8 @@ def train_one(arguments):
     content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
     checks.check_warmup(content["steps"], settings.warmup)
     spec = record.spec_from_dict(content["spec"])
-    floor = setup.expectation(content["model"], training, spec)
-    print(overfit_check.baseline_sentence(*floor))
+    expected = setup.expectation(content["model"], training, spec)
+    print(baselines.sentence(*expected))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
     if arguments.dry_run or arguments.sanity:
@@ -98,7 +99,7 @@ def train_one(arguments):
         from fcn.training.trainer import Job
         print(device.describe(), flush=True)
         try_out(Job(run, settings, content, spec, training, validation, pretrained,
-                    overfit_check.baseline_numbers(*floor),
+                    baselines.numbers(*expected),
                     arguments.resume), arguments)
         return
     if old and stands_at_its_end(run, content, settings.patience):
@@ -117,7 +118,7 @@ def train_one(arguments):
         record.begin(run, content, old, before)
         dataset.keep_lists(run, data, (training, validation))
         trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
-                                  overfit_check.baseline_numbers(*floor), arguments.resume))
+                                  baselines.numbers(*expected), arguments.resume))
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run "
           f"{shlex.quote(str(run))}")
 
@@ -148,13 +149,13 @@ def show(settings, arguments):
     path = pathlib.Path(arguments.show_batch)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise errors.UsageError(f"--show-batch {path}: a .png in a folder that exists is needed")
-    batch_preview.check_place(path)
+    render.check_preview_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
     policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings))
     sampling = setup.sampling(settings, settings.mean_rgb or augment.FILL_RGB, policy.padding_id)
     images, labels = batch_loader.training(training, 0, sampling)
-    batch_preview.write_preview(path, images, labels, spec)
+    render.write_preview(path, images, labels, spec)
     print(f"the first batch is in {path}")
 
 

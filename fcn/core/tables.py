@@ -1,11 +1,19 @@
-"""The plain-text tables of all commands: no lines, no colours, numbers never broken, any text shown as it is.
+"""Tables as text: for the terminal, and as CSV.
+
+`lines` gives the tables of all commands: no rules, no colours, numbers never broken, any text shown as it is.
 
     lines([">id", "class", ">IoU"], [["1", "sky", "0.667"], ["2", "sea", "0.250"]])
 
 rich.table measures and wraps, also letters that are two columns wide.
+
+`csv_text` gives CSV for spreadsheets, which run a cell that begins with = + - or @ as a formula. Such a text gets an
+apostrophe in front, as OWASP advises ("CSV Injection"); so does one that begins with apostrophes and then one of these,
+so that `plain` gives every text back. Numbers stay numbers.
 """
 
+import csv
 import io
+import re
 import unicodedata
 
 from rich.console import Console
@@ -16,6 +24,7 @@ WIDTH = 109  # columns of a table that is not narrower by itself
 GAP, LEAST_WORDS = 2, 8  # columns between two columns; of one that is broken into lines
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories: control and format characters, surrogates, line ends
 JOINERS = "\u200c\u200d"  # format characters that words of Persian and Hindi are written with
+FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]")  # and their full-width forms
 
 
 def lines(columns, rows, indent=0, width=WIDTH):
@@ -61,3 +70,30 @@ def literal(text):
 def _shown(text):
     """Without rich's markup, colours and emoji."""
     return Text(literal(text))
+
+
+def csv_text(rows, lineterminator="\n"):
+    """The text of a CSV file. rows: lists of cells; a str that would be a formula is made a text, None is empty."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator=lineterminator).writerows([[harmless(cell) for cell in row] for row in rows])
+    return text.getvalue()
+
+
+def harmless(cell):
+    """A cell that no spreadsheet runs: numbers, and texts that are numbers, as they are."""
+    if not isinstance(cell, str) or not FORMULA.match(cell) or cell == "-" or _is_number(cell):
+        return cell
+    return f"'{cell}"
+
+
+def plain(text):
+    """The text that `harmless` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def _is_number(text):
+    try:
+        float(text)
+        return not text[0].isspace()
+    except ValueError:
+        return False

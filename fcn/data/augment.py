@@ -4,6 +4,7 @@ Every draw is a pure function of (seed, sample number, name of the augmentation)
 would have, and switching one augmentation on leaves the draws of the others as they were.
 """
 
+import dataclasses
 import math
 import zlib
 
@@ -14,6 +15,18 @@ from fcn.data import images
 
 FILL_RGB = (124, 117, 104)  # about the mean colour of ImageNet's photos
 CROP = 1  # random stream of the crop's position; 0 and 3 are those of batch_loader.py
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How the samples of a run are augmented. names: of files in fcn/data/augmentations. seed: of the run. fill_rgb,
+    padding_id: pixels and label outside an image.
+    """
+
+    names: tuple[str, ...] = ()
+    seed: int = 0
+    fill_rgb: tuple[int, int, int] = FILL_RGB
+    padding_id: int = 255
 
 
 def stream(seed, purpose, number):
@@ -34,17 +47,20 @@ def stream_of(name):
     return zlib.crc32(name.encode()) if own is None else own
 
 
-def sample(image, label, size_px, names, seed, number, fill_rgb=FILL_RGB, padding_id=255):
+def sample(image, label, size_px, augmentation, number):
     """image uint8 (h, w, 3) and label uint8 (h, w) -> the same of size_px = (height, width), augmented.
 
-    A window of that size, every position equally likely, is all that is read of the image: the cost is that of the
-    window. An augmentation may ask for a window of another size (augmentations/__init__.py): "turn" swaps its sides
-    for an odd number of quarters, "scale" divides them by the factor, and it is resized back. A window larger than the
-    image lies anywhere around it; outside are fill_rgb and padding_id.
+    augmentation: an Augmentation. number: of the sample in the run.
+
+    Only a window of that size is read of the image, every position equally likely: the cost is that of the window. An
+    augmentation may ask for a window of another size (augmentations/__init__.py): "turn" swaps its sides for an odd
+    number of quarters, "scale" divides them by the factor, and it is resized back. A window larger than the image lies
+    anywhere around it; outside are fill_rgb and padding_id.
     Without size_px the window is the whole image, and an odd number of quarter turns swaps the sides of the result.
     Results may be read-only views.
     """
-    changes = [(registry.load("augmentations", name), value) for name, value in drawn(names, seed, number).items()]
+    changes = [(registry.load("augmentations", name), value) for name, value in
+               drawn(augmentation.names, augmentation.seed, number).items()]
     size = tuple(size_px or label.shape)
     for module, value in reversed(changes):
         if size_px and module.size_before:
@@ -52,9 +68,9 @@ def sample(image, label, size_px, names, seed, number, fill_rgb=FILL_RGB, paddin
     sides = size
     for module, value in changes:
         sides = module.window_px(sides, value) if module.window_px else sides
-    top, left = corner(label.shape, sides, seed, number)
-    image = images.resize_photo(cut(image, top, left, sides, fill_rgb), size)
-    label = images.resize_label(cut(label, top, left, sides, padding_id), size)
+    top, left = corner(label.shape, sides, augmentation.seed, number)
+    image = images.resize_photo(cut(image, top, left, sides, augmentation.fill_rgb), size)
+    label = images.resize_label(cut(label, top, left, sides, augmentation.padding_id), size)
     for module, value in changes:
         image = module.change(image, value)
         label = module.change(label, value) if module.MOVES_LABEL else label

@@ -71,11 +71,11 @@ def training(cache, number, sampling):
     machine, machines = sampling.shard
     first = (number * machines + machine) * sampling.batch
     size_px = sampling.crop_size or (tuple(cache.shapes[0].tolist()) if cache.uniform else None)
+    augmentation = augment.Augmentation(sampling.augment, sampling.seed, sampling.fill_rgb, sampling.padding_id)
     drawn = []
     for sample in range(first, first + sampling.batch):
         i = image_of(sample, len(cache), sampling)
-        drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, sampling.augment, sampling.seed, sample,
-                                    sampling.fill_rgb, sampling.padding_id))
+        drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, augmentation, sample))
     return _stacked(drawn)
 
 

@@ -37,7 +37,7 @@ class FileReport:
 
 
 def check_files(found, spec, max_pixels=images.MAX_PIXELS, progress=None):
-    """The Report on these pairs. progress(done) is called along the way."""
+    """The FileReport on these pairs. progress(done) is called along the way."""
     good, sizes, problems, kinds = [], [], [], collections.defaultdict(list)
     seen = _each(found, lambda pair: _look(pair, spec, max_pixels), progress)
     for pair, (size, its_kinds, its_problems) in zip(found, seen, strict=True):

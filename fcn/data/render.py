@@ -1,15 +1,23 @@
-"""Label maps as pictures: coloured, laid over the photo, what is wrong in them, and all beside each other."""
+"""Label maps as pictures: coloured, over the image, with errors marked, side by side; the picture of --show-batch."""
 
 import io
+import math
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from fcn.core import atomic_io, ownership
 from fcn.data import images
 
 GAP, ROW, SWATCH = 4, 16, 11  # pixels
 WRONG, NOT_SCORED = (200, 0, 0), (128, 128, 128)  # in the picture of errors; what is right shows the photo, pale
 LONGEST = 1024  # a panel's parts are shrunk to this many pixels
+KEYWORD = "Software"  # of a PNG's text that names its maker
+# --show-batch
+CELL, LIGHT, DARK = 6, 200, 150  # the chequers that stand for ignored pixels: side in pixels, two greys
+MOST_PX = 480    # longer samples are shown smaller
+LEGEND_PX = 320  # least width, for long names under small samples
+PREVIEW_MAKER = "fcn --show-batch"
 
 
 def colour(label, palette):
@@ -84,9 +92,6 @@ def legend(entries, width):
     return np.asarray(strip)
 
 
-KEYWORD = "Software"
-
-
 def encode_png(array, maker):
     """The bytes of a PNG of uint8 (h, w, 3) that says its maker, such as "fcn.compare"."""
     said, file = PngImagePlugin.PngInfo(), io.BytesIO()
@@ -104,3 +109,45 @@ def png_made_by(path, maker):
             return image.info.get(KEYWORD) == maker
     except images.DAMAGE:
         return False
+
+
+def write_preview(path, images, labels, spec):
+    """Write batch_panel(...) as a PNG, in the place of an earlier picture of this command. Raises UsageError."""
+    check_preview_place(path)
+    atomic_io.write_whole(path, encode_png(batch_panel(images, labels, spec), PREVIEW_MAKER), new=not path.exists())
+
+
+def check_preview_place(path):
+    """Raise UsageError if a file is there that this command has not made."""
+    ownership.check_free(path, "--show-batch", lambda path: png_made_by(path, PREVIEW_MAKER))
+
+
+def batch_panel(images, labels, spec):
+    """uint8 (h', w', 3): photo | label | both over each other, of all samples, over a legend of the classes that occur.
+
+    images: uint8 (n, h, w, 3). labels: uint8 (n, h, w). Ignored pixels are chequered in the label and plain photo in
+    what lies over it.
+    """
+    strips = [_strip(image, label, spec) for image, label in zip(images, labels, strict=True)]
+    height, width = strips[0].shape[:2]
+    columns = min(len(strips), max(1, round(math.sqrt(len(strips) * height / width))))
+    rows = -(-len(strips) // columns)
+    grid = np.full((rows * (height + GAP), max(LEGEND_PX, columns * (width + 3 * GAP) - 3 * GAP), 3), 255, np.uint8)
+    for number, strip in enumerate(strips):
+        top, left = number // columns * (height + GAP), number % columns * (width + 3 * GAP)
+        grid[top:top + height, left:left + width] = strip
+    entries = [*classes_in(labels, spec), ("chequered: ignored", (LIGHT,) * 3)]
+    return np.concatenate([grid, legend(entries, grid.shape[1])])
+
+
+def _strip(image, label, spec):
+    """Photo | label | both, of one sample, none longer than MOST_PX."""
+    image, label = shrunk(image, MOST_PX), shrunk(label, MOST_PX)
+    ignored = ~np.isin(label, spec.scored_ids)
+    coloured = colour(label, spec.palette())
+    down, right = np.indices(label.shape) // CELL
+    chequers = np.where((down + right) % 2, LIGHT, DARK).astype(np.uint8)
+    both = (image.astype(np.uint16) + coloured) // 2
+    gap = np.full((len(label), GAP, 3), 255, np.uint8)
+    return np.concatenate([image, gap, np.where(ignored[..., None], chequers[..., None], coloured),
+                           gap, np.where(ignored[..., None], image, both).astype(np.uint8)], axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import images
-from fcn.evaluation import resampling, tiling
+from fcn.evaluation import tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.memory_guard import Room, need_of
 from fcn.models import graph_builder
@@ -18,18 +18,18 @@ __all__ = ["InferenceConfig", "Predictor", "need_of"]
 
 
 class Predictor:
-    """Predicts image after image with one net and one Plan.
+    """Predicts image after image with one net and one InferenceConfig.
 
     net: a graph_builder.TrainingGraph or graph_builder.InferenceGraph.
     excluded_ids: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
     need: bytes that the net takes for an image, by need_of(); without it memory is never looked at.
     """
 
-    def __init__(self, session, net, plan, excluded_ids, need=None):
+    def __init__(self, session, net, config, excluded_ids, need=None):
         self.session, self.net, self.num_classes = session, net, net.scores.channels
-        self.plan, self.room = plan, Room(plan, self.num_classes, need, session)
+        self.config, self.room = config, Room(config, self.num_classes, need, session)
         self.excluded_ids = [tuple(i for i in sorted(set(ids)) if i < self.num_classes) for ids in excluded_ids]
-        self.rule = tiling.RULES[plan.merge]
+        self.rule = tiling.RULES[config.merge]
         self.distinct = list(dict.fromkeys(self.excluded_ids))
         self.never_predicted = sorted(set.intersection(*map(set, self.excluded_ids)))
         self._predictions: list = []
@@ -37,7 +37,7 @@ class Predictor:
 
     def grid(self, photo, seen):
         """(height, width) of the grid on which ids are found; arguments as in predict()."""
-        return photo.shape[:2] if self.plan.enlarge == "scores" else seen.shape[:2]
+        return photo.shape[:2] if self.config.enlarge == "scores" else seen.shape[:2]
 
     def predict(self, photo, seen, sink=None, progress=None):
         """[(ids at the original size, ids on the base grid or None)] for each of excluded_ids, uint8 (h, w).
@@ -51,7 +51,7 @@ class Predictor:
         Raises MachineError where the memory will not do.
         """
         base, original, target = seen.shape[:2], photo.shape[:2], self.grid(photo, seen)
-        if sink is None and base == target and self.plan.is_plain(base):
+        if sink is None and base == target and self.config.is_plain(base):
             found = self._in_the_graph(seen)
         else:
             self._count(base, progress)
@@ -62,8 +62,8 @@ class Predictor:
 
     def _count(self, base, progress):
         """From here on tell `progress` of every window."""
-        spans = [self.plan.spans(size) for size in self.plan.sizes(base)]
-        self.passes = sum(len(down) * len(across) for down, across in spans) * (2 if self.plan.flip else 1)
+        spans = [self.config.spans(size) for size in self.config.sizes(base)]
+        self.passes = sum(len(down) * len(across) for down, across in spans) * (2 if self.config.flip else 1)
         self.passed, self.progress = 0, progress
 
     def _in_the_graph(self, seen):
@@ -78,9 +78,9 @@ class Predictor:
         """Ids by scores that are merged and argmaxed strip by strip; the target grid is never held in scores."""
         self.room.check(seen.shape[:2], target, is_plain=False)
         views = [images.resize_photo(seen if scale == 1 else photo, size)
-                 for scale, size in zip(self.plan.scales, self.plan.sizes(seen.shape[:2]), strict=True)]
-        bounds = resampling.bounds(target, self.num_classes, [view.shape[:2] for view in views])
-        streams = [resampling.strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
+                 for scale, size in zip(self.config.scales, self.config.sizes(seen.shape[:2]), strict=True)]
+        bounds = tiling.strip_bounds(target, self.num_classes, [view.shape[:2] for view in views])
+        streams = [tiling.resized_strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
         found = [np.empty(target, np.uint8) for _ in self.distinct]
         for (top, end), *strips in zip(bounds, *streams, strict=True):
             scores = self.rule.joined(strips)
@@ -94,10 +94,10 @@ class Predictor:
         """(top, merged scores float32 (rows, W, C)) of one scale, as they are finished, from the top down."""
         def scores(down, across):
             parts = [self._prepared(self._logits(view[slice(*down)], *across))]
-            if self.plan.flip:
+            if self.config.flip:
                 parts.append(self._prepared(self._mirrored_logits(view[slice(*down)], *across)))
             return self.rule.joined(parts)
-        return tiling.rows(self.plan.spans(view.shape[:2]), self.rule, scores)
+        return tiling.rows(self.config.spans(view.shape[:2]), self.rule, scores)
 
     def _prepared(self, logits):
         """As the rule wants them; an id that is never wanted has no share of the probabilities."""

@@ -1,7 +1,7 @@
 """Whether an image fits into memory, asked before a net sees it: a process that the system ends for it says nothing."""
 
 from fcn.core import errors, machine
-from fcn.evaluation import resampling, tiling
+from fcn.evaluation import tiling
 from fcn.models import components
 from fcn.training import resources
 from fcn.training.resources import FLOAT
@@ -15,8 +15,8 @@ class Room:
     need: bytes that the net takes for an image, see need_of(); None: nothing is ever refused.
     """
 
-    def __init__(self, plan, num_classes, need, session):
-        self.plan, self.num_classes, self.need, self.session = plan, num_classes, need, session
+    def __init__(self, config, num_classes, need, session):
+        self.config, self.num_classes, self.need, self.session = config, num_classes, need, session
         self.held = 0.0  # bytes that the net has taken so far, and keeps
 
     def needed(self, base, target, is_plain=True):
@@ -26,8 +26,8 @@ class Room:
         are held too: those of a window several times, as they come, are prepared and joined; of images in more windows
         than one the rows that are open at every scale; and a few strips. Mirrored windows are up to 31 px wider.
         """
-        sizes, flip = self.plan.sizes(base), self.plan.flip
-        spans = [self.plan.spans(size) for size in sizes]
+        sizes, flip = self.config.sizes(base), self.config.flip
+        spans = [self.config.spans(size) for size in sizes]
         net = max(self.need((down[0][1], min(across[0][1] + 31 * flip, width)), is_plain)
                   for (_, width), (down, across) in zip(sizes, spans, strict=True))
         if is_plain:
@@ -36,7 +36,7 @@ class Room:
         for (_, width), (down, across) in zip(sizes, spans, strict=True):
             in_windows = len(down) * len(across) > 1
             scores += down[0][1] * (width * in_windows + (3 + 2 * (flip and in_windows)) * across[0][1])
-        return net, FLOAT * self.num_classes * scores + 6 * resampling.STRIP_BYTES + target[0] * target[1]
+        return net, FLOAT * self.num_classes * scores + 6 * tiling.STRIP_BYTES + target[0] * target[1]
 
     def check(self, base, target, is_plain=True):
         """Raise MachineError if the machine has not as much; arguments as in needed().
@@ -56,7 +56,7 @@ class Room:
 
     def cure(self, base):
         """Advice for an image of `base` (height, width) px: windows smaller than what the net saw of it."""
-        seen = int(min([max(base) * max(self.plan.scales), *(self.plan.window or ())]))
+        seen = int(min([max(base) * max(self.config.scales), *(self.config.window or ())]))
         smaller = max(tiling.SMALLEST_PX, min(512, seen // 64 * 32))
         if smaller >= seen:
             return "end other programs, or give a smaller --size."

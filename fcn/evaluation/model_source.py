@@ -41,8 +41,8 @@ class EvaluatedModel:
 
 
 def from_run(run, which="best"):
-    """The Subject of a run's folder, or of a checkpoint's in one, as checkpoint_choice.choose has it; prints which
-    checkpoint it is. Raises UsageError, WeightsError.
+    """The EvaluatedModel of a run's folder, or of a checkpoint's in one, as checkpoint_choice.choose has it; prints
+    which checkpoint it is. Raises UsageError, WeightsError.
     """
     chosen = checkpoint_choice.choose(run, which)
     print(f"checkpoint: {chosen.text}")
@@ -54,8 +54,8 @@ def from_run(run, which="best"):
 
 
 def from_file(path, asked=None):
-    """The Subject of a whole FCN in a file. asked: function of no arguments that gives (layout, spec of the data set
-    whose classes it must have), None for photos without labels. Raises WeightsError, DataError.
+    """The EvaluatedModel of a whole FCN in a file. asked: function of no arguments that gives (layout, spec of the data
+    set whose classes it must have), None for photos without labels. Raises WeightsError, DataError.
     """
     weights = detection.read_weights(path)
     print("\n  ".join([f"weights: {path}", *weights.notes]))
@@ -70,7 +70,7 @@ def from_file(path, asked=None):
     if asked:
         layout, wanted = asked()
         spec = _same_classes(wanted, spec, len(weights.class_names) > 0, channels, path)
-    model = {"net": weights.net, "choices": weights.choices, "num_classes": channels,
+    model = {"net": weights.net, "choices": weights.variant, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": components.of(weights.net).widths(weights.widths)}
     name = pathlib.Path(path).name
@@ -99,11 +99,11 @@ def _same_classes(asked, own, named, channels, path):
     return asked
 
 
-def note_names(subject, data):
+def note_names(evaluated, data):
     """Say which classes of another data folder are called otherwise than those that the run was trained on."""
-    settings = subject.settings
+    settings = evaluated.settings
     names = registry.load("layouts", settings.layout).spec(data, settings.classes, settings.ignore_label).class_names
-    _note(subject.spec.class_names, names, subject.spec.ignored_ids, "run")
+    _note(evaluated.spec.class_names, names, evaluated.spec.ignored_ids, "run")
 
 
 def _note(own, names, ignored_ids, where):

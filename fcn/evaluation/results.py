@@ -1,4 +1,4 @@
-"""Confusion matrices -> what people and programs read: report.json, per_class.csv, confusion.npz and a table.
+"""Results of an evaluation, from its confusion matrices: report.json, per_class.csv, confusion.npz and a text table.
 
 report.json holds the facts of the evaluation and what `measured` returns. "protocol" names that of the numbers at its
 top, "protocols" holds all of them with intervals. confusion.npz and confusion_network.npz are
@@ -7,11 +7,11 @@ confusion.ConfusionMatrices, from which fcn/cli/report.py computes everything an
 
 import json
 import pathlib
+import textwrap
 
 import numpy as np
 
-from fcn.core import atomic_io, csv_text, errors, file_kinds, registry
-from fcn.evaluation import results_table
+from fcn.core import atomic_io, errors, file_kinds, registry, tables
 from fcn.metrics import class_groups, confidence, diagnostics, iou, protocols, references
 from fcn.metrics.confusion import AGAIN
 from fcn.metrics.protocols import benchmark
@@ -20,14 +20,17 @@ from fcn.weights import transfer
 FILES = {"original": "confusion.npz", "network": "confusion_network.npz"}
 DAMAGE = (OSError, ValueError, RecursionError)
 PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted is wrong"
-table = results_table.render
+SCORE_NAMES = (("pixel_accuracy", "pixel accuracy"), ("mean_accuracy", "mean acc"), ("mean_iou", "mean IoU"),
+               ("frequency_weighted_iou", "fw IoU"))
+WITH_INTERVAL = ("pixel_accuracy", "mean_iou")
+SCORE_TITLES = [f"<{title}" for _, title in SCORE_NAMES]
 
 
 def save(folder, original, network, content):
     """Write the files of an evaluation, those that everything can be computed from first.
 
-    original, network: Matrices at the images' own size and at the net's (None without). content: what `measured` gives
-    of them, and the facts (split, inference, layout, checkpoint_step, ...).
+    original, network: ConfusionMatrices at the images' own size and at the net's (None without). content: what
+    `measured` gives of them, and the facts (split, inference, layout, checkpoint_step, ...).
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,7 @@ def _is_sound(content):
 
 def as_csv(rows):
     """A list of dicts with the same keys as CSV, in full precision; None is an empty cell."""
-    return csv_text.table([list(rows[0]), *([row[key] for key in rows[0]] for row in rows)])
+    return tables.csv_text([list(rows[0]), *([row[key] for key in rows[0]] for row in rows)])
 
 
 def _scored(module, sums, ids):
@@ -132,3 +135,66 @@ def _per_image(names, sums, ids):
 
 def _number(value):
     return None if np.isnan(value) else float(value)
+
+
+def table(content):
+    """The content of report.json as text, at most 110 columns: classes, protocols, references, warnings."""
+    return "\n".join([*_class_lines(content), "", *_protocol_lines(content), *_reference_lines(content),
+                      *_warning_lines(content)])
+
+
+def _class_lines(content):
+    """Every class that occurs, most frequent first."""
+    rows = content["per_class"]
+    total = max(sum(row["pixels"] for row in rows), 1)
+    shown = [[str(row["id"]), row["name"], f"{row['pixels'] / total:.1%}", _score_text(row["iou"], 3),
+              _score_text(row["accuracy"], 3)] for row in sorted(rows, key=lambda row: -row["pixels"])
+             if row["iou"] is not None]
+    lines = tables.lines([">id", "class", ">share", ">IoU", ">acc"], shown)
+    absent = [row["name"] for row in rows if row["iou"] is None]
+    if absent:
+        lines.append(f"      {len(absent)} of {len(rows)} classes are in neither labels nor predictions (count 0);"
+                     f" mean IoU of the others {content['mean_iou_present']:.4f}")
+    return lines
+
+
+def _protocol_lines(content):
+    """What was evaluated and how, a row for each protocol, and one for each known part of the classes."""
+    said = [content.get("split"), f"{content['images']} images", content.get("inference")]
+    rows = [[name, entry["size"], *_score_cells(entry)] for name, entry in content["protocols"].items()]
+    rows += [[f"  {name} only", "", *_score_cells(entry)] for name, entry in content.get("subsets", {}).items()]
+    lines = [*_wrapped(", ".join(text for text in said if text), 0),
+             *tables.lines(["<protocol", "<size", *SCORE_TITLES], rows)]
+    if any(entry["intervals"]["mean_iou"] for entry in content["protocols"].values()):
+        lines += _wrapped(f"[...]: 95% intervals over the {content['images']} images, for the classes in their labels; "
+                          "other classes are counted as the protocol says", 2)
+    return lines
+
+
+def _reference_lines(content):
+    """Published and baseline numbers to compare with, each with its source."""
+    rows = [[*(_score_text(row[key]) for key, _ in SCORE_NAMES), f"{row['name']}: {row['source']}"]
+            for row in content["anchors"]]
+    return ["", *tables.lines([*SCORE_TITLES, "for comparison"], rows)]
+
+
+def _warning_lines(content):
+    return [line for text in content["warnings"] for line in ["", *_wrapped(f"warning: {text}", 0)]]
+
+
+def _score_cells(entry):
+    """One protocol's numbers; intervals may be missing."""
+    cells = []
+    for key, _ in SCORE_NAMES:
+        between = entry["intervals"][key] if key in WITH_INTERVAL else None
+        cells.append(_score_text(entry["scores"][key]) + (f" [{between[0]:.4f}, {between[1]:.4f}]" if between else ""))
+    return cells
+
+
+def _wrapped(text, indent):
+    return textwrap.wrap(text, tables.WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
+                         break_on_hyphens=False)
+
+
+def _score_text(value, digits=4):
+    return "-" if value is None else f"{value:.{digits}f}"

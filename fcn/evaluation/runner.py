@@ -33,31 +33,31 @@ class Scored:
     waited: float
 
 
-def run_evaluation(found, subject, plan, outputs, gallery):
-    """The Scored of all `found` (Sources). plan: inference_config.InferenceConfig. outputs: Outputs. gallery: Gallery,
-    for those with labels.
+def run_evaluation(found, evaluated, config, outputs, gallery):
+    """The Scored of all `found` (Sources). evaluated: an EvaluatedModel. config: an InferenceConfig. outputs: a
+    PredictionWriter. gallery: a Gallery, for those with labels.
 
     Raises DataError for an image that cannot be read (but with skip_bad) and if none is left.
     """
-    settings, spec = subject.settings, subject.spec
-    architecture = Architecture.from_dict(subject.model | {"precision": settings.precision})
+    settings, spec = evaluated.settings, evaluated.spec
+    architecture = Architecture.from_dict(evaluated.model | {"precision": settings.precision})
     num_classes = architecture.num_classes
     # The benchmark's prediction is never an ignored id; the tutorial's is whatever the net was trained to say.
-    excluded_ids = subject.policy.ignored_in_scores, subject.policy.never_predicted
-    work = _Work(num_classes, subject.policy.ignored_in_scores, plan.size is not None, outputs, gallery)
+    excluded_ids = evaluated.policy.ignored_in_scores, evaluated.policy.never_predicted
+    work = _Work(num_classes, evaluated.policy.ignored_in_scores, config.size is not None, outputs, gallery)
 
     def read(index):
         try:
-            return image_sources.read_sample(found[index], spec, plan.size, settings.max_pixels)
+            return image_sources.read_sample(found[index], spec, config.size, settings.max_pixels)
         except errors.DataError as error:
             if not settings.skip_bad:
                 raise
             return file_checks.problem(error, found[index].photo)
 
     left_out, waited = [], 0.0
-    with (_loaded(subject, architecture) as (session, net), progress_bar.counted("evaluated", len(found)) as advance,
+    with (_loaded(evaluated, architecture) as (session, net), progress_bar.counted("evaluated", len(found)) as advance,
           BackgroundWorker() as behind):
-        predictor = inference.Predictor(session, net, plan, excluded_ids, inference.need_of(architecture))
+        predictor = inference.Predictor(session, net, config, excluded_ids, inference.need_of(architecture))
         samples, started = batch_loader.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
@@ -118,21 +118,21 @@ class _Work:
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):
-        """(Matrices at original size, those at network size); None where there are none, or not of every image."""
+        """(ConfusionMatrices at original size, those at network size); None where not every image has one."""
         images = len(self.original.names)
         return [found.done() if images and len(found.names) == images else None
                 for found in (self.original, self.network)]
 
 
 @contextlib.contextmanager
-def _loaded(subject, architecture):
-    """(session, graph_builder.InferenceGraph) of the Subject's net with its weights, in a graph of its own."""
+def _loaded(evaluated, architecture):
+    """(session, graph_builder.InferenceGraph) of the EvaluatedModel's net with its weights, in a graph of its own."""
     with tf_compat.tf.Graph().as_default():
-        net = graph_builder.inference(architecture, subject.policy.never_predicted, prepared=True)
+        net = graph_builder.inference(architecture, evaluated.policy.never_predicted, prepared=True)
         with tf_compat.session() as session:
-            if subject.weights is None:
-                checkpoint_reader.restore(session, subject.checkpoint)
+            if evaluated.weights is None:
+                checkpoint_reader.restore(session, evaluated.checkpoint)
             else:
-                initialize.load_all(session, subject.weights)
+                initialize.load_all(session, evaluated.weights)
             session.run(tf_compat.tf.local_variables_initializer())
             yield session, net

@@ -13,7 +13,7 @@ from fcn.metrics import confusion
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """content: of report.json. original, network: Matrices; network is None if no prediction was of that size."""
+    """content: of report.json. original, network: ConfusionMatrices; network may be None."""
 
     folder: pathlib.Path
     content: dict

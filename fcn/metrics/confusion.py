@@ -18,7 +18,7 @@ from scipy import sparse
 from fcn.core import atomic_io, errors, file_kinds, npz_file
 
 STRIP = 1 << 20  # pixels that are counted at a time: a page of 17 megapixels needs no copy of 8 bytes a pixel
-FIELDS = ("num_classes", "names", "ends", "cells", "counts")  # of the file; see Matrices.save
+FIELDS = ("num_classes", "names", "ends", "cells", "counts")  # of the file; see ConfusionMatrices.save
 ALWAYS_BYTES, MOST_RATIO = 64 << 20, 64  # what a file may unpack to: matrices of few classes shrink well
 AGAIN = "evaluate again with eval_fcn.py, and give the folder that it names."
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, SyntaxError, MemoryError, RuntimeError,
@@ -86,7 +86,7 @@ class ConfusionMatrices:
                     added(kept, prediction))
 
     def select(self, indices):
-        """The Matrices of some images, in the order of `indices`."""
+        """The ConfusionMatrices of some images, in the order of `indices`."""
         return ConfusionMatrices(self.num_classes, tuple(self.names[i] for i in indices), self.counts[list(indices)])
 
     def save(self, path):
@@ -103,7 +103,7 @@ class ConfusionMatrices:
 
 
 def _stacked(num_classes, ends, cells, counts):
-    """The csr_array of Matrices, made of the three arrays of the file. Raises ValueError if they make none."""
+    """The csr_array of ConfusionMatrices, made of the three arrays of the file. Raises ValueError if they make none."""
     if (ends[-1] if len(ends) else 0) != len(cells):
         raise ValueError("its arrays do not fit each other")
     made = sparse.csr_array((counts.astype(np.uint32), cells, np.concatenate([[0], ends])),
@@ -135,7 +135,7 @@ class Counting:
         return counted
 
     def done(self):
-        """The Matrices of what was added."""
+        """The ConfusionMatrices of what was added."""
         nothing = np.zeros(0, np.uint32)
         return ConfusionMatrices(self.num_classes, tuple(self.names), _stacked(
             self.num_classes, np.cumsum([len(c) for c in self.cells], dtype=np.int64),
@@ -161,7 +161,7 @@ def matrix(label, prediction, num_classes, ignored_ids=()):
 
 
 def load(path):
-    """The Matrices in a file that `save` has written. Raises DataError."""
+    """The ConfusionMatrices in a file that `save` has written. Raises DataError."""
     path = pathlib.Path(path)
     try:
         with npz_file.opened(path, max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)) as (stored, _):
@@ -185,7 +185,7 @@ def _damaged(path, why):
 
 
 def _claimed_wrong(num_classes, names, ends, cells, counts):
-    """What keeps npz_file.Arrays from being Matrices, or ""; only the number of classes is read."""
+    """What keeps npz_file.Arrays from being ConfusionMatrices, or ""; only the number of classes is read."""
     if num_classes.shape or num_classes.dtype.kind not in "iu" or not 1 <= num_classes.read() <= 256:
         return "its number of classes is none"
     for array, kind in ((names, "U"), (ends, "i"), (cells, "u"), (counts, "u")):

@@ -6,6 +6,7 @@ imports TensorFlow but Components.decoder, and an encoder or net that does so it
 
 import dataclasses
 import functools
+import math
 import types
 
 from fcn.core import errors, registry
@@ -88,3 +89,21 @@ def of(name):
     """
     net = registry.load("nets", name)
     return Components(name, net, registry.load("encoders", net.ENCODER))
+
+
+def margin(architecture):
+    """Px: an image's pixels that are farther away than this (in either axis) change nothing at an output pixel.
+
+    The largest distance over all pixels and both sides; one pixel that is so far away does count, unless its weights
+    happen to be 0. None if the net's encoder or decoder does not know.
+
+    It is larger than the receptive field that is quoted of these nets (404 px of VGG-16, 460 of VGG-19, 428 of one that
+    ends with conv5_3). That is the width of what one cell of fc6 depends on; an output pixel is a mean of several
+    cells, and may lie at the edge of one.
+    """
+    parts = of(architecture.net)
+    period = math.lcm(*(stride for _, stride, _ in parts.features(architecture)))
+    fields = [parts.receptive_field(pixel, architecture) for pixel in range(period)]
+    if None in fields:
+        return None
+    return max(max(pixel - first, last - pixel) for pixel, (first, last) in enumerate(fields))

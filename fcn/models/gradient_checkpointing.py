@@ -1,7 +1,7 @@
-"""Parts of a net whose maps are not kept for the way back but computed again on it (--recompute).
+"""Parts of a net whose activations are not kept for the backward pass but computed again in it (--recompute).
 
-It saves little of a VGG, as its first stage alone needs about as much on the way back as all maps that are kept:
-docs/preflight.md has numbers. Half a batch, or bfloat16, saves more.
+It saves little of a VGG: its first stage alone needs about as much in the backward pass as all activations that are
+kept. docs/preflight.md has numbers. Half a batch, or bfloat16, saves more.
 """
 
 from fcn.models.tf_compat import tf

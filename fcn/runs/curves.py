@@ -22,18 +22,18 @@ DASHES = ("-", "--", ":")  # after all colours the next dashes
 RUN, COMPARISON = "fcn.train", "fcn.compare"  # what the pictures say of their maker (render.py)
 
 
-def draw(entries, path, floor=None, starts=()):
+def draw(entries, path, baselines=None, starts=()):
     """Write the picture of one run. Raises OSError.
 
-    floor: (uniform, prior, constant) of overfit_check.baseline_numbers, drawn as lines. starts: steps at which the run
+    baselines: (uniform, prior, constant) of metrics.baselines.numbers, drawn as lines. starts: steps at which the run
     was resumed.
     """
     rate, norm = series(entries, "learning_rate"), series(entries, "gradient_norm")
     below = ("rate", "norm") if (norm[1] > 0).any() else ("rate", "rate")
     figure = _figure(12, 7.4)
     panels = figure.subplot_mosaic([("loss", "scores"), below], sharex=True, height_ratios=(2.6, 1))
-    _losses(panels["loss"], entries, floor)
-    _scores(panels["scores"], entries, floor)
+    _losses(panels["loss"], entries, baselines)
+    _scores(panels["scores"], entries, baselines)
     line(panels["rate"], rate, COLOURS[0])
     panels["rate"].set(title="learning rate", ylim=(0, None))
     if "norm" in panels:
@@ -50,12 +50,12 @@ def draw(entries, path, floor=None, starts=()):
     write_figure(figure, path, RUN)
 
 
-def _losses(axes, entries, floor):
+def _losses(axes, entries, baselines):
     training, validation = series(entries, "loss"), series(entries, "val_loss")
     joined = f"; pale: range of {len(training[0]) // BINS} lines each" if len(training[0]) > MOST else ""
     line(axes, training, COLOURS[0], label=f"training, ± standard error{joined}")
     bars(axes, validation, COLOURS[1], label="validation, ± standard error")
-    uniform, prior = floor[:2] if floor else (0, None)
+    uniform, prior = baselines[:2] if baselines else (0, None)
     if prior is not None:
         axes.axhline(prior, color="grey", linestyle="--", linewidth=1,
                      label=f"class prior, {prior:.3f}: nothing learnt of the images")
@@ -63,7 +63,7 @@ def _losses(axes, entries, floor):
     _limit(axes, [training, validation], uniform or 0)
 
 
-def _scores(axes, entries, floor):
+def _scores(axes, entries, baselines):
     accuracy, iou = series(entries, "val_pixel_accuracy"), series(entries, "val_mean_iou")
     bars(axes, accuracy, COLOURS[1], label="pixel accuracy")
     bars(axes, iou, COLOURS[0], label="mean IoU")
@@ -71,9 +71,9 @@ def _scores(axes, entries, floor):
         best = iou[1].argmax()
         axes.plot(iou[0][best], iou[1][best], "*", markersize=13, color=COLOURS[0], markeredgecolor="white", zorder=5,
                   label=f"best mean IoU: {iou[1][best]:.4f} at step {iou[0][best]:,.0f}")
-    if floor:
-        axes.axhline(floor[2], color="grey", linestyle="--", linewidth=1,
-                     label=f"best constant answer: pixel accuracy {floor[2]:.3f}")
+    if baselines:
+        axes.axhline(baselines[2], color="grey", linestyle="--", linewidth=1,
+                     label=f"best constant answer: pixel accuracy {baselines[2]:.3f}")
     axes.set(title="validation, at network size", ylim=(0, 1))
 
 

@@ -59,9 +59,9 @@ def memory_of(trainer, batch=None):
         return None
     training = resources.activations(maps, one, architecture.num_classes, layers, width)
     validation = resources.prediction(other_maps, other, architecture.num_classes, width)
+    update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay))
     return resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
-                            batch * validation, settings.optimizer, settings.batches_per_step,
-                            bool(settings.weight_decay), width)
+                            batch * validation, update, width)
 
 
 def architecture_of(trainer):
@@ -192,8 +192,8 @@ def _time(trainer, step, seconds, waiting, validation_s):
     every = sum(1 for _ in trainer.validation_batches())
     checks = resources.validations(step, trainer.steps, s.eval_every)
     saves = resources.checkpoints(step, trainer.steps, s.save_every, trainer.steps if s.eval_budget else s.eval_every)
-    whole = resources.duration(trainer.steps - step, step_s, checks, every * validation_s, saves, trainer.store.bytes,
-                               s.eval_budget)
+    whole = resources.duration((trainer.steps - step) * step_s, checks * every * validation_s,
+                               saves * trainer.store.bytes, s.eval_budget)
     return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "
             f"{s.batch * s.batches_per_step / step_s:.3g} images/s",
             f"  data: a batch is made in {batch_s * 1e3:.3g} ms, ahead of its use; {waiting:.1%} of the time goes into "

@@ -1,7 +1,7 @@
 """What happens now and then during training. The loop calls after_step(position) of each, in order, after a step.
 
-Report (progress_report.py) shows and logs, Evaluate validates, Save makes checkpoints, Stop ends the run when it is
-asked to.
+ProgressReport (progress_report.py) shows and logs, Evaluate validates, Save makes checkpoints, Stop ends the run when
+it is asked to.
 """
 
 import dataclasses

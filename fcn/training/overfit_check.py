@@ -1,16 +1,16 @@
-"""train_fcn.py --sanity: can this net, with these weights, labels and rate, learn one batch by heart?
+"""train_fcn.py --sanity: can this net, with these weights, labels and rate, overfit one batch?
 
 A net that cannot will not learn a data set either, and says so in minutes. Without dropout, at the full rate, and
 nothing is written.
 """
 
-import math
 import types
 
 import numpy as np
 
 from fcn.core import errors, progress_bar
 from fcn.data.spec import NUM_IDS
+from fcn.metrics import baselines
 from fcn.models import tf_compat
 from fcn.models.tf_compat import errors as tf_errors
 from fcn.training import schedules, setup
@@ -61,7 +61,7 @@ def candidate(trainer, number):
     images, labels = trainer.batch_at(number)
     counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=NUM_IDS))
     model = trainer.job.content["model"] | {"loss": "cross_entropy"}
-    prior = baseline_numbers(*setup.expectation(model, counted, trainer.job.spec))[1]
+    prior = baselines.numbers(*setup.expectation(model, counted, trainer.job.spec))[1]
     return number, images, labels, prior
 
 
@@ -104,36 +104,3 @@ def causes(losses, beaten, trainer):
                      "the others")
     return [*lines, "labels may be shifted or of other images: look at --show-batch FILE.png",
             "fc6 and fc7 may not have come from --weights: the table above says \"copied\" of what has"]
-
-
-def baseline_numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
-    """(uniform_nats, prior_nats, constant_accuracy) of labelled pixels; with another loss the first two are None.
-
-    uniform_nats: ln(number of channels), the loss of a net whose scores start at zero. prior_nats: entropy of the
-    class frequencies, weighted as the loss is, the best loss that a net reaches without looking at the image.
-    constant_accuracy: share of the most frequent class, in [0, 1]. class_pixels: (256,) pixels by id. channels: of the
-    net, trained_ids: ids that count in the loss; both those of the spec unless other.
-    """
-    trained = list(spec.scored_ids if trained_ids is None else trained_ids)
-    weights = np.ones(len(trained)) if class_weights is None else np.array([class_weights[i] for i in trained])
-    counts = np.asarray([class_pixels[i] for i in trained], np.float64) * weights
-    share = counts / max(counts.sum(), 1e-30)
-    seen = share[share > 0]
-    scored = np.asarray([class_pixels[i] for i in spec.scored_ids], np.float64)
-    constant = float(scored.max(initial=0) / max(scored.sum(), 1))
-    if loss != "cross_entropy":
-        return None, None, constant
-    return math.log(channels or spec.num_classes), float(-(seen * np.log(seen)).sum()), constant
-
-
-def baseline_sentence(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
-    """The first line of a run; arguments as in floor."""
-    uniform, prior, constant = baseline_numbers(class_pixels, spec, channels, trained_ids, class_weights, loss)
-    best = max(spec.scored_ids, key=lambda i: class_pixels[i])
-    answer = f"always answering '{spec.class_names[best]}' gives pixel accuracy {constant:.3f}"
-    if uniform is None:
-        return f"what to expect: {answer}"
-    weighted = " (weighted as the loss is)" if class_weights is not None else ""
-    return (f"what to expect: a zero-initialised net starts at loss ln {channels or spec.num_classes} = {uniform:.3f}; "
-            f"guessing by class frequency alone gives {prior:.3f}{weighted}, so a loss stuck there has learnt nothing "
-            f"of the images; {answer}")

@@ -16,15 +16,15 @@ DRAW_AT_LEAST_S = 30
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """What a Report is told of a run. steps: all of them. floor: (uniform, prior, constant) of
-    overfit_check.baseline_numbers, or None.
+    """What a ProgressReport is told of a run. steps: all of them. baselines: (uniform, prior, constant) of
+    baselines.numbers, or None.
 
     log_every: steps between two lines of the log. average: batches of the shown loss, or "auto".
     """
 
     spec: DatasetSpec
     steps: int
-    floor: tuple | None
+    baselines: tuple | None
     log_every: int
     average: int | str
 
@@ -110,7 +110,7 @@ class ProgressReport:
         """Write curves.png."""
         before = time.monotonic()
         try:
-            curves.draw(run_log.read_entries(self.log.path), self.run / "curves.png", self.facts.floor, self.starts)
+            curves.draw(run_log.read_entries(self.log.path), self.run / "curves.png", self.facts.baselines, self.starts)
         except (OSError, errors.MachineError) as error:
             self._say_once(f"curves.png could not be written ({getattr(error, 'strerror', error)}); the run goes on")
         self.drawn, self.drawing_s = time.monotonic(), time.monotonic() - before

@@ -5,6 +5,7 @@ not (the parts of the program, copies) is measured, and stands as numbers in PRO
 (docs/preflight.md says how, and how far off it is).
 """
 
+import dataclasses
 import math
 
 from fcn.core import registry
@@ -53,22 +54,30 @@ def _bytes(memory_map, width):
     return {name: width * math.prod(shape) for name, shape in memory_map.activations.items()}
 
 
-def memory(parameters, trained, training, validation, optimizer="adam", batches_per_step=1, decays=False,
-           width=FLOAT):
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """The settings of a weight update that its memory depends on. decays: whether there is weight decay."""
+
+    optimizer: str = "adam"
+    batches_per_step: int = 1
+    decays: bool = False
+
+
+def memory(parameters, trained, training, validation, update, width=FLOAT):
     """{part: bytes}: what the process holds at the worst moment; their sum is the estimate.
 
     parameters, trained: numbers in all variables of the net, and in those that are trained. training, validation:
-    bytes of a batch by activations() and prediction(). decays: whether weight decay is part of the gradient. width:
-    bytes of a number in the encoder's maps; with fewer than four every weight is held a second time so.
+    bytes of a batch by activations() and prediction(). update: an Update. width: bytes of a number in the encoder's
+    maps; with fewer than four every weight is held a second time so.
     """
-    summed = batches_per_step > 1
-    rule = registry.load("optimizers", optimizer)  # it imports TensorFlow
-    copies = rule.COPIES + (decays and not rule.DECOUPLED_WEIGHT_DECAY)
+    summed = update.batches_per_step > 1
+    rule = registry.load("optimizers", update.optimizer)  # it imports TensorFlow
+    copies = rule.COPIES + (update.decays and not rule.DECOUPLED_WEIGHT_DECAY)
     gradients = trained * FLOAT
     return {"the program": PROGRAM,
             "weights": parameters * FLOAT,
             "weights, converted": (width < FLOAT) * parameters * width,
-            f"{optimizer}'s numbers beside them": rule.SLOTS * trained * FLOAT,
+            f"{update.optimizer}'s numbers beside them": rule.SLOTS * trained * FLOAT,
             "running sums of the gradients": summed * trained * FLOAT,
             "gradients": gradients,
             "copies during the update": copies * trained * FLOAT,
@@ -95,8 +104,11 @@ def validations(first, last, eval_every):
     return times(first, last, eval_every) + bool(last > first and last % eval_every)
 
 
-def duration(steps, step_s, validations, validation_s, checkpoints, checkpoint_bytes, eval_budget=None):
-    """Seconds of a run. eval_budget: the share of the time that validations take, whatever their number."""
-    training = steps * step_s
-    validating = training * eval_budget / (1 - eval_budget) if eval_budget else validations * validation_s
-    return training + validating + checkpoints * checkpoint_bytes / WRITTEN_PER_S
+def duration(training_s, validation_s, checkpoint_bytes, eval_budget=None):
+    """Seconds of a run, from those of all steps and of all validations, and the bytes of all checkpoints.
+
+    eval_budget: the share of the time that validations take, whatever validation_s.
+    """
+    if eval_budget:
+        validation_s = training_s * eval_budget / (1 - eval_budget)
+    return training_s + validation_s + checkpoint_bytes / WRITTEN_PER_S

@@ -104,7 +104,7 @@ def weights_facts(path, weights):
 
 
 def expectation(graph, training, spec):
-    """The arguments of overfit_check.baseline_numbers: which loss this graph has, and what it counts."""
+    """The arguments of baselines.numbers: which loss this graph has, and what it counts."""
     channels = graph["num_classes"]
     trained_ids = label_policy.of_net(graph["ignored_ids"], channels).trained_ids(channels)
     return training.class_pixels, spec, channels, trained_ids, graph["class_weights"], graph["loss"]

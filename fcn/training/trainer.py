@@ -42,7 +42,7 @@ from fcn.weights.detection import Weights
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What is known of a run before its graph: its folder, its Config, config.json's content, its DatasetSpec, both
-    caches, the Weights that it starts from (None: it goes on), the numbers of overfit_check.baseline_numbers, and
+    caches, the Weights that it starts from (None: it goes on), the numbers of baselines.numbers, and
     --resume.
     """
 
@@ -53,7 +53,7 @@ class Job:
     training: cache.Cache
     validation: cache.Cache
     pretrained: Weights | None
-    floor: tuple
+    baselines: tuple
     resume: str = "auto"
 
 
@@ -121,7 +121,7 @@ class Trainer:
         """Put the pretrained weights in, and say what became of every layer."""
         settings, weights = self.job.settings, self.job.pretrained
         chosen = variants.variants_of(settings.net, **{name: getattr(settings, name) for name in variants.NAMES})
-        for name, value in weights.choices.items():
+        for name, value in weights.variant.items():
             if chosen and value != getattr(chosen, name):
                 print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
         self.rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
@@ -199,7 +199,7 @@ def train(job):
 def periodic(trainer, session, at, view, asked):
     """The hooks of a run that report, validate and save. view: a progress_bar.ProgressBar; asked: a signals.Signals."""
     job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
-    facts = progress_report.RunFacts(job.spec, steps, job.floor, settings.log_every, settings.average_loss)
+    facts = progress_report.RunFacts(job.spec, steps, job.baselines, settings.log_every, settings.average_loss)
     report = progress_report.ProgressReport(job.run, facts, at.step, view,
                                             tensorboard.EventWriter(job.run, at.step, session.graph))
     save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say,

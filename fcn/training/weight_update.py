@@ -93,7 +93,7 @@ def apply(rule, grads, rate):
 def _gradients(objective, variables, scale):
     """(gradients of scale * objective, variables): of those variables that it depends on.
 
-    Scaled where the way back begins: at its end it would be a pass over every weight's gradient.
+    Scaled at the start of the backward pass: at its end it would be a pass over every weight's gradient.
     """
     found = [(g, v) for g, v in zip(tf.gradients(objective, variables, scale), variables, strict=True) if g is not None]
     return [g for g, _ in found], [v for _, v in found]

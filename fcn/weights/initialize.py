@@ -40,7 +40,7 @@ def _variant(architecture):
 
 def load_weights(session, weights, class_names, num_classes, carry_scores, chosen):
     """Put `weights` (Weights) into the net of the default graph, and initialise all other variables; the rows of the
-    transplant report. No layer is left in `weights`: it would be half a gigabyte twice.
+    transfer report. No layer is left in `weights`: it would be half a gigabyte twice.
 
     class_names: of this net's classes; num_classes: its channels. carry_scores: as transfer.carried_classes has it.
     chosen: the variants.Variants of this net, or None.
@@ -53,7 +53,7 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
         new = transfer.channel_names(class_names, num_classes)
         classes = transfer.carried_classes(carry_scores, old, new), len(old), len(new)
         scaled = bool(chosen) and chosen.pool_scaling
-        if weights.choices.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
+        if weights.variant.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
             factors = {f"score_{pool}": 1 / scale if scaled else scale
                        for pool, scale in heads_table.POOL_SCALES.items()}
     arrays, rows = transfer.plan_transfer(weights.layers, needed,

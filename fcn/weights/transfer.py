@@ -27,7 +27,7 @@ class LayerReport:
 
 
 def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, factors=None):
-    """({variable: array}, [Row, ...]): what is put into the variables, and what becomes of every layer of the file.
+    """({variable: array}, [LayerReport, ...]): the variables' values, and what is done with each layer of the file.
 
     stored: {layer: (kernel, bias or None)}. needed: {variable: shape} such as "conv1_1/kernel". keep_fresh: layers that
     are not taken although the file has them. classes: ((old id, new id), ...) that are carried, and old and new number
@@ -63,13 +63,13 @@ def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, facto
 
 
 def is_other(name, names):
-    """Whether the variable `name` is neither a kernel nor a bias beside one of `names`, so plan() leaves it out."""
+    """Whether the variable `name` is neither a kernel nor the bias beside one in `names`; not for plan_transfer()."""
     layer, _, part = name.rpartition("/")
     return part != "kernel" and (part != "bias" or f"{layer}/kernel" not in names)
 
 
 def others(stored, needed):
-    """({variable: array}, [Row, ...]) of variables that are neither kernel nor bias, such as moving averages.
+    """({variable: array}, [LayerReport, ...]) of variables that are neither kernel nor bias, such as moving averages.
 
     stored: {variable: array}. needed: {variable: shape}. A layer is copied whole, or dropped.
     """
@@ -86,7 +86,7 @@ def others(stored, needed):
 
 
 def fresh_others(arrays):
-    """The Rows of {variable: array} that no file had, of variables that are neither kernel nor bias."""
+    """The LayerReports of {variable: array} that no file had, of variables that are neither kernel nor bias."""
     return [_row_of_others(layer, "fresh", own) for layer, own in _of_layers(arrays).items()]
 
 
@@ -99,7 +99,7 @@ def _of_layers(arrays):
 
 
 def _row_of_others(layer, fate, arrays, why=""):
-    """The Row of a layer's other variables: the shape of the first, the norm of all; `why` lists them."""
+    """The LayerReport of a layer's other variables: the shape of the first, the norm of all; `why` lists them."""
     names = ", ".join(name.rpartition("/")[2] for name in arrays)
     first, *_ = arrays.values()
     return LayerReport(layer, fate, first.shape, norm(np.concatenate([array.ravel() for array in arrays.values()])),
@@ -164,7 +164,7 @@ def _row(layer, fate, kernel, why=""):
 
 
 def fresh(variable, array):
-    """The Row of a kernel that no file had."""
+    """The LayerReport of a kernel that no file had."""
     return _row(variable.rsplit("/", 1)[0], "fresh", array)
 
 

@@ -9,8 +9,9 @@ import pytest
 from fcn.core import errors
 from fcn.data import render
 from fcn.data.spec import DatasetSpec
+from fcn.metrics import baselines
 from fcn.runs import record
-from fcn.training import overfit_check, progress_report
+from fcn.training import progress_report
 
 SPEC = DatasetSpec(("other", "sky", "sea", "dune"), (0, 255), ((1, 2, 3), (10, 20, 30), (40, 50, 60), (70, 80, 90)))
 
@@ -102,17 +103,17 @@ def test_a_run_of_an_older_version_is_named_as_such(tmp_path):
         record.read_record(tmp_path)
 
 
-def test_the_floor_of_a_weighted_loss_is_the_entropy_of_the_weighted_frequencies():
+def test_the_baseline_of_a_weighted_loss_is_the_entropy_of_the_weighted_frequencies():
     """Classes of 30 and 10 pixels, and 60 that are ignored: unweighted ln 4 - 3/4 ln 3; weighed 1 and 3, ln 2."""
     spec, pixels = DatasetSpec(("a", "b"), (2,)), [30, 10, 60]
-    assert overfit_check.baseline_numbers(pixels, spec) == pytest.approx((math.log(2), math.log(4) - 0.75 * math.log(3),
+    assert baselines.numbers(pixels, spec) == pytest.approx((math.log(2), math.log(4) - 0.75 * math.log(3),
                                                                           0.75))
-    assert overfit_check.baseline_numbers(pixels, spec, 2, (0, 1),
+    assert baselines.numbers(pixels, spec, 2, (0, 1),
                                           (1.0, 3.0)) == pytest.approx((math.log(2), math.log(2), 0.75))
 
 
-def test_the_floor_of_a_net_that_trains_the_ignored_label_counts_its_pixels_but_scores_do_not():
+def test_the_baseline_of_a_net_that_trains_the_ignored_label_counts_its_pixels_but_scores_do_not():
     spec = DatasetSpec(("a", "b"), (2,))
-    uniform, prior, constant = overfit_check.baseline_numbers([25, 25, 50], spec, 3, (0, 1, 2))
+    uniform, prior, constant = baselines.numbers([25, 25, 50], spec, 3, (0, 1, 2))
     assert (uniform, constant) == pytest.approx((math.log(3), 0.5))
     assert prior == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(4))

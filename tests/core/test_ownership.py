@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import inject
 import measuring
 
+from fcn.cli import csv_list
 from fcn.core import atomic_io, errors, ownership
-from fcn.data import batch_preview, images, render
+from fcn.data import images, render
 from fcn.data.cache import builder, cache
 from fcn.data.demo import demo_scenes
-from fcn.data.layouts import csv_list
 from fcn.data.spec import DatasetSpec, Pair
 from fcn.runs import checkpoint_files, record
 from fcn.weights import demo
@@ -144,16 +144,16 @@ def test_a_folder_takes_the_place_of_an_empty_one_only(tmp_path):
 
 def test_a_picture_is_replaced_by_the_command_that_made_it_and_by_no_other(tmp_path):
     path, batch = tmp_path / "batch.png", (np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 8, 8), np.uint8), SPEC)
-    batch_preview.write_preview(path, *batch)
-    assert render.png_made_by(path, batch_preview.MAKER) and not render.png_made_by(path, "fcn.compare")
-    batch_preview.write_preview(path, *batch)
+    render.write_preview(path, *batch)
+    assert render.png_made_by(path, render.PREVIEW_MAKER) and not render.png_made_by(path, "fcn.compare")
+    render.write_preview(path, *batch)
     images.write_png(path, np.zeros((2, 2), np.uint8))
     before = path.read_bytes()
     with pytest.raises(errors.UsageError, match=r"batch-2\.png"):
-        batch_preview.write_preview(path, *batch)
+        render.write_preview(path, *batch)
     assert path.read_bytes() == before
     for name in ("text.png", "huge.png"):
-        assert not render.png_made_by(foreign(tmp_path / name), batch_preview.MAKER)
+        assert not render.png_made_by(foreign(tmp_path / name), render.PREVIEW_MAKER)
 
 
 def test_an_existing_list_of_pairs_is_refused_and_the_proposed_name_works(tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fcn.config import parsers
 from fcn.core import registry
 from fcn.data import augment
+from fcn.data.augment import Augmentation
 from fcn.data.augmentations import brightness, gamma, hue
 
 LAW = settings(max_examples=60, deadline=None)
@@ -29,14 +30,14 @@ def pair(shape, seed=0, ids=256):
 
 
 def sample(shape, size_px, names, seed=0, number=0):
-    return augment.sample(*pair(shape), size_px, names, seed, number, FILL, 255)
+    return augment.sample(*pair(shape), size_px, Augmentation(names, seed, FILL, 255), number)
 
 
 @given(SIDES, SIDES, NAMES, SEEDS, NUMBERS)
 @LAW
 def test_a_sample_has_the_size_asked_for_and_no_label_but_those_of_the_image_and_ignored(shape, size, names, seed, k):
     image, label = pair(shape, ids=9)
-    new_image, new_label = augment.sample(image, label, size, names, seed, k, padding_id=200)
+    new_image, new_label = augment.sample(image, label, size, Augmentation(names, seed, padding_id=200), k)
     assert new_image.shape == (*size, 3) and new_label.shape == size
     assert new_image.dtype == new_label.dtype == np.uint8
     assert set(np.unique(new_label)) <= {*np.unique(label), 200}
@@ -90,7 +91,8 @@ def test_an_edge_in_a_scaled_photo_stays_within_a_pixel_of_its_labels(height, wi
     label = np.zeros((height, width), np.uint8)
     label[:, width // 2:] = 250
     size = (height, width) if sized else None
-    image, label = augment.sample(np.repeat(label[..., None], 3, 2), label, size, ["scale"], seed, number, (0, 0, 0), 0)
+    image, label = augment.sample(np.repeat(label[..., None], 3, 2), label, size,
+                                  Augmentation(("scale",), seed, (0, 0, 0), 0), number)
     edges = np.flatnonzero(np.diff(label.max(axis=0)))
     bright = np.flatnonzero(np.diff((image[..., 0].max(axis=0) > 125).astype(int)))
     assert len(edges) == len(bright) and np.abs(edges - bright).max(initial=0) <= 1
@@ -117,7 +119,7 @@ def test_a_whole_image_is_moved_as_numpy_moves_it(name, reference):
     values = set()
     for number in range(20):
         value = augment.drawn([name], 0, number)[name]
-        moved = augment.sample(image, label, None, [name], 0, number)
+        moved = augment.sample(image, label, None, Augmentation((name,)), number)
         np.testing.assert_array_equal(moved[0], reference(image, value))
         np.testing.assert_array_equal(moved[1], reference(label, value))
         values.add(value)
@@ -147,7 +149,7 @@ def test_every_position_of_a_crop_is_equally_likely(shape, size):
     image = np.repeat(label[..., None], 3, 2)
     positions = {}
     for number in range(1800):
-        cropped = augment.sample(image, label, size, (), 0, number, FILL)
+        cropped = augment.sample(image, label, size, Augmentation(fill_rgb=FILL), number)
         positions.setdefault(cropped[1].tobytes(), []).append(cropped)
     outcomes = (abs(shape[0] - size[0]) + 1) * (abs(shape[1] - size[1]) + 1)
     assert len(positions) == outcomes
@@ -171,7 +173,7 @@ def test_a_crop_is_an_exact_cut_of_the_padded_image(shape, size, seed, number):
 
 
 def test_what_lies_outside_has_the_fill_colour_and_is_ignored():
-    image, label = augment.sample(*pair((1, 1), ids=1), (2, 3), (), 0, 0, (7, 8, 9), 77)
+    image, label = augment.sample(*pair((1, 1), ids=1), (2, 3), Augmentation((), 0, (7, 8, 9), 77), 0)
     assert sorted(label.ravel()) == [0, 77, 77, 77, 77, 77]
     assert (image[label == 77] == (7, 8, 9)).all()
 
@@ -179,7 +181,8 @@ def test_what_lies_outside_has_the_fill_colour_and_is_ignored():
 def test_the_cost_is_that_of_the_crop():
     side = 10**6  # 3 TB, were it ever copied
     image, label = np.broadcast_to(np.uint8(9), (side, side, 3)), np.broadcast_to(np.uint8(9), (side, side))
-    new_image, new_label = augment.sample(image, label, (16, 12), ["scale", "turn", "hflip", "vflip"], 0, 0)
+    new_image, new_label = augment.sample(image, label, (16, 12),
+                                          Augmentation(("scale", "turn", "hflip", "vflip")), 0)
     assert (new_image == 9).all() and (new_label == 9).all() and new_label.shape == (16, 12)
 
 
@@ -223,7 +226,7 @@ def test_brightness_adds_and_gamma_bends_and_both_end_at_black_and_white():
 def test_colours_change_no_label_and_no_position():
     image, label = pair((6, 7))
     for number in range(5):
-        new = augment.sample(image, label, None, ["brightness", "gamma"], 0, number)
+        new = augment.sample(image, label, None, Augmentation(("brightness", "gamma")), number)
         np.testing.assert_array_equal(new[1], label)
         order = np.argsort(image[..., 0].ravel(), kind="stable")
         assert (np.diff(new[0][..., 0].ravel()[order].astype(int)) >= 0).all()  # brighter stays brighter

@@ -12,9 +12,9 @@ from PIL import Image
 from scipy.special import softmax
 
 from fcn.core import errors, machine
-from fcn.evaluation import inference, resampling
+from fcn.evaluation import inference, tiling
 from fcn.evaluation.inference import InferenceConfig, Predictor
-from fcn.models import graph_builder, receptive_field
+from fcn.models import components, graph_builder
 from fcn.models.architecture import Architecture
 
 # One convolution a stage: a margin of 186 px where a VGG-16 has 245.
@@ -27,7 +27,7 @@ class Net:
 
     def __init__(self, session, net, channels, alignment):
         architecture = Architecture(net, CLASSES, channels, (128, 128, 128), {"alignment": alignment})
-        self.session, self.margin = session, receptive_field.margin(architecture)
+        self.session, self.margin = session, components.margin(architecture)
         self.graph = graph_builder.build(architecture)
         start(session)
         randomise(session, seed=1)
@@ -91,7 +91,7 @@ def test_the_middles_of_windows_that_overlap_by_less_are_not(short):
 def interior(predictor, size, margin):
     """bool (h, w): pixels that no window sees from within the margin of an inner edge."""
     lines = []
-    for spans, length in zip(predictor.plan.spans(size), size, strict=True):
+    for spans, length in zip(predictor.config.spans(size), size, strict=True):
         pixels = np.arange(length)
         near = [(first <= pixels) & (pixels < end) & (((pixels < first + margin) & (first > 0))
                                                       | ((pixels + margin >= end) & (end < length)))
@@ -206,7 +206,7 @@ def photo_of(height, width, seed=0):
 
 
 def test_probabilities_come_in_rows_from_the_top_and_the_prediction_is_the_best_of_them(monkeypatch):
-    monkeypatch.setattr(resampling, "STRIP_BYTES", 5000)
+    monkeypatch.setattr(tiling, "STRIP_BYTES", 5000)
     photo, got = photo_of(70, 100), []
     (ids, _), _ = Fake(colours).predictor(InferenceConfig(window=(64, 64)), excluded_ids=((1,), ())).predict(
         photo, photo, lambda top, rows: got.append((top, rows)))
@@ -239,7 +239,7 @@ def test_a_scale_is_rounded_and_never_below_32_px():
 
 
 def test_enlarged_scores_are_argmaxed_at_the_original_size(monkeypatch):
-    monkeypatch.setattr(resampling, "STRIP_BYTES", 10_000)
+    monkeypatch.setattr(tiling, "STRIP_BYTES", 10_000)
     photo, seen = photo_of(150, 130), photo_of(40, 56)
     predictor = Fake(colours).predictor(InferenceConfig(size=(40, 56), enlarge="scores"))
     (ids, base), = predictor.predict(photo, seen)
@@ -268,7 +268,7 @@ def test_windows_scales_and_mirrors_go_together_and_change_nothing_for_a_net_tha
                                                                                       merge="probability", flip=True),
                                   InferenceConfig(size=(1600, 480), window=(128, 128), enlarge="scores")])
 def test_scores_of_a_large_image_are_never_held_at_once(plan, monkeypatch):
-    monkeypatch.setattr(resampling, "STRIP_BYTES", 0.2e6)
+    monkeypatch.setattr(tiling, "STRIP_BYTES", 0.2e6)
     classes = 16
     weights = np.random.default_rng(0).normal(size=(3, classes)).astype(np.float32)
     seen = photo_of(1600, 480)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fcn.data.spec import DatasetSpec
-from fcn.metrics import confusion, iou, running_mean
-from fcn.training import overfit_check
+from fcn.metrics import baselines, confusion, iou, running_mean
 
 LAW = settings(max_examples=50, deadline=None)
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "mean_accuracy_present",
@@ -168,7 +167,7 @@ def spec(classes, *ignored):
 
 
 def test_ade20ks_151_channels_start_at_5_017_nats():
-    assert overfit_check.baseline_numbers(np.zeros(256), spec(151, 0))[0] == pytest.approx(5.017, abs=5e-4)
+    assert baselines.numbers(np.zeros(256), spec(151, 0))[0] == pytest.approx(5.017, abs=5e-4)
 
 
 @given(st.integers(1, 200), st.integers(1, 10**9))
@@ -176,7 +175,7 @@ def test_ade20ks_151_channels_start_at_5_017_nats():
 def test_guessing_among_equally_frequent_classes_costs_the_logarithm_of_their_number(classes, pixels):
     counts = np.zeros(256, np.int64)
     counts[:classes], counts[255] = pixels, 10**9
-    uniform, prior, constant = overfit_check.baseline_numbers(counts, spec(classes, 255))
+    uniform, prior, constant = baselines.numbers(counts, spec(classes, 255))
     assert prior == pytest.approx(uniform) == pytest.approx(math.log(classes))
     assert constant == pytest.approx(1 / classes)
 
@@ -184,7 +183,7 @@ def test_guessing_among_equally_frequent_classes_costs_the_logarithm_of_their_nu
 def test_the_best_constant_answer_is_the_most_frequent_scored_class():
     counts = np.zeros(256, np.int64)
     counts[:4] = 1000, 1, 3, 0  # 0 is ignored
-    uniform, prior, constant = overfit_check.baseline_numbers(counts, spec(4, 0))
+    uniform, prior, constant = baselines.numbers(counts, spec(4, 0))
     assert uniform == pytest.approx(math.log(4)) and constant == 0.75
     assert prior == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
-    assert "'class 2' gives pixel accuracy 0.750" in overfit_check.baseline_sentence(counts, spec(4, 0))
+    assert "'class 2' gives pixel accuracy 0.750" in baselines.sentence(counts, spec(4, 0))

@@ -11,9 +11,10 @@ from nets_help import THIN, THIN16, fresh, randomise, start
 
 from fcn.config.variants import Variants
 from fcn.core import registry
-from fcn.models import convolution, heads_table, vgg_graph
+from fcn.models import convolution, heads_table
 from fcn.models.architecture import BuildSettings
 from fcn.models.decoders import fcn as decoder
+from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
 ALIGNMENTS = ("same", "pad100")
@@ -41,8 +42,8 @@ def through(net, images, alignment, silences):
     """Logits (N, H, W) of a net of width 1 that passes everything on, for every set of layers that are silent."""
     with fresh() as session:
         photo = tf.placeholder(tf.float32, (None, None, None, 3))
-        choices = Variants(alignment=alignment, pool="avg", fusion="features" if net == "fcn8s_tutorial" else "scores")
-        logits = nets_help.scores(net, photo, 1, ONE_WIDE, choices).pixels()
+        variant = Variants(alignment=alignment, pool="avg", fusion="features" if net == "fcn8s_tutorial" else "scores")
+        logits = nets_help.scores(net, photo, 1, ONE_WIDE, variant).pixels()
         start(session)
         kernels = {v.op.name: passing_on(v.shape.as_list(), v.op.name.split("/")[0])
                    for v in tf.trainable_variables() if v.op.name.endswith("/kernel")}
@@ -215,8 +216,8 @@ FIELDS = [
 def test_a_cell_sees_as_far_on_either_side_of_its_centre(channels, last_layer, fields, alignment):
     with fresh() as session:
         image = tf.ones((1, 544, 1, 3))
-        choices = Variants(alignment=alignment, pool="avg", last_layer=last_layer)
-        ends = vgg_graph.build(image, channels, 1.0, tf.zeros((2,), tf.int32), choices)
+        variant = Variants(alignment=alignment, pool="avg", last_layer=last_layer)
+        ends = _vgg_graph.build(image, channels, 1.0, tf.zeros((2,), tf.int32), variant)
         cells = {name: [int((at - first) // step) for at in (272, 0)]
                  for name, (step, first) in CENTRES[alignment].items()}  # row and column; the image is 1 px wide
         seen = {name: tf.gradients(ends[name][0, cells[name][0], max(cells[name][1], 0), 0], image)[0]
@@ -267,7 +268,7 @@ def test_an_image_moved_by_32_px_moves_its_logits_by_32_px(alignment):
 def test_the_grid_of_fc7_is_that_of_the_size_rounded_up_to_the_next_multiple_of_32():
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
-        ends = vgg_graph.build(images, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), Variants())
+        ends = _vgg_graph.build(images, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), Variants())
         start(session)
         for height in (1, 31, 32, 33, 64, 65, 237):
             rounded = -(-height // 32) * 32

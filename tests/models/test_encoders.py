@@ -12,7 +12,7 @@ from fcn.config import variants
 from fcn.config.variants import ALLOWED, Variants
 from fcn.core import errors, registry
 from fcn.evaluation import memory_guard
-from fcn.models import components, graph_builder, layers, receptive_field, vgg_table
+from fcn.models import components, graph_builder, layers, vgg_table
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
@@ -132,7 +132,7 @@ def test_scores_of_a_tiny_net_lie_over_its_images_of_any_size(tiny):
 
 def test_what_a_tiny_net_does_not_say_is_unknown(tiny):
     architecture, parts = Architecture("tiny", 3), components.of("tiny")
-    assert receptive_field.margin(architecture) is None
+    assert components.margin(architecture) is None
     assert parts.memory_map(architecture, (40, 40)) is None and memory_guard.need_of(architecture) is None
     assert parts.layer_names({}) is None and parts.widths({"conv1_1": 64}) == {}
     assert parts.score_count(architecture, (40, 41)) == 3 * 44 * 48  # blocks of 4 px, 2 px over the sides
@@ -148,7 +148,7 @@ def test_a_fused_net_of_a_tiny_encoder_has_a_known_field_once_both_halves_say_wh
     cells = components.of("tiny").decoder.cells(1, Architecture("tiny", 3))
     assert cells == {"quarter": (-1, 0)}  # pixel 1 lies in cell 0, nearer to cell -1 than to cell 1
     assert components.of("tiny").receptive_field(1, Architecture("tiny", 3)) == (4 * -2 - 2, 4 * 1 + 3 + 2)
-    assert receptive_field.margin(Architecture("tiny", 3)) == 11  # of pixel 1, from -10
+    assert components.margin(Architecture("tiny", 3)) == 11  # of pixel 1, from -10
 
 
 def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):

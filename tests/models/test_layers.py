@@ -6,7 +6,8 @@ import pytest
 from nets_help import THIN, fresh, start
 
 from fcn.config.variants import Variants
-from fcn.models import convolution, heads_table, layers, vgg_graph
+from fcn.models import convolution, heads_table, layers
+from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
 RNG = np.random.default_rng(3)
@@ -171,7 +172,7 @@ def test_no_two_dropout_masks_of_a_run_are_drawn_from_one_seed(monkeypatch):
     monkeypatch.setattr(layers, "dropout", lambda x, keep_prob, seed: used.append(seed) or x)
     with fresh() as session:
         run_and_batch = tf.placeholder(tf.int32, (2,))
-        vgg_graph.build(tf.zeros((1, 4, 4, 3)), THIN, 0.5, run_and_batch, Variants())
+        _vgg_graph.build(tf.zeros((1, 4, 4, 3)), THIN, 0.5, run_and_batch, Variants())
         drawn = [tuple(seed) for number in range(5) for seed in session.run(used, {run_and_batch: (3, number)})]
     assert len(set(drawn)) == len(drawn) == 10
 
@@ -180,7 +181,7 @@ def vgg_variables(seed, detour=False):
     with fresh(seed) as session:
         if detour:
             layers.conv(tf.zeros((1, 2, 2, 3)), "something_else", 3, 2)
-        vgg_graph.build(tf.zeros((1, 4, 4, 3)), THIN, 1.0, tf.constant([0, 0]), Variants())
+        _vgg_graph.build(tf.zeros((1, 4, 4, 3)), THIN, 1.0, tf.constant([0, 0]), Variants())
         start(session)
         return {name: value for name, value in nets_help.values().items() if name.startswith(("conv", "fc"))}
 

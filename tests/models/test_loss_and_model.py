@@ -211,9 +211,9 @@ def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_
 
 
 def test_a_choice_that_is_none_or_not_named_is_the_nets_own():
-    def logits(net, choices):
+    def logits(net, variant):
         with fresh() as session:
-            graph = graph_builder.build(Architecture(net, 2, THIN, variant=choices))
+            graph = graph_builder.build(Architecture(net, 2, THIN, variant=variant))
             randomise(session)
             return session.run(graph.logits, {graph.images: np.full((1, 9, 9, 3), 200, np.uint8)})
     own = logits("fcn8s_atonce", {})

@@ -22,12 +22,12 @@ GAINS = {"score_fr": 10.0}  # all streams large enough to be missed
 AT_ONCE = GAINS | {"score_pool4": 100.0, "score_pool3": 10000.0}  # against the scales on the pools
 
 
-def gains(net, choices=None):
-    return AT_ONCE if variants_of(net, **(choices or {})).pool_scaling else GAINS
+def gains(net, variant=None):
+    return AT_ONCE if variants_of(net, **(variant or {})).pool_scaling else GAINS
 
 
-def build(name, num_classes=3, channels=THIN, ignored=(), choices=None, **options):
-    return graph_builder.build(Architecture(name, num_classes, channels, MEAN_RGB, choices or {}, **options),
+def build(name, num_classes=3, channels=THIN, ignored=(), variant=None, **options):
+    return graph_builder.build(Architecture(name, num_classes, channels, MEAN_RGB, variant or {}, **options),
                                label_policy.of_net(ignored, num_classes))
 
 
@@ -50,11 +50,11 @@ def shapes():
 
 # --- the forward pass ---
 
-def expect_numpy(net, definition, channels=THIN, choices=None, sizes=((45, 71),)):
+def expect_numpy(net, definition, channels=THIN, variant=None, sizes=((45, 71),)):
     """The logits of the graph are those of nets_help.forward, whose streams are all large enough to be missed."""
     with fresh() as session:
-        graph = build(net, channels=channels, choices=choices)
-        weights = randomise(session, gains=gains(net, choices))
+        graph = build(net, channels=channels, variant=variant)
+        weights = randomise(session, gains=gains(net, variant))
         batches = [photo(*size, count=2 if size == sizes[0] else 1) for size in sizes]
         found = [session.run(graph.logits, {graph.images: images}) for images in batches]
     for size, images, logits in zip(sizes, batches, found, strict=True):
@@ -103,7 +103,7 @@ SWITCHES = [
 @pytest.mark.parametrize(("net", "choice", "change"), SWITCHES,
                          ids=[f"{net}-{choice}" for net, choice, _ in SWITCHES])
 def test_one_choice_changes_what_it_names_and_nothing_else(net, choice, change):
-    expect_numpy(net, DEFINITIONS[net] | change, choices=choice)
+    expect_numpy(net, DEFINITIONS[net] | change, variant=choice)
 
 
 @pytest.mark.parametrize(("choice", "change"), [
@@ -112,7 +112,7 @@ def test_one_choice_changes_what_it_names_and_nothing_else(net, choice, change):
     ({"learn_upsampling": True}, {}),
 ], ids=["pool", "fusion", "learn_upsampling"])
 def test_choices_hold_under_padding_by_100_px_as_well(choice, change):
-    expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | change | {"pad100": True}, choices=choice | {"alignment": "pad100"})
+    expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | change | {"pad100": True}, variant=choice | {"alignment": "pad100"})
 
 
 def test_every_value_of_every_choice_about_the_graph_is_tried_on_fcn8s():
@@ -130,14 +130,14 @@ def test_a_vgg16_ends_at_conv5_3(last):
 @pytest.mark.parametrize("last", ["relu5_4", "conv5_4"])
 def test_a_vgg16_is_not_asked_for_the_layers_of_a_vgg19(last):
     with fresh(), pytest.raises(errors.UsageError, match=rf"--last-layer {last}.*VGG-16"):
-        build("fcn8s", channels=THIN16, choices={"last_layer": last})
+        build("fcn8s", channels=THIN16, variant={"last_layer": last})
 
 
 def test_where_fc6_and_fc7_come_from_is_a_matter_of_loading_alone():
     graphs = []
     for origin in ALLOWED["fc"]:
         with fresh():
-            build("fcn8s", choices={"fc": origin})
+            build("fcn8s", variant={"fc": origin})
             nodes = tf.get_default_graph().as_graph_def().node
             graphs.append([(node.name, node.op, list(node.input)) for node in nodes])
     assert graphs[0] == graphs[1]
@@ -145,7 +145,7 @@ def test_where_fc6_and_fc7_come_from_is_a_matter_of_loading_alone():
 
 def test_no_height_from_1_to_64_px_is_left_out_under_padding_by_100_px():
     with fresh() as session:
-        graph = build("fcn8s", choices={"alignment": "pad100"})
+        graph = build("fcn8s", variant={"alignment": "pad100"})
         start(session)
         for height in range(1, 65):
             logits, prediction = session.run([graph.logits, graph.prediction], {graph.images: photo(height, 1)})
@@ -175,7 +175,7 @@ def cross_entropy(logits, labels, ignored):
     return (np.log(np.exp(z).sum(axis=1)) - z[range(len(z)), labels[rows, columns]]).mean()
 
 
-def expect_finite_differences(net, definition, groups, choices=None):
+def expect_finite_differences(net, definition, groups, variant=None):
     """The gradient of the graph is that of central differences of the float64 NumPy net, along random directions.
 
     groups(names): lists of variables that are moved together. The graph computes in float32 but is not differenced, so
@@ -184,8 +184,8 @@ def expect_finite_differences(net, definition, groups, choices=None):
     rng, image = np.random.default_rng(5), photo(33, 35)[0]
     labels = rng.choice(np.array([0, 1, 2, 255], np.uint8), (33, 35))
     with fresh() as session:
-        graph = build(net, ignored=(255,), choices=choices)
-        weights = randomise(session, gains={name: gain / 10 for name, gain in gains(net, choices).items()})
+        graph = build(net, ignored=(255,), variant=variant)
+        weights = randomise(session, gains={name: gain / 10 for name, gain in gains(net, variant).items()})
         gradients = tf.gradients(graph.objective / graph.normalizer, tf.trainable_variables())
         found = dict(zip(weights, gradients, strict=True))
         dead = sorted(name for name, gradient in found.items() if gradient is None)
@@ -257,7 +257,7 @@ OWN = {  # what a net has beside VGG's layers: the sides of its kernels
 @pytest.mark.usefixtures("fewer_nodes")
 def test_variables_are_named_as_layer_and_part_and_the_body_has_the_shapes_of_the_weights_file(name, backbone):
     with fresh():
-        build(name, channels=BACKBONES[backbone], choices={"last_layer": "last"})
+        build(name, channels=BACKBONES[backbone], variant={"last_layer": "last"})
         found, depth = shapes(), 3
     for layer, width in BACKBONES[backbone].items():
         side = {"fc6": 7, "fc7": 1}.get(layer, 3)
@@ -323,7 +323,7 @@ def test_learned_upsampling_adds_the_bilinear_kernels_to_what_is_learned(fusion,
     counts = []
     for learn in (False, True):
         with tf.Graph().as_default():
-            build("fcn8s", 60, published("vgg16"), choices={"fusion": fusion, "learn_upsampling": learn})
+            build("fcn8s", 60, published("vgg16"), variant={"fusion": fusion, "learn_upsampling": learn})
             counts.append(sum(math.prod(shape) for shape in shapes().values()))
     assert counts[1] - counts[0] == learned
 
@@ -348,7 +348,7 @@ def test_widths_come_from_the_weights_file_and_fc6_and_fc7_follow_the_last_convo
 @pytest.mark.parametrize(("name", "learn"), [("fcn32s", True), ("fcn8s", False), ("fcn8s_tutorial", True)])
 def test_a_full_size_net_holds_no_weights_in_its_graph(name, learn):
     with fresh():
-        build(name, 151, published("vgg19"), choices={"learn_upsampling": learn})
+        build(name, 151, published("vgg19"), variant={"learn_upsampling": learn})
         nodes = tf.get_default_graph().as_graph_def().node
     # The largest is one channel of the bilinear kernel: 64 x 64 in FCN-32s.
     assert max(node.ByteSize() for node in nodes) < 64 * 64 * 4 + 200
@@ -357,9 +357,9 @@ def test_a_full_size_net_holds_no_weights_in_its_graph(name, learn):
 
 # --- the values that training starts with ---
 
-def first_values(name, channels=THIN, **choices):
+def first_values(name, channels=THIN, **variant):
     with fresh() as session:
-        build(name, 40, channels=channels, choices=choices)
+        build(name, 40, channels=channels, variant=variant)
         start(session)
         return nets_help.values()
 
@@ -416,7 +416,7 @@ def test_learned_upsampling_starts_with_the_logits_of_the_fixed_one(name):
     found = []
     for learn in (False, True):
         with fresh() as session:
-            graph = build(name, choices={"learn_upsampling": learn})
+            graph = build(name, variant={"learn_upsampling": learn})
             start(session)
             nets_help.put(session, {layer: np.random.default_rng(1).normal(size=shape)
                                     for layer, shape in shapes().items() if layer.startswith("score_")})

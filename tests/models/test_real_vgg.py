@@ -15,7 +15,8 @@ from nets_help import fresh, put
 from PIL import Image
 
 from fcn.config.variants import Variants
-from fcn.models import vgg_graph, vgg_table
+from fcn.models import vgg_table
+from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 from fcn.weights import detection
 
@@ -57,7 +58,7 @@ def classify(tmp_path_factory):
     path.unlink()  # 575 MB
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
-        ends = vgg_graph.build(images - tf.constant(weights.mean_rgb), weights.widths, 1.0, tf.zeros((2,), tf.int32),
+        ends = _vgg_graph.build(images - tf.constant(weights.mean_rgb), weights.widths, 1.0, tf.zeros((2,), tf.int32),
                                Variants())
         put(session, {f"{layer}/{part}": array for layer, pair in weights.layers.items()
                       for part, array in zip(("kernel", "bias"), pair, strict=True)})
@@ -124,7 +125,7 @@ def test_features_are_those_of_keras_with_the_same_kernels(tmp_path):
                    env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True)
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
-        ends = vgg_graph.build(images, widths, 1.0, tf.zeros((2,), tf.int32), Variants())
+        ends = _vgg_graph.build(images, widths, 1.0, tf.zeros((2,), tf.int32), Variants())
         put(session, kernels)
         ours = session.run([ends[name] for name in ("pool3", "pool4", "pool5")], {images: photos})
     with np.load(tmp_path / "features.npz") as theirs:

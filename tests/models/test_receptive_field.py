@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, start
 
-from fcn.config.variants import variants_of as choices_of
+from fcn.config.variants import variants_of
 from fcn.core import registry
-from fcn.models import components, convolution, receptive_field, vgg_table
+from fcn.models import components, convolution, vgg_table
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 
@@ -24,7 +24,7 @@ def sights(net, channels, given, axis):
     photos[range(32), range(MIDDLE, MIDDLE + 32)] = 1
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
-        logits = nets_help.scores(net, images, 1, channels, choices_of(net, **{"pool": "avg"} | given)).pixels()
+        logits = nets_help.scores(net, images, 1, channels, variants_of(net, **{"pool": "avg"} | given)).pixels()
         start(session)
         nets_help.put(session, {v.op.name: np.full(v.shape.as_list(), "kernel" in v.op.name)
                                 for v in tf.trainable_variables()})
@@ -54,7 +54,7 @@ def test_a_pixel_changes_outputs_as_far_as_the_margin_and_none_farther(net, chan
     found = sights(net, channels, given, axis)
     assert found == [parts.receptive_field(pixel, architecture) for pixel in range(32)]
     farthest = max(max(pixel - first, last - pixel) for pixel, (first, last) in enumerate(found))
-    assert farthest == receptive_field.margin(architecture)
+    assert farthest == components.margin(architecture)
 
 
 @pytest.mark.parametrize(("net", "last_layer", "known", "field"), [
@@ -63,12 +63,12 @@ def test_the_margin_of_32s_follows_from_the_quoted_receptive_field_of_fc6(net, l
     # A cell of fc6 lies over 32 px, pixels 0 to 31, and sees (field - 32) / 2 px more on either side. Pixel 16 is
     # mixed of cells 0 and 1, pixel 15 of cells -1 and 0: either sees 16 px of its own cell and a whole one farther.
     architecture = Architecture(net, 1, vgg_table.widths(known), variant={"last_layer": last_layer})
-    assert receptive_field.margin(architecture) == 16 - 1 + 32 + (field - 32) // 2
+    assert components.margin(architecture) == 16 - 1 + 32 + (field - 32) // 2
 
 
 def test_skips_add_the_reach_of_their_upsamplings():
     channels = vgg_table.widths({"conv1_1": 64})
-    margins = [receptive_field.margin(Architecture(f"fcn{n}s", 1, channels)) for n in (32, 16, 8)]
+    margins = [components.margin(Architecture(f"fcn{n}s", 1, channels)) for n in (32, 16, 8)]
     # 32s: 15.5 px beyond its cell's centre at most. Upsampled by 2 and by 16 a pixel may mix in cells whose centre is
     # 8 px farther; by 2, 2 and 8 yet 4 px farther.
     assert margins == [233, 233 + 8, 233 + 8 + 4]

@@ -10,7 +10,7 @@ from PIL import Image
 from fcn.core import atomic_io
 from fcn.runs import curves
 
-FLOOR = (2.0, 1.5, 0.4)
+BASELINES = (2.0, 1.5, 0.4)
 VALIDATED = {"step": 5, "val_loss": 1.5, "val_loss_se": 0.1, "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25}
 
 
@@ -58,7 +58,7 @@ def highest(axes):
     [{"step": 9, "loss": 1.0}] * 5000,
 ])
 def test_curves_are_drawn_however_little_there_is_to_show(tmp_path, entries):
-    curves.draw(entries, tmp_path / "curves.png", *((FLOOR, [3, 4]) if len(entries) > 1 else ()))
+    curves.draw(entries, tmp_path / "curves.png", *((BASELINES, [3, 4]) if len(entries) > 1 else ()))
     curves.overlay([("no formula: $\\frac$", entries), ("_b \u4e2d \udcff", [VALIDATED])], tmp_path / "compare.png")
     for path in (tmp_path / "curves.png", tmp_path / "compare.png"):
         with Image.open(path) as image:
@@ -133,7 +133,7 @@ def test_the_loss_of_the_start_is_in_the_picture_however_high(figure_of):
 
 
 def test_what_a_net_without_images_reaches_is_drawn_as_lines(figure_of):
-    _, axes = figure_of(curves.draw, [VALIDATED], FLOOR)
+    _, axes = figure_of(curves.draw, [VALIDATED], BASELINES)
     assert points(axes["loss"], "class prior, 1.500")[0][1] == 1.5
     assert points(axes["validation,"], "best constant answer: pixel accuracy 0.400")[0][1] == 0.4
 

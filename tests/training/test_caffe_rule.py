@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from nets_help import fresh, put, values
 
-from fcn.cli import convert
-from fcn.config import caffe_solver, parsers, training_config
+from fcn.config import caffe_solver, parsers, solver_conversion, training_config
 from fcn.data.label_policy import LabelPolicy
 from fcn.models import batch_loss, layers
 from fcn.models.losses import cross_entropy
@@ -202,8 +201,8 @@ def test_the_solver_file_moves_every_weight_as_the_settings_do(schedule, changes
 
 def test_a_clipped_sum_is_converted_to_a_clipped_mean():
     settings = dataclasses.replace(SGD, schedule="step", batch=2, batches_per_step=2, **SUM | {"clip_norm": 1.5})
-    steps, old = some_steps(2, labelled=13), convert.of_settings(settings, 13)
-    mean = convert.settings_of(settings, old, convert.convert(old, loss_reduction="mean"))
+    steps, old = some_steps(2, labelled=13), solver_conversion.of_settings(settings, 13)
+    mean = solver_conversion.settings_of(settings, old, solver_conversion.convert(old, loss_reduction="mean"))
     expected = caffes_by(caffe_solver.prototxt(settings), steps)
     assert_same_at_every_step(ours_by(mean, steps), expected)
     kept = ours_by(dataclasses.replace(mean, clip_norm=settings.clip_norm), steps)  # 13 times as high: it never clips

@@ -7,6 +7,7 @@ from nets_help import fresh, start, values
 from fcn.cli import export
 from fcn.core import errors, registry
 from fcn.data.spec import DatasetSpec
+from fcn.export import writer
 from fcn.models import graph_builder, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
@@ -232,7 +233,7 @@ def test_every_format_predicts_by_the_averages(run, tmp_path, name):
         pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
     export.main(["--run", str(run[0]), "--to", str(tmp_path / name)])  # it verifies what it wrote
-    form = registry.load("export_formats", export.format_of(tmp_path / f"new{name.removeprefix('net')}"))
+    form = registry.load("export_formats", writer.format_of(tmp_path / f"new{name.removeprefix('net')}"))
     (logits, prediction), = form.outputs(tmp_path / name, [PHOTOS])
     np.testing.assert_allclose(logits, run[2], rtol=0, atol=1e-4 * np.ptp(run[2]))
     assert (prediction == run[2].argmax(axis=3)).mean() > 0.999

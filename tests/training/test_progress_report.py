@@ -143,7 +143,7 @@ def test_a_validation_without_labelled_pixels_says_so_and_is_a_line_of_the_log(r
 
 def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(curves, "draw", lambda entries, path, floor, starts: drawn.append(starts))
+    monkeypatch.setattr(curves, "draw", lambda entries, path, baselines, starts: drawn.append(starts))
     for step in (0, 30, 20):
         progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 40, None, 2, 20), step, Shown()).draw()
     assert drawn == [[], [30], [30, 20]]

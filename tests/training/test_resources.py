@@ -17,6 +17,7 @@ from fcn.models.decoders import fcn as decoder
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
 from fcn.training import resources
+from fcn.training.resources import Update
 
 VGG19, VGG16 = vgg_table.widths(), vgg_table.widths({"conv1_1": 64})
 ONE = dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "fc6", "fc7"), 1)  # of a channel each
@@ -66,31 +67,33 @@ def test_half_the_width_halves_the_body_and_not_the_logits():
 
 @pytest.mark.parametrize("optimizer, slots", [("momentum", 1), ("adam", 2), ("adamw", 2), ("radam", 2), ("rmsprop", 1)])
 def test_every_optimizer_keeps_its_numbers_beside_what_is_trained(optimizer, slots):
-    parts = resources.memory(1000, 600, 7e6, 0, optimizer)
+    parts = resources.memory(1000, 600, 7e6, 0, Update(optimizer))
     assert parts["weights"] == 4000 and parts["gradients"] == 2400 and parts["maps of a batch"] == 7e6
     assert parts[f"{optimizer}'s numbers beside them"] == slots * 2400
     assert parts["running sums of the gradients"] == 0
 
 
 def test_steps_of_several_batches_hold_a_sum_of_each_gradient():
-    assert resources.memory(1000, 600, 0, 0, "adam", 3)["running sums of the gradients"] == 2400
+    assert resources.memory(1000, 600, 0, 0, Update(batches_per_step=3))["running sums of the gradients"] == 2400
 
 
 def test_bfloat16_holds_every_weight_a_second_time_in_two_bytes():
-    assert resources.memory(1000, 600, 0, 0, width=2)["weights, converted"] == 2000
-    assert resources.memory(1000, 600, 0, 0)["weights, converted"] == 0
+    assert resources.memory(1000, 600, 0, 0, Update(), width=2)["weights, converted"] == 2000
+    assert resources.memory(1000, 600, 0, 0, Update())["weights, converted"] == 0
 
 
 def test_decay_costs_a_copy_where_it_is_part_of_the_gradient():
     def copies(optimizer, decays):
-        return resources.memory(1000, 600, 0, 0, optimizer, 1, decays)["copies during the update"]
+        return resources.memory(1000, 600, 0, 0, Update(optimizer, 1, decays))["copies during the update"]
     assert copies("adam", True) - copies("adam", False) == 2400
     assert copies("adamw", True) == copies("adamw", False)
 
 
 def test_a_validation_larger_than_a_step_counts_with_what_it_takes_beyond_it():
-    assert resources.memory(1000, 600, 5000, 9000)["validation, beyond maps and gradients"] == 9000 - 5000 - 2400
-    assert resources.memory(1000, 600, 5000, 6000)["validation, beyond maps and gradients"] == 0
+    def beyond(validation):
+        return resources.memory(1000, 600, 5000, validation, Update())["validation, beyond maps and gradients"]
+    assert beyond(9000) == 9000 - 5000 - 2400
+    assert beyond(6000) == 0
 
 
 @pytest.mark.parametrize("first, last", [(0, 60), (0, 7), (13, 60), (60, 60), (59, 61)])
@@ -104,8 +107,8 @@ def test_checkpoints_and_validations_are_as_many_as_by_counting(first, last, sav
 
 def test_a_run_takes_its_steps_its_validations_and_its_checkpoints():
     size = 10 * resources.WRITTEN_PER_S  # ten seconds
-    assert resources.duration(100, 2, 3, 20, 5, size) == 200 + 60 + 50
-    assert resources.duration(100, 2, 3, 20, 5, size, eval_budget=0.2) == pytest.approx(200 / 0.8 + 50)
+    assert resources.duration(200, 60, 5 * size) == 200 + 60 + 50
+    assert resources.duration(200, 60, 5 * size, eval_budget=0.2) == pytest.approx(200 / 0.8 + 50)
 
 
 # Peaks in MB, by python benchmarks/training_memory.py, with a quarter of VGG-19's channels; TensorFlow 2.21, 2 cores.

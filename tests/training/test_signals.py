@@ -39,8 +39,8 @@ def test_schedulers_warning_counts_as_a_request_to_terminate():
 
 def child(body):
     """Exit code and output of a process that runs `body` with Signals imported; it gets what its stdout asks for."""
-    head = "import os, signal, sys, time\nfrom fcn.training import signals\n" \
-           "say = lambda text: print(text, flush=True)\n"
+    head = ("import os, signal, sys, time\nfrom fcn.training import signals\n"
+            "say = lambda text: print(text, flush=True)\n")
     process = subprocess.Popen([sys.executable, "-c", head + body], stdout=subprocess.PIPE, text=True)
     said = []
     for line in process.stdout:

@@ -71,7 +71,7 @@ def test_the_published_fcn32s_is_read(tmp_path):
     found = detection.read_weights(net.write(tmp_path / "pascal-fcn32s-dag.mat", **CAFFE_META))
     assert_same(found, body | {"score_fr": fr})
     assert (found.net, found.class_names) == ("fcn32s", ("sky", "sea", "sand"))
-    assert found.choices == {"alignment": "pad100", "learn_upsampling": False}
+    assert found.variant == {"alignment": "pad100", "learn_upsampling": False}
 
 
 def published_fcn8s(path):
@@ -102,7 +102,7 @@ def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_s
                                "score_pool3": (three[0], three[1] + 2),
                                "upscore2": (up2, None), "upscore_pool4": (up4, None),
                                "upscore8": (interpolation(16), None)})
-    assert found.net == "fcn8s" and found.choices == {"alignment": "pad100", "learn_upsampling": True}
+    assert found.net == "fcn8s" and found.variant == {"alignment": "pad100", "learn_upsampling": True}
     assert sum("moved into" in note for note in found.notes) == 2
 
 
@@ -125,7 +125,7 @@ def test_a_net_trained_by_matconvnet_fcn_is_read_from_its_snapshot(tmp_path, str
     found = detection.read_weights(path)
     scores = {"score_fr": fr, "score_pool4": four} | ({"score_pool3": three} if stride == 8 else {})
     assert_same(found, body | scores)
-    assert found.net == f"fcn{stride}s" and found.choices == {"alignment": "same", "learn_upsampling": False}
+    assert found.net == f"fcn{stride}s" and found.variant == {"alignment": "same", "learn_upsampling": False}
 
 
 def test_a_bare_backbone_ignores_its_classifier_and_must_be_the_published_one(tmp_path):
@@ -133,7 +133,7 @@ def test_a_bare_backbone_ignores_its_classifier_and_must_be_the_published_one(tm
     net.convs(body | {"fc8": (np.zeros((1, 1, 5, 7), np.float32), np.zeros(7, np.float32))})
     found = detection.read_weights(net.write(tmp_path / "vgg16-dag.mat", **CAFFE_META))
     assert_same(found, body)
-    assert found.net is None and found.choices == {} and "VGG-16 recognised" in found.notes[0]
+    assert found.net is None and found.variant == {} and "VGG-16 recognised" in found.notes[0]
     net.params[0]["value"] = body["conv1_1"][0] + np.float32(0.2)
     assert_refused(net.write(tmp_path / "other.mat", **CAFFE_META), "not its numbers")
 

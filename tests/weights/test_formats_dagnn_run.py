@@ -62,15 +62,15 @@ CASES = [(net, *case) for net in _heads.NETS
 CASES += [("fcn16s", "vgg16", {"pool": "avg1to4", "last_layer": "conv5_3", "pool_scaling": True})]
 
 
-@pytest.mark.parametrize(("net", "backbone", "choices"), CASES)
-def test_a_written_fcn_run_by_the_manual_gives_our_logits(tmp_path, net, backbone, choices):
+@pytest.mark.parametrize(("net", "backbone", "variant"), CASES)
+def test_a_written_fcn_run_by_the_manual_gives_our_logits(tmp_path, net, backbone, variant):
     learned = tuple(_heads.NETS[net][1]) if backbone == "vgg16" else ()
-    weights = thin_fcn(net, backbone, learned=learned, first_width=8, **choices)
+    weights = thin_fcn(net, backbone, learned=learned, first_width=8, **variant)
     dagnn.write(tmp_path / "net.mat", weights)
     image = np.random.default_rng(0).integers(0, 256, (1, 39, 45, 3)).astype(np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
         ours = graph_builder.build(Architecture(net, 3, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
-                                                weights.choices))
+                                                weights.variant))
         session.run(tf.global_variables_initializer())
         for variable in tf.trainable_variables():
             name, part = variable.op.name.split("/")

@@ -51,7 +51,7 @@ def test_what_is_noted_of_a_net_does_not_hide_what_its_layers_say(tmp_path):
     content["meta"]["fcn"][0, 0] = np.array(['{"alignment": "pad100", "pool": "max"}'])
     scipy.io.savemat(tmp_path / "net.mat", content)
     found = detection.read_weights(tmp_path / "net.mat")
-    assert found.choices == {"alignment": "same", "pool": "avg", "learn_upsampling": False}
+    assert found.variant == {"alignment": "same", "pool": "avg", "learn_upsampling": False}
 
 
 def positions(weights):

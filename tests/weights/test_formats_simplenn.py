@@ -31,7 +31,7 @@ def test_both_releases_and_both_axis_orders_give_the_same_bits(mat, backbone, re
     assert_same(found, layers)
     side = "height x width" if kernel_order == "hw" else "width x height"
     assert "recognised" in found.notes[0] and side in found.notes[0] and "channels RGB" in found.notes[0]
-    assert (found.net, found.choices, found.class_names) == (None, {}, ())
+    assert (found.net, found.variant, found.class_names) == (None, {}, ())
 
 
 @pytest.mark.parametrize(("release", "kernel_order"), ORDERS)

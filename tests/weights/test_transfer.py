@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, put, randomise, start
 
-from fcn.config.variants import variants_of as choices_of
+from fcn.config.variants import variants_of
 from fcn.core import errors
 from fcn.data.label_policy import LabelPolicy
 from fcn.data.spec import DatasetSpec
@@ -200,24 +200,24 @@ def photo(height=45, width=71):
     return np.random.default_rng(1).integers(0, 256, (1, height, width, 3), np.uint8)
 
 
-def random_net(net, choices, names=OLD):
+def random_net(net, variant, names=OLD):
     """(Weights of a net with random weights, its logits on the photo)."""
     with fresh() as session:
-        graph = graph_builder.build(Architecture(net, len(names), THIN, MEAN_RGB, choices))
+        graph = graph_builder.build(Architecture(net, len(names), THIN, MEAN_RGB, variant))
         arrays = randomise(session, gains={"score_pool4": 10, "score_pool3": 30})
         logits = session.run(graph.logits, {graph.images: photo()})
     layers = {name: (arrays[f"{name}/kernel"], arrays.get(f"{name}/bias"))
               for name in dict.fromkeys(variable.split("/")[0] for variable in arrays)}
-    return Weights(layers, np.array(MEAN_RGB), (), net, choices, names), logits
+    return Weights(layers, np.array(MEAN_RGB), (), net, variant, names), logits
 
 
-def moved(weights, net, choices, names, how="name"):
+def moved(weights, net, variant, names, how="name"):
     """(rows, logits on the photo) of a net of these classes that begins with `weights`."""
     with fresh() as session:
-        graph = graph_builder.build(Architecture(net, len(names), THIN, MEAN_RGB, choices))
+        graph = graph_builder.build(Architecture(net, len(names), THIN, MEAN_RGB, variant))
         start(session)
         given = dataclasses.replace(weights, layers=dict(weights.layers))  # fill() empties it
-        rows = initialize.load_weights(session, given, names, len(names), how, choices_of(net, **choices))
+        rows = initialize.load_weights(session, given, names, len(names), how, variants_of(net, **variant))
         return rows, session.run(graph.logits, {graph.images: photo()})
 
 
@@ -225,23 +225,23 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("net", "choices"), NETS + OTHER_FUSIONS)
-def test_classes_in_another_order_have_the_logits_that_their_names_had(net, choices):
-    weights, before = random_net(net, choices)
-    rows, after = moved(weights, net, choices, ("car", "sky", "road"))
+@pytest.mark.parametrize(("net", "variant"), NETS + OTHER_FUSIONS)
+def test_classes_in_another_order_have_the_logits_that_their_names_had(net, variant):
+    weights, before = random_net(net, variant)
+    rows, after = moved(weights, net, variant, ("car", "sky", "road"))
     assert before.std(axis=(0, 1, 2)).min() > 1e-3 and np.abs(before[..., 0] - before[..., 1]).max() > 1e-3
     assert_close(after, before[..., [2, 0, 1]])
     assert {row.fate for row in rows} == {"copied", "reshaped"}
 
 
-@pytest.mark.parametrize(("net", "choices"), NETS[:2])
-def test_classes_that_are_carried_keep_their_logits_and_new_ones_begin_at_zero(net, choices):
-    weights, before = random_net(net, choices)
-    _, after = moved(weights, net, choices, NEW)
+@pytest.mark.parametrize(("net", "variant"), NETS[:2])
+def test_classes_that_are_carried_keep_their_logits_and_new_ones_begin_at_zero(net, variant):
+    weights, before = random_net(net, variant)
+    _, after = moved(weights, net, variant, NEW)
     assert_close(after[..., [0, 2, 3]], before[..., [2, 0, 1]])
     assert not after[..., 1].any()
-    assert not moved(weights, net, choices, NEW, "fresh")[1].any()
-    assert_close(moved(weights, net, choices, NEW, "id")[1][..., :3], before)
+    assert not moved(weights, net, variant, NEW, "fresh")[1].any()
+    assert_close(moved(weights, net, variant, NEW, "id")[1][..., :3], before)
 
 
 def test_fresh_scores_are_fresh_though_the_file_names_no_classes():
@@ -251,19 +251,19 @@ def test_fresh_scores_are_fresh_though_the_file_names_no_classes():
     assert not logits.any()
 
 
-@pytest.mark.parametrize(("net", "choices", "how"), [
+@pytest.mark.parametrize(("net", "variant", "how"), [
     ("fcn8s", {}, "name"),
     ("fcn8s", {"learn_upsampling": True}, "name"),  # were what is new zero: zero scores times zero kernels,
     ("fcn8s_tutorial", {}, "fresh"),                # zero scores under a ReLU,
     ("fcn8s_shekkizh", {}, "fresh")])               # zero scores times a zero deconv1
-def test_the_scores_of_a_new_class_can_be_learned(net, choices, how):
-    weights, _ = random_net(net, choices)
+def test_the_scores_of_a_new_class_can_be_learned(net, variant, how):
+    weights, _ = random_net(net, variant)
     with fresh() as session:
-        graph = graph_builder.build(Architecture(net, len(NEW), THIN, MEAN_RGB, choices))
+        graph = graph_builder.build(Architecture(net, len(NEW), THIN, MEAN_RGB, variant))
         (kernel,) = (v for v in tf.trainable_variables() if v.op.name == "score_fr/kernel")
         gradient = tf.gradients(graph.objective, kernel)[0]
         start(session)
-        initialize.load_weights(session, weights, NEW, len(NEW), how, choices_of(net, **choices))
+        initialize.load_weights(session, weights, NEW, len(NEW), how, variants_of(net, **variant))
         found = session.run(gradient, {graph.images: photo(), graph.labels: np.full((1, 45, 71), 1, np.uint8)})
     assert found[..., [i for i, name in enumerate(NEW) if how == "fresh" or name == "tree"]].any()
 
@@ -311,7 +311,7 @@ def test_a_run_of_ours_is_read_as_weights_with_its_net_and_its_classes(stage, in
         np.testing.assert_array_equal(bias, arrays[f"{name}/bias"])
     assert (weights.net, weights.class_names) == ("fcn16s", OLD)
     assert weights.mean_rgb.tolist() == list(MEAN_RGB)
-    assert weights.choices["alignment"] == "same" and weights.choices["learn_upsampling"] is False
+    assert weights.variant["alignment"] == "same" and weights.variant["learn_upsampling"] is False
     assert THIN.items() <= weights.widths.items()
     assert "fcn16s" in weights.notes[0] and "step-000003" in weights.notes[0] and "step 3" in weights.notes[0]
 
@@ -331,7 +331,7 @@ def test_the_next_stage_begins_with_the_scores_of_the_one_before_and_a_new_score
     with fresh() as session:
         graph_builder.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
-        rows = initialize.load_weights(session, initialize.from_run(run), OLD, 3, "name", choices_of("fcn8s"))
+        rows = initialize.load_weights(session, initialize.from_run(run), OLD, 3, "name", variants_of("fcn8s"))
         found = nets_help.values()
     assert {name: row.fate for row in rows for name in [row.layer]} == {
         **dict.fromkeys((*THIN, "score_fr", "score_pool4"), "copied"), "score_pool3": "fresh"}
@@ -353,7 +353,7 @@ def test_the_first_logits_of_fcn8s_are_the_fused_scores_of_fcn16s_upsampled_in_t
     with fresh() as session:
         graph = graph_builder.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
         start(session)
-        initialize.load_weights(session, initialize.from_run(run), OLD, 3, "name", choices_of("fcn8s"))
+        initialize.load_weights(session, initialize.from_run(run), OLD, 3, "name", variants_of("fcn8s"))
         eight = session.run(graph.logits, {graph.images: photo()})
     largest = np.abs(in_one).max()
     np.testing.assert_allclose(sixteen[0], in_one, rtol=1e-4, atol=1e-4 * largest)

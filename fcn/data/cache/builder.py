@@ -139,7 +139,7 @@ def _fill(partial, plan, progress):
 
 
 def _in_order(plan, wanted):
-    """(index, function that waits for its Row) in order; all cores read ahead, as far as memory is allowed to go."""
+    """(index, function that waits for its RowState) in order; all cores read ahead, as far as memory allows."""
     workers = machine.cores()
     waiting: collections.deque = collections.deque()
     pixels = 0

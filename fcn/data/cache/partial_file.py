@@ -50,7 +50,7 @@ class PartialFile:
         self.write("state", self.state[first:end], first)
 
     def get(self, index):
-        """The Row that the file holds there."""
+        """The RowState that the file holds there."""
         height, width = map(int, self.shapes[index])
         photo = os.pread(self.file, height * width * 3, int(self.offsets[0][index]))
         label = os.pread(self.file, height * width, int(self.offsets[1][index]))
@@ -67,7 +67,7 @@ class PartialFile:
 
 
 def begin(file, skeleton, shapes, folder):
-    """The Partial to go on with: what the open file holds of this very Skeleton, or an empty one.
+    """The PartialFile to go on with: what the open file holds of this very Skeleton, or an empty one.
 
     Raises MachineError if the disk is too small; folder: for its message.
     """

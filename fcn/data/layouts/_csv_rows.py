@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import pathlib
 
-from fcn.core import csv_text, errors, file_kinds
+from fcn.core import errors, file_kinds, tables
 from fcn.core.errors import Problem
 from fcn.data import folders, images
 from fcn.data.layouts import _folders, _split
@@ -76,7 +76,7 @@ def read(path):
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for number, line in enumerate(csv.DictReader(file, delimiter=delimiter), 2):
-                texts = {key: csv_text.plain((line.get(name) or "").strip()).replace("\\", "/")
+                texts = {key: tables.plain((line.get(name) or "").strip()).replace("\\", "/")
                          for key, name in column.items()}
                 fault = _fault(texts, column)
                 if fault:

@@ -10,7 +10,7 @@ import hashlib
 import math
 import pathlib
 
-from fcn.core import atomic_io, csv_text, errors, file_kinds
+from fcn.core import atomic_io, errors, file_kinds, tables
 from fcn.core.errors import Problem
 from fcn.data.spec import Listing
 
@@ -72,7 +72,7 @@ def _lines(path):
             delimiter = max(",;\t", key=file.readline(4096).count)
             file.seek(0)
             lines = csv.DictReader(file, delimiter=delimiter)
-            return [(csv_text.plain(line["name"]), (line["split"] or "").strip().lower()) for line in lines]
+            return [(tables.plain(line["name"]), (line["split"] or "").strip().lower()) for line in lines]
     except (OSError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a table of the split", where=path,
                                why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
@@ -102,5 +102,5 @@ def _as_written(path, whole, split):
 
 def write(path, split_of):
     """Write {name: split} as a split file, whole or not at all."""
-    text = csv_text.table([("name", "split"), *sorted(split_of.items())], "\r\n")
+    text = tables.csv_text([("name", "split"), *sorted(split_of.items())], "\r\n")
     atomic_io.write_whole(path, text.encode("utf-8", "surrogateescape"))

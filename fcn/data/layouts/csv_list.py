@@ -15,7 +15,7 @@ are named as in the layout paired. Without a split, split.csv in the folder says
 import dataclasses
 import pathlib
 
-from fcn.core import atomic_io, csv_text, errors, ownership
+from fcn.core import atomic_io, errors, ownership, tables
 from fcn.data import folders
 from fcn.data.layouts import _black_white, _classes, _csv_rows, _folders, _parallel, _split, binary_masks
 from fcn.data.spec import Listing
@@ -79,6 +79,6 @@ def write(folder, out):
                 raise
     rows = [(pair.image.relative_to(out.parent).as_posix(), pair.label.relative_to(out.parent).as_posix(), split)
             for split, listing in found.items() for pair in listing.pairs]
-    text = csv_text.table([("images", "masks", "split"), *rows], "\r\n")
+    text = tables.csv_text([("images", "masks", "split"), *rows], "\r\n")
     atomic_io.write_whole(out, text.encode("utf-8", "surrogateescape"), new=True)
     return len(rows), list(dict.fromkeys(problem for listing in found.values() for problem in listing.problems))

@@ -34,7 +34,7 @@ def outputs(path, batches):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         architecture = Architecture(weights.net, weights.num_classes,
                                     components.of(weights.net).widths(weights.widths), weights.mean_rgb.tolist(),
-                                    weights.choices)
+                                    weights.variant)
         policy = label_policy.of_net(weights.ignored_ids, weights.num_classes)
         net = models.inference(architecture, policy.never_predicted)
         initialize.load_all(session, weights)
@@ -44,12 +44,12 @@ def outputs(path, batches):
 
 def is_own(weights):
     """Whether these Weights are of a net that is no FCN on VGG, of which .npz holds every variable."""
-    return not weights.choices or components.of(weights.net).net.ENCODER != "vgg"
+    return not weights.variant or components.of(weights.net).net.ENCODER != "vgg"
 
 
 def published_name(weights):
     """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
-    own = weights.choices
+    own = weights.variant
     if is_own(weights) or weights.others:
         raise errors.UsageError(f"{weights.net} is not a published FCN on VGG, and .mat holds no other net",
                                 cure="write an .npz, SavedModel, .pb, .tflite or .onnx.")
@@ -70,6 +70,6 @@ def differences(one, other):
     layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
     layers += [name for name in {**one.others, **other.others}
                if not np.array_equal(one.others.get(name, ()), other.others.get(name, ()))]
-    facts = [name for name in ("net", "class_names", "choices", "ignored_ids")
+    facts = [name for name in ("net", "class_names", "variant", "ignored_ids")
              if getattr(one, name) != getattr(other, name)]
     return layers + facts + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])

@@ -15,7 +15,7 @@ REQUIRED = ("SIZE", "TEXT", "scored(num_classes, ignored_ids)", "compute(sums, w
 
 
 def computed(original, network, ignored_ids):
-    """{name: (module, Sums)} of every protocol whose matrices are there. original, network: Matrices, or None."""
+    """{name: (module, Sums)} of every protocol whose ConfusionMatrices are there. original, network: these, or None."""
     matrices = {"original": original, "network": network}
     return {name: (module, sums(module, matrices[module.SIZE], ignored_ids))
             for name, module in registry.every("protocols").items()

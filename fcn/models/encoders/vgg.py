@@ -1,8 +1,8 @@
 """VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional; which of them, its widths say.
 
 fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. Layers and published widths are
-tables in vgg_table.py, the graph is built in vgg_graph.py. Of the net's Choices it has alignment, pool, last_layer and
-init_stddev.
+tables in fcn/models/vgg_table.py, the graph is built in _vgg_graph.py. Of the net's Variants it has alignment, pool,
+last_layer and init_stddev.
 """
 
 import math
@@ -32,9 +32,9 @@ def preprocess(images, mean_rgb):
 
 def build(images, settings):
     """{"pool1", ..., "pool5", "fc7": tensor}; sizes are rounded up at every pool."""
-    from fcn.models import vgg_graph
+    from fcn.models.encoders import _vgg_graph
     check(settings.widths, settings.variant)
-    return vgg_graph.build(images, settings.widths, settings.keep_prob, settings.dropout_seed, settings.variant
+    return _vgg_graph.build(images, settings.widths, settings.keep_prob, settings.dropout_seed, settings.variant
                            or Variants())
 
 

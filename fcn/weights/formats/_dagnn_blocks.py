@@ -36,7 +36,7 @@ class Block:
 def blocks(weights):
     """The Blocks of Weights, from "data" to "score" of a whole FCN, or to the last activation of a bare VGG.
 
-    Of choices, alignment, pool, last_layer (an output of this list that goes into pool5), pool_scaling and
+    Of weights.variant, alignment, pool, last_layer (an output of this list that goes into pool5), pool_scaling and
     learn_upsampling are followed.
     """
     net = _Net(weights)
@@ -48,7 +48,7 @@ def blocks(weights):
 
 def learning_rate(param, weights):
     """Of a parameter as published: twice on biases; nothing on the scales and on interpolation that is kept."""
-    fixed = param.startswith("upscore") and not weights.choices.get("learn_upsampling")
+    fixed = param.startswith("upscore") and not weights.variant.get("learn_upsampling")
     return 0.0 if fixed or param.startswith("scale") else 2.0 if param.endswith("_bias") else 1.0
 
 
@@ -57,9 +57,9 @@ class _Net:
 
     def __init__(self, weights):
         self.weights, self.listed = weights, []
-        self.pad100 = weights.choices.get("alignment") == "pad100"
-        self.pools = AVERAGED[weights.choices.get("pool", "max")]
-        self.last_layer = weights.choices.get("last_layer", "last")
+        self.pad100 = weights.variant.get("alignment") == "pad100"
+        self.pools = AVERAGED[weights.variant.get("pool", "max")]
+        self.last_layer = weights.variant.get("last_layer", "last")
 
     def body(self):
         layers, x = self.weights.layers, "data"
@@ -87,7 +87,7 @@ class _Net:
                 self.crop("score", x, "data", OFFSETS[net]["score"] if self.pad100 else 0)
                 continue
             below = pool[score]
-            if self.weights.choices.get("pool_scaling", net == "fcn8s_atonce"):
+            if self.weights.variant.get("pool_scaling", net == "fcn8s_atonce"):
                 below = self.scale(f"scale_{below}", below, _heads.POOL_SCALES[score])
             skip = self.conv(score, below, pad=0)
             if self.pad100:

@@ -90,8 +90,8 @@ def in_full(values, name, path):
     return [kernel, np.zeros(kernel.shape[3] if kernel.ndim == 4 else 1, np.float32)]
 
 
-def upsampling(net, layers, found, axes, alignment, path, learned=False):
-    """({layer: (kernel, None)}, notes): no kernel if all are plain, unless the net is known to have `learned` them.
+def upsampling(net, layers, found, axes, alignment, path):
+    """({layer: (kernel, None)}, notes) of all transposed convolutions.
 
     Biases of upsampling, which the published nets have, go into the bias of the score that is added to it (or, of the
     last one, that it interpolates: its weights sum to 1 wherever nothing outside the map is seen, as under pad100).
@@ -111,7 +111,7 @@ def upsampling(net, layers, found, axes, alignment, path, learned=False):
             raise refusal(path, f"{item['name']} has kernel {kernel.shape}; {name} of {net} is {side} x {side}, from "
                                 "classes to classes")
         plain = _heads.is_plain(kernel)
-        kept[name], learned = (kernel, None), learned or not plain
+        kept[name] = kernel, None
         if not bias.any():
             continue
         target = scores[min(number + 1, len(scores) - 1)]
@@ -120,4 +120,4 @@ def upsampling(net, layers, found, axes, alignment, path, learned=False):
             raise refusal(path, f"{item['name']} adds {bias.size} biases where no net here has any")
         found[target] = found[target][0], found[target][1] + bias.ravel()
         notes += (f"the bias of {item['name']} was moved into that of {target}, which changes no output",)
-    return kept if learned else {}, notes
+    return kept, notes

@@ -73,11 +73,11 @@ def in_order(net, layers):
 
 def as_note(weights):
     """What a file of ours says of a net besides its layers, as JSON."""
-    return json.dumps(weights.choices | {"ignored_ids": list(weights.ignored_ids)})
+    return json.dumps(weights.variant | {"ignored_ids": list(weights.ignored_ids)})
 
 
 def read_note(text):
-    """({choice: value}, ignored ids) of as_note's JSON, what is no choice left out; None if it is no JSON."""
+    """({field of Variants: value}, ignored ids) of as_note's JSON, unknown fields left out; None if it is no JSON."""
     try:
         noted = json.loads(text)
         ids = noted.get("ignored_ids", [])

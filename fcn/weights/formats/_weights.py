@@ -24,7 +24,7 @@ class Weights:
     whole FCN also score_fr, score_pool4, score_pool3 and, where not all of them are plain bilinear interpolation,
     upscore or upscore2, upscore16, upscore_pool4, upscore8 as (kernel (height, width, out, in), None).
     mean_rgb: float32 (3,), 0-255, to be subtracted from images. notes: what was found out about the file.
-    net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. choices: what else the file says of
+    net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. variant: what else the file says of
     that net, e.g. {"alignment": "same" or "pad100", "learn_upsampling": True}. class_names: in the order of ids.
     ignored_ids: ids that its predictions never hold. of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} of
     a checkpoint of ours, {} of a file. others: {variable: array float32} of what is neither kernel nor bias, such as
@@ -35,7 +35,7 @@ class Weights:
     mean_rgb: np.ndarray
     notes: tuple[str, ...]
     net: str | None = None
-    choices: dict = dataclasses.field(default_factory=dict)
+    variant: dict = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     ignored_ids: tuple[int, ...] = ()
     of_run: dict = dataclasses.field(default_factory=dict)

@@ -39,14 +39,15 @@ def read(content, path):
     for name in _heads.NETS[net][0]:
         found[name] = _layers.kernel_and_bias(stored[name], name, path)
     alignment = _dagnn_layers.alignment(next(item for item in layers if item["name"] == "conv1_1"), path)
-    kept, more = _dagnn_layers.upsampling(net, layers, found, axes, alignment, path,
-                                          bool(noted.get("learn_upsampling")))
+    kept, more = _dagnn_layers.upsampling(net, layers, found, axes, alignment, path)
+    if not noted.get("learn_upsampling") and all(_heads.is_plain(kernel) for kernel, _ in kept.values()):
+        kept = {}  # the plain kernels of a net that has not learned them are made anew
     found = _heads.in_order(net, found | kept)
     _heads.check(net, found, path)
-    choices = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
-    choices["learn_upsampling"] = bool(kept) or bool(choices.get("learn_upsampling"))
+    variant = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
+    variant["learn_upsampling"] = bool(kept) or bool(variant.get("learn_upsampling"))
     names, classes = _class_names(content), found["score_fr"][0].shape[3]
-    return Weights(found, mean, notes + more, net, choices, names if len(names) == classes else (),
+    return Weights(found, mean, notes + more, net, variant, names if len(names) == classes else (),
                    note[1] if note else ())
 
 

@@ -75,9 +75,9 @@ def _whole(members, path):
     variables = {name: _layers.numbers(_array(member, path), name, path) for name, member in members.items()
                  if "/" in name}
     layers, others = by_layer(variables)
-    choices, ignored = _heads.read_note(str(_array(members["choices"], path, "U"))) or ({}, ())
+    variant, ignored = _heads.read_note(str(_array(members["choices"], path, "U"))) or ({}, ())
     return Weights(layers, _layers.mean_colour(_array(members["mean_rgb"], path), path), (), _net(members, path),
-                   choices, tuple(_array(members["class_names"], path, "U").ravel().tolist()), ignored, others=others)
+                   variant, tuple(_array(members["class_names"], path, "U").ravel().tolist()), ignored, others=others)
 
 
 def _own(members, path):
@@ -98,8 +98,8 @@ def _own(members, path):
         layers = _heads.in_order(net, layers)
     if "mean_rgb" not in members:
         raise refusal(path, "has no mean colour: mean_rgb is missing")
-    names, (choices, ignored) = array("class_names", "U"), _heads.read_note(str(array("choices", "U"))) or ({}, ())
-    return Weights(layers, _layers.mean_colour(array("mean_rgb"), path), notes, net, choices,
+    names, (variant, ignored) = array("class_names", "U"), _heads.read_note(str(array("choices", "U"))) or ({}, ())
+    return Weights(layers, _layers.mean_colour(array("mean_rgb"), path), notes, net, variant,
                    () if names is None else tuple(names.ravel().tolist()), ignored)
 
 

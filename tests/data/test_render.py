@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.data import batch_preview, render
+from fcn.data import render
 from fcn.data.spec import DatasetSpec
 
 SPEC = DatasetSpec(("other", "sky", "sea"), (0,), ((1, 2, 3), (10, 20, 30), (40, 60, 80)))
-GAP = batch_preview.GAP
+GAP = render.GAP
 
 
 def batch(count, height, width):
@@ -22,7 +22,7 @@ def batch(count, height, width):
 
 def test_a_strip_is_photo_label_and_the_mean_of_both():
     images, labels = batch(1, 40, 60)
-    picture = batch_preview.panel(images, labels, SPEC)
+    picture = render.batch_panel(images, labels, SPEC)
     photo, label, both = (picture[:40, left:left + 60] for left in (0, 60 + GAP, 2 * (60 + GAP)))
     np.testing.assert_array_equal(photo, images[0])
     assert (label[:20] == (40, 60, 80)).all()
@@ -32,9 +32,9 @@ def test_a_strip_is_photo_label_and_the_mean_of_both():
 
 def test_ignored_pixels_are_chequered():
     images, labels = batch(1, 40, 60)
-    ignored = batch_preview.panel(images, labels, SPEC)[20:40, 60 + GAP:120 + GAP]
-    assert set(np.unique(ignored)) == {batch_preview.LIGHT, batch_preview.DARK}
-    cell = batch_preview.CELL
+    ignored = render.batch_panel(images, labels, SPEC)[20:40, 60 + GAP:120 + GAP]
+    assert set(np.unique(ignored)) == {render.LIGHT, render.DARK}
+    cell = render.CELL
     assert (ignored[:, cell:] != ignored[:, :-cell]).all() and (ignored[cell:] != ignored[:-cell]).all()
 
 
@@ -42,7 +42,7 @@ def test_ignored_pixels_are_chequered():
                                                         (6, (30, 90), 1), (12, (40, 40), 2)])
 def test_samples_stand_in_a_grid_in_their_order(count, shape, columns):
     images, labels = batch(count, *shape)
-    picture, (height, width) = batch_preview.panel(images, labels, SPEC), shape
+    picture, (height, width) = render.batch_panel(images, labels, SPEC), shape
     for number in range(count):
         top, left = number // columns * (height + GAP), number % columns * (3 * width + 5 * GAP)
         assert (picture[top:top + height, left:left + width] == 100 + number).all()
@@ -52,21 +52,21 @@ def test_the_legend_names_the_classes_that_occur():
     images, labels = batch(1, 4, 6)
     both = labels.copy()
     both[0, 0, 0] = 1
-    strips = [batch_preview.panel(images, maps, SPEC)[4 + GAP:] for maps in (labels, both)]
+    strips = [render.batch_panel(images, maps, SPEC)[4 + GAP:] for maps in (labels, both)]
     for strip, entries in zip(strips, ([("sea", (40, 60, 80))], [("sky", (10, 20, 30)), ("sea", (40, 60, 80))]),
                               strict=True):
-        entries = [*entries, ("chequered: ignored", (batch_preview.LIGHT,) * 3)]
+        entries = [*entries, ("chequered: ignored", (render.LIGHT,) * 3)]
         np.testing.assert_array_equal(strip, render.legend(entries, strip.shape[1]))
 
 
 def test_large_samples_are_shown_smaller_and_small_ones_leave_room_for_names():
-    most = batch_preview.MOST_PX
-    assert batch_preview.panel(*batch(1, 2, 4 * most), SPEC).shape[1] == 3 * most + 2 * GAP
-    assert batch_preview.panel(*batch(2, 1, 1), SPEC).shape[1] == batch_preview.LEGEND_PX
+    most = render.MOST_PX
+    assert render.batch_panel(*batch(1, 2, 4 * most), SPEC).shape[1] == 3 * most + 2 * GAP
+    assert render.batch_panel(*batch(2, 1, 1), SPEC).shape[1] == render.LEGEND_PX
 
 
 def test_a_written_panel_is_that_panel(tmp_path):
     images, labels = batch(2, 5, 7)
-    batch_preview.write_preview(tmp_path / "batch.png", images, labels, SPEC)
+    render.write_preview(tmp_path / "batch.png", images, labels, SPEC)
     with Image.open(tmp_path / "batch.png") as written:
-        np.testing.assert_array_equal(np.asarray(written), batch_preview.panel(images, labels, SPEC))
+        np.testing.assert_array_equal(np.asarray(written), render.batch_panel(images, labels, SPEC))
