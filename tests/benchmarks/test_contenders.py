@@ -55,7 +55,7 @@ def keras(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keras")
     images, labels = CASES["odd"]
     np.savez(folder / "batch", images=images, labels=labels, classes=CLASSES, channels=json.dumps(CHANNELS))
-    done = subprocess.run([sys.executable, Path(__file__).with_name("keras_contender_help.py"), folder],
+    done = subprocess.run([sys.executable, Path(__file__).parents[1] / "keras_contender_help.py", folder],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     found = {}

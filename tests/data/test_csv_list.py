@@ -7,6 +7,7 @@ import pytest
 from conftest import save
 from layouts_help import flat_tree, names, told, tree
 
+from fcn.cli import main
 from fcn.core import errors
 from fcn.data.layouts import binary_masks, csv_list, paired
 
@@ -157,7 +158,7 @@ def test_a_hidden_list_does_not_count(tmp_path):
 def test_the_command_writes_a_list_that_gives_the_same_pairs(tmp_path, capsys):
     root = flat_tree(tmp_path / "data", binary_masks, [f"{i}" for i in range(11)])
     (root / "images/lonely.jpg").touch()
-    assert errors.run_command(csv_list.main, [str(root), "--out", str(tmp_path / "mine.csv")]) == 0
+    assert errors.run_command(main.main, ["csv_list", str(root), "--out", str(tmp_path / "mine.csv")]) == 0
     output = capsys.readouterr()
     assert "11 pairs" in output.out and "lonely.jpg: has no label" in output.err
     for split in ("training", "validation"):
@@ -166,4 +167,4 @@ def test_the_command_writes_a_list_that_gives_the_same_pairs(tmp_path, capsys):
         assert [pair.name for pair in found] == [pair.name for pair in wanted]
         assert [pair.image.resolve() for pair in found] == [pair.image.resolve() for pair in wanted]
     (tmp_path / "elsewhere").mkdir()
-    assert errors.run_command(csv_list.main, [str(root), "--out", str(tmp_path / "elsewhere/x.csv")]) == 2
+    assert errors.run_command(main.main, ["csv_list", str(root), "--out", str(tmp_path / "elsewhere/x.csv")]) == 2
