@@ -111,7 +111,7 @@ def test_a_flag_in_a_message_is_one_of_a_command_that_can_print_it(monkeypatch):
 def test_advice_on_files_of_a_data_set_has_flags_of_every_command_that_reads_one(monkeypatch, command):
     known = flags_of(command, monkeypatch) | NOT_TO.get(command, set())
     readers = [path for path in FILES if re.search(rf"fcn/data/({'|'.join(READERS.split())})", path.as_posix())
-               and path.name not in ("_csv_rows.py", "csv_list.py")]  # csv_list is a command too
+               and path.name not in ("_csv_rows.py", "csv_list.py")]  # of the command csv_list too
     assert len(readers) > 30
     wrong = {(path.name, flag) for path in readers for flag in flags_in(path) if flag not in known}
     assert not wrong

@@ -9,9 +9,10 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from fcn.cli import main
 from fcn.core import registry
 from fcn.data import label_files
-from fcn.data.layouts import _auto, csv_list
+from fcn.data.layouts import _auto
 
 
 def ids(path):
@@ -101,7 +102,7 @@ def test_the_real_nails_are_the_same_as_a_list(shared_file, tmp_path):
     root = shared_file("data/nails")
     for kind in ("images", "labels"):
         shutil.copytree(root / kind, tmp_path / kind)
-    csv_list.main([str(tmp_path)])
+    main.main(["csv_list", str(tmp_path)])
     assert _auto.choose(tmp_path)[0] == "csv_list"
     assert by_layout("csv_list", tmp_path) == by_layout("binary_masks", root)
 
