@@ -31,8 +31,7 @@ def case(size, window, classes, channels):
     from fcn.evaluation import inference
     from fcn.models import graph_builder
     from fcn.models.architecture import Architecture
-    from fcn.models.tf_compat import session as new_session
-    from fcn.models.tf_compat import tf
+    from fcn.models.tf_compat import new_session, tf
 
     widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
     architecture = Architecture("fcn8s", classes, widths, (128, 128, 128))

@@ -46,7 +46,7 @@ def ours(path, fc, watch):
     """(session, TrainingGraph) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
     from fcn.models import graph_builder, vgg_table
     from fcn.models.architecture import Architecture
-    from fcn.models.tf_compat import session as new_session
+    from fcn.models.tf_compat import new_session
     from fcn.weights import detection, initialize
     watch.lap("import")
     weights = detection.read_weights(path)

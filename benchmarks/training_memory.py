@@ -64,8 +64,7 @@ def estimated(o, architecture, step):
 
 def case(options, channels):
     """{"peak", "estimate"}: bytes, of a few steps in this process."""
-    from fcn.models.tf_compat import session as new_session
-    from fcn.models.tf_compat import tf
+    from fcn.models.tf_compat import new_session, tf
     from fcn.weights import initialize
 
     o, architecture, graph, step = built(options, channels)

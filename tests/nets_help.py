@@ -11,8 +11,7 @@ from scipy.signal import correlate2d
 
 from fcn.models import components, layers
 from fcn.models.architecture import BuildSettings
-from fcn.models.tf_compat import session as new_session
-from fcn.models.tf_compat import tf
+from fcn.models.tf_compat import new_session, tf
 
 # Neighbours differ, so that a layer that takes the wrong input does not fit.
 THIN = {"conv1_1": 2, "conv1_2": 3,

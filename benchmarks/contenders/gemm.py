@@ -15,7 +15,7 @@ VARIANTS = ("float32", "bfloat16")
 class Contender:
     def __init__(self, job, size, classes, channels, variant, keep_prob=None):
         with tf.Graph().as_default() as graph:
-            self.session = tf_compat.session(graph)
+            self.session = tf_compat.new_session(graph)
             one = tf.Variable(tf.cast(tf.random.uniform((SIDE, SIDE)), tf.as_dtype(variant)))
             self.product = tf.matmul(one, one).op
             self.session.run(one.initializer)

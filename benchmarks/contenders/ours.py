@@ -30,7 +30,7 @@ class Contender:
         architecture = Architecture(NETS[prefix], classes, channels, net.MEAN_RGB, precision=precision)
         self.keep_prob, self.numbers = keep_prob, itertools.count()
         with tf.Graph().as_default() as graph:
-            self.session = tf_compat.session(graph)
+            self.session = tf_compat.new_session(graph)
             if job == "train":
                 self.graph = graph_builder.build(architecture)
                 self.step = weight_update.build(self.graph.objective, self.graph.normalizer, weight_update.Rule("adam"))

@@ -66,15 +66,36 @@ def train_one(arguments):
         return
     old = record.to_go_on_with(run, arguments.resume)
     before = old or record.of_checkpoint(arguments.resume)
+    of = record.OWN if old else record.FORKED
     if before:
-        of = record.OWN if old else record.FORKED
-        record.check_unchanged(run, before, {"config": training_config.to_dict(settings)},
-                               training_config.SAME_AT_RESUME, of)
-        changes = record.differences(before["config"], training_config.to_dict(settings), before["config"])
-        ignored = ["--resume was for its start: it goes on from its own newest checkpoint"] if (
-            old and arguments.resume != "auto") else []
-        print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
-                           *record.other_machine(before)]))
+        say_what_changed(arguments, settings, before, old)
+    job, data = prepare(arguments, settings, before, of)
+    if arguments.dry_run or arguments.sanity:
+        if before:
+            record.check_unchanged(run, before, job.content, of=of)
+        try_out(job, arguments)
+    elif old and stands_at_its_end(run, job.content, settings.patience):
+        record.check_unchanged(run, old, job.content)
+        print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {shlex.quote(str(run))}")
+    else:
+        start(job, data, old, before)
+
+
+def say_what_changed(arguments, settings, before, old):
+    """Print in what this start differs from the one `before`; refuse what may not change. old: None in a fork."""
+    given = training_config.to_dict(settings)
+    record.check_unchanged(pathlib.Path(arguments.run), before, {"config": given}, training_config.SAME_AT_RESUME,
+                           record.OWN if old else record.FORKED)
+    changes = record.differences(before["config"], given, before["config"])
+    ignored = ["--resume was for its start: it goes on from its own newest checkpoint"] if (
+        old and arguments.resume != "auto") else []
+    print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
+                       *record.other_machine(before)]))
+
+
+def prepare(arguments, settings, before, of):
+    """(Job, dataset.Data): weights read, caches built, config.json's content made; a run that resumes is `before`."""
+    run = pathlib.Path(arguments.run)
     training_config.import_plugins(settings)
     data = dataset.find_data(settings)
     listings = data.digests()
@@ -92,33 +113,25 @@ def train_one(arguments):
     print(baselines.sentence(*expected))
     if pretrained:
         print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
-    if arguments.dry_run or arguments.sanity:
-        if before:
-            record.check_unchanged(run, before, content, of=of)
-        from fcn.models import device
-        from fcn.training.trainer import Job
-        print(device.describe(), flush=True)
-        try_out(Job(run, settings, content, spec, training, validation, pretrained,
-                    baselines.numbers(*expected),
-                    arguments.resume), arguments)
-        return
-    if old and stands_at_its_end(run, content, settings.patience):
-        record.check_unchanged(run, old, content)
-        print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {shlex.quote(str(run))}")
-        return
+    return setup.Job(run, settings, content, spec, training, validation, pretrained, baselines.numbers(*expected),
+                     arguments.resume), data
+
+
+def start(job, data, old, before):
+    """Train a job in its run's folder, which nobody else trains in meanwhile. old, before: as in train_one()."""
+    run = job.run
     run.mkdir(parents=True, exist_ok=True)
     with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
-        if record.to_go_on_with(run, arguments.resume) != old:
+        if record.to_go_on_with(run, job.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       cure="give the same command again.")
         from fcn.models import device  # it imports TensorFlow, which takes seconds
-        from fcn.training import trainer as trained
+        from fcn.training import trainer
         print(device.describe(), flush=True)
-        print("".join(f"  {line}\n" for line in record.on_device(content, device.detect().name, before)), end="")
-        record.begin(run, content, old, before)
-        dataset.keep_lists(run, data, (training, validation))
-        trained.train(trained.Job(run, settings, content, spec, training, validation, pretrained,
-                                  baselines.numbers(*expected), arguments.resume))
+        print("".join(f"  {line}\n" for line in record.on_device(job.content, device.detect().name, before)), end="")
+        record.begin(run, job.content, old, before)
+        dataset.keep_lists(run, data, (job.training, job.validation))
+        trainer.train(job)
     print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run "
           f"{shlex.quote(str(run))}")
 
@@ -135,7 +148,9 @@ def stands_at_its_end(run, content, patience):
 
 def try_out(job, arguments):
     """--dry-run and --sanity: what this run will need, and whether it can learn."""
+    from fcn.models import device
     from fcn.training import dry_run, overfit_check, trainer
+    print(device.describe(), flush=True)
     if arguments.dry_run:
         dry_run.run(trainer.Trainer(job))
     if arguments.sanity:

@@ -129,7 +129,7 @@ def _loaded(evaluated, architecture):
     """(session, graph_builder.InferenceGraph) of the EvaluatedModel's net with its weights, in a graph of its own."""
     with tf_compat.tf.Graph().as_default():
         net = graph_builder.inference(architecture, evaluated.policy.never_predicted, prepared=True)
-        with tf_compat.session() as session:
+        with tf_compat.new_session() as session:
             if evaluated.weights is None:
                 checkpoint_reader.restore(session, evaluated.checkpoint)
             else:

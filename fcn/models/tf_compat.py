@@ -46,14 +46,14 @@ with _hushed():
 tf.disable_eager_execution()
 tf.logging.set_verbosity(tf.logging.ERROR)
 
-errors = tf.errors
+tf_errors = tf.errors
 
 
 def run(session, fetches, feed):
     """session.run that says what to do when memory is out. Raises MachineError."""
     try:
         return session.run(fetches, feed)
-    except errors.ResourceExhaustedError as error:
+    except tf_errors.ResourceExhaustedError as error:
         raise MachineError("out of memory", why=first_line(error), cure="a smaller --size; in training "
                            "half the --batch and twice the --batches-per-step, the same step in half of it.") from None
 
@@ -64,7 +64,7 @@ def first_line(error):
     return (text.strip().splitlines() or [repr(error)])[0][:300]
 
 
-__all__ = ["deterministic", "errors", "first_line", "gpus", "has_gpu", "log_of_gpus", "run", "session", "tf"]
+__all__ = ["deterministic", "first_line", "gpus", "has_gpu", "log_of_gpus", "new_session", "run", "tf", "tf_errors"]
 
 
 def deterministic():
@@ -75,7 +75,7 @@ def deterministic():
 OPERATIONS_AT_ONCE = 1  # two would fight for the cores
 
 
-def session(graph=None):
+def new_session(graph=None):
     """A Session that uses all cores for one operation at a time.
 
     Constants are not folded: initial values would be, and kept beside the variables (0.6 GB with Adam, VGG-19).
@@ -96,7 +96,7 @@ def gpus():
         names = [tf2_config.experimental.get_device_details(gpu).get("device_name", "of unknown name") for gpu in seen]
     if not seen:
         return []
-    with session(tf.Graph()) as asked:  # for its settings: the first one decides how a GPU's memory is taken
+    with new_session(tf.Graph()) as asked:  # for its settings: the first one decides how a GPU's memory is taken
         memory = [device.memory_limit_bytes for device in asked.list_devices() if device.device_type == "GPU"]
     return list(zip(names, memory, strict=False))
 

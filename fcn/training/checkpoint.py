@@ -4,8 +4,7 @@ import pathlib
 import shutil
 
 from fcn.core import atomic_io, errors, ownership
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import first_line, tf
+from fcn.models.tf_compat import first_line, tf, tf_errors
 from fcn.runs import checkpoint_files
 from fcn.weights import checkpoint_reader
 

@@ -79,7 +79,7 @@ def run(trainer):
     """Do all of a run but the training, print what it will be like. Raises what the run would raise."""
     warnings = quick(trainer)[1:]
     print("dry run: data and caches as above; now the weights, and a few steps", flush=True)
-    with tf_compat.session() as session:
+    with tf_compat.new_session() as session:
         state = trainer.start(session, print)
         at = loop.Position.of(state, 1, trainer.job.settings.batches_per_step)
         architecture = architecture_of(trainer)

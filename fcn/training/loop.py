@@ -10,8 +10,7 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import batch_loader
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import run
+from fcn.models.tf_compat import run, tf_errors
 
 
 @dataclasses.dataclass(frozen=True)

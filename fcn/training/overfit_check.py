@@ -12,7 +12,7 @@ from fcn.core import errors, progress_bar
 from fcn.data.spec import NUM_IDS
 from fcn.metrics import baselines
 from fcn.models import tf_compat
-from fcn.models.tf_compat import errors as tf_errors
+from fcn.models.tf_compat import tf_errors
 from fcn.training import schedules, setup
 
 STEPS = 200
@@ -29,7 +29,7 @@ def run(trainer):
     settings = trainer.job.settings
     print(f"sanity: batch {number} over and over, {STEPS} steps at most, learning rate {settings.learning_rate:g}, no "
           "dropout; --show-batch FILE.png shows the first batch", flush=True)
-    with tf_compat.session() as session:
+    with tf_compat.new_session() as session:
         trainer.start(session, print)
         # The entropy of the class frequencies is a cross entropy; another loss is compared with its own first value.
         beaten = prior if trainer.job.content["model"]["loss"] == "cross_entropy" else None

@@ -10,10 +10,30 @@ import pathlib
 from fcn.config import training_config, variants
 from fcn.core import errors, registry
 from fcn.data import batch_loader, class_weights, label_policy
+from fcn.data.cache.cache import Cache
+from fcn.data.spec import DatasetSpec
 from fcn.models import components
 from fcn.runs import checkpoint_files, record
 from fcn.training import lr_multipliers
 from fcn.weights import detection
+from fcn.weights.detection import Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is known of a run before its graph: its folder, its Config, the content of config.json, its DatasetSpec,
+    both caches, the Weights that it starts from (None: it resumes), the numbers of baselines.numbers, and --resume.
+    """
+
+    run: pathlib.Path
+    settings: training_config.Config
+    content: dict
+    spec: DatasetSpec
+    training: Cache
+    validation: Cache
+    pretrained: Weights | None
+    baselines: tuple
+    resume: str = "auto"
 
 
 def sampling(settings, mean_rgb, padding_id):

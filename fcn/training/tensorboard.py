@@ -13,8 +13,7 @@ import time
 import imageio.v3 as imageio
 
 from fcn.data import render
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import tf
+from fcn.models.tf_compat import tf, tf_errors
 
 
 class EventWriter:

@@ -4,19 +4,15 @@ Nothing random has a state: order, augmentation, dropout and fresh weights are f
 variables and Position.state() are all of a run, and one that was killed and resumed ends as an undisturbed one.
 """
 
-import dataclasses
 import io
 import json
 import math
-import pathlib
 
 import numpy as np
 
-from fcn.config import parsers, training_config, variants
+from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, label_policy
-from fcn.data.cache import cache
-from fcn.data.spec import DatasetSpec
 from fcn.metrics import running_mean
 from fcn.models import graph_builder, tf_compat
 from fcn.models.tf_compat import tf
@@ -36,25 +32,6 @@ from fcn.training import (
     weight_update,
 )
 from fcn.weights import initialize, transfer
-from fcn.weights.detection import Weights
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is known of a run before its graph: its folder, its Config, config.json's content, its DatasetSpec, both
-    caches, the Weights that it starts from (None: it goes on), the numbers of baselines.numbers, and
-    --resume.
-    """
-
-    run: pathlib.Path
-    settings: training_config.Config
-    content: dict
-    spec: DatasetSpec
-    training: cache.Cache
-    validation: cache.Cache
-    pretrained: Weights | None
-    baselines: tuple
-    resume: str = "auto"
 
 
 class Trainer:
@@ -160,7 +137,7 @@ def train(job):
         print(text)
         damaged.append(text)
 
-    with tf_compat.session() as session:
+    with tf_compat.new_session() as session:
         window = running_mean.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
         checkpoint_files.sweep_unfinished(trainer.store.folder)
         state = trainer.start(session, skip)

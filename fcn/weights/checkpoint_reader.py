@@ -4,8 +4,7 @@ import pathlib
 
 from fcn.core import errors
 from fcn.models import variables
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import first_line, tf
+from fcn.models.tf_compat import first_line, tf, tf_errors
 from fcn.runs import checkpoint_files
 
 

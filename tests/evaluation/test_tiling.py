@@ -11,8 +11,7 @@ from PIL import Image
 
 from fcn.core import errors
 from fcn.evaluation import tiling
-from fcn.models.tf_compat import session as new_session
-from fcn.models.tf_compat import tf
+from fcn.models.tf_compat import new_session, tf
 
 LAW = settings(max_examples=200, deadline=None)
 SIDES = st.integers(2, 20).map(lambda n: 32 * n)

@@ -16,8 +16,7 @@ from fcn.core import errors, ownership, registry
 from fcn.data.spec import DatasetSpec
 from fcn.export.formats import _check, onnx, pb, savedmodel
 from fcn.models import graph_builder, layers
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import tf
+from fcn.models.tf_compat import tf, tf_errors
 from fcn.runs import checkpoint_choice, record
 from fcn.training import checkpoint
 

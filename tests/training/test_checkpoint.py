@@ -12,8 +12,7 @@ import pytest
 from nets_help import fresh, put, start, values
 
 from fcn.core import errors, ownership
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import tf
+from fcn.models.tf_compat import tf, tf_errors
 from fcn.runs import checkpoint_files
 from fcn.training import checkpoint
 from fcn.weights import checkpoint_reader

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fcn.core import errors
-from fcn.models.tf_compat import errors as tf_errors
+from fcn.models.tf_compat import tf_errors
 from fcn.training import loop
 
 

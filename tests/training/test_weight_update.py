@@ -8,8 +8,7 @@ from fcn.data.label_policy import LabelPolicy
 from fcn.models import batch_loss, graph_builder, layers
 from fcn.models.architecture import Architecture
 from fcn.models.losses import cross_entropy
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import tf
+from fcn.models.tf_compat import tf, tf_errors
 from fcn.training import weight_update
 
 RNG = np.random.default_rng(11)

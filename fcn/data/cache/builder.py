@@ -20,8 +20,7 @@ import zlib
 import numpy as np
 
 from fcn.core import atomic_io, errors, machine, ownership
-from fcn.data import file_checks, images
-from fcn.data import label_files as reading
+from fcn.data import file_checks, images, label_files
 from fcn.data.cache import file_format, partial_file, reader
 from fcn.data.cache.file_format import THERE
 from fcn.data.spec import DatasetSpec
@@ -160,7 +159,7 @@ def _in_order(plan, wanted):
 
 def read_row(plan, index):
     """The partial_file.RowState of a pair. Raises DataError, also if its size is no longer that of the plan."""
-    photo, label = reading.read_pair(plan.pairs[index], plan.spec, plan.size_px, plan.max_pixels)
+    photo, label = label_files.read_pair(plan.pairs[index], plan.spec, plan.size_px, plan.max_pixels)
     if label.shape != tuple(plan.shapes[index]):
         raise errors.DataError("has another size than when it was checked", where=plan.pairs[index].image)
     photo, label = np.ascontiguousarray(photo), np.ascontiguousarray(label)

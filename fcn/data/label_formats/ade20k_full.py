@@ -11,7 +11,6 @@ import numpy as np
 from fcn.core import errors
 from fcn.data import images
 from fcn.data.label_formats import _rgb
-from fcn.data.label_formats import ids as ids_encoding
 
 SUFFIXES = (".png",)
 SUFFIX = ".png"
@@ -64,4 +63,4 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
 
 def write(path, ids, spec):
     """The benchmark's form: a PNG of ids."""
-    ids_encoding.write(path, ids, spec)
+    ids.write(path, ids, spec)

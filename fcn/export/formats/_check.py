@@ -3,9 +3,8 @@
 import numpy as np
 
 from fcn.core import errors
-from fcn.models import graph_builder as models
-from fcn.models.tf_compat import run, tf
-from fcn.models.tf_compat import session as new_session
+from fcn.graph_builder.tf_compat import new_session, run, tf
+from fcn.models import graph_builder
 from fcn.weights import checkpoint_reader
 
 # (images, height, width): odd sizes, other than the next ones, and more than one image.
@@ -27,7 +26,7 @@ def images():
 def of_checkpoint(folder, model, batches):
     """[(logits, prediction)] of the graph that training and evaluation use."""
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        net = models.of_run(model)
+        net = graph_builder.of_run(model)
         checkpoint_reader.restore(session, folder)
         return [run(session, [net.logits, net.prediction], {net.images: batch}) for batch in batches]
 

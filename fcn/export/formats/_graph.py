@@ -1,9 +1,8 @@
 """What .pb, .tflite and .onnx are made of: a graph without variables, and a checkpoint's weights put into it."""
 
 from fcn.core import errors
-from fcn.models import graph_builder as models
-from fcn.models import layers
-from fcn.models.tf_compat import tf
+from fcn.graph_builder.tf_compat import tf
+from fcn.models import graph_builder, layers
 from fcn.weights import checkpoint_reader
 
 OUTPUTS = ("logits", "prediction")
@@ -21,7 +20,7 @@ def without_weights(model):
         weights[name] = tf.placeholder(dtype, shape, name)
         return weights[name]
     with tf.variable_scope("", custom_getter=placeholder):
-        return models.inference_of_run(model), weights
+        return graph_builder.inference_of_run(model), weights
 
 
 def arrays(folder, weights):

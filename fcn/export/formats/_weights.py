@@ -6,11 +6,9 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import label_policy
-from fcn.models import components
-from fcn.models import graph_builder as models
-from fcn.models.architecture import Architecture
-from fcn.models.tf_compat import run, tf
-from fcn.models.tf_compat import session as new_session
+from fcn.graph_builder.architecture import Architecture
+from fcn.graph_builder.tf_compat import new_session, run, tf
+from fcn.models import components, graph_builder
 from fcn.weights import detection, initialize
 from fcn.weights.formats import npz
 
@@ -36,7 +34,7 @@ def outputs(path, batches):
                                     components.of(weights.net).widths(weights.widths), weights.mean_rgb.tolist(),
                                     weights.variant)
         policy = label_policy.of_net(weights.ignored_ids, weights.num_classes)
-        net = models.inference(architecture, policy.never_predicted)
+        net = graph_builder.inference(architecture, policy.never_predicted)
         initialize.load_all(session, weights)
         for images in batches:
             yield run(session, [net.logits, net.prediction], {net.images: images})

@@ -6,11 +6,8 @@ whoever wants the ids alone pays for no probabilities.
 
 from fcn.core import errors
 from fcn.export.formats import _check
-from fcn.models import graph_builder as models
-from fcn.models import layers
-from fcn.models.tf_compat import errors as tf_errors
-from fcn.models.tf_compat import first_line, run, tf
-from fcn.models.tf_compat import session as new_session
+from fcn.graph_builder.tf_compat import first_line, new_session, run, tf, tf_errors
+from fcn.models import graph_builder, layers
 from fcn.weights import checkpoint_reader
 
 SIGNATURES = {"serving_default": "prediction", "probabilities": "probabilities", "logits": "logits"}
@@ -20,7 +17,7 @@ TAGS = [tf.saved_model.SERVING]
 def write(path, checkpoint, model):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         layers.use_implementation("product")  # whatever the device here, a file is the same
-        net = models.inference_of_run(model)
+        net = graph_builder.inference_of_run(model)
         checkpoint_reader.restore(session, checkpoint)
         signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})
                       for name, key in SIGNATURES.items()}
