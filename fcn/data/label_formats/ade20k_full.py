@@ -11,6 +11,7 @@ import numpy as np
 from fcn.core import errors
 from fcn.data import images
 from fcn.data.label_formats import _rgb
+from fcn.data.label_formats import ids as ids_format
 
 SUFFIXES = (".png",)
 SUFFIX = ".png"
@@ -63,4 +64,4 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
 
 def write(path, ids, spec):
     """The benchmark's form: a PNG of ids."""
-    ids.write(path, ids, spec)
+    ids_format.write(path, ids, spec)

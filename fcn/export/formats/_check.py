@@ -3,7 +3,7 @@
 import numpy as np
 
 from fcn.core import errors
-from fcn.graph_builder.tf_compat import new_session, run, tf
+from fcn.models.tf_compat import new_session, run, tf
 from fcn.models import graph_builder
 from fcn.weights import checkpoint_reader
 
