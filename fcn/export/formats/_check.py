@@ -3,8 +3,8 @@
 import numpy as np
 
 from fcn.core import errors
-from fcn.models.tf_compat import new_session, run, tf
 from fcn.models import graph_builder
+from fcn.models.tf_compat import new_session, run, tf
 from fcn.weights import checkpoint_reader
 
 # (images, height, width): odd sizes, other than the next ones, and more than one image.

@@ -1,8 +1,8 @@
 """What .pb, .tflite and .onnx are made of: a graph without variables, and a checkpoint's weights put into it."""
 
 from fcn.core import errors
-from fcn.models.tf_compat import tf
 from fcn.models import graph_builder, layers
+from fcn.models.tf_compat import tf
 from fcn.weights import checkpoint_reader
 
 OUTPUTS = ("logits", "prediction")

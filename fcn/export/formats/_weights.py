@@ -6,9 +6,9 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import label_policy
+from fcn.models import components, graph_builder
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import new_session, run, tf
-from fcn.models import components, graph_builder
 from fcn.weights import detection, initialize
 from fcn.weights.formats import npz
 

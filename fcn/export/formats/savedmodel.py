@@ -6,8 +6,8 @@ whoever wants the ids alone pays for no probabilities.
 
 from fcn.core import errors
 from fcn.export.formats import _check
-from fcn.models.tf_compat import first_line, new_session, run, tf, tf_errors
 from fcn.models import graph_builder, layers
+from fcn.models.tf_compat import first_line, new_session, run, tf, tf_errors
 from fcn.weights import checkpoint_reader
 
 SIGNATURES = {"serving_default": "prediction", "probabilities": "probabilities", "logits": "logits"}
