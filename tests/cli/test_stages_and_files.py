@@ -132,7 +132,7 @@ def test_a_last_layer_that_the_weights_lack_is_told_before_the_cache_is_built(to
     vgg16 = {name: pair for name, pair in demo.narrow_vgg(0, WIDTHS, 4).items() if not name.endswith("_4")}
     demo.write_mat(tmp_path / "vgg16.mat", vgg16)
     for flag, layer, words in (("--last-layer", "relu5_4", "the VGG-16 in these weights has no such layer"),
-                               ("--freeze", "conv3_4", "--freeze conv3_4: the body has no such layer")):
+                               ("--freeze", "conv3_4", "--freeze conv3_4: the encoder has no such layer")):
         error = call("train_fcn.py", "--data", toy / "scenes", "--weights", tmp_path / "vgg16.mat", "--cache-dir",
                      tmp_path / "cache", flag, layer, "--run", tmp_path / "run", code=2).stderr
         assert words in error and not (tmp_path / "cache").exists()
