@@ -93,9 +93,24 @@ def run_command(main, argv):
         return _unexpected(error, "--debug" in argv)
 
 
+def _in_plugin(error):
+    """ "FILE:LINE" of the innermost frame of a traceback that lies in a plugin folder, or ""."""
+    from fcn.core import registry  # it imports this module
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if any(pathlib.Path(frame.filename).is_relative_to(folder) for folder in registry.folders())]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
 def _unexpected(error, debug):
     if debug:
         traceback.print_exc()
+    plugin = _in_plugin(error)
+    if plugin:
+        text = (str(error).strip().splitlines() or ["no text"])[0][:300]
+        print(f"UsageError: {plugin}: {type(error).__name__}: {text}\n  The error was raised in a plugin.\n"
+              "  Cure: mend the plugin (docs/plugins.md has an example of each kind); --debug shows the traceback.",
+              file=sys.stderr)
+        return UsageError.exit_code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
         print(f"MachineError: {error.filename or 'disk'}: {error.strerror}\n"
               "  Cure: check permissions and free space.", file=sys.stderr)

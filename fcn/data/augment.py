@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from fcn.core import registry
+from fcn.core import errors, registry
 from fcn.data import images
 
 FILL_RGB = (124, 117, 104)  # about the mean colour of ImageNet's photos
@@ -74,7 +74,21 @@ def sample(image, label, size_px, augmentation, number):
     for module, value in changes:
         image = module.change(image, value)
         label = module.change(label, value) if module.MOVES_LABEL else label
+        _check(module, image, label)
+    if size_px and changes and label.shape != tuple(size_px):
+        raise errors.UsageError(f"it made samples of {label.shape} px, asked for are {tuple(size_px)}",
+                                where=changes[-1][0].__file__, cure="change() keeps the size, or size_before() says "
+                                "which one it needs.")
     return image, label
+
+
+def _check(module, image, label):
+    """Raise UsageError unless an augmentation left an image uint8 (h, w, 3) and its label uint8 (h, w)."""
+    for name, array, shape in (("image", image, (*label.shape[:2], 3)), ("label", label, image.shape[:2])):
+        if array.dtype != np.uint8 or array.shape != shape:
+            raise errors.UsageError(f"it made the {name} {array.dtype} {array.shape}, expected uint8 {shape}",
+                                    where=module.__file__, cure="change() keeps the type, and moves image and label "
+                                    "alike if MOVES_LABEL is True.")
 
 
 def corner(shape, sides, seed, number):

@@ -4,10 +4,11 @@ fcn/models/losses has a file for each loss; its __init__.py says what such a fil
 """
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 
 from fcn.config import checks
-from fcn.core import registry
+from fcn.core import errors, registry
 from fcn.models.tf_compat import tf
 
 
@@ -50,11 +51,20 @@ def build(logits, labels, policy, settings):
     module = registry.load("losses", settings.name)
     of_images = getattr(module, "build", None)
     if of_images:
-        objective, normalizer = of_images(logits, labels, policy)
+        objective, normalizer = _two_sums(of_images(logits, labels, policy), module)
         return BatchLoss(objective, normalizer, objective, normalizer)
     losses, weights = weighted(module.per_pixel, logits, labels, policy, settings.class_weights)
     objective, normalizer = reduce(losses, weights, settings.reduction)
     return BatchLoss(objective, normalizer, tf.reduce_sum(losses), tf.reduce_sum(weights))
+
+
+def _two_sums(found, module):
+    """(objective, normalizer) of a loss over images. Raises UsageError if they are no two scalars."""
+    if not isinstance(found, tuple) or len(found) != 2 or any(
+            not isinstance(one, tf.Tensor) or one.dtype != tf.float32 or one.shape.rank != 0 for one in found):
+        raise errors.UsageError(f"build() gives {found!r}, expected (objective, normalizer), two float32 scalars",
+                                where=module.__file__)
+    return found
 
 
 def counted(labels, num_classes, policy):
@@ -76,6 +86,9 @@ def weighted(per_pixel, logits, labels, policy, class_weights=None):
     counts = counted(labels, int(logits.shape[-1]), policy)
     labels = tf.where(counts, labels, tf.zeros_like(labels))
     losses = per_pixel(logits, labels)
+    if not isinstance(losses, tf.Tensor) or losses.dtype != tf.float32 or losses.shape.rank != labels.shape.rank:
+        raise errors.UsageError(f"per_pixel() gives {losses!r}, expected a float32 tensor (N, rows, columns)",
+                                where=inspect.getsourcefile(per_pixel))
     weights = tf.cast(counts, tf.float32)
     if class_weights is not None:
         weights *= tf.gather(tf.constant(class_weights, tf.float32), labels)

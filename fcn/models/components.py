@@ -34,13 +34,39 @@ class Components:
             return tuple(self.encoder.features(architecture.widths, architecture.chosen()))
         return tuple(self.encoder.FEATURES)
 
-    def check_features(self, features, architecture):
-        """Raise UsageError unless build() gave the features {name: tensor} that the encoder promises."""
+    def is_plugin(self):
+        """Whether the net or its encoder comes from a plugin folder."""
+        return registry.is_plugin("nets", self.name) or registry.is_plugin("encoders", self.net.ENCODER)
+
+    def decoder_file(self):
+        """The file that has the decoder."""
+        return getattr(self.decoder, "__file__", self.net.__file__)
+
+    def check_features(self, features, architecture, size_px=(None, None)):
+        """Raise UsageError unless build() gave the features {name: tensor} that the encoder promises.
+
+        size_px: height and width of the images where the graph knows them; strides are compared then.
+        """
         promised = {name: channels for name, _, channels in self.features(architecture)}
+        if not isinstance(features, dict):
+            raise errors.UsageError(f"build() gives {type(features).__name__}, expected a dict {{name: tensor}}",
+                                    where=self.encoder.__file__)
         found = {name: int(tensor.shape[3]) for name, tensor in features.items()}
         if found != promised:
-            raise errors.UsageError(f"encoders/{self.net.ENCODER}.py gives features of channels {found}, it promises "
-                                    f"{promised}", cure="fcn/models/encoders/__init__.py says what belongs into it.")
+            raise errors.UsageError(f"build() gives features of channels {found}, promised are {promised}",
+                                    where=self.encoder.__file__,
+                                    cure="FEATURES or features() must list what build() gives (docs/plugins.md).")
+        if None not in size_px:
+            self._check_strides(features, architecture, size_px)
+
+    def _check_strides(self, features, architecture, size_px):
+        for name, stride, _ in self.features(architecture):
+            found = features[name].shape.as_list()[1:3]
+            promised = [math.ceil(side / stride) for side in size_px]
+            if None not in found and found != promised:
+                raise errors.UsageError(f"feature {name} of an image of {size_px} px has {found} cells, "
+                                        f"stride {stride} promises {promised}", where=self.encoder.__file__,
+                                        cure="give FEATURES or features() the strides of what build() gives.")
 
     def widths(self, known):
         """Architecture.widths for a file of weights with {layer: output channels} `known`."""

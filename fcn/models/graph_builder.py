@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 
+from fcn.core import errors
 from fcn.data import label_policy
 from fcn.data.label_policy import LabelPolicy
 from fcn.models import batch_loss, blocks, components, gradient_checkpointing, layers
@@ -14,6 +15,8 @@ from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
 from fcn.models.blocks import Blocks
 from fcn.models.tf_compat import tf
+
+CHECKED_PX = 96, 160  # size of the images with which the strides of an encoder are checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +71,23 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B00
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
     training = tf.placeholder_with_default(False, (), "training")
 
+    if components.of(architecture.net).is_plugin():
+        check_strides(architecture)
     scores, features, encoder_layers = _net(images, architecture, keep_prob, dropout_seed, training)
     arranged = scores.arrange(tf.cast(labels, tf.int32), outside=architecture.num_classes)  # such an id is not counted
     found = batch_loss.build(scores.listed(), arranged, policy, loss)
     return TrainingGraph(images, labels, keep_prob, dropout_seed, training, scores, scores.pixels(),
                          predict(scores, policy.never_predicted), found.loss_sum, found.pixels, found.objective,
                          found.normalizer, architecture.num_classes, features, encoder_layers)
+
+
+def check_strides(architecture):
+    """Raise UsageError if features of the encoder are not of the strides that it promises, as far as shapes say so.
+
+    Shapes are known where the size of the images is, in a graph of its own.
+    """
+    with tf.Graph().as_default():
+        _net(tf.zeros((1, *CHECKED_PX, 3), tf.uint8), architecture, None, np.zeros(2, np.int32), False)
 
 
 def of_run(model):
@@ -111,10 +125,16 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
                              keep_prob, dropout_seed, training)
     x = parts.encoder.preprocess(tf.cast(images, tf.float32), architecture.mean_rgb)
     features = parts.encoder.build(tf.cast(x, tf.as_dtype(architecture.precision)), settings)
-    parts.check_features(features, architecture)
+    parts.check_features(features, architecture, images.shape.as_list()[1:3])
     encoder_layers = dict.fromkeys(v.op.name.rpartition("/")[0] for v in tf.trainable_variables()[before:])
     scores = parts.decoder.build(features, architecture.num_classes, settings)
+    if not isinstance(scores, tf.Tensor | Blocks):
+        raise errors.UsageError(f"the decoder gives {scores!r}, expected Blocks or a tensor (N, H, W, num_classes)",
+                                where=parts.decoder_file())
     scores = scores if isinstance(scores, Blocks) else blocks.plain(scores)
+    if scores.channels != architecture.num_classes:
+        raise errors.UsageError(f"the decoder gives {scores.channels} channels, expected one for each of the "
+                                f"{architecture.num_classes} classes", where=parts.decoder_file())
     return scores, features, tuple(encoder_layers)
 
 

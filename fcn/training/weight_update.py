@@ -7,7 +7,7 @@ also the seam for several machines: sums and counts add up over them, and are di
 
 import dataclasses
 
-from fcn.core import registry
+from fcn.core import errors, registry
 from fcn.models import variables
 from fcn.models.tf_compat import tf
 
@@ -67,6 +67,9 @@ def build(objective, parts, rule, batches_per_step=1):
         shrink = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 for a norm that may stay
         grads = [(g * shrink, v) for g, v in grads]
     applied = apply(rule, grads, rate)
+    if not isinstance(applied, tf.Operation | tf.Tensor):
+        raise errors.UsageError(f"apply() gives {applied!r}, expected an operation such as that of tf.group()",
+                                where=registry.path("optimizers", rule.optimizer))
     with tf.control_dependencies([applied]):  # the zeros are made in here, or they might come before the sums are read
         update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
     variables.belong_to_optimizer([v for v in tf.global_variables() if v.op.name not in before])

@@ -1,0 +1,104 @@
+"""Faults in plugins: each ends in one message that names the plugin's file, with exit code 2, before it does harm."""
+
+import numpy as np
+import pytest
+
+from fcn.core import errors, registry
+from fcn.data import augment
+from fcn.models import batch_loss, graph_builder
+from fcn.models.architecture import Architecture
+from fcn.models.batch_loss import LossSettings
+from fcn.models.tf_compat import tf
+from fcn.training import weight_update
+from fcn.training.schedules import Schedule
+
+ENCODER = """from fcn.models import layers
+FEATURES = (("half", {stride}, 4),)
+def preprocess(images, mean_rgb):
+    return images
+def build(images, settings):
+    return {{"half": layers.max_pool(layers.conv(images, "c", 3, 4))}}
+"""
+NET = """from fcn.models import layers
+from fcn.models.tf_compat import tf
+ENCODER = "bad"
+def decode(features, num_classes, settings):
+    return tf.image.resize(layers.conv(features["half"], "score", 1, num_classes + {more}), settings.image_size)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """write(kind, text) puts bad.py into a plugin folder and uses the folder."""
+    def write(kind, text):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "bad.py").write_text(text)
+        registry.use([tmp_path])
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)
+        yield write
+    registry.use()
+
+
+def refused(expected):
+    return pytest.raises(errors.UsageError, match=rf"bad\.py: {expected}")
+
+
+@pytest.mark.parametrize("stride, more, expected", [
+    (4, 0, r"feature half of an image of \[96, 160\] px has \[48, 80\] cells, stride 4 promises \[24, 40\]"),
+    (2, 1, "the decoder gives 4 channels, expected one for each of the 3 classes")])
+def test_strides_and_channels_that_are_not_as_promised(plugin, stride, more, expected):
+    plugin("encoders", ENCODER.format(stride=stride))
+    plugin("nets", NET.format(more=more))
+    with refused(expected):
+        graph_builder.build(Architecture("bad", 3))
+
+
+def test_right_strides_and_channels_are_built(plugin):
+    plugin("encoders", ENCODER.format(stride=2))
+    plugin("nets", NET.format(more=0))
+    assert graph_builder.build(Architecture("bad", 3)).num_classes == 3
+
+
+@pytest.mark.parametrize("factor", ["-1", "float('nan')", "float('inf')", "None"])
+def test_a_factor_of_the_learning_rate_that_is_no_number_from_0_on(plugin, factor):
+    plugin("schedules", f"def factor(t, step, settings):\n    return {factor}\n")
+    with refused(r"the factor of step 3 is .*, expected a number from 0 on"):
+        Schedule(0.1, "bad").rate(3, 9)
+
+
+@pytest.mark.parametrize("moves_label, change, expected", [
+    (False, "image / 255.0", r"it made the image float64 \(6, 8, 3\), expected uint8"),
+    (False, "image.swapaxes(0, 1)", r"it made the image uint8 \(8, 6, 3\), expected uint8 \(6, 8, 3\)"),
+    (True, "image[:2]", r"it made samples of \(2, 8\) px, asked for are \(6, 8\)")])
+def test_an_augmentation_that_changes_type_or_size(plugin, moves_label, change, expected):
+    plugin("augmentations", f"MOVES_LABEL = {moves_label}\ndef draw(rng):\n    return 1\n"
+                            f"def change(image, value):\n    return {change}\n")
+    image, label = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.uint8)
+    with refused(expected):
+        augment.sample(image, label, (6, 8), augment.Augmentation(("bad",)), 0)
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("def per_pixel(logits, labels):\n    return None\n", r"per_pixel\(\) gives None"),
+    ("def per_pixel(logits, labels):\n    return logits\n", r"per_pixel\(\) gives <tf.Tensor"),
+    ("def build(logits, labels, policy):\n    return logits\n", r"build\(\) gives <tf.Tensor")])
+def test_a_loss_of_the_wrong_shape(plugin, text, expected):
+    plugin("losses", text)
+    with refused(expected):
+        batch_loss.build(tf.zeros((1, 2, 2, 3)), tf.zeros((1, 2, 2), tf.int32), graph_builder.LabelPolicy(),
+                         LossSettings("bad"))
+
+
+def test_an_optimizer_that_gives_no_operation(plugin):
+    plugin("optimizers", "def apply(grads, rate_of, momentum):\n    return None\n")
+    x = tf.get_variable("x/kernel", (1,))
+    with refused(r"apply\(\) gives None, expected an operation"):
+        weight_update.build(tf.reduce_sum(x), tf.constant(1.0), weight_update.Rule("bad"))
+
+
+def test_an_exception_in_a_plugin_names_its_file_and_line(plugin, capsys):
+    plugin("schedules", "def factor(t, step, settings):\n    return 1 / 0\n")
+    assert errors.run_command(lambda argv: Schedule(0.1, "bad").rate(3, 9), []) == 2
+    said = capsys.readouterr().err
+    assert "bad.py:2: ZeroDivisionError: division by zero" in said and "Traceback" not in said
