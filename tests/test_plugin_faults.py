@@ -102,3 +102,17 @@ def test_an_exception_in_a_plugin_names_its_file_and_line(plugin, capsys):
     assert errors.run_command(lambda argv: Schedule(0.1, "bad").rate(3, 9), []) == 2
     said = capsys.readouterr().err
     assert "bad.py:2: ZeroDivisionError: division by zero" in said and "Traceback" not in said
+
+
+def test_a_folder_whose_name_is_nearly_a_kind(tmp_path):
+    (tmp_path / "losses").mkdir()
+    (tmp_path / "optimizer").mkdir()
+    with pytest.raises(errors.UsageError, match=r"(?s)optimizer: no kind of plugin .*did you mean optimizers"):
+        registry.use([tmp_path])
+    registry.use()
+
+
+def test_a_plugin_that_exits_while_it_is_imported(plugin):
+    plugin("losses", "import sys\nsys.exit(3)\n")
+    with pytest.raises(errors.UsageError, match=r"bad\.py:2: cannot be imported: SystemExit"):
+        registry.load("losses", "bad")

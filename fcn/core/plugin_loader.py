@@ -27,7 +27,7 @@ def load(name, file):
         return importlib.import_module(name)
     except errors.FcnError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         root = file.parents[1]
         lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
                  if pathlib.Path(frame.filename).is_relative_to(root)]

@@ -177,6 +177,11 @@ def _add(roots):
         if not any((root / kind).is_dir() for kind in KINDS):
             raise errors.UsageError("holds no plugins", where=root,
                                     why=f"a plugin folder has folders named {', '.join(KINDS)}")
+        for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in KINDS):
+            near = difflib.get_close_matches(folder.name, KINDS, 1)
+            if near:
+                raise errors.UsageError("no kind of plugin has this name", where=folder,
+                                        cure=f"did you mean {near[0]}? Rename the folder.")
         if root not in _plugins.folders:
             _plugins.folders.append(root)
     load.cache_clear()
