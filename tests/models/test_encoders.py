@@ -159,7 +159,7 @@ def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):
 
 def test_an_encoder_that_gives_other_features_than_it_promises_is_named(tiny):
     tiny["encoders"].FEATURES, tiny["encoders"].__file__ = (("half", 2, 4), ("quarter", 4, 7)), "tiny.py"
-    with fresh(), pytest.raises(errors.UsageError, match=r"tiny.py: build\(\) gives features of channels .*'quarter': 6"):
+    with fresh(), pytest.raises(errors.UsageError, match=r"tiny.py: build\(\) gives features .*'quarter': 6"):
         graph_builder.inference(Architecture("tiny", 3))
 
 
