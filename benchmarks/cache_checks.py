@@ -88,13 +88,13 @@ def trained(path, batch, rounds):
     """Print images/s of a narrow net in a first epoch with comparing and without, in turn."""
     from fcn.models import graph_builder
     from fcn.models.architecture import Architecture
-    from fcn.models.tf_compat import session, tf
+    from fcn.models.tf_compat import new_session, tf
     from fcn.training import weight_update
 
     classes = int(np.flatnonzero(cache.open_cache(path).class_pixels)[-1]) + 1
     graph = graph_builder.build(Architecture("fcn8s_atonce", classes, measuring.widths(WIDTH), augment.FILL_RGB))
     update = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"))
-    run, sampling = session(), batch_loader.Sampling(batch, 0)
+    run, sampling = new_session(), batch_loader.Sampling(batch, 0)
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
     def an_epoch(compared):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import numpy as np
 
 from fcn.models import convolution
-from fcn.models.tf_compat import session, tf
+from fcn.models.tf_compat import new_session, tf
 
 SHAPE, KERNEL = (4, 7, 9, 512), (7, 7, 512, 4096)  # four crops of 216 x 288
 
@@ -36,7 +36,7 @@ def main():
     rounds = parser.parse_args().rounds
     ops = [step(convolution.convolve_plainly), step(convolution.convolve_as_matmul)]
     ratios = []
-    with session() as run:
+    with new_session() as run:
         run.run(tf.global_variables_initializer())
         for number in range(rounds + 1):
             seconds = []

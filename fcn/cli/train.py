@@ -1,7 +1,7 @@
 """Train an FCN: data folder + pretrained VGG-19 -> a run folder with checkpoints, log and curves.
 
     python train_fcn.py --layout ade20k --data DIR --weights weights/imagenet-vgg-verydeep-19.mat --run runs/NAME
-    python train_fcn.py --run runs/NAME        goes on where the run stands
+    python train_fcn.py --run runs/NAME        resumes the run
     python train_fcn.py --demo                 the same on generated scenes, in minutes
 """
 
@@ -36,7 +36,7 @@ def main(argv):
 def train_stages(arguments):
     """One run a stage, in RUN/1-NAME, RUN/2-NAME, ...; each starts from the best checkpoint of the one before.
 
-    The same command goes on where it was stopped: finished stages are passed over.
+    The same command resumes where it was stopped: finished stages are skipped.
     """
     if arguments.resume != "auto":
         raise errors.UsageError("--stages goes on by itself", cure="leave out --resume, or give another --run.")
@@ -192,7 +192,7 @@ def parse(argv):
                         "get it, and stop")
     parser.add_argument("--dry-run", action="store_true", help="all but the training: prepare the data, build the net, "
                         "time a few steps; say what it will need of memory, disk and time, and stop")
-    parser.add_argument("--sanity", action="store_true", help="see whether the net learns one batch by heart, in 200 "
+    parser.add_argument("--sanity", action="store_true", help="check that the net overfits one batch, in 200 "
                         "steps at most, and stop")
     parser.add_argument("--verify-cache", action="store_true", help="check every row of the caches first")
     command_line.add_flags(parser)

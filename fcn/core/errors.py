@@ -108,7 +108,7 @@ def _unexpected(error, debug):
     if plugin:
         text = (str(error).strip().splitlines() or ["no text"])[0][:300]
         print(f"UsageError: {plugin}: {type(error).__name__}: {text}\n  The error was raised in a plugin.\n"
-              "  Cure: mend the plugin (docs/plugins.md has an example of each kind); --debug shows the traceback.",
+              "  Cure: correct the plugin (docs/plugins.md has an example of each kind); --debug shows the traceback.",
               file=sys.stderr)
         return UsageError.exit_code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):

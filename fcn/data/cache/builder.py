@@ -1,4 +1,4 @@
-"""Pairs -> the cache's file: lock, space, rows, commit. Killed anywhere, the next call goes on where it stood.
+"""Pairs -> the cache's file: lock, space, rows, commit. If it is killed, the next call resumes the build.
 
 1. `<cache>.lock` is held: one builder.
 2. The temporary file (ownership.aside_of) gets its full size at once, so that a full disk is told before the work, and
