@@ -1,7 +1,6 @@
 """The loss and the prediction by hand, and both as graph_builder.build() joins them to a net."""
 
 import math
-import types
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from fcn.data.label_policy import LabelPolicy
 from fcn.models import batch_loss, blocks, graph_builder
 from fcn.models.architecture import Architecture
 from fcn.models.batch_loss import LossSettings
-from fcn.models.encoders import vgg
 from fcn.models.losses import cross_entropy
 from fcn.models.tf_compat import tf
 from fcn.training import validation
@@ -165,15 +163,34 @@ def test_a_whole_net_predicts_no_ignored_id_though_it_has_a_channel_for_it(small
     np.testing.assert_array_equal(prediction, logits[..., :3].argmax(axis=3))
 
 
+BARE_ENCODER = """
+from fcn.models.encoders.vgg import preprocess
+
+FEATURES = (("images", 1, 3),)
+
+
+def build(images, settings):
+    return {"images": images}
+"""
+BARE_NET = """
+ENCODER = "bare"
+
+
+def decode(features, num_classes, settings):
+    return features["images"]
+"""
+
+
 @pytest.fixture
-def bare_net(monkeypatch):
-    """The net "bare", whose logits are what enters it."""
-    bare = types.SimpleNamespace(ENCODER="bare", FEATURES=(("images", 1, 3),), preprocess=vgg.preprocess,
-                                 build=lambda images, settings: {"images": images},
-                                 decode=lambda features, num_classes, settings: features["images"])
-    pick = registry.load
-    monkeypatch.setattr(registry, "load", lambda folder, name: bare if name == "bare" else pick(folder, name))
-    return "bare"
+def bare_net(tmp_path):
+    """The net "bare", a plugin whose logits are what enters it."""
+    for kind, text in (("encoders", BARE_ENCODER), ("nets", BARE_NET)):
+        folder = tmp_path / "plugins" / kind
+        folder.mkdir(parents=True)
+        (folder / "bare.py").write_text(text)
+    registry.use([tmp_path / "plugins"])
+    yield "bare"
+    registry.use()
 
 
 def test_the_mean_colour_is_subtracted_from_images(bare_net):
