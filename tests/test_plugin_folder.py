@@ -37,13 +37,13 @@ def scenes(root):
 
 
 @pytest.fixture(scope="module")
-def run(toy, tmp_path_factory):
-    """Folder of a run of 4 steps in which everything is a plugin, resumed after 2."""
+def run(tmp_path_factory):
+    """Folder of a run of 4 steps without pretrained weights in which everything is a plugin, resumed after 4."""
     work = tmp_path_factory.mktemp("plugins")
     shutil.copytree(EXAMPLES, work / "mine", ignore=shutil.ignore_patterns("__pycache__"))
     folder = work / "run"
     words = command("train_fcn.py", "--run", folder, "--cache-dir", work / "cache", "--data", scenes(work / "data"),
-                    "--weights", toy / "vgg.mat")
+                    "--weights", "none")
     call([*words, *SETTINGS, "--steps", "4", "--patience", "1", "--plugins", work / "mine"])
     call([*words, "--steps", "6", "--patience", "0"])  # its plugins are found by the run's record
     yield folder
@@ -53,6 +53,9 @@ def run(toy, tmp_path_factory):
 def test_a_run_of_plugins_is_trained_and_resumed(run):
     content, log = record.read_record(run), run_log.read_entries(run / "log.jsonl")
     assert content["config"]["plugins"] == [str(run.parent / "mine")]
+    assert (content["config"]["weights"], content["weights"]["sha256"]) == ("none", None)
+    fates = {row["layer"]: row["fate"] for row in json.loads((run / "transplant.json").read_bytes())}
+    assert {"conv1", "conv2"} <= fates.keys() and set(fates.values()) == {"fresh"}
     rates = {entry["step"]: entry["learning_rate"] for entry in log if "learning_rate" in entry}
     assert rates[1] == pytest.approx(1e-3) and max(rates) == 6
     assert len(content["starts"]) == 2

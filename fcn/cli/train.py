@@ -223,8 +223,9 @@ def resolve(arguments):
     if not settings.data:
         raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
     absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
-                "weights": str(pathlib.Path(settings.weights).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
+    if settings.weights != training_config.NO_WEIGHTS:
+        absolute["weights"] = str(pathlib.Path(settings.weights).absolute())
     if settings.class_weights not in class_weights.KNOWN:
         absolute["class_weights"] = str(pathlib.Path(settings.class_weights).absolute())
     return dataclasses.replace(settings, **absolute), where

@@ -37,6 +37,8 @@ from fcn.config.parsers import (
 from fcn.core import errors, file_kinds, registry
 from fcn.data.spec import size_of, stored_size
 
+NO_WEIGHTS = "none"  # --weights none: a net trained from scratch
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -93,7 +95,7 @@ class Config:
     net: str = setting("fcn8s_atonce", "which net", kind="nets")
     weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, "
                            "Keras .h5, .npz), or a whole FCN: such a file, a run's folder (its best checkpoint) or a "
-                           "checkpoint's")
+                           "checkpoint's; none: train from scratch")
     carry_scores: str = setting("name", "score layers of a whole FCN in --weights: carried class by class of the same "
                                 "name, by the same id, or fresh", choices=("name", "id", "fresh"))
     mean_rgb: tuple | None = setting(None, "mean colour to subtract, red,green,blue (default: that of --weights)",

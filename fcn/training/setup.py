@@ -17,6 +17,7 @@ from fcn.runs import checkpoint_files, record
 from fcn.training import lr_multipliers
 from fcn.weights import detection
 from fcn.weights.detection import Weights
+from fcn.weights.formats import _weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,9 @@ def pads(settings):
 
 
 def read_weights(settings):
-    """The Weights of a file, or of a run's folder or checkpoint."""
+    """The Weights of a file, or of a run's folder or checkpoint; without any layer for --weights none."""
+    if settings.weights == training_config.NO_WEIGHTS:
+        return Weights({}, _weights.imagenet_mean(), ("every layer starts from its initial values",))
     path = pathlib.Path(settings.weights)
     if path.is_dir():
         from fcn.weights import initialize  # it needs TensorFlow
@@ -116,10 +119,10 @@ def describe(settings, spec, listings, caches, weights, old):
 
 
 def weights_facts(path, weights):
-    """What config.json says of --weights: the SHA-256 of a file; of a run, which checkpoint it was and the SHA-256 of
-    each of its files, as its state.json has them (they were compared when it was read).
+    """What config.json says of --weights: the SHA-256 of a file, None without one; of a run, which checkpoint it was and
+    the SHA-256 of each of its files, as its state.json has them (they were compared when it was read).
     """
-    sha256 = None if weights.of_run else checkpoint_files.sha256(path)
+    sha256 = checkpoint_files.sha256(path) if weights.layers and not weights.of_run else None
     return {"sha256": sha256, **weights.of_run, "notes": weights.notes}
 
 
