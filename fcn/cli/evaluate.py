@@ -39,6 +39,8 @@ def evaluate(arguments):
     config = InferenceConfig(evaluated.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
                              else arguments.overlap,
                              arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
+    if arguments.window:
+        check_strides(Architecture.from_dict(evaluated.model))
     prediction_writer.refuse_zip(arguments.outputs, evaluated.spec)
     found, left_out, destination = to_do(arguments, evaluated)
 
@@ -105,6 +107,15 @@ def report(scored, gallery, evaluated, folder, known):
     results.save(folder, scored.original, scored.network, content)
     gallery.write(folder)
     html_report.write_page(folder)
+
+
+def check_strides(architecture):
+    """Raise UsageError for a net whose features would be of other pixels in windows than in the whole image."""
+    stride = components.common_stride(architecture)
+    if tiling.STRIDE_PX % stride:
+        raise errors.UsageError(f"windows start at multiples of {tiling.STRIDE_PX} px, but features of the net "
+                                f"{architecture.net} repeat every {stride} px",
+                                cure="leave out --window: whole images are predicted.")
 
 
 def exact(architecture, window):

@@ -117,6 +117,11 @@ def of(name):
     return Components(name, net, registry.load("encoders", net.ENCODER))
 
 
+def common_stride(architecture):
+    """Px: the least common multiple of the strides of all features."""
+    return math.lcm(*(stride for _, stride, _ in of(architecture.net).features(architecture)))
+
+
 def margin(architecture):
     """Px: an image's pixels that are farther away than this (in either axis) change nothing at an output pixel.
 
@@ -128,8 +133,7 @@ def margin(architecture):
     cells, and may lie at the edge of one.
     """
     parts = of(architecture.net)
-    period = math.lcm(*(stride for _, stride, _ in parts.features(architecture)))
-    fields = [parts.receptive_field(pixel, architecture) for pixel in range(period)]
+    fields = [parts.receptive_field(pixel, architecture) for pixel in range(common_stride(architecture))]
     if None in fields:
         return None
     return max(max(pixel - first, last - pixel) for pixel, (first, last) in enumerate(fields))

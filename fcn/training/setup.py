@@ -119,8 +119,8 @@ def describe(settings, spec, listings, caches, weights, old):
 
 
 def weights_facts(path, weights):
-    """What config.json says of --weights: the SHA-256 of a file, None without one; of a run, which checkpoint it was and
-    the SHA-256 of each of its files, as its state.json has them (they were compared when it was read).
+    """What config.json says of --weights: the SHA-256 of a file, None without one; of a run, which checkpoint it was
+    and the SHA-256 of each of its files, as its state.json has them (they were compared when it was read).
     """
     sha256 = checkpoint_files.sha256(path) if weights.layers and not weights.of_run else None
     return {"sha256": sha256, **weights.of_run, "notes": weights.notes}

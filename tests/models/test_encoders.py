@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, start
 
+from fcn.cli import evaluate
 from fcn.config import variants
 from fcn.config.variants import ALLOWED, Variants
 from fcn.core import errors, registry
@@ -149,6 +150,14 @@ def test_a_fused_net_of_a_tiny_encoder_has_a_known_field_once_both_halves_say_wh
     assert cells == {"quarter": (-1, 0)}  # pixel 1 lies in cell 0, nearer to cell -1 than to cell 1
     assert components.of("tiny").receptive_field(1, Architecture("tiny", 3)) == (4 * -2 - 2, 4 * 1 + 3 + 2)
     assert components.margin(Architecture("tiny", 3)) == 11  # of pixel 1, from -10
+
+
+def test_windows_need_features_whose_strides_divide_32(tiny):
+    evaluate.check_strides(Architecture("fcn8s", 3, nets_help.THIN))
+    evaluate.check_strides(Architecture("tiny", 3))  # 2 and 4
+    tiny["encoders"].FEATURES = (("half", 8, 4), ("quarter", 12, 6))
+    with pytest.raises(errors.UsageError, match="features of the net tiny repeat every 24 px"):
+        evaluate.check_strides(Architecture("tiny", 3))
 
 
 def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):
