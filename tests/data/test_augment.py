@@ -30,7 +30,8 @@ def pair(shape, seed=0, ids=256):
 
 
 def sample(shape, size_px, names, seed=0, number=0):
-    return augment.sample(*pair(shape), size_px, Augmentation(names, seed, FILL, 255), number)
+    return augment.sample(*pair(shape), size_px=size_px, augmentation=Augmentation(names, seed, FILL, 255),
+                          number=number)
 
 
 @given(SIDES, SIDES, NAMES, SEEDS, NUMBERS)
@@ -163,7 +164,7 @@ def test_every_position_of_a_crop_is_equally_likely(shape, size):
 def test_a_crop_is_an_exact_cut_of_the_padded_image(shape, size, seed, number):
     label = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(shape)
     place = augment.corner(shape, size, seed, number)
-    found = augment.cut(label, *place, size, -1)
+    found = augment.cut(label, *place, sides=size, fill=-1)
     margin = 20
     padded = np.pad(label, margin, constant_values=-1)
     top, left = (c + margin for c in place)
@@ -173,7 +174,8 @@ def test_a_crop_is_an_exact_cut_of_the_padded_image(shape, size, seed, number):
 
 
 def test_what_lies_outside_has_the_fill_colour_and_is_ignored():
-    image, label = augment.sample(*pair((1, 1), ids=1), (2, 3), Augmentation((), 0, (7, 8, 9), 77), 0)
+    image, label = augment.sample(*pair((1, 1), ids=1), size_px=(2, 3),
+                                 augmentation=Augmentation((), 0, (7, 8, 9), 77), number=0)
     assert sorted(label.ravel()) == [0, 77, 77, 77, 77, 77]
     assert (image[label == 77] == (7, 8, 9)).all()
 

@@ -230,7 +230,7 @@ JSONS = {
 @pytest.mark.parametrize("what", JSONS)
 def test_a_json_of_something_else_is_refused(tmp_path, what):
     path, text = written(tmp_path), JSONS[what]
-    path.with_suffix(".json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.with_suffix(".json").write_bytes(text.encode() if isinstance(text, str) else text)
     refused(path, "does not hold names and splits")
 
 

@@ -61,8 +61,8 @@ def test_the_legend_names_the_classes_that_occur():
 
 def test_large_samples_are_shown_smaller_and_small_ones_leave_room_for_names():
     most = render.MOST_PX
-    assert render.batch_panel(*batch(1, 2, 4 * most), SPEC).shape[1] == 3 * most + 2 * GAP
-    assert render.batch_panel(*batch(2, 1, 1), SPEC).shape[1] == render.LEGEND_PX
+    assert render.batch_panel(*batch(1, 2, 4 * most), spec=SPEC).shape[1] == 3 * most + 2 * GAP
+    assert render.batch_panel(*batch(2, 1, 1), spec=SPEC).shape[1] == render.LEGEND_PX
 
 
 def test_a_written_panel_is_that_panel(tmp_path):

@@ -109,7 +109,7 @@ def test_windows_agree_with_the_whole_image_and_each_other_beyond_the_margin_of_
         found.append(short.merged(plan, photo)[0])
         assert 0.1 < inside[-1].mean() < 0.9
         assert same(found[-1], whole, inside[-1]) and not same(found[-1], whole, ~inside[-1])
-    assert same(*found, inside[0] & inside[1]) and not same(*found)
+    assert same(*found, where=inside[0] & inside[1]) and not same(*found)
 
 
 @pytest.mark.parametrize("rule", ["max", "mean", "probability"])

@@ -169,7 +169,7 @@ def test_a_net_that_trains_the_ignored_label_has_a_name_for_its_channel(tmp_path
 def test_what_was_measured_once_is_measured_again_from_what_was_saved(written):
     folder, content = written
     stored = [confusion.load(folder / name) for name in results.FILES.values()]
-    again = results.measured(*stored, SPEC, "ade20k")
+    again = results.measured(*stored, spec=SPEC, layout="ade20k")
     assert {key: content[key] for key in again} == again
 
 

@@ -105,8 +105,8 @@ def test_every_kind_of_head_gives_in_onnxruntime_what_numpy_gives(tmp_path, net,
 
 def test_the_lines_in_the_documentation_run_without_this_project(run, tmp_path):
     folder, logits = run
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL)
-    blocks = {name: block for block in blocks for name in ("ade.pb", "ade.tflite", "ade.onnx", "ade") if
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL)
+    blocks = {name: block for block in examples for name in ("ade.pb", "ade.tflite", "ade.onnx", "ade") if
               f'"{name}"' in block}
     assert len(blocks) == 4
     try:

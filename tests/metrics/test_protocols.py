@@ -41,7 +41,7 @@ def scores(protocol, images, ignored=(0, 255), num_classes=CLASSES + 1, subset=N
 
 def by_the_benchmark(images):
     """(pixel accuracy, mean IoU) as evaluationCode/utils_eval.py defines them, image by image, ids 1 to CLASSES."""
-    inter, union, correct, labelled = 0, 0, 0, 0
+    inter, union, correct, labelled = np.zeros(CLASSES), np.zeros(CLASSES), 0, 0
     for label, prediction in images:
         label, prediction = np.where(np.asarray(label) == 255, 0, label).astype(int), np.asarray(prediction, int)
         correct, labelled = correct + ((prediction == label) & (label > 0)).sum(), labelled + (label > 0).sum()

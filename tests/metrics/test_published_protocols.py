@@ -47,10 +47,11 @@ def test_ids_of_8_bits_do_not_overflow_in_the_matrix_of_151_classes():
 @given(MAPS, MAPS)
 @LAW
 def test_matrices_of_two_images_add_up_to_that_of_both(one, other):
+    five = {"num_classes": 5, "ignored_ids": (0,)}
     both = [np.concatenate(maps) for maps in zip(one, other, strict=True)]
-    total = confusion.matrix(*one, 5, (0,)) + confusion.matrix(*other, 5, (0,))
+    total = confusion.matrix(*one, **five) + confusion.matrix(*other, **five)
     assert total.dtype == np.int64
-    np.testing.assert_array_equal(total, confusion.matrix(*both, 5, (0,)))
+    np.testing.assert_array_equal(total, confusion.matrix(*both, **five))
 
 
 def test_two_classes_by_hand():
@@ -118,10 +119,11 @@ def by_sets(label, prediction, ids, ignored):
 @given(MAPS, st.sampled_from([(255,), (0, 255), (2, 255), (0, 1, 2, 255)]))
 @LAW
 def test_scores_equal_those_of_sets_of_pixels(maps, ignored):
-    scores = scored(confusion.matrix(*maps, 5, ignored), ignored)
+    scores = scored(confusion.matrix(*maps, num_classes=5, ignored_ids=ignored), ignored)
     ids = [c for c in range(5) if c not in ignored]
     assert len(scores["iou"]) == len(ids)
-    np.testing.assert_allclose([scores[name] for name in SCORES], by_sets(*maps, ids, ignored), atol=1e-12)
+    np.testing.assert_allclose([scores[name] for name in SCORES], by_sets(*maps, ids=ids, ignored=ignored),
+                               atol=1e-12)
 
 
 def benchmark(label, prediction, num_classes):
@@ -138,8 +140,9 @@ def benchmark(label, prediction, num_classes):
 @given(arrays.arrays(np.int64, (2, 30), elements=st.integers(0, 6)))
 @LAW
 def test_scores_equal_those_of_the_ade20k_benchmark(maps):
-    scores = scored(confusion.matrix(*maps, 7, (0,)), (0,))
-    np.testing.assert_allclose([scores["pixel_accuracy"], scores["mean_iou"]], benchmark(*maps, 6), atol=1e-12)
+    scores = scored(confusion.matrix(*maps, num_classes=7, ignored_ids=(0,)), (0,))
+    np.testing.assert_allclose([scores["pixel_accuracy"], scores["mean_iou"]], benchmark(*maps, num_classes=6),
+                               atol=1e-12)
 
 
 def test_pixels_weigh_alike_whatever_batch_they_are_in():

@@ -80,7 +80,7 @@ def test_the_forward_pass_of_a_net_is_that_of_numpy_whatever_the_size(name, back
 
 
 # net, the one choice that differs, and the change of the net's definition
-SWITCHES = [
+SWITCHES: list[tuple[str, dict, dict]] = [
     ("fcn8s", {"pool": "avg"}, {"pools": (AVERAGE,) * 5}),
     ("fcn8s", {"pool": "avg1to4"}, {"pools": (AVERAGE,) * 4 + (MAXIMUM,)}),
     ("fcn8s", {"last_layer": "relu5_4"}, {}),

@@ -50,8 +50,8 @@ def caffes(steps, rates, normalize=False, momentum=MOMENTUM, weight_decay=DECAY,
     history = {name: np.zeros_like(array) for name, array in weights.items()}
     found = []
     for number, (batches, rate) in enumerate(zip(steps, rates, strict=True)):
-        diffs = [softmax_with_loss(weights, *batch, normalize) for batch in batches]
-        diffs = {name: sum(one[name] for one in diffs) for name in START}  # over iter_size, as backward passes add up
+        parts = [softmax_with_loss(weights, *batch, normalize=normalize) for batch in batches]
+        diffs = {name: sum(part[name] for part in parts) for name in START}  # over iter_size, as backward passes add up
         norm = math.sqrt(sum(np.sum(diff ** 2) for diff in diffs.values()))
         if 0 <= clip_gradients < norm:
             diffs = {name: diff * (clip_gradients / norm) for name, diff in diffs.items()}
@@ -105,7 +105,8 @@ def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY, momentum=MO
         losses, weights = batch_loss.weighted(cross_entropy.per_pixel, logits, labels, LabelPolicy((IGNORED,)))
         rule = weight_update.Rule("momentum", momentum, weight_decay, clip_norm,
                                   lr_multipliers.factors(list(START), (), factors))
-        step = weight_update.build(*batch_loss.reduce(losses, weights, reduction), rule, len(steps[0]))
+        step = weight_update.build(*batch_loss.reduce(losses, weights, reduction), rule=rule,
+                                   batches_per_step=len(steps[0]))
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         put(session, START)
         found = []
