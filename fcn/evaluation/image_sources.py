@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from fcn.core import errors, file_kinds, shell_commands
+from fcn.core import errors, file_kinds
 from fcn.data import folders, images, label_files
 from fcn.data.spec import Pair
 from fcn.evaluation import manifest
@@ -70,7 +70,7 @@ def from_photos(where):
 def _cure(found, where):
     """What to do about a folder without photos, by the endings that are there instead."""
     videos = [path for ending, paths in found.others.items() if ending in file_kinds.VIDEO_ENDINGS for path in paths]
-    return shell_commands.to_png(found.others, where) or (videos and shell_commands.frames(videos[0])) or \
+    return file_kinds.to_png(found.others, where) or (videos and file_kinds.frames(videos[0])) or \
         "give a photo, or a folder with photos."
 
 

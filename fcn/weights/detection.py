@@ -6,7 +6,7 @@ refused by name, with what it is and what to do. weights/README.md lists the fil
 
 import pathlib
 
-from fcn.core import file_kinds, shell_commands
+from fcn.core import file_kinds
 from fcn.weights.formats import _mat, dagnn, keras_h5, npz, simplenn
 from fcn.weights.formats._weights import CURE, NEVER_LOADED, Weights, refusal
 
@@ -41,7 +41,7 @@ def _foreign(path, kind):
         return refusal(path, kind.described, f"pickles are {NEVER_LOADED}",
                        f"take the same network as .mat, .npz or .h5. {CURE}")
     if kind.pickle:
-        return refusal(path, kind.described, f"pickles are {NEVER_LOADED}", shell_commands.to_npz(path))
+        return refusal(path, kind.described, f"pickles are {NEVER_LOADED}", file_kinds.to_npz(path))
     if kind.name == file_kinds.MATLAB_7:
         return refusal(path, f"is a MATLAB 7.3 file ({size}); the published ones are version 5", None,
                        f"save it again in MATLAB with `save -v7`. {CURE}")

@@ -18,7 +18,7 @@ from formats_help import thin_vgg
 from PIL import Image
 
 from fcn.config import training_config
-from fcn.core import errors, file_kinds, shell_commands
+from fcn.core import errors, file_kinds
 from fcn.data import images
 from fcn.data.cache import reader
 from fcn.data.csail import foreign_hdf5
@@ -143,7 +143,7 @@ def test_the_command_for_images_writes_a_png_beside_each_and_replaces_none(odd_f
         Image.fromarray(ids * 80).save(odd_folder / name)
     (odd_folder / "._a.gif").write_bytes(b"\0\5\x16\7")
     (odd_folder / "c.png").write_bytes(b"mine")
-    run(shell_commands.to_png({".gif", ".tif"}, odd_folder), odd_folder)
+    run(file_kinds.to_png({".gif", ".tif"}, odd_folder), odd_folder)
     for name in ("a.png", "sub/b.png"):
         np.testing.assert_array_equal(np.asarray(Image.open(odd_folder / name)), ids * 80)
     assert (odd_folder / "c.png").read_bytes() == b"mine" and (odd_folder / "a.gif").exists()
@@ -152,9 +152,9 @@ def test_the_command_for_images_writes_a_png_beside_each_and_replaces_none(odd_f
 def test_the_command_for_arrays_writes_ids_and_passes_over_what_a_png_cannot_hold(odd_folder):
     np.save(odd_folder / "a.npy", np.array([[0, 7]], np.int64))
     np.save(odd_folder / "b.npy", np.array([[0, 700]], np.int64))
-    run(shell_commands.to_png({".npy"}, odd_folder), odd_folder)
+    run(file_kinds.to_png({".npy"}, odd_folder), odd_folder)
     assert np.asarray(Image.open(odd_folder / "a.png")).tolist() == [[0, 7]] and not (odd_folder / "b.png").exists()
-    assert shell_commands.to_png({".txt"}, odd_folder) == ""
+    assert file_kinds.to_png({".txt"}, odd_folder) == ""
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
@@ -163,7 +163,7 @@ def test_the_command_for_a_video_writes_its_frames(odd_folder):
     subprocess.run(["ffmpeg", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=2:duration=1", f"file:{path}"], check=True,
                    capture_output=True)
     assert file_kinds.kind_of(path).name.startswith("a video")
-    run(shell_commands.frames(path).split("; then")[0], odd_folder)
+    run(file_kinds.frames(path).split("; then")[0], odd_folder)
     assert len(list((odd_folder / "frames").iterdir())) == 2
 
 

@@ -12,7 +12,7 @@ import zlib
 import h5py
 import numpy as np
 
-from fcn.core import errors, file_kinds, shell_commands
+from fcn.core import errors, file_kinds
 
 MAX_CHUNK_BYTES = 64_000_000
 MAX_CHUNKS = 4_000_000
@@ -31,7 +31,7 @@ def byte_arrays(path, names):
         return [_array(file, name, path.stat().st_size) for name in names]
     except _Stored as error:
         raise errors.DataError("is no HDF5 file that may be read", where=path, why=str(error),
-                               cure=shell_commands.plain_hdf5(path, names)) from None
+                               cure=file_kinds.plain_hdf5(path, names)) from None
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is no HDF5 file that may be read", where=path,
                                why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),

@@ -3,7 +3,7 @@
 import pathlib
 import shlex
 
-from fcn.core import errors, registry, shell_commands
+from fcn.core import errors, file_kinds, registry
 from fcn.data import folders, images
 from fcn.data.layouts import _folders
 
@@ -24,7 +24,7 @@ def choose(root):
         convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
         raise errors.DataError("no layout fits this folder", where=root,
                                why=[*here, *(layout.EXPECTED for layout in registry.every("layouts").values())],
-                               cure=_further_in(root) or shell_commands.to_png(convertible, root) or
+                               cure=_further_in(root) or file_kinds.to_png(convertible, root) or
                                "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
 

@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 
-from fcn.core import errors, file_kinds, npz_file, registry, shell_commands
+from fcn.core import errors, file_kinds, npz_file, registry
 from fcn.models.vgg_table import CONVOLUTIONS, FULLY_CONNECTED
 from fcn.weights.formats import _heads, _layers
 from fcn.weights.formats._published import HEIGHT_WIDTH, RGB
@@ -127,7 +127,7 @@ def _pickled(path, names):
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return refusal(path, f"holds arrays of objects: {shown}",
                    f"arrays of objects are pickles, which are {NEVER_LOADED}",
-                   shell_commands.to_npz(path))
+                   file_kinds.to_npz(path))
 
 
 def _foreign(path, names):
