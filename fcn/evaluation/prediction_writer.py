@@ -1,9 +1,12 @@
 """What an evaluation writes for every image: predictions as label files, pictures, probabilities; and the server's zip.
 
-`KINDS` are the words of --outputs, and but for the zip the names of the folders.
+`KINDS` are the words of --outputs, and but for the zip the names of the folders. BackgroundWorker is the thread that
+writes them while the net predicts the next image.
 """
 
 import argparse
+import collections
+import concurrent.futures
 import contextlib
 import io
 import pathlib
@@ -138,3 +141,39 @@ def parse_outputs(text):
     if unknown:
         raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(KINDS)}, all, none")
     return kinds
+
+
+class BackgroundWorker:
+    """Context manager: submit() returns at once unless `depth` calls are still waiting.
+
+    What a call raises comes up at a later submit, or at the end; no call is made after it.
+    """
+
+    def __init__(self, depth=4):
+        self.pool, self.depth = concurrent.futures.ThreadPoolExecutor(1), depth
+        self.waiting: collections.deque = collections.deque()
+        self.failed = False
+
+    def submit(self, function, *arguments):
+        while len(self.waiting) >= self.depth or (self.waiting and self.waiting[0].done()):
+            self.waiting.popleft().result()
+        self.waiting.append(self.pool.submit(self._call, function, arguments))
+
+    def _call(self, function, arguments):
+        if self.failed:
+            return
+        try:
+            function(*arguments)
+        except BaseException:
+            self.failed = True
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            while self.waiting and kind is None:
+                self.waiting.popleft().result()
+        finally:
+            self.pool.shutdown(cancel_futures=True)

@@ -8,10 +8,10 @@ import dataclasses
 import time
 
 from fcn.core import errors, progress_bar
-from fcn.core.background import BackgroundWorker
 from fcn.core.errors import Problem
 from fcn.data import batch_loader, file_checks
 from fcn.evaluation import image_sources, inference
+from fcn.evaluation.prediction_writer import BackgroundWorker
 from fcn.metrics import iou
 from fcn.metrics.confusion import ConfusionMatrices, Counting
 from fcn.models import graph_builder, tf_compat

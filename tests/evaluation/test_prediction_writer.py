@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from fcn.core import errors, registry
-from fcn.core.background import BackgroundWorker
 from fcn.data import images, render
 from fcn.data.spec import DatasetSpec
 from fcn.evaluation import prediction_writer
+from fcn.evaluation.prediction_writer import BackgroundWorker
 
 SPEC = DatasetSpec(("sky", "sea", "dune"), (255,), ((10, 20, 30), (40, 50, 60), (70, 80, 90)))
 PREDICTED = {"binary": (0, 1, 1), "blue_bits": (1, 2, 8)}  # ids that such a data set has
