@@ -43,7 +43,7 @@ GUARDS = {
     "fcn/data/cache/builder.py:_build":
         "under the cache's name only a cache that reader.open_file proves",
     "fcn/data/cache/builder.py:_write_left_out": "a list that begins with our first line",
-    "fcn/data/cache/partial_file.py:begin": "an open descriptor of open_aside",
+    "fcn/data/cache/builder.py:begin": "an open descriptor of open_aside",
     "fcn/data/cache/file_format.py:skeleton": "HDF5 in memory",
     "fcn/data/csail/writer.py:_lay_out": ASIDE,
     "fcn/data/demo/demo_scenes.py:write_scenes":

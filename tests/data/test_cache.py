@@ -21,7 +21,7 @@ from PIL import Image
 
 from fcn.core import errors, machine
 from fcn.data import images, label_files
-from fcn.data.cache import builder, cache, file_format, partial_file
+from fcn.data.cache import builder, cache, file_format
 from fcn.data.cache.cache import BuildOptions, Stamps
 from fcn.data.label_formats import ids
 from fcn.data.layouts import ade20k
@@ -300,8 +300,8 @@ def test_somebody_who_was_first_is_found_when_the_lock_is_free(data, tmp_path, m
 def test_large_rows_are_marked_before_there_are_many_of_them(data, tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "BYTES_PER_SYNC", 4 * 24 + 1)  # a row has 4 x 24
     marked = []
-    mark = partial_file.PartialFile.mark
-    monkeypatch.setattr(partial_file.PartialFile, "mark", lambda self, *rows: (marked.append(rows), mark(self, *rows)))
+    mark = builder.PartialFile.mark
+    monkeypatch.setattr(builder.PartialFile, "mark", lambda self, *rows: (marked.append(rows), mark(self, *rows)))
     cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     assert marked == [(0, 2), (2, 3)]
 
