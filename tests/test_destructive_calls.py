@@ -41,7 +41,7 @@ GUARDS = {
         " only if it is empty then",
     "fcn/runs/checkpoint_files.py:write_state": "state.json of a folder that Store.save has made or read",
     "fcn/data/cache/builder.py:_build":
-        "under the cache's name only a cache that reader.open_file proves",
+        "under the cache's name only a cache that file_format.open_file proves",
     "fcn/data/cache/builder.py:_write_left_out": "a list that begins with our first line",
     "fcn/data/cache/builder.py:begin": "an open descriptor of open_aside",
     "fcn/data/cache/file_format.py:skeleton": "HDF5 in memory",

@@ -542,9 +542,9 @@ def test_only_fingerprints_are_read_of_other_caches(data, second, tmp_path, monk
     for other in ("other", "t-and-more"):
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", other)
     cache.prepare(data, TWO, (6, 4), tmp_path / "c", "t")
-    real, read = cache.reader.fingerprint, cache.reader.open_file
-    monkeypatch.setattr(cache.reader, "fingerprint", lambda path: (opened.append(path), real(path))[1])
-    monkeypatch.setattr(cache.reader, "open_file", lambda path: (opened.append("whole"), read(path))[1])
+    real, read = cache.file_format.fingerprint, cache.file_format.open_file
+    monkeypatch.setattr(cache.file_format, "fingerprint", lambda path: (opened.append(path), real(path))[1])
+    monkeypatch.setattr(cache.file_format, "open_file", lambda path: (opened.append("whole"), read(path))[1])
     path, print_ = cache.path_of(data, TWO, (4, 6), tmp_path / "c", "t"), cache.fingerprint(data, TWO, (4, 6), Stamps())
     assert cache.find(path, print_) is None
     assert opened == [cache.path_of(second, TWO, (4, 6), tmp_path / "c", "t")]

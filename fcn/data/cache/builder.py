@@ -21,7 +21,7 @@ import numpy as np
 
 from fcn.core import atomic_io, errors, machine, ownership
 from fcn.data import file_checks, images, label_files
-from fcn.data.cache import file_format, reader
+from fcn.data.cache import file_format
 from fcn.data.cache.file_format import LEFT_OUT, THERE
 from fcn.data.spec import NUM_IDS, DatasetSpec
 
@@ -81,7 +81,7 @@ def _build(plan, path, progress):
         partial.finish(small)
         _write_left_out(path, problems)
         if path.exists():
-            reader.open_file(path)  # what is replaced is an older cache
+            file_format.open_file(path)  # what is replaced is an older cache
         file.commit()
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from fcn.core import errors, machine
 from fcn.data import file_checks, images
-from fcn.data.cache import builder, file_format, reader
+from fcn.data.cache import builder, file_format
 from fcn.data.spec import stored_size
 
 IMAGE, LABEL = 0, 1  # columns of crc
@@ -202,7 +202,7 @@ def find(path, print_):
     beside = path.parent.glob(f"{glob.escape(path.stem.rpartition('-')[0])}-*{path.suffix}")
     for other in sorted(beside):
         with contextlib.suppress(errors.FcnError):
-            if other != path and reader.fingerprint(other) == print_:
+            if other != path and file_format.fingerprint(other) == print_:
                 return open_cache(other)
     return None
 
@@ -210,7 +210,7 @@ def find(path, print_):
 def open_cache(path):
     """The Cache in a file. Raises DataError if it is not a whole cache of this version."""
     path = pathlib.Path(path)
-    print_, arrays = reader.open_file(path)
+    print_, arrays = file_format.open_file(path)
     there = np.flatnonzero(arrays["state"] == file_format.THERE)
     names = [name.decode("utf-8", "surrogateescape") for name in arrays["names"].tolist()]
     left_out = [names[i] for i in np.flatnonzero(arrays["state"] == file_format.LEFT_OUT)]
