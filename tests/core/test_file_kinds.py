@@ -21,7 +21,7 @@ from fcn.config import training_config
 from fcn.core import errors, file_kinds
 from fcn.data import images
 from fcn.data.cache import file_format
-from fcn.data.csail import foreign_hdf5
+from fcn.data.csail import reader
 from fcn.data.label_formats import mat_groundtruth
 from fcn.data.layouts import _classes, _split, ade20k, csv_list
 from fcn.evaluation import results
@@ -81,7 +81,7 @@ READERS = {  # a function of a path that must raise
     "weights": detection.read_weights, "photo": images.read_photo, "confusion matrices": confusion.load,
     "settings": training_config.read_toml, "classes": _classes.read, "ADE20K's classes": ade20k.read_object_info,
     "split": _split.read, "list": lambda path: csv_list.listing(path, "training"), "cache": file_format.open_file,
-    "HDF5": lambda path: foreign_hdf5.byte_arrays(path, ["images"]),
+    "HDF5": lambda path: reader.byte_arrays(path, ["images"]),
     "label": lambda path: mat_groundtruth.read(path, None),
     "config.json": lambda path: record.read_record(path.parent),
     "report.json": lambda path: results.read_report(path.parent),

@@ -15,7 +15,7 @@ from PIL import Image
 from fcn.cli import csail
 from fcn.core import errors
 from fcn.data import label_files
-from fcn.data.csail import foreign_hdf5, reader, writer
+from fcn.data.csail import reader, writer
 from fcn.data.layouts import ade20k
 from fcn.data.spec import DatasetSpec
 
@@ -334,9 +334,9 @@ def test_an_array_that_reaches_beyond_the_end_of_the_file_is_refused(tmp_path):
     path = written(tmp_path)
     with h5py.File(path) as file:
         end = file["images"].id.get_offset() + file["images"].size
-        foreign_hdf5._array(file, "images", end)
+        reader._array(file, "images", end)
         with pytest.raises(ValueError, match="/images reaches beyond the end"):  # HDF5 checks it too, of late
-            foreign_hdf5._array(file, "images", end - 1)
+            reader._array(file, "images", end - 1)
 
 
 def test_what_is_damaged_after_opening_is_an_error_with_file_and_row(tmp_path):
@@ -440,4 +440,4 @@ def test_an_import_that_is_interrupted_leaves_nothing_and_a_full_folder_is_left_
 
 
 def test_the_limit_of_a_chunk_is_far_above_one_image():
-    assert foreign_hdf5.MAX_CHUNK_BYTES > 3 * 384 * 384 * 100
+    assert reader.MAX_CHUNK_BYTES > 3 * 384 * 384 * 100
