@@ -23,7 +23,7 @@ import numpy as np
 from fcn.core import registry
 from fcn.data import augment, batch_loader
 from fcn.data.cache import cache
-from fcn.data.demo import demo_scenes
+from fcn.weights import demo
 
 SIZE, STEPS = (224, 224), 3
 
@@ -33,7 +33,7 @@ def prepare(arguments, folder):
     data, layout = arguments.data, registry.load("layouts", arguments.layout)
     if not data:
         data = folder / "scenes"
-        demo_scenes.write_scenes(data, arguments.images, 1)
+        demo.write_scenes(data, arguments.images, 1)
     pairs, spec = layout.listing(data, "training").pairs, layout.spec(data)
     return cache.prepare(pairs[:arguments.images], spec, SIZE, folder, "benchmark")
 

@@ -29,12 +29,12 @@ from PIL import Image
 from fcn.core import registry
 from fcn.data import file_checks
 from fcn.data.cache import cache
-from fcn.data.demo import demo_scenes
+from fcn.weights import demo
 
 
 def scenes(folder, count=64, size=(683, 512)):
     """Drawn scenes as large as ADE20K's photos."""
-    demo_scenes.write_scenes(folder, count, 1)
+    demo.write_scenes(folder, count, 1)
     for path in folder.glob("*/training/*"):
         how = Image.Resampling.BICUBIC if path.suffix == ".jpg" else Image.Resampling.NEAREST
         Image.open(path).resize(size, how).save(path, quality=90)

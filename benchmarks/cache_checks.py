@@ -22,8 +22,8 @@ from PIL import Image
 from fcn.core import registry
 from fcn.data import augment, batch_loader
 from fcn.data.cache import cache
-from fcn.data.demo import demo_scenes
 from fcn.data.spec import DatasetSpec, Pair
+from fcn.weights import demo
 
 PAGES, PAGE, WIDTH = 6, (3508, 2480), 0.1  # pages; height, width of one; of the published channels
 WAYS = ("first epoch, compared", "next epoch", "first epoch, not compared")
@@ -31,7 +31,7 @@ WAYS = ("first epoch, compared", "next epoch", "first epoch, not compared")
 
 def scenes(folder, count):
     """The file of a cache of `count` drawn scenes at 224 x 224."""
-    demo_scenes.write_scenes(folder / "scenes", count, 1)
+    demo.write_scenes(folder / "scenes", count, 1)
     layout = registry.load("layouts", "ade20k")
     pairs = layout.listing(folder / "scenes", "training").pairs
     return cache.prepare(pairs, layout.spec(folder / "scenes"), (224, 224), folder, "scenes").path

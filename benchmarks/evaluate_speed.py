@@ -24,8 +24,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 import startup
 
-from fcn.data.demo import demo_scenes
 from fcn.runs import run_log
+from fcn.weights import demo
 
 STEPS, WARM_UP = 12, 2
 SIZES = {"camvid": "360x480"}
@@ -78,7 +78,7 @@ def measured(data, layout, weights, share, images, steps=STEPS):
         folder, run = pathlib.Path(folder), pathlib.Path(folder, "run")
         if not data:
             data = folder / "scenes"
-            demo_scenes.write_scenes(data, 2 * (steps + 1), images)
+            demo.write_scenes(data, 2 * (steps + 1), images)
         if not weights:
             weights = folder / "vgg19.mat"
             startup.random_file(weights, share)

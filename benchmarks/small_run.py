@@ -21,7 +21,6 @@ import traceback
 import inject
 
 from fcn.core import atomic_io, errors
-from fcn.data.demo import demo_scenes
 from fcn.runs import checkpoint_files, curves
 from fcn.weights import demo
 
@@ -42,7 +41,7 @@ class SmallRun:
 
         self.folder, self.expected, self.usual_s, self.data_bytes = pathlib.Path(folder), {}, 0.0, 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        demo_scenes.write_scenes(self.folder / "scenes", 16, 6)
+        demo.write_scenes(self.folder / "scenes", 16, 6)
         with (self.folder / "vgg.mat").open("wb") as file:
             demo.write_mat(file, demo.narrow_vgg())
 

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from scripts_help import call, train_words
 
-from fcn.data.demo import demo_scenes
 from fcn.weights import demo
 
 # A shell has what it runs behind itself ignore Ctrl-C; tests that send one would wait for ever.
@@ -28,7 +27,7 @@ def save(path, array, **options):
 def tiny_ade(tmp_path_factory):
     """Folder of an ADE20K-shaped data set: 6 training and 2 validation scenes of 11 classes. Do not change it."""
     root = tmp_path_factory.mktemp("tiny_ade")
-    demo_scenes.write_scenes(root, 6, 2)
+    demo.write_scenes(root, 6, 2)
     return root
 
 
@@ -36,7 +35,7 @@ def tiny_ade(tmp_path_factory):
 def toy(tmp_path_factory):
     """Folder with scenes/ (6 training, 2 validation) and vgg.mat, a VGG-19 of four channels."""
     folder = tmp_path_factory.mktemp("toy")
-    demo_scenes.write_scenes(folder / "scenes", 6, 2, 0)
+    demo.write_scenes(folder / "scenes", 6, 2, 0)
     demo.write_mat(folder / "vgg.mat", demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4))
     return folder
 

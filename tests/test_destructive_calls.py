@@ -46,7 +46,7 @@ GUARDS = {
     "fcn/data/cache/builder.py:begin": "an open descriptor of open_aside",
     "fcn/data/cache/file_format.py:skeleton": "HDF5 in memory",
     "fcn/data/csail/writer.py:_lay_out": ASIDE,
-    "fcn/data/demo/demo_scenes.py:write_scenes":
+    "fcn/weights/demo.py:write_scenes":
         "folders that it makes itself (mkdir without exist_ok), the table by open('x')",
     "fcn/weights/demo.py:prepare": "only if nothing is there",
     "fcn/weights/demo.py:write_mat": "a file that the caller has opened",

@@ -1,6 +1,8 @@
-"""The embedded demo: procedural scenes in ADE20K's layout and a narrow VGG-19 in MatConvNet's format.
+"""The embedded demo: drawn scenes in ADE20K's layout and a narrow VGG-19 in MatConvNet's format.
 
-Both are made at run time from a seed and then travel the same road as the real things: layout, cache, .mat reader.
+Both are made at run time from a seed and then travel the same road as the real things: layout, cache, .mat reader. The
+scenes also stand in for real photos where those are too much to fetch: in a test, a benchmark, a first try of a new
+net.
 """
 
 import io
@@ -9,13 +11,15 @@ import pathlib
 
 import numpy as np
 import scipy.io
+from PIL import Image
 
 from fcn.core import atomic_io, errors, ownership
-from fcn.data.demo import demo_scenes
+from fcn.data.demo_drawing import LABELS, draw
 from fcn.models.vgg_table import CONVOLUTIONS
 
 VERSION = 1  # count up when scenes or weights come out otherwise than before
 TRAINING, VALIDATION = 768, 96
+SPLITS = (("training", "train"), ("validation", "val"))  # folder, part of the file name
 WIDTHS = {1: 8, 2: 16, 3: 32, 4: 48, 5: 48}
 FC_WIDTH = 96
 # Kernels of He's variance keep the size of activations; these factors give pool3, pool4, pool5 and fc7 about the size
@@ -32,7 +36,7 @@ def prepare(folder, seed=0):
     if not ownership.occupied(data):
         with atomic_io.making(data, sync=False) as aside:
             if not ownership.occupied(data):  # another process may have made it meanwhile
-                demo_scenes.write_scenes(aside, TRAINING, VALIDATION, seed)
+                write_scenes(aside, TRAINING, VALIDATION, seed)
     if not ownership.occupied(weights):
         file = io.BytesIO()
         write_mat(file, narrow_vgg(seed))
@@ -90,3 +94,38 @@ def _struct(fields):
     for name, value in fields.items():
         struct[name][0, 0] = value
     return struct
+
+
+def class_names():
+    """Names indexed by label: ("other", "wall", "building", ...)."""
+    return ("other", *LABELS)
+
+
+def write_scenes(root, training=256, validation=64, seed=0):
+    """Draw scenes and write them below root as the benchmark does.
+
+    images/<split>/ADE_<train|val>_00000001.jpg       8-bit RGB, a few with a single grey channel
+    annotations/<split>/ADE_<train|val>_00000001.png  8-bit, one channel: indices into class_names()
+    objectInfo.txt   a row per class: index, share of the labelled training pixels, images that hold it, name
+
+    Raises FileExistsError if one of the folders of a split is there: nothing is replaced.
+    """
+    root = pathlib.Path(root)
+    pixels = np.zeros((len(SPLITS), len(LABELS) + 1), np.int64)
+    images = np.zeros_like(pixels)
+    for split, ((folder, prefix), count) in enumerate(zip(SPLITS, (training, validation), strict=True)):
+        photos, labels = root / "images" / folder, root / "annotations" / folder
+        photos.mkdir(parents=True)
+        labels.mkdir(parents=True)
+        for i in range(1, count + 1):
+            photo, label = draw(seed, split, i)
+            name = f"ADE_{prefix}_{i:08d}"
+            Image.fromarray(photo).save(photos / f"{name}.jpg", quality=90)
+            Image.fromarray(label).save(labels / f"{name}.png")
+            found = np.bincount(label.ravel(), minlength=pixels.shape[1])
+            pixels[split] += found
+            images[split] += found > 0
+    ratio = pixels[0] / max(pixels[0, 1:].sum(), 1)
+    rows = [f"{i}\t{ratio[i]:.4f}\t{images[0, i]}\t{images[1, i]}\t{name}" for name, i in LABELS.items()]
+    with (root / "objectInfo.txt").open("x") as file:
+        file.write("\n".join(["Idx\tRatio\tTrain\tVal\tName", *rows]) + "\n")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from fcn.config import training_config
-from fcn.data.demo import demo_scenes
 from fcn.metrics import confusion
 from fcn.runs import checkpoint_files, run_log, stages
 from fcn.weights import demo, detection
@@ -24,7 +23,7 @@ COMMON = ('layout = "ade20k"\nsize = "33x47"\nbatch = 2\nsteps = 2\neval_every =
 def toy(tmp_path_factory):
     """Folder with scenes/, vgg.mat, and 32s.toml, 16s.toml, 8s.toml: the settings of three stages of two steps."""
     folder = tmp_path_factory.mktemp("stages")
-    demo_scenes.write_scenes(folder / "scenes", 4, 2, 0)
+    demo.write_scenes(folder / "scenes", 4, 2, 0)
     demo.write_mat(folder / "vgg.mat", demo.narrow_vgg(0, WIDTHS, 4))
     for name in ("32s", "16s", "8s"):
         (folder / f"{name}.toml").write_text(f'net = "fcn{name}"\n{COMMON}')

@@ -17,7 +17,6 @@ from fcn.cli import csv_list
 from fcn.core import atomic_io, errors, ownership
 from fcn.data import images, render
 from fcn.data.cache import builder, cache
-from fcn.data.demo import demo_scenes
 from fcn.data.spec import DatasetSpec, Pair
 from fcn.runs import checkpoint_files, record
 from fcn.weights import demo
@@ -236,7 +235,7 @@ def test_the_demo_changes_nothing_that_it_has_not_made(tmp_path, monkeypatch, na
     assert path.read_bytes() == FOREIGN
     with pytest.raises(FileExistsError):
         (folder / "own/images/training").mkdir(parents=True)
-        demo_scenes.write_scenes(folder / "own", 1, 1)
+        demo.write_scenes(folder / "own", 1, 1)
 
 
 # ---- runs and checkpoints

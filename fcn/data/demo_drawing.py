@@ -7,6 +7,7 @@ cars and clothes share their paint. Texture, shape and place have to help. Light
 'window' is a window seen from inside; the panes of a house across the street are building. Pavements, pictures,
 rugs, sculptures and black bars are 'other', label 0, which ADE20K gives to whatever is outside its classes.
 """
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
