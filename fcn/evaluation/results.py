@@ -12,7 +12,7 @@ import textwrap
 import numpy as np
 
 from fcn.core import atomic_io, errors, file_kinds, registry, tables
-from fcn.metrics import class_groups, confidence, diagnostics, iou, protocols, references
+from fcn.metrics import baselines, class_groups, confidence, diagnostics, iou, protocols
 from fcn.metrics.confusion import AGAIN
 from fcn.metrics.protocols import benchmark
 from fcn.weights import transfer
@@ -51,12 +51,12 @@ def measured(original, network, spec, layout=None, ids=None):
     scored = {name: _scored(module, sums, ids) for name, (module, sums) in found.items()}
     sums = found["benchmark"][1]
     groups = {} if ids else class_groups.groups(names)
-    known = [] if ids else references.published_results(layout, names)
+    known = [] if ids else baselines.published_results(layout, names)
     content = {
         "protocol": "benchmark", "images": len(original.names), **scored["benchmark"]["scores"],
         **{f"{name}_present": scored["berkeley"]["scores"][name] for name in ("mean_accuracy", "mean_iou")},
         "protocols": scored,
-        "anchors": [references.best_constant(sums, names, ids), *known],
+        "anchors": [baselines.best_constant(sums, names, ids), *known],
         "warnings": diagnostics.warnings(original.total(), sums.ids, names) + diagnostics.rare(sums, names),
         "per_class": _per_class(sums, names, ids),
         "uncertainty": {"level": confidence.LEVEL, "over": "images", "method": confidence.METHOD},

@@ -6,7 +6,7 @@ names of the classes, and gives a sentence with numbers, or "". A sound result, 
 
 import numpy as np
 
-from fcn.metrics import iou, references
+from fcn.metrics import baselines, iou
 from fcn.metrics.confusion import Sums
 from fcn.metrics.protocols import benchmark
 
@@ -65,7 +65,7 @@ def worse_than_constant(confusion, ids, class_names):
     """Predictions that the same class everywhere would beat, in pixel accuracy and in mean IoU."""
     hits, labelled, called = iou.counts(confusion, [i for i in range(len(confusion)) if i not in ids])
     sums = Sums(tuple(ids), hits[None], labelled[None], called[None])
-    scores, least = benchmark.compute(sums, np.ones((1, 1))), references.best_constant(sums, class_names)
+    scores, least = benchmark.compute(sums, np.ones((1, 1))), baselines.best_constant(sums, class_names)
     if all(scores[name][0] < least[name] for name in ("pixel_accuracy", "mean_iou")):
         return (f"worse than the constant answer: {least['name']} has pixel accuracy {least['pixel_accuracy']:.4f} and "
                 f"mean IoU {least['mean_iou']:.4f}, the net {scores['pixel_accuracy'][0]:.4f} and "

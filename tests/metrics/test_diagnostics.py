@@ -6,7 +6,7 @@ import pytest
 from fcn.core import errors
 from fcn.data.layouts import ade20k, camvid, voc
 from fcn.data.layouts._ade20k_classes import CLASSES, STUFF
-from fcn.metrics import class_groups, confusion, diagnostics, iou, references
+from fcn.metrics import baselines, class_groups, confusion, diagnostics, iou
 from fcn.metrics.confusion import Sums
 
 IDS = tuple(range(1, 12))  # of 12 channels, 0 ignored
@@ -129,14 +129,14 @@ def test_worse_than_the_constant_answer_is_told_with_both_numbers():
 
 def test_the_constant_answer_has_the_numbers_of_a_matrix_with_one_column():
     """Shares 0.3 of the most frequent class: accuracy 0.3, IoU 0.3 of it alone, weighted by 0.3."""
-    row = references.best_constant(Sums(IDS, *(SHARES[None],) * 3), NAMES)
+    row = baselines.best_constant(Sums(IDS, *(SHARES[None],) * 3), NAMES)
     assert row["name"] == "always 'Sky'"
     assert [row[name] for name in iou.NAMES] == pytest.approx([0.3, 1 / 11, 0.3 / 11, 0.09])
 
 
 def test_the_constant_answer_of_some_classes_is_wrong_on_the_others_too():
     """Pole of Pole and Road: 150 of their 250 pixels, and IoU 150 / 1000."""
-    row = references.best_constant(Sums(IDS, *(SHARES[None],) * 3), NAMES, (3, 4))
+    row = baselines.best_constant(Sums(IDS, *(SHARES[None],) * 3), NAMES, (3, 4))
     assert row["name"] == "always 'Pole'"
     assert [row[name] for name in iou.NAMES] == pytest.approx([150 / 250, 1 / 2, 0.15 / 2, 0.6 * 0.15])
 
@@ -144,13 +144,13 @@ def test_the_constant_answer_of_some_classes_is_wrong_on_the_others_too():
 def test_published_tables_are_found_by_layout_and_class_names_only():
     for layout, names in (("ade20k", ade20k.spec("nowhere").class_names), ("voc", voc.NAMES),
                           ("camvid", [name for name, _ in camvid.CLASSES])):
-        rows = references.published_results(layout, names)
+        rows = baselines.published_results(layout, names)
         assert rows and all(0 < row["mean_iou"] < 1 and len(row["source"]) > 10 for row in rows)
-        assert references.published_results(layout, names[:-1]) == references.published_results("paired", names) == []
+        assert baselines.published_results(layout, names[:-1]) == baselines.published_results("paired", names) == []
 
 
 def test_a_figure_that_nobody_could_check_says_so():
-    rows = references.published_results("ade20k", ade20k.spec("nowhere").class_names)
+    rows = baselines.published_results("ade20k", ade20k.spec("nowhere").class_names)
     assert [row["source"].count("unverified") for row in rows if row["mean_iou"] == 0.2939] == [1]
 
 
