@@ -1,4 +1,5 @@
-"""How sure a score is: a confidence interval over images, of one evaluation or of the difference of two.
+"""How sure a score is: a confidence interval over images, of one evaluation or of the difference of two; and the
+standard error of a mean loss over batches.
 
 Images, not pixels, are what a data set is a sample of: pixels of an image are alike. The intervals say how much a score
 depends on which images were evaluated. They do not say how much another training run, with another seed, would differ.
@@ -21,6 +22,7 @@ to hold the score itself where the corrections would exclude it.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 from scipy.special import stdtrit
@@ -32,6 +34,8 @@ PRIOR = 2.0             # images that the mean over all classes is worth when it
 ENOUGH = 2.0            # effective images from which on a class has estimates of its own
 MOST_VARIANCE = 0.25    # of a number in [0, 1]: assumed where no class has enough images
 MOST_LEVERAGE = 0.75    # an influence is at most multiplied by 4
+# --average-loss auto: the mean of so few batches whose standard error is at most this share of it.
+AUTO_SHARE, AUTO_FIRST, AUTO_MOST = 0.02, 10, 1280
 METHOD = "linearised over images, bias-corrected, classes held fixed (fcn/metrics/confidence.py)"
 
 
@@ -135,7 +139,7 @@ TIE = 1e-12      # smaller differences are rounding
 def paired_test(protocol, one, other, ids=None, samples=SAMPLES):
     """{name: {"one", "other", "difference", "interval", "p"}}: two Sums of the same images, in the same order.
 
-    protocol: a module of fcn/metrics. difference: one - other, with its interval (confidence.interval_of_difference).
+    protocol: a module of fcn/metrics. difference: one - other, with its interval (interval_of_difference).
     p: two-sided, (1 + swaps that differ as much) / (1 + swaps). ids: classes that the means are over, all by default.
     """
     images = len(one.hits)
@@ -175,3 +179,34 @@ def _joined(blocks):
     """One {name: array} of several."""
     blocks = list(blocks)
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def mean_loss(sums, pixels):
+    """(mean, standard error) of a per-pixel loss from each batch's sum and number of labelled pixels.
+
+    mean = sum of sums / sum of pixels. The error is that of a ratio of two sums (Cochran, Sampling Techniques,
+    section 6.4): k/(k-1) times the squared residuals sum_i - mean * pixels_i. NaN for fewer than two batches with
+    labelled pixels, as is the mean for none: of these alone, files and screen say that there were no labelled pixels.
+    pixels may be fractions: sums of class weights.
+    """
+    total = sum(pixels)
+    if not total:
+        return math.nan, math.nan
+    mean = sum(sums) / total
+    count = sum(1 for p in pixels if p)
+    if count < 2:
+        return mean, math.nan
+    residual = sum((s - mean * p) ** 2 for s, p in zip(sums, pixels, strict=True))
+    return mean, math.sqrt(count / (count - 1) * residual) / total
+
+
+def mean_of_enough(sums, pixels):
+    """(mean, standard error, batches) of the last 10, 20, 40, ... 1280 batches: of so few that the error is at most
+    2 % of the mean, or else of all. The window doubles, so that no lucky small one is chosen among a thousand.
+    """
+    count = AUTO_FIRST
+    while True:
+        mean, error = mean_loss(sums[-count:], pixels[-count:])
+        if error <= AUTO_SHARE * abs(mean) or count >= len(sums):
+            return mean, error, min(count, len(sums))
+        count *= 2

@@ -7,7 +7,7 @@ import time
 
 from fcn.core import atomic_io, errors, machine
 from fcn.data.spec import DatasetSpec
-from fcn.metrics import running_mean
+from fcn.metrics import confidence
 from fcn.runs import curves, run_log
 
 DRAWING_SHARE = 0.01  # of the time may go into curves.png
@@ -48,8 +48,8 @@ class ProgressReport:
 
     def after_step(self, at):
         sums, pixels = zip(*at.window, strict=True)
-        loss, error, count = running_mean.enough(sums, pixels) if self.facts.average == "auto" else (
-            *running_mean.weighted(sums, pixels), len(sums))
+        loss, error, count = confidence.mean_of_enough(sums, pixels) if self.facts.average == "auto" else (
+            *confidence.mean_loss(sums, pixels), len(sums))
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
         held = f"  peak {atomic_io.amount(memory)}" if memory else ""

@@ -13,7 +13,7 @@ import numpy as np
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, label_policy
-from fcn.metrics import running_mean
+from fcn.metrics import confidence
 from fcn.models import graph_builder, tf_compat
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
@@ -138,7 +138,7 @@ def train(job):
         damaged.append(text)
 
     with tf_compat.new_session() as session:
-        window = running_mean.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
+        window = confidence.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
         checkpoint_files.sweep_unfinished(trainer.store.folder)
         state = trainer.start(session, skip)
         if trainer.rows:

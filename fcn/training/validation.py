@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn.metrics import confusion, iou, running_mean
+from fcn.metrics import confidence, confusion, iou
 from fcn.models.tf_compat import run
 
 SHOWN = 3  # samples of a validation that are shown as pictures
@@ -28,7 +28,7 @@ def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
         images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
         total += confusion.matrix(labels, prediction, model.num_classes, ignored_in_scores)
-    loss, error = running_mean.weighted(sums, counts)
+    loss, error = confidence.mean_loss(sums, counts)
     numbers = {"val_loss": loss if any(counts) else None, "val_loss_se": error}
     hits, labelled, called = iou.counts(total, ignored_in_scores)
     if not labelled.any():

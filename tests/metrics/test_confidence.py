@@ -1,9 +1,11 @@
 """Confidence intervals of scores, against textbook formulas, SciPy's bootstrap and simulated populations."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from sums_help import single, sums
 
@@ -152,3 +154,23 @@ def test_a_perfect_net_is_certain_only_of_classes_that_it_was_tested_on_often():
     assert scored(benchmark, single(np.ones(20)))[1] == [1, 1]
     score, (low, high) = scored(benchmark, Sums((0, 1), *[np.array([[9.0, 0], [0, 9]])] * 3))
     assert (score, high) == (1, 1) and low < 0.5
+
+
+def test_pixels_weigh_alike_whatever_batch_they_are_in():
+    # 1 pixel of loss 4 and 3 pixels of loss 2: mean 10 / 4; residuals 4 - 2.5 and 6 - 7.5; sqrt(2 / 1 * 4.5) / 4
+    assert confidence.mean_loss([4, 6], [1, 3]) == (2.5, 0.75)
+
+
+@given(some.lists(some.floats(0, 100), min_size=2, max_size=20), some.integers(1, 10**6))
+@settings(max_examples=50, deadline=None)
+def test_with_equal_batches_the_error_is_the_ordinary_one(losses, pixels):
+    mean, error = confidence.mean_loss([loss * pixels for loss in losses], [pixels] * len(losses))
+    assert mean == pytest.approx(np.mean(losses), abs=1e-9)
+    assert error == pytest.approx(np.std(losses, ddof=1) / math.sqrt(len(losses)), abs=1e-6)
+
+
+def test_a_batch_without_labelled_pixels_changes_nothing_and_one_batch_has_no_error():
+    assert confidence.mean_loss([4, 0, 6], [1, 0, 3]) == confidence.mean_loss([4, 6], [1, 3])
+    mean, error = confidence.mean_loss([4, 0], [2, 0])
+    assert mean == 2 and math.isnan(error)
+    assert all(math.isnan(value) for value in confidence.mean_loss([0], [0]) + confidence.mean_loss([], []))

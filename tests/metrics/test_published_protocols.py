@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fcn.data.spec import DatasetSpec
-from fcn.metrics import baselines, confusion, iou, running_mean
+from fcn.metrics import baselines, confusion, iou
 
 LAW = settings(max_examples=50, deadline=None)
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "mean_accuracy_present",
@@ -143,26 +143,6 @@ def test_scores_equal_those_of_the_ade20k_benchmark(maps):
     scores = scored(confusion.matrix(*maps, num_classes=7, ignored_ids=(0,)), (0,))
     np.testing.assert_allclose([scores["pixel_accuracy"], scores["mean_iou"]], benchmark(*maps, num_classes=6),
                                atol=1e-12)
-
-
-def test_pixels_weigh_alike_whatever_batch_they_are_in():
-    # 1 pixel of loss 4 and 3 pixels of loss 2: mean 10 / 4; residuals 4 - 2.5 and 6 - 7.5; sqrt(2 / 1 * 4.5) / 4
-    assert running_mean.weighted([4, 6], [1, 3]) == (2.5, 0.75)
-
-
-@given(st.lists(st.floats(0, 100), min_size=2, max_size=20), st.integers(1, 10**6))
-@LAW
-def test_with_equal_batches_the_error_is_the_ordinary_one(losses, pixels):
-    mean, error = running_mean.weighted([loss * pixels for loss in losses], [pixels] * len(losses))
-    assert mean == pytest.approx(np.mean(losses), abs=1e-9)
-    assert error == pytest.approx(np.std(losses, ddof=1) / math.sqrt(len(losses)), abs=1e-6)
-
-
-def test_a_batch_without_labelled_pixels_changes_nothing_and_one_batch_has_no_error():
-    assert running_mean.weighted([4, 0, 6], [1, 0, 3]) == running_mean.weighted([4, 6], [1, 3])
-    mean, error = running_mean.weighted([4, 0], [2, 0])
-    assert mean == 2 and math.isnan(error)
-    assert all(math.isnan(value) for value in running_mean.weighted([0], [0]) + running_mean.weighted([], []))
 
 
 def spec(classes, *ignored):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fcn.data.spec import DatasetSpec
-from fcn.metrics import running_mean
+from fcn.metrics import confidence
 from fcn.models.tf_compat import tf
 from fcn.runs import curves, run_log
 from fcn.training import loop, progress_report, tensorboard
@@ -179,15 +179,15 @@ def test_the_curves_are_drawn_again_when_that_takes_a_hundredth_of_the_time(repo
 def test_auto_shows_the_smallest_doubled_window_whose_error_is_two_percent_of_its_mean():
     """Losses 1 and 3 in turn: the error of n is 1/sqrt(n-1), 2 % of 2 is 0.04, so n is at least 626: 640."""
     losses = [1.0, 3.0] * 1000
-    mean, error, count = running_mean.enough(losses, [1.0] * 2000)
+    mean, error, count = confidence.mean_of_enough(losses, [1.0] * 2000)
     assert (mean, count) == (2.0, 640) and error == pytest.approx(1 / np.sqrt(639))
-    assert running_mean.enough(losses[:100], [1.0] * 100)[2] == 100
-    assert running_mean.enough([2.0] * 100, [1.0] * 100)[2] == 10
-    assert running_mean.enough([2.0], [1.0])[2] == 1
+    assert confidence.mean_of_enough(losses[:100], [1.0] * 100)[2] == 100
+    assert confidence.mean_of_enough([2.0] * 100, [1.0] * 100)[2] == 10
+    assert confidence.mean_of_enough([2.0], [1.0])[2] == 1
 
 
 def test_auto_weighs_pixels_alike_and_knows_batches_without_any():
-    mean, _, count = running_mean.enough([6.0, 0.0, 2.0], [3.0, 0.0, 1.0])
+    mean, _, count = confidence.mean_of_enough([6.0, 0.0, 2.0], [3.0, 0.0, 1.0])
     assert (mean, count) == (2.0, 3)
 
 
