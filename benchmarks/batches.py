@@ -80,13 +80,13 @@ def fancy_h5py(path, batch):
 
 def net(found, batch):
     """Training steps of the tutorial's net with Adam; the same batch each time."""
-    from fcn.models import graph_builder, vgg_table
+    from fcn.models import graph_builder, published_nets
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session, tf
     from fcn.training import weight_update
 
     num_classes = int(np.flatnonzero(found.class_pixels)[-1]) + 1
-    graph = graph_builder.build(Architecture("fcn8s_tutorial", num_classes, vgg_table.widths(), augment.FILL_RGB))
+    graph = graph_builder.build(Architecture("fcn8s_tutorial", num_classes, published_nets.widths(), augment.FILL_RGB))
     update, run = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam")), new_session()
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
     images, labels = batch_loader.training(found, 0, batch_loader.Sampling(batch, seed=0))

@@ -25,7 +25,7 @@ import psutil
 
 from fcn.config import parsers
 from fcn.core import errors, machine
-from fcn.models import vgg_table
+from fcn.models import published_nets
 
 WARM_UP = 2
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
@@ -79,7 +79,7 @@ def versions():
 
 def channels(share):
     """{layer: width}: this share of VGG-19's."""
-    return {name: max(1, int(width * share)) for name, width in vgg_table.widths().items()}
+    return {name: max(1, int(width * share)) for name, width in published_nets.widths().items()}
 
 
 def parse(argv):

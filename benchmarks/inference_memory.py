@@ -22,7 +22,7 @@ import numpy as np
 
 from fcn.config import parsers
 from fcn.core import machine
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.training import resources
 
 
@@ -33,7 +33,7 @@ def case(size, window, classes, channels):
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session, tf
 
-    widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
+    widths = {name: max(1, int(width * channels)) for name, width in published_nets.widths().items()}
     architecture = Architecture("fcn8s", classes, widths, (128, 128, 128))
     graph = graph_builder.build(architecture)
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)

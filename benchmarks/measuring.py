@@ -18,7 +18,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(ROOT))
 
 from fcn.core import atomic_io, machine, ownership  # noqa: E402
-from fcn.models import vgg_table  # noqa: E402
+from fcn.models import published_nets  # noqa: E402
 from fcn.runs import record  # noqa: E402
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
@@ -106,7 +106,7 @@ def is_result(path):
 
 def widths(share=1.0):
     """{layer: channels} of a VGG-19 with this share of the published channels, at least one a layer."""
-    return {name: max(1, int(width * share)) for name, width in vgg_table.widths().items()}
+    return {name: max(1, int(width * share)) for name, width in published_nets.widths().items()}
 
 
 def timed(step, rounds, warm=1):

@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 
 from fcn.config import parsers
-from fcn.models import vgg_table
+from fcn.models import published_nets
 
 NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last")}  # fusion, last convolution used
 BILINEAR = ("dense", "blocks")
@@ -57,7 +57,7 @@ def layers(net, size, classes, channels=None, bilinear="dense"):
     classes to all classes, or in "blocks" as ours, four inputs to a pixel.
     """
     fusion, last = NETS[net]
-    channels = channels or vgg_table.widths()
+    channels = channels or published_nets.widths()
     found, before, sizes = [], 3, [size]
     used = [name for name in channels if name.startswith("conv")]
     used = used if last == "last" else used[:used.index(last) + 1]
@@ -67,10 +67,10 @@ def layers(net, size, classes, channels=None, bilinear="dense"):
         found.append(convolution(name, sizes[-1], 3, before, channels[name], 2 if found else 1))
         before = channels[name]
     pools = {3: half(sizes[2]), 4: half(sizes[3]), 5: half(sizes[4])}
-    for name in vgg_table.FULLY_CONNECTED:
-        found.append(convolution(name, pools[5], vgg_table.side(name), before, channels[name]))
+    for name in published_nets.FULLY_CONNECTED:
+        found.append(convolution(name, pools[5], published_nets.side(name), before, channels[name]))
         before = channels[name]
-    depths = {stage: channels[vgg_table.last_of_stage(stage, channels)] for stage in (3, 4)}
+    depths = {stage: channels[published_nets.last_of_stage(stage, channels)] for stage in (3, 4)}
     found.append(convolution("score_fr", pools[5], 1, before, classes))
     return found + (_features(pools, depths, classes) if fusion == "features" else
                     _scores(pools, depths, classes, bilinear))

@@ -44,14 +44,15 @@ class Stopwatch:
 
 def ours(path, fc, watch):
     """(session, TrainingGraph) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
-    from fcn.models import graph_builder, vgg_table
+    from fcn.models import graph_builder, published_nets
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session
     from fcn.weights import detection, initialize
     watch.lap("import")
     weights = detection.read_weights(path)
     watch.lap("read")
-    architecture = Architecture("fcn8s_tutorial", CLASSES, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
+    architecture = Architecture("fcn8s_tutorial", CLASSES, published_nets.widths(weights.widths),
+                                weights.mean_rgb.tolist(),
                                 {"fc": fc})
     graph = graph_builder.build(architecture)
     watch.lap("graph")
@@ -66,7 +67,7 @@ def tutorial(path, watch):
     """The same net, with constants of the file's convolutions in its graph."""
     import scipy.io
 
-    from fcn.models import graph_builder, vgg_table
+    from fcn.models import graph_builder, published_nets
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import tf
     watch.lap("import")
@@ -84,7 +85,7 @@ def tutorial(path, watch):
         return getter(name, *arguments, **options)
 
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
-        widths = vgg_table.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
+        widths = published_nets.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
         graph = graph_builder.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB))
     watch.lap("graph")
     session = tf.Session()

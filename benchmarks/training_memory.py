@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import numpy as np
 
 from fcn.core import machine
-from fcn.models import components, vgg_table
+from fcn.models import components, published_nets
 from fcn.training import lr_multipliers, resources
 
 STEPS = 4
@@ -39,7 +39,7 @@ def built(options, channels):
     from fcn.training import weight_update
 
     o = PLAIN | options
-    widths = {name: max(1, int(width * channels)) for name, width in vgg_table.widths().items()}
+    widths = {name: max(1, int(width * channels)) for name, width in published_nets.widths().items()}
     architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"],
                                 gradient_checkpointing=o["recompute"])
     graph = graph_builder.build(architecture)

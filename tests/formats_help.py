@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcn.core import errors
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.weights import detection
 from fcn.weights.formats import _heads, _published
 
@@ -14,7 +14,7 @@ MEAN = (120.5, 110.25, 100.125)
 def thin_vgg(backbone="vgg19", first_width=64, seed=0):
     """{layer: (kernel, bias)} with the published numbers of conv1_1, as far as they are known, in 64 channels."""
     rng, channels, layers = np.random.default_rng(seed), 3, {}
-    for name in (*vgg_table.BACKBONES[backbone], "fc6", "fc7"):
+    for name in (*published_nets.BACKBONES[backbone], "fc6", "fc7"):
         side, width = {"fc6": (7, 6), "fc7": (1, 5)}.get(name, (3, 4))
         width = first_width if name == "conv1_1" else width
         layers[name] = (rng.normal(size=(side, side, channels, width)).astype(np.float32),

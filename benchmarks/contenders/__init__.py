@@ -13,7 +13,7 @@ import importlib
 
 from contenders import net
 from fcn.core import errors
-from fcn.models import vgg_table
+from fcn.models import published_nets
 
 NAMES = ("ours", "tutorial", "pytorch", "keras3")
 PEAK = "gemm"  # no net, but takes its turn with them
@@ -33,7 +33,7 @@ def build(name, job, batch, size, classes, variant, channels=None):
         raise errors.MachineError(f"{error.name} is not installed", cure="pip install '.[bench]'") from None
     if variant not in module.VARIANTS:
         raise errors.UsageError(f"{name} has no variant '{variant}'", cure=f"one of {', '.join(module.VARIANTS)}.")
-    contender = module.Contender(job, size, classes, channels or vgg_table.widths(), variant)
+    contender = module.Contender(job, size, classes, channels or published_nets.widths(), variant)
     images, labels = net.batch(batch, size, classes)
     if job == "train":
         return lambda: contender.train(images, labels)

@@ -14,7 +14,7 @@ import numpy as np
 from fcn.models import tf_compat, variables
 from fcn.models.blocks import height_width
 from fcn.models.convolution import Window, convolve_as_matmul, padded, windows
-from fcn.models.heads_table import bilinear_2d
+from fcn.models.published_nets import bilinear_2d
 from fcn.models.tf_compat import tf
 
 PRODUCT, CONV2D_TRANSPOSE = "product", "conv2d_transpose"

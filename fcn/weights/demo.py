@@ -15,7 +15,7 @@ from PIL import Image
 
 from fcn.core import atomic_io, errors, ownership
 from fcn.data.demo_drawing import LABELS, draw
-from fcn.models.vgg_table import CONVOLUTIONS
+from fcn.models.published_nets import CONVOLUTIONS
 
 VERSION = 1  # count up when scenes or weights come out otherwise than before
 TRAINING, VALIDATION = 768, 96

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from fcn.core import errors
-from fcn.models import heads_table, variables
+from fcn.models import published_nets, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_choice
@@ -55,7 +55,7 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
         scaled = bool(chosen) and chosen.pool_scaling
         if weights.variant.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
             factors = {f"score_{pool}": 1 / scale if scaled else scale
-                       for pool, scale in heads_table.POOL_SCALES.items()}
+                       for pool, scale in published_nets.POOL_SCALES.items()}
     arrays, rows = transfer.plan_transfer(weights.layers, needed,
                                           ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net
                                           else (),

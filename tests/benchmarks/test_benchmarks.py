@@ -21,7 +21,7 @@ import results_plot
 import startup
 
 from fcn.config import variants
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.models.tf_compat import tf
 
 FACTS = {"command": "python benchmarks/x.py", "commit": "abc", "time": "2030-01-01T00:00:00", "machine": "a machine",
@@ -189,4 +189,4 @@ def test_a_gpu_table_says_that_there_was_none(tmp_path):
 def test_a_random_file_of_weights_is_read_as_the_published_one_is(tmp_path):
     from fcn.weights import detection
     startup.random_file(tmp_path / "vgg.mat", 1 / 16)
-    assert vgg_table.widths(detection.read_weights(tmp_path / "vgg.mat").widths) == measuring.widths(1 / 16)
+    assert published_nets.widths(detection.read_weights(tmp_path / "vgg.mat").widths) == measuring.widths(1 / 16)

@@ -11,7 +11,7 @@ from nets_help import THIN, THIN16, fresh, randomise, start
 
 from fcn.config.variants import Variants
 from fcn.core import registry
-from fcn.models import convolution, heads_table
+from fcn.models import convolution, published_nets
 from fcn.models.architecture import BuildSettings
 from fcn.models.decoders import fcn as decoder
 from fcn.models.encoders import _vgg_graph
@@ -93,7 +93,7 @@ def test_a_ramp_does_not_move_with_the_size_of_the_image(alignment, size):
 @pytest.mark.parametrize(("crop", "stream", "pixels"), [("pool4", "score_pool4", 16), ("pool3", "score_pool3", 8),
                                                         (8, "score_fr", 1)])
 def test_a_crop_that_is_one_too_large_moves_the_ramp_by_one_cell_of_that_map(crop, stream, pixels, monkeypatch):
-    monkeypatch.setitem(heads_table.CROPS, crop, heads_table.CROPS[crop] + 1)
+    monkeypatch.setitem(published_nets.CROPS, crop, published_nets.CROPS[crop] + 1)
     images = ramps(237, 301)
     found, = through("fcn8s", images, "pad100", [set(STREAMS["fcn8s"]) - {stream}])
     np.testing.assert_allclose(found[INSIDE], images[INSIDE][..., 0] + pixels, atol=1e-3)
@@ -146,7 +146,7 @@ def test_the_published_crops_follow_from_pads_and_kernel_sizes(convolutions):
     at = maps(first_pad=100, fc6_pad=0, convolutions=convolutions)
     assert at["fc7"] == (32, 12.5)  # 15.5 - 99 + 3 cells of 32
     assert (at["pool4"], at["pool3"]) == ((16, 7.5 - 99), (8, 3.5 - 99))
-    assert crops(at, lambda size, stride: 0) == {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31} == heads_table.CROPS
+    assert crops(at, lambda size, stride: 0) == {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31} == published_nets.CROPS
 
 
 def test_same_padding_needs_no_crop_but_that_of_its_transposed_convolutions():

@@ -13,7 +13,7 @@ from fcn.config import variants
 from fcn.config.variants import ALLOWED, Variants
 from fcn.core import errors, registry
 from fcn.evaluation import memory_guard
-from fcn.models import components, graph_builder, layers, vgg_table
+from fcn.models import components, graph_builder, layers, published_nets
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
@@ -79,7 +79,7 @@ def test_a_net_names_an_encoder_and_has_a_decoder_and_its_variant_is_of_allowed_
     assert callable(parts.encoder.build) and callable(parts.decoder.build)
     if parts.net.DECODER == "fcn":
         assert list(inspect.signature(parts.net.head).parameters) == ["features", "fcn"]
-        features = parts.features(Architecture(name, 2, vgg_table.widths()))
+        features = parts.features(Architecture(name, 2, published_nets.widths()))
         assert set(parts.net.FUSED) < {feature for feature, _, _ in features}
     if hasattr(parts.net, "VARIANT"):
         assert isinstance(parts.net.VARIANT, Variants)

@@ -6,7 +6,7 @@ import pytest
 from nets_help import THIN, fresh, start
 
 from fcn.config.variants import Variants
-from fcn.models import convolution, heads_table, layers
+from fcn.models import convolution, layers, published_nets
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
@@ -89,8 +89,8 @@ def test_a_map_is_cut_to_a_window_of_the_size_that_is_asked_for():
 
 def test_the_bilinear_kernel_of_size_four_is_a_quarter_and_three_quarters():
     line = np.array([0.25, 0.75, 0.75, 0.25])
-    np.testing.assert_allclose(heads_table.bilinear_2d(4), np.outer(line, line))
-    np.testing.assert_allclose(heads_table.bilinear_2d(3), np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]))
+    np.testing.assert_allclose(published_nets.bilinear_2d(4), np.outer(line, line))
+    np.testing.assert_allclose(published_nets.bilinear_2d(3), np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]))
 
 
 @pytest.mark.parametrize("factor", [2, 8])

@@ -10,7 +10,7 @@ from nets_help import AVERAGE, DEFINITIONS, MAXIMUM, THIN, THIN16, fresh, random
 from fcn.config.variants import ALLOWED, Variants, variants_of
 from fcn.core import errors, registry
 from fcn.data import label_policy
-from fcn.models import convolution, graph_builder, vgg_table
+from fcn.models import convolution, graph_builder, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 
@@ -329,20 +329,20 @@ def test_learned_upsampling_adds_the_bilinear_kernels_to_what_is_learned(fusion,
 
 
 def test_published_widths_are_those_of_configurations_d_and_e():
-    assert vgg_table.widths() == published("vgg19")
+    assert published_nets.widths() == published("vgg19")
     for backbone in ("vgg16", "vgg19"):
         known = published(backbone)
-        assert list(vgg_table.BACKBONES[backbone]) == list(known)[:-2]
-        assert vgg_table.widths(known) == known
-        assert vgg_table.widths(dict(list(known.items())[:-2])) == known  # a file that ends at pool5
+        assert list(published_nets.BACKBONES[backbone]) == list(known)[:-2]
+        assert published_nets.widths(known) == known
+        assert published_nets.widths(dict(list(known.items())[:-2])) == known  # a file that ends at pool5
 
 
 def test_widths_come_from_the_weights_file_and_fc6_and_fc7_follow_the_last_convolution():
-    narrow = vgg_table.widths({"conv1_1": 8, "conv5_4": 48, "something_else": 9})
+    narrow = published_nets.widths({"conv1_1": 8, "conv5_4": 48, "something_else": 9})
     assert (narrow["conv1_1"], narrow["conv1_2"], narrow["fc6"], narrow["fc7"]) == (8, 64, 384, 384)
     assert "something_else" not in narrow
-    assert vgg_table.widths(THIN) == THIN
-    assert vgg_table.widths(THIN16) == THIN16
+    assert published_nets.widths(THIN) == THIN
+    assert published_nets.widths(THIN16) == THIN16
 
 
 @pytest.mark.parametrize(("name", "learn"), [("fcn32s", True), ("fcn8s", False), ("fcn8s_tutorial", True)])

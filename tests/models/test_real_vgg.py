@@ -15,7 +15,7 @@ from nets_help import fresh, put
 from PIL import Image
 
 from fcn.config.variants import Variants
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 from fcn.weights import detection
@@ -112,9 +112,9 @@ np.savez(sys.argv[2], **{name: np.asarray(feature) for name, feature in zip(name
 
 
 def test_features_are_those_of_keras_with_the_same_kernels(tmp_path):
-    rng, widths = np.random.default_rng(0), vgg_table.widths() | {"fc6": 1, "fc7": 1}
+    rng, widths = np.random.default_rng(0), published_nets.widths() | {"fc6": 1, "fc7": 1}
     kernels, depth = {}, 3
-    for layer in vgg_table.CONVOLUTIONS:
+    for layer in published_nets.CONVOLUTIONS:
         shape, depth = (3, 3, depth, widths[layer]), widths[layer]
         kernels[f"{layer}/kernel"] = rng.normal(0, np.sqrt(2 / (9 * shape[2])), shape).astype(np.float32)
         kernels[f"{layer}/bias"] = rng.uniform(0, 0.2, depth).astype(np.float32)

@@ -7,7 +7,7 @@ from nets_help import THIN, THIN16, fresh, start
 
 from fcn.config.variants import variants_of
 from fcn.core import registry
-from fcn.models import components, convolution, vgg_table
+from fcn.models import components, convolution, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 
@@ -62,12 +62,12 @@ def test_a_pixel_changes_outputs_as_far_as_the_margin_and_none_farther(net, chan
 def test_the_margin_of_32s_follows_from_the_quoted_receptive_field_of_fc6(net, last_layer, known, field):
     # A cell of fc6 lies over 32 px, pixels 0 to 31, and sees (field - 32) / 2 px more on either side. Pixel 16 is
     # mixed of cells 0 and 1, pixel 15 of cells -1 and 0: either sees 16 px of its own cell and a whole one farther.
-    architecture = Architecture(net, 1, vgg_table.widths(known), variant={"last_layer": last_layer})
+    architecture = Architecture(net, 1, published_nets.widths(known), variant={"last_layer": last_layer})
     assert components.margin(architecture) == 16 - 1 + 32 + (field - 32) // 2
 
 
 def test_skips_add_the_reach_of_their_upsamplings():
-    channels = vgg_table.widths({"conv1_1": 64})
+    channels = published_nets.widths({"conv1_1": 64})
     margins = [components.margin(Architecture(f"fcn{n}s", 1, channels)) for n in (32, 16, 8)]
     # 32s: 15.5 px beyond its cell's centre at most. Upsampled by 2 and by 16 a pixel may mix in cells whose centre is
     # 8 px farther; by 2, 2 and 8 yet 4 px farther.

@@ -13,7 +13,7 @@ from fcn.cli import train
 from fcn.config import variants
 from fcn.core import errors, registry
 from fcn.data.label_policy import LabelPolicy
-from fcn.models import components, graph_builder, vgg_table
+from fcn.models import components, graph_builder, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
@@ -161,7 +161,7 @@ def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px,
 @pytest.mark.parametrize("net, optimizer", [*((net, "radam") for net in registry.names("nets")), ("fcn8s", "adam")])
 def test_a_graph_of_the_real_width_holds_no_weights(net, optimizer):
     with tf.Graph().as_default() as graph:
-        built = graph_builder.build(Architecture(net, 151, vgg_table.widths()), LabelPolicy((0,)))
+        built = graph_builder.build(Architecture(net, 151, published_nets.widths()), LabelPolicy((0,)))
         weight_update.build(built.objective, built.normalizer, weight_update.Rule(optimizer), batches_per_step=2)
         assert 1e5 < graph.as_graph_def().ByteSize() < dry_run.MOST_GRAPH
 

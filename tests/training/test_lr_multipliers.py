@@ -4,7 +4,7 @@ import pytest
 from nets_help import THIN, THIN16
 
 from fcn.core import errors
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.models.encoders import vgg
 from fcn.training import lr_multipliers
 
@@ -76,10 +76,10 @@ def test_the_order_of_the_layers_is_the_bodys_not_that_of_the_names():
 
 
 def test_a_file_of_weights_tells_before_any_graph_what_can_be_frozen():
-    assert lr_multipliers.frozen(vgg.layer_names(vgg_table.widths(THIN16)), "conv1") == ["conv1_1", "conv1_2"]
-    assert lr_multipliers.frozen(vgg.layer_names(vgg_table.widths(THIN16)), "") == []
+    assert lr_multipliers.frozen(vgg.layer_names(published_nets.widths(THIN16)), "conv1") == ["conv1_1", "conv1_2"]
+    assert lr_multipliers.frozen(vgg.layer_names(published_nets.widths(THIN16)), "") == []
     with pytest.raises(errors.UsageError, match="--freeze conv3_4"):
-        lr_multipliers.frozen(vgg.layer_names(vgg_table.widths(THIN16)), "conv3_4")
+        lr_multipliers.frozen(vgg.layer_names(published_nets.widths(THIN16)), "conv3_4")
 
 
 def test_new_layers_are_all_that_the_encoder_lacks():

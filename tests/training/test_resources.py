@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import training_memory
 
 from fcn.config.variants import Variants
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.decoders import fcn as decoder
 from fcn.models.encoders import vgg
@@ -19,7 +19,7 @@ from fcn.models.tf_compat import tf
 from fcn.training import resources
 from fcn.training.resources import Update
 
-VGG19, VGG16 = vgg_table.widths(), vgg_table.widths({"conv1_1": 64})
+VGG19, VGG16 = published_nets.widths(), published_nets.widths({"conv1_1": 64})
 ONE = dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "fc6", "fc7"), 1)  # of a channel each
 
 
@@ -150,7 +150,7 @@ PREDICTED = [
 def test_the_estimate_of_a_prediction_is_near_what_was_measured(factor, classes, size_px, measured):
     channels = {name: int(width * factor) for name, width in VGG19.items()}
     inputs = [3, *channels.values()]
-    weights = sum(vgg_table.side(name) ** 2 * before * after
+    weights = sum(published_nets.side(name) ** 2 * before * after
                   for (name, after), before in zip(channels.items(), inputs, strict=False))
     needed = resources.PROGRAM + 4 * weights + forward(channels, size_px, classes, "fcn8s")
     assert math.isclose(needed / 1e6, measured, rel_tol=0.15)

@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 from formats_help import thin_fcn
 
-from fcn.models import graph_builder, vgg_table
+from fcn.models import graph_builder, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.weights.formats import _heads, dagnn
@@ -69,7 +69,8 @@ def test_a_written_fcn_run_by_the_manual_gives_our_logits(tmp_path, net, backbon
     dagnn.write(tmp_path / "net.mat", weights)
     image = np.random.default_rng(0).integers(0, 256, (1, 39, 45, 3)).astype(np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
-        ours = graph_builder.build(Architecture(net, 3, vgg_table.widths(weights.widths), weights.mean_rgb.tolist(),
+        ours = graph_builder.build(Architecture(net, 3, published_nets.widths(weights.widths),
+                                                weights.mean_rgb.tolist(),
                                                 weights.variant))
         session.run(tf.global_variables_initializer())
         for variable in tf.trainable_variables():

@@ -7,7 +7,7 @@ import pytest
 from formats_help import thin_vgg
 
 from fcn.core import errors
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.weights.formats import _published
 from fcn.weights.formats._published import BGR, HEIGHT_WIDTH, RGB, WIDTH_HEIGHT
 
@@ -69,17 +69,19 @@ def test_the_program_that_has_vgg16s_blue_plane_reads_height_by_width(shared_fil
 
 
 def test_a_backbone_is_told_by_the_layers_that_only_vgg19_has():
-    assert vgg_table.backbone() == "vgg19" and vgg_table.backbone({}) == "vgg19"
-    assert vgg_table.backbone(thin_vgg("vgg16")) == "vgg16" and vgg_table.backbone(thin_vgg("vgg19")) == "vgg19"
-    assert len(vgg_table.convolutions(thin_vgg("vgg16"))) == 13
-    assert (vgg_table.last_of_stage(4, thin_vgg("vgg16")), vgg_table.last_of_stage(4)) == ("conv4_3", "conv4_4")
+    assert published_nets.backbone() == "vgg19" and published_nets.backbone({}) == "vgg19"
+    assert published_nets.backbone(thin_vgg("vgg16")) == "vgg16"
+    assert published_nets.backbone(thin_vgg("vgg19")) == "vgg19"
+    assert len(published_nets.convolutions(thin_vgg("vgg16"))) == 13
+    assert published_nets.last_of_stage(4, thin_vgg("vgg16")) == "conv4_3"
+    assert published_nets.last_of_stage(4) == "conv4_4"
 
 
 def test_widths_hold_the_layers_of_the_backbone_in_order():
     narrow = {name: kernel.shape[3] for name, (kernel, _) in thin_vgg("vgg16", 8).items()}
-    assert vgg_table.widths(narrow) == narrow and list(vgg_table.widths(narrow)) == list(narrow)
+    assert published_nets.widths(narrow) == narrow and list(published_nets.widths(narrow)) == list(narrow)
     without_fc = {name: width for name, width in narrow.items() if not name.startswith("fc")}
-    assert list(vgg_table.widths(without_fc)) == list(narrow)
-    assert vgg_table.widths(without_fc)["fc6"] == 4096 * 4 // 512
-    assert list(vgg_table.widths()) == [*vgg_table.CONVOLUTIONS, "fc6", "fc7"]
-    assert vgg_table.widths({"score_fr": 3, **narrow}) == narrow
+    assert list(published_nets.widths(without_fc)) == list(narrow)
+    assert published_nets.widths(without_fc)["fc6"] == 4096 * 4 // 512
+    assert list(published_nets.widths()) == [*published_nets.CONVOLUTIONS, "fc6", "fc7"]
+    assert published_nets.widths({"score_fr": 3, **narrow}) == narrow

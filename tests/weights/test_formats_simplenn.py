@@ -8,7 +8,7 @@ import scipy.io
 import scipy.sparse
 from formats_help import MEAN, assert_refused, assert_same, cell, thin_vgg
 
-from fcn.models.vgg_table import CONVOLUTIONS
+from fcn.models.published_nets import CONVOLUTIONS
 from fcn.weights import demo, detection
 
 ORDERS = tuple(itertools.product(("beta16", "meta"), ("hw", "wh")))

@@ -14,7 +14,7 @@ import math
 
 from fcn.config.variants import Variants
 from fcn.models import components, layers
-from fcn.models.heads_table import CROPS, POOL_SCALES
+from fcn.models.published_nets import CROPS, POOL_SCALES
 from fcn.models.tf_compat import tf
 
 STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8}  # for --dry-run

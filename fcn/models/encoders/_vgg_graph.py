@@ -9,7 +9,7 @@ from fcn.models.tf_compat import tf
 def build(images, channels, keep_prob, seed, variant):
     """{name: tensor} of pool1 (stride 2) to pool5 (32) and fc7 (32); sizes are rounded up at every pool.
 
-    images: (N, H, W, 3) RGB less the mean colour, float32 or bfloat16; channels: as vgg_table.widths() gives them,
+    images: (N, H, W, 3) RGB less the mean colour, float32 or bfloat16; channels: as published_nets.widths() gives them,
     which decides between VGG-16 and VGG-19; keep_prob: scalar; seed: int32 (2,) of the dropout after fc6 and fc7, of
     which there is none if keep_prob is None; variant: a variants.Variants.
     """

@@ -1,21 +1,21 @@
 """VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional; which of them, its widths say.
 
 fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. Layers and published widths are
-tables in fcn/models/vgg_table.py, the graph is built in _vgg_graph.py. Of the net's Variants it has alignment, pool,
-last_layer and init_stddev.
+tables in fcn/models/published_nets.py, the graph is built in _vgg_graph.py. Of the net's Variants it has alignment,
+pool, last_layer and init_stddev.
 """
 
 import math
 
 from fcn.config.variants import Variants
 from fcn.core import errors
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.models.encoders import MemoryMap
 
-STAGES = range(1, len(vgg_table.STAGES) + 1)
-STRIDES = {f"pool{stage}": 2 ** stage for stage in STAGES} | dict.fromkeys(vgg_table.FULLY_CONNECTED, 32)
+STAGES = range(1, len(published_nets.STAGES) + 1)
+STRIDES = {f"pool{stage}": 2 ** stage for stage in STAGES} | dict.fromkeys(published_nets.FULLY_CONNECTED, 32)
 PADDED_PX = 100  # on every side before conv1_1, with alignment pad100; fc6 is unpadded then
-widths = vgg_table.widths
+widths = published_nets.widths
 
 
 def features(widths, variant):
@@ -64,8 +64,8 @@ def memory_map(widths, size_px, variant):
         found[f"pool{stage}"] = height, width, widths[names[-1]]
     if wide:
         height, width = height - 6, width - 6
-    found |= {name: (height, width, widths[name]) for name in vgg_table.FULLY_CONNECTED}
-    return MemoryMap(found, 2 * vgg_table.side("fc6") ** 2 * height * width * found["pool5"][2])
+    found |= {name: (height, width, widths[name]) for name in published_nets.FULLY_CONNECTED}
+    return MemoryMap(found, 2 * published_nets.side("fc6") ** 2 * height * width * found["pool5"][2])
 
 
 def receptive_field(spans, widths, variant):
@@ -73,12 +73,12 @@ def receptive_field(spans, widths, variant):
 
     One cell of fc7 sees 404 px of an image in VGG-16, 460 in VGG-19, and 428 in one that ends with conv5_3.
     """
-    wide, reach = _is_padded(variant), vgg_table.side("fc6") // 2
+    wide, reach = _is_padded(variant), published_nets.side("fc6") // 2
     first, last = spans["fc7"]
     span = (first, last + 2 * reach) if wide else (first - reach, last + reach)
     for stage in reversed(STAGES):
         span = _union(span, spans.get(f"pool{stage}", span))
-        reach = sum(vgg_table.side(name) // 2 for name in _used(stage, widths, variant))
+        reach = sum(published_nets.side(name) // 2 for name in _used(stage, widths, variant))
         span = 2 * span[0] - reach, 2 * span[1] + 1 + reach
     shift = PADDED_PX - 1 if wide else 0
     return span[0] - shift, span[1] - shift

@@ -9,8 +9,8 @@ import dataclasses
 
 import numpy as np
 
-from fcn.models import vgg_table
-from fcn.models.heads_table import CROPS
+from fcn.models import published_nets
+from fcn.models.published_nets import CROPS
 from fcn.weights.formats import _heads
 
 # The first row and column that a crop keeps, where conv1_1 is padded by 100.
@@ -63,15 +63,15 @@ class _Net:
 
     def body(self):
         layers, x = self.weights.layers, "data"
-        for stage in range(1, len(vgg_table.STAGES) + 1):
-            for name in (n for n in vgg_table.convolutions(layers) if n[4] == str(stage)):
+        for stage in range(1, len(published_nets.STAGES) + 1):
+            for name in (n for n in published_nets.convolutions(layers) if n[4] == str(stage)):
                 x = self.conv(name, x, pad=100 if self.pad100 and name == "conv1_1" else 1)
                 x = self.add(name.replace("conv", "relu"), "ReLU", (x,), leak=0.0)
-            if stage == len(vgg_table.STAGES) and self.last_layer != "last":
+            if stage == len(published_nets.STAGES) and self.last_layer != "last":
                 x = self.last_layer
             x = self.add(f"pool{stage}", "Pooling", (x,), method="avg" if stage in self.pools else "max",
                          poolSize=_row(2, 2), stride=_row(2, 2), pad=_row(0, 1, 0, 1))
-        for name in (n for n in vgg_table.FULLY_CONNECTED if n in layers):
+        for name in (n for n in published_nets.FULLY_CONNECTED if n in layers):
             x = self.conv(name, x, pad=3 if name == "fc6" and not self.pad100 else 0)
             x = self.add(name.replace("fc", "relu"), "ReLU", (x,), leak=0.0)
             if self.weights.net is not None:

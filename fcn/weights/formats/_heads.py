@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from fcn.config import variants
-from fcn.models import heads_table, vgg_table
+from fcn.models import published_nets
 from fcn.weights.formats._weights import refusal
 
 # net: score layers, and {upsampling layer: its factor} in the order of the data. A kernel is twice its factor wide.
@@ -19,12 +19,12 @@ NETS = {
     "fcn8s": EIGHT,
     "fcn8s_atonce": EIGHT,
 }
-POOL_SCALES = {f"score_{pool}": scale for pool, scale in heads_table.POOL_SCALES.items()}
+POOL_SCALES = {f"score_{pool}": scale for pool, scale in published_nets.POOL_SCALES.items()}
 
 
 def bilinear(factor):
     """float32 (2 factor, 2 factor): bilinear interpolation."""
-    return heads_table.bilinear_2d(2 * factor).astype(np.float32)
+    return published_nets.bilinear_2d(2 * factor).astype(np.float32)
 
 
 def is_plain(kernel):
@@ -50,8 +50,8 @@ def ungrouped(kernel):
 def check(net, layers, path):
     """Refuses a whole FCN in which a layer is missing or does not fit the widths of its VGG."""
     scores, upsampling = NETS[net]
-    below = {"score_fr": "fc7", "score_pool4": vgg_table.last_of_stage(4, layers),
-             "score_pool3": vgg_table.last_of_stage(3, layers)}
+    below = {"score_fr": "fc7", "score_pool4": published_nets.last_of_stage(4, layers),
+             "score_pool3": published_nets.last_of_stage(3, layers)}
     missing = [name for name in (*scores, "fc6", "fc7") if name not in layers]
     if missing:
         raise refusal(path, f"is no whole {net}: {', '.join(missing)} is missing")
@@ -67,7 +67,7 @@ def check(net, layers, path):
 def in_order(net, layers):
     """The layers of a whole FCN from conv1_1 to the last upsampling."""
     scores, upsampling = NETS[net]
-    names = (*vgg_table.convolutions(layers), *vgg_table.FULLY_CONNECTED, *scores, *upsampling)
+    names = (*published_nets.convolutions(layers), *published_nets.FULLY_CONNECTED, *scores, *upsampling)
     return {name: layers[name] for name in names if name in layers}
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fcn.models import vgg_table
-from fcn.models.vgg_table import FULLY_CONNECTED
+from fcn.models import published_nets
+from fcn.models.published_nets import FULLY_CONNECTED
 from fcn.weights.formats import _published
 from fcn.weights.formats._weights import refusal
 
@@ -41,7 +41,7 @@ def kernel_and_bias(stored, name, path):
 def as_convolutions(stored):
     """{name: (kernel, bias)} with fully connected matrices (in, out) as the convolutions that they are."""
     def reshaped(name, kernel):
-        side, kernel = vgg_table.side(name), np.asarray(kernel)
+        side, kernel = published_nets.side(name), np.asarray(kernel)
         if kernel.ndim != 2 or kernel.shape[0] % (side * side):
             return kernel
         return kernel.reshape(side, side, -1, kernel.shape[1])
@@ -53,7 +53,7 @@ def body(stored, path, documented, must_be_published=True):
     and RGB; fc6 and fc7 are left out unless both are there. documented and must_be_published: see _published.order;
     documented None: it is height x width and RGB for certain.
     """
-    names = vgg_table.convolutions(stored)
+    names = published_nets.convolutions(stored)
     missing = [name for name in names if name not in stored]
     if missing:
         raise refusal(path, f"holds no VGG-16 or VGG-19: {', '.join(missing)} is missing",
@@ -64,7 +64,7 @@ def body(stored, path, documented, must_be_published=True):
     axes, reverse = _published.HEIGHT_WIDTH, _published.RGB
     notes: tuple[str, ...] = ()
     if documented is not None:
-        (axes, reverse), note = _published.order(layers["conv1_1"][0], vgg_table.backbone(stored), documented,
+        (axes, reverse), note = _published.order(layers["conv1_1"][0], published_nets.backbone(stored), documented,
                                                  must_be_published, path)
         notes = (note,)
     layers = {name: (turned(kernel, axes), bias) for name, (kernel, bias) in layers.items()}
@@ -103,7 +103,7 @@ def _check_chain(layers, path):
     """Every layer must take what the one before gives: 3 colours, then each width in turn."""
     channels = 3
     for name, (kernel, _) in layers.items():
-        needed = (vgg_table.side(name), vgg_table.side(name), channels, kernel.shape[3])
+        needed = (published_nets.side(name), published_nets.side(name), channels, kernel.shape[3])
         if kernel.shape != needed or not kernel.shape[3]:
             raise refusal(path, f"{name} has kernel {kernel.shape}, the net needs {needed}")
         channels = kernel.shape[3]

@@ -10,7 +10,7 @@ import re
 import h5py
 
 from fcn.core import errors
-from fcn.models import vgg_table
+from fcn.models import published_nets
 from fcn.weights.formats import _layers, _trial
 from fcn.weights.formats._published import BGR, HEIGHT_WIDTH
 from fcn.weights.formats._weights import CURE, NO_MEAN, Weights, imagenet_mean, most_unpacked, refusal
@@ -95,7 +95,7 @@ def _by_number(counted, found):
     """The same for layers that are only counted, {model: {"conv2d" or "dense": {number: pair}}}: the one model of 13
     convolutions is VGG-16, of 16 VGG-19. Matrices are fc6 and fc7 if the first takes 7 x 7 of the last convolution.
     """
-    models = [(names, model) for model in counted.values() for names in vgg_table.BACKBONES.values()
+    models = [(names, model) for model in counted.values() for names in published_nets.BACKBONES.values()
               if len(model["conv2d"]) == len(names)]
     if len(models) != 1:
         return {}
@@ -103,7 +103,7 @@ def _by_number(counted, found):
     convolutions, matrices = ([model[kind][number] for number in sorted(model[kind])] for kind in ("conv2d", "dense"))
     pairs = dict(zip(names, convolutions, strict=True))
     if len(matrices) > 1 and found[matrices[0][0]].shape[:1] == (49 * found[convolutions[-1][1]].size,):
-        pairs |= dict(zip(vgg_table.FULLY_CONNECTED, matrices, strict=False))
+        pairs |= dict(zip(published_nets.FULLY_CONNECTED, matrices, strict=False))
     return pairs
 
 

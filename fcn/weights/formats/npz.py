@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from fcn.core import errors, file_kinds, npz_file, registry
-from fcn.models.vgg_table import CONVOLUTIONS, FULLY_CONNECTED
+from fcn.models.published_nets import CONVOLUTIONS, FULLY_CONNECTED
 from fcn.weights.formats import _heads, _layers
 from fcn.weights.formats._published import HEIGHT_WIDTH, RGB
 from fcn.weights.formats._weights import (

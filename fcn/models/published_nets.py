@@ -1,8 +1,14 @@
-"""VGG-19 and VGG-16 as tables: configurations E and D of Simonyan & Zisserman (2015), table 1.
+"""Published nets as tables: VGG-19 and VGG-16, and the heads of the published FCNs.
 
-A 2 x 2 max pool closes every stage. VGG-16 lacks the fourth convolution of stages 3, 4 and 5 and is the body of the
-published FCNs; nothing else tells the two apart, so a file's or net's layers say which one it is.
+VGG: configurations E and D of Simonyan & Zisserman (2015), table 1. A 2 x 2 max pool closes every stage. VGG-16 lacks
+the fourth convolution of stages 3, 4 and 5 and is the body of the published FCNs; nothing else tells the two apart, so
+a file's or net's layers say which one it is.
+
+Heads (crops, scales and the kernel of interpolation): fcn.berkeleyvision.org, voc-fcn{32,16,8}s/net.py,
+voc-fcn8s-atonce/net.py and surgery.py.
 """
+
+import numpy as np
 
 STAGES = (       # convolutions of VGG-19, channels; then the stride after the pool that closes the stage
     (2, 64),     #  2
@@ -49,3 +55,18 @@ def side(name):
 def last_of_stage(stage, names=None):
     """The last convolution before pool1 ... pool5 of the backbone that `names` belong to, e.g. conv4_3 of VGG-16."""
     return [name for name in convolutions(names) if name[4] == str(stage)][-1]
+
+
+# How far a skip, or the last map by its factor, is cropped when conv1_1 is padded by 100 px. They follow from pads and
+# kernel sizes; tests/models/test_alignment.py shows that nothing is shifted.
+CROPS = {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31}
+# At-once training scales the pools so that all streams start with gradients of one size (PAMI 2017, section 4.3).
+POOL_SCALES = {"pool4": 0.01, "pool3": 0.0001}
+
+
+def bilinear_2d(size):
+    """float64 (size, size): the interpolation weights of surgery.upsample_filt."""
+    factor = (size + 1) // 2
+    center = factor - 1 if size % 2 else factor - 0.5
+    line = 1 - np.abs(np.arange(size) - center) / factor
+    return np.outer(line, line)
