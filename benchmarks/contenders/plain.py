@@ -1,6 +1,6 @@
 """What is done for speed, undone: each entry of PLAIN puts the plain form of one thing back, and the result stays."""
 
-from fcn.models import convolution, layers, tf_compat, upsampling
+from fcn.models import convolution, layers, tf_compat
 from fcn.models.tf_compat import tf
 
 
@@ -8,9 +8,9 @@ def upsampling_by_scattering():
     """tf.nn.conv2d_transpose with kernels of channels x channels, bilinear ones too; scores lie pixel by pixel."""
     def bilinear(x, stride):
         channels, size = int(x.shape[3]), 2 * stride
-        kernel = upsampling.bilinear_kernel((size, size, channels, channels), None)
-        return upsampling.transposed_plainly(x, kernel, stride)
-    upsampling.implementation, upsampling.bilinear_plainly = lambda: upsampling.CONV2D_TRANSPOSE, bilinear
+        kernel = convolution.bilinear_kernel((size, size, channels, channels), None)
+        return convolution.transposed_plainly(x, kernel, stride)
+    convolution.implementation, convolution.bilinear_plainly = lambda: convolution.CONV2D_TRANSPOSE, bilinear
 
 
 def fc6_as_convolution():

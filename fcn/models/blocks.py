@@ -1,4 +1,4 @@
-"""Scores whose pixels lie in memory block by block, as upsampling makes them (upsampling.py).
+"""Scores whose pixels lie in memory block by block, as upsampling makes them (convolution.py).
 
 A loss or an argmax need not know in which order pixels come. So labels are put into the order of the blocks, and ids
 back into rows, instead of the scores of all classes, which are a hundred times as many numbers.

@@ -10,7 +10,7 @@ import numpy as np
 from fcn.core import errors
 from fcn.data import label_policy
 from fcn.data.label_policy import LabelPolicy
-from fcn.models import batch_loss, blocks, components, gradient_checkpointing, layers
+from fcn.models import batch_loss, blocks, components, layers
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
 from fcn.models.blocks import Blocks
@@ -64,7 +64,7 @@ class InferenceGraph:
 def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B008, both are frozen
     """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings."""
     if architecture.gradient_checkpointing:
-        gradient_checkpointing.switch_on()
+        layers.use_gradient_checkpointing()
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     labels = tf.placeholder(tf.uint8, (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")

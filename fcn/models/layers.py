@@ -4,25 +4,24 @@ Tensors are (N, height, width, channels). A layer computes in the type of its in
 are float32 and lie under its name: <name>/kernel, <name>/bias, of batch_norm <name>/gamma, beta, moving_mean and
 moving_variance. A `window` is a Window(size, stride, dilation, padding) or an int, its size:
 
-    x = layers.conv(x, "stem", Window(3, stride=2), 48, bias=False)
-    x = tf.nn.relu(layers.batch_norm(x, "stem_bn", training))
-    x = layers.conv2d_transpose(x, "upscore2", stride=2).crop(layers.height_width(pool4), 1).pixels()
+    x = conv(x, "stem", Window(3, stride=2), 48, bias=False)
+    x = tf.nn.relu(batch_norm(x, "stem_bn", training))
+    x = conv2d_transpose(x, "upscore2", stride=2).crop(layers.height_width(pool4), 1).pixels()
 """
 
-
-from fcn.models import upsampling
+from fcn.models import convolution
 from fcn.models.blocks import Blocks, cut, height_width
-from fcn.models.convolution import Window, as_window, before_tf, convolve, padded
+from fcn.models.convolution import Window, as_window, before_tf, bilinear_kernel, convolve, padded, use_implementation
 from fcn.models.tf_compat import tf
-from fcn.models.upsampling import bilinear_kernel, use_implementation
 from fcn.models.variables import he, in_type, initializer, keep_prepared, truncated_normal, zeros
 
-__all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
-           "depthwise_conv", "dropout", "he", "height_width", "keep_prepared", "max_pool", "truncated_normal",
-           "use_implementation", "zeros"]
+__all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "checkpointed", "conv",
+           "conv2d_transpose", "cut", "depthwise_conv", "dropout", "he", "height_width", "keep_prepared", "max_pool",
+           "truncated_normal", "use_gradient_checkpointing", "use_implementation", "zeros"]
 
 FIXED_BILINEAR = "fixed bilinear"
 HALF = Window(2, stride=2)  # an odd last row or column is pooled alone, so sizes are rounded up
+_RECOMPUTED = "maps are computed again"  # a graph's collection, with something in it or not
 
 
 def conv(x, name, window, channels, kernel_init=None, *, bias=True):
@@ -66,20 +65,20 @@ def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR,
     channels: out (default: as many as in). bias: adds <name>/bias (out,), in float32, as its gradient is a sum over
     every pixel; the result is float32 then, else of the type of x.
 
-    Computed by tf.nn.conv2d_transpose on a GPU, as one matrix product on a CPU (upsampling.py); use_implementation()
+    Computed by tf.nn.conv2d_transpose on a GPU, as one matrix product on a CPU (convolution.py); use_implementation()
     overrides that.
     """
-    channels, as_product = channels or int(x.shape[3]), upsampling.implementation() == upsampling.PRODUCT
+    channels, as_product = channels or int(x.shape[3]), convolution.implementation() == convolution.PRODUCT
     with tf.variable_scope(name):
         if kernel_init != FIXED_BILINEAR:
             kernel = _kernel((2 * stride, 2 * stride, channels, int(x.shape[3])), kernel_init, name)
         offset = _bias(channels) if bias else None
     if kernel_init == FIXED_BILINEAR:
-        y = upsampling.bilinear_as_matmul(x, stride) if as_product else upsampling.bilinear_plainly(x, stride)
+        y = convolution.bilinear_as_matmul(x, stride) if as_product else convolution.bilinear_plainly(x, stride)
     elif as_product:
-        y = upsampling.transposed_as_matmul(x, kernel, stride)
+        y = convolution.transposed_as_matmul(x, kernel, stride)
     else:
-        y = upsampling.transposed_plainly(x, kernel, stride)
+        y = convolution.transposed_plainly(x, kernel, stride)
     factor = stride if as_product else 1
     if offset is not None:
         y = tf.nn.bias_add(tf.cast(y, tf.float32), tf.tile(offset, [factor * factor]))
@@ -104,7 +103,7 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     wide, mean, variance = tf.cast(x, tf.float32), moving_mean, moving_variance
     if training is not False:
         batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
-        if not tf.get_variable_scope().reuse:  # not in the second run of gradient_checkpointing.py
+        if not tf.get_variable_scope().reuse:  # not in the second run of layers.py
             for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
                 change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, moving.assign_add(change).op)
@@ -153,3 +152,38 @@ def _bias(channels):
 def _he_depthwise(shape, seed):
     """He's for a kernel (size, size, channels, 1), whose fan-in is size * size."""
     return tf.reshape(he((shape[0], shape[1], 1, shape[2]), seed), shape)
+
+
+def use_gradient_checkpointing():
+    """Have checkpointed() keep no activations, in parts that are built in the default graph from now on (--recompute).
+
+    It saves little of a VGG: its first stage alone needs about as much in the backward pass as all activations that are
+    kept. docs/preflight.md has numbers. Half a batch, or bfloat16, saves more.
+    """
+    tf.add_to_collection(_RECOMPUTED, True)
+
+
+def checkpointed(function, x):
+    """function(x), a tensor; after use_gradient_checkpointing() its gradients, to x and to its variables, are found by
+    running it once more.
+
+    function: of x alone; it gets its variables by tf.get_variable, so that the second run finds those of the first. The
+    second run starts from x under a control dependency on the gradient that has arrived: without one it would be
+    merged with the first, or run right after it.
+    """
+    return _recomputed(function, x) if tf.get_collection(_RECOMPUTED) else function(x)
+
+
+def _recomputed(function, x):
+    scope = tf.get_variable_scope()
+
+    @tf.custom_gradient
+    def run(x):
+        def gradient(dy, variables=()):
+            with tf.control_dependencies([dy]):
+                again = tf.identity(x)
+            with tf.variable_scope(scope, reuse=True):
+                found = tf.gradients(function(again), [again, *variables], dy)
+            return found[0], found[1:]
+        return function(x), gradient
+    return run(x)

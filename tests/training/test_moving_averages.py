@@ -26,7 +26,7 @@ MODEL = {"net": "normed", "num_classes": 3, "ignored_ids": [], "channels": {}, "
 ENCODER = '''
 """Two convolutions with batch normalisation, the first of them under gradient checkpointing."""
 
-from fcn.models import gradient_checkpointing, layers
+from fcn.models import layers
 from fcn.models.tf_compat import tf
 
 FEATURES = (("half", 2, 4),)
@@ -40,7 +40,7 @@ def build(images, settings):
     def first(x):
         x = layers.conv(x, "conv_a", layers.Window(3, stride=2), 4, bias=False)
         return tf.nn.relu(layers.batch_norm(x, "bn_a", settings.training, momentum=0.8))
-    x = gradient_checkpointing.part(first, images)
+    x = layers.checkpointed(first, images)
     x = layers.depthwise_conv(x, "conv_b", 3, bias=False)
     return {"half": tf.nn.relu(layers.batch_norm(x, "bn_b", settings.training, momentum=0.8))}
 '''

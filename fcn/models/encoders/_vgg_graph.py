@@ -2,7 +2,7 @@
 
 import functools
 
-from fcn.models import gradient_checkpointing, layers
+from fcn.models import layers
 from fcn.models.tf_compat import tf
 
 
@@ -16,7 +16,7 @@ def build(images, channels, keep_prob, seed, variant):
     ends, x = {}, images
     for number in range(1, 6):
         stage = functools.partial(_stage, number=number, channels=channels, variant=variant)
-        x = ends[f"pool{number}"] = gradient_checkpointing.part(stage, x)
+        x = ends[f"pool{number}"] = layers.checkpointed(stage, x)
     fresh = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.he
     fc6 = layers.Window(7, padding="VALID" if variant.alignment == "pad100" else "SAME")
     for number, (name, window) in enumerate((("fc6", fc6), ("fc7", 1))):

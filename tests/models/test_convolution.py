@@ -1,4 +1,4 @@
-"""Upsampling as one matrix product against TensorFlow's transposed convolution, and pixels in the order of blocks."""
+"""Transposed convolution: one matrix product against TensorFlow's operation, and pixels in the order of blocks."""
 
 import nets_help
 import numpy as np
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nets_help import fresh
 
 from fcn.data.label_policy import LabelPolicy
-from fcn.models import batch_loss, blocks, graph_builder, layers, tf_compat, upsampling
+from fcn.models import batch_loss, blocks, convolution, graph_builder, layers, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.blocks import Blocks
 from fcn.models.losses import cross_entropy
@@ -35,7 +35,7 @@ def test_a_transposed_convolution_is_one_matrix_product_and_its_gradients_are_th
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(2 * factor, 2 * factor, 4, 3))
     with fresh() as session:
         x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
-        product = blocks.to_pixels(upsampling.transposed_as_matmul(x, kernel, factor), factor)
+        product = blocks.to_pixels(convolution.transposed_as_matmul(x, kernel, factor), factor)
         ways = (plainly(x, kernel, factor), product)
         found = [value_and_gradients(session, y, [x, kernel], x, images) for y in ways]
     for one, other in zip(*found, strict=True):
@@ -48,8 +48,8 @@ def test_bilinear_upsampling_is_the_transposed_convolution_by_a_kernel_of_c_time
     images = RNG.normal(size=(2, *height_width, 3))
     with fresh() as session:
         x = tf.placeholder(tf.float32, (None, None, None, 3))
-        kernel = upsampling.bilinear_kernel((2 * factor, 2 * factor, 3, 3), None)
-        ways = (plainly(x, kernel, factor), blocks.to_pixels(upsampling.bilinear_as_matmul(x, factor), factor))
+        kernel = convolution.bilinear_kernel((2 * factor, 2 * factor, 3, 3), None)
+        ways = (plainly(x, kernel, factor), blocks.to_pixels(convolution.bilinear_as_matmul(x, factor), factor))
         found = [value_and_gradients(session, y, [x], x, images) for y in ways]
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(one).max())
@@ -100,12 +100,12 @@ def test_blocks_of_two_lie_in_memory_one_after_the_other():
 def both_ways(build, images, dtype=tf.float32):
     """[(pixels, gradients to x and to every variable)] of build(x) -> Blocks, by either implementation."""
     found = []
-    for name in (upsampling.PRODUCT, upsampling.CONV2D_TRANSPOSE):
+    for name in (convolution.PRODUCT, convolution.CONV2D_TRANSPOSE):
         with fresh() as session:
             layers.use_implementation(name)
             x = tf.placeholder(tf.float32, (None, None, None, images.shape[3]))
             made = build(tf.cast(x, dtype))
-            assert made.factor == (2 if name == upsampling.PRODUCT else 1)
+            assert made.factor == (2 if name == convolution.PRODUCT else 1)
             height, width = (2 * side - cut for side, cut in zip(images.shape[1:3], (0, 1), strict=True))
             pixels = tf.cast(made.crop((height, width), 1).pixels(), tf.float32)
             nets_help.start(session)
@@ -147,7 +147,7 @@ def test_a_graph_holds_conv2d_transpose_where_it_is_chosen_and_where_there_is_a_
 def test_a_net_predicts_and_learns_the_same_by_either_implementation(net):
     photos = RNG.integers(0, 256, (2, 37, 51, 3), np.uint8)
     labels, found = RNG.integers(0, 3, (2, 37, 51)).astype(np.uint8), []
-    for name in (upsampling.PRODUCT, upsampling.CONV2D_TRANSPOSE):
+    for name in (convolution.PRODUCT, convolution.CONV2D_TRANSPOSE):
         with fresh() as session:
             layers.use_implementation(name)
             graph = graph_builder.build(Architecture(net, 3, nets_help.THIN, (100.0, 110.0, 120.0)))
