@@ -45,9 +45,9 @@ def evaluate(arguments):
     found, left_out, destination = to_do(arguments, evaluated)
 
     from fcn.evaluation import runner
-    from fcn.models import device  # TensorFlow
+    from fcn.models import tf_compat  # TensorFlow
 
-    print(device.describe(), flush=True)
+    print(tf_compat.describe_device(), flush=True)
     if arguments.overlap == "exact":
         config = dataclasses.replace(config, overlap=exact(Architecture.from_dict(evaluated.model), arguments.window))
     made_by = {"weights": weights(arguments, evaluated), "inference": config.describe(), **record.provenance()}
@@ -62,7 +62,7 @@ def evaluate(arguments):
         print(speed(scored))
         if not arguments.images:
             report(scored, gallery, evaluated, folder, facts(arguments, evaluated, config, scored, left_out)
-                   | {"device": device.detect().name})
+                   | {"device": tf_compat.detect_device().name})
         writes.finish()
         destination.publish(complete=not writes.unwritten)
     out = destination.place

@@ -125,10 +125,11 @@ def start(job, data, old, before):
         if record.to_go_on_with(run, job.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       cure="give the same command again.")
-        from fcn.models import device  # it imports TensorFlow, which takes seconds
+        from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds
         from fcn.training import trainer
-        print(device.describe(), flush=True)
-        print("".join(f"  {line}\n" for line in record.on_device(job.content, device.detect().name, before)), end="")
+        print(tf_compat.describe_device(), flush=True)
+        print("".join(f"  {line}\n" for line in record.on_device(job.content, tf_compat.detect_device().name, before)),
+              end="")
         record.begin(run, job.content, old, before)
         dataset.keep_lists(run, data, (job.training, job.validation))
         trainer.train(job)
@@ -148,9 +149,9 @@ def stands_at_its_end(run, content, patience):
 
 def try_out(job, arguments):
     """--dry-run and --sanity: what this run will need, and whether it can learn."""
-    from fcn.models import device
+    from fcn.models import tf_compat
     from fcn.training import dry_run, overfit_check, trainer
-    print(device.describe(), flush=True)
+    print(tf_compat.describe_device(), flush=True)
     if arguments.dry_run:
         dry_run.run(trainer.Trainer(job))
     if arguments.sanity:

@@ -46,7 +46,7 @@ def export(chosen, path, name):
     Raises WeightsError if what was written is not the checkpoint's net; nothing is there then.
     """
     from fcn.export.formats import _check
-    from fcn.models import device
+    from fcn.models import tf_compat
 
     form, model = registry.load("export_formats", name), chosen.content["model"] | {"precision": "float32"}
     with atomic_io.making(path) as made:
@@ -57,7 +57,7 @@ def export(chosen, path, name):
         verified = _check.compare(expected, form.outputs(made, batches), never_predicted)
         note_of(made, name).parent.mkdir(exist_ok=True)
         atomic_io.write_json(note_of(made, name), facts(chosen, name, about,
-                                                        verified) | {"device": device.detect().name})
+                                                        verified) | {"device": tf_compat.detect_device().name})
         check_place(path, name)  # somebody may have come meanwhile
         if made.is_file():  # the note first: where the net is, it is whole and has its note
             atomic_io.publish(note_of(made, name), note_of(path, name))

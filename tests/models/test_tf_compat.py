@@ -10,7 +10,7 @@ from scripts_help import evaluate
 
 from fcn.cli import export
 from fcn.core import machine
-from fcn.models import device, tf_compat
+from fcn.models import tf_compat
 from fcn.runs import record
 
 # Each with its source: an issue on GitHub, or TensorFlow 2.21.0 with TF_CPP_VMODULE=dso_loader=1.
@@ -68,8 +68,8 @@ TensorRT
 @pytest.mark.parametrize("name", LOGS)
 def test_the_reason_is_tensorflows_and_the_fix_fits_it(name):
     log, lines, fixes = LOGS[name]
-    assert device.reasons(log) == lines
-    first, *said, cure = device.not_used(["/dev/nvidia0"], log).split("\n  ")
+    assert tf_compat.gpu_reasons(log) == lines
+    first, *said, cure = tf_compat.gpu_warning(["/dev/nvidia0"], log).split("\n  ")
     assert first == "warning: TensorFlow uses no GPU, though there seems to be one (/dev/nvidia0)"
     assert said == [f"TensorFlow: {line}" for line in lines]
     assert [fix for fix in ("nvidia-smi", "pip install -e '.[gpu]'") if fix in cure] == fixes
@@ -95,10 +95,10 @@ def test_signs_of_a_gpu(tmp_path, files, environment, signs):
 @pytest.fixture
 def fresh_device():
     """What is known of the device is forgotten before and after."""
-    for known in (device.detect, device.describe):
+    for known in (tf_compat.detect_device, tf_compat.describe_device):
         known.cache_clear()
     yield
-    for known in (device.detect, device.describe):
+    for known in (tf_compat.detect_device, tf_compat.describe_device):
         known.cache_clear()
 
 
@@ -107,7 +107,8 @@ def fresh_device():
     ([("NVIDIA A2", 15 << 30)] * 2, "device: GPU 0 NVIDIA A2 (1 of 2 GPUs is used), 15 GiB")])
 def test_a_gpu_is_named_with_its_memory(monkeypatch, fresh_device, gpus, text):
     monkeypatch.setattr(tf_compat, "gpus", lambda: gpus)
-    assert device.describe() == text and "GiB" not in device.detect().name  # the memory that is free is not the device
+    assert tf_compat.describe_device() == text
+    assert "GiB" not in tf_compat.detect_device().name  # the memory that is free is not the device
 
 
 @pytest.mark.parametrize("visible", ["-1", None])
@@ -118,13 +119,13 @@ def test_a_cpu_that_was_asked_for_or_is_all_there_is_has_one_line(monkeypatch, f
         monkeypatch.setattr(machine, "signs_of_a_gpu", list)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert device.describe() == f"device: CPU, {machine.cores()} cores ({machine.processor()})"
+    assert tf_compat.describe_device() == f"device: CPU, {machine.cores()} cores ({machine.processor()})"
 
 
 def test_a_gpu_that_is_asked_for_and_not_found_is_explained_by_tensorflow():
     if tf_compat.gpus() or machine.signs_of_a_gpu():
         pytest.skip("this machine has a GPU")
-    code = "from fcn.models import device; print(device.describe())"
+    code = "from fcn.models import tf_compat; print(tf_compat.describe_device())"
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run([sys.executable, "-c", code], env=environment | {"CUDA_VISIBLE_DEVICES": "0"}, check=True,
                           capture_output=True, text=True, timeout=300)
@@ -143,7 +144,7 @@ def test_evaluation_and_export_record_the_device(trained, tmp_path):
     run = trained[0] / "run"
     said = evaluate("--run", run, "--checkpoint", "latest", "--out", tmp_path / "eval", "--outputs", "none")
     recorded = json.loads((tmp_path / "eval/report.json").read_text())["device"]
-    assert recorded == device.detect().name and said.count(f"device: {recorded}") == 1
+    assert recorded == tf_compat.detect_device().name and said.count(f"device: {recorded}") == 1
     export.main(["--run", str(run), "--to", str(tmp_path / "net.npz")])
     assert json.loads((tmp_path / "net.npz.json").read_text())["device"] == recorded
 
