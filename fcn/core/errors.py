@@ -71,8 +71,9 @@ def run_command(main, argv):
     A traceback is shown only with --debug in argv; that of a bug is kept in a new file in the system's temporary
     folder.
     """
-    nowhere = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (a daemon may have closed both)
-    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    if sys.stdout is None or sys.stderr is None:  # a daemon may have closed them
+        nowhere = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process)
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
