@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 from PIL import Image
-from scripts_help import call, train_words
+from scripts_help import run_process, train_words
 
 from fcn.weights import demo
 
@@ -44,7 +44,7 @@ def toy(tmp_path_factory):
 def trained(toy, tmp_path_factory):
     """A finished run of 8 steps, and what the script printed."""
     work = tmp_path_factory.mktemp("trained")
-    return work, call(train_words(toy, work, "--steps", "8")).stdout
+    return work, run_process(train_words(toy, work, "--steps", "8")).stdout
 
 
 @pytest.fixture

@@ -20,22 +20,35 @@ def train_words(toy, work, *words):
                    work / "cache", "--run", work / "run", *SMALL, *words)
 
 
-def call(words, code=0):
+def run_process(words, code=0):
+    """The finished process of a command that ends with this exit code."""
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
 
-def evaluate(*words, code=0):
-    """What eval_fcn.py prints, run inside this process: TensorFlow takes seconds to import."""
-    from fcn.cli import evaluate
+def call(words, code=0):
+    """The same inside this process, as TensorFlow takes seconds to import; for what does not concern the process."""
+    from tensorflow.python.framework import config
+
+    from fcn.cli import main
     from fcn.core import errors
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    name, *argv = (["train", *words[2:]] if words[1].endswith("train_fcn.py") else
+                   ["evaluate", *words[2:]] if words[1].endswith("eval_fcn.py") else words[3:])  # -m fcn NAME ...
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            ended = errors.run_command(evaluate.main, [str(word) for word in words])
+            ended = errors.run_command(main.main, [name, *argv])
         except SystemExit as exit_:  # argparse's
             ended = exit_.code
-    assert ended == code, said.getvalue()
-    return said.getvalue()
+        finally:
+            config.disable_op_determinism()  # which a run switches on for its whole process
+    assert ended == code, out.getvalue() + err.getvalue()
+    return subprocess.CompletedProcess(words, ended, out.getvalue(), err.getvalue())
+
+
+def evaluate(*words, code=0):
+    """What eval_fcn.py prints, run inside this process."""
+    done = call(command("eval_fcn.py", *words), code)
+    return done.stdout + done.stderr

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from scripts_help import call, command, evaluate
+from scripts_help import command, evaluate, run_process
 
 from fcn.cli import export, report
 from fcn.core import errors, registry
@@ -44,8 +44,8 @@ def run(tmp_path_factory):
     folder = work / "run"
     words = command("train_fcn.py", "--run", folder, "--cache-dir", work / "cache", "--data", scenes(work / "data"),
                     "--weights", "none")
-    call([*words, *SETTINGS, "--steps", "4", "--patience", "1", "--plugins", work / "mine"])
-    call([*words, "--steps", "6", "--patience", "0"])  # its plugins are found by the run's record
+    run_process([*words, *SETTINGS, "--steps", "4", "--patience", "1", "--plugins", work / "mine"])
+    run_process([*words, "--steps", "6", "--patience", "0"])  # its plugins are found by the run's record
     yield folder
     registry.use()
 

@@ -14,7 +14,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from scripts_help import call, command, evaluate, train_words
+from scripts_help import call, command, evaluate, run_process, train_words
 
 from fcn.cli import evaluate_flags, export
 from fcn.cli import report as report_command
@@ -32,8 +32,8 @@ from fcn.training import setup
 def usual(trained, tmp_path_factory):
     """(folder of an evaluation with every output, what was printed), as a user starts it."""
     out = tmp_path_factory.mktemp("usual")
-    return out, call(command("eval_fcn.py", "--run", trained[0] / "run", "--checkpoint", "latest", "--out", out,
-                             "--outputs", "predictions,colour,overlays,panels,probabilities,zip")).stdout
+    return out, run_process(command("eval_fcn.py", "--run", trained[0] / "run", "--checkpoint", "latest", "--out", out,
+                                    "--outputs", "predictions,colour,overlays,panels,probabilities,zip")).stdout
 
 
 def latest(trained, out, *words, code=0):
@@ -427,7 +427,7 @@ def test_predictions_that_a_full_disk_ends_are_kept(trained, photos, tmp_path, m
     assert f"No space left on device\n  what was written is in {unfinished}" in said
     assert sorted(path.name for path in (unfinished / "predictions").iterdir()) == ["a.png", "b.png"]
     assert not (tmp_path / "out").exists()
-    call(re.search(r"to keep it: (mv .*)", said)[1].split())
+    run_process(re.search(r"to keep it: (mv .*)", said)[1].split())
     assert len(list((tmp_path / "out-2/predictions").iterdir())) == 2
 
 

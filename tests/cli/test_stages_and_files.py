@@ -1,19 +1,17 @@
 """Stages, weights that travel between runs and files, recipes on the command line: as a user starts the scripts."""
 
 import json
-import pathlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+import scripts_help
 
 from fcn.config import training_config
 from fcn.metrics import confusion
 from fcn.runs import checkpoint_files, run_log, stages
 from fcn.weights import demo, detection
 
-ROOT = pathlib.Path(__file__).parents[2]
 WIDTHS = dict.fromkeys(range(1, 6), 4)
 COMMON = ('layout = "ade20k"\nsize = "33x47"\nbatch = 2\nsteps = 2\neval_every = 2\nsave_every = 2\n'
           'learning_rate = 1e-3\n')
@@ -31,9 +29,7 @@ def toy(tmp_path_factory):
 
 
 def call(*words, code=0):
-    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=300, cwd=ROOT)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+    return scripts_help.call([sys.executable, *map(str, words)], code)
 
 
 def train(toy, *words, code=0):

@@ -10,7 +10,7 @@ import tomllib
 import numpy as np
 import pytest
 from PIL import Image
-from scripts_help import call, command, train_words
+from scripts_help import call, command, run_process, train_words
 
 from fcn.core import registry
 from fcn.data import images
@@ -47,7 +47,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_as_if_nothing_ha
     process.wait()
     last = checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["step"]
     assert 2 <= last < 8
-    assert f"resumed at step {last}" in call(words).stdout
+    assert f"resumed at step {last}" in run_process(words).stdout
     for path in (*(trained[0] / "run/checkpoints/step-000008").iterdir(), trained[0] / "run/log.jsonl"):
         again = tmp_path / path.relative_to(trained[0])
         assert again.read_bytes() == path.read_bytes(), path.name
@@ -150,8 +150,9 @@ def test_a_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answe
 
 
 def test_help_and_the_settings_need_no_data(tmp_path):
-    assert "--batches-per-step" in call(command("train_fcn.py", "--help")).stdout
-    shown = tomllib.loads(call(command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")).stdout)
+    assert "--batches-per-step" in run_process(command("train_fcn.py", "--help")).stdout
+    words = command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")
+    shown = tomllib.loads(run_process(words).stdout)
     assert shown["batch"] == 7 and shown["net"] == "fcn8s_atonce"
 
 
@@ -164,9 +165,8 @@ def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path, shared_file):
 
 
 def test_a_run_refuses_other_settings_before_it_builds_a_cache_for_them(trained, toy):
-    done = subprocess.run([*train_words(toy, trained[0], "--steps", "8"), "--size", "48x64"], capture_output=True,
-                          text=True)
-    assert done.returncode == 2 and "size: [40, 56] in the run, [48, 64] now" in done.stderr
+    done = call([*train_words(toy, trained[0], "--steps", "8"), "--size", "48x64"], code=2)
+    assert "size: [40, 56] in the run, [48, 64] now" in done.stderr
     assert "files in --data" not in done.stderr and "cache of" not in done.stdout
 
 
@@ -178,8 +178,8 @@ def test_a_run_of_a_version_that_drew_otherwise_is_not_gone_on_with_but_evaluate
     content["config"] = kept | {"flip": True}
     content["spec"] = {k: v for k, v in content["spec"].items() if k not in ("encoding", "mask_threshold")}
     (tmp_path / "run/config.json").write_text(json.dumps(content))
-    done = subprocess.run(train_words(toy, tmp_path, "--steps", "9"), capture_output=True, text=True)
-    assert done.returncode == 2 and "older version" in done.stderr and "eval_fcn.py" in done.stderr
+    done = call(train_words(toy, tmp_path, "--steps", "9"), code=2)
+    assert "older version" in done.stderr and "eval_fcn.py" in done.stderr
     call(command("eval_fcn.py", "--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest"))
 
 
@@ -192,8 +192,8 @@ def test_a_run_does_not_go_on_with_labels_that_were_edited_to_the_same_size(trai
     with label.with_suffix(".bmp").open("r+b") as file:
         file.seek(-2000, os.SEEK_END)
         file.write(bytes([1, 2] * 1000))
-    done = subprocess.run([*words, "--steps", "4"], capture_output=True, text=True)
-    assert done.returncode == 2 and "not those that the run began with" in done.stderr
+    done = call([*words, "--steps", "4"], code=2)
+    assert "not those that the run began with" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere/b.png", "b.jpg", "."])

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from scripts_help import call, train_words
+from scripts_help import call, run_process, train_words
 
 from fcn.cli import train
 from fcn.config import training_config
@@ -56,8 +56,8 @@ def test_a_run_is_forked_from_a_checkpoint_with_another_rate_but_not_with_anothe
     start = trained / "run/checkpoints/step-000002"
     shutil.copytree(trained / "cache", tmp_path / "cache")
     words = train_words(toy, tmp_path, "--steps", "4", "--eval-every", "2", "--resume", str(start))
-    refused = subprocess.run([*words, "--batch", "3"], capture_output=True, text=True)
-    assert refused.returncode == 2 and "batch: 2 in the run, 3 now" in refused.stderr
+    refused = call([*words, "--batch", "3"], code=2)
+    assert "batch: 2 in the run, 3 now" in refused.stderr
     assert "the run whose checkpoint this one starts from" in refused.stderr
     assert not (tmp_path / "run").exists()
     output = call([*words, "--learning-rate", "1e-4"]).stdout
@@ -113,7 +113,7 @@ def test_a_stop_before_the_first_step_of_a_restart_leaves_its_checkpoint_as_it_w
     work = copy(trained, tmp_path)
     words = train_words(toy, work, "--steps", "6", "--eval-every", "2")
     before = (work / "run/checkpoints/step-000004/state.json").read_bytes()
-    call([words[0], "-c", STOPPED, *words[2:]], code=143)
+    run_process([words[0], "-c", STOPPED, *words[2:]], code=143)
     assert (work / "run/checkpoints/step-000004/state.json").read_bytes() == before
     call(words)
     assert [path.name for path in checkpoint_files.paths(work / "run/checkpoints")][:2] == ["step-000006",
@@ -158,7 +158,7 @@ def test_what_may_change_the_last_bits_is_noted_when_a_run_goes_on(toy, trained,
 
 def test_a_warm_up_longer_than_the_run_is_told_before_tensorflow_is_loaded(toy, trained, tmp_path):
     shutil.copytree(trained / "cache", tmp_path / "cache")
-    said = call(train_words(toy, tmp_path, "--steps", "4", "--warmup", "4"), code=2).stderr
+    said = run_process(train_words(toy, tmp_path, "--steps", "4", "--warmup", "4"), code=2).stderr
     assert "--warmup 4" in said and not (tmp_path / "run").exists()
 
 
