@@ -12,7 +12,7 @@ demo: $(VENV)/.ready
 	$(RUN) eval_fcn.py --run runs/demo
 
 test: $(VENV)/.ready
-	$(RUN) -m pytest -n $(WORKERS)
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
