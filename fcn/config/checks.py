@@ -1,5 +1,8 @@
 """Settings that cannot go together, and settings that do nothing beside others."""
 
+import argparse
+
+from fcn.config import parsers
 from fcn.core import errors, registry
 
 # Settings that do nothing unless another one has this value.
@@ -34,11 +37,16 @@ def check(config):
 
 
 def check_loss(loss, reduction, has_class_weights):
-    """Raise UsageError for a reduction or weights of pixels with a loss over whole images (fcn/models/losses), which
-    has its own.
+    """Raise UsageError for a loss that is none, and for a reduction or weights of pixels without a loss of each pixel:
+    a loss over whole images (fcn/models/losses) has its own.
     """
+    try:
+        names = [name for _, name in parsers.loss_terms(loss)]
+    except argparse.ArgumentTypeError as error:
+        raise errors.UsageError(f"--loss: {error}") from None
+    of_images = ["build" in registry.functions("losses", name) for name in names]
     flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
-    if flags and "build" in registry.functions("losses", loss):
+    if flags and all(of_images):
         raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
                                 cure=f"leave out {' and '.join(flags)}, or take another --loss.")
 

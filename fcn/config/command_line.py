@@ -50,6 +50,7 @@ def add_flags(parser, wanted=()):
         flag, of = "--" + name.replace("_", "-"), training_config.about(name)
         shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
         text = of.help.replace("{augmentations}", ", ".join(augmentations()))
+        text = text.replace("{losses}", ", ".join(registry.names("losses")))
         text += f" (default: {shown})" if shown not in ("", None) else ""
         if of.parse is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)

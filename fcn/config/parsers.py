@@ -41,11 +41,15 @@ def parse_augmentations(text):
     given = text if isinstance(text, (list, tuple)) else [name.strip() for name in str(text).split(",")]
     chosen, known = () if list(given) in (["none"], [""]) else tuple(given), augmentations()
     for name in chosen:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, 1)
-            raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(known)}"
-                                             + (f"; did you mean {near[0]}?" if near else ""))
+        _check_known(name, known)
     return tuple(name for name in known if name in chosen)
+
+
+def _check_known(name, known):
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, 1)
+        raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(known)}"
+                                         + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def augmentations():
@@ -139,6 +143,33 @@ def factors(text):
         if not found[-1][0] or not 0 <= found[-1][1] <= 1e6:
             raise argparse.ArgumentTypeError(f"'{part}' is no factor; write patterns of variable names and their "
                                              "factors, such as '*/bias=2, conv1_*=0'")
+    return found
+
+
+def parse_loss(text):
+    """'dice' or '0.5*dice+focal' as it is, if it can be read as a loss or a sum of losses."""
+    for _, name in loss_terms(text):
+        _check_known(name, registry.names("losses"))
+    return text
+
+
+def loss_terms(text):
+    """[(factor, name), ...] of a loss, 'dice', or a sum of losses, '0.5*dice+focal'. Raises ArgumentTypeError."""
+    if not isinstance(text, str):
+        raise argparse.ArgumentTypeError(f"{text} is no text")
+    found = []
+    for term in text.split("+"):
+        factor, star, name = (part.strip() for part in term.rpartition("*"))
+        if not name:
+            raise argparse.ArgumentTypeError(f"'{text}' has a term without a loss; write a sum of losses as dice+focal "
+                                             "or 0.5*dice+focal")
+        try:
+            found.append((float(factor) if star else 1.0, name))
+        except ValueError:
+            found.append((-1.0, name))
+        if not 0 < found[-1][0] <= 1e6:
+            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is no factor; write a number above 0 and up to "
+                                             "1000000, such as 0.5*dice+focal")
     return found
 
 

@@ -20,6 +20,7 @@ from fcn.config.parsers import (
     count,
     counted_from_0,
     fraction,
+    loss_terms,
     optional,
     parse_augmentations,
     parse_average_loss,
@@ -28,6 +29,7 @@ from fcn.config.parsers import (
     parse_folders,
     parse_freeze,
     parse_ids,
+    parse_loss,
     parse_mean,
     parse_share,
     parse_size,
@@ -115,7 +117,7 @@ class Config:
     keep_prob: float = setting(0.5, "dropout after fc6 and fc7: share of activations that is kept", fraction)
     precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
 
-    loss: str = setting("cross_entropy", "which loss", kind="losses")
+    loss: str = setting("cross_entropy", "which loss, or a sum such as 0.5*dice+focal: {losses}", parse_loss)
     loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), "
                                   "or the mean of every labelled image's mean", choices=("mean", "sum",
                                                                                          "mean-per-image"))
@@ -240,6 +242,7 @@ def import_plugins(settings):
     Raises UsageError. Without plugins nothing is imported.
     """
     named = [("augmentations", name) for name in settings.augment]
+    named += [("losses", name) for _, name in loss_terms(settings.loss)]
     named += [(about(name).kind, getattr(settings, name)) for name in fields() if about(name).kind]
     for kind, name in named:
         if name in registry.names(kind) and registry.is_plugin(kind, name):

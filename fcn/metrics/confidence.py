@@ -186,18 +186,28 @@ def mean_loss(sums, pixels):
 
     mean = sum of sums / sum of pixels. The error is that of a ratio of two sums (Cochran, Sampling Techniques,
     section 6.4): k/(k-1) times the squared residuals sum_i - mean * pixels_i. NaN for fewer than two batches with
-    labelled pixels, as is the mean for none: of these alone, files and screen say that there were no labelled pixels.
-    pixels may be fractions: sums of class weights.
+    labelled pixels, as is the mean for none. pixels may be fractions: sums of class weights. Of a loss with several
+    terms, entries of both are lists with a number for each; its mean is the sum of the terms' means.
     """
-    total = sum(pixels)
-    if not total:
+    terms = list(zip(_columns(sums), _columns(pixels), strict=True))
+    totals = [sum(column) for _, column in terms]
+    if not totals or not all(totals):
         return math.nan, math.nan
-    mean = sum(sums) / total
-    count = sum(1 for p in pixels if p)
+    mean, residuals = 0.0, [0.0] * len(sums)
+    for (of_term, column), total in zip(terms, totals, strict=True):
+        ratio = sum(of_term) / total
+        mean += ratio
+        residuals = [r + (s - ratio * p) * (totals[0] / total)
+                     for r, s, p in zip(residuals, of_term, column, strict=True)]
+    count = sum(1 for p in terms[0][1] if p)
     if count < 2:
         return mean, math.nan
-    residual = sum((s - mean * p) ** 2 for s, p in zip(sums, pixels, strict=True))
-    return mean, math.sqrt(count / (count - 1) * residual) / total
+    return mean, math.sqrt(count / (count - 1) * sum(r ** 2 for r in residuals)) / totals[0]
+
+
+def _columns(numbers):
+    """A list for each term, of a number or a list of numbers a batch."""
+    return np.reshape(numbers, (len(numbers), -1)).T.tolist() if len(numbers) else []
 
 
 def mean_of_enough(sums, pixels):

@@ -4,18 +4,19 @@ fcn/models/losses has a file for each loss; its __init__.py says what such a fil
 """
 
 import dataclasses
-import inspect
+import functools
 from collections.abc import Sequence
 
-from fcn.config import checks
+from fcn.config import checks, parsers
 from fcn.core import errors, registry
 from fcn.models.tf_compat import tf
 
 
 @dataclasses.dataclass(frozen=True)
 class LossSettings:
-    """name: a file of fcn/models/losses. reduction: as in reduce(). class_weights: a number for each channel of the
-    net, or None for 1 each. Raises UsageError for a reduction or weights that a loss over images cannot have.
+    """name: a file of fcn/models/losses, or a sum of several (parsers.loss_terms). reduction: as in reduce().
+    class_weights: a number for each channel of the net, or None for 1 each. Raises UsageError for a reduction or
+    weights without a loss of each pixel.
     """
 
     name: str = "cross_entropy"
@@ -33,8 +34,10 @@ class LossSettings:
 
 @dataclasses.dataclass(frozen=True)
 class BatchLoss:
-    """Four scalars, float32, each a sum over the batch: training minimises objective / normalizer, both summed over the
-    batches of a step, and shows loss_sum / pixels, which of a per-pixel loss is the mean of the labelled pixels.
+    """Four float32 tensors, each a sum over the batch: scalars, or (K,) for a sum of losses with K normalizers.
+
+    Training minimises sum(objective / normalizer), both summed over the batches of a step, and shows
+    sum(loss_sum / pixels), which of a per-pixel loss is the mean of the labelled pixels.
     """
 
     objective: tf.Tensor
@@ -46,16 +49,38 @@ class BatchLoss:
 def build(logits, labels, policy, settings):
     """The BatchLoss of logits, float32 (N, rows, columns, C), and labels, int32 (N, rows, columns).
 
+    Losses of each pixel are added pixel by pixel, as they have the same normalizer; each loss over images has its own.
     Pixels come in any order within their image (blocks.py). policy: a label_policy.LabelPolicy; settings: LossSettings.
     """
-    module = registry.load("losses", settings.name)
-    of_images = getattr(module, "build", None)
-    if of_images:
-        objective, normalizer = _two_sums(of_images(logits, labels, policy), module)
-        return BatchLoss(objective, normalizer, objective, normalizer)
-    losses, weights = weighted(module.per_pixel, logits, labels, policy, settings.class_weights)
-    objective, normalizer = reduce(losses, weights, settings.reduction)
-    return BatchLoss(objective, normalizer, tf.reduce_sum(losses), tf.reduce_sum(weights))
+    terms = [(factor, registry.load("losses", name)) for factor, name in parsers.loss_terms(settings.name)]
+    of_images = [(factor, module) for factor, module in terms if hasattr(module, "build")]
+    of_pixels = [term for term in terms if term not in of_images]
+    found = []
+    if of_pixels:
+        losses, weights = weighted(functools.partial(_pixel_sum, of_pixels), logits, labels, policy,
+                                   settings.class_weights)
+        found.append((*reduce(losses, weights, settings.reduction), tf.reduce_sum(losses), tf.reduce_sum(weights)))
+    for factor, module in of_images:
+        objective, normalizer = _two_sums(module.build(logits, labels, policy), module)
+        found.append((_times(factor, objective), normalizer) * 2)
+    return BatchLoss(*(found[0] if len(found) == 1 else map(tf.stack, zip(*found, strict=True))))
+
+
+def _pixel_sum(terms, logits, labels):
+    """The sum of factor * per_pixel(logits, labels) over terms, [(factor, module)]. Raises UsageError for a wrong type.
+    """
+    found = []
+    for factor, module in terms:
+        losses = module.per_pixel(logits, labels)
+        if not isinstance(losses, tf.Tensor) or losses.dtype != tf.float32 or losses.shape.rank != labels.shape.rank:
+            raise errors.UsageError(f"per_pixel() gives {losses!r}, expected a float32 tensor (N, rows, columns)",
+                                    where=module.__file__)
+        found.append(_times(factor, losses))
+    return found[0] if len(found) == 1 else tf.add_n(found)
+
+
+def _times(factor, x):
+    return x if factor == 1 else factor * x
 
 
 def _two_sums(found, module):
@@ -86,9 +111,6 @@ def weighted(per_pixel, logits, labels, policy, class_weights=None):
     counts = counted(labels, int(logits.shape[-1]), policy)
     labels = tf.where(counts, labels, tf.zeros_like(labels))
     losses = per_pixel(logits, labels)
-    if not isinstance(losses, tf.Tensor) or losses.dtype != tf.float32 or losses.shape.rank != labels.shape.rank:
-        raise errors.UsageError(f"per_pixel() gives {losses!r}, expected a float32 tensor (N, rows, columns)",
-                                where=inspect.getsourcefile(per_pixel))
     weights = tf.cast(counts, tf.float32)
     if class_weights is not None:
         weights *= tf.gather(tf.constant(class_weights, tf.float32), labels)

@@ -26,8 +26,9 @@ class TrainingGraph:
     scores: Blocks, and the same as tensor logits float32 (N, H, W, C), which costs time if it is asked for; prediction
     uint8 (N, H, W) that holds no id of LabelPolicy.never_predicted;
     loss_sum / pixels is the mean loss of the labelled pixels (as it is shown), objective / normalizer what training
-    minimises. All four add up over batches. num_classes: C. features: {name: tensor} of the encoder; encoder_layers:
-    names of the encoder's layers that have variables, in the order of the forward pass.
+    minimises. All four add up over batches; their shapes are those of batch_loss.BatchLoss. num_classes: C. features:
+    {name: tensor} of the encoder; encoder_layers: names of the encoder's layers that have variables, in the order of
+    the forward pass.
     """
 
     images: tf.Tensor

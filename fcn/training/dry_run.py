@@ -59,7 +59,8 @@ def memory_of(trainer, batch=None):
         return None
     training = resources.activations(maps, one, architecture.num_classes, layers, width)
     validation = resources.prediction(other_maps, other, architecture.num_classes, width)
-    update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay))
+    update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay),
+                              trainer.graph.objective.shape.num_elements())
     return resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
                             batch * validation, update, width)
 

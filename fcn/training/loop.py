@@ -10,6 +10,7 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import batch_loader
+from fcn.metrics import confidence
 from fcn.models.tf_compat import run, tf_errors
 
 
@@ -34,7 +35,8 @@ class LoopSettings:
 class Position:
     """Where a run stands. What a checkpoint keeps of it is in state(); the rest is of this start.
 
-    window: (loss sum, labelled pixels, weighted as the loss is) of the last batches. score: mean IoU of the validation
+    window: (loss sum, labelled pixels, weighted as the loss is) of the last batches; of a loss with several terms, two
+    lists. score: mean IoU of the validation
     at this step, None without one or if it saw no labelled pixels. best: {"step", "score"} of the best one so far;
     since_best: validations with a score after it. validated: step of the last one, with a score or not;
     next_eval: step of the next one under a time budget. gradient_norm: of the last step. finished: why the run ends
@@ -98,7 +100,7 @@ def train(session, model, update, settings, position, hooks):
                 done = run(session, fetches, feed)
             except tf_errors.InvalidArgumentError as error:
                 raise _diverged(error, position, settings, number, images, labels) from None
-            position.window.append((float(done["loss"]), float(done["pixels"])))
+            position.window.append((done["loss"].tolist(), done["pixels"].tolist()))
             position.images += len(images)
             position.wait_s += ready - before
             position.run_s += time.perf_counter() - ready
@@ -114,7 +116,8 @@ def _diverged(error, position, settings, number, images, labels):
     if "is not finite" not in error.message:
         return error
     what = "loss" if "the loss is" in error.message else "gradient"
-    losses = [loss / pixels if pixels else None for loss, pixels in list(position.window)[-3:]]
+    means = [confidence.mean_loss([loss], [pixels])[0] for loss, pixels in list(position.window)[-3:]]
+    losses = [mean if mean == mean else None for mean in means]
     shown = ["no labelled pixels" if loss is None else f"{loss:.4g}" for loss in losses]
     norm, rate = position.gradient_norm, settings.rate_at(position.step)
     facts = {"step": position.step + 1, "batch": number, "not_finite": what, "losses_before": losses,

@@ -84,7 +84,7 @@ def descend(session, trainer, images, labels, beaten):
                 if "is not finite" not in error.message:
                     raise
                 return [*losses, np.inf]
-            losses.append(float(done[0] / done[1]))
+            losses.append(float(np.sum(done[0] / done[1])))
             view.show(step, f"loss {losses[-1]:.3f}", due=step % 10 == 0)
             if losses[-1] < ENOUGH * (losses[0] if beaten is None else beaten):
                 break

@@ -5,6 +5,8 @@ import datetime
 import pathlib
 import time
 
+import numpy as np
+
 from fcn.core import atomic_io, errors, machine
 from fcn.data.spec import DatasetSpec
 from fcn.metrics import confidence
@@ -57,7 +59,7 @@ class ProgressReport:
         self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)
         if at.step % self.facts.log_every == 0 or at.step in (1, self.facts.steps):
-            empty = pixels[-count:].count(0)
+            empty = sum(not np.all(p) for p in pixels[-count:])
             self._log({"step": at.step, "loss": loss if loss == loss else None, "loss_se": error, "batches": count,
                        **({"unlabelled_batches": empty} if empty else {}),
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})

@@ -56,11 +56,14 @@ def _bytes(memory_map, width):
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """The settings of a weight update that its memory depends on. decays: whether there is weight decay."""
+    """What the memory of a weight update depends on. decays: whether there is weight decay. terms: of the loss, each
+    with a normalizer of its own.
+    """
 
     optimizer: str = "adam"
     batches_per_step: int = 1
     decays: bool = False
+    terms: int = 1
 
 
 def memory(parameters, trained, training, validation, update, width=FLOAT):
@@ -70,10 +73,10 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
     bytes of a batch by activations() and prediction(). update: an Update. width: bytes of a number in the encoder's
     maps; with fewer than four every weight is held a second time so.
     """
-    summed = update.batches_per_step > 1
+    summed = update.terms if update.batches_per_step > 1 else 0
     rule = registry.load("optimizers", update.optimizer)  # it imports TensorFlow
     copies = rule.COPIES + (update.decays and not rule.DECOUPLED_WEIGHT_DECAY)
-    gradients = trained * FLOAT
+    gradients = max(summed, 1) * trained * FLOAT
     return {"the program": PROGRAM,
             "weights": parameters * FLOAT,
             "weights, converted": (width < FLOAT) * parameters * width,

@@ -23,13 +23,13 @@ def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
             return None
         loss_sum, pixels, prediction = run(session, [model.loss_sum, model.pixels, model.prediction],
                                            {model.images: photos, model.labels: labels})
-        sums.append(float(loss_sum))
-        counts.append(float(pixels))
+        sums.append(loss_sum.tolist())
+        counts.append(pixels.tolist())
         images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
         total += confusion.matrix(labels, prediction, model.num_classes, ignored_in_scores)
     loss, error = confidence.mean_loss(sums, counts)
-    numbers = {"val_loss": loss if any(counts) else None, "val_loss_se": error}
+    numbers = {"val_loss": loss if np.all(np.sum(counts, axis=0)) else None, "val_loss_se": error}
     hits, labelled, called = iou.counts(total, ignored_in_scores)
     if not labelled.any():
         return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": images}, samples

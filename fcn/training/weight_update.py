@@ -47,6 +47,9 @@ class Step:
 def build(objective, parts, rule, batches_per_step=1):
     """The Step that minimises sum(objective) / sum(parts) over batches_per_step batches by a Rule.
 
+    objective, parts: scalars, or (K,): then the sum of the K quotients is minimised. With several batches a step, each
+    of the K takes a backward pass and a running sum of its own, as its divisor is known after the last batch only.
+
     A variable that the objective does not depend on is left as it is. A loss or gradient that is not finite stops the
     update before any trained variable is touched (InvalidArgumentError). Moving averages (tf.GraphKeys.UPDATE_OPS)
     move with every batch of a step, before the weights do. A step without a labelled pixel has the gradient 0 and
@@ -106,18 +109,21 @@ def _summed(objective, parts, variables):
     """(op that adds a batch's gradients to the step's, means over the step with this batch as its last, variables,
     the running sums).
     """
-    gradients, variables = _gradients(objective, variables, 1.0)
+    ones = tf.unstack(tf.eye(objective.shape[0])) if objective.shape.rank else [1.0]  # one of the K terms each
+    by_term = [_gradients(objective, variables, one) for one in ones]
+    gradients, variables = [g for of_term, _ in by_term for g in of_term], by_term[0][1]
     with tf.variable_scope("sum"):
-        sums = [_running_sum(v) for v in variables]
-        count = tf.get_variable("pixels", (), initializer=tf.zeros_initializer(), trainable=False,
-                                collections=[tf.GraphKeys.LOCAL_VARIABLES])
+        sums = [_running_sum(f"{term}/{v.op.name}", v.shape) for term in range(len(ones)) for v in variables]
+        count = _running_sum("pixels", parts.shape)
     # Of this batch alone: it is the one to be kept and looked at.
     size = tf.debugging.assert_all_finite(tf.global_norm(gradients), "the gradient is not finite")
     with tf.control_dependencies([size]):
         collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)], count.assign_add(parts),
                            *tf.get_collection(tf.GraphKeys.UPDATE_OPS))
-    scale = tf.math.divide_no_nan(1.0, count + parts)
-    return collect, [(s + g) * scale for s, g in zip(sums, gradients, strict=True)], variables, [*sums, count]
+    scale = tf.reshape(tf.math.divide_no_nan(1.0, count + parts), (len(ones),))
+    scaled = [(s + g) * scale[i // len(variables)] for i, (s, g) in enumerate(zip(sums, gradients, strict=True))]
+    means = [tf.add_n(scaled[i::len(variables)]) for i in range(len(variables))]
+    return collect, means, variables, [*sums, count]
 
 
 def all_finite():
@@ -125,7 +131,7 @@ def all_finite():
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(v)) for v in tf.global_variables() if v.dtype.is_floating])
 
 
-def _running_sum(variable):
+def _running_sum(name, shape):
     """A float32 running sum that is not saved: checkpoints are made between steps, where it is zero."""
-    return tf.get_variable(variable.op.name, variable.shape, initializer=tf.zeros_initializer(), trainable=False,
+    return tf.get_variable(name, shape, initializer=tf.zeros_initializer(), trainable=False,
                            collections=[tf.GraphKeys.LOCAL_VARIABLES])
