@@ -85,6 +85,9 @@ def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
     ("size = true", ["size = True"]),
     ("ignore_label = 256", ["ignore_label = 256", "0 to 255"]),
     ("batch = [2]", ["batch = [2]"]),
+    ('loss = "0.5*cros_entropy"', ["loss = '0.5*cros_entropy'", "'cros_entropy'", "did you mean cross_entropy?"]),
+    ('loss = "cross_entropy+"', ["'cross_entropy+' has a term without a loss", "0.5*dice+focal"]),
+    ("loss = 3", ["loss = 3", "no text"]),
     ("batch = ", ["cannot be read as TOML"]),
     ("a = 'b", ["cannot be read as TOML"]),
 ])
@@ -127,11 +130,29 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     (("--learning-rate", "nan"), ["--learning-rate"]),
     (("--bat", "4"), ["unknown argument --bat"]),  # an abbreviation may mean another flag tomorrow
     (("--batch",), ["expected one argument"]),
+    (("--loss", "nice+cross_entropy"), ["argument --loss: 'nice' is none of", "cross_entropy"]),
+    (("--loss", "2*"), ["'2*' has a term without a loss"]),
+    (("--loss", "0,5*cross_entropy"), ["'0,5' in '0,5*cross_entropy' is no factor", "0.5*dice+focal"]),
+    (("--loss", "cross_entropy+-1*cross_entropy"), ["'-1' in", "a number above 0"]),
+    (("--loss", "nan*cross_entropy"), ["'nan' in", "a number above 0"]),
 ])
 def test_a_wrong_flag_is_refused_with_what_would_be_right(capsys, arguments, words):
     said = refusal(capsys, *arguments)
     for word in words:
         assert word in said
+
+
+@pytest.mark.parametrize(("text", "terms"), [
+    ("focal", [(1, "focal")]), ("0.5*dice+focal", [(0.5, "dice"), (1, "focal")]),
+    (" 2 * a + .5*b", [(2, "a"), (0.5, "b")])])
+def test_a_sum_of_losses_is_read_as_factors_and_names(text, terms):
+    assert parsers.loss_terms(text) == terms
+
+
+def test_a_sum_of_losses_is_kept_as_it_was_given():
+    settings = training_config.resolve({"loss": "1*cross_entropy+ .5*cross_entropy"})
+    assert training_config.to_dict(settings)["loss"] == "1*cross_entropy+ .5*cross_entropy"
+    assert 'loss = "1*cross_entropy+ .5*cross_entropy"' in provenance.as_toml(settings, {})
 
 
 def test_sizes_and_ids_are_written_in_one_way():

@@ -1,15 +1,20 @@
 """Losses of users: a file that has per_pixel() and one that has build(), from a folder outside the program."""
 
+import pathlib
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_help import THIN, fresh, randomise, start
+from scripts_help import SMALL
 
+from fcn.cli import train
 from fcn.config import training_config
 from fcn.core import errors, registry
 from fcn.data.label_policy import LabelPolicy
-from fcn.models import batch_loss, graph_builder
+from fcn.models import batch_loss, graph_builder, layers
 from fcn.models.architecture import Architecture
 from fcn.models.batch_loss import LossSettings
 from fcn.models.tf_compat import tf
@@ -39,17 +44,19 @@ def build(logits, labels, policy):
 '''
 POLICY = LabelPolicy(ignored_in_loss=(1, 255))
 LOSSES = ("cross_entropy", "my_focal", "my_dice")
+SUM = "0.5*my_dice + my_focal+2*cross_entropy"
+EXAMPLES = pathlib.Path(__file__).parents[1] / "plugins"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plugins(tmp_path_factory):
-    """my_focal and my_dice are losses."""
-    folder = tmp_path_factory.mktemp("plugins")
-    (folder / "losses").mkdir()
+    """my_focal and my_dice are losses; the examples of docs/plugins.md are there, too."""
+    folder = tmp_path_factory.mktemp("plugins") / "mine"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in (("my_focal", FOCAL), ("my_dice", DICE)):
         (folder / "losses" / f"{name}.py").write_text(text)
     registry.use([folder])
-    yield
+    yield folder
     registry.use()
 
 
@@ -139,3 +146,68 @@ def test_a_net_trains_with_a_loss_from_a_plugin_folder(loss):
             loss_sum, pixels, _ = session.run([graph.loss_sum, graph.pixels, update], feed)
             shown.append(loss_sum / pixels)
     assert shown[-1] < 0.95 * shown[0]
+
+
+def test_a_sum_of_losses_by_hand():
+    # Both probabilities are 1/2: a pixel's cross entropy is ln 2, its focal loss ln 2 / 4; Dice as above.
+    logits = np.zeros((2, 1, 3, 2))
+    objective, normalizer, loss_sum, pixels, _ = evaluated(logits, [[[0, 0, 255]], [[255, 1, 77]]], SUM)
+    expected = [2 * (np.log(2) / 4 + 2 * np.log(2)), 0.5 * 3 / 8]
+    assert objective == pytest.approx(expected, rel=1e-6) and loss_sum == pytest.approx(expected, rel=1e-6)
+    assert normalizer.tolist() == pixels.tolist() == [2, 1]
+
+
+def test_a_sum_of_losses_of_pixels_has_one_normalizer_and_takes_weights_and_reduction():
+    logits, labels = random_batch(2)
+    options = {"reduction": "mean-per-image", "class_weights": (2, 1, 1, 0.5)}
+    one, other = (evaluated(logits, labels, loss, **options) for loss in ("my_focal", "cross_entropy"))
+    both = evaluated(logits, labels, "0.25*my_focal+cross_entropy", **options)
+    for place in (0, 2, 4):
+        np.testing.assert_allclose(both[place], 0.25 * one[place] + other[place], rtol=1e-4, atol=1e-6)
+    assert both[1] == one[1] and both[3] == one[3]
+    objective, normalizer, *_ = evaluated(logits, labels, "my_dice+my_focal", **options)
+    assert objective[0] == one[0] and normalizer[0] == one[1]  # they are of the losses of pixels alone
+
+
+def step_gradient(loss, batches, images, labels):
+    """The gradient of a step of these batches, each a slice, for the kernel of a 1 x 1 convolution."""
+    with fresh() as session:
+        x, y = tf.placeholder(tf.float32, (None, None, None, 2)), tf.placeholder(tf.int32, (None, None, None))
+        found = batch_loss.build(layers.conv(x, "score", 1, 4), y, POLICY, LossSettings(loss))
+        step = weight_update.build(found.objective, found.normalizer, weight_update.Rule("momentum"), len(batches))
+        start(session)
+        for batch in batches[:-1]:
+            session.run(step.collect, {x: images[batch], y: labels[batch]})
+        ((gradient, _),) = [pair for pair in step.grads if pair[1].op.name == "score/kernel"]
+        return session.run(gradient, {x: images[batches[-1]], y: labels[batches[-1]]})
+
+
+def test_a_step_of_several_batches_with_a_sum_of_losses_is_that_of_one_large_batch():
+    images, labels = np.random.default_rng(3).normal(size=(4, 3, 5, 2)), random_batch(3)[1]
+    labels[0, 1:], labels[2] = 255, 255  # batches with few and with no labelled pixels
+    whole = [slice(0, 4)]
+    one = step_gradient(SUM, whole, images, labels)
+    terms = {name: step_gradient(name, whole, images, labels) for name in LOSSES}
+    by_hand = 0.5 * terms["my_dice"] + terms["my_focal"] + 2 * terms["cross_entropy"]
+    np.testing.assert_allclose(one, by_hand, rtol=1e-4, atol=1e-6)
+    several = step_gradient(SUM, [slice(0, 1), slice(1, 3), slice(3, 4)], images, labels)
+    np.testing.assert_allclose(several, one, rtol=1e-4, atol=1e-6)
+
+
+def test_a_sum_of_losses_needs_a_loss_of_pixels_for_settings_of_pixels():
+    with pytest.raises(errors.UsageError, match=r"--loss my_dice\+my_dice is over whole images"):
+        training_config.resolve({"loss": "my_dice+my_dice", "loss_reduction": "sum"})
+    assert training_config.resolve({"loss": SUM, "loss_reduction": "sum"}).loss == SUM
+
+
+def test_a_run_with_a_sum_of_losses_is_resumed_to_the_byte(toy, tmp_path, plugins):
+    words = ["--data", toy / "scenes", "--weights", "none", "--cache-dir", tmp_path / "cache", "--run",
+             tmp_path / "run", *SMALL, "--eval-every", "2", "--net", "example", "--loss", SUM, "--steps", "4",
+             "--plugins", plugins, "--no-deterministic"]
+    run, last = tmp_path / "run", tmp_path / "run/checkpoints/step-000004"
+    train.main([str(word) for word in words])
+    written = {path.name: path.read_bytes() for path in [run / "log.jsonl", *last.iterdir()]}
+    assert b'"val_loss": ' in written["log.jsonl"]
+    shutil.rmtree(last)  # as if it had been killed after its second step
+    train.main([str(word) for word in words])
+    assert {path.name: path.read_bytes() for path in [run / "log.jsonl", *last.iterdir()]} == written

@@ -75,6 +75,9 @@ def test_every_optimizer_keeps_its_numbers_beside_what_is_trained(optimizer, slo
 
 def test_steps_of_several_batches_hold_a_sum_of_each_gradient():
     assert resources.memory(1000, 600, 0, 0, Update(batches_per_step=3))["running sums of the gradients"] == 2400
+    two = resources.memory(1000, 600, 0, 0, Update(batches_per_step=3, terms=2))  # of a loss such as dice+focal
+    assert two["running sums of the gradients"] == two["gradients"] == 4800
+    assert resources.memory(1000, 600, 0, 0, Update(terms=2))["gradients"] == 2400
 
 
 def test_bfloat16_holds_every_weight_a_second_time_in_two_bytes():

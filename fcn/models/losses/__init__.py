@@ -1,4 +1,4 @@
-"""One file a loss, which --loss names. A file holds one of two functions.
+"""One file a loss, which --loss names, alone or in a sum (0.5*dice+focal). A file holds one of two functions.
 
 A loss of each pixel by itself:
 
@@ -14,7 +14,9 @@ A loss of whole images, such as Dice:
 Both are float32 scalars and sums over the images of the batch, so that those of several batches can be added;
 objective / normalizer is minimised, and the normalizer is usually the number of images. labels: int32, any ids; policy:
 a label_policy.LabelPolicy. Pixels for which batch_loss.counted(labels, C, policy) is False must not count.
---class-weights and --loss-reduction are refused.
+--class-weights and --loss-reduction are refused, or in a sum are of the losses of each pixel alone.
+
+A sum minimises factor * objective / normalizer of each loss, added; each normalizer is summed over the step's batches.
 
 In both, pixels come in any order within their image, with some beside the image among them, which do not count.
 """
