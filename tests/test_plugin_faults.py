@@ -1,14 +1,17 @@
 """Faults in plugins: each ends in one message that names the plugin's file, with exit code 2, before it does harm."""
 
 import numpy as np
+import page_help
 import pytest
 
 from fcn.core import errors, registry
 from fcn.data import augment
+from fcn.metrics import protocols
 from fcn.models import batch_loss, graph_builder
 from fcn.models.architecture import Architecture
 from fcn.models.batch_loss import LossSettings
 from fcn.models.tf_compat import tf
+from fcn.reporting import html_report
 from fcn.training import weight_update
 from fcn.training.schedules import Schedule
 
@@ -116,3 +119,53 @@ def test_a_plugin_that_exits_while_it_is_imported(plugin):
     plugin("losses", "import sys\nsys.exit(3)\n")
     with pytest.raises(errors.UsageError, match=r"bad\.py:2: cannot be imported: SystemExit"):
         registry.load("losses", "bad")
+
+
+def test_a_function_of_a_plugin_that_exits_is_named(plugin, capsys):
+    plugin("schedules", "import sys\ndef factor(t, step, settings):\n    sys.exit('enough')\n")
+    assert errors.run_command(lambda argv: Schedule(0.1, "bad").rate(3, 9), []) == 2
+    assert "bad.py:3: SystemExit: enough" in capsys.readouterr().err
+
+
+PROTOCOL = """import numpy as np
+from fcn.metrics.protocols import berkeley
+SIZE, TEXT = "original", "mine"
+scored, compute, ratios = berkeley.scored, berkeley.compute, berkeley.ratios
+"""
+
+
+@pytest.mark.parametrize("line, expected", [
+    ("SIZE = 'mine'", "SIZE is 'mine'"),
+    ("def scored(num_classes, ignored_ids): return [num_classes]", r"scored\(\) gives \[4\], expected ids from 0 to 3"),
+    ("def compute(sums, weights, ids): return None", r"compute\(\) gives None, expected a dict with pixel_accuracy"),
+    ("def ratios(sums, ids): return {'mean_iou': 1}", r"ratios\(\) gives .*, expected a dict"),
+    ("def ratios(sums, ids): return dict.fromkeys(compute(sums, np.ones((1, 3))))", r"ratios\(\) gives None as"),
+    ("def compute(sums, weights, ids): return dict.fromkeys(ratios(sums), 0.5)",
+     r"compute\(\) gives .* of shape \(\) for two rows of weights, expected \(2,\)"),
+    ("def compute(sums, weights, ids): return berkeley.compute(sums, weights) | {'f1': weights.sum(1)}",
+     r"compute\(\) gives .*, f1, but ratios\(\) gives")])
+def test_a_protocol_that_is_not_as_its_contract_is_found_before_the_net_runs(plugin, line, expected):
+    plugin("protocols", PROTOCOL + line)
+    with refused(expected):
+        protocols.check(4, (0,))
+
+
+def test_a_protocol_as_its_contract_has_it_is_not_refused(plugin):
+    plugin("protocols", PROTOCOL)
+    protocols.check(4, (0,))
+    protocols.check(256, ())
+
+
+def test_a_section_without_a_place_on_the_page(plugin):
+    plugin("sections", "ORDER, TITLE, LINK = None, 'Mine', 'mine'\ndef build(report):\n    return ''\n")
+    with refused("ORDER is None"):
+        html_report.check_sections()
+
+
+@pytest.mark.parametrize("fault", ["{}['images']", "int('x')"])
+def test_a_section_that_raises_is_named_and_report_json_is_not_blamed(plugin, tmp_path, capsys, fault):
+    folder = page_help.write(tmp_path / "run")
+    plugin("sections", f"ORDER, TITLE, LINK = 1, 'Mine', 'mine'\ndef build(report):\n    return {fault}\n")
+    assert errors.run_command(lambda argv: html_report.write_page(folder), []) == 2
+    said = capsys.readouterr().err
+    assert "bad.py:3: " in said and "report.json" not in said

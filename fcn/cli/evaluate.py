@@ -18,6 +18,7 @@ from fcn.data import dataset, file_checks
 from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, results, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.result_folder import ResultFolder
+from fcn.metrics import protocols
 from fcn.models import components
 from fcn.models.architecture import Architecture
 from fcn.reporting import html_report
@@ -42,6 +43,9 @@ def evaluate(arguments):
     if arguments.window:
         check_strides(Architecture.from_dict(evaluated.model))
     prediction_writer.refuse_zip(arguments.outputs, evaluated.spec)
+    if not arguments.images:
+        protocols.check(evaluated.model["num_classes"], evaluated.spec.ignored_ids)
+        html_report.check_sections()
     found, left_out, destination = to_do(arguments, evaluated)
 
     from fcn.evaluation import runner

@@ -90,11 +90,15 @@ def run_command(main, argv):
     except BrokenPipeError:  # the reader of our output left: nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except SystemExit as error:
+        if not in_plugin(error):  # argparse's
+            raise
+        return _unexpected(error, "--debug" in argv)
     except Exception as error:
         return _unexpected(error, "--debug" in argv)
 
 
-def _in_plugin(error):
+def in_plugin(error):
     """ "FILE:LINE" of the innermost frame of a traceback that lies in a plugin folder, or ""."""
     from fcn.core import registry  # it imports this module
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
@@ -105,7 +109,7 @@ def _in_plugin(error):
 def _unexpected(error, debug):
     if debug:
         traceback.print_exc()
-    plugin = _in_plugin(error)
+    plugin = in_plugin(error)
     if plugin:
         text = (str(error).strip().splitlines() or ["no text"])[0][:300]
         print(f"UsageError: {plugin}: {type(error).__name__}: {text}\n  The error was raised in a plugin.\n"

@@ -21,17 +21,30 @@ WRONG_CONTENT = (KeyError, TypeError, ValueError, IndexError, AttributeError, Re
 def write_page(folder):
     """Write folder/report.html from what lies in the folder, and from the log of its run. Returns its path.
 
-    What else than report.json is missing or damaged is not on the page, and it says so. Raises DataError, OSError.
+    What else than report.json is missing or damaged is not on the page, and it says so. Raises DataError, OSError, and
+    what a section of a plugin folder raises.
     """
     report = _report.read(folder)
     try:
         page = build_page(report)
     except WRONG_CONTENT as error:
+        if errors.in_plugin(error):
+            raise
         raise errors.DataError("is not as an evaluation writes it", where=pathlib.Path(folder) / "report.json",
                                why=repr(error), cure=results.AGAIN) from error
     path = pathlib.Path(folder) / "report.html"
     atomic_io.write_whole(path, page.encode("utf-8", "backslashreplace"))
     return path
+
+
+def check_sections():
+    """Raise UsageError for a section of a plugin folder that cannot be imported or does not keep to the contract."""
+    for module in registry.every("sections").values():
+        if not isinstance(module.ORDER, int | float) or not isinstance(module.TITLE, str) or not isinstance(
+                module.LINK, str):
+            raise errors.UsageError(f"ORDER is {module.ORDER!r}, TITLE {module.TITLE!r} and LINK {module.LINK!r}, "
+                                    "expected a number and two texts", where=module.__file__,
+                                    cure="docs/plugins.md has an example.")
 
 
 def build_page(report):
