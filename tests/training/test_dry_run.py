@@ -177,6 +177,7 @@ def trainer(folder, size=1000, keep=2, batch=2):
                                 validation=cache([(64, 96), (32, 200)]))
     return types.SimpleNamespace(job=job, store=types.SimpleNamespace(bytes=size, folder=folder / "checkpoints"),
                                  sampling=types.SimpleNamespace(crop_size=None),
+                                 graph=types.SimpleNamespace(objective=tf.constant(0.0)),
                                  update=types.SimpleNamespace(grads=[(None, v) for v in tf.trainable_variables()]))
 
 
