@@ -1,9 +1,13 @@
 """Faults in plugins: each ends in one message that names the plugin's file, with exit code 2, before it does harm."""
 
+import re
+
 import numpy as np
 import page_help
 import pytest
 
+from fcn.cli import evaluate
+from fcn.config import training_config
 from fcn.core import errors, registry
 from fcn.data import augment
 from fcn.metrics import protocols
@@ -169,3 +173,32 @@ def test_a_section_that_raises_is_named_and_report_json_is_not_blamed(plugin, tm
     assert errors.run_command(lambda argv: html_report.write_page(folder), []) == 2
     said = capsys.readouterr().err
     assert "bad.py:3: " in said and "report.json" not in said
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("layouts/auto.py", "the name 'auto' is reserved"), ("augmentations/none.py", "the name 'none' is reserved"),
+    ("losses/a+b.py", r"'a\+b' is no name of a Python module"), ("losses/2*a.py", r"'2\*a' is no name"),
+    ("nets/my-net.py", "'my-net' is no name"), ("nets/class.py", "'class' is no name")])
+def test_names_that_cannot_be_used(tmp_path, name, expected):
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text("")
+    with pytest.raises(errors.UsageError, match=rf"(?s){re.escape(name)}: {expected}.*rename the file"):
+        registry.use([tmp_path])
+    registry.use()
+
+
+def test_two_augmentations_of_one_stream(plugin):
+    plugin("augmentations", "STREAM = 12\ndef draw(rng):\n    return 1\ndef change(array, value):\n    return array\n")
+    with refused("STREAM 12 is that of the augmentation 'hflip', too"):
+        training_config.import_plugins(training_config.Config(augment=("hflip", "bad")))
+    training_config.import_plugins(training_config.Config(augment=("vflip", "bad")))
+
+
+@pytest.mark.parametrize("weights, expected", [
+    ("x.npz", "holds the net 'mine'"), ("x.npz", "give --plugins FOLDER, where FOLDER/nets/mine.py is"),
+    ("run", "Cure: --run ")])
+def test_weights_of_a_net_whose_plugin_is_missing_and_a_run_as_weights(tmp_path, capsys, weights, expected):
+    np.savez(tmp_path / "x.npz", net=np.array("mine"), mean_rgb=np.zeros(3))
+    (tmp_path / "run").mkdir()
+    assert errors.run_command(evaluate.main, ["--weights", str(tmp_path / weights), "--images", "x"]) in (2, 4)
+    assert expected in capsys.readouterr().err

@@ -10,6 +10,7 @@ docs/evaluation.md says what each protocol and option is.
 
 import dataclasses
 import pathlib
+import shlex
 
 from fcn.cli import evaluate_flags
 from fcn.config import training_config
@@ -160,6 +161,10 @@ def weights(arguments, evaluated):
 def choose(arguments):
     """The EvaluatedModel that the flags name, with the settings that they change."""
     if arguments.weights:
+        if pathlib.Path(arguments.weights).is_dir():
+            raise errors.UsageError("--weights takes a file, this is a folder", where=arguments.weights,
+                                    cure=f"--run {shlex.quote(arguments.weights)} evaluates a run or its checkpoint.")
+
         def asked():
             if not arguments.data:
                 raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images "

@@ -37,6 +37,7 @@ from fcn.config.parsers import (
     real,
 )
 from fcn.core import errors, file_kinds, registry
+from fcn.data import augment
 from fcn.data.spec import size_of, stored_size
 
 NO_WEIGHTS = "none"  # --weights none: a net trained from scratch
@@ -239,7 +240,7 @@ def from_dict(settings):
 def import_plugins(settings):
     """Import the plugins that a Config names, so that a broken one is reported before minutes go into a cache.
 
-    Raises UsageError. Without plugins nothing is imported.
+    Raises UsageError. Without plugins only augmentations are imported.
     """
     named = [("augmentations", name) for name in settings.augment]
     named += [("losses", name) for _, name in loss_terms(settings.loss)]
@@ -247,3 +248,4 @@ def import_plugins(settings):
     for kind, name in named:
         if name in registry.names(kind) and registry.is_plugin(kind, name):
             registry.load(kind, name)
+    augment.check_streams(settings.augment)

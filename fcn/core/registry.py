@@ -15,6 +15,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import keyword
 import os
 import pathlib
 
@@ -53,6 +54,9 @@ KINDS = {  # also the names of the sub-folders of a plugin folder
     "sections": Kind("section of report.html", "fcn.reporting.sections"),
     "recipes": Kind("recipe", "fcn.config.recipes", ".toml"),
 }
+
+
+RESERVED = {"layouts": "auto", "augmentations": "none"}  # values of options that name no file
 
 
 @dataclasses.dataclass
@@ -191,7 +195,7 @@ def _add(roots):
 
 
 def _check_files(kind):
-    """Raise UsageError for a plugin whose name exists already, or that is no valid Python."""
+    """Raise UsageError for a plugin whose name exists already or cannot be used, or that is no valid Python."""
     seen: dict[str, pathlib.Path] = {}
     for file in _all_files(kind):
         if file.stem in seen:
@@ -199,7 +203,17 @@ def _check_files(kind):
                                     where=file, cure="rename the file.")
         seen[file.stem] = file
         if file.suffix == ".py" and file.parent != KINDS[kind].folder:
+            _check_name(kind, file)
             plugin_loader.check_syntax(file)
+
+
+def _check_name(kind, file):
+    """Raise UsageError for a name that cannot be imported, or that has another meaning as the value of an option."""
+    if file.stem == RESERVED.get(kind):
+        raise errors.UsageError(f"the name '{file.stem}' is reserved", where=file, cure="rename the file.")
+    if not file.stem.isidentifier() or keyword.iskeyword(file.stem):
+        raise errors.UsageError(f"'{file.stem}' is no name of a Python module", where=file,
+                                cure="rename the file: letters, digits and _, and no digit first.")
 
 
 def _load_plugin(name, file):

@@ -47,6 +47,18 @@ def stream_of(name):
     return zlib.crc32(name.encode()) if own is None else own
 
 
+def check_streams(names):
+    """Raise UsageError if two augmentations that are used together have the same STREAM: they would draw alike."""
+    seen: dict[int, str] = {}
+    for name in names:
+        own = stream_of(name)
+        if own in seen:
+            raise errors.UsageError(f"STREAM {own} is that of the augmentation '{seen[own]}', too",
+                                    where=registry.path("augmentations", name),
+                                    cure="leave out STREAM: a number is made of the file's name.")
+        seen[own] = name
+
+
 def sample(image, label, size_px, augmentation, number):
     """image uint8 (h, w, 3) and label uint8 (h, w) -> the same of size_px = (height, width), augmented.
 

@@ -33,7 +33,11 @@ def read(path):
     path = pathlib.Path(path)
     try:
         with npz_file.opened(path, most_unpacked(path.stat().st_size)) as (members, names):
-            if _net(members, path) in set(registry.names("nets")) - set(_heads.NETS):
+            net = _net(members, path)
+            if net and net not in registry.names("nets"):
+                raise refusal(path, f"holds the net {net!r}; {', '.join(_heads.NETS)} are known",
+                              cure=f"if it is a plugin, give --plugins FOLDER, where FOLDER/nets/{net}.py is.")
+            if net and net not in _heads.NETS:
                 return _whole(members, path)
             if "conv1_1/kernel" in members:
                 return _own(members, path)
@@ -88,8 +92,6 @@ def _own(members, path):
     layers, _, notes = _layers.body(_paired(stored), path, None)
     net = _net(members, path)
     if net is not None:
-        if net not in _heads.NETS:
-            raise refusal(path, f"holds the net {net!r}; {', '.join(_heads.NETS)} are known")
         scores, factors = _heads.NETS[net]
         layers |= {name: _layers.kernel_and_bias(_paired(stored)[name], name, path)
                    for name in scores if name in _paired(stored)}
