@@ -186,8 +186,9 @@ def mean_loss(sums, pixels):
 
     mean = sum of sums / sum of pixels. The error is that of a ratio of two sums (Cochran, Sampling Techniques,
     section 6.4): k/(k-1) times the squared residuals sum_i - mean * pixels_i. NaN for fewer than two batches with
-    labelled pixels, as is the mean for none. pixels may be fractions: sums of class weights. Of a loss with several
-    terms, entries of both are lists with a number for each; its mean is the sum of the terms' means.
+    labelled pixels, as is the mean for none: of these alone, files and screen say that there were no labelled pixels.
+    pixels may be fractions: sums of class weights. Of a loss with several terms, entries of both are lists with a
+    number for each; its mean is the sum of the terms' means.
     """
     terms = list(zip(_columns(sums), _columns(pixels), strict=True))
     totals = [sum(column) for _, column in terms]

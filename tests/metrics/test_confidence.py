@@ -174,3 +174,12 @@ def test_a_batch_without_labelled_pixels_changes_nothing_and_one_batch_has_no_er
     mean, error = confidence.mean_loss([4, 0], [2, 0])
     assert mean == 2 and math.isnan(error)
     assert all(math.isnan(value) for value in confidence.mean_loss([0], [0]) + confidence.mean_loss([], []))
+
+
+
+def test_the_mean_of_a_loss_of_two_terms_is_the_sum_of_theirs():
+    """Terms of 10 / 4 and 3 / 2; the residuals of a batch are added, each by its share of the term's total."""
+    mean, error = confidence.mean_loss([[4, 2], [6, 1]], [[1, 1], [3, 1]])
+    residual = (4 - 2.5 * 1) / 4 + (2 - 1.5 * 1) / 2
+    assert mean == 4 and error == pytest.approx(math.sqrt(2 * 2 * residual ** 2))
+    assert math.isnan(confidence.mean_loss([[4, 0]], [[1, 0]])[0])  # a term that nothing is counted in

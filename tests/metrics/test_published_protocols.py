@@ -170,11 +170,3 @@ def test_the_best_constant_answer_is_the_most_frequent_scored_class():
     assert uniform == pytest.approx(math.log(4)) and constant == 0.75
     assert prior == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
     assert "'class 2' gives pixel accuracy 0.750" in baselines.sentence(counts, spec(4, 0))
-
-
-def test_the_mean_of_a_loss_of_two_terms_is_the_sum_of_theirs():
-    """Terms of 10 / 4 and 3 / 2; the residuals of a batch are added, each by its share of the term's total."""
-    mean, error = running_mean.weighted([[4, 2], [6, 1]], [[1, 1], [3, 1]])
-    residual = (4 - 2.5 * 1) / 4 + (2 - 1.5 * 1) / 2
-    assert mean == 4 and error == pytest.approx(math.sqrt(2 * 2 * residual ** 2))
-    assert math.isnan(running_mean.weighted([[4, 0]], [[1, 0]])[0])  # a term that nothing is counted in
