@@ -62,12 +62,12 @@ def test_a_file_without_an_optional_name_has_its_default():
 
 def test_plugins_import_other_plugins_and_helpers(tmp_path):
     plugin(tmp_path, "schedules/_half.py", "HALF = 0.5\n")
-    plugin(tmp_path, "augmentations/none.py",
+    plugin(tmp_path, "augmentations/nothing.py",
            "def draw(rng):\n    return 0\n\n\ndef change(array, value):\n    return array\n")
     plugin(tmp_path, "schedules/mine.py",
-           "from fcn.data.augmentations import none\nfrom fcn.training.schedules import cosine\n"
+           "from fcn.data.augmentations import nothing\nfrom fcn.training.schedules import cosine\n"
            "from fcn.training.schedules._half import HALF\n\n\ndef factor(t, step, settings):\n"
-           "    return HALF * cosine.factor(t, step, settings) + none.draw(None)\n")
+           "    return HALF * cosine.factor(t, step, settings) + nothing.draw(None)\n")
     registry.use([tmp_path])
     assert registry.names("schedules") == ["cosine", "fixed", "mine", "poly", "step"]
     assert registry.load("schedules", "mine").factor(0, 0, None) == 0.5
