@@ -37,7 +37,7 @@ def check(config):
 
 
 def check_loss(loss, reduction, has_class_weights):
-    """Raise UsageError for a loss that is none, and for a reduction or weights of pixels without a loss of each pixel:
+    """Raise UsageError for an invalid loss, and for a reduction or weights of pixels without a loss of each pixel:
     a loss over whole images (fcn/models/losses) has its own.
     """
     try:

@@ -132,7 +132,7 @@ def parse_factors(text):
 def factors(text):
     """[(pattern, factor), ...] of a rate_factors text. Raises ArgumentTypeError."""
     if not isinstance(text, str):
-        raise argparse.ArgumentTypeError(f"{text} is no text")
+        raise argparse.ArgumentTypeError(f"{text}: expected a text, such as dice")
     found = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         pattern, _, factor = part.partition("=")
@@ -147,7 +147,7 @@ def factors(text):
 
 
 def parse_loss(text):
-    """'dice' or '0.5*dice+focal' as it is, if it can be read as a loss or a sum of losses."""
+    """The text of a loss or a sum of losses, 'dice' or '0.5*dice+focal', unchanged. Raises ArgumentTypeError."""
     for _, name in loss_terms(text):
         _check_known(name, registry.names("losses"))
     return text
@@ -156,7 +156,7 @@ def parse_loss(text):
 def loss_terms(text):
     """[(factor, name), ...] of a loss, 'dice', or a sum of losses, '0.5*dice+focal'. Raises ArgumentTypeError."""
     if not isinstance(text, str):
-        raise argparse.ArgumentTypeError(f"{text} is no text")
+        raise argparse.ArgumentTypeError(f"{text}: expected a text, such as dice")
     found = []
     for term in text.split("+"):
         factor, star, name = (part.strip() for part in term.rpartition("*"))
@@ -168,7 +168,7 @@ def loss_terms(text):
         except ValueError:
             found.append((-1.0, name))
         if not 0 < found[-1][0] <= 1e6:
-            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is no factor; write a number above 0 and up to "
+            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is not a valid factor; write a number above 0 and up to "
                                              "1000000, such as 0.5*dice+focal")
     return found
 

@@ -195,7 +195,7 @@ def _add(roots):
 
 
 def _check_files(kind):
-    """Raise UsageError for a plugin whose name exists already or cannot be used, or that is no valid Python."""
+    """Raise UsageError for a plugin whose name exists already or cannot be used, or that is not valid Python."""
     seen: dict[str, pathlib.Path] = {}
     for file in _all_files(kind):
         if file.stem in seen:
@@ -212,7 +212,7 @@ def _check_name(kind, file):
     if file.stem == RESERVED.get(kind):
         raise errors.UsageError(f"the name '{file.stem}' is reserved", where=file, cure="rename the file.")
     if not file.stem.isidentifier() or keyword.iskeyword(file.stem):
-        raise errors.UsageError(f"'{file.stem}' is no name of a Python module", where=file,
+        raise errors.UsageError(f"'{file.stem}' is not a valid name of a Python module", where=file,
                                 cure="rename the file: letters, digits and _, and no digit first.")
 
 

@@ -132,7 +132,7 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     (("--batch",), ["expected one argument"]),
     (("--loss", "nice+cross_entropy"), ["argument --loss: 'nice' is none of", "cross_entropy"]),
     (("--loss", "2*"), ["'2*' has a term without a loss"]),
-    (("--loss", "0,5*cross_entropy"), ["'0,5' in '0,5*cross_entropy' is no factor", "0.5*dice+focal"]),
+    (("--loss", "0,5*cross_entropy"), ["'0,5' in '0,5*cross_entropy' is not a valid factor", "0.5*dice+focal"]),
     (("--loss", "cross_entropy+-1*cross_entropy"), ["'-1' in", "a number above 0"]),
     (("--loss", "nan*cross_entropy"), ["'nan' in", "a number above 0"]),
 ])
