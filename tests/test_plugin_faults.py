@@ -177,8 +177,9 @@ def test_a_section_that_raises_is_named_and_report_json_is_not_blamed(plugin, tm
 
 @pytest.mark.parametrize("name, expected", [
     ("layouts/auto.py", "the name 'auto' is reserved"), ("augmentations/none.py", "the name 'none' is reserved"),
-    ("losses/a+b.py", r"'a\+b' is not a valid name of a Python module"), ("losses/2*a.py", r"'2\*a' is not a valid name"),
-    ("nets/my-net.py", "'my-net' is no name"), ("nets/class.py", "'class' is no name")])
+    ("losses/a+b.py", r"'a\+b' is not a valid name of a Python module"),
+    ("losses/2*a.py", r"'2\*a' is not a valid name"), ("nets/my-net.py", "'my-net' is not a valid name"),
+    ("nets/class.py", "'class' is not a valid name")])
 def test_names_that_cannot_be_used(tmp_path, name, expected):
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text("")

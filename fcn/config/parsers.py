@@ -132,7 +132,7 @@ def parse_factors(text):
 def factors(text):
     """[(pattern, factor), ...] of a rate_factors text. Raises ArgumentTypeError."""
     if not isinstance(text, str):
-        raise argparse.ArgumentTypeError(f"{text}: expected a text, such as dice")
+        raise argparse.ArgumentTypeError(f"{text} is not a text")
     found = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         pattern, _, factor = part.partition("=")
@@ -156,7 +156,7 @@ def parse_loss(text):
 def loss_terms(text):
     """[(factor, name), ...] of a loss, 'dice', or a sum of losses, '0.5*dice+focal'. Raises ArgumentTypeError."""
     if not isinstance(text, str):
-        raise argparse.ArgumentTypeError(f"{text}: expected a text, such as dice")
+        raise argparse.ArgumentTypeError(f"{text} is not a text")
     found = []
     for term in text.split("+"):
         factor, star, name = (part.strip() for part in term.rpartition("*"))
@@ -168,8 +168,8 @@ def loss_terms(text):
         except ValueError:
             found.append((-1.0, name))
         if not 0 < found[-1][0] <= 1e6:
-            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is not a valid factor; write a number above 0 and up to "
-                                             "1000000, such as 0.5*dice+focal")
+            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is not a valid factor; write a number above 0 and "
+                                             "up to 1000000, such as 0.5*dice+focal")
     return found
 
 

@@ -87,7 +87,7 @@ def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
     ("batch = [2]", ["batch = [2]"]),
     ('loss = "0.5*cros_entropy"', ["loss = '0.5*cros_entropy'", "'cros_entropy'", "did you mean cross_entropy?"]),
     ('loss = "cross_entropy+"', ["'cross_entropy+' has a term without a loss", "0.5*dice+focal"]),
-    ("loss = 3", ["loss = 3", "no text"]),
+    ("loss = 3", ["loss = 3", "not a text"]),
     ("batch = ", ["cannot be read as TOML"]),
     ("a = 'b", ["cannot be read as TOML"]),
 ])
@@ -247,7 +247,7 @@ def test_a_flag_that_does_nothing_beside_the_others_is_noted():
 
 @pytest.mark.parametrize(("text", "words"), [
     ('average_loss = "Auto"', "20, or auto"), ("average_loss = []", "20, or auto"), ("gamma = []", "no number"),
-    ("rate_factors = 3", "no text"), ("freeze = []", "no name of a layer"), ("freeze = false", "no name of a layer"),
+    ("rate_factors = 3", "not a text"), ("freeze = []", "no name of a layer"), ("freeze = false", "no name of a layer"),
     ('freeze = "conv 6"', "no name of a layer"), ('eval_budget = "5 percent"', "5% or 0.05"),
     ("eval_budget = 1.0", "0.05"), ("keep = 1", "not from 2"), ("warmup = -1", "not from 0"),
     ('schedule = "linear"', "cosine")])
