@@ -168,8 +168,8 @@ def loss_terms(text):
         except ValueError:
             found.append((-1.0, name))
         if not 0 < found[-1][0] <= 1e6:
-            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is not a valid factor; write a number above 0 and "
-                                             "up to 1000000, such as 0.5*dice+focal")
+            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is not a valid factor; write a number above 0 "
+                                             "and up to 1000000, such as 0.5*dice+focal")
     return found
 
 
