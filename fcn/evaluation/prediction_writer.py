@@ -1,7 +1,7 @@
 """What an evaluation writes for every image: predictions as label files, pictures, probabilities; and the server's zip.
 
-`KINDS` are the words of --outputs, and but for the zip the names of the folders. BackgroundWorker is the thread that
-writes them while the net predicts the next image.
+KINDS are the values of --outputs; each is also the name of its folder, except the zip. BackgroundWorker is the thread
+that writes them while the net predicts the next image.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class PredictionWriter:
         self.full = False
 
     def write(self, name, photo, label, prediction):
-        """Everything of one image but its probabilities. photo uint8 (h, w, 3); label (or None), prediction (h, w)."""
+        """Write all of one image except probabilities. photo uint8 (h, w, 3); label (or None), prediction (h, w)."""
         with self._unless_full(name) as go_on:
             if go_on:
                 self._write(name, photo, label, prediction)

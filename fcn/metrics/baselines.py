@@ -99,7 +99,7 @@ def best_constant(sums, class_names, ids=None):
 
 
 def published_results(layout, class_names):
-    """The rows of a data set, [] where none are known; it is told by its layout and the names of its classes."""
+    """The rows of a data set, [] where none are known. The data set is recognised by its layout and class names."""
     if CLASSES.get(layout) != tuple(class_names):
         return []
     return [_row(name, scores, source) for name, *scores, source in PUBLISHED[layout]]

@@ -212,7 +212,7 @@ class PartialFile:
         return RowState(np.frombuffer(photo, np.uint8), np.frombuffer(label, np.uint8), crc)
 
     def finish(self, small):
-        """Totals and the checksum over the tables {name: array}: the file is a cache but for its name."""
+        """Totals and the checksum over the tables {name: array}: afterwards only the file's final name is missing."""
         self.state[self.state != THERE] = LEFT_OUT
         written = {"crc": self.crc, "state": self.state, "class_pixels": self.class_pixels}
         for name, array in written.items():
