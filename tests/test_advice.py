@@ -132,10 +132,10 @@ def run(command_line):
     subprocess.run(command_line.replace("python ", f"{shlex.quote(sys.executable)} ", 1), shell=True, check=True)
 
 
-def cure_of(call, *words, kind=errors.FcnError, **options):
+def fix_of(call, *words, kind=errors.FcnError, **options):
     with pytest.raises(kind) as problem:
         call(*words, **options)
-    return problem.value.cure
+    return problem.value.fix
 
 
 def paired(folder, labels, split=True):
@@ -170,7 +170,7 @@ def test_an_export_to_csail_takes_a_larger_limit_of_pixels(tmp_path, capsys):
 def test_without_space_for_an_export_another_out_is_advised(tmp_path, monkeypatch):
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
     made = type("Cache", (), {"shapes": np.array([[4, 4]]), "__len__": lambda _: 1})()
-    advice = cure_of(writer.export, {"training": made}, DatasetSpec(("other", "a"), (0,)), tmp_path / "x.h5")
+    advice = fix_of(writer.export, {"training": made}, DatasetSpec(("other", "a"), (0,)), tmp_path / "x.h5")
     assert advice == "free space, or give another --out."
 
 
@@ -204,7 +204,7 @@ def test_a_file_in_the_way_of_a_cache_is_moved_as_advised(tmp_path):
     for content in (b"mine", b"mine too"):  # the second gets a name of its own
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-        run(cure_of(cache.prepare, *words).partition(" and the same command")[0])
+        run(fix_of(cache.prepare, *words).partition(" and the same command")[0])
         assert len(cache.prepare(*words)) == 2
         path.unlink()
     assert sorted(file.read_bytes() for file in path.parent.glob("t-*-[23].h5")) == [b"mine", b"mine too"]
@@ -261,7 +261,7 @@ def test_where_a_checkpoint_is_damaged_a_whole_one_is_named(tmp_path, which):
     bad = [folder / "checkpoints/step-000002", folder / "checkpoints/step-000004"]
     for path in bad:
         (path / "model.index").write_text("x")
-    advice = cure_of(checkpoint_choice.choose, folder, bad[0] if which == "path" else which)
+    advice = fix_of(checkpoint_choice.choose, folder, bad[0] if which == "path" else which)
     assert advice.endswith(" instead, which is whole; or move the damaged one out of the run.")
     advised, = shlex.split(re.match(r"give (.+) instead", advice)[1])
     assert checkpoint_choice.choose(advised).state["step"] == 3  # the best of those that are whole
@@ -273,7 +273,7 @@ def test_where_a_checkpoint_is_damaged_a_whole_one_is_named(tmp_path, which):
 def test_without_a_whole_checkpoint_none_is_named(tmp_path):
     folder = a_run(tmp_path / "run", {1: 0.1})
     (folder / "checkpoints/step-000001/model.index").unlink()
-    assert "another --run" in cure_of(checkpoint_choice.choose, folder)
+    assert "another --run" in fix_of(checkpoint_choice.choose, folder)
 
 
 def test_an_evaluation_of_a_run_says_that_flags_of_its_data_are_not_taken(tmp_path, capsys):
@@ -295,10 +295,10 @@ def test_an_evaluation_of_a_run_says_that_flags_of_its_data_are_not_taken(tmp_pa
 
 
 def test_other_errors_of_an_evaluation_stay_as_they_are():
-    problem = errors.DataError("a", where="b", cure="--skip-bad goes on without them.")
+    problem = errors.DataError("a", where="b", fix="--skip-bad goes on without them.")
     of_run, of_file = evaluate_flags.parse(["--run", "r"], ""), evaluate_flags.parse(["--weights", "w"], "")
     assert evaluate_flags.advised(problem, of_run) is problem
-    problem = errors.DataError("a", cure="give --classes FILE.csv.")
+    problem = errors.DataError("a", fix="give --classes FILE.csv.")
     assert evaluate_flags.advised(problem, of_file) is problem and evaluate_flags.advised(problem,
                                                                                           of_run) is not problem
 
@@ -312,7 +312,7 @@ def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
     words = settings, DatasetSpec(("a", "b", "c")), "validation", run_
     listed = registry.load("layouts", "paired").listing(str(data), "validation")
     assert [pair.name for pair in listed.pairs] != ["0"]
-    run(cure_of(dataset.to_evaluate, *words).partition(" and the same command")[0])
+    run(fix_of(dataset.to_evaluate, *words).partition(" and the same command")[0])
     assert [pair.name for pair in dataset.to_evaluate(*words)[0]] == ["0"]
     save(data / "images/new.png", np.zeros((4, 4, 3), np.uint8))
     save(data / "masks/new.png", IDS)
@@ -325,7 +325,7 @@ def test_a_gallery_that_is_too_large_is_not_answered_with_max_pixels(tmp_path):
     made.offer("x", 0.5, np.zeros((4, 4, 3), np.uint8), IDS, IDS)
     made.write(tmp_path)
     save(tmp_path / "gallery/00-photo.jpg", np.zeros((900, 900, 3), np.uint8))
-    assert cure_of(gallery.read_pictures, tmp_path) == gallery.confusion.AGAIN
+    assert fix_of(gallery.read_pictures, tmp_path) == gallery.confusion.AGAIN
 
 
 def test_a_report_that_is_being_written_advises_no_out(tmp_path):
@@ -333,14 +333,14 @@ def test_a_report_that_is_being_written_advises_no_out(tmp_path):
         def write():
             with result_folder.rewriting(tmp_path / "e", "report.html"):
                 pass
-        assert cure_of(write) == "wait until it is done."
+        assert fix_of(write) == "wait until it is done."
 
 
 @pytest.mark.parametrize("base, window, advised", [
     ((4000, 300), None, 512), ((400, 300), None, 192), ((400, 300), (256, 256), 128), ((400, 300), (64, 64), None),
     ((400, 300), (512, 512), 192), ((20, 20), None, None)])
 def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, window, advised):
-    text = memory_guard.Room(inference_config.InferenceConfig(None, window), 3, None, None).cure(base)
+    text = memory_guard.Room(inference_config.InferenceConfig(None, window), 3, None, None).fix(base)
     assert text.startswith(f"--window {advised} " if advised else "end other programs")
     if advised:
         assert evaluate_flags.parse(["--run", "r", *text.split()[:2]], "").window == (advised, advised)
@@ -366,5 +366,5 @@ def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
 def test_a_run_that_starts_from_a_checkpoint_of_other_settings_may_take_its_weights():
     old = {"config": {"batch": 1}, "model": {}, "spec": {}}
     words = "run", old, {"config": {"batch": 2}}, ("batch",)
-    assert "another --run" in cure_of(record.check_unchanged, *words, of=record.OWN)
-    assert "--weights instead of --resume" in cure_of(record.check_unchanged, *words, of=record.FORKED)
+    assert "another --run" in fix_of(record.check_unchanged, *words, of=record.OWN)
+    assert "--weights instead of --resume" in fix_of(record.check_unchanged, *words, of=record.FORKED)

@@ -197,7 +197,7 @@ def test_two_augmentations_of_one_stream(plugin):
 
 @pytest.mark.parametrize("weights, expected", [
     ("x.npz", "holds the net 'mine'"), ("x.npz", "give --plugins FOLDER, where FOLDER/nets/mine.py is"),
-    ("run", "Cure: --run ")])
+    ("run", "Fix: --run ")])
 def test_weights_of_a_net_whose_plugin_is_missing_and_a_run_as_weights(tmp_path, capsys, weights, expected):
     np.savez(tmp_path / "x.npz", net=np.array("mine"), mean_rgb=np.zeros(3))
     (tmp_path / "run").mkdir()

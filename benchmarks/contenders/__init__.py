@@ -26,13 +26,13 @@ def build(name, job, batch, size, classes, variant, channels=None):
     library is not installed.
     """
     if name not in (*NAMES, PEAK):
-        raise errors.UsageError(f"no contender '{name}'", cure=f"one of {', '.join(NAMES)}.")
+        raise errors.UsageError(f"no contender '{name}'", fix=f"one of {', '.join(NAMES)}.")
     try:
         module = importlib.import_module(f"contenders.{name}")
     except ModuleNotFoundError as error:
-        raise errors.MachineError(f"{error.name} is not installed", cure="pip install '.[bench]'") from None
+        raise errors.MachineError(f"{error.name} is not installed", fix="pip install '.[bench]'") from None
     if variant not in module.VARIANTS:
-        raise errors.UsageError(f"{name} has no variant '{variant}'", cure=f"one of {', '.join(module.VARIANTS)}.")
+        raise errors.UsageError(f"{name} has no variant '{variant}'", fix=f"one of {', '.join(module.VARIANTS)}.")
     contender = module.Contender(job, size, classes, channels or published_nets.widths(), variant)
     images, labels = net.batch(batch, size, classes)
     if job == "train":

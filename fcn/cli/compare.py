@@ -22,7 +22,7 @@ def main(argv):
     runs, passed_over = run_facts.find(arguments.runs)
     if not runs:
         raise errors.UsageError("there is no run to compare", why=errors.several(passed_over),
-                                cure="give folders that train_fcn.py has written, such as runs/*.")
+                                fix="give folders that train_fcn.py has written, such as runs/*.")
     runs.sort(key=lambda run: -(run.facts["best_mean_iou"] or 0))
     differing = run_differences.differences_between(runs)
     console = Console(highlight=False)

@@ -37,7 +37,7 @@ def main(argv):
     size = settings.crop_size or settings.size
     if size is None:
         raise errors.UsageError("these settings train every image at its own size",
-                                cure="give the size to convert for, e.g. --size 375x500.")
+                                fix="give the size to convert for, e.g. --size 375x500.")
     old = solver_conversion.of_settings(settings, math.prod(size) * arguments.labelled)
     wanted = {"loss_reduction": arguments.to, "momentum": arguments.to_momentum, "batch": arguments.to_batch,
               "batches_per_step": arguments.to_batches_per_step}

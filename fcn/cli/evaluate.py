@@ -106,7 +106,7 @@ def report(scored, gallery, evaluated, folder, known):
     """Print the table, before a disk can fail, and write the numbers and the page. Raises DataError without labels."""
     if not scored.original.total()[list(evaluated.spec.scored_ids)].any():
         raise errors.DataError("not one pixel of these images is labelled: there is nothing to score",
-                               where=evaluated.settings.data, cure="--images PHOTOS predicts without labels.")
+                               where=evaluated.settings.data, fix="--images PHOTOS predicts without labels.")
     content = known | results.measured(scored.original, scored.network, evaluated.spec, evaluated.settings.layout)
     print(results.table(content))
     results.save(folder, scored.original, scored.network, content)
@@ -120,7 +120,7 @@ def check_strides(architecture):
     if tiling.STRIDE_PX % stride:
         raise errors.UsageError(f"windows start at multiples of {tiling.STRIDE_PX} px, but features of the net "
                                 f"{architecture.net} repeat every {stride} px",
-                                cure="leave out --window: whole images are predicted.")
+                                fix="leave out --window: whole images are predicted.")
 
 
 def exact(architecture, window):
@@ -128,11 +128,11 @@ def exact(architecture, window):
     margin = components.margin(architecture)
     if margin is None:
         raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
-                                cure="give a share, such as --overlap 0.5.")
+                                fix="give a share, such as --overlap 0.5.")
     least = -(-2 * margin // tiling.STRIDE_PX) * tiling.STRIDE_PX + tiling.STRIDE_PX
     if min(window) < least:
         raise errors.UsageError(f"--overlap exact: pixels up to {margin} px away count in this net, so windows of "
-                                f"{least} px at least are needed", cure=f"--window {max(least, 1024)}.")
+                                f"{least} px at least are needed", fix=f"--window {max(least, 1024)}.")
     return 2 * margin
 
 
@@ -163,11 +163,11 @@ def choose(arguments):
     if arguments.weights:
         if pathlib.Path(arguments.weights).is_dir():
             raise errors.UsageError("--weights takes a file, this is a folder", where=arguments.weights,
-                                    cure=f"--run {shlex.quote(arguments.weights)} evaluates a run or its checkpoint.")
+                                    fix=f"--run {shlex.quote(arguments.weights)} evaluates a run or its checkpoint.")
 
         def asked():
             if not arguments.data:
-                raise errors.UsageError("no data set is given", cure="give --layout and --data FOLDER, or --images "
+                raise errors.UsageError("no data set is given", fix="give --layout and --data FOLDER, or --images "
                                                                      "PHOTOS.")
             return model_source.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
                                            arguments.label_encoding, arguments.mask_threshold)

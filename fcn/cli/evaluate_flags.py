@@ -77,12 +77,12 @@ def refuse_idle(arguments):
         if is_so and given:
             raise errors.UsageError(f"{', '.join(given)} {why}")
     if arguments.overlap == "exact" and arguments.merge != "centre":
-        raise errors.UsageError("--overlap exact is for --merge centre", cure="give --merge centre, too.")
+        raise errors.UsageError("--overlap exact is for --merge centre", fix="give --merge centre, too.")
     if arguments.merge != MERGE and not merges(arguments):
         raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
-                                cure="give --window, --scales or --flip, too.")
+                                fix="give --window, --scales or --flip, too.")
     if arguments.images and not arguments.outputs:
-        raise errors.UsageError("--images without outputs: nothing would come of it", cure="leave out --outputs none.")
+        raise errors.UsageError("--images without outputs: nothing would come of it", fix="leave out --outputs none.")
 
 
 def advised(error, arguments):
@@ -93,8 +93,8 @@ def advised(error, arguments):
              if re.search(rf"{flag}(?![\w-])", str(error))]
     if not arguments.run or not named:
         return error
-    cure = f"{error.cure} " if error.cure else ""
-    return errors.DataError(error.what, where=error.where, why=error.why, cure=f"{cure}With --run labels are read as "
+    fix = f"{error.fix} " if error.fix else ""
+    return errors.DataError(error.what, where=error.where, why=error.why, fix=f"{fix}With --run labels are read as "
                             f"in its training, without {', '.join(named)}: change the files, or train another run.")
 
 
@@ -102,7 +102,7 @@ def refuse_enlarging(arguments, settings):
     """At their own size images are not enlarged. Raises UsageError."""
     if arguments.enlarge != "labels" and settings.size is None:
         raise errors.UsageError(f"--enlarge {arguments.enlarge}: the net sees images at their own size",
-                                cure="leave it out, or give a --size.")
+                                fix="leave it out, or give a --size.")
 
 
 def merges(arguments):

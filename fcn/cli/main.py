@@ -27,7 +27,7 @@ def main(argv):
     if argv[0] not in COMMANDS:
         near = difflib.get_close_matches(argv[0], COMMANDS, 1)
         raise errors.UsageError(f"unknown command '{argv[0]}'; available: {', '.join(COMMANDS)}",
-                                cure=f"did you mean fcn {near[0]}?" if near else "fcn --help describes them.")
+                                fix=f"did you mean fcn {near[0]}?" if near else "fcn --help describes them.")
     return importlib.import_module(f"fcn.cli.{argv[0]}").main(argv[1:])
 
 

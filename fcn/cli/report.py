@@ -42,7 +42,7 @@ def parse(argv):
     arguments = parser.parse_args(argv)
     if arguments.samples != confidence.SAMPLES and not arguments.against:
         raise errors.UsageError("--samples is the number of permutations of --against",
-                                cure="leave it out, or give --against FOLDER.")
+                                fix="leave it out, or give --against FOLDER.")
     if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
         raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=arguments.csv)
     if arguments.csv:
@@ -103,7 +103,7 @@ def part_of(whole, arguments):
         whole = whole.select(stored.matching(whole.original.names, arguments.images))
     if not whole.original.total()[list(whole.spec.scored_ids)].any():
         raise errors.DataError(f"not one pixel of these {len(whole.original.names)} images is labelled: there is "
-                               "nothing to score", where=whole.folder, cure="leave out --images, or name other ones.")
+                               "nothing to score", where=whole.folder, fix="leave out --images, or name other ones.")
     scored = protocols.computed(whole.original, None, whole.spec.ignored_ids)["benchmark"][1].ids
     asked = arguments.classes
     return whole, None if asked is None else class_groups.parse_classes(asked, whole.spec.class_names, scored)

@@ -23,7 +23,7 @@ def main(argv):
     arguments = parse(argv)
     if arguments.stages and (arguments.dry_run or arguments.sanity):
         raise errors.UsageError("--dry-run and --sanity try one run, --stages are several",
-                                cure="leave out --stages; --recipe NAME --run RUN/1-NAME is the first of them.")
+                                fix="leave out --stages; --recipe NAME --run RUN/1-NAME is the first of them.")
     if arguments.stages:
         train_stages(arguments)
     elif arguments.diff:
@@ -39,7 +39,7 @@ def train_stages(arguments):
     The same command resumes where it was stopped: finished stages are skipped.
     """
     if arguments.resume != "auto":
-        raise errors.UsageError("--stages goes on by itself", cure="leave out --resume, or give another --run.")
+        raise errors.UsageError("--stages goes on by itself", fix="leave out --resume, or give another --run.")
     plan = stages.listed(arguments)
     for stage in plan:
         resolve(stage)  # a slip in the last one is told now, not after days
@@ -124,7 +124,7 @@ def start(job, data, old, before):
     with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
         if record.to_go_on_with(run, job.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
-                                      cure="give the same command again.")
+                                      fix="give the same command again.")
         from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds
         from fcn.training import trainer
         print(tf_compat.describe_device(), flush=True)
@@ -222,7 +222,7 @@ def resolve(arguments):
     if arguments.print_config or arguments.diff:
         return settings, where
     if not settings.data:
-        raise errors.UsageError("no data set is given", cure="give --data FOLDER, or --demo to see it run.")
+        raise errors.UsageError("no data set is given", fix="give --data FOLDER, or --demo to see it run.")
     absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
     if settings.weights != training_config.NO_WEIGHTS:

@@ -74,7 +74,7 @@ def notes(settings):
 def check(settings):
     """Raise UsageError for settings that no solver.prototxt can express."""
     s, images = settings, settings.batch * settings.batches_per_step
-    for is_so, what, why, cure in (
+    for is_so, what, why, fix in (
         (s.optimizer != "momentum", f"only --optimizer momentum is Caffe's SGD, this is {s.optimizer}", None,
          "--optimizer momentum, with a rate for it."),
         (s.schedule not in POLICIES, f"--schedule {s.schedule} is not a learning rate policy of Caffe",
@@ -98,4 +98,4 @@ def check(settings):
          f"--to-batch 1 --to-batches-per-step {images}, which is the same step."),
     ):
         if is_so:
-            raise errors.UsageError(what, why=why, cure=cure)
+            raise errors.UsageError(what, why=why, fix=fix)

@@ -26,7 +26,7 @@ def check(config):
         raise errors.UsageError(f"--crop-size {crop[0]}x{crop[1]} is larger than --size {size[0]}x{size[1]}")
     if size is None and not crop and config.batch > 1:
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of different sizes make no batch",
-                                cure="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
+                                fix="--batch 1 with --batches-per-step, or crops of one size with --crop-size.")
     check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
     if config.steps:
         check_warmup(config.steps, config.warmup)
@@ -48,11 +48,11 @@ def check_loss(loss, reduction, has_class_weights):
     flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
     if flags and all(of_images):
         raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
-                                cure=f"leave out {' and '.join(flags)}, or take another --loss.")
+                                fix=f"leave out {' and '.join(flags)}, or take another --loss.")
 
 
 def check_warmup(steps, warmup):
     """Raise UsageError for a warm-up that leaves no step of the run at the full rate."""
     if warmup and warmup >= steps:
         raise errors.UsageError(f"--warmup {warmup}: the run has {steps} steps, none is left after the warm-up",
-                                cure="a smaller --warmup, or more --steps or --epochs.")
+                                fix="a smaller --warmup, or more --steps or --epochs.")

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         return any(action.dest == name for action in self._actions)
 
     def error(self, message):
-        self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Cure: {self.prog} --help lists every flag.\n")
+        self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Fix: {self.prog} --help lists every flag.\n")
 
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)

@@ -92,7 +92,7 @@ def convert(solver, **changes) -> Solver:
                                 f"{new.images} images per step",
                                 why="the mean of several images' gradients has a smaller norm than each of them, by a "
                                     "factor that depends on the images, so no threshold clips the same steps.",
-                                cure=f"keep {solver.images} images per step, or convert with --clip-norm 0 and choose "
+                                fix=f"keep {solver.images} images per step, or convert with --clip-norm 0 and choose "
                                      "the threshold anew (log.jsonl has every gradient_norm).")
     scale = divisor(new.loss_reduction, new.pixels) / divisor(solver.loss_reduction, solver.pixels)
     memory = (1 - new.momentum) / (1 - solver.momentum)
@@ -124,7 +124,7 @@ def settings_of(settings, old, new):
     if settings.class_weights != "none" and (old.loss_reduction == "sum") != (new.loss_reduction == "sum"):
         raise errors.UsageError(f"--class-weights {settings.class_weights}: the mean divides by the sum of the pixels' "
                                 "weights, which depends on the labels of every image",
-                                cure="--class-weights none, or leave out --to.")
+                                fix="--class-weights none, or leave out --to.")
     found = {field.name: getattr(new, field.name) for field in dataclasses.fields(Solver) if field.name != "pixels"}
     found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS}
     found["steps"] = -(-settings.steps * old.images // new.images)  # 0, by epochs, stays
@@ -144,7 +144,7 @@ def whole_steps(name, steps, images, new_images):
     if abs(nearest - wanted) > ROUNDING * wanted:
         flag, unit = f"--{name.replace('_', '-')}", new_images // math.gcd(images, new_images)
         raise errors.UsageError(f"{flag} {steps}: {steps} steps of {images} images are {wanted:.4g} steps of "
-                                f"{new_images}", cure=f"{flag} {max(1, round(steps / unit)) * unit} is a whole number.")
+                                f"{new_images}", fix=f"{flag} {max(1, round(steps / unit)) * unit} is a whole number.")
     return nearest
 
 

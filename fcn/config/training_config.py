@@ -201,7 +201,7 @@ def _parsed(key, value, where):
     if key not in fields():
         near = difflib.get_close_matches(key, fields(), 1)
         raise errors.UsageError(f"no setting is called '{key}'", where=where,
-                                cure=f"did you mean {near[0]}?" if near else "train_fcn.py --help lists them.")
+                                fix=f"did you mean {near[0]}?" if near else "train_fcn.py --help lists them.")
     of, may_be_none = about(key), fields()[key] is None
     if value == "" and may_be_none:  # also of a switch: as if it had not been given
         return None

@@ -70,19 +70,19 @@ def variants_of(net, **given):
     for name, value in changes.items():
         if not is_valid(name, value):
             raise errors.UsageError(f"{name} = {value!r} is no choice of a net",
-                                    cure=f"{name}: {', '.join(ALLOWED.get(name, NAMES))}.")
+                                    fix=f"{name}: {', '.join(ALLOWED.get(name, NAMES))}.")
     own = getattr(registry.load("nets", net), "VARIANT", None)
     if own is None:
         if changes:
             raise errors.UsageError(f"the net {net} has no {', '.join(flag_of(name) for name in changes)}",
-                                    cure="leave it out, or take another --net.")
+                                    fix="leave it out, or take another --net.")
         return None
     chosen = dataclasses.replace(own, **changes)
     if chosen.score_relu and not chosen.init_stddev:
         raise errors.UsageError("scores that start at zero under a ReLU never learn",
-                                cure="give --init-stddev 0.0001 too, or --no-score-relu.")
+                                fix="give --init-stddev 0.0001 too, or --no-score-relu.")
     if chosen.fusion == "features" and given.get("pool_scaling"):
-        raise errors.UsageError("fused features are not scaled", cure="leave out --pool-scaling or --fusion features.")
+        raise errors.UsageError("fused features are not scaled", fix="leave out --pool-scaling or --fusion features.")
     return chosen
 
 

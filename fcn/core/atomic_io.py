@@ -32,8 +32,8 @@ LOCK_START = b'{"pid": '  # of the text in a lock file
 
 
 @contextlib.contextmanager
-def locked(path, doing="is being built", cure="wait until it is done and give the same command again.", where=None):
-    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, cure, where: its words.
+def locked(path, doing="is being built", fix="wait until it is done and give the same command again.", where=None):
+    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, fix, where: its words.
 
     The kernel gives the lock back when its holder dies; the file that stays behind means nothing. Raises UsageError if
     the lock file is not this program's.
@@ -46,7 +46,7 @@ def locked(path, doing="is being built", cure="wait until it is done and give th
     except filelock.Timeout:
         if not lock_path.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(lock_path)) from None
-        raise errors.MachineError(f"{doing} by {_holder(lock_path)}", where=where or path, cure=cure) from None
+        raise errors.MachineError(f"{doing} by {_holder(lock_path)}", where=where or path, fix=fix) from None
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         if found != b"":  # an empty file may be the lock of another program
@@ -67,7 +67,7 @@ def _lock_text(lock_path):
     elif not os.path.lexists(lock_path):
         return None
     raise errors.UsageError("has the name of this program's lock file, and is another file", where=lock_path,
-                            cure="move it away.")
+                            fix="move it away.")
 
 
 def _holder(lock_path):
@@ -81,7 +81,7 @@ def _holder(lock_path):
     return "another process"
 
 
-def reserve(file, size, folder, cure=CACHE_ELSEWHERE):
+def reserve(file, size, folder, fix=CACHE_ELSEWHERE):
     """Give an open, empty file its full size on the disk, all zeros. Raises MachineError saying how much is missing."""
     try:
         os.posix_fallocate(file, 0, size)
@@ -89,14 +89,14 @@ def reserve(file, size, folder, cure=CACHE_ELSEWHERE):
         if isinstance(error, OSError) and error.errno not in NO_RESERVE:
             os.ftruncate(file, 0)  # what was set aside is of no use
             if error.errno in FULL:
-                raise no_space(size, folder, cure) from None
+                raise no_space(size, folder, fix) from None
             raise
         os.ftruncate(file, size)  # macOS, and file systems that cannot reserve
 
 
-def no_space(size, folder, cure=CACHE_ELSEWHERE):
+def no_space(size, folder, fix=CACHE_ELSEWHERE):
     return errors.MachineError(f"this needs {amount(size)}, the disk has {amount(shutil.disk_usage(folder).free)} free",
-                               where=folder, cure=cure)
+                               where=folder, fix=fix)
 
 
 def amount(size):

@@ -15,19 +15,19 @@ import traceback
 
 
 class FcnError(Exception):
-    """What went wrong, in which file, why, and how to cure it: one block of text.
+    """What went wrong, in which file, why, and how to fix it: one block of text.
 
     what: one line. where: the file or folder, if there is one. why: a line, or a list of lines.
-    cure: the next move.
+    fix: the next move.
     """
 
     exit_code = 70
 
-    def __init__(self, what, *, where=None, why=None, cure=None):
-        self.what, self.where, self.why, self.cure = what, where, why, cure
+    def __init__(self, what, *, where=None, why=None, fix=None):
+        self.what, self.where, self.why, self.fix = what, where, why, fix
         lines = [f"{where}: {what}" if where else what]
         lines += [why] if isinstance(why, str) else list(why or [])
-        lines += [f"Cure: {cure}"] if cure else []
+        lines += [f"Fix: {fix}"] if fix else []
         super().__init__("\n  ".join(lines))
 
 
@@ -113,12 +113,12 @@ def _unexpected(error, debug):
     if plugin:
         text = (str(error).strip().splitlines() or ["no text"])[0][:300]
         print(f"UsageError: {plugin}: {type(error).__name__}: {text}\n  The error was raised in a plugin.\n"
-              "  Cure: correct the plugin (docs/plugins.md has an example of each kind); --debug shows the traceback.",
+              "  Fix: correct the plugin (docs/plugins.md has an example of each kind); --debug shows the traceback.",
               file=sys.stderr)
         return UsageError.exit_code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
         print(f"MachineError: {error.filename or 'disk'}: {error.strerror}\n"
-              "  Cure: check permissions and free space.", file=sys.stderr)
+              "  Fix: check permissions and free space.", file=sys.stderr)
         return MachineError.exit_code
     try:
         handle, path = tempfile.mkstemp(".log", "fcn-bug-")
@@ -137,17 +137,17 @@ class Problem:
 
     path: pathlib.Path
     reason: str
-    cure: str = ""
+    fix: str = ""
 
     def __str__(self):
-        return f"{self.path}: {self.reason}" + (f" ({self.cure})" if self.cure else "")
+        return f"{self.path}: {self.reason}" + (f" ({self.fix})" if self.fix else "")
 
 
 def grouped(problems, examples=3):
     """Lines about Problems (or texts). More than `examples` of one reason and one folder are one line with a count."""
     groups: dict = {}
     for problem in problems:
-        of = (problem.path.parent, problem.reason, problem.cure) if isinstance(problem, Problem) else problem
+        of = (problem.path.parent, problem.reason, problem.fix) if isinstance(problem, Problem) else problem
         groups.setdefault(of, []).append(problem)
     lines: list[str] = []
     for of, same in groups.items():

@@ -19,14 +19,14 @@ AGAIN = "download or copy it again."
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """name: 'a web page'; "" of an unknown one. size: of the file in bytes. start: its first bytes. cure: "" where it
+    """name: 'a web page'; "" of an unknown one. size: of the file in bytes. start: its first bytes. fix: "" where it
     depends on what the file should be. format: Pillow's name, of an image. pickle: whether reading it could run code.
     """
 
     name: str
     size: int
     start: bytes
-    cure: str = ""
+    fix: str = ""
     format: str = ""
     pickle: bool = False
 
@@ -93,7 +93,7 @@ def instead(path, error="", *expected):
         return str(error)
     if not kind.name or kind.name in expected:
         return str(error)
-    return f"it {kind.described}" + (f": {kind.cure}" if kind.cure else "")
+    return f"it {kind.described}" + (f": {kind.fix}" if kind.fix else "")
 
 
 def described(path, kind, formats):
@@ -111,7 +111,7 @@ def described(path, kind, formats):
         return f"is a MATLAB file, {wanted}", "save it as an image of ids."
     if not found.name:
         return f"is not an image (starts with {found.start[:16]!r})", f"{wanted}; download or convert it again."
-    return f"is not an image but {found.name} ({found.size:,} bytes)", found.cure or f"{wanted}; download it again."
+    return f"is not an image but {found.name} ({found.size:,} bytes)", found.fix or f"{wanted}; download it again."
 
 
 def _packed(path, start, size):
@@ -157,9 +157,9 @@ def _text(_, start, size):
     wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = start.decode("utf-16" if wide else "utf-8-sig", "replace").lower()
     text = re.sub(r"\A(\s|\ufeff|<!--.*?-->|<\?xml[^>]*\?>(?=\s*<(!doctype|html|svg)))+", "", text, flags=re.DOTALL)
-    for first, name, cure in TEXTS:
+    for first, name, fix in TEXTS:
         if re.match(first, text):
-            return Kind(name, size, start, cure)
+            return Kind(name, size, start, fix)
     return Kind("a text in UTF-16", size, start, "save it as UTF-8.") if wide else None
 
 

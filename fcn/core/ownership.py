@@ -99,7 +99,7 @@ def _claimed(aside, path, open_):
                 raise
         if time.monotonic() > deadline:
             raise errors.MachineError("is being written by another process", where=path,
-                                      cure="wait until it is done, and give the same command again.")
+                                      fix="wait until it is done, and give the same command again.")
         time.sleep(0.02)
 
 
@@ -146,5 +146,5 @@ def free(path, beside=lambda path: path):
 
 def taken(path, flag=""):
     return errors.UsageError("is there already; nothing is overwritten", where=path,
-                             cure=f"give {flag} {shlex.quote(str(free(path)))}, or move it away." if flag else
+                             fix=f"give {flag} {shlex.quote(str(free(path)))}, or move it away." if flag else
                              "move it away.")

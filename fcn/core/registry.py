@@ -126,7 +126,7 @@ def path(kind, name):
     near = difflib.get_close_matches(str(name), known, 1)
     gone = [f"plugin folder {folder}, which the run used, is missing" for folder in _plugins.missing]
     raise errors.UsageError(f"unknown {KINDS[kind].word} '{name}'; available: {', '.join(known)}", why=gone,
-                            cure=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else None)
+                            fix=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else None)
 
 
 def functions(kind, name):
@@ -149,7 +149,7 @@ def load(kind, name):
     for problem, where in plugin_loader.contract_problems(module, required):
         raise errors.UsageError(problem, where=where or file,
                                 why=f"every {KINDS[kind].word} defines {', '.join(required)}",
-                                cure="docs/plugins.md has an example.")
+                                fix="docs/plugins.md has an example.")
     for optional, value in getattr(package, "OPTIONAL", {}).items():
         if not hasattr(module, optional):
             setattr(module, optional, value)
@@ -185,7 +185,7 @@ def _add(roots):
             near = difflib.get_close_matches(folder.name, KINDS, 1)
             if near:
                 raise errors.UsageError("no kind of plugin has this name", where=folder,
-                                        cure=f"did you mean {near[0]}? Rename the folder.")
+                                        fix=f"did you mean {near[0]}? Rename the folder.")
         if root not in _plugins.folders:
             _plugins.folders.append(root)
     load.cache_clear()
@@ -200,7 +200,7 @@ def _check_files(kind):
     for file in _all_files(kind):
         if file.stem in seen:
             raise errors.UsageError(f"the {KINDS[kind].word} '{file.stem}' exists already: {seen[file.stem]}",
-                                    where=file, cure="rename the file.")
+                                    where=file, fix="rename the file.")
         seen[file.stem] = file
         if file.suffix == ".py" and file.parent != KINDS[kind].folder:
             _check_name(kind, file)
@@ -210,10 +210,10 @@ def _check_files(kind):
 def _check_name(kind, file):
     """Raise UsageError for a name that cannot be imported, or that has another meaning as the value of an option."""
     if file.stem == RESERVED.get(kind):
-        raise errors.UsageError(f"the name '{file.stem}' is reserved", where=file, cure="rename the file.")
+        raise errors.UsageError(f"the name '{file.stem}' is reserved", where=file, fix="rename the file.")
     if not file.stem.isidentifier() or keyword.iskeyword(file.stem):
         raise errors.UsageError(f"'{file.stem}' is not a valid name of a Python module", where=file,
-                                cure="rename the file: letters, digits and _, and no digit first.")
+                                fix="rename the file: letters, digits and _, and no digit first.")
 
 
 def _load_plugin(name, file):

@@ -55,7 +55,7 @@ def check_streams(names):
         if own in seen:
             raise errors.UsageError(f"STREAM {own} is that of the augmentation '{seen[own]}', too",
                                     where=registry.path("augmentations", name),
-                                    cure="leave out STREAM: a number is made of the file's name.")
+                                    fix="leave out STREAM: a number is made of the file's name.")
         seen[own] = name
 
 
@@ -89,7 +89,7 @@ def sample(image, label, size_px, augmentation, number):
         _check(module, image, label)
     if size_px and changes and label.shape != tuple(size_px):
         raise errors.UsageError(f"it made samples of {label.shape} px, asked for are {tuple(size_px)}",
-                                where=changes[-1][0].__file__, cure="change() keeps the size, or size_before() says "
+                                where=changes[-1][0].__file__, fix="change() keeps the size, or size_before() says "
                                 "which one it needs.")
     return image, label
 
@@ -99,7 +99,7 @@ def _check(module, image, label):
     for name, array, shape in (("image", image, (*label.shape[:2], 3)), ("label", label, image.shape[:2])):
         if array.dtype != np.uint8 or array.shape != shape:
             raise errors.UsageError(f"it made the {name} {array.dtype} {array.shape}, expected uint8 {shape}",
-                                    where=module.__file__, cure="change() keeps the type, and moves image and label "
+                                    where=module.__file__, fix="change() keeps the type, and moves image and label "
                                     "alike if MOVES_LABEL is True.")
 
 

@@ -56,6 +56,6 @@ def _from_file(path, class_names, channels):
             raise ValueError(f"{len(class_names)} numbers from 0 up are needed, found {len(values)}")
     except (OSError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
         raise errors.UsageError("cannot be read as class weights", where=path, why=str(error),
-                                cure="a number a line, or JSON: a list, or {\"class name\": weight}; or none, "
+                                fix="a number a line, or JSON: a list, or {\"class name\": weight}; or none, "
                                 "inverse, median.") from None
     return values + [1.0] * (channels - len(values))

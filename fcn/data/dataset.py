@@ -129,7 +129,7 @@ def same_split(run, listing, split, data):
     if both and split != "training":
         raise errors.DataError(f"{len(both)} of these images were trained on: {', '.join(both[:5])}", where=path,
                                why="the data set has changed since its split was drawn",
-                               cure=f"{shlex.join(['cp', '-n', str(path), str(folder)])} and the same command again: "
+                               fix=f"{shlex.join(['cp', '-n', str(path), str(folder)])} and the same command again: "
                                     "that split is obeyed. It needs a line for each new image.")
 
 
@@ -157,7 +157,7 @@ def prepare_caches(settings, data, verify=False):
         caches[split] = made
     if faults:
         raise faults[0] if len(faults) == 1 else errors.DataError(
-            "both splits have bad pairs", where=settings.data, why=[str(f) for f in faults], cure=faults[0].cure)
+            "both splits have bad pairs", where=settings.data, why=[str(f) for f in faults], fix=faults[0].fix)
     training, validation = caches["training"], caches["validation"]
     spec = spec.counted(training.class_pixels)
     labels = [pair.label for pair in data.found["training"]]
@@ -179,20 +179,20 @@ def check_classes(spec, training, validation, settings, named, labels):
         masks = VOID_ID in spec.ignored_ids and training[VOID_ID] > 0 and label_files.are_masks(labels, spec)
         what = f"'{spec.class_names[seen[0]]}' alone" if seen else "not one pixel of a class"
         raise errors.DataError(f"the training labels hold {what}: there is nothing to tell apart", where=settings.data,
-                               cure="--label-encoding binary reads 255 as foreground (here it is ignored)." if masks
+                               fix="--label-encoding binary reads 255 as foreground (here it is ignored)." if masks
                                else "check --ignore-label and the label files.")
     if not named and len(seen) > label_files.MOST_UNNAMED:
         raise errors.DataError(f"the training labels hold {len(seen)} ids without names: are they smooth masks?",
-                               where=settings.data, cure="--classes names ids" + (
+                               where=settings.data, fix="--classes names ids" + (
                                    ", --label-encoding binary reads masks." if label_files.are_masks(labels, spec)
                                    else "."))
     unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]
     if unknown:
         raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
-                               where=settings.data, cure="name the classes with --classes.")
+                               where=settings.data, fix="name the classes with --classes.")
     if not validation[list(spec.scored_ids)].any():
         raise errors.DataError("the validation labels hold not one pixel of a class", where=settings.data,
-                               cure="check --ignore-label and the label files; a test split without labels is no "
+                               fix="check --ignore-label and the label files; a test split without labels is no "
                                     "validation split.")
 
 

@@ -143,14 +143,14 @@ def _kinds(header, turned, turned_kind=TURNED):
 def problem(error, path):
     """The Problem that a DataError tells of, in `path` if it names no file."""
     why = [error.why] if isinstance(error.why, str) else list(error.why or [])
-    return Problem(error.where or path, "; ".join([error.what, *why]), (error.cure or "").rstrip("."))
+    return Problem(error.where or path, "; ".join([error.what, *why]), (error.fix or "").rstrip("."))
 
 
 def refuse(problems, total, of="pairs"):
     """Raise the DataError that names these Problems, found in `total` pairs or photos."""
     raise errors.DataError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {total} {of}",
                            why=errors.several(problems),
-                           cure="mend or remove these files; --skip-bad goes on without them.")
+                           fix="mend or remove these files; --skip-bad goes on without them.")
 
 
 LEAST_EMPTY = 8  # channels that no pixel would train, and twice those that some would

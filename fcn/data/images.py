@@ -190,12 +190,12 @@ def _file(path, formats, kind, max_pixels):
             if image.width * image.height > max_pixels:
                 raise errors.DataError(f"{image.width} x {image.height} pixels are more than the limit of "
                                        f"{max_pixels:,}", where=path,
-                                       cure="if it is meant to be this large, raise --max-pixels.")
+                                       fix="if it is meant to be this large, raise --max-pixels.")
             with _decoding(path):
                 found = _header(image)
             yield image, found
     except MemoryError:
-        raise errors.DataError("does not fit into memory", where=path, cure="make it smaller.") from None
+        raise errors.DataError("does not fit into memory", where=path, fix="make it smaller.") from None
 
 
 def _open(path, formats, kind):
@@ -211,8 +211,8 @@ def _open(path, formats, kind):
             what = "is a link to nowhere" if path.is_symlink() else f"this {kind} is missing"
             raise errors.DataError(what, where=path) from None
         except UnidentifiedImageError:
-            what, cure = file_kinds.described(path, kind, formats)
-            raise errors.DataError(what, where=path, cure=cure) from None
+            what, fix = file_kinds.described(path, kind, formats)
+            raise errors.DataError(what, where=path, fix=fix) from None
 
 
 @contextlib.contextmanager
@@ -227,7 +227,7 @@ def _decoding(path):
         if isinstance(error, OSError) and error.errno:  # the system's complaint, not the decoder's
             raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
         raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
-                               where=path, cure="download or copy the file again.") from None
+                               where=path, fix="download or copy the file again.") from None
 
 
 def _header(image):

@@ -45,13 +45,13 @@ def are_masks(paths, spec, most=20):
 
 
 def _advised(error, path, spec, max_pixels):
-    """The DataError with the first of the other encodings that reads this file in its cure, if there is one."""
+    """The DataError with the first of the other encodings that reads this file in its fix, if there is one."""
     found = next((advice for name, tried in TRIED.items() if name != spec.encoding
                   if (advice := _advice(tried, path, spec, max_pixels))), "")
     if not found:
         return error
-    own = f"{error.cure.rstrip('.')}; or give " if error.cure else "give "
-    return errors.DataError(error.what, where=error.where, why=error.why, cure=f"{own}{found}.")
+    own = f"{error.fix.rstrip('.')}; or give " if error.fix else "give "
+    return errors.DataError(error.what, where=error.where, why=error.why, fix=f"{own}{found}.")
 
 
 def _advice(tried, path, spec, max_pixels):
@@ -163,7 +163,7 @@ def turned(header, label_size, label_path):
         return True
     if tuple(label_size) != (header.height, header.width):
         raise errors.DataError(f"is {label_size[1]} x {label_size[0]}, its photo is {header.width} x {header.height}",
-                               where=label_path, cure="a label has the size of its photo.")
+                               where=label_path, fix="a label has the size of its photo.")
     return False
 
 
@@ -177,5 +177,5 @@ def check_ids(label, spec, path):
         raise errors.DataError(
             f"label id {', '.join(map(str, wrong))} is out of range; classes are 0 to {spec.num_classes - 1}, "
             f"ignored: {', '.join(map(str, spec.ignored_ids)) or 'none'}", where=path,
-            cure="if such pixels mean nothing, give --ignore-label "
+            fix="if such pixels mean nothing, give --ignore-label "
                  f"{','.join(map(str, [*spec.ignored_ids, *wrong]))}; otherwise name the class.")

@@ -42,7 +42,7 @@ def make(spec: DatasetSpec, train_ignored: bool, pads: bool) -> LabelPolicy:
         return _joined(in_loss, spec.ignored_ids, channels)
     if not in_loss and channels > VOID_ID:
         raise errors.UsageError(f"samples may reach beyond their image, whose pixels would be ignored as {VOID_ID}, "
-                                "which is a class", cure="leave out --augment scale and turn, and crops at --size "
+                                "which is a class", fix="leave out --augment scale and turn, and crops at --size "
                                                          "native; or name an id with --ignore-label.")
     in_loss = in_loss or (VOID_ID,)
     return _joined(in_loss, tuple(dict.fromkeys([*spec.ignored_ids, in_loss[0]])), channels)
@@ -58,7 +58,7 @@ def num_channels(spec: DatasetSpec, train_ignored: bool) -> int:
     channels = max([spec.num_classes, *(i + 1 for i in spec.ignored_ids)])
     if channels > spec.num_classes + len(spec.ignored_ids):
         raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
-                                f"id {channels - 1}", cure="leave it out: only ids next to the classes' can be.")
+                                f"id {channels - 1}", fix="leave it out: only ids next to the classes' can be.")
     return channels
 
 

@@ -55,7 +55,7 @@ def from_photos(where):
     found = folders.walk(where, images.PHOTO_SUFFIXES, manifest.read_manifest)
     if not found.files and not found.odd:
         raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
-                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), cure=_cure(found, where))
+                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), fix=_fix(found, where))
     paths = [path.relative_to(where) for path in found.files]
     unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
     names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
@@ -67,7 +67,7 @@ def from_photos(where):
     return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
 
 
-def _cure(found, where):
+def _fix(found, where):
     """What to do about a folder without photos, by the endings that are there instead."""
     videos = [path for ending, paths in found.others.items() if ending in file_kinds.VIDEO_ENDINGS for path in paths]
     return file_kinds.to_png(found.others, where) or (videos and file_kinds.frames(videos[0])) or \

@@ -124,4 +124,4 @@ class Predictor:
         try:
             return run(self.session, fetches, {self.net.images: seen[None]})
         except errors.MachineError as error:
-            raise errors.MachineError(error.what, why=error.why, cure=self.room.cure(seen.shape[:2])) from None
+            raise errors.MachineError(error.what, why=error.why, fix=self.room.fix(seen.shape[:2])) from None

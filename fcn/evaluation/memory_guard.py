@@ -51,10 +51,10 @@ class Room:
             if free is not None and net + scores > free + self.held and not self._on_gpu():
                 raise errors.MachineError(f"an image of {base[0]} x {base[1]} px needs about "
                                           f"{(net + scores) / 1e9:.1f} GB of memory, {(free + self.held) / 1e9:.1f} GB "
-                                          "are there for it", cure=self.cure(base))
+                                          "are there for it", fix=self.fix(base))
         self.held = max(self.held, net)
 
-    def cure(self, base):
+    def fix(self, base):
         """Advice for an image of `base` (height, width) px: windows smaller than what the net saw of it."""
         seen = int(min([max(base) * max(self.config.scales), *(self.config.window or ())]))
         smaller = max(tiling.SMALLEST_PX, min(512, seen // 64 * 32))

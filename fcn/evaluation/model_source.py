@@ -61,7 +61,7 @@ def from_file(path, asked=None):
     print("\n  ".join([f"weights: {path}", *weights.notes]))
     if weights.net is None:
         raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
-                                  cure=f"train from it: python train_fcn.py --weights {shlex.quote(str(path))} --data "
+                                  fix=f"train from it: python train_fcn.py --weights {shlex.quote(str(path))} --data "
                                        "FOLDER --run RUN")
     channels = weights.num_classes
     spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)),

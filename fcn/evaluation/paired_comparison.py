@@ -44,7 +44,7 @@ def _matched(one, other):
     def fail(why):
         return errors.DataError("are evaluations of other data, which no test can pair",
                                 where=f"{one.folder} and {other.folder}", why=why,
-                                cure="evaluate both on the same split, with the same classes.")
+                                fix="evaluate both on the same split, with the same classes.")
     mine, theirs = one.original.names, other.original.names
     lacking = sorted({*mine} ^ {*theirs})
     if lacking:

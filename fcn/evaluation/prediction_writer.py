@@ -116,7 +116,7 @@ class PredictionWriter:
         others = f", nor {len(self.unwritten) - 1} more" if len(self.unwritten) > 1 else ""
         raise errors.MachineError(
             f"'{name}' could not be written{', nor anything after it' if self.full else others}: {error.strerror}",
-            where=where, cure="free space, and give the same command again; or ask for fewer --outputs."
+            where=where, fix="free space, and give the same command again; or ask for fewer --outputs."
             if self.full else "give another --out, or rename the image.")
 
     def _path(self, kind, name, suffix):
@@ -129,7 +129,7 @@ def refuse_zip(kinds, spec):
     """Raise UsageError if a zip for the ADE20K server is asked for and the labels have no encoding that it takes."""
     if ZIP in kinds and not registry.load("label_formats", spec.encoding).WRITES_ID_PNG:
         raise errors.UsageError(f"the ADE20K server takes one-channel PNGs of ids, and these labels are encoded as "
-                                f"'{spec.encoding}'", cure="leave zip out of --outputs.")
+                                f"'{spec.encoding}'", fix="leave zip out of --outputs.")
 
 
 def parse_outputs(text):

@@ -50,14 +50,14 @@ class ResultFolder:
         here = pathlib.Path.cwd()
         if self.target in (here, *here.parents):
             raise errors.UsageError("is the current folder, or holds it; results are a folder of their own",
-                                    where=self.place, cure=_advice(free(pathlib.Path(self.kind))))
+                                    where=self.place, fix=_advice(free(pathlib.Path(self.kind))))
         above = next(folder for folder in self.target.parents if os.path.lexists(folder))
         if os.path.ismount(self.target) or not _is_writable(above):
             if _is_writable(self.target):
                 raise errors.UsageError("is a mount point, or in a read-only folder: results cannot be renamed to it",
-                                        where=self.place, cure=_advice(free(self.place / self.kind)))
+                                        where=self.place, fix=_advice(free(self.place / self.kind)))
             closed = self.target if _is_writable(above) else above
-            raise errors.UsageError("cannot be written to", where=self.place, cure="give another --out.",
+            raise errors.UsageError("cannot be written to", where=self.place, fix="give another --out.",
                                     why=f"{closed} is {'read-only' if closed.is_dir() else 'not a folder'}")
         try:
             found = _obstacle(self.target, self._content)
@@ -65,7 +65,7 @@ class ResultFolder:
             raise self._unusable(error) from None
         if found:
             raise errors.UsageError(found[0], where=self.place, why=errors.several(found[1], 5),
-                                    cure=_advice(another(self.place)))
+                                    fix=_advice(another(self.place)))
 
     @contextlib.contextmanager
     def writing(self, **facts):
@@ -90,7 +90,7 @@ class ResultFolder:
                 kept = self._kept()
                 if isinstance(error, OSError) and error.errno is not None:
                     raise errors.MachineError(f"the results could not be written: {error.strerror}", where=self.place,
-                                              why=kept, cure="check the disk and its free space, or give another "
+                                              why=kept, fix="check the disk and its free space, or give another "
                                                              "--out.") from error
                 for line in kept:
                     self.say(line)
@@ -118,10 +118,10 @@ class ResultFolder:
         for folder in (self.previous, self.unfinished):
             if os.path.lexists(folder) and not manifest.is_own(folder):
                 raise errors.UsageError("is in the way, and is not of this program", where=folder,
-                                        cure=f"move it elsewhere, or {_advice(another(self.place))}")
+                                        fix=f"move it elsewhere, or {_advice(another(self.place))}")
         if os.path.lexists(self.previous):
             raise errors.UsageError("holds what is left of older results, and files that are not of this program",
-                                    where=self.previous, cure=f"move it elsewhere, or {_advice(another(self.place))}")
+                                    where=self.previous, fix=f"move it elsewhere, or {_advice(another(self.place))}")
         if self.unfinished.exists():
             if manifest.entries(self.unfinished):
                 self.say(f"deleting what an interrupted command has left in {self.unfinished}")
@@ -148,7 +148,7 @@ class ResultFolder:
     def _unusable(self, error):
         kind = errors.MachineError if error.errno in DISK else errors.UsageError
         return kind(f"cannot be written to ({error.strerror})", where=self.place,
-                    cure="free space, or give an --out on another disk." if error.errno in DISK else
+                    fix="free space, or give an --out on another disk." if error.errno in DISK else
                     "give another --out.")
 
 
@@ -191,7 +191,7 @@ def rewriting(place, name):
     with _locked(_resolved(place), place, EVALUATION, "wait until it is done."):
         if manifest.is_changed(place, name):
             raise errors.UsageError("was changed since this program wrote it; nothing is overwritten",
-                                    where=pathlib.Path(place) / name, cure="move it away.")
+                                    where=pathlib.Path(place) / name, fix="move it away.")
         yield
         manifest.update(place, name)
 
@@ -282,10 +282,10 @@ def _is_vacant(target):
     return target.is_dir() and not target.is_symlink() and not any(target.iterdir())
 
 
-def _locked(target, place, kind, cure=""):
+def _locked(target, place, kind, fix=""):
     place = _named(place, target)
     return atomic_io.locked(_hidden(target), f"{PHRASES[kind]} of this name is being written",
-                            cure or f"wait until it is done, or {_advice(another(place))}", where=place)
+                            fix or f"wait until it is done, or {_advice(another(place))}", where=place)
 
 
 def _named(place, target):
@@ -300,7 +300,7 @@ def _resolved(place):
         return pathlib.Path(place).resolve()
     except (OSError, RuntimeError) as error:
         raise errors.UsageError("cannot be used as a folder", where=place, why=str(error),
-                                cure="give another --out.") from None
+                                fix="give another --out.") from None
 
 
 def _hidden(target, word=""):

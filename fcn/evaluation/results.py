@@ -77,20 +77,20 @@ def read_report(folder):
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise errors.DataError("is no evaluation: it has no report.json", where=folder, cure=AGAIN) from None
+        raise errors.DataError("is no evaluation: it has no report.json", where=folder, fix=AGAIN) from None
     except DAMAGE as error:
-        raise errors.DataError("is damaged", where=path, why=file_kinds.instead(path, error), cure=AGAIN) from None
+        raise errors.DataError("is damaged", where=path, why=file_kinds.instead(path, error), fix=AGAIN) from None
     if isinstance(content, dict):
         registry.add_recorded(content.get("settings"))
     if isinstance(content, dict) and "per_class" in content and "protocols" not in content:
-        raise errors.DataError("was written by an older version, which knew one protocol", where=path, cure=AGAIN)
+        raise errors.DataError("was written by an older version, which knew one protocol", where=path, fix=AGAIN)
     try:
         table(content)
         if not _is_sound(content):
             raise ValueError("ids, colours or intervals are none")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise errors.DataError("is damaged, or no report of an evaluation", where=path, why=repr(error),
-                               cure=AGAIN) from None
+                               fix=AGAIN) from None
     return content
 
 

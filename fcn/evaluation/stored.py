@@ -26,7 +26,7 @@ class Evaluation:
         network = self.network
         if network and network.names != self.original.names:
             raise errors.DataError("is of other images than confusion.npz beside it",
-                                   where=self.folder / results.FILES["network"], cure=results.AGAIN)
+                                   where=self.folder / results.FILES["network"], fix=results.AGAIN)
         return dataclasses.replace(self, original=self.original.select(indices),
                                    network=network and network.select(indices))
 
@@ -50,7 +50,7 @@ def folder_of(path):
     found = sorted(path.glob("eval/[!.]*/report.json"))  # a hidden one is unfinished
     if not found:
         raise errors.UsageError("holds no evaluation: neither report.json nor eval/*/report.json", where=path,
-                                cure="python eval_fcn.py makes one.")
+                                fix="python eval_fcn.py makes one.")
     return max(found, key=lambda report: (_time(report), report)).parent
 
 
@@ -72,7 +72,7 @@ def read_evaluation(folder):
                        tuple(tuple(colour) for colour in content["colours"]))
     if spec.num_classes != original.num_classes:
         raise errors.DataError(f"has {original.num_classes} classes, report.json {spec.num_classes}",
-                               where=folder / results.FILES["original"], cure=results.AGAIN)
+                               where=folder / results.FILES["original"], fix=results.AGAIN)
     return Evaluation(folder, content, spec, original, confusion.load(beside) if beside.exists() else None)
 
 
@@ -94,5 +94,5 @@ def matching(names, asked):
         found = {i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, asked)}
     if not found:
         raise errors.UsageError(f"--images {asked}: no evaluated image matches",
-                                cure=f"names are such as '{names[0]}'" if names else None)
+                                fix=f"names are such as '{names[0]}'" if names else None)
     return sorted(found)

@@ -41,7 +41,7 @@ def check(window, overlap):
         if side < SMALLEST_PX or side % STRIDE_PX:
             near = max(SMALLEST_PX, round(side / STRIDE_PX) * STRIDE_PX)
             raise errors.UsageError(f"a window of {side} px: its sides are multiples of {STRIDE_PX}, "
-                                    f"{SMALLEST_PX} at least", cure=f"--window {near} is the nearest.")
+                                    f"{SMALLEST_PX} at least", fix=f"--window {near} is the nearest.")
         if overlap < 0 or _step(side, overlap) < STRIDE_PX:
             raise errors.UsageError(f"an overlap of {overlap:g} in windows of {side} px: it is a share from 0 to "
                                     f"{1 - STRIDE_PX / side:.3g}, or px up to {side - STRIDE_PX}")

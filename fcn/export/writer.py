@@ -18,9 +18,9 @@ def format_of(path):
     name, known = path.suffix[1:] or "savedmodel", registry.names("export_formats")
     if name not in known:
         raise errors.UsageError(f"{path.suffix} is no format", where=path,
-                                cure=f"{', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
+                                fix=f"{', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
     if not path.parent.is_dir():
-        raise errors.UsageError("is no folder", where=path.parent, cure="make it, or give another --to.")
+        raise errors.UsageError("is no folder", where=path.parent, fix="make it, or give another --to.")
     check_place(path, name)
     return name
 
@@ -32,7 +32,7 @@ def check_place(path, name):
     if ownership.occupied(note):
         other = shlex.quote(str(ownership.free(path, lambda path: note_of(path, name))))
         raise errors.UsageError("is there already, where the facts on the export go; nothing is overwritten",
-                                where=note, cure=f"give --to {other}, or move it away.")
+                                where=note, fix=f"give --to {other}, or move it away.")
 
 
 def note_of(path, name):

@@ -46,4 +46,4 @@ def _unknown(word, names, scored_ids):
     folded = {name.casefold(): name for name in reversed(names)}
     near = difflib.get_close_matches(word.casefold(), folded, 1, cutoff=0.4)
     return errors.UsageError(f"no scored class is called '{word}'",
-                             cure=f"did you mean '{folded[near[0]]}'?" if near else f"they are {', '.join(names[:20])}")
+                             fix=f"did you mean '{folded[near[0]]}'?" if near else f"they are {', '.join(names[:20])}")

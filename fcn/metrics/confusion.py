@@ -167,21 +167,21 @@ def load(path):
         with npz_file.opened(path, max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)) as (stored, _):
             if "confusion" in stored and "cells" not in stored:
                 raise errors.DataError("was written by an older version: it holds one matrix, summed over all images",
-                                       where=path, cure=AGAIN)
+                                       where=path, fix=AGAIN)
             claimed_wrong = _claimed_wrong(*(stored[field] for field in FIELDS))
             if claimed_wrong:
                 raise _damaged(path, claimed_wrong)
             num_classes, names, *parts = (stored[field].read() for field in FIELDS)
             return ConfusionMatrices(int(num_classes), tuple(map(str, names)), _stacked(int(num_classes), *parts))
     except FileNotFoundError:
-        raise errors.DataError("is missing", where=path, cure=AGAIN) from None
+        raise errors.DataError("is missing", where=path, fix=AGAIN) from None
     except DAMAGE as error:
         raise _damaged(path, error) from None
 
 
 def _damaged(path, why):
     return errors.DataError("is damaged, or no file of confusion matrices", where=path,
-                            why=file_kinds.instead(path, why, file_kinds.ZIP), cure=AGAIN)
+                            why=file_kinds.instead(path, why, file_kinds.ZIP), fix=AGAIN)
 
 
 def _claimed_wrong(num_classes, names, ends, cells, counts):

@@ -55,7 +55,7 @@ class Components:
         if found != promised:
             raise errors.UsageError(f"build() gives features of channels {found}, promised are {promised}",
                                     where=self.encoder.__file__,
-                                    cure="FEATURES or features() must list what build() gives (docs/plugins.md).")
+                                    fix="FEATURES or features() must list what build() gives (docs/plugins.md).")
         if None not in size_px:
             self._check_strides(features, architecture, size_px)
 
@@ -66,7 +66,7 @@ class Components:
             if None not in found and found != promised:
                 raise errors.UsageError(f"feature {name} of an image of {size_px} px has {found} cells, "
                                         f"stride {stride} promises {promised}", where=self.encoder.__file__,
-                                        cure="give FEATURES or features() the strides of what build() gives.")
+                                        fix="give FEATURES or features() the strides of what build() gives.")
 
     def widths(self, known):
         """Architecture.widths for a file of weights with {layer: output channels} `known`."""

@@ -63,7 +63,7 @@ def run(session, fetches, feed):
     try:
         return session.run(fetches, feed)
     except tf_errors.ResourceExhaustedError as error:
-        raise MachineError("out of memory", why=first_line(error), cure="a smaller --size; in training "
+        raise MachineError("out of memory", why=first_line(error), fix="a smaller --size; in training "
                            "half the --batch and twice the --batches-per-step, the same step in half of it.") from None
 
 
@@ -183,7 +183,7 @@ def gpu_warning(signs, log):
     fixes = [fix for fix, is_so in ((FIX_DRIVER, driver or not libraries), (FIX_LIBRARIES, libraries or not driver))
              if is_so]
     return "\n  ".join([f"warning: TensorFlow uses no GPU, though there seems to be one ({', '.join(signs)})",
-                        *(f"TensorFlow: {line}" for line in said), f"Cure: {'; '.join(fixes)}. {NOT_WANTED}."])
+                        *(f"TensorFlow: {line}" for line in said), f"Fix: {'; '.join(fixes)}. {NOT_WANTED}."])
 
 
 def gpu_reasons(log):

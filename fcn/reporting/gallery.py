@@ -97,15 +97,15 @@ def read_pictures(folder):
         rows = [(key, str(entry["name"]), float(entry["score"])) for key in LISTS for entry in index[key]]
         found: dict[str, list[Picture]] = {key: [] for key in LISTS}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise errors.DataError("cannot be read", where=source, why=repr(error), cure=confusion.AGAIN) from None
+        raise errors.DataError("cannot be read", where=source, why=repr(error), fix=confusion.AGAIN) from None
     for number, (key, name, score) in enumerate(rows):
         try:
             found[key].append(Picture(name, score, *_read(_paths(source, number))))
         except OSError as error:
             raise errors.DataError(f"cannot be read: {error.strerror}", where=error.filename or source,
-                                   cure=confusion.AGAIN) from None
+                                   fix=confusion.AGAIN) from None
         except errors.DataError as error:  # that of any photo: --max-pixels would not help
-            raise errors.DataError(error.what, where=error.where, why=error.why, cure=confusion.AGAIN) from None
+            raise errors.DataError(error.what, where=error.where, why=error.why, fix=confusion.AGAIN) from None
     return found
 
 

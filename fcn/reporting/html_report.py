@@ -31,7 +31,7 @@ def write_page(folder):
         if errors.in_plugin(error):
             raise
         raise errors.DataError("is not as an evaluation writes it", where=pathlib.Path(folder) / "report.json",
-                               why=repr(error), cure=results.AGAIN) from error
+                               why=repr(error), fix=results.AGAIN) from error
     path = pathlib.Path(folder) / "report.html"
     atomic_io.write_whole(path, page.encode("utf-8", "backslashreplace"))
     return path
@@ -44,7 +44,7 @@ def check_sections():
                 module.LINK, str):
             raise errors.UsageError(f"ORDER is {module.ORDER!r}, TITLE {module.TITLE!r} and LINK {module.LINK!r}, "
                                     "expected a number and two texts", where=module.__file__,
-                                    cure="docs/plugins.md has an example.")
+                                    fix="docs/plugins.md has an example.")
 
 
 def build_page(report):

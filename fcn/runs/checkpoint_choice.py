@@ -36,7 +36,7 @@ def choose(path, which=BEST):
     path, run = pathlib.Path(path), run_of(path)
     if run != path:
         if which != BEST:
-            raise errors.UsageError("is one checkpoint already", where=path, cure="leave out --checkpoint.")
+            raise errors.UsageError("is one checkpoint already", where=path, fix="leave out --checkpoint.")
         which = path
     content = record.read_record(run)
     own = content.get("fingerprints")
@@ -50,7 +50,7 @@ def choose(path, which=BEST):
         return Chosen(chosen, state, run, content, _text(chosen, state) + _unknown(chosen, own, run))
     if not found:
         raise errors.WeightsError("there is no checkpoint of this run", where=run / "checkpoints",
-                                  cure="train on, until the first one is saved.")
+                                  fix="train on, until the first one is saved.")
     best = checkpoint_files.best(found)
     chosen, state = best if which == BEST and best[0] else found[0]
     _check(chosen, found)
@@ -64,7 +64,7 @@ def run_of(path):
         if (run / "config.json").exists():
             return run
     raise errors.UsageError("is neither a run's folder nor a checkpoint in one", where=path,
-                            cure="give a folder that train_fcn.py --run has written.")
+                            fix="give a folder that train_fcn.py --run has written.")
 
 
 def _check(path, found):
@@ -76,10 +76,10 @@ def _check(path, found):
     except errors.WeightsError as error:
         whole = [item for item in found if item[0] != path and _is_whole(item[0])]
         other = checkpoint_files.best(whole)[0] or (whole[0][0] if whole else None)
-        cure = "no other checkpoint of this run is whole: train it anew, with another --run."
+        fix = "no other checkpoint of this run is whole: train it anew, with another --run."
         if other:
-            cure = f"give {shlex.quote(str(other))} instead, which is whole; or move the damaged one out of the run."
-        raise errors.WeightsError(error.what, where=error.where, why=error.why, cure=cure) from None
+            fix = f"give {shlex.quote(str(other))} instead, which is whole; or move the damaged one out of the run."
+        raise errors.WeightsError(error.what, where=error.where, why=error.why, fix=fix) from None
 
 
 def _is_whole(path):
@@ -112,13 +112,13 @@ def _unknown(path, fingerprints, run):
 def _of_another_run(path, state, run):
     """The WeightsError for a checkpoint whose fingerprints are not those of `run`; its advice was looked into."""
     if path.absolute().parent.resolve() == (run / "checkpoints").resolve():
-        cure = f"give {shlex.quote(str(run))} itself: then one of this run's own checkpoints is taken."
+        fix = f"give {shlex.quote(str(run))} itself: then one of this run's own checkpoints is taken."
     elif _fingerprints_beside(path) == state.get("fingerprints"):
-        cure = f"evaluate or export it as its own run: --run {shlex.quote(str(path))}"
+        fix = f"evaluate or export it as its own run: --run {shlex.quote(str(path))}"
     else:
-        cure = ("put it into checkpoints/ of its own run, beside whose config.json it is evaluated and exported: "
+        fix = ("put it into checkpoints/ of its own run, beside whose config.json it is evaluated and exported: "
                 f"--run RUN/checkpoints/{path.name}")
-    return errors.WeightsError("belongs to another run", where=path, cure=cure,
+    return errors.WeightsError("belongs to another run", where=path, fix=fix,
                                why=f"it was trained with other settings or data than {run}: the fingerprints in its "
                                    "state.json differ")
 

@@ -35,13 +35,13 @@ def read_record(run):
         content["spec"], content["config"], old or content["model"]["channels"]
     except (FileNotFoundError, NotADirectoryError):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
-                                cure="--run names a folder that train_fcn.py has written.") from None
+                                fix="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.UsageError("is damaged", where=path, why=file_kinds.instead(path, repr(error))) from None
     registry.add_recorded(content["config"])
     if old:
         raise errors.UsageError("was made by an older version, whose nets were built otherwise", where=run,
-                                cure="use the commit that its config.json names, or train anew.")
+                                fix="use the commit that its config.json names, or train anew.")
     return content
 
 
@@ -56,18 +56,18 @@ def to_go_on_with(run, resume):
         check_folder(run)
     elif not os.path.lexists(run / "config.json"):
         raise errors.UsageError("holds checkpoints, and no config.json of a run of this program", where=run,
-                                cure=f"give --run {shlex.quote(str(ownership.free(run)))}.")
+                                fix=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     if resume == "never" and (begun or (run / "config.json").exists()):
-        raise errors.UsageError("there is a run in this folder", where=run, cure="give another --run.")
+        raise errors.UsageError("there is a run in this folder", where=run, fix="give another --run.")
     if resume not in ("auto", "never"):
         if pathlib.Path(resume).resolve() in [path.resolve() for path in begun[1:]]:
             raise errors.UsageError("this run has later checkpoints, and goes on from its newest one", where=resume,
-                                    cure="leave out --resume; or give another --run, to start from this checkpoint.")
+                                    fix="leave out --resume; or give another --run, to start from this checkpoint.")
         if not begun:  # later it may have been swept
             checkpoint_files.read_state(resume)
     if not begun and run_log.read_entries(run / "log.jsonl"):
         raise errors.UsageError("there is a run in this folder, whose checkpoints are gone", where=run,
-                                cure="give another --run, or delete this one.")
+                                fix="give another --run, or delete this one.")
     return _current(run) if begun else None
 
 
@@ -75,12 +75,12 @@ def check_folder(run):
     """Raise UsageError if a file that a run would write is in this folder, but no config.json of a run beside it."""
     run = pathlib.Path(run)
     if os.path.lexists(run) and not run.is_dir():
-        raise errors.UsageError("is no folder", where=run, cure=f"give --run {shlex.quote(str(ownership.free(run)))}.")
+        raise errors.UsageError("is no folder", where=run, fix=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     found = [run / name for name in FILES if os.path.lexists(run / name)]
     if found and not _is_config(run / "config.json"):
         raise errors.UsageError("is there already and is not of a run of this program; nothing is overwritten",
                                 where=found[0],
-                                cure=f"give --run {shlex.quote(str(ownership.free(run)))}, or move it away.")
+                                fix=f"give --run {shlex.quote(str(ownership.free(run)))}, or move it away.")
 
 
 def _is_config(path):
@@ -101,7 +101,7 @@ def _current(run):
     content = read_record(run)
     if "fingerprints" not in content:
         raise errors.UsageError("was begun by an older version, which drew its samples in another way and kept less",
-                                where=run, cure="eval_fcn.py evaluates it as it is; to train, give another --run.")
+                                where=run, fix="eval_fcn.py evaluates it as it is; to train, give another --run.")
     return content
 
 
@@ -116,7 +116,7 @@ def check_unchanged(run, old, content, same=(), of=OWN):
         changes.append("the files in --data are not those that the run began with")
     if changes:
         raise errors.UsageError(f"{of} was made with other settings or data", where=run,
-                                why=changes, cure=DIFFERS[of])
+                                why=changes, fix=DIFFERS[of])
 
 
 def begin(run, content, old, before=None):

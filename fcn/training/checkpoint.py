@@ -47,10 +47,10 @@ class Store:
                 atomic_io.sync_path(self.folder)
         except (tf_errors.OpError, OSError) as error:
             raise errors.MachineError("the checkpoint could not be written", where=path, why=first_line(error),
-                                      cure="free space; the checkpoints before it are whole.") from None
+                                      fix="free space; the checkpoints before it are whole.") from None
         except errors.UsageError as error:
             raise errors.MachineError("the checkpoint could not be written: its folder holds other files", where=path,
-                                      cure="move them away; the checkpoints before it are whole.") from error
+                                      fix="move them away; the checkpoints before it are whole.") from error
         self._sound = path
         checkpoint_files.sweep(self.folder, path, self.keep)
         return path
@@ -81,7 +81,7 @@ class Store:
                 say(f"skipped a checkpoint: {error}")
         if found:
             raise errors.WeightsError("none of the checkpoints can be read", where=self.folder,
-                                      cure="give another --run to start afresh.")
+                                      fix="give another --run to start afresh.")
         return None
 
     def restore(self, session, path):

@@ -123,7 +123,7 @@ class Save:
                 self.log.flush(sync=True)  # a checkpoint must not be ahead of its log
             except OSError as error:
                 raise errors.MachineError("cannot be written", where=self.log.path, why=error.strerror,
-                                          cure="free space; the checkpoints that are there are whole.") from None
+                                          fix="free space; the checkpoints that are there are whole.") from None
             self.save_state(at.state() | {"scheduled": scheduled})
         except errors.MachineError as error:
             self.failed = time.monotonic()

@@ -127,5 +127,5 @@ def _diverged(error, position, settings, number, images, labels):
         why=[f"before: loss {', '.join(shown) or 'unknown'} (of the last batches), gradient norm "
              f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
              f"the batch is {settings.keep_batch(number, images, labels, facts)}"],
-        cure="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
+        fix="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
              "the batch itself is odd, look at its labels.")

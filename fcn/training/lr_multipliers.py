@@ -20,7 +20,7 @@ def factors(names, encoder_layers, rate_factors=(), freeze="", new_layer_factor=
     for pattern, _ in rate_factors:
         if not fnmatch.filter(names, pattern):
             raise errors.UsageError(f"--rate-factors: no variable fits '{pattern}'",
-                                    cure=f"names are such as {', '.join(names[-3:])}.")
+                                    fix=f"names are such as {', '.join(names[-3:])}.")
     kept = frozen(encoder_layers, freeze)
     found = {}
     for name in names:
@@ -29,7 +29,7 @@ def factors(names, encoder_layers, rate_factors=(), freeze="", new_layer_factor=
         found[name] = by_pattern * (layer not in kept) * (1.0 if layer in encoder_layers else new_layer_factor)
     if not any(found.values()):
         raise errors.UsageError("everything is frozen, nothing is left to train",
-                                cure="--rate-factors, --freeze and --new-layer-factor say what is; free a layer.")
+                                fix="--rate-factors, --freeze and --new-layer-factor say what is; free a layer.")
     return found
 
 
@@ -43,7 +43,7 @@ def frozen(encoder_layers, freeze):
     named = [layer for layer in encoder_layers if layer == freeze or layer.startswith((f"{freeze}_", f"{freeze}/"))]
     if not named:
         raise errors.UsageError(f"--freeze {freeze}: the encoder has no such layer",
-                                cure=f"it has {', '.join(encoder_layers)}.")
+                                fix=f"it has {', '.join(encoder_layers)}.")
     return list(encoder_layers[:encoder_layers.index(named[-1]) + 1])
 
 

@@ -41,7 +41,7 @@ def run(trainer):
         done += f" (guessing by class frequency: {beaten:.3g})"
     if not losses[-1] < LEARNT * beaten:
         raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, beaten, trainer),
-                                   cure="see to the first of these that may be so, and ask for --sanity again.")
+                                   fix="see to the first of these that may be so, and ask for --sanity again.")
     print(f"a batch is learnt: {done}")
 
 
@@ -53,7 +53,7 @@ def chosen(trainer):
     best = max(found, key=lambda one: one[3])
     if not best[3]:
         raise errors.DataError(f"the first {LOOKED_AT} batches hold no two classes", where=trainer.job.settings.data,
-                               cure="--show-batch FILE.png shows the first of them; check the labels.")
+                               fix="--show-batch FILE.png shows the first of them; check the labels.")
     return best
 
 

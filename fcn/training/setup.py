@@ -64,7 +64,7 @@ def read_weights(settings):
     weights = detection.read_weights(path)
     if weights.net and not weights.class_names and settings.carry_scores == "name":
         raise errors.UsageError("is a whole FCN whose classes have no names", where=path,
-                                cure="--carry-scores id carries its scores by number, fresh starts new ones.")
+                                fix="--carry-scores id carries its scores by number, fresh starts new ones.")
     return weights
 
 
@@ -82,7 +82,7 @@ def check_layers(settings, weights):
     try:
         parts.check(widths, chosen)
     except errors.UsageError as error:
-        raise errors.UsageError(error.what, where=settings.weights, cure=error.cure) from None
+        raise errors.UsageError(error.what, where=settings.weights, fix=error.fix) from None
 
 
 def _variant(settings):

@@ -109,7 +109,7 @@ class Trainer:
         """A checkpoint of weights that can be used. Raises DivergedError, MachineError."""
         if not session.run(self.finite):
             raise errors.DivergedError(f"a weight is not finite after step {state['step']}; this was not saved",
-                                       where=self.job.run, cure="the checkpoint before stands: go on from it with a "
+                                       where=self.job.run, fix="the checkpoint before stands: go on from it with a "
                                        "lower --learning-rate, --warmup or --clip-norm 1.")
         self.store.save(session, state)
 

@@ -19,7 +19,7 @@ def restore(session, path, saver=None):
             if stored.get(name) != needed:  # the Saver itself would put any shape into a variable
                 found = f"of shape {stored[name]}" if name in stored else "not at all"
                 raise errors.WeightsError(f"holds {name} {found}, this run needs {needed}", where=path,
-                                          cure="it was made with another --net, --optimizer or number of classes.")
+                                          fix="it was made with another --net, --optimizer or number of classes.")
         (saver or tf.train.Saver(variables.of_net())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,

@@ -43,7 +43,7 @@ def prepare(folder, seed=0):
         atomic_io.write_whole(weights, file.getvalue())
     for path, is_there in ((data, data.is_dir()), (weights, weights.is_file())):
         if not is_there:
-            raise errors.DataError("is not what the demo makes", where=path, cure="move it away, or give another "
+            raise errors.DataError("is not what the demo makes", where=path, fix="move it away, or give another "
                                                                                   "--cache-dir.")
     return data, weights
 

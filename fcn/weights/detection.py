@@ -8,7 +8,7 @@ import pathlib
 
 from fcn.core import file_kinds
 from fcn.weights.formats import _mat, dagnn, keras_h5, npz, simplenn
-from fcn.weights.formats._weights import CURE, NEVER_LOADED, Weights, refusal
+from fcn.weights.formats._weights import FIX, NEVER_LOADED, Weights, refusal
 
 __all__ = ["Weights", "read_weights"]
 
@@ -39,11 +39,11 @@ def _foreign(path, kind):
     size = f"{kind.size:,} bytes"
     if kind.name == file_kinds.PYTORCH:
         return refusal(path, kind.described, f"pickles are {NEVER_LOADED}",
-                       f"take the same network as .mat, .npz or .h5. {CURE}")
+                       f"take the same network as .mat, .npz or .h5. {FIX}")
     if kind.pickle:
         return refusal(path, kind.described, f"pickles are {NEVER_LOADED}", file_kinds.to_npz(path))
     if kind.name == file_kinds.MATLAB_7:
         return refusal(path, f"is a MATLAB 7.3 file ({size}); the published ones are version 5", None,
-                       f"save it again in MATLAB with `save -v7`. {CURE}")
+                       f"save it again in MATLAB with `save -v7`. {FIX}")
     what = kind.described if kind.name else f"is not a known file of weights: it {kind.described}"
-    return refusal(path, what, "MatConvNet's .mat, .npz and Keras' .h5 are read", f"{kind.cure} {CURE}".strip())
+    return refusal(path, what, "MatConvNet's .mat, .npz and Keras' .h5 are read", f"{kind.fix} {FIX}".strip())

@@ -44,7 +44,7 @@ def test_what_caffe_has_not_is_refused_and_the_advice_works(capsys, words, messa
     given = ["--steps", "50", "--prototxt", *words.split()]
     with pytest.raises(errors.UsageError, match=message) as caught:
         convert.main(given)
-    assert advice.split("--steps")[0] in caught.value.cure.replace("fixed, ", "")
+    assert advice.split("--steps")[0] in caught.value.fix.replace("fixed, ", "")
     convert.main([*given, *advice.split()])
     assert "base_lr: " in capsys.readouterr().out
 
@@ -53,7 +53,7 @@ def test_a_clipped_gradient_is_not_converted_to_other_images_per_step(capsys):
     given = ["--recipe", "matconvnet_fcn8s", "--clip-norm", "3", "--to-batch", "4"]
     with pytest.raises(errors.UsageError, match="cannot be converted from 20 to 40 images") as caught:
         convert.main(given)
-    assert "keep 20 images per step" in caught.value.cure and "--clip-norm 0" in caught.value.cure
+    assert "keep 20 images per step" in caught.value.fix and "--clip-norm 0" in caught.value.fix
     convert.main([*given, "--clip-norm", "0"])
     convert.main([*given, "--to-batches-per-step", "5"])
     assert "exact: a step has the same images" in capsys.readouterr().out
@@ -65,7 +65,7 @@ def test_steps_that_shape_the_rate_are_whole_steps_or_refused(capsys, words, adv
     given = [*words.split(), "--steps", "700", "--batch", "1", "--to-batch", "4"]
     with pytest.raises(errors.UsageError, match="steps of 1 images are") as caught:
         convert.main(given)
-    assert advice in caught.value.cure
+    assert advice in caught.value.fix
     convert.main([*given, *advice.split()])
     assert "to first order" in capsys.readouterr().out
 

@@ -337,7 +337,7 @@ def test_files_of_the_user_are_never_deleted(trained, thesis, monkeypatch, out, 
         assert checkpoint.startswith(f"checkpoint: {trained[0]}/run/checkpoints/step-000008 (")
         assert refused == (f"UsageError: {thesis}: is not empty, and holds no results of this program\n"
                            f"  colour\n  gallery\n  photo.png\n  predictions\n  report.html\n"
-                           f"  Cure: --out {thesis}-2 is free.\n")
+                           f"  Fix: --out {thesis}-2 is free.\n")
 
 
 def test_the_folder_of_the_run_is_refused_and_the_advice_works(trained, tmp_path):

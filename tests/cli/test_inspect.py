@@ -56,7 +56,7 @@ def test_the_flags_of_a_run_are_those_of_an_inspection(tmp_path, capsys):
     assert code == 3 and ["problems:", "4"] in lines  # photos and labels
 
 
-def test_a_jpeg_among_ids_is_a_problem_with_its_cure(tmp_path, capsys):
+def test_a_jpeg_among_ids_is_a_problem_with_its_fix(tmp_path, capsys):
     for name in "ab":
         write_pair(tmp_path, name, [[0, 1]])
     save(tmp_path / "images/c.png", np.zeros((8, 8, 3), np.uint8))

@@ -121,7 +121,7 @@ def odd_folder(tmp_path):
 def test_the_command_for_a_packed_file_unpacks_it(odd_folder, ending, packed):
     path = odd_folder / f"vgg.mat{ending}"
     path.write_bytes(packed(b"weights"))
-    run(file_kinds.kind_of(path).cure, odd_folder)
+    run(file_kinds.kind_of(path).fix, odd_folder)
     assert (odd_folder / "unpacked-vgg.mat").read_bytes() == b"weights" and path.exists()
 
 
@@ -132,7 +132,7 @@ def test_the_commands_for_archives_unpack_them(odd_folder):
     with tarfile.open(odd_folder / "photos.tar.gz", "w:gz") as archive:
         archive.add(odd_folder / "a.jpg", "a.jpg")
     for name, inside in (("photos.zip", "unpacked-photos"), ("photos.tar.gz", "unpacked-photos.tar")):
-        run(file_kinds.kind_of(odd_folder / name).cure, odd_folder)
+        run(file_kinds.kind_of(odd_folder / name).fix, odd_folder)
         assert (odd_folder / inside / "a.jpg").read_bytes() == b"photo"
 
 
@@ -194,7 +194,7 @@ def test_pickles_are_refused_and_the_command_saves_them_so_that_they_are_read(od
     with pytest.raises(errors.WeightsError) as refusal:
         detection.read_weights(path)
     assert "never loaded" in str(refusal.value) and "pickle" in str(refusal.value)
-    run(refusal.value.cure, odd_folder)
+    run(refusal.value.fix, odd_folder)
     read = detection.read_weights(odd_folder / "vgg.plain.npz").layers
     for name in ("conv1_1", "conv5_4"):
         np.testing.assert_array_equal(read[name][0], layers[name][0])

@@ -164,7 +164,7 @@ def test_an_existing_list_of_pairs_is_refused_and_the_proposed_name_works(tmp_pa
     with pytest.raises(errors.UsageError) as refused:
         csv_list.main([str(tmp_path)])
     assert path.read_bytes() == FOREIGN and refused.value.exit_code == 2
-    csv_list.main([str(tmp_path), "--out", refused.value.cure.split()[2].rstrip(",")])
+    csv_list.main([str(tmp_path), "--out", refused.value.fix.split()[2].rstrip(",")])
     assert path.read_bytes() == FOREIGN and (tmp_path / "list-2.csv").read_text().startswith("images,masks,split")
 
 
@@ -316,5 +316,5 @@ def test_a_result_of_a_benchmark_replaces_only_such_a_result(tmp_path):
 def test_a_folder_with_checkpoints_of_others_is_no_run_and_another_name_is_advised(tmp_path):
     run = tmp_path / "run"
     (run / "checkpoints/step-000002").mkdir(parents=True)
-    with pytest.raises(errors.UsageError, match=r"holds checkpoints, and no config.*\n  Cure: give --run \S+run-2"):
+    with pytest.raises(errors.UsageError, match=r"holds checkpoints, and no config.*\n  Fix: give --run \S+run-2"):
         record.to_go_on_with(run, "auto")

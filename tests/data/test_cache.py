@@ -271,7 +271,7 @@ def test_a_file_that_is_not_a_whole_cache_is_refused_by_name_and_not_overwritten
     assert cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path.read_bytes() == whole
 
 
-def test_a_newer_cache_is_refused_with_the_cure(data, tmp_path, monkeypatch):
+def test_a_newer_cache_is_refused_with_the_fix(data, tmp_path, monkeypatch):
     path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
     monkeypatch.setattr(file_format, "SCHEMA_VERSION", 1)
     with pytest.raises(errors.DataError, match=r"newer version.*schema 2, known is 1") as problem:

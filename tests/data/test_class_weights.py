@@ -113,7 +113,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong_and_what_would_be_right(tmp_pa
     path.write_text(content)
     with pytest.raises(errors.UsageError) as caught:
         class_weights.resolve(str(path), None, NAMES, 4, (0,))
-    for word in (f"{path}: cannot be read as class weights", WRONG[content], "Cure:", "a number a line", "inverse",
+    for word in (f"{path}: cannot be read as class weights", WRONG[content], "Fix:", "a number a line", "inverse",
                  "median", "none"):
         assert word in str(caught.value)
 

@@ -174,19 +174,19 @@ def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved
 def test_labels_of_black_and_white_are_called_masks_only_if_they_are_read_as_masks(flat):
     (flat / "classes.txt").unlink()
 
-    def cure(label):
+    def fix(label):
         for path in (flat / "labels").iterdir():
             save(path, label)
         with pytest.raises(errors.DataError, match="nothing to tell apart") as problem:
             dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
-        return problem.value.cure
+        return problem.value.fix
     mask = np.array([[0, 255]], np.uint8).repeat(6, 0).repeat(4, 1)
-    assert "--label-encoding binary" in cure(mask)
+    assert "--label-encoding binary" in fix(mask)
     dataset.prepare_caches(settings(flat, label_encoding="binary"),
                            dataset.find_data(settings(flat, label_encoding="binary")))
     void = Image.fromarray(mask)
     void.putpalette([0] * 765 + [224, 224, 192])  # VOC's, whose 255 is no white
-    assert "--label-encoding binary" not in cure(void)
+    assert "--label-encoding binary" not in fix(void)
 
 
 def test_verified_names_damaged_rows_and_the_file(flat):
@@ -196,7 +196,7 @@ def test_verified_names_damaged_rows_and_the_file(flat):
     made.path.write_bytes(content)
     with pytest.raises(errors.DataError, match=rf"is damaged: image of row 0 \('{made.names[0]}'\)\n") as problem:
         dataset.verified(cache.open_cache(made.path))
-    assert f"Cure: rm {made.path} and the same command again" in str(problem.value)
+    assert f"Fix: rm {made.path} and the same command again" in str(problem.value)
 
 
 def test_evaluation_refuses_bad_files_or_leaves_them_out_when_asked(flat):
@@ -214,15 +214,15 @@ def test_a_pipe_among_the_photos_is_never_opened(flat):
         dataset.find_data(settings(flat))
 
 
-@pytest.mark.parametrize("values, message, cure", [
+@pytest.mark.parametrize("values, message, fix", [
     ((0, 0), "'no' alone", "--ignore-label"), ((0, 255), "'no' alone", "--label-encoding binary"),
     ((255, 255), "not one pixel of a class", "--ignore-label")])
-def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, cure):
+def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, fix):
     for path in (flat / "labels").iterdir():
         save(path, np.repeat(np.array([values], np.uint8), 24, axis=1).reshape(6, 8))
     with pytest.raises(errors.DataError, match=message) as problem:
         dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
-    assert cure in str(problem.value)
+    assert fix in str(problem.value)
 
 
 @pytest.mark.parametrize(("first", "masks"), [(150, True), (0, False)])

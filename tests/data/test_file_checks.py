@@ -36,12 +36,12 @@ def test_an_odd_photo_is_good_and_what_is_done_to_it_is_counted(pair, name):
 
 
 @pytest.mark.parametrize("name", odd_files.REFUSED)
-def test_a_bad_photo_is_a_problem_with_a_reason_and_a_cure(pair, name):
+def test_a_bad_photo_is_a_problem_with_a_reason_and_a_fix(pair, name):
     content, said = odd_files.REFUSED[name]
     bad = pair(name, content)
     report = file_checks.check_files([bad], SPEC)
     [problem] = report.problems
-    assert problem.path == bad.image and said in str(problem) and problem.cure
+    assert problem.path == bad.image and said in str(problem) and problem.fix
     assert not report.good and not report.sizes and not report.kinds
     assert file_checks.kinds_of([bad.image]) == {}
 
@@ -88,12 +88,12 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-def test_a_bad_label_is_a_problem_with_a_reason_and_a_cure(pair, kind):
+def test_a_bad_label_is_a_problem_with_a_reason_and_a_fix(pair, kind):
     content, said = LABELS[kind]
     bad = pair("a.jpg")
     bad.label.write_bytes(content)
     [problem] = file_checks.check_files([bad], SPEC).problems
-    assert problem.path == bad.label and said in str(problem) and problem.cure
+    assert problem.path == bad.label and said in str(problem) and problem.fix
 
 
 def test_photo_and_label_of_a_pair_are_both_named(pair):
@@ -186,7 +186,7 @@ def test_a_refusal_lists_the_first_problems_counts_the_rest_and_names_the_way_on
     with pytest.raises(errors.DataError) as refusal:
         file_checks.refuse(problems, 400)
     text = str(refusal.value)
-    assert text.startswith("23 problems in 400 pairs") and "--skip-bad" in refusal.value.cure
+    assert text.startswith("23 problems in 400 pairs") and "--skip-bad" in refusal.value.fix
     assert str(problems[19]) in text and str(problems[20].path) not in text and "and 3 more" in text
 
 

@@ -62,7 +62,7 @@ def refused(path, said=""):
     with pytest.raises(errors.DataError) as problem:
         cache.open_cache(path)
     text = str(problem.value)
-    assert str(path) in text and said in text and "Cure: " in text, text
+    assert str(path) in text and said in text and "Fix: " in text, text
     assert CANARY.decode() not in text
 
 
@@ -141,7 +141,7 @@ def test_a_damaged_row_is_refused_when_it_is_read_and_named(good, tmp_path, part
         with pytest.raises(errors.DataError) as problem:
             getattr(made, name)(2)
         assert f"{made.path}: is damaged: {name} of row 2 ('{made.names[2]}')\n" in str(problem.value)
-        assert f"Cure: rm {made.path} and the same command again" in str(problem.value)
+        assert f"Fix: rm {made.path} and the same command again" in str(problem.value)
 
 
 READERS = {
@@ -209,7 +209,7 @@ def test_a_damaged_cache_is_whole_again_after_what_the_error_says(tiny_ade, tmp_
         file.write(bytes([right[place] ^ 1]))
     with pytest.raises(errors.DataError) as problem:
         cache.prepare(pairs, spec, (8, 12), folder, "mine").image(3)
-    command = str(problem.value).partition("Cure: ")[2].partition(" and the same command again")[0]
+    command = str(problem.value).partition("Fix: ")[2].partition(" and the same command again")[0]
     subprocess.run(command, shell=True, check=True)
     again = cache.prepare(pairs, spec, (8, 12), folder, "mine")
     assert cache.verify(again) == [] and again.path.read_bytes() == right

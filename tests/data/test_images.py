@@ -87,7 +87,7 @@ def test_a_file_that_is_no_photo_is_refused_by_name_before_it_is_decoded(tmp_pat
     (tmp_path / name).write_bytes(content)
     with pytest.raises(errors.DataError) as problem:
         WAYS[way](tmp_path / name)
-    assert problem.value.where == tmp_path / name and said in str(problem.value) and problem.value.cure
+    assert problem.value.where == tmp_path / name and said in str(problem.value) and problem.value.fix
 
 
 @pytest.mark.parametrize("name", odd_files.CUT)
@@ -98,7 +98,7 @@ def test_a_photo_that_is_cut_off_is_refused_by_name_and_size(tmp_path, name):
         with pytest.raises(errors.DataError) as problem, images.photo_file(tmp_path / name) as (image, header):
             images.decoded(image, header, size_px=size_px)
         assert problem.value.where == tmp_path / name and said in str(problem.value)
-        assert "download" in problem.value.cure
+        assert "download" in problem.value.fix
 
 
 @pytest.mark.parametrize("mistake", [ValueError, OSError, SyntaxError, EOFError])
@@ -132,7 +132,7 @@ def test_a_limit_of_pixels_is_kept_by_all_who_open_a_photo(tmp_path):
     path = save(tmp_path / "a.png", np.zeros((4, 3), np.uint8))
     for read in (images.read_photo, lambda path, max_pixels: images.header(path, ("PNG",), "photo", max_pixels)):
         read(path, max_pixels=12)
-        with pytest.raises(errors.DataError, match=r"3 x 4 pixels .* limit of 11\n  Cure: .*--max-pixels"):
+        with pytest.raises(errors.DataError, match=r"3 x 4 pixels .* limit of 11\n  Fix: .*--max-pixels"):
             read(path, max_pixels=11)
 
 

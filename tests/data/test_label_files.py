@@ -47,19 +47,19 @@ def written(folder, name):
     return save(folder / f"{name}.png", FILES[name])
 
 
-def advised(spec, path, cure):
+def advised(spec, path, fix):
     """The spec that follows the advice, or None if no encoding is advised."""
-    encoding = re.search(r"--label-encoding (\w+)", cure)
-    if "--layout paired" in cure:
+    encoding = re.search(r"--label-encoding (\w+)", fix)
+    if "--layout paired" in fix:
         spec = DatasetSpec()
-    if "--classes FILE.csv, which names" in cure:
+    if "--classes FILE.csv, which names" in fix:
         colours = np.unique(np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3), axis=0).tolist()
         table = path.with_suffix(".csv")
         table.write_text("name,r,g,b\n" + "".join(f"c{i},{r},{g},{b}\n" for i, (r, g, b) in enumerate(colours)))
         spec = _classes.spec(path.parent, table)
     if encoding:
         return dataclasses.replace(spec, encoding=encoding.group(1))
-    return spec if "--layout paired" in cure else None
+    return spec if "--layout paired" in fix else None
 
 
 @pytest.mark.parametrize("encoding", registry.names("label_formats"))
@@ -72,9 +72,9 @@ def test_what_is_advised_reads_the_very_file(tmp_path, name, data, encoding):
         label_files.read_label(path, spec)
     except errors.DataError as problem:
         assert problem.where == path
-        other = advised(spec, path, problem.cure or "")
+        other = advised(spec, path, problem.fix or "")
         if other:
-            assert other.encoding != encoding or "--classes" in problem.cure
+            assert other.encoding != encoding or "--classes" in problem.fix
             label_files.check_ids(label_files.read_label(path, other), other, path)
 
 
@@ -100,7 +100,7 @@ def test_the_encoding_that_reads_a_refused_file_is_named(tmp_path, case):
     name, data, encoding = case
     with pytest.raises(errors.DataError) as problem:
         label_files.read_label(written(tmp_path, name), dataclasses.replace(SPECS[data], encoding=encoding))
-    assert ANSWERS[case] in problem.value.cure
+    assert ANSWERS[case] in problem.value.fix
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), [
@@ -110,7 +110,7 @@ def test_the_encoding_that_reads_a_refused_file_is_named(tmp_path, case):
 def test_no_encoding_is_named_where_none_makes_sense_of_the_file(tmp_path, name, data, encoding):
     with pytest.raises(errors.DataError) as problem:
         label_files.read_label(written(tmp_path, name), dataclasses.replace(SPECS[data], encoding=encoding))
-    assert "--label-encoding" not in (problem.value.cure or "")
+    assert "--label-encoding" not in (problem.value.fix or "")
 
 
 def test_a_label_of_the_full_ade20k_is_told_where_its_layout_begins(tmp_path, shared_file):

@@ -213,7 +213,7 @@ def test_a_mask_of_16_bits_has_its_foreground_whether_white_is_255_or_65535(tmp_
 def test_a_mask_of_16_bits_that_is_neither_is_refused_by_name(tmp_path, colour_type, white, said):
     with pytest.raises(errors.DataError, match=said) as problem:
         binary.read(sixteen_bits(tmp_path / "a.png", colour_type, [0, white]), SPEC)
-    assert problem.value.where == tmp_path / "a.png" and "255" in problem.value.cure
+    assert problem.value.where == tmp_path / "a.png" and "255" in problem.value.fix
 
 
 @pytest.mark.parametrize("channels", [2, 4])

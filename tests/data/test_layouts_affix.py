@@ -73,7 +73,7 @@ def test_where_nothing_pairs_one_line_says_what_names_have_in_common(tmp_path, l
     root = split_tree(tmp_path, paired, ["1.jpg", "2.jpg"], [f"{label}.png" for label in labels])
     with pytest.raises(errors.DataError, match="not one of 2 photos has a label in here") as refusal:
         paired.listing(root, "training")
-    assert refusal.value.why[:-1] == said and "--layout csv_list" in refusal.value.cure
+    assert refusal.value.why[:-1] == said and "--layout csv_list" in refusal.value.fix
 
 
 def test_the_list_that_is_advised_pairs_what_names_do_not(tmp_path):
@@ -122,10 +122,10 @@ def test_a_folder_that_no_layout_fits_is_not_converted_twice(tmp_path):
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / folder / "21.gif")
     with pytest.raises(errors.DataError) as problem:
         _auto.choose(tmp_path)
-    run(problem.value.cure.split("beside each: ")[1])
+    run(problem.value.fix.split("beside each: ")[1])
     with pytest.raises(errors.DataError) as problem:
         _auto.choose(tmp_path)
-    assert problem.value.cure.startswith("arrange the data set as one of these")
+    assert problem.value.fix.startswith("arrange the data set as one of these")
 
 
 def test_photos_of_other_endings_are_named_by_the_layout_that_is_asked_for(tmp_path):

@@ -70,12 +70,12 @@ def test_a_photo_is_turned_if_its_label_was_drawn_on_the_turned_one(tmp_path, or
     assert [array.shape[:2] for array in label_files.read_pair(pair, TWO, (6, 9))] == [(6, 9), (6, 9)]
 
 
-def test_an_id_that_is_no_class_is_named_with_its_file_and_a_cure(tmp_path):
+def test_an_id_that_is_no_class_is_named_with_its_file_and_a_fix(tmp_path):
     pair = made(tmp_path, odd_files.NOISE[:1, :6], np.array([[0, 1, 7, 200, 255, 2]], np.uint8))
     said = "label id 2, 7, 200 is out of range; classes are 0 to 1, ignored: 255"
     with pytest.raises(errors.DataError) as problem:
         label_files.read_pair(pair, TWO)
-    assert f"{pair.label}: {said}" in str(problem.value) and "--ignore-label" in problem.value.cure
+    assert f"{pair.label}: {said}" in str(problem.value) and "--ignore-label" in problem.value.fix
 
 
 def test_an_ignored_id_may_lie_beyond_the_classes_and_unnamed_classes_take_any_id():

@@ -293,14 +293,14 @@ def predicting(plan, need, **options):
     return lambda: predictor.predict(photo, photo, lambda top, rows: None)
 
 
-def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_cure(monkeypatch):
+def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_fix(monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 3.04e9)
     with pytest.raises(errors.MachineError, match=r"96 x 160 px needs about 8\.2 GB .* 3\.0 GB are there") as raised:
         predicting(InferenceConfig(), lambda size, is_plain: 8e9)()
-    assert "--window 64 " in raised.value.cure
+    assert "--window 64 " in raised.value.fix
     with pytest.raises(errors.MachineError) as raised:
         predicting(InferenceConfig(window=(128, 128)), lambda size, is_plain: 8e9)()
-    assert "--window 64" in raised.value.cure
+    assert "--window 64" in raised.value.fix
 
 
 def test_a_window_counts_by_its_own_size(monkeypatch):
@@ -339,11 +339,11 @@ def test_a_slightly_larger_image_uses_what_tensorflow_holds_already(monkeypatch)
 
 def test_out_of_memory_in_tensorflow_names_the_windows_too(monkeypatch):
     def full(session, fetches, feed):
-        raise errors.MachineError("out of memory", why="of all", cure="a smaller --size")
+        raise errors.MachineError("out of memory", why="of all", fix="a smaller --size")
     monkeypatch.setattr(inference, "run", full)
     with pytest.raises(errors.MachineError) as raised:
         predicting(InferenceConfig(), None)()
-    assert "--window 64 " in raised.value.cure and raised.value.why == "of all"
+    assert "--window 64 " in raised.value.fix and raised.value.why == "of all"
 
 
 def test_a_net_needs_memory_by_its_shapes():

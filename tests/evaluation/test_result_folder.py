@@ -142,7 +142,7 @@ def test_what_the_program_did_not_write_is_named_and_stays_and_a_free_name_is_gi
     make(out)
     (out.parent / "out-2").mkdir()
     told = refusal(out)
-    assert f"{out}: " in told and message in told and told.endswith(f"Cure: --out {out}-3 is free.")
+    assert f"{out}: " in told and message in told and told.endswith(f"Fix: --out {out}-3 is free.")
     before = tree(out.parent)
     with pytest.raises(errors.UsageError), ResultFolder(out, EVALUATION).writing():
         pass
@@ -240,7 +240,7 @@ def test_a_link_to_a_folder_means_that_folder(tmp_path):
     write(tmp_path / "link")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "disk/results/report.json").read_text() == "new"
     (tmp_path / "disk/results/mine").touch()
-    assert f"Cure: --out {tmp_path}/link-2 is free." in refusal(tmp_path / "link")
+    assert f"Fix: --out {tmp_path}/link-2 is free." in refusal(tmp_path / "link")
 
 
 def test_a_second_writer_gets_one_message_with_a_free_name(out):
@@ -249,7 +249,7 @@ def test_a_second_writer_gets_one_message_with_a_free_name(out):
                                                       f"{os.getpid()} on ") as told, \
                 ResultFolder(out, EVALUATION).writing():
             pass
-        assert str(told.value).endswith(f"Cure: wait until it is done, or --out {out}-2 is free.")
+        assert str(told.value).endswith(f"Fix: wait until it is done, or --out {out}-2 is free.")
         write(pathlib.Path(f"{out}-2"))
     with atomic_io.locked(out.with_name(".out")), pytest.raises(errors.MachineError, match=f"--out {out}-3 is free"), \
             ResultFolder(out, EVALUATION).writing():

@@ -283,7 +283,7 @@ def test_a_file_of_weights_is_checked_by_running_the_net_that_it_says_it_holds(r
     assert near(found, logits) and prediction.min() == 1
 
 
-def test_onnx_without_its_packages_is_told_with_the_cure(run, tmp_path, monkeypatch):
+def test_onnx_without_its_packages_is_told_with_the_fix(run, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.MachineError, match=r"(?s)tf2onnx and onnxruntime, not installed here.*\[onnx\]"):
         main(run[0], tmp_path / "net.onnx")

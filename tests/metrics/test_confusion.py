@@ -137,7 +137,7 @@ def test_the_file_of_an_older_version_is_named_as_such(tmp_path):
     np.savez_compressed(tmp_path / "confusion.npz", confusion=np.eye(3, dtype=np.int64))
     with pytest.raises(errors.DataError, match="older version") as raised:
         confusion.load(tmp_path / "confusion.npz")
-    assert raised.value.exit_code == 3 and "evaluate again" in raised.value.cure
+    assert raised.value.exit_code == 3 and "evaluate again" in raised.value.fix
     with pytest.raises(errors.DataError, match="missing"):
         confusion.load(tmp_path / "none.npz")
 

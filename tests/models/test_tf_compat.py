@@ -69,10 +69,10 @@ TensorRT
 def test_the_reason_is_tensorflows_and_the_fix_fits_it(name):
     log, lines, fixes = LOGS[name]
     assert tf_compat.gpu_reasons(log) == lines
-    first, *said, cure = tf_compat.gpu_warning(["/dev/nvidia0"], log).split("\n  ")
+    first, *said, fix = tf_compat.gpu_warning(["/dev/nvidia0"], log).split("\n  ")
     assert first == "warning: TensorFlow uses no GPU, though there seems to be one (/dev/nvidia0)"
     assert said == [f"TensorFlow: {line}" for line in lines]
-    assert [fix for fix in ("nvidia-smi", "pip install -e '.[gpu]'") if fix in cure] == fixes
+    assert [each for each in ("nvidia-smi", "pip install -e '.[gpu]'") if each in fix] == fixes
 
 
 @pytest.mark.parametrize(("files", "environment", "signs"), [

@@ -339,7 +339,7 @@ def test_a_full_disk_is_a_machine_error_and_leaves_the_checkpoints_before(run, m
         with pytest.raises(errors.MachineError, match="No space left on device") as caught:
             run(2, 0.5)  # not even that one is lost
         assert "and a stack" not in str(caught.value)
-        assert str(caught.value).count("\n") == 2  # what and where, why, cure
+        assert str(caught.value).count("\n") == 2  # what and where, why, fix
         assert caught.value.exit_code == 5
         with pytest.raises(errors.MachineError):
             run(3)

@@ -195,7 +195,7 @@ def test_a_damaged_row_of_a_cache_ends_the_run_before_it_is_used_and_the_advice_
     said = call(words, code=3).stderr
     assert f"DataError: {path}: is damaged: {part} of row {row} ('{name}')\n" in said
     assert checkpoint_files.paths(tmp_path / "run/checkpoints")[0].name == f"step-{stopped_at:06}"
-    command = said.partition("Cure: ")[2].partition(" and the same command again")[0]
+    command = said.partition("Fix: ")[2].partition(" and the same command again")[0]
     subprocess.run(command, shell=True, check=True)
     assert f"resumed at step {stopped_at}" in call(words).stdout
     for file in ("log.jsonl", *(f"checkpoints/step-00000{step}/state.json" for step in range(5))):

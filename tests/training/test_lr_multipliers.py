@@ -68,7 +68,7 @@ def test_a_layer_that_the_body_lacks_is_answered_with_those_that_it_has(freeze):
         lr_multipliers.factors(VGG16, tuple(THIN16), freeze=freeze)
     for word in (f"--freeze {freeze}", "conv3_3", "fc7"):
         assert word in str(caught.value)
-    assert "score" not in caught.value.cure
+    assert "score" not in caught.value.fix
 
 
 def test_the_order_of_the_layers_is_the_bodys_not_that_of_the_names():

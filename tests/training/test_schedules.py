@@ -104,7 +104,7 @@ def test_a_stepped_rate_changes_at_the_multiples_alone(step_size, multiple, gamm
 def test_a_warm_up_that_leaves_no_step_is_refused(warmup):
     with pytest.raises(errors.UsageError) as caught:
         checks.check_warmup(10, warmup)
-    for word in (f"--warmup {warmup}", "10 steps", "Cure", "--epochs"):
+    for word in (f"--warmup {warmup}", "10 steps", "Fix", "--epochs"):
         assert word in str(caught.value)
 
 

@@ -57,9 +57,9 @@ def build_cache(plan, path, progress=None, is_there=lambda: False):
             if not is_there():
                 _build(plan, path, progress)
     except OSError as error:
-        cure = "free space: what was done is kept" if error.errno in atomic_io.FULL else "check the folder and its disk"
+        fix = "free space: what was done is kept" if error.errno in atomic_io.FULL else "check the folder and its disk"
         raise errors.MachineError(f"writing the cache failed: {error.strerror}", where=error.filename or path.parent,
-                                  cure=f"{cure}, or give another --cache-dir.") from None
+                                  fix=f"{fix}, or give another --cache-dir.") from None
 
 
 def _build(plan, path, progress):

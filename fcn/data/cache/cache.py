@@ -84,7 +84,7 @@ class Cache:
                 at, crc = at + len(piece), zlib.crc32(piece, crc)
         except OSError as error:
             raise errors.MachineError(f"{self._named(index, part)} cannot be read: {error.strerror}", where=self.path,
-                                      cure=f"check the disk; then {self.rebuilt}.") from None
+                                      fix=f"check the disk; then {self.rebuilt}.") from None
         self._checked[index, part] = crc == self._crc[index, part]
         return self._checked[index, part]
 
@@ -94,7 +94,7 @@ class Cache:
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         return errors.DataError(f"is damaged: {', '.join(named[:5])}{more}", where=self.path,
                                 why="its bytes do not have the checksum that was written with them",
-                                cure=f"{self.rebuilt}, and a run resumes from its last checkpoint. If it happens "
+                                fix=f"{self.rebuilt}, and a run resumes from its last checkpoint. If it happens "
                                      "again, check disk and memory.")
 
     @property
@@ -168,7 +168,7 @@ def prepare(pairs, spec, size_px, folder, title, options=None):
         raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
                                f"{', '.join(found.left_out[:5])}", where=found.path,
                                why=f"the list is in {builder.left_out(found.path)}",
-                               cure="--skip-bad goes on without them; mend them, and it is built anew; or, if they are "
+                               fix="--skip-bad goes on without them; mend them, and it is built anew; or, if they are "
                                     f"good by now (a larger --max-pixels, a disk that is back): {found.rebuilt}.")
     return found
 

@@ -169,7 +169,7 @@ def open_file(path):
         start = _first_bytes(path)
     except OSError as error:
         raise errors.MachineError(f"the cache cannot be read: {error.strerror}", where=path,
-                                  cure="check its permissions and the disk.") from None
+                                  fix="check its permissions and the disk.") from None
     try:
         if start != SIGNATURE:
             raise ValueError("it is no HDF5 file" if start is not None else "there is no regular file")
@@ -184,7 +184,7 @@ def open_file(path):
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is not a whole cache of ours", where=path,
                                why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
-                               cure=f"{shlex.join(['mv', str(path), str(ownership.free(path))])} and the same command "
+                               fix=f"{shlex.join(['mv', str(path), str(ownership.free(path))])} and the same command "
                                     "again: the cache is built from the data. If the old file was one, it can be "
                                     "deleted.") from None
 
@@ -202,7 +202,7 @@ def _fingerprint(file, path):
     if version > SCHEMA_VERSION:
         raise errors.DataError(f"was made by a newer version of this program (schema {version}, known is "
                                f"{SCHEMA_VERSION})", where=path,
-                               cure="update this program, or give another --cache-dir.")
+                               fix="update this program, or give another --cache-dir.")
     if version < SCHEMA_VERSION:
         raise ValueError(f"it is no cache of version {SCHEMA_VERSION}, but of {version}")
     return bytes(_attribute(file, "fingerprint")).decode()

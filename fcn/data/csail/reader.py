@@ -91,7 +91,7 @@ def open_file(path, shift=1, progress=None):
 def _json_text(path):
     if not path.exists():
         raise errors.DataError("the names and splits are missing", where=path,
-                               cure="this file belongs beside the .h5, under the same name.")
+                               fix="this file belongs beside the .h5, under the same name.")
     check_regular(path)
     if path.stat().st_size > MAX_JSON_BYTES:
         raise errors.DataError(f"has more than {MAX_JSON_BYTES:,} bytes", where=path)
@@ -115,7 +115,7 @@ def _described(text, path):
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise errors.DataError("does not hold names and splits", where=path,
                                why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
-                               cure='needed is {"images": [{"split": "train" or "val", "file_path": ...}, ...]}, with '
+                               fix='needed is {"images": [{"split": "train" or "val", "file_path": ...}, ...]}, with '
                                     "an entry for each row of the .h5.") from None
 
 
@@ -124,7 +124,7 @@ def _check_shapes(images, annotations, rows, path):
     if len(side) != 2 or images != (rows, 3, *side) or annotations[0] != rows:
         raise errors.DataError(f"/images {images} and /annotations {annotations} should be (N, 3, H, W) and (N, H, W), "
                                f"and the JSON lists N = {rows} images", where=path,
-                               cure="take both files from the same place.")
+                               fix="take both files from the same place.")
     if not all(1 <= length <= MAX_SIDE_PX for length in side):
         raise errors.DataError(f"holds images of {side[1]} x {side[0]} pixels", where=path,
                                why=f"The limit is {MAX_SIDE_PX} a side.")
@@ -157,18 +157,18 @@ def _class_pixels(annotations, entries, shift, num_classes, path, progress):
             progress(first + len(block))
     if shift == 0 and not sum(its[0] for its in counts.values()):
         raise errors.DataError("/annotations holds no 0, which would be other", where=path,
-                               why="in CSAIL's own files 1 is other", cure="leave --unshifted out.")
+                               why="in CSAIL's own files 1 is other", fix="leave --unshifted out.")
     return counts
 
 
 def _out_of_range(wrong, row, shift, num_classes, path):
-    cure = f"classes are {shift} to {shift + num_classes - 1} in this file, {shift} is other."
+    fix = f"classes are {shift} to {shift + num_classes - 1} in this file, {shift} is other."
     if wrong == [0]:
-        cure += " If it holds ids as ADE20K's PNGs do, 0 for other, give --unshifted."
+        fix += " If it holds ids as ADE20K's PNGs do, 0 for other, give --unshifted."
     if shift == 0 and wrong == [num_classes]:
-        cure += " If it holds what CSAIL's own files do, 1 for other, leave --unshifted out."
+        fix += " If it holds what CSAIL's own files do, 1 for other, leave --unshifted out."
     return errors.DataError(f"/annotations holds {', '.join(map(str, wrong))} in row {row}, which is no class",
-                            where=path, cure=cure)
+                            where=path, fix=fix)
 
 
 class _Stored(ValueError):
@@ -183,11 +183,11 @@ def byte_arrays(path, names):
         return [_array(file, name, path.stat().st_size) for name in names]
     except _Stored as error:
         raise errors.DataError("is no HDF5 file that may be read", where=path, why=str(error),
-                               cure=file_kinds.plain_hdf5(path, names)) from None
+                               fix=file_kinds.plain_hdf5(path, names)) from None
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is no HDF5 file that may be read", where=path,
                                why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
-                               cure=f"it should hold {' and '.join('/' + name for name in names)}, arrays of bytes."
+                               fix=f"it should hold {' and '.join('/' + name for name in names)}, arrays of bytes."
                                ) from None
 
 
@@ -206,7 +206,7 @@ def read_bytes(array, index, path):
         return array[index]
     except Exception as error:
         raise errors.DataError(f"{array.name} cannot be read at {index}", where=path, why=str(error).split("\n")[0],
-                               cure="copy or download the file again.") from None
+                               fix="copy or download the file again.") from None
 
 
 def _array(file, name, file_size):

@@ -38,7 +38,7 @@ def export(cache_by_split, spec, path, progress=None):
             file.commit(new=True)
     except OSError as error:
         raise errors.MachineError(f"cannot be written: {error.strerror}", where=path,
-                                  cure=ELSEWHERE) from None
+                                  fix=ELSEWHERE) from None
 
 
 def _check_data(caches, spec):
@@ -46,11 +46,11 @@ def _check_data(caches, spec):
     shapes = sorted({tuple(map(int, shape)) for cache in caches for shape in np.unique(cache.shapes, axis=0)})
     if len(shapes) != 1 or shapes[0][0] != shapes[0][1]:
         raise errors.DataError(f"CSAIL's file holds images of one square size, not {shapes[:3]}",
-                               cure="give --size with one number, such as 384.")
+                               fix="give --size with one number, such as 384.")
     if tuple(spec.ignored_ids) != (0,) or not 2 <= spec.num_classes <= 255:
         raise errors.DataError(f"CSAIL's file holds 2 to 255 classes of which 0 alone is ignored, not "
                                f"{spec.num_classes} with {list(spec.ignored_ids)} ignored",
-                               cure="map the ids in the label files first.")
+                               fix="map the ids in the label files first.")
     return shapes[0][0]
 
 
@@ -65,7 +65,7 @@ def check_place(path):
         if ownership.occupied(taken):
             other = shlex.quote(str(ownership.free(path, beside)))
             raise errors.UsageError("is there already; nothing is overwritten", where=taken,
-                                    cure=f"give --out {other}, or move it away.")
+                                    fix=f"give --out {other}, or move it away.")
     if not path.parent.is_dir():
         raise errors.UsageError("there is no such folder", where=path.parent)
 

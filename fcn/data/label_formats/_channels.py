@@ -28,7 +28,7 @@ def check_opaque(alpha, path):
         y, x = first(clear)
         raise errors.DataError(f"has {clear.sum():,} transparent pixels, which are no class; the first is at x {x}, "
                                f"y {y}, with alpha {alpha[y, x]}", where=path,
-                               cure="give these pixels the value of their class, and save it without alpha channel.")
+                               fix="give these pixels the value of their class, and save it without alpha channel.")
 
 
 def one(values, path):
@@ -40,7 +40,7 @@ def one(values, path):
         y, x = first(mixed)
         raise errors.DataError(f"holds colours where a label of ids holds one value a pixel: ("
                                f"{', '.join(map(str, values[y, x].tolist()))}) at x {x}, y {y}; the channels differ in "
-                               f"{mixed.sum():,} pixels", where=path, cure="save one id a pixel.")
+                               f"{mixed.sum():,} pixels", where=path, fix="save one id a pixel.")
     return values[..., 0]
 
 

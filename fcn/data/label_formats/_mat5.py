@@ -75,7 +75,7 @@ def _told(path, function):
         why = str(error) if isinstance(error, Damaged) else f"it is damaged: {error}"
         raise errors.DataError("is not a usable MATLAB 5 file", where=path,
                                why=file_kinds.instead(path, why, file_kinds.MATLAB, file_kinds.MATLAB_7),
-                               cure="download or copy the file again.") from None
+                               fix="download or copy the file again.") from None
 
 
 def _variable(path, name, most):

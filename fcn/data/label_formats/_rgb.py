@@ -44,7 +44,7 @@ def _eight_bits(values, path, as_colours):
     if as_colours and not (values % 257).any():
         return (values // 257).astype(np.uint8)
     raise errors.DataError(f"has 16 bits a channel and the value {values.max()}; 8 bits are read", where=path,
-                           cure="save it with 8 bits a channel.")
+                           fix="save it with 8 bits a channel.")
 
 
 def listed(values, most=5):

@@ -58,7 +58,7 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
     pixels = _rgb.read(path, max_pixels)
     if (pixels[..., 0] % 10).any():
         raise errors.DataError("is no label of the full ADE20K: its reds are no multiples of 10", where=path,
-                               cure="take *_seg.png as downloaded, neither scaled nor saved again.")
+                               fix="take *_seg.png as downloaded, neither scaled nor saved again.")
     return TABLE[pixels[..., 0].astype(np.uint16) // 10 * 256 + pixels[..., 1]]
 
 

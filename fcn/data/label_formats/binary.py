@@ -30,7 +30,7 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
         black = MOST_NOISE if image.format == "JPEG" else 0
     if black < brightest <= spec.mask_threshold:
         raise errors.DataError(f"is nowhere brighter than {brightest} where a mask holds black and white", where=path,
-                               cure=f"if {brightest} is white, save it as 255, or give --mask-threshold below "
+                               fix=f"if {brightest} is white, save it as 255, or give --mask-threshold below "
                                     f"{brightest}.")
     return (grey > spec.mask_threshold).astype(np.uint8)
 
@@ -47,7 +47,7 @@ def read_grey(image, path):
     if distance.mean() > (MOST_COLOUR if image.format == "JPEG" else 0):
         y, x = _channels.first(distance == distance.max())
         raise errors.DataError(f"is in colour, ({', '.join(map(str, pixels[y, x, :3].tolist()))}) at x {x}, y {y}; a "
-                               "mask is black and white", where=path, cure="save it in grey, with white as 255.")
+                               "mask is black and white", where=path, fix="save it in grey, with white as 255.")
     return np.asarray(image.convert("L"))
 
 
@@ -58,7 +58,7 @@ def _of_16_bits(values, path):
     largest = values.max(initial=0)
     if 0 < largest < 255:
         raise errors.DataError(f"has 16 bits a pixel and nothing above {largest}; a mask of 16 bits is white at 255 or "
-                               "65535", where=path, cure="if that is white, save it as 255.")
+                               "65535", where=path, fix="if that is white, save it as 255.")
     return values if largest <= 255 else values >> 8
 
 

@@ -28,7 +28,7 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
     wrong = [f"{i} in {counts[i]:,} pixels" for i in np.flatnonzero(counts) if i not in IDS]
     if wrong:
         raise errors.DataError(f"blue values are none of {', '.join(map(str, IDS))}: {_rgb.listed(wrong)}", where=path,
-                               cure="DIVA-HisDB's pixel labels are RGB PNGs whose blue is 1, or a sum of 2, 4 and 8.")
+                               fix="DIVA-HisDB's pixel labels are RGB PNGs whose blue is 1, or a sum of 2, 4 and 8.")
     return np.where(pixels[..., 0] == BOUNDARY_RED, np.uint8(BOUNDARY), blue)
 
 

@@ -43,12 +43,12 @@ def _table(spec, path):
     """(sorted codes, their ids) of the spec's colours."""
     if not spec.colours:
         raise errors.DataError("nobody says which colour is which class", where=path,
-                               cure="give --classes FILE.csv with the columns name,r,g,b.")
+                               fix="give --classes FILE.csv with the columns name,r,g,b.")
     codes, first = np.unique(_codes(spec.colours), return_index=True)
     if len(codes) != len(spec.colours):
         twice = next(c for i, c in enumerate(spec.colours) if c in spec.colours[:i])
         raise errors.DataError(f"two classes have the colour {tuple(twice)}", where=path,
-                               cure="give each id a colour of its own.")
+                               fix="give each id a colour of its own.")
     return codes, first.astype(np.uint8)
 
 
@@ -58,5 +58,5 @@ def _unknown(path, pixels):
     texts = [f"({c >> 16}, {c >> 8 & 255}, {c & 255}) in {n:,} pixels"
              for c, n in zip(codes[order].tolist(), counts[order].tolist(), strict=True)]
     return errors.DataError(f"{len(texts)} colour(s) are no class: {_rgb.listed(texts)}", where=path,
-                            cure="name them in --classes FILE.csv (name,r,g,b); many colours mean an image scaled with "
+                            fix="name them in --classes FILE.csv (name,r,g,b); many colours mean an image scaled with "
                                  "interpolation, or a JPEG made a PNG.")

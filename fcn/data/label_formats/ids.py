@@ -33,14 +33,14 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
         label = _channels.one(_channels.stored(image, path), path)
     if label.max(initial=0) > 255:
         raise errors.DataError(f"label id {label.max()}; ids go up to 255", where=path,
-                               cure="number the classes again, from 0 to at most 255.")
+                               fix="number the classes again, from 0 to at most 255.")
     return np.ascontiguousarray(label, np.uint8)
 
 
 def _check_mode(mode, path):
     if mode not in MODES:
         raise errors.DataError(f"a label holds one id a pixel, this file has mode {mode}", where=path,
-                               cure="save one id a pixel.")
+                               fix="save one id a pixel.")
 
 
 def write(path, ids, spec):

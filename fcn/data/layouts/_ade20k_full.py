@@ -28,7 +28,7 @@ def _starts_full(folder):
 def listing(folder):
     """The Listing of a split's folder; *_parts_*.png and *_atr.txt are left alone. Raises DataError."""
     if not folders.is_folder(folder):
-        raise errors.DataError("there is no such folder", where=folder, why=EXPECTED, cure="check --data and --layout.")
+        raise errors.DataError("there is no such folder", where=folder, why=EXPECTED, fix="check --data and --layout.")
     found = folders.walk(folder, (".jpg", ".png"))
     photos = [path for path in found.files if path.suffix.lower() == ".jpg"]
     labels = [path for path in found.files if path.suffix.lower() == ".png" and path.stem.endswith(LABEL_END)]
@@ -36,7 +36,7 @@ def listing(folder):
     if not photos:
         raise errors.DataError("no photos (.jpg) are in here", where=pathlib.Path(folder),
                                why=[*folders.not_read(found.others, (".jpg",)), EXPECTED],
-                               cure="check --data and --layout.")
+                               fix="check --data and --layout.")
     paired = _folders.pair_up(photos, labels, "its folder, ending in _seg.png",
                               label_stem=lambda stem: stem.removesuffix(LABEL_END))
     paired.problems[:0] = problems

@@ -14,17 +14,17 @@ def choose(root):
     """(name of the one layout that fits, why). Raises DataError if none fits, UsageError if several do."""
     root = pathlib.Path(root)
     if not root.exists():
-        raise errors.DataError("there is no such folder", where=root, cure="--data names the folder of the data set.")
+        raise errors.DataError("there is no such folder", where=root, fix="--data names the folder of the data set.")
     found = fitting(root)
     if len(found) > 1:
         raise errors.UsageError("several layouts fit", where=root, why=[f"{n}: {why}" for n, why in found.items()],
-                                cure=f"say which: --layout {' or --layout '.join(found)}.")
+                                fix=f"say which: --layout {' or --layout '.join(found)}.")
     if not found:
         here, others = _what_is_here(root)
         convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
         raise errors.DataError("no layout fits this folder", where=root,
                                why=[*here, *(layout.EXPECTED for layout in registry.every("layouts").values())],
-                               cure=_further_in(root) or file_kinds.to_png(convertible, root) or
+                               fix=_further_in(root) or file_kinds.to_png(convertible, root) or
                                "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
 
@@ -67,7 +67,7 @@ def _is_converted(path):
 
 
 def _further_in(root, depth=2):
-    """The cure where a folder inside is meant, as after unpacking an archive; "" otherwise."""
+    """The fix where a folder inside is meant, as after unpacking an archive; "" otherwise."""
     try:
         inside = folders.look(root, ()).folders[:20]
     except errors.DataError:
@@ -76,4 +76,4 @@ def _further_in(root, depth=2):
         found = fitting(path)
         if found:
             return f"did you mean --data {shlex.quote(str(path))} ({' or '.join(found)})?"
-    return next((cure for path in inside if depth > 1 and (cure := _further_in(path, depth - 1))), "")
+    return next((fix for path in inside if depth > 1 and (fix := _further_in(path, depth - 1))), "")

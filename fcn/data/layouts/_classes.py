@@ -51,7 +51,7 @@ def read(path):
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a list of class names", where=path,
                                why=str(error).replace("_checked() ", ""),
-                               cure='one name a line, or JSON: ["sky", ...] or {"names": [...], "ignored": [11]}, or '
+                               fix='one name a line, or JSON: ["sky", ...] or {"names": [...], "ignored": [11]}, or '
                                     "CSV with the columns name,r,g,b.") from None
 
 

@@ -47,7 +47,7 @@ def one(root, expected):
         raise errors.DataError(f"holds several lists: {names}" if found else "is no list of pairs, and holds none",
                                where=root,
                                why=[file_kinds.instead(root), expected] if file_kinds.instead(root) else expected,
-                               cure="give the file itself: --data FILE.csv.")
+                               fix="give the file itself: --data FILE.csv.")
     return found[0]
 
 
@@ -70,7 +70,7 @@ def read(path):
     """(Rows, Problems) of a list. Raises DataError if it is no CSV file with the column images."""
     columns = _columns(path)
     if columns is None:
-        raise errors.DataError("has no column images", where=path, cure="its first line is images,masks,split.")
+        raise errors.DataError("has no column images", where=path, fix="its first line is images,masks,split.")
     delimiter, column = columns
     rows, problems = [], []
     try:

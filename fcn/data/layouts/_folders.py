@@ -21,7 +21,7 @@ def existing(root):
     root = pathlib.Path(root)
     if not root.is_dir():
         raise errors.DataError("is a file, not a folder" if root.exists() else "there is no such folder", where=root,
-                               cure="--data names the folder of the data set.")
+                               fix="--data names the folder of the data set.")
     return root
 
 
@@ -39,7 +39,7 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
     for folder in (image_folder, label_folder):
         if not folders.is_folder(folder):
             raise errors.DataError("there is no such folder", where=folder, why=expected,
-                                   cure="check --data and --layout.")
+                                   fix="check --data and --layout.")
     photos = folders.look(image_folder, images.PHOTO_SUFFIXES)
     nested = not photos.files and bool(photos.folders)
     if nested:
@@ -48,7 +48,7 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
     if not photos.files and not photos.odd:
         raise errors.DataError(f"no photos ({' '.join(images.PHOTO_SUFFIXES)}) are in here", where=image_folder,
                                why=[*folders.not_read(photos.others, images.PHOTO_SUFFIXES), expected],
-                               cure=file_kinds.to_png(photos.others, image_folder) or "check --data and --layout.")
+                               fix=file_kinds.to_png(photos.others, image_folder) or "check --data and --layout.")
     name = functools.partial(_name, (image_folder, label_folder)) if nested else _stem
     right = {name(path) for path in labels.files if path.suffix.lower() in endings}
     beside = {path: None for path in labels.files if name(path) in right and path.suffix.lower() not in endings}
@@ -72,7 +72,7 @@ def _nothing_pairs(photos, labels, found, label_folder, expected, problems):
     return errors.DataError(f"not one of {many:,} photos has a label in here" if many > 1 else
                             f"{photos.files[0].name} has no label in here", where=label_folder,
                             why=[*(why or ["no labels are in here"]), expected],
-                            cure=(not labels.files and file_kinds.to_png(labels.others, label_folder)) or
+                            fix=(not labels.files and file_kinds.to_png(labels.others, label_folder)) or
                             "give labels the names of their photos, or list the pairs in a CSV file with the columns "
                             "images,masks (--layout csv_list).")
 

@@ -107,7 +107,7 @@ def _missing(root, split, names, expected):
     if split == "validation" and training and names.flat and not there:
         base = next(base for base in training[0].parents if base.parent == root)
         raise errors.DataError("has no folder of the split 'validation'", where=root, why=expected,
-                               cure=f"make {root / 'val'} beside {base.name}; or give --data "
+                               fix=f"make {root / 'val'} beside {base.name}; or give --data "
                                     f"{shlex.quote(str(base))}, and a split is drawn from it.")
     base = (there or bases)[0]
     return [next((base / name for name in some if (base / name).is_dir()), base / some[0])

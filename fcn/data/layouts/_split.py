@@ -31,7 +31,7 @@ def part(root, whole, split):
     if split not in ("training", "validation"):
         raise errors.DataError(f"the data set has no split '{split}': it comes without splits, and only training and "
                                "validation are drawn", where=root,
-                               cure=f"write {FILE} with the columns name,split into the data folder.")
+                               fix=f"write {FILE} with the columns name,split into the data folder.")
     if len(whole.pairs) == 1:
         raise errors.DataError("holds one pair, which cannot be both for training and for validation", where=root,
                                why=errors.several(whole.problems))
@@ -76,7 +76,7 @@ def _lines(path):
     except (OSError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a table of the split", where=path,
                                why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
-                               cure="its columns are name,split; split is training, validation or test.") from None
+                               fix="its columns are name,split; split is training, validation or test.") from None
 
 
 def _as_written(path, whole, split):
@@ -96,7 +96,7 @@ def _as_written(path, whole, split):
     pairs = [pair for pair in whole.pairs if split_of.get(pair.name) == split and pair.name not in twice]
     if not pairs:
         raise errors.DataError(f"says of no pair that it is for {split}", where=path, why=errors.several(problems),
-                               cure="its columns are name,split; split is training, validation or test.")
+                               fix="its columns are name,split; split is training, validation or test.")
     return Listing(pairs, problems, [*whole.notes, f"The split is that of {path.name}."])
 
 

@@ -89,10 +89,10 @@ def listing(root, split):
     inner = root / "ADEChallengeData2016"
     if not (root / "images").is_dir() and (inner / "images").is_dir():
         raise errors.DataError("the data set is one folder further in", where=root,
-                               cure=f"give --data {shlex.quote(str(inner))}")
+                               fix=f"give --data {shlex.quote(str(inner))}")
     if (root / "images" / "ADE").is_dir():
         raise errors.DataError("this is the ADE20K of 2021, which numbers its classes in another way", where=root,
-                               cure="take the benchmark's ADEChallengeData2016, or the full ADE20K of 2016.")
+                               fix="take the benchmark's ADEChallengeData2016, or the full ADE20K of 2016.")
     if _ade20k_full.is_full(root):
         found = _ade20k_full.listing(root / "images" / split)
     else:

@@ -34,7 +34,7 @@ def spec(root, classes="", ignore_label=None):
     found = _classes.spec(root, classes, ignore_label, **DEFAULTS)
     if len(found.class_names) != 2:
         raise errors.DataError(f"masks have two classes, {len(found.class_names)} are named", where=classes or root,
-                               cure="name background and foreground, or use --layout paired.")
+                               fix="name background and foreground, or use --layout paired.")
     return found
 
 

@@ -35,7 +35,7 @@ def spec(root, classes="", ignore_label=None):
     names = tuple(_mat5.read_texts(path, "label_list")) if path.is_file() else NAMES
     if len(names) != len(NAMES) or names[0] != NAMES[0] or not all(names):
         raise errors.DataError(f"names {len(names)} classes from '{names[0] if names else ''}' on; the data set has "
-                               f"{len(NAMES)}, from 'null' on", where=path, cure="download the file again.")
+                               f"{len(NAMES)}, from 'null' on", where=path, fix="download the file again.")
     return _classes.spec(root, classes, ignore_label, class_names=names, ignored_ids=(), encoding="mat_groundtruth")
 
 

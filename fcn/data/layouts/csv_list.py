@@ -54,7 +54,7 @@ def listing(root, split):
         return dataclasses.replace(part, problems=problems + part.problems)  # lines of the list are in no split
     if not any(row.split == split for row in rows):
         raise errors.DataError(f"lists nothing for {split}", where=path, why=EXPECTED,
-                               cure="add lines, or leave the column split out, and one is drawn.")
+                               fix="add lines, or leave the column split out, and one is drawn.")
     return Listing([pair for pair, its_split in pairs if its_split == split],
                    problems + [problem for problem, its_split in more if its_split == split],
                    _csv_rows.shared(rows) + _split.idle(path.parent))

@@ -65,7 +65,7 @@ def spec(root, classes="", ignore_label=None):
     """
     if classes:
         raise errors.UsageError("--classes with the diva_hisdb layout, whose classes are what the flags say",
-                                where=classes, cure="leave it out.")
+                                where=classes, fix="leave it out.")
     highest = max(blue_bits.IDS)
     unused = tuple(i for i in range(highest + 1) if i not in blue_bits.IDS)
     return DatasetSpec(class_names=tuple(_name(i) for i in range(highest + 1)), encoding="blue_bits",

@@ -58,7 +58,7 @@ def listing(root, split):
         return chosen
     if any((lists / name).is_file() for name in LISTS.values()):
         raise errors.DataError(f"there is no list of the split '{split}'", where=lists / LISTS.get(split, split),
-                               why=EXPECTED, cure="check --data and --layout.")
+                               why=EXPECTED, fix="check --data and --layout.")
     if (lists / BOTH).is_file():
         whole = _chosen(whole, lists / BOTH)
     whole.notes.append("ImageSets/Segmentation/train.txt and val.txt are not there.")

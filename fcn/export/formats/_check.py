@@ -75,7 +75,7 @@ def probabilities(logits, prediction, found):
 
 def refusal(what):
     return errors.WeightsError(f"what was written {what}", why="it was deleted",
-                               cure="export to another format, and report it with the run's config.json.")
+                               fix="export to another format, and report it with the run's config.json.")
 
 
 def text(result):

@@ -50,10 +50,10 @@ def published_name(weights):
     own = weights.variant
     if is_own(weights) or weights.others:
         raise errors.UsageError(f"{weights.net} is not a published FCN on VGG, and .mat holds no other net",
-                                cure="write an .npz, SavedModel, .pb, .tflite or .onnx.")
+                                fix="write an .npz, SavedModel, .pb, .tflite or .onnx.")
     if own["fusion"] != "scores" or own["score_relu"]:
         raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
-                                "that fuse plain scores", cure="write a SavedModel, .pb, .tflite or .onnx.")
+                                "that fuse plain scores", fix="write a SavedModel, .pb, .tflite or .onnx.")
     if weights.net in ("fcn32s", "fcn16s"):
         return weights
     return dataclasses.replace(weights, net="fcn8s_atonce" if own["pool_scaling"] else "fcn8s")

@@ -19,7 +19,7 @@ def write(path, checkpoint, model):
     missing = [name for name in ("tf2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.MachineError(f".onnx needs {' and '.join(missing)}, not installed here",
-                                  cure="pip install -e '.[onnx]' in this project's folder.")
+                                  fix="pip install -e '.[onnx]' in this project's folder.")
     content = _converted(checkpoint, model)
     pathlib.Path(path).write_bytes(content.SerializeToString())
     return f"ONNX, opset {OPSET}: images -> {', '.join(_graph.OUTPUTS)}"

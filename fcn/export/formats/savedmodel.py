@@ -27,7 +27,7 @@ def write(path, checkpoint, model):
             builder.save()
         except tf_errors.OpError as error:
             raise errors.MachineError("the SavedModel could not be written", where=path.parent, why=first_line(error),
-                                      cure="check permissions and free space.") from None
+                                      fix="check permissions and free space.") from None
     return "a SavedModel; signatures: " + ", ".join(f"{name} (images -> {key})" for name, key in SIGNATURES.items())
 
 

@@ -44,7 +44,7 @@ def check(num_classes, ignored_ids):
     for name, module in registry.every("protocols").items():
         problem = registry.is_plugin("protocols", name) and _problem(module, images.done(), ignored_ids)
         if problem:
-            raise errors.UsageError(problem, where=module.__file__, cure="docs/plugins.md has an example.")
+            raise errors.UsageError(problem, where=module.__file__, fix="docs/plugins.md has an example.")
 
 
 def _problem(module, matrices, ignored_ids):

@@ -52,7 +52,7 @@ def load(path):
 
 def _unreadable(path, size, why):
     return refusal(path, f"cannot be read ({size})", why=why,
-                   cure="the file is probably cut off or damaged; get it again. weights/README.md names its checksum.")
+                   fix="the file is probably cut off or damaged; get it again. weights/README.md names its checksum.")
 
 
 def _unpacked_bytes(path):
@@ -71,7 +71,7 @@ def _unpacked_bytes(path):
             position += TAG_BYTES + length
             if position > size:
                 raise refusal(path, f"is cut off: it has {size:,} bytes and a variable that ends at {position:,}",
-                              cure="get the file again; weights/README.md names sizes and checksums.")
+                              fix="get the file again; weights/README.md names sizes and checksums.")
             unpacked += _inflated(file, length, most - unpacked) if kind == COMPRESSED else length
             if unpacked > most:
                 raise refusal(path, f"unpacks to more than {most:,} bytes from {size:,}: no net does that")

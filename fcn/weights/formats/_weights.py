@@ -7,7 +7,7 @@ import numpy as np
 
 from fcn.core import atomic_io, errors
 
-CURE = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
+FIX = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
         "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all files that are read.")
 NEVER_LOADED = "never loaded: unpickling a download runs whatever its maker wrote into it"
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # of the VGG group's training images (readme of the Caffe model zoo)
@@ -60,8 +60,8 @@ def by_layer(variables):
     return layers, {name: array for name, array in variables.items() if name not in pairs}
 
 
-def refusal(path, what, why=None, cure=CURE):
-    return errors.WeightsError(what, where=path, why=why, cure=cure)
+def refusal(path, what, why=None, fix=FIX):
+    return errors.WeightsError(what, where=path, why=why, fix=fix)
 
 
 def imagenet_mean():

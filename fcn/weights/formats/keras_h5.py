@@ -13,7 +13,7 @@ from fcn.core import errors
 from fcn.models import published_nets
 from fcn.weights.formats import _layers, _trial
 from fcn.weights.formats._published import BGR, HEIGHT_WIDTH
-from fcn.weights.formats._weights import CURE, NO_MEAN, Weights, imagenet_mean, most_unpacked, refusal
+from fcn.weights.formats._weights import FIX, NO_MEAN, Weights, imagenet_mean, most_unpacked, refusal
 
 DOCUMENTED = HEIGHT_WIDTH, BGR  # keras.applications: preprocess_input in "caffe" mode
 MOST_DEPTH, MOST_THINGS = 12, 5000
@@ -41,7 +41,7 @@ def read(path):
         raise
     except Exception as error:  # of h5py, of many kinds
         raise refusal(path, f"is an HDF5 file that cannot be read ({size})", why=f"{type(error).__name__}: {error}",
-                      cure=f"the file is probably cut off; {CURE}") from None
+                      fix=f"the file is probably cut off; {FIX}") from None
     layers, _, notes = _layers.body(_layers.as_convolutions(stored), path, DOCUMENTED, must_be_published=False)
     return Weights(layers, imagenet_mean(), (*notes, NO_MEAN))
 
@@ -87,7 +87,7 @@ def _pairs(found, path):
     if not pairs:
         raise refusal(path, "is an HDF5 file without layers of Keras' VGG",
                       why=f"found: {', '.join(list(found)[:8]) or 'no array'}; needed: block1_conv1 ... or conv2d ...",
-                      cure=f"MATLAB 7.3 files are HDF5 too: save such a one with `save -v7`. {CURE}")
+                      fix=f"MATLAB 7.3 files are HDF5 too: save such a one with `save -v7`. {FIX}")
     return {layer: (pair[0], pair[1]) for layer, pair in pairs.items() if {0, 1} <= set(pair)}
 
 

@@ -14,7 +14,7 @@ from fcn.models.published_nets import CONVOLUTIONS, FULLY_CONNECTED
 from fcn.weights.formats import _heads, _layers
 from fcn.weights.formats._published import HEIGHT_WIDTH, RGB
 from fcn.weights.formats._weights import (
-    CURE,
+    FIX,
     NEVER_LOADED,
     NO_MEAN,
     Weights,
@@ -36,7 +36,7 @@ def read(path):
             net = _net(members, path)
             if net and net not in registry.names("nets"):
                 raise refusal(path, f"holds the net {net!r}; {', '.join(_heads.NETS)} are known",
-                              cure=f"if it is a plugin, give --plugins FOLDER, where FOLDER/nets/{net}.py is.")
+                              fix=f"if it is a plugin, give --plugins FOLDER, where FOLDER/nets/{net}.py is.")
             if net and net not in _heads.NETS:
                 return _whole(members, path)
             if "conv1_1/kernel" in members:
@@ -51,7 +51,7 @@ def read(path):
         raise refusal(path, str(error)) from None
     except Exception as error:  # of zipfile, zlib, lzma, NumPy and JSON
         raise refusal(path, f"cannot be read ({path.stat().st_size:,} bytes)", why=f"{type(error).__name__}: {error}",
-                      cure=f"the file is probably cut off; {CURE}") from None
+                      fix=f"the file is probably cut off; {FIX}") from None
 
 
 def write(path, weights):
@@ -134,9 +134,9 @@ def _pickled(path, names):
 
 def _foreign(path, names):
     if "model.weights.h5" in names:
-        return refusal(path, "is a whole model of Keras (.keras)", cure="in Keras: model.save_weights('x.weights.h5').")
+        return refusal(path, "is a whole model of Keras (.keras)", fix="in Keras: model.save_weights('x.weights.h5').")
     if any(name.endswith("data.pkl") for name in names):
         return refusal(path, f"is {file_kinds.PYTORCH}", f"pickles are {NEVER_LOADED}",
-                       cure=f"take the same network as .mat, .npz or .h5. {CURE}")
+                       fix=f"take the same network as .mat, .npz or .h5. {FIX}")
     return refusal(path, f"is a zip without the arrays of a VGG: {', '.join(names[:20]) or 'nothing'} is in it",
                    why="conv1_1_W, conv1_1_b ... or conv1_1/kernel, conv1_1/bias ... are needed")
