@@ -94,7 +94,7 @@ def reached(command):
     return found
 
 
-def test_a_flag_in_a_message_is_one_of_a_command_that_can_print_it(monkeypatch):
+def test_flags_in_messages_belong_to_a_command_that_prints_them(monkeypatch):
     flags = {command: flags_of(command, monkeypatch) for command in COMMANDS}
     files = {command: reached(command) for command in COMMANDS}
     wrong = []
@@ -108,7 +108,7 @@ def test_a_flag_in_a_message_is_one_of_a_command_that_can_print_it(monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "csail", "inspect"])
-def test_advice_on_files_of_a_data_set_has_flags_of_every_command_that_reads_one(monkeypatch, command):
+def test_advice_on_dataset_files_fits_every_command(monkeypatch, command):
     known = flags_of(command, monkeypatch) | NOT_TO.get(command, set())
     readers = [path for path in FILES if re.search(rf"fcn/data/({'|'.join(READERS.split())})", path.as_posix())
                and path.name not in ("_csv_rows.py", "csv_list.py")]  # of the command csv_list too
@@ -210,7 +210,7 @@ def test_a_file_in_the_way_of_a_cache_is_moved_as_advised(tmp_path):
     assert sorted(file.read_bytes() for file in path.parent.glob("t-*-[23].h5")) == [b"mine", b"mine too"]
 
 
-def test_a_packed_array_is_read_from_the_plain_copy_that_is_advised(tmp_path, capsys):
+def test_packed_array_is_read_from_the_advised_plain_copy(tmp_path, capsys):
     path = tmp_path / "my data.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("images", data=np.ones((3, 3, 4, 4), "u1"), compression="lzf")
@@ -276,7 +276,7 @@ def test_without_a_whole_checkpoint_none_is_named(tmp_path):
     assert "another --run" in fix_of(checkpoint_choice.choose, folder)
 
 
-def test_an_evaluation_of_a_run_says_that_flags_of_its_data_are_not_taken(tmp_path, capsys):
+def test_evaluating_a_run_reports_that_its_data_flags_are_unused(tmp_path, capsys):
     mask = np.array([[0, 255]], np.uint8).repeat(16, 0).repeat(8, 1)
     data = paired(tmp_path / "d", [mask] * 4)
     for path in data.rglob("targets/*.png"):
@@ -320,7 +320,7 @@ def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
         dataset.to_evaluate(*words)
 
 
-def test_a_gallery_that_is_too_large_is_not_answered_with_max_pixels(tmp_path):
+def test_oversized_gallery_is_not_answered_with_max_pixels(tmp_path):
     made = gallery.Gallery(DatasetSpec(("a", "b", "c")))
     made.offer("x", 0.5, np.zeros((4, 4, 3), np.uint8), IDS, IDS)
     made.write(tmp_path)
@@ -339,7 +339,7 @@ def test_a_report_that_is_being_written_advises_no_out(tmp_path):
 @pytest.mark.parametrize("base, window, advised", [
     ((4000, 300), None, 512), ((400, 300), None, 192), ((400, 300), (256, 256), 128), ((400, 300), (64, 64), None),
     ((400, 300), (512, 512), 192), ((20, 20), None, None)])
-def test_a_window_is_advised_only_if_it_is_smaller_than_what_the_net_saw(base, window, advised):
+def test_tile_is_advised_only_if_smaller_than_the_network_input(base, window, advised):
     text = memory_guard.Room(inference_config.InferenceConfig(None, window), 3, None, None).fix(base)
     assert text.startswith(f"--window {advised} " if advised else "end other programs")
     if advised:
@@ -363,7 +363,7 @@ def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
     said(capsys, main, *words.split(), *advised.split())
 
 
-def test_a_run_that_starts_from_a_checkpoint_of_other_settings_may_take_its_weights():
+def test_start_from_a_checkpoint_of_other_settings_takes_weights():
     old = {"config": {"batch": 1}, "model": {}, "spec": {}}
     words = "run", old, {"config": {"batch": 2}}, ("batch",)
     assert "another --run" in fix_of(record.check_unchanged, *words, of=record.OWN)

@@ -45,7 +45,7 @@ def test_a_loss_is_of_pixels_or_of_images(name):
 
 
 @pytest.mark.parametrize("name", registry.names("protocols"))
-def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_with_1(name):
+def test_protocol_has_a_source_and_scores_perfect_predictions_1(name):
     protocol, pixels = registry.load("protocols", name), np.array([[5.0, 7.0], [1.0, 2.0]])
     assert protocol.SIZE in ("original", "network") and len(protocol.TEXT) > 50
     assert set(protocol.scored(3, (0,))) >= {1, 2}
@@ -55,13 +55,13 @@ def test_a_protocol_names_its_size_and_source_and_scores_a_perfect_prediction_wi
 
 
 @pytest.mark.parametrize("name", registry.names("recipes"))
-def test_a_recipe_holds_known_settings_and_says_where_they_come_from(name):
+def test_recipe_holds_known_settings_with_their_sources(name):
     training_config.resolve({}, recipe=name)
     assert registry.path("recipes", name).read_text().startswith("#")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in registry.KINDS if kind != "recipes"])
-def test_every_file_of_a_kind_meets_its_contract_and_says_what_it_is(kind):
+def test_every_file_of_a_kind_meets_its_contract(kind):
     modules = registry.every(kind)
     assert modules and all(module.__doc__ for module in modules.values())
 

@@ -71,7 +71,7 @@ def test_an_evaluation_is_reported_to_the_digit(folder):
     assert list(csv.DictReader((folder / "numbers.csv").open())) == EXPECTED["report_csv"]
 
 
-def test_a_new_evaluation_replaces_the_old_one_and_finds_the_same(folder):
+def test_new_evaluation_replaces_the_old_one_with_equal_scores(folder):
     evaluation = folder / EXPECTED["evaluation"]
     before = json.loads((evaluation / "report.json").read_text())
     said = call(folder, ROOT / "eval_fcn.py", "--run", "run", "--outputs", "predictions")

@@ -68,7 +68,7 @@ def test_right_strides_and_channels_are_built(plugin):
 
 
 @pytest.mark.parametrize("factor", ["-1", "float('nan')", "float('inf')", "None"])
-def test_a_factor_of_the_learning_rate_that_is_no_number_from_0_on(plugin, factor):
+def test_invalid_learning_rate_factor_is_reported(plugin, factor):
     plugin("schedules", f"def factor(t, step, settings):\n    return {factor}\n")
     with refused(r"the factor of step 3 is .*, expected a number from 0 on"):
         Schedule(0.1, "bad").rate(3, 9)
@@ -148,7 +148,7 @@ scored, compute, ratios = berkeley.scored, berkeley.compute, berkeley.ratios
      r"compute\(\) gives .* of shape \(\) for two rows of weights, expected \(2,\)"),
     ("def compute(sums, weights, ids): return berkeley.compute(sums, weights) | {'f1': weights.sum(1)}",
      r"compute\(\) gives .*, f1, but ratios\(\) gives")])
-def test_a_protocol_that_is_not_as_its_contract_is_found_before_the_net_runs(plugin, line, expected):
+def test_invalid_protocol_is_reported_before_the_net_runs(plugin, line, expected):
     plugin("protocols", PROTOCOL + line)
     with refused(expected):
         protocols.check(4, (0,))
@@ -167,7 +167,7 @@ def test_a_section_without_a_place_on_the_page(plugin):
 
 
 @pytest.mark.parametrize("fault", ["{}['images']", "int('x')"])
-def test_a_section_that_raises_is_named_and_report_json_is_not_blamed(plugin, tmp_path, capsys, fault):
+def test_section_that_raises_is_named(plugin, tmp_path, capsys, fault):
     folder = page_help.write(tmp_path / "run")
     plugin("sections", f"ORDER, TITLE, LINK = 1, 'Mine', 'mine'\ndef build(report):\n    return {fault}\n")
     assert errors.run_command(lambda argv: html_report.write_page(folder), []) == 2
@@ -198,7 +198,7 @@ def test_two_augmentations_of_one_stream(plugin):
 @pytest.mark.parametrize("weights, expected", [
     ("x.npz", "holds the net 'mine'"), ("x.npz", "give --plugins FOLDER, where FOLDER/nets/mine.py is"),
     ("run", "Fix: --run ")])
-def test_weights_of_a_net_whose_plugin_is_missing_and_a_run_as_weights(tmp_path, capsys, weights, expected):
+def test_weights_of_a_net_whose_plugin_is_missing(tmp_path, capsys, weights, expected):
     np.savez(tmp_path / "x.npz", net=np.array("mine"), mean_rgb=np.zeros(3))
     (tmp_path / "run").mkdir()
     assert errors.run_command(evaluate.main, ["--weights", str(tmp_path / weights), "--images", "x"]) in (2, 4)

@@ -61,7 +61,7 @@ def test_a_run_of_plugins_is_trained_and_resumed(run):
     assert len(content["starts"]) == 2
 
 
-def test_it_is_evaluated_by_its_protocol_and_writes_its_label_format(run):
+def test_plugin_run_is_evaluated_by_its_protocol(run):
     evaluate("--run", run, "--out", run.parent / "eval")
     content = json.loads((run.parent / "eval/report.json").read_bytes())
     assert 0 <= content["protocols"]["example"]["scores"]["mean_iou"] <= 1

@@ -28,7 +28,7 @@ FACTS = {"command": "python benchmarks/x.py", "commit": "abc", "time": "2030-01-
          "versions": {"python": "3.11.1", "tensorflow": "2.21.0"}}
 
 
-def test_operations_of_the_published_nets_are_those_counted_before():
+def test_operation_counts_of_published_nets():
     tutorial, paper = (("fcn8s_tutorial", (224, 224), 151), ("fcn8s", (224, 224), 151))
     conv5_4 = 2 * 14 * 14 * 9 * 512 * 512  # built and never used by the tutorial's net
     assert operations.forward(*tutorial) + conv5_4 == pytest.approx(67.25e9, rel=1e-3)
@@ -44,7 +44,7 @@ def test_the_table_of_operations_is_of_the_nets_as_they_are():
         assert chosen.fusion == fusion and chosen.last_layer.replace("relu", "conv") == last
 
 
-def test_blocks_take_four_multiply_adds_for_a_pixel_of_a_class_rim_included():
+def test_blocks_take_four_multiply_adds_per_pixel_and_class():
     rows = {layer.name: layer for layer in operations.layers("fcn8s", (16, 24), 1, bilinear="blocks")}
     assert rows["upscore8"].forward == 2 * 4 * 24 * 32  # 2 x 3 inputs become 3 x 4 blocks of 8 x 8
 
@@ -57,7 +57,7 @@ def counted():
     return sum(child.total_float_ops for child in profile.children if child.name.startswith(("Conv2D", "MatMul")))
 
 
-def test_tensorflow_counts_the_same_in_a_convolution_and_in_a_transposed_one():
+def test_tensorflow_counts_both_kinds_of_convolutions_alike():
     with tf.Graph().as_default():
         x, kernel = tf.zeros((1, 6, 10, 3)), tf.zeros((3, 3, 3, 5))
         tf.nn.conv2d(x, kernel, 1, "SAME")
@@ -89,7 +89,7 @@ def test_a_failed_case_says_what_went_wrong_and_not_where(tmp_path):
     assert measuring.in_a_process(script, {"a": 1}) == {"a": 1, "failed": None}
 
 
-def test_growth_changes_one_axis_at_a_time_and_begins_with_the_base():
+def test_growth_changes_one_axis_at_a_time_from_the_base():
     found = growth.cases({"batch": (1, 8), "side": (224, 384)})
     assert found == [growth.BASE, growth.BASE | {"batch": 8}, growth.BASE | {"side": 384}]
     assert growth.along(found, "side") == [growth.BASE, growth.BASE | {"side": 384}]
@@ -130,7 +130,7 @@ def made_up():
         "batches": FACTS | {"title": "Random batches", "markdown": "| way |\n|---|\n| cache |"}}
 
 
-def test_goals_are_held_against_the_same_rounds_and_missed_ones_are_said():
+def test_goals_use_the_same_rounds_and_missed_ones_are_named():
     rows = {line.split(" | ")[0][2:]: line for line in goals.table(made_up()).splitlines()}
     assert "| 2 | reached |" in rows["train float32, batch 2, against PyTorch float32"]  # 2, 2 and 1.5
     assert "| 3.82 | reached |" in rows["train at our best, batch 2, against PyTorch float32"]
@@ -140,14 +140,14 @@ def test_goals_are_held_against_the_same_rounds_and_missed_ones_are_said():
     assert "not measured" in rows["train float32, batch 2, against Keras 3 float32"]
 
 
-def test_contenders_that_never_met_are_compared_by_way_of_the_first_one():
+def test_contenders_of_two_groups_are_compared_via_the_first():
     found = duel("train", 2, ours_float32=[2, 2, 2], ours_bfloat16=[1, 1, 1], tutorial_float32=[6, 6, 6])
     apart = {name: [{label: turn for label, turn in done.items() if label != name} for done in found["groups"][0]]
              for name in ("ours:bfloat16", "tutorial:float32")}
     assert goals.times_as_fast(found | {"groups": list(apart.values())}, "ours:bfloat16", "tutorial:float32")[0] == 6
 
 
-def test_the_page_keeps_what_is_written_by_hand_and_is_the_same_when_written_again(tmp_path):
+def test_handwritten_text_of_the_page_survives_rewriting(tmp_path):
     text = results.generated(made_up())
     for part in ("## Training step with Adam, batch 2", "keras3:float32 | failed: not installed", "failed: out of mem",
                  "commit abc, 2030-01-01; a machine; python 3.11.1", "| cache |", "| 384 | 0.500 s, 1.00 GB |"):
@@ -163,7 +163,7 @@ def test_the_picture_is_drawn_of_whatever_there_is(tmp_path):
     assert (tmp_path / "all.png").stat().st_size > 20_000 and not (tmp_path / "none.png").exists()
 
 
-def test_every_part_of_the_bench_is_a_script_and_is_handed_its_file(tmp_path):
+def test_every_part_of_the_benchmark_is_a_script_given_its_file(tmp_path):
     given = type("Given", (), {"quick": False, "data": "D", "layout": "camvid", "weights": None})
     for part in bench.PARTS:
         script, *words = bench.words_of(part, given, tmp_path)
@@ -186,7 +186,7 @@ def test_a_gpu_table_says_that_there_was_none(tmp_path):
     assert json.loads(json.dumps(row))["batch"] == 1
 
 
-def test_a_random_file_of_weights_is_read_as_the_published_one_is(tmp_path):
+def test_random_weights_file_is_read_like_the_published_one(tmp_path):
     from fcn.weights import detection
     startup.random_file(tmp_path / "vgg.mat", 1 / 16)
     assert published_nets.widths(detection.read_weights(tmp_path / "vgg.mat").widths) == measuring.widths(1 / 16)

@@ -144,7 +144,7 @@ def test_pytorch_predicts_them_too(expected, pytorch):
     assert_same_ids(predicted(pytorch, "odd", "channels_last-bfloat16"), expected["odd"], 0.05)
 
 
-def test_a_contender_or_variant_that_is_not_there_is_answered_with_those_that_are():
+def test_unknown_contender_or_variant_is_answered_with_the_known():
     with pytest.raises(errors.UsageError, match="ours, tutorial, pytorch, keras3"):
         contenders.build("theirs", "train", 1, (32, 32), 5, "float32")
     with pytest.raises(errors.UsageError, match="float32, float32-scattered"):

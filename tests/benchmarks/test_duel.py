@@ -33,7 +33,7 @@ def run(*labels, rounds=2, available=100 * GIB):
     return duel.run(labels, start, rounds, 1, lambda: available, tell=lambda _: None)
 
 
-def test_every_contender_has_a_turn_in_every_round_which_starts_with_another_one_each_time():
+def test_every_contender_runs_once_per_round_in_rotating_order():
     groups, found = run("good", "better", rounds=3)
     assert [list(done) for done in groups[0]] == [["good", "better"], ["better", "good"], ["good", "better"]]
     assert groups[0][0]["good"] == {"seconds": [0.5], "others": pytest.approx(0.1)}
@@ -58,7 +58,7 @@ def test_without_its_reference_a_duel_ends_and_says_so():
                                                                         "not run: absent failed"]
 
 
-def test_a_group_takes_one_more_while_its_peak_and_the_growth_of_one_fit_and_a_gibibyte_stays():
+def test_group_grows_while_peak_memory_and_one_gib_fit():
     good = start("good")  # peak 3 GiB, of which it holds 2
     try:
         needed = (1.3 * 3 + 1 + 1) * GIB
@@ -75,7 +75,7 @@ def test_what_does_not_fit_beside_the_reference_alone_is_refused():
     assert [list(done) for group in groups for done in group] == [["good"], ["good"]]
 
 
-def test_what_does_not_fit_in_the_first_group_meets_the_reference_in_another():
+def test_contender_that_does_not_fit_starts_another_group():
     left = iter([9 * GIB, 5 * GIB, 9 * GIB])
     groups, _ = duel.run(["good", "better", "dying"], start, 1, 1, lambda: next(left), tell=lambda _: None)
     assert [[set(done) for done in group] for group in groups] == [[{"good", "better"}], [{"good"}]]
@@ -95,7 +95,7 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios_to_the_first():
     assert duel_table.ratios({"groups": groups}, "a", "b") == [0.5, 1.0, pytest.approx(1 / 3)]
 
 
-def test_a_meter_tells_the_time_of_a_step_from_that_between_steps(monkeypatch):
+def test_meter_separates_time_of_a_step_from_time_between_steps(monkeypatch):
     clock, cpu, busy = iter([0, 10, 12]), iter([0, 1, 4]), iter([100, 106])
     monkeypatch.setattr(contender.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(contender.time, "process_time", lambda: next(cpu))

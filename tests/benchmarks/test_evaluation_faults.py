@@ -41,7 +41,7 @@ def test_pictures_may_be_missing_after_an_error_only(case):
 
 
 @pytest.mark.parametrize("mode", ["die before", "EIO"])
-def test_at_calls_that_reach_the_disk_an_end_or_an_error_loses_nothing(case, mode):
+def test_crash_or_disk_error_during_an_evaluation_loses_nothing(case, mode):
     (tried, lost), = evaluation_faults.every_call(case, (mode,), replacings=(True,), step=8).values()
     assert tried > 15 and lost == 0
 
@@ -56,12 +56,12 @@ def test_at_the_calls_around_the_renames_nothing_is_lost(case, mode):
         assert case.recovers(place), at
 
 
-def test_files_of_the_user_stay_and_two_at_once_leave_one_whole_evaluation(case):
+def test_user_files_stay_and_two_processes_leave_one_evaluation(case):
     assert evaluation_faults.with_foreign_files(case) == (10, 0)
     assert evaluation_faults.two_at_once(case, 2)[2] == 0
     assert evaluation_faults.twice(case, 3, random.Random(0))[1] == 0
 
 
-def test_an_evaluation_that_deletes_what_it_did_not_write_would_be_seen(case, monkeypatch):
+def test_deleting_foreign_files_would_be_detected(case, monkeypatch):
     monkeypatch.setattr(result_folder.manifest, "foreign", lambda *_: [])
     assert evaluation_faults.with_foreign_files(case)[1] == 5

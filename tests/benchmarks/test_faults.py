@@ -20,7 +20,7 @@ def case(tmp_path, monkeypatch):
     return faults.Case(tmp_path, 2)
 
 
-def test_calls_are_counted_and_the_fault_comes_at_the_one_that_was_asked_for(tmp_path):
+def test_fault_comes_at_the_requested_call(tmp_path):
     (tmp_path / "a").touch()
     with inject.Injector(at=2, mode="EIO") as injector:
         (tmp_path / "a").replace(tmp_path / "b")
@@ -37,12 +37,12 @@ def test_a_lost_cache_would_be_seen(case, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", inject.MODES)
-def test_at_every_call_that_reaches_the_disk_an_end_or_an_error_loses_nothing(case, mode):
+def test_crash_or_disk_error_during_a_build_loses_nothing(case, mode):
     (tried, lost), = faults.every_call(case, (mode,), replacings=(True,)).values()
     assert tried > 20 and lost == 0
 
 
-def test_killed_builds_go_on_and_two_at_once_leave_one_whole_file(case):
+def test_killed_builds_continue_and_two_processes_leave_one_file(case):
     kills, finished, lost = faults.random_kills(case, 10, random.Random(0))
     assert kills >= 10 and finished and not lost
     assert faults.two_builders(case, 5)[2] == 0

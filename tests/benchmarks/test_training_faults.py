@@ -60,7 +60,7 @@ def test_of_the_two_newest_checkpoints_none_may_be_damaged(tmp_path):
         assert len(small_run.damaged(run)) == count
 
 
-def test_a_file_too_many_or_another_line_of_the_log_would_be_seen(tmp_path):
+def test_extra_file_or_changed_log_line_would_be_detected(tmp_path):
     run = make_run(tmp_path / "run")
     small = small_of(run)
     (run / "checkpoints/.step-000009.tmp").mkdir()

@@ -143,7 +143,7 @@ def test_runs_whose_scores_mean_other_things_are_warned_of_once(tmp_path, compar
         f"warning: these runs differ in {word}: their losses and scores cannot be compared"]
 
 
-def test_an_id_that_is_ignored_for_padding_alone_makes_no_other_classes(tmp_path, compared):
+def test_id_ignored_only_for_padding_does_not_change_the_classes(tmp_path, compared):
     make(tmp_path / "a")
     make(tmp_path / "b", spec=DatasetSpec(SPEC.class_names, (2, 255)), augment=("scale",))
     assert not any("warning" in line or line.startswith("classes")
@@ -158,7 +158,7 @@ def test_validations_of_other_lengths_are_told_from_each_other(tmp_path, compare
     assert any("images (100, all, where" in line for line in compared(tmp_path / "a", tmp_path / "c")[1])
 
 
-def test_an_old_run_has_the_defaults_of_what_it_does_not_say_and_its_speed_in_the_log(tmp_path, compared):
+def test_old_run_gets_defaults_and_its_speed_from_the_log(tmp_path, compared):
     make(tmp_path / "a", log=[*LOG, {"step": 30, "loss": 1.0, "images_per_s": 4.0}], speed=[])
     make(tmp_path / "b")
     content = json.loads((tmp_path / "a/config.json").read_text())
@@ -198,14 +198,14 @@ def test_stages_are_the_runs_inside_in_their_order_of_number(tmp_path):
     assert [run.name for run in run_facts.find([tmp_path / "x"])[0]] == ["x/1-a", "x/2-b", "x/10-c"]
 
 
-def test_a_run_that_is_given_twice_is_shown_once_and_namesakes_by_their_path(tmp_path):
+def test_run_given_twice_is_shown_once_and_equal_names_by_path(tmp_path):
     paths = [make(tmp_path / "x/a"), make(tmp_path / "y/a"), make(tmp_path / "y/b")]
     runs, _ = run_facts.find([*paths, tmp_path / "x/../x/a"])
     assert [run.name for run in runs] == [str(paths[0]), str(paths[1]), "b"]
 
 
 @pytest.mark.parametrize("out", ["picture.jpg", "gone/compare.png", "folder.png"])
-def test_a_picture_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, compared, out):
+def test_unwritable_picture_is_reported_before_reading(tmp_path, compared, out):
     (tmp_path / "folder.png").mkdir()
     code, _, err = compared(make(tmp_path / "a"), "--out", out)
     assert code == 2 and out in err
@@ -223,7 +223,7 @@ def test_the_csv_file_has_a_row_a_run_in_full_precision(tmp_path, compared):
     assert (rows[1]["training_loss"], rows[1]["images_per_s"], rows[1]["steps_done"]) == ("", "", "0")
 
 
-def test_without_a_terminal_long_names_are_neither_wrapped_nor_cut_nor_taken_for_markup(tmp_path, pictured):
+def test_without_a_terminal_long_names_are_printed_unchanged(tmp_path, pictured):
     name = "[red]" + "long name " * 20 + "$x$ 中"
     make(tmp_path / name)
     _, out, _ = pictured(tmp_path / name)
@@ -282,7 +282,7 @@ def test_damaged_files_are_never_a_crash(tmp_path, pictured, seed):
 
 
 @pytest.mark.parametrize("content", ["", "\0", "[" * 100_000, '{"step": 1', "\xff\xfe"])
-def test_logs_and_reports_that_hold_nothing_are_as_if_they_were_not_there(tmp_path, pictured, content):
+def test_empty_logs_and_reports_count_as_missing(tmp_path, pictured, content):
     folder = make(tmp_path / "a", reports=[REPORT])
     for path in (folder / "log.jsonl", folder / "speed.jsonl", folder / "eval/validation-0/report.json"):
         path.write_bytes(content.encode("latin-1"))

@@ -49,7 +49,7 @@ def test_what_caffe_has_not_is_refused_and_the_advice_works(capsys, words, messa
     assert "base_lr: " in capsys.readouterr().out
 
 
-def test_a_clipped_gradient_is_not_converted_to_other_images_per_step(capsys):
+def test_clipped_gradient_is_not_converted_to_another_batch_size(capsys):
     given = ["--recipe", "matconvnet_fcn8s", "--clip-norm", "3", "--to-batch", "4"]
     with pytest.raises(errors.UsageError, match="cannot be converted from 20 to 40 images") as caught:
         convert.main(given)
@@ -75,7 +75,7 @@ def test_a_step_size_that_does_nothing_is_not_in_the_way(capsys):
     assert "learning_rate = 0.0002" in capsys.readouterr().out
 
 
-def test_the_lines_for_a_batch_of_images_of_native_size_can_be_trained_with(capsys, tmp_path):
+def test_converted_settings_for_images_of_native_size_train(capsys, tmp_path):
     convert.main(["--recipe", "long2015_fcn8s", "--size", "384x512", "--to-batch", "4"])
     text = capsys.readouterr().out
     (tmp_path / "batch.toml").write_text(text[text.index("# converted"):])

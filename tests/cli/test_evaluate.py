@@ -83,7 +83,7 @@ def test_the_tutorials_protocol_is_that_of_the_networks_size(usual, toy):
     assert report(folder)["protocols"]["tutorial"]["scores"]["pixel_accuracy"] == pytest.approx(hits / labelled)
 
 
-def test_probabilities_add_up_to_1_and_their_best_class_is_the_prediction(usual, toy):
+def test_probabilities_sum_to_1_with_the_prediction_as_argmax(usual, toy):
     folder, _ = usual
     for pair in pairs(toy):
         found = np.load(folder / f"probabilities/{pair.name}.npy").astype(np.float32)
@@ -122,7 +122,7 @@ WAYS = {"flip": ["--flip"], "scales": ["--scales", "0.75,1,1.5"], "window": ["--
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_of_looking_ends_in_predictions_of_the_photos_size_and_says_which(trained, toy, tmp_path, way):
+def test_every_inference_mode_predicts_at_the_size_of_the_photo(trained, toy, tmp_path, way):
     latest(trained, tmp_path, *WAYS[way], "--outputs", "predictions")
     for pair, prediction in zip(pairs(toy), predictions(tmp_path), strict=True):
         assert prediction.shape == Image.open(pair.image).size[::-1] and 0 not in prediction
@@ -153,7 +153,7 @@ def test_results_of_other_options_do_not_replace_each_other(trained, tmp_path):
         "validation-8", "validation-8-flip", "validation-8-native-window96x64-0.5-max"]
 
 
-def test_results_of_other_data_do_not_replace_each_other_and_what_is_left_of_older_ones_goes(trained, toy, tmp_path):
+def test_results_of_other_data_are_kept_and_leftovers_removed(trained, toy, tmp_path):
     shutil.copytree(trained[0] / "run", tmp_path / "run")
     shutil.copytree(toy / "scenes", tmp_path / "other")
     for kind in ("images", "annotations"):
@@ -176,7 +176,7 @@ def test_labels_without_one_labelled_pixel_are_no_result(trained, toy, tmp_path)
     assert "nothing to score" in said and not (tmp_path / "out/report.json").exists()
 
 
-def test_the_numbers_are_printed_even_where_they_cannot_be_written(trained, tmp_path, monkeypatch):
+def test_numbers_are_printed_even_if_they_cannot_be_written(trained, tmp_path, monkeypatch):
     write_whole = atomic_io.write_whole
 
     def full(path, data):
@@ -196,7 +196,7 @@ def test_two_photos_of_one_stem_get_two_predictions(trained, tmp_path):
         "a.jpg.jpg.png", "a.jpg.png", "a.png.png"]
 
 
-def test_what_is_evaluated_is_what_is_exported_and_what_other_runs_start_from(trained, tmp_path, capsys):
+def test_evaluation_export_and_transfer_use_the_same_checkpoint(trained, tmp_path, capsys):
     run = shutil.copytree(trained[0] / "run", tmp_path / "run")
     best = run / "checkpoints/step-000006"
     checkpoint_files.write_state(best, checkpoint_files.read_state(best) | {"score": 0.9})
@@ -212,7 +212,7 @@ def test_what_is_evaluated_is_what_is_exported_and_what_other_runs_start_from(tr
     assert json.loads((tmp_path / "newest.npz.json").read_text())["step"] == 8
 
 
-def test_a_checkpoint_of_another_run_is_refused_and_the_advice_evaluates_it(trained, tmp_path):
+def test_checkpoint_of_another_run_is_refused_and_the_fix_works(trained, tmp_path):
     other = shutil.copytree(trained[0] / "run", tmp_path / "other")
     content, theirs = json.loads((other / "config.json").read_text()), other / "checkpoints/step-000008"
     content["fingerprints"]["settings"] = "another"
@@ -234,7 +234,7 @@ def test_the_folder_of_a_checkpoint_is_evaluated_like_its_run(trained, usual, tm
         "report.json"]
 
 
-def test_a_net_that_was_trained_to_say_other_never_does_in_the_benchmark_but_in_the_tutorials_protocol(toy, tmp_path):
+def test_class_other_is_predicted_only_in_the_tutorial_protocol(toy, tmp_path):
     """Half of every label is made 0, so that the net learns to say 0."""
     shutil.copytree(toy / "scenes", tmp_path / "scenes")
     for path in (tmp_path / "scenes/annotations").rglob("*.png"):
@@ -259,7 +259,7 @@ def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path
     assert not (tmp_path / "out/report.json").exists()
 
 
-def test_prediction_says_before_it_starts_what_reading_does_to_the_photos(trained, tmp_path):
+def test_prediction_first_reports_how_photos_will_be_converted(trained, tmp_path):
     (tmp_path / "photos").mkdir()
     band = np.full((48, 64, 4), (10, 20, 30, 255), np.uint8)
     band[:, 32:, 3] = 128
@@ -273,7 +273,7 @@ def test_prediction_says_before_it_starts_what_reading_does_to_the_photos(traine
     assert said.index("converted:") < said.index("evaluated ")
 
 
-def test_evaluation_leaves_out_what_only_reading_finds_when_it_is_asked_to(trained, toy, tmp_path):
+def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp_path):
     shutil.copytree(toy / "scenes", tmp_path / "scenes")
     path = tmp_path / "scenes/images/validation/ADE_val_00000001.jpg"
     path.write_bytes(path.read_bytes()[:700])
@@ -302,7 +302,7 @@ def test_options_that_cannot_be_are_refused_in_one_message(trained, tmp_path, wo
     assert said in error and "Traceback" not in error and not (tmp_path / "out").exists()
 
 
-def test_a_file_in_the_place_of_the_results_is_told_before_anything_is_done(trained, tmp_path):
+def test_file_in_the_place_of_the_results_is_reported_first(trained, tmp_path):
     (tmp_path / "out").write_text("mine")
     assert "is not a folder" in latest(trained, tmp_path / "out", code=2)
     assert (tmp_path / "out").read_text() == "mine"
@@ -349,7 +349,7 @@ def test_the_folder_of_the_run_is_refused_and_the_advice_works(trained, tmp_path
     latest(trained, str(out).replace(str(trained[0]), str(tmp_path)), "--outputs", "none")
 
 
-def test_a_file_added_to_an_evaluation_keeps_it_from_being_replaced(trained, tmp_path):
+def test_evaluation_with_an_added_file_is_not_replaced(trained, tmp_path):
     out = tmp_path / "out"
     latest(trained, out, "--outputs", "none")
     report_command.main([str(out), "--html"])  # a page that was written anew is none of the user's
@@ -359,7 +359,7 @@ def test_a_file_added_to_an_evaluation_keeps_it_from_being_replaced(trained, tmp
     assert "notes.txt" in latest(trained, out, "--outputs", "none", code=2) and contents(out) == before
 
 
-def test_an_interrupted_evaluation_leaves_the_older_one_and_says_where_its_files_are(trained, tmp_path, monkeypatch):
+def test_interrupted_evaluation_keeps_the_older_one(trained, tmp_path, monkeypatch):
     out = tmp_path / "out"
     latest(trained, out, "--outputs", "none")
     before = contents(out)
@@ -384,7 +384,7 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_data_sets_in_folders_of_one_name_have_evaluations_of_their_own(tmp_path):
+def test_datasets_in_folders_of_equal_name_have_own_evaluations(tmp_path):
     of = types.SimpleNamespace(step=4, data=str(tmp_path / "own/scenes"), folder=tmp_path / "run")
     names = [evaluate_flags.folder(evaluate_flags.parse(["--run", "run", "--data", str(tmp_path / data)], ""), of).name
              for data in ("own/scenes", "a/scenes", "b/scenes", "b/../a/scenes")]
@@ -403,7 +403,7 @@ def test_photos_go_into_the_next_free_folder(trained, photos, tmp_path, monkeypa
     assert set(made["files"]) == {f"predictions/{name}.png" for name in "abc"}
 
 
-def test_predictions_of_the_same_photos_are_replaced_and_those_of_others_are_not(trained, photos, tmp_path):
+def test_predictions_of_other_photos_are_not_replaced(trained, photos, tmp_path):
     words = trained, tmp_path / "out", "--images", photos, "--outputs"
     latest(*words, "predictions")
     latest(*words, "colour")
@@ -431,7 +431,7 @@ def test_predictions_that_a_full_disk_ends_are_kept(trained, photos, tmp_path, m
     assert len(list((tmp_path / "out-2/predictions").iterdir())) == 2
 
 
-def test_an_evaluation_that_lacks_pictures_does_not_replace_an_older_one(
+def test_evaluation_that_lacks_pictures_replaces_no_older_one(
         trained, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -461,7 +461,7 @@ def written(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_frames_of_a_mac_in_sub_folders_are_predicted_into_sub_folders(trained, tmp_path):
+def test_mac_metadata_is_skipped_and_sub_folders_are_predicted(trained, tmp_path):
     photos = tmp_path / "photos"
     for name in ("1.jpg", "10.jpg", "2.JPG", "cam2/11.jpg", "cam2/1.jpg"):
         put(photos / name)
@@ -480,7 +480,7 @@ def test_frames_of_a_mac_in_sub_folders_are_predicted_into_sub_folders(trained, 
     assert f"photos in {photos / 'cam2'}: 2" in said and "1 .mp4 file is not read; readable: .jpg" in said
 
 
-def test_two_photos_of_one_stem_in_a_sub_folder_get_two_predictions(trained, tmp_path):
+def test_photos_of_equal_stem_in_a_sub_folder_are_both_predicted(trained, tmp_path):
     for name in ("a/1.jpg", "a/1.png", "b/1.jpg"):
         put(tmp_path / "photos" / name)
     latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
@@ -493,7 +493,7 @@ def test_photos_come_in_natural_order(tmp_path):
     assert [source.name for source in image_sources.from_photos(tmp_path)[0]] == ["cam9/1", "cam10/1", "img2", "img10"]
 
 
-def test_a_folder_of_other_files_and_a_video_are_told_what_they_are_and_what_to_do(trained, tmp_path):
+def test_folder_of_other_files_and_a_video_are_explained(trained, tmp_path):
     put(tmp_path / "photos/1.tif")
     said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", code=3)
     assert "1 .tif file is not read; readable: .jpg .jpeg .png" in said and "this writes a .png beside each" in said
@@ -512,7 +512,7 @@ def test_a_folder_of_other_files_and_a_video_are_told_what_they_are_and_what_to_
     assert "is missing" in latest(trained, tmp_path / "out", "--images", tmp_path / "nowhere", code=3)
 
 
-def test_what_only_looks_like_a_photo_is_told_before_the_first_prediction(trained, tmp_path):
+def test_file_that_only_looks_like_a_photo_is_reported_first(trained, tmp_path):
     put(tmp_path / "photos/1.jpg")
     (tmp_path / "photos/gone.jpg").symlink_to("nowhere")
     said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", code=3)

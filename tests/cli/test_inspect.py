@@ -29,7 +29,7 @@ def test_pixels_of_each_class_are_counted_over_all_splits(tmp_path, capsys):
     assert ["training:", "1", "pairs", "(drawn)"] in lines and ["problems:", "none"] in lines
 
 
-def test_files_that_cannot_be_used_are_listed_and_the_exit_code_says_so(tmp_path, capsys):
+def test_unusable_files_are_listed_and_set_the_exit_code(tmp_path, capsys):
     for name in "abc":
         write_pair(tmp_path, name, [[0, 1]])
     write_pair(tmp_path, "small", [[0, 1]])

@@ -62,7 +62,7 @@ def test_images_without_a_labelled_pixel_have_no_score_of_0(tmp_path):
     report.main([str(tmp_path / "part"), "--images", "scene_1"])
 
 
-def test_without_flags_it_prints_what_the_evaluation_printed_and_changes_nothing(runs, capsys):
+def test_without_flags_the_evaluation_is_printed_and_unchanged(runs, capsys):
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     content = json.loads((runs / "run/eval/new/report.json").read_text())
     assert printed(capsys, runs / "run/eval/new") == results.table(content) + "\n"
@@ -102,7 +102,7 @@ def test_some_images_are_chosen_by_a_pattern_or_a_list(runs, capsys, tmp_path):
     assert "10 of 12 images" in printed(capsys, runs / "run", "--images", "scene_0*")
 
 
-def test_a_part_is_not_held_against_published_numbers_nor_warned_of_what_it_lacks(tmp_path, capsys):
+def test_part_of_a_split_is_not_compared_with_published_numbers(tmp_path, capsys):
     counting = confusion.Counting(11)
     counting.add("all", np.arange(11), np.arange(11))
     counting.add("few", np.array([0, 0, 1]), np.array([0, 0, 0]))
@@ -118,12 +118,12 @@ def test_one_protocol_is_shown_alone(runs, capsys):
     assert "\ntutorial  network" in out and "\nbenchmark" not in out and "\nberkeley" not in out
 
 
-def test_samples_are_those_of_a_comparison_and_do_nothing_without_one(runs):
+def test_samples_only_affect_a_comparison(runs):
     with pytest.raises(errors.UsageError, match="--samples is the number of permutations of --against"):
         report.main([str(runs / "run"), "--samples", "50"])
 
 
-def test_intervals_of_a_report_by_an_older_version_are_computed_again(tmp_path, capsys):
+def test_intervals_of_an_older_report_are_recomputed(tmp_path, capsys):
     content = results_help.write(tmp_path, counted(0.7, 2), None, SPEC, {"split": "test"})
     new = results.table(content)
     content["bootstrap"] = {"samples": 1000, "level": 0.95, "seed": 0, "over": "images"}
@@ -133,7 +133,7 @@ def test_intervals_of_a_report_by_an_older_version_are_computed_again(tmp_path, 
     assert printed(capsys, tmp_path) == new + "\n"
 
 
-def test_two_evaluations_are_compared_with_intervals_and_p_values(runs, capsys, tmp_path):
+def test_comparison_of_evaluations_has_intervals_and_p_values(runs, capsys, tmp_path):
     out = printed(capsys, runs / "run", "--against", runs / "other", "--csv", tmp_path / "pairs.csv")
     with (tmp_path / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -180,7 +180,7 @@ def test_evaluations_of_other_data_are_not_compared(runs, tmp_path, change, mess
         report.main([str(runs / "run"), "--against", str(tmp_path)])
 
 
-def test_nets_that_saw_other_sizes_are_compared_by_the_other_protocols(runs, tmp_path, capsys):
+def test_other_input_sizes_are_compared_by_other_protocols(runs, tmp_path, capsys):
     results_help.write(tmp_path, counted(0.5, 5), counted(0.5, 5, step=3), SPEC, {})
     out = printed(capsys, runs / "run", "--against", tmp_path)
     assert "tutorial: not compared" in out and "berkeley   mean IoU" in out

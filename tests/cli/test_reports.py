@@ -23,7 +23,7 @@ def test_ids_are_coloured_by_the_palette():
 
 
 @pytest.mark.parametrize("width", [5, 200])
-def test_a_panel_shows_photo_label_prediction_and_error_side_by_side_over_a_legend(width):
+def test_panel_shows_photo_label_prediction_errors_and_legend(width):
     photo = np.full((40, width, 3), 77, np.uint8)
     label, prediction = np.full((40, width), 1, np.uint8), np.full((40, width), 2, np.uint8)
     picture = render.panel(photo, label, prediction, SPEC)
@@ -83,14 +83,14 @@ def test_ignored_ids_keep_their_channel_and_are_not_scored():
     assert DatasetSpec(("a", "b"), (11,)).scored_ids == (0, 1)
 
 
-def test_unnamed_classes_are_counted_up_to_the_highest_id_that_occurs():
+def test_unnamed_classes_are_counted_up_to_the_highest_id():
     pixels = np.zeros(256, np.int64)
     pixels[[1, 4, 255]] = 9
     assert DatasetSpec((), (255,)).counted(pixels).class_names == tuple(f"class {i}" for i in range(5))
     assert DatasetSpec(("a", "b"), (255,)).counted(pixels).class_names == ("a", "b")
 
 
-def test_a_generated_palette_tells_all_ids_apart_and_keeps_black_for_ignored_ones():
+def test_generated_palette_has_distinct_colours_black_is_ignored():
     palette = DatasetSpec(("a", "b"), (255,)).palette()
     assert palette[:3] == [(128, 0, 0), (0, 128, 0), (128, 128, 0)]  # VOC's colours 1, 2 and 3
     assert palette[255] == (0, 0, 0)
@@ -103,7 +103,7 @@ def test_a_run_of_an_older_version_is_named_as_such(tmp_path):
         record.read_record(tmp_path)
 
 
-def test_the_baseline_of_a_weighted_loss_is_the_entropy_of_the_weighted_frequencies():
+def test_baseline_of_a_weighted_loss_is_its_weighted_entropy():
     """Classes of 30 and 10 pixels, and 60 that are ignored: unweighted ln 4 - 3/4 ln 3; weighed 1 and 3, ln 2."""
     spec, pixels = DatasetSpec(("a", "b"), (2,)), [30, 10, 60]
     assert baselines.numbers(pixels, spec) == pytest.approx((math.log(2), math.log(4) - 0.75 * math.log(3),
@@ -112,7 +112,7 @@ def test_the_baseline_of_a_weighted_loss_is_the_entropy_of_the_weighted_frequenc
                                           (1.0, 3.0)) == pytest.approx((math.log(2), math.log(2), 0.75))
 
 
-def test_the_baseline_of_a_net_that_trains_the_ignored_label_counts_its_pixels_but_scores_do_not():
+def test_only_the_baseline_counts_trained_ignored_pixels():
     spec = DatasetSpec(("a", "b"), (2,))
     uniform, prior, constant = baselines.numbers([25, 25, 50], spec, 3, (0, 1, 2))
     assert (uniform, constant) == pytest.approx((math.log(3), 0.5))

@@ -44,7 +44,7 @@ def staged(toy):
     return toy / "plan", train(toy, "--stages", stages, "--run", toy / "plan").stdout
 
 
-def test_each_stage_starts_from_the_one_before_with_its_new_layer_at_zero(staged):
+def test_stage_starts_from_the_previous_with_a_new_layer_at_zero(staged):
     folder, _ = staged
     for number, name, fresh in ((1, "32s", "score_fr"), (2, "16s", "score_pool4"), (3, "8s", "score_pool3")):
         rows = json.loads((folder / f"{number}-{name}/transplant.json").read_text())
@@ -54,7 +54,7 @@ def test_each_stage_starts_from_the_one_before_with_its_new_layer_at_zero(staged
         assert {"conv1_1", "conv5_4", "fc6", "fc7"} <= copied and (number == 1 or "score_fr" in copied)
 
 
-def test_a_stage_names_the_checkpoint_that_it_starts_from_by_its_checksums_and_has_a_seed_of_its_own(staged):
+def test_stage_records_its_source_checkpoint_and_own_seed(staged):
     folder, said = staged
     content = [json.loads((folder / name / "config.json").read_text()) for name in ("1-32s", "2-16s", "3-8s")]
     state = checkpoint_files.read_state(folder / "1-32s/checkpoints/step-000002")
@@ -67,7 +67,7 @@ def test_a_stage_names_the_checkpoint_that_it_starts_from_by_its_checksums_and_h
     assert "; seed 0: default" in said and f"; seed {stages.seed_of(0, 2)}: stage 2 of seed 0 (default)" in said
 
 
-def test_a_plan_that_is_finished_trains_nothing_again_and_a_longer_one_goes_on(staged, toy):
+def test_finished_plan_trains_nothing_and_a_longer_one_continues(staged, toy):
     folder, _ = staged
     stages = ",".join(str(toy / f"{name}.toml") for name in ("32s", "16s"))
     again = train(toy, "--stages", stages, "--run", folder).stdout
@@ -105,7 +105,7 @@ def test_a_file_is_scored_on_a_data_set_like_a_run(staged, toy, tmp_path):
     assert (a.total() == b.total()).all() and a.total().sum() > 0
 
 
-def test_a_file_with_learned_and_plain_upsampling_is_exported_and_evaluated(toy, tmp_path):
+def test_file_with_learned_and_fixed_upsampling_is_evaluated(toy, tmp_path):
     """The scheme of the CVPR paper and of the published FCN-8s: the last interpolation is fixed, the others learned."""
     train(toy, "--config", toy / "8s.toml", "--learn-upsampling", "--rate-factors", "upscore8/*=0",
           "--init-stddev", "0.1", "--run", tmp_path / "run")
@@ -117,13 +117,13 @@ def test_a_file_with_learned_and_plain_upsampling_is_exported_and_evaluated(toy,
     np.testing.assert_array_equal(_pixels(one), _pixels(other))
 
 
-def test_a_slip_in_a_later_stage_is_told_before_the_first_is_trained(toy, tmp_path):
+def test_error_in_a_later_stage_is_reported_before_training(toy, tmp_path):
     for slip in (f"{toy / '32s.toml'}, long2015_fcn99", f"{toy / '32s.toml'},", f"{toy / '32s.toml'},no.toml"):
         error = train(toy, "--stages", slip, "--run", tmp_path / "plan", code=2).stderr
         assert "Traceback" not in error and not (tmp_path / "plan").exists()
 
 
-def test_a_last_layer_that_the_weights_lack_is_told_before_the_cache_is_built(toy, tmp_path):
+def test_missing_last_layer_is_reported_before_caching(toy, tmp_path):
     vgg16 = {name: pair for name, pair in demo.narrow_vgg(0, WIDTHS, 4).items() if not name.endswith("_4")}
     demo.write_mat(tmp_path / "vgg16.mat", vgg16)
     for flag, layer, words in (("--last-layer", "relu5_4", "the VGG-16 in these weights has no such layer"),
@@ -159,7 +159,7 @@ def test_a_vgg_alone_is_not_evaluated(toy):
     assert "holds a VGG, not a whole FCN" in error and "Traceback" not in error
 
 
-def test_a_run_starts_from_an_exported_net_with_other_classes_by_name(staged, toy, tmp_path):
+def test_run_starts_from_an_exported_net_with_other_classes(staged, toy, tmp_path):
     """The scenes' classes, in another order and with one that the net has not seen."""
     file = tmp_path / "net.npz"
     call("-m", "fcn", "export", "--run", staged[0] / "3-8s", "--to", file)
@@ -181,7 +181,7 @@ def test_a_run_starts_from_an_exported_net_with_other_classes_by_name(staged, to
     assert rows["score_fr"]["shape"][3] == 3 and rows["conv1_1"]["fate"] == "copied"
 
 
-def test_an_ignored_label_can_be_trained_and_is_left_out_of_the_scores(toy, tmp_path):
+def test_ignored_label_can_be_trained_and_is_not_scored(toy, tmp_path):
     output = train(toy, "--config", toy / "8s.toml", "--train-ignored", "--run", tmp_path / "run").stdout
     assert "12 channels" in output and "starts at loss ln 12" in output
     assert run_log.read_entries(tmp_path / "run/log.jsonl")[0]["loss"] == pytest.approx(np.log(12), abs=5e-4)
@@ -195,7 +195,7 @@ def test_class_weights_stand_in_the_run(toy, tmp_path):
     assert len(weights) == 12 and min(weights) < 1 < max(weights)
 
 
-def test_the_settings_are_printed_with_their_sources_as_toml_that_can_be_used(tmp_path):
+def test_settings_are_printed_with_sources_as_usable_toml(tmp_path):
     shown = call("train_fcn.py", "--recipe", "long2015_fcn8s", "--print-config", "--steps", "3").stdout
     assert "learning_rate = 1e-14" in shown and "voc-fcn8s/solver.prototxt" in shown
     (tmp_path / "all.toml").write_text(shown)

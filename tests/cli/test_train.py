@@ -37,7 +37,7 @@ def test_a_run_leaves_log_curves_events_and_checkpoints(trained):
     assert json.loads((run / "config.json").read_text())["config"]["steps"] == 8
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_as_if_nothing_had_been(toy, trained, tmp_path):
+def test_killed_run_resumes_and_ends_like_an_uninterrupted_one(toy, trained, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "8")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
@@ -164,13 +164,13 @@ def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path, shared_file):
     assert len(made) == 7 and spec.num_classes == 151 and made.path.stat().st_size > 7 * 96 * 128 * 4
 
 
-def test_a_run_refuses_other_settings_before_it_builds_a_cache_for_them(trained, toy):
+def test_other_settings_are_refused_before_a_cache_is_built(trained, toy):
     done = call([*train_words(toy, trained[0], "--steps", "8"), "--size", "48x64"], code=2)
     assert "size: [40, 56] in the run, [48, 64] now" in done.stderr
     assert "files in --data" not in done.stderr and "cache of" not in done.stdout
 
 
-def test_a_run_of_a_version_that_drew_otherwise_is_not_gone_on_with_but_evaluated(trained, toy, tmp_path):
+def test_run_of_an_older_sampling_version_is_not_resumed(trained, toy, tmp_path):
     shutil.copytree(trained[0] / "run", tmp_path / "run")
     content = json.loads((tmp_path / "run/config.json").read_text())
     kept = {k: v for k, v in content["config"].items() if k not in ("augment", "crop_size")}
@@ -183,7 +183,7 @@ def test_a_run_of_a_version_that_drew_otherwise_is_not_gone_on_with_but_evaluate
     call(command("eval_fcn.py", "--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest"))
 
 
-def test_a_run_does_not_go_on_with_labels_that_were_edited_to_the_same_size(trained, toy, tmp_path, scenes):
+def test_labels_edited_to_the_same_size_prevent_resuming(trained, toy, tmp_path, scenes):
     words = [*train_words(toy, tmp_path, "--steps", "2"), "--data", str(scenes)]
     label = next((scenes / "annotations/training").glob("*.png"))
     Image.fromarray(ids.read(label, None)).save(label.with_suffix(".bmp"))  # plain bytes: an edit keeps the size
@@ -197,12 +197,12 @@ def test_a_run_does_not_go_on_with_labels_that_were_edited_to_the_same_size(trai
 
 
 @pytest.mark.parametrize("name", ["nowhere/b.png", "b.jpg", "."])
-def test_a_picture_that_cannot_be_written_is_told_before_the_caches_are_built(toy, tmp_path, name):
+def test_unwritable_picture_is_reported_before_caches_are_built(toy, tmp_path, name):
     assert "--show-batch" in refused(toy, tmp_path, 2, "--show-batch", tmp_path / name)
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_first_batch_is_shown_without_weights_and_without_tensorflow(toy, tmp_path):
+def test_first_batch_is_shown_without_weights_and_tensorflow(toy, tmp_path):
     (tmp_path / "barred").mkdir()
     (tmp_path / "barred/tensorflow.py").write_text("raise SystemExit(99)")
     words = [*train_words(toy, tmp_path), "--weights", "nowhere.mat", "--show-batch", str(tmp_path / "b.png"),

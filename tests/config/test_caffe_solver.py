@@ -15,14 +15,14 @@ def test_the_papers_solver_file_comes_back():
         "# net: lr_mult: 1, x */bias=2"]
 
 
-def test_a_poly_schedule_is_caffes_and_the_loss_is_averaged_over_iterations():
+def test_poly_schedule_and_average_loss_match_caffe():
     settings = dataclasses.replace(SGD, loss_reduction="sum", batches_per_step=10, average_loss=25)
     text = caffe_solver.prototxt(settings)
     assert 'lr_policy: "poly"\npower: 0.9\n' in text and "normalize: false" in text
     assert "iter_size: 10\naverage_loss: 3\n" in text and "max_iter: 700\n" in text
 
 
-def test_a_stepped_rate_and_a_clipped_gradient_are_written_for_caffe():
+def test_stepped_rate_and_clipped_gradient_are_written_for_caffe():
     lines = caffe_solver.prototxt(dataclasses.replace(
         SGD, loss_reduction="sum", batches_per_step=4, clip_norm=0.5, schedule="step", step_size=300, gamma=0.2,
         freeze="conv2", new_layer_factor=10, average_loss="auto")).splitlines()

@@ -76,7 +76,7 @@ def test_every_line_has_its_source_and_fits_the_page(name):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_recipe_says_what_was_reached_on_what_and_where_it_departs(name):
+def test_published_recipe_gives_its_score_data_and_departures(name):
     text = registry.path("recipes", name).read_text()
     for word in ("# Published", "# Data:", "# Departures:"):
         assert word in text

@@ -32,7 +32,7 @@ def test_the_papers_rates_as_rates_of_the_mean_loss(pixels, rate, rate_mean, eff
     assert new.effective_rate == pytest.approx(Solver(rate, 0, 0.99, "sum", pixels=pixels).effective_rate)
 
 
-def test_the_cvpr_papers_rate_makes_steps_of_the_same_size_as_the_pami_papers():
+def test_rates_of_the_cvpr_and_pami_papers_make_equal_steps():
     accumulated = Solver(1e-4, 5e-4, 0.9, "mean", batches_per_step=20, pixels=384 * 384)
     assert accumulated.effective_rate == pytest.approx(1e-3)
     assert SUM.effective_rate == pytest.approx(1.47e-3, rel=5e-3)
@@ -70,7 +70,7 @@ def logistic(images, pixels, seed=3):
 
 @pytest.mark.parametrize("to", ["mean", "mean-per-image"])
 @pytest.mark.parametrize("images", [1, 4])
-def test_sum_and_mean_take_the_same_steps_also_when_the_rate_changes(to, images):
+def test_sum_and_mean_make_equal_steps_even_if_the_rate_changes(to, images):
     old = Solver(1e-3, 0.5, 0.9, "sum", batch=images, pixels=50)
     new = solver_conversion.convert(old, loss_reduction=to)
     start, problem = np.array([0.3, -0.2, 0.5, 0.1]), logistic(images, 50)
@@ -96,7 +96,7 @@ def quadratic(curvature, pixels):
     return gradient_sums
 
 
-def test_another_momentum_arrives_at_the_same_place_where_the_gradient_changes_slowly():
+def test_other_momentum_reaches_the_same_place_if_converted():
     old = Solver(1e-3, 0, 0.9, "mean", pixels=10)
     new = solver_conversion.convert(old, momentum=0.5)
     assert new.learning_rate == pytest.approx(5e-3)

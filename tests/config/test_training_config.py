@@ -40,7 +40,7 @@ def test_every_field_is_a_flag_and_has_a_help_text(capsys):
         assert training_config.about(field.name).help
 
 
-def test_flags_that_are_not_given_are_absent_so_that_files_may_speak():
+def test_flags_not_given_are_absent():
     assert parse() == {}
     assert parse("--batch", "4", "--learning-rate", "1e-3", "--crop-size", "12x16", "--ignore-label", "0,255") == {
         "batch": 4, "learning_rate": 1e-3, "crop_size": (12, 16), "ignore_label": (0, 255)}
@@ -51,7 +51,7 @@ def test_a_switch_can_be_turned_on_and_off():
     assert parse("--skip-bad") == {"skip_bad": True}
 
 
-def test_a_flag_beats_the_file_which_beats_the_recipe_which_beats_the_default(tmp_path):
+def test_precedence_is_flag_file_recipe_default(tmp_path):
     path = toml(tmp_path, "batch = 3\nseed = 7\n")
     recipe = training_config.resolve({}, None, "demo")
     assert (recipe.size, recipe.batch, recipe.momentum) == ((96, 96), 8, training_config.Config().momentum)
@@ -177,7 +177,7 @@ def test_images_cannot_be_without_a_size(crop):
         training_config.resolve({**parse("--size", ""), "crop_size": crop})
 
 
-def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out():
+def test_settings_survive_json_and_unknown_ones_are_left_out():
     settings = training_config.Config(size=(12, 16), crop_size=(4, 8), ignore_label=(0, 255), augment=(), skip_bad=True,
                                       learning_rate=1e-3)
     stored = json.loads(json.dumps(training_config.to_dict(settings)))
@@ -186,7 +186,7 @@ def test_settings_survive_json_and_unknown_ones_of_another_version_are_left_out(
     assert training_config.from_dict(json.loads(text)) == training_config.Config()
 
 
-def test_native_size_is_none_and_two_zeros_in_config_json_as_ever():
+def test_native_size_is_none_and_two_zeros_in_config_json():
     assert training_config.resolve(parse("--size", "native", "--batch", "1")).size is None
     stored = json.loads(json.dumps(training_config.to_dict(training_config.Config(size=None))))
     assert stored["size"] == [0, 0]
@@ -196,7 +196,7 @@ def test_native_size_is_none_and_two_zeros_in_config_json_as_ever():
     assert [line.split("  ")[0] for line in lines if line.startswith("size")] == ['size = "native"']
 
 
-def test_settings_cannot_be_changed_while_running_and_those_of_a_resume_exist():
+def test_settings_are_frozen_and_those_of_a_resume_exist():
     with pytest.raises(dataclasses.FrozenInstanceError):
         training_config.Config().batch = 3
     assert set(training_config.SAME_AT_RESUME) <= {field.name for field in dataclasses.fields(training_config.Config)}
@@ -210,7 +210,7 @@ def test_every_recipe_is_made_of_settings(name):
     assert settings.layout in registry.names("layouts")
 
 
-def test_an_unknown_recipe_or_net_names_what_is_there_and_the_nearest():
+def test_unknown_recipe_or_net_is_answered_with_the_nearest():
     with pytest.raises(errors.UsageError, match=r"unknown recipe 'dmo'.*\n.*did you mean demo") as caught:
         training_config.resolve({}, None, "dmo")
     assert "camvid" in str(caught.value)
@@ -230,7 +230,7 @@ def test_a_shelf_holds_modules_and_no_helpers():
 @pytest.mark.parametrize(("flags", "words"), [
     ({"steps": 20, "warmup": 20}, "--warmup 20"),
     ({"images_in_memory": 2, "replacement": True}, "--images-in-memory")])
-def test_what_cannot_go_together_is_told_before_any_data_is_looked_at(flags, words):
+def test_conflicting_settings_are_reported_before_data_is_read(flags, words):
     with pytest.raises(errors.UsageError, match=words):
         training_config.resolve(flags)
 
@@ -251,7 +251,7 @@ def test_a_flag_that_does_nothing_beside_the_others_is_noted():
     ('freeze = "conv 6"', "no name of a layer"), ('eval_budget = "5 percent"', "5% or 0.05"),
     ("eval_budget = 1.0", "0.05"), ("keep = 1", "not from 2"), ("warmup = -1", "not from 0"),
     ('schedule = "linear"', "cosine")])
-def test_a_wrong_value_of_a_long_runs_setting_is_answered_with_what_would_be_right(tmp_path, text, words):
+def test_wrong_value_is_answered_with_the_allowed_ones(tmp_path, text, words):
     with pytest.raises(errors.UsageError, match=re.escape(words)):
         training_config.read_toml(toml(tmp_path, text))
 

@@ -43,7 +43,7 @@ def pairs(tmp_path):
                  save(tmp_path / f"{i}_.png", np.full((4, 6), i % 2, np.uint8))) for i in range(4)]
 
 
-def test_rows_are_synced_before_their_marks_and_everything_before_the_rename(pairs, tmp_path, monkeypatch):
+def test_rows_are_synced_before_marks_and_all_before_the_rename(pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "ROWS_PER_SYNC", 2)
     with Recorder() as recorder:
         made = cache.prepare(pairs, DatasetSpec(), (4, 6), tmp_path / "c", "t")
@@ -71,7 +71,7 @@ def test_a_whole_file_is_written_aside_synced_and_then_named(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"new" and [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_write_that_the_system_takes_in_pieces_is_written_whole(tmp_path, monkeypatch):
+def test_write_accepted_in_pieces_is_written_whole(tmp_path, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, offset: real(file, memoryview(data)[:3], offset))
     file = os.open(tmp_path / "a", os.O_RDWR | os.O_CREAT)
@@ -95,7 +95,7 @@ def test_a_lock_is_free_again_when_its_holder_is_done_or_dead(tmp_path):
 
 
 @pytest.mark.parametrize(("host", "named"), [(socket.gethostname(), "another process"), ("far-away", "process ")])
-def test_a_process_of_this_machine_that_has_ended_is_not_named_as_the_holder(tmp_path, host, named):
+def test_ended_process_is_not_named_as_holder_of_a_lock(tmp_path, host, named):
     ended = inject.child(lambda: os._exit(0))
     inject.wait(ended)
     with atomic_io.locked(tmp_path / "a"):
@@ -104,7 +104,7 @@ def test_a_process_of_this_machine_that_has_ended_is_not_named_as_the_holder(tmp
             pass
 
 
-def test_a_file_system_without_locks_is_said_and_no_stale_lock_is_left(tmp_path, monkeypatch):
+def test_file_system_without_locks_is_reported_and_keeps_no_lock(tmp_path, monkeypatch):
     import fcntl
 
     def none(file, how):
@@ -116,7 +116,7 @@ def test_a_file_system_without_locks_is_said_and_no_stale_lock_is_left(tmp_path,
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder in which nobody can make a file")
-def test_a_lock_that_cannot_be_made_is_not_taken_for_one_that_is_held():
+def test_lock_that_cannot_be_created_is_not_reported_as_held():
     with pytest.raises(OSError), atomic_io.locked(Path("/proc/a")):
         pass
 

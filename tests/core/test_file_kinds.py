@@ -91,7 +91,7 @@ READERS = {  # a function of a path that must raise
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("what", ["a web page", "a git-lfs pointer"])
-def test_every_reader_says_that_it_is_a_web_page_or_a_pointer_instead(tmp_path, reader, what):
+def test_every_reader_recognises_a_web_page_or_lfs_pointer(tmp_path, reader, what):
     path = tmp_path / (reader if reader.endswith(".json") else "file.csv" if reader == "list" else "file")
     path.write_bytes(PAGES["byte order mark"] if what == "a web page" else LFS)
     with pytest.raises(errors.FcnError) as refusal:
@@ -136,7 +136,7 @@ def test_the_commands_for_archives_unpack_them(odd_folder):
         assert (odd_folder / inside / "a.jpg").read_bytes() == b"photo"
 
 
-def test_the_command_for_images_writes_a_png_beside_each_and_replaces_none(odd_folder):
+def test_command_for_images_writes_png_and_replaces_none(odd_folder):
     ids = np.array([[0, 1], [2, 3]], np.uint8)
     for name in ("a.gif", "sub/b.GIF", "c.tif"):
         (odd_folder / name).parent.mkdir(exist_ok=True)
@@ -149,7 +149,7 @@ def test_the_command_for_images_writes_a_png_beside_each_and_replaces_none(odd_f
     assert (odd_folder / "c.png").read_bytes() == b"mine" and (odd_folder / "a.gif").exists()
 
 
-def test_the_command_for_arrays_writes_ids_and_passes_over_what_a_png_cannot_hold(odd_folder):
+def test_command_for_arrays_writes_ids_that_png_can_hold(odd_folder):
     np.save(odd_folder / "a.npy", np.array([[0, 7]], np.int64))
     np.save(odd_folder / "b.npy", np.array([[0, 700]], np.int64))
     run(file_kinds.to_png({".npy"}, odd_folder), odd_folder)
@@ -188,7 +188,7 @@ def saved(folder, form, layers):
 
 
 @pytest.mark.parametrize("form", ["dict in .npz", "layers in .npz", ".npy", "pickle"])
-def test_pickles_are_refused_and_the_command_saves_them_so_that_they_are_read(odd_folder, form):
+def test_pickles_are_refused_and_the_command_converts_them(odd_folder, form):
     layers = thin_vgg("vgg19", 8)
     path = saved(odd_folder, form, layers)
     with pytest.raises(errors.WeightsError) as refusal:

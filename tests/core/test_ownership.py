@@ -49,7 +49,7 @@ def pairs_in(folder):
 
 # ---- temporary names
 
-def test_a_temporary_name_holds_a_checksum_of_the_name_and_is_told_from_all_others(tmp_path):
+def test_temporary_name_holds_a_checksum_of_the_final_name(tmp_path):
     aside = ownership.aside_of(tmp_path / "a.png")
     assert aside.parent == tmp_path and ownership.is_aside(aside)
     for name in ("a.png", ".a.png.tmp", "a.png.partial", ".b.png" + aside.name[6:], aside.name[:-1]):
@@ -76,7 +76,7 @@ def test_what_a_killed_process_has_left_is_taken_over(tmp_path):
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"new"}
 
 
-def test_a_process_that_was_killed_between_two_names_of_a_file_costs_nothing(tmp_path):
+def test_kill_between_two_names_of_a_file_loses_nothing(tmp_path):
     atomic_io.write_whole(tmp_path / "a", b"whole")
     os.link(tmp_path / "a", ownership.aside_of(tmp_path / "a"))
     with pytest.raises(errors.UsageError):
@@ -101,7 +101,7 @@ def test_two_processes_that_write_one_file_leave_one_of_the_two(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_file_that_another_process_writes_is_waited_for_and_then_told(tmp_path):
+def test_file_that_another_process_writes_is_waited_for(tmp_path):
     handle, _ = ownership.open_aside(tmp_path / "a")
     with pytest.raises(errors.MachineError, match="a: is being written by another process"):
         atomic_io.write_whole(tmp_path / "a", b"x")
@@ -141,7 +141,7 @@ def test_a_folder_takes_the_place_of_an_empty_one_only(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "full"]
 
 
-def test_a_picture_is_replaced_by_the_command_that_made_it_and_by_no_other(tmp_path):
+def test_picture_is_replaced_only_by_the_command_that_made_it(tmp_path):
     path, batch = tmp_path / "batch.png", (np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 8, 8), np.uint8), SPEC)
     render.write_preview(path, *batch)
     assert render.png_made_by(path, render.PREVIEW_MAKER) and not render.png_made_by(path, "fcn.compare")
@@ -155,7 +155,7 @@ def test_a_picture_is_replaced_by_the_command_that_made_it_and_by_no_other(tmp_p
         assert not render.png_made_by(foreign(tmp_path / name), render.PREVIEW_MAKER)
 
 
-def test_an_existing_list_of_pairs_is_refused_and_the_proposed_name_works(tmp_path):
+def test_existing_list_of_pairs_is_refused_and_the_fix_works(tmp_path):
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
         for name in ("a.png", "b.png"):
@@ -201,7 +201,7 @@ def test_a_foreign_file_under_a_cache_s_name_is_never_changed(tmp_path, ending):
     assert path.read_bytes() == FOREIGN
 
 
-def test_a_file_that_comes_under_the_cache_s_name_while_it_is_built_is_not_replaced(tmp_path):
+def test_file_created_at_the_cache_path_during_a_build_is_kept(tmp_path):
     pairs, folder = pairs_in(tmp_path / "data"), tmp_path / "cache"
     path = cache.path_of(pairs, SPEC, (4, 6), folder, "t")
     with pytest.raises(errors.DataError, match="not a whole cache of ours"):
@@ -209,7 +209,7 @@ def test_a_file_that_comes_under_the_cache_s_name_while_it_is_built_is_not_repla
     assert path.read_bytes() == FOREIGN
 
 
-def test_our_own_list_of_left_out_pairs_is_replaced_and_read_without_its_first_line(tmp_path):
+def test_own_list_of_left_out_pairs_is_replaced(tmp_path):
     pairs = pairs_in(tmp_path / "data")
     images.write_png(pairs[1].label, np.full((4, 6), 9, np.uint8))
     for time_ns in (1, 2):
@@ -241,14 +241,14 @@ def test_the_demo_changes_nothing_that_it_has_not_made(tmp_path, monkeypatch, na
 # ---- runs and checkpoints
 
 @pytest.mark.parametrize("name", record.FILES)
-def test_a_folder_with_a_file_of_a_run_s_name_and_no_run_is_refused(tmp_path, name):
+def test_folder_with_a_file_of_a_run_but_no_run_is_refused(tmp_path, name):
     path = foreign(tmp_path / "run" / name)
     with pytest.raises(errors.UsageError, match=rf"{name}: is there already.*(?s:.*)--run {tmp_path}/run-2"):
         record.to_go_on_with(tmp_path / "run", "auto")
     assert path.read_bytes() == FOREIGN
 
 
-def test_a_start_that_failed_before_its_first_checkpoint_binds_nobody(tmp_path):
+def test_start_that_failed_before_a_checkpoint_can_be_repeated(tmp_path):
     assert record.to_go_on_with(tmp_path / "new", "auto") is None
     record.write_record(tmp_path, {"config": {}, "spec": {}, "model": {}})
     (tmp_path / "transplant.json").touch()
@@ -257,7 +257,7 @@ def test_a_start_that_failed_before_its_first_checkpoint_binds_nobody(tmp_path):
         record.to_go_on_with(foreign(tmp_path / "file"), "auto")
 
 
-def test_a_sweep_leaves_every_folder_that_is_no_checkpoint_of_ours(tmp_path):
+def test_sweep_leaves_every_folder_that_is_not_our_checkpoint(tmp_path):
     kept = [foreign(tmp_path / name) for name in (
         "step-foo/mine", "step-1/model.index", "step-000001/mine", "step-000002/state.json", ".step-000009.tmp/mine",
         ".step-mine/x", "step-000003")]
@@ -281,7 +281,7 @@ def test_a_sweep_leaves_every_folder_that_is_no_checkpoint_of_ours(tmp_path):
 
 # ---- the rest
 
-def test_the_traceback_of_a_bug_goes_into_a_new_file_of_the_temporary_folder(tmp_path, monkeypatch, capsys):
+def test_traceback_of_a_bug_goes_into_a_new_temporary_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr(errors.tempfile, "tempdir", None)
@@ -313,7 +313,7 @@ def test_a_result_of_a_benchmark_replaces_only_such_a_result(tmp_path):
     assert path.read_bytes() == FOREIGN
 
 
-def test_a_folder_with_checkpoints_of_others_is_no_run_and_another_name_is_advised(tmp_path):
+def test_folder_with_foreign_checkpoints_is_not_a_run(tmp_path):
     run = tmp_path / "run"
     (run / "checkpoints/step-000002").mkdir(parents=True)
     with pytest.raises(errors.UsageError, match=r"holds checkpoints, and no config.*\n  Fix: give --run \S+run-2"):

@@ -111,7 +111,7 @@ def test_two_plugin_folders_may_not_have_the_same_name(tmp_path):
         registry.use(folders)
 
 
-def test_a_syntax_error_is_named_with_its_line_before_anything_runs(tmp_path):
+def test_syntax_error_is_reported_with_its_line(tmp_path):
     said = refusal(plugin(tmp_path, "nets/mine.py", "ENCODER = 'vgg'\ndef build(:\n"))
     assert f"{tmp_path / 'nets/mine.py'}:2: cannot be read as Python" in said
 
@@ -134,12 +134,12 @@ def test_a_missing_name_is_named_with_all_that_are_needed(tmp_path):
     assert f"{tmp_path / 'schedules/mine.py'}: lacks factor(t, step, settings)" in said
 
 
-def test_a_function_that_takes_other_parameters_is_named_with_its_line(tmp_path):
+def test_wrong_function_parameters_are_reported_with_the_line(tmp_path):
     said = broken(tmp_path, "\ndef factor(t):\n    return 1.0\n")
     assert f"{tmp_path / 'schedules/mine.py'}:2: factor cannot be called as factor(t, step, settings)" in said
 
 
-def test_a_plugin_of_another_folder_replaces_one_of_the_same_name(tmp_path):
+def test_plugin_of_another_folder_replaces_one_of_equal_name(tmp_path):
     for name, value in (("a", 1.0), ("b", 2.0)):
         registry.use([plugin(tmp_path / name, "schedules/mine.py", SCHEDULE.replace("1.0", str(value)))])
         assert registry.load("schedules", "mine").factor(0, 0, None) == value
@@ -168,7 +168,7 @@ def test_a_settings_file_may_name_plugin_folders(tmp_path):
     assert training_config.resolve({}, path).schedule == "mine"
 
 
-def test_the_folders_that_a_run_used_are_used_again_unless_others_are_given(tmp_path):
+def test_plugin_folders_of_a_run_are_reused_unless_overridden(tmp_path):
     one, two = plugin(tmp_path / "1", "schedules/one.py"), plugin(tmp_path / "2", "schedules/two.py")
     registry.add_recorded({"plugins": [str(one)]})
     assert "one" in registry.names("schedules")
@@ -177,7 +177,7 @@ def test_the_folders_that_a_run_used_are_used_again_unless_others_are_given(tmp_
     assert "one" not in registry.names("schedules") and "two" in registry.names("schedules")
 
 
-def test_a_recorded_folder_that_is_gone_is_named_once_a_name_is_missing(tmp_path):
+def test_missing_recorded_folder_is_named_if_a_plugin_is_missing(tmp_path):
     registry.add_recorded({"plugins": [str(tmp_path / "gone")]})
     assert registry.load("schedules", "poly")
     with pytest.raises(errors.UsageError, match=re.escape(f"plugin folder {tmp_path / 'gone'}, which")):
@@ -185,7 +185,7 @@ def test_a_recorded_folder_that_is_gone_is_named_once_a_name_is_missing(tmp_path
 
 
 @pytest.mark.parametrize("recorded", [None, [], {"plugins": 3}, {"plugins": [3]}, {"plugins": ["relative"]}])
-def test_nothing_is_loaded_from_a_record_that_is_damaged_or_names_a_relative_folder(recorded, tmp_path, monkeypatch):
+def test_damaged_record_or_relative_folder_loads_no_plugin(recorded, tmp_path, monkeypatch):
     plugin(tmp_path / "relative", "schedules/mine.py")
     monkeypatch.chdir(tmp_path)
     registry.add_recorded(recorded)

@@ -36,7 +36,7 @@ def sample(shape, size_px, names, seed=0, number=0):
 
 @given(SIDES, SIDES, NAMES, SEEDS, NUMBERS)
 @LAW
-def test_a_sample_has_the_size_asked_for_and_no_label_but_those_of_the_image_and_ignored(shape, size, names, seed, k):
+def test_sample_has_the_given_size_and_only_ids_of_its_label(shape, size, names, seed, k):
     image, label = pair(shape, ids=9)
     new_image, new_label = augment.sample(image, label, size, Augmentation(names, seed, padding_id=200), k)
     assert new_image.shape == (*size, 3) and new_label.shape == size
@@ -46,7 +46,7 @@ def test_a_sample_has_the_size_asked_for_and_no_label_but_those_of_the_image_and
 
 @given(SIDES, NAMES, SEEDS, NUMBERS)
 @LAW
-def test_without_a_size_a_sample_is_as_large_as_its_image_or_lies_on_its_side(shape, names, seed, number):
+def test_without_a_size_a_sample_keeps_or_transposes_its_size(shape, names, seed, number):
     image, label = sample(shape, None, names, seed, number)
     turned = augment.drawn(names, seed, number).get("turn", 0) % 2
     assert label.shape == image.shape[:2] == (shape[::-1] if turned else shape)
@@ -88,7 +88,7 @@ def test_photo_and_label_move_together(shape, size, names, seed, number):
 
 @given(st.integers(20, 60), st.integers(20, 60), st.booleans(), SEEDS, NUMBERS)
 @LAW
-def test_an_edge_in_a_scaled_photo_stays_within_a_pixel_of_its_labels(height, width, sized, seed, number):
+def test_edge_in_a_scaled_photo_is_within_a_pixel_of_its_label(height, width, sized, seed, number):
     label = np.zeros((height, width), np.uint8)
     label[:, width // 2:] = 250
     size = (height, width) if sized else None
@@ -101,7 +101,7 @@ def test_an_edge_in_a_scaled_photo_stays_within_a_pixel_of_its_labels(height, wi
 
 @given(SIDES, SEEDS)
 @LAW
-def test_what_is_mirrored_twice_or_turned_four_times_is_as_before(shape, seed):
+def test_mirroring_twice_or_turning_four_times_is_the_identity(shape, seed):
     array = pair(shape, seed)[0]
     for name, times, value in (("hflip", 2, True), ("vflip", 2, True), ("turn", 4, 1)):
         moved = array
@@ -137,7 +137,7 @@ def test_every_outcome_is_equally_likely(name):
 
 @pytest.mark.parametrize(("name", "low", "high"), [("scale", 0.9, 1.1), ("brightness", -32, 32), ("gamma", 0.8, 1.25),
                                                    ("hue", -18, 18)])
-def test_factors_fill_their_range_and_lie_as_often_above_its_middle_as_below(name, low, high):
+def test_scale_factors_fill_their_range_symmetrically_in_log(name, low, high):
     values = [augment.drawn([name], 5, number)[name] for number in range(2000)]
     assert low <= min(values) < low + 0.02 * (high - low) and high - 0.02 * (high - low) < max(values) <= high
     middle = math.sqrt(low * high) if name == "gamma" else (low + high) / 2
@@ -203,7 +203,7 @@ def test_a_grey_stays_that_grey_whatever_its_hue(degrees):
     np.testing.assert_array_equal(hue.change(greys, degrees), greys)
 
 
-def test_a_third_of_the_circle_of_hues_turns_red_towards_a_primary_of_the_same_luma():
+def test_third_of_the_hue_circle_turns_red_into_another_primary():
     weak_red = np.array([[[130, 100, 100]]], np.uint8)
     turned = hue.change(weak_red, 120).astype(float)[0, 0]
     assert turned.argmax() != 0
@@ -212,13 +212,13 @@ def test_a_third_of_the_circle_of_hues_turns_red_towards_a_primary_of_the_same_l
 
 @given(st.floats(-18, 18))
 @LAW
-def test_a_hue_turned_forth_and_back_is_as_before_within_rounding(degrees):
+def test_hue_turned_forth_and_back_is_unchanged_within_rounding(degrees):
     image = np.random.default_rng(0).integers(80, 176, (4, 4, 3), np.uint8)  # far from being cut off
     back = hue.change(hue.change(image, degrees), -degrees)
     assert np.abs(back.astype(int) - image).max() <= 2
 
 
-def test_brightness_adds_and_gamma_bends_and_both_end_at_black_and_white():
+def test_brightness_and_gamma_are_clipped_at_black_and_white():
     image = np.array([[[0, 100, 250]]], np.uint8)
     assert brightness.change(image, 30).tolist() == [[[30, 130, 255]]]
     assert brightness.change(image, -30).tolist() == [[[0, 70, 220]]]
@@ -234,12 +234,12 @@ def test_colours_change_no_label_and_no_position():
         assert (np.diff(new[0][..., 0].ravel()[order].astype(int)) >= 0).all()  # brighter stays brighter
 
 
-def test_streams_and_order_of_application_are_those_of_earlier_runs():
+def test_random_streams_and_order_match_earlier_runs():
     names = ("scale", "turn", "hflip", "vflip", "brightness", "gamma", "hue")
     assert [augment.stream_of(name) for name in names] == list(range(10, 17))
     assert tuple(augment.drawn(sorted(names), 0, 0)) == names
 
 
-def test_settings_list_augmentations_in_the_order_of_earlier_runs():
+def test_settings_list_augmentations_in_the_established_order():
     names = ("hflip", "vflip", "turn", "scale", "brightness", "gamma", "hue")
     assert parsers.parse_augmentations(",".join(reversed(names))) == names

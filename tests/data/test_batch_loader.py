@@ -59,7 +59,7 @@ def which(batch_of_images):
 
 @given(SEEDS, st.integers(0, 1000), COUNTS, st.integers(1, 5), st.integers(0, 9))
 @LAW
-def test_an_epoch_takes_each_image_as_often_in_an_order_that_seed_and_epoch_decide(seed, epoch, count, crops, at_once):
+def test_epoch_takes_each_image_equally_often_in_seeded_order(seed, epoch, count, crops, at_once):
     order = batch_loader.order(seed, epoch, count, crops, at_once).copy()
     assert sorted(order) == sorted(list(range(count)) * crops)
     batch_loader.order.cache_clear()
@@ -89,7 +89,7 @@ def test_crops_are_shuffled_within_their_group():
 
 @given(SEEDS, COUNTS, BATCH_SIZES, st.integers(1, 3), st.integers(0, 3))
 @LAW
-def test_batches_reach_over_the_end_of_an_epoch_and_miss_no_sample(seed, count, batch, crops, at_once):
+def test_batches_cross_the_end_of_an_epoch_and_miss_no_sample(seed, count, batch, crops, at_once):
     cache, how, epochs = uniform(count), sampling(batch, seed, crops_per_image=crops, images_in_memory=at_once), 3
     length, stream = len(cache) * how.crops_per_image, []
     assert length == count * crops
@@ -137,7 +137,7 @@ def test_a_machine_touches_only_the_images_of_its_own_batches():
     assert cache.touched == [*batch_loader.order(0, 0, 12)[3:6].tolist(), *batch_loader.order(0, 0, 12)[9:12].tolist()]
 
 
-def test_with_replacement_every_image_is_equally_likely_every_time():
+def test_with_replacement_every_image_is_equally_likely():
     cache, how = uniform(5), sampling(20, 1, replace=True)
     drawn = np.array([which(batch_loader.training(cache, number, how)[0]) for number in range(100)]).ravel()
     assert np.abs(np.bincount(drawn, minlength=5) - 400).max() < 4 * 20  # four standard deviations, nearly
@@ -148,7 +148,7 @@ def test_with_replacement_every_image_is_equally_likely_every_time():
 @given(SEEDS, st.integers(0, 50), SHAPES, st.tuples(st.integers(1, 9), st.integers(1, 9)),
        st.lists(st.sampled_from(["turn", "hflip", "vflip"]), unique=True))
 @LAW
-def test_images_of_any_size_give_crops_in_which_image_and_label_fit(seed, number, shapes, crop, names):
+def test_images_of_any_size_give_aligned_crops(seed, number, shapes, crop, names):
     images, labels = batch_loader.training(native(shapes), number,
                                            sampling(4, seed, crop_size=crop, augment=tuple(names)))
     assert labels.shape == (4, *crop)
@@ -174,7 +174,7 @@ def test_validation_samples_are_evenly_spread():
 
 @given(COUNTS, BATCH_SIZES, st.integers(0, 8))
 @LAW
-def test_validation_takes_different_samples_and_the_same_at_every_call(count, batch, limit):
+def test_validation_takes_other_samples_and_the_same_every_time(count, batch, limit):
     cache = uniform(count)
     taken = [i for images, _ in batch_loader.validation(cache, batch, limit, crop_size=(2, 2)) for i in which(images)]
     assert len(taken) == (min(count, limit * batch) if limit else count)
@@ -185,7 +185,7 @@ def test_validation_takes_different_samples_and_the_same_at_every_call(count, ba
     assert all((images[..., 0] == labels).all() for images, labels in batch_loader.validation(cache, batch, limit))
 
 
-def test_validation_of_images_of_different_sizes_takes_each_alone():
+def test_validation_reads_images_of_different_sizes_singly():
     shapes = [(2, 3), (4, 1), (5, 5), (2, 2)]
     assert [labels.shape[1:] for _, labels in batch_loader.validation(native(shapes), 3)] == shapes
     assert [labels.shape[1:] for _, labels in batch_loader.validation(native(shapes), 2, limit=1)] == [(2, 3), (5, 5)]
@@ -193,7 +193,7 @@ def test_validation_of_images_of_different_sizes_takes_each_alone():
 
 @given(SHAPES, BATCH_SIZES, st.tuples(st.integers(1, 9), st.integers(1, 9)))
 @LAW
-def test_validation_windows_count_every_pixel_of_every_image_once(shapes, batch, crop):
+def test_validation_tiles_count_every_pixel_once(shapes, batch, crop):
     cache, counts = native(shapes), np.zeros(256, int)
     for images, labels in batch_loader.validation(cache, batch, 0, crop, FILL, 255):
         assert images.shape == (*labels.shape, 3) and labels.shape[1:] == crop and 1 <= len(labels) <= batch
@@ -203,7 +203,7 @@ def test_validation_windows_count_every_pixel_of_every_image_once(shapes, batch,
     np.testing.assert_array_equal(counts[:255], np.bincount(pixels, minlength=256)[:255])
 
 
-def test_the_last_window_is_moved_inwards_and_a_small_image_is_padded():
+def test_last_tile_is_moved_inwards_and_a_small_image_padded():
     label = np.arange(5, dtype=np.uint8)[None]
     image = np.repeat(label[..., None], 3, 2)
     assert batch_loader.tiles(label.shape, (1, 3)) == 2
@@ -214,7 +214,7 @@ def test_the_last_window_is_moved_inwards_and_a_small_image_is_padded():
     assert batch_loader.window(image, label, 0, (2, 6), FILL, 255)[1].tolist() == [[0, 1, 2, 3, 4, 255], [255] * 6]
 
 
-def test_validation_with_a_limit_spreads_its_windows_over_all_images():
+def test_limited_validation_spreads_its_tiles_over_all_images():
     cache = native([(4, 4)] * 3)
     seen = [which(images) for images, _ in batch_loader.validation(cache, 3, limit=2, crop_size=(2, 2))]
     assert seen == [[0, 0, 1], [1, 2, 2]]  # windows 0, 2, 4, 6, 8, 10 of 12
@@ -269,7 +269,7 @@ def test_closing_early_ends_the_thread():
     assert not seen.thread.is_alive()
 
 
-def test_closing_early_prepares_none_of_the_batches_that_still_wait():
+def test_closing_early_prepares_no_waiting_batch():
     asked, gate = [], threading.Event()
 
     def make(number):
@@ -283,7 +283,7 @@ def test_closing_early_prepares_none_of_the_batches_that_still_wait():
     assert asked in ([0], [0, 1])  # 1 may have begun; 2 to 5 were only waiting
 
 
-def test_an_interrupt_while_waiting_for_a_batch_ends_the_reader_and_the_thread():
+def test_interrupt_while_waiting_ends_the_reader_and_its_thread():
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signals reach the main thread alone")
     seen = types.SimpleNamespace(thread=None)

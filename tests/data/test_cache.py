@@ -49,7 +49,7 @@ def rows(made):
     return [(made.image(i), made.label(i)) for i in range(len(made))]
 
 
-def test_the_cache_holds_what_reading_and_resizing_pair_by_pair_gives(tiny_ade, tmp_path):
+def test_cache_holds_the_read_and_resized_pairs(tiny_ade, tmp_path):
     found, done = ade20k.listing(tiny_ade, "training").pairs, []
     made = cache.prepare(found, ade20k.spec(tiny_ade), SIZE, tmp_path / "c", "scenes",
                          BuildOptions(progress=lambda *d: done.append(d)))
@@ -63,7 +63,7 @@ def test_the_cache_holds_what_reading_and_resizing_pair_by_pair_gives(tiny_ade, 
     assert files(tmp_path / "c") == [made.path.name] and made.path.name.startswith("scenes-24x40-")
 
 
-def test_at_the_size_of_the_files_nothing_is_resampled_and_every_pixel_is_counted(data, tmp_path):
+def test_at_original_size_nothing_is_resampled(data, tmp_path):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     for pair, (image, label) in zip(data, rows(made), strict=True):
         np.testing.assert_array_equal(image, np.asarray(Image.open(pair.image)))
@@ -76,7 +76,7 @@ def test_at_the_size_of_the_files_nothing_is_resampled_and_every_pixel_is_counte
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))), min_size=1, max_size=5))
-def test_what_is_cached_at_its_own_size_is_read_back_to_the_last_bit(labels):
+def test_cached_at_original_size_is_bit_for_bit_equal(labels):
     with tempfile.TemporaryDirectory() as folder:
         found, photos = [], []
         for i, label in enumerate(labels):
@@ -95,7 +95,7 @@ def test_what_is_cached_at_its_own_size_is_read_back_to_the_last_bit(labels):
         assert cache.verify(made) == []
 
 
-def test_images_and_labels_are_views_of_a_memory_map_that_cannot_be_written(data, tmp_path):
+def test_images_and_labels_are_views_of_a_read_only_memory_map(data, tmp_path):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     for array in rows(made)[1]:
         assert isinstance(array, np.memmap) and not array.flags.owndata
@@ -103,7 +103,7 @@ def test_images_and_labels_are_views_of_a_memory_map_that_cannot_be_written(data
             array[0] = 0
 
 
-def test_a_second_call_reads_the_file_and_does_not_build_it_again(data, tmp_path, monkeypatch):
+def test_second_call_reads_the_file_and_does_not_rebuild_it(data, tmp_path, monkeypatch):
     first = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     stamp = first.path.stat().st_mtime_ns
     monkeypatch.setattr(builder, "build_cache", None)
@@ -112,7 +112,7 @@ def test_a_second_call_reads_the_file_and_does_not_build_it_again(data, tmp_path
     assert second.path.stat().st_mtime_ns == stamp
 
 
-def test_another_listing_size_class_or_ignored_id_is_another_file(data, tmp_path):
+def test_other_listing_size_class_or_ignored_id_is_another_file(data, tmp_path):
     def name(pairs=data, spec=TWO, size=(4, 6)):
         return cache.prepare(pairs, spec, size, tmp_path / "c", "t").path.name
 
@@ -121,7 +121,7 @@ def test_another_listing_size_class_or_ignored_id_is_another_file(data, tmp_path
     assert len(seen) == 5 and set(files(tmp_path / "c")) == seen
 
 
-def test_the_cache_of_images_at_their_own_size_has_the_name_that_it_always_had(data, tmp_path):
+def test_cache_at_original_size_has_its_old_name(data, tmp_path):
     files = [[pair.name, str(pair.image), str(pair.label)] for pair in data]
     options = {"size": [0, 0], "class_names": ["a", "b"], "ignored_ids": [255], "encoding": "ids",
                "mask_threshold": 127}
@@ -129,7 +129,7 @@ def test_the_cache_of_images_at_their_own_size_has_the_name_that_it_always_had(d
     assert cache.path_of(data, TWO, None, tmp_path, "t").name == f"t-native-{key}.h5"
 
 
-def test_a_file_that_was_edited_replaces_the_cache_and_the_old_one_stands_until_then(data, tmp_path):
+def test_edited_file_replaces_the_cache_after_the_new_is_built(data, tmp_path):
     old = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     before = old.label(0).copy()
     save(data[0].label, 1 - np.minimum(before, 1))
@@ -144,7 +144,7 @@ def test_a_file_that_was_edited_replaces_the_cache_and_the_old_one_stands_until_
     np.testing.assert_array_equal(old.label(0), before)  # who had it open goes on with what it had
 
 
-def test_all_bad_pairs_are_named_in_one_error_and_the_old_cache_stands(data, tmp_path):
+def test_all_bad_pairs_are_in_one_error_and_the_old_cache_stays(data, tmp_path):
     old = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     before = old.path.read_bytes()
     data[0].image.write_bytes(data[0].image.read_bytes()[:60])
@@ -156,7 +156,7 @@ def test_all_bad_pairs_are_named_in_one_error_and_the_old_cache_stands(data, tmp
     assert "--skip-bad" in text and old.path.read_bytes() == before
 
 
-def test_skip_bad_leaves_bad_pairs_out_and_writes_down_which_and_why(data, tmp_path):
+def test_skip_bad_leaves_out_bad_pairs_and_lists_the_reasons(data, tmp_path):
     save(data[1].label, np.full((4, 6), 9, np.uint8))
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True))
     assert made.names == ["x", "ä"] and made.left_out == ["y"]
@@ -186,7 +186,7 @@ def interrupt(data, tmp_path, after):
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=stop))
 
 
-def test_an_interrupted_build_is_gone_on_with_and_not_begun_again(data, tmp_path):
+def test_interrupted_build_is_continued(data, tmp_path):
     interrupt(data, tmp_path, after=2)
     assert [name.endswith(".partial") for name in files(tmp_path / "c")] == [True]
     seen = []
@@ -196,7 +196,7 @@ def test_an_interrupted_build_is_gone_on_with_and_not_begun_again(data, tmp_path
     assert again.path.read_bytes() == whole.path.read_bytes()
 
 
-def test_a_row_of_a_partial_whose_checksum_is_wrong_is_read_again(data, tmp_path):
+def test_partial_row_with_a_wrong_checksum_is_read_again(data, tmp_path):
     interrupt(data, tmp_path, after=3)
     partial, = (tmp_path / "c").glob("*.partial")
     whole = cache.prepare(data, TWO, (4, 6), tmp_path / "other", "t")
@@ -243,7 +243,7 @@ def test_an_id_that_is_no_class_is_named_with_its_file(data, tmp_path):
     assert f"{data[1].label}: label id 2, 7, 8 is out of range; classes are 0 to 1, ignored: 255" in str(problem.value)
 
 
-def test_an_ignored_id_may_lie_beyond_the_classes_and_unnamed_classes_take_any_id(data):
+def test_ignored_id_beyond_the_classes_is_cached(data):
     for spec in (TWO, DatasetSpec()):
         label_files.check_ids(np.array([[0, 1, 255]]), spec, data[0].label)
     label_files.check_ids(np.array([[77]]), DatasetSpec(), data[0].label)
@@ -257,7 +257,7 @@ def test_a_label_of_another_size_than_its_photo_is_refused(data, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["no cache at all", "empty", "cut off"])
-def test_a_file_that_is_not_a_whole_cache_is_refused_by_name_and_not_overwritten(data, tmp_path, damage):
+def test_file_that_is_not_a_whole_cache_is_refused_and_kept(data, tmp_path, damage):
     path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
     whole = path.read_bytes()
     path.write_bytes({"no cache at all": b"<html>" * 99, "empty": b"", "cut off": whole[:-100]}[damage])
@@ -279,7 +279,7 @@ def test_a_newer_cache_is_refused_with_the_fix(data, tmp_path, monkeypatch):
     assert "update this program" in str(problem.value)
 
 
-def test_colours_that_decide_the_ids_make_another_cache_and_a_mere_palette_does_not(data, tmp_path):
+def test_colours_that_define_ids_are_part_of_the_fingerprint(data, tmp_path):
     def name(**changes):
         spec = dataclasses.replace(TWO, **changes)
         return cache.path_of(data, spec, (4, 6), tmp_path, "t").name, cache.fingerprint(data, spec, (4, 6), Stamps())
@@ -306,7 +306,7 @@ def test_large_rows_are_marked_before_there_are_many_of_them(data, tmp_path, mon
     assert marked == [(0, 2), (2, 3)]
 
 
-def test_when_every_pair_is_good_again_nothing_speaks_of_left_out_ones(data, tmp_path):
+def test_no_pair_is_listed_as_left_out_once_all_are_good(data, tmp_path):
     good = data[1].label.read_bytes()
     save(data[1].label, np.full((4, 6), 9, np.uint8))
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True))
@@ -316,7 +316,7 @@ def test_when_every_pair_is_good_again_nothing_speaks_of_left_out_ones(data, tmp
     assert not builder.left_out(made.path).exists()
 
 
-def test_a_disk_that_is_too_small_is_told_before_any_pair_is_read(data, tmp_path, monkeypatch):
+def test_disk_that_is_too_small_is_reported_before_reading(data, tmp_path, monkeypatch):
     def full(file, offset, size):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -335,7 +335,7 @@ def test_a_file_system_that_reserves_nothing_is_good_enough(data, tmp_path, monk
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
 
 
-def test_a_disk_that_fails_while_rows_are_written_is_an_error_of_the_machine_and_rows_are_kept(data, tmp_path,
+def test_disk_failure_is_a_machine_error_and_rows_are_kept(data, tmp_path,
                                                                                               monkeypatch):
     real = os.pwrite
     calls = iter(range(10**6))
@@ -370,7 +370,7 @@ def test_a_broken_link_is_bad_data_and_no_bug(tmp_path):
         cache.prepare([Pair("a", tmp_path / "a.jpg", tmp_path / "a.png")], DatasetSpec(), (4, 4), tmp_path / "c", "t")
 
 
-def test_a_cache_folder_that_is_a_file_is_an_error_of_the_machine_or_usage(tmp_path):
+def test_cache_folder_that_is_a_file_is_an_error(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
     (tmp_path / "c").touch()
     with pytest.raises(errors.FcnError):
@@ -393,7 +393,7 @@ def test_two_builds_of_the_same_files_are_the_same_bytes(data, tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_time_that_differs_by_less_than_a_second_is_another_file(data):
+def test_file_time_changed_by_under_a_second_rebuilds(data):
     os.utime(data[0].label, ns=(0, 5_000_000_001))
     one = cache.fingerprint(data, TWO, (4, 6), Stamps())
     os.utime(data[0].label, ns=(0, 5_000_000_002))
@@ -401,7 +401,7 @@ def test_a_time_that_differs_by_less_than_a_second_is_another_file(data):
     assert cache.listing_digest(data, Stamps()) == cache.listing_digest(data, Stamps())
 
 
-def test_a_photo_that_changed_its_size_between_the_check_and_the_reading_is_refused(data, tmp_path):
+def test_photo_resized_between_check_and_reading_is_refused(data, tmp_path):
     with pytest.raises(errors.DataError, match="another size than when it was checked"):
         cache.prepare(data, TWO, None, tmp_path / "c", "t", BuildOptions(shapes=[(4, 6), (5, 6), (4, 6)]))
 
@@ -471,7 +471,7 @@ def test_two_copies_are_built_at_the_same_time(data, second, tmp_path):
     assert len({path, *built}) == 2 and files(tmp_path / "c") == sorted(p.name for p in {path, *built})
 
 
-def test_lists_that_take_other_labels_from_the_same_folders_have_a_cache_each(data, tmp_path):
+def test_lists_with_other_labels_have_their_own_caches(data, tmp_path):
     reversed_ = [dataclasses.replace(p, label=other.label) for p, other in zip(data, data[::-1], strict=True)]
     one, other = (cache.prepare(listed, TWO, (4, 6), tmp_path / "c", "t") for listed in (data, reversed_))
     assert one.path != other.path and files(tmp_path / "c") == sorted([one.path.name, other.path.name])
@@ -490,7 +490,7 @@ def test_a_data_set_that_was_moved_keeps_its_cache(data, tmp_path, monkeypatch):
     assert files(tmp_path / "c") == [made.path.name]
 
 
-def test_a_cache_that_another_path_uses_is_not_replaced_when_a_file_there_is_edited(data, tmp_path):
+def test_cache_used_by_another_path_is_not_replaced(data, tmp_path):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     shutil.copytree(tmp_path, tmp_path / "second", ignore=shutil.ignore_patterns("c"))  # with the times
     copy = at(data, tmp_path / "second")
@@ -501,7 +501,7 @@ def test_a_cache_that_another_path_uses_is_not_replaced_when_a_file_there_is_edi
     assert made.path.read_bytes() == before
 
 
-def test_a_cache_with_the_name_of_an_earlier_version_is_used_and_left_alone(data, second, tmp_path, monkeypatch):
+def test_cache_named_by_an_earlier_version_is_used_and_kept(data, second, tmp_path, monkeypatch):
     old = earlier_name(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t"))
     before = old.read_bytes(), old.stat().st_mtime_ns
     with monkeypatch.context() as without:
@@ -521,7 +521,7 @@ def test_a_folder_is_the_same_however_its_path_is_written(data, tmp_path, other)
     assert cache.path_of(written, TWO, (4, 6), tmp_path, "t") == cache.path_of(data, TWO, (4, 6), tmp_path, "t")
 
 
-def test_files_beside_that_are_no_caches_are_passed_over_and_left_alone(data, tmp_path):
+def test_files_that_are_not_caches_are_ignored_and_kept(data, tmp_path):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     damaged = made.path.rename(made.path.with_name("t-4x6-00000000.h5"))
     content = bytearray(damaged.read_bytes())
@@ -550,7 +550,7 @@ def test_only_fingerprints_are_read_of_other_caches(data, second, tmp_path, monk
     assert opened == [cache.path_of(second, TWO, (4, 6), tmp_path / "c", "t")]
 
 
-def test_pairs_that_were_left_out_and_are_good_by_now_come_back_as_the_error_says(data, tmp_path):
+def test_left_out_pairs_return_when_repaired_as_the_fix_says(data, tmp_path):
     save(data[0].image, np.zeros((8, 8, 3), np.uint8))
     save(data[0].label, np.zeros((8, 8), np.uint8))
     folder = tmp_path / "c d"

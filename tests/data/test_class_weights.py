@@ -29,7 +29,7 @@ def weights(how, ignored=(0,), labels=LABELS, names=NAMES):
     return class_weights.resolve(how, training(labels), names, len(names), ignored)
 
 
-def test_without_class_weights_there_are_none_and_no_label_is_looked_at():
+def test_without_class_weights_no_label_is_read():
     assert class_weights.resolve("none", None, NAMES, 4, (0,)) is None
 
 
@@ -38,7 +38,7 @@ def test_inverse_frequency_by_hand():
     assert weights("inverse") == pytest.approx([1, 0.8, 8 / 6, 1])
 
 
-def test_inverse_frequency_gives_every_class_the_same_sum_and_a_pixel_one_on_average():
+def test_inverse_frequency_gives_every_class_equal_weight():
     labels = np.random.default_rng(0).choice(5, (7, 9, 11), p=[0.6, 0.2, 0.1, 0.09, 0.01]).astype(np.uint8)
     sums = np.array(weights("inverse", (), labels, "abcde")) * np.bincount(labels.ravel())
     assert sums == pytest.approx(np.full(5, labels.size / 5))
@@ -49,7 +49,7 @@ def test_median_frequency_by_hand():
     assert weights("median") == pytest.approx([1, (2 / 3) / (5 / 6), (2 / 3) / (3 / 6), 1])
 
 
-def test_median_frequency_counts_the_images_that_hold_a_class_alone():
+def test_median_frequency_counts_only_images_with_the_class():
     # A third image that is all of class 3 makes the others no rarer: frequencies 5 / 6, 3 / 6 and 4 / 4.
     labels = np.concatenate([LABELS, np.full((1, 2, 2), 3, np.uint8)])
     assert weights("median", labels=labels) == pytest.approx([1, 1, (5 / 6) / (3 / 6), 5 / 6])
@@ -61,7 +61,7 @@ def test_a_class_that_is_not_ignored_counts():
     assert weights("median", ()) == pytest.approx([(0.5) / (2 / 4), 0.5 / (5 / 8), 0.5 / (3 / 6), 1])
 
 
-def test_the_training_cache_is_what_the_frequencies_are_counted_in(tiny_ade, tmp_path):
+def test_frequencies_are_counted_in_the_training_cache(tiny_ade, tmp_path):
     layout = registry.load("layouts", "ade20k")
     spec = layout.spec(tiny_ade)
     made = cache.prepare(layout.listing(tiny_ade, "training").pairs, spec, (24, 32), tmp_path, "ade")
@@ -76,13 +76,13 @@ def test_the_training_cache_is_what_the_frequencies_are_counted_in(tiny_ade, tmp
 @pytest.mark.parametrize("content", [
     "[1, 0.5, 2, 0]", "1\n0.5\n2\n0\n", "1 0.5 2e0 0", '{"sky": 0.5, "car": 0, "road": 2}', ' \n{"sky": 0.5,\n'
     '"road": 2, "car": 0.0, "other": 1}'], ids=["list", "lines", "words", "object", "whole object"])
-def test_a_file_is_a_list_a_number_a_line_or_an_object_by_class_name(tmp_path, content):
+def test_weights_file_is_a_list_lines_or_an_object_by_class_name(tmp_path, content):
     path = tmp_path / "weights"
     path.write_text(content)
     assert class_weights.resolve(str(path), None, NAMES, 4, (0,)) == [1, 0.5, 2, 0]
 
 
-def test_channels_of_ignored_labels_weigh_one_unless_the_file_has_them_too(tmp_path):
+def test_ignored_channels_weigh_one_unless_the_file_has_them(tmp_path):
     path = tmp_path / "weights"
     for content, expected in (([2, 3, 4, 5], [2, 3, 4, 5, 1]), ([2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
                               ({"road": 7}, [1, 1, 7, 1, 1])):
@@ -108,7 +108,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("content", WRONG, ids=WRONG)
-def test_a_wrong_file_is_named_with_what_is_wrong_and_what_would_be_right(tmp_path, content):
+def test_wrong_weights_file_is_reported_with_what_is_expected(tmp_path, content):
     path = tmp_path / "weights.txt"
     path.write_text(content)
     with pytest.raises(errors.UsageError) as caught:

@@ -67,7 +67,7 @@ def refused(path, said, **options):
 
 # ---- writing
 
-def test_the_torch_code_finds_planes_in_rgb_order_and_classes_from_1(tmp_path):
+def test_torch_reference_has_rgb_planes_and_classes_from_1(tmp_path):
     csail.export(CACHES, SPEC, tmp_path / "data.h5")
     with h5py.File(tmp_path / "data.h5") as file:
         assert set(file) == {"images", "annotations"}
@@ -108,7 +108,7 @@ def test_an_export_that_is_interrupted_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path, monkeypatch):
+def test_disk_that_is_too_small_is_reported_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
     with pytest.raises(errors.MachineError, match="this needs 1 MB, the disk has 1 kB free"):
         csail.export(CACHES, SPEC, tmp_path / "data.h5")
@@ -180,7 +180,7 @@ def test_ids_as_in_the_label_files_are_read_when_asked_for(tmp_path):
     np.testing.assert_array_equal(csail.open_file(path, shift=0)["validation"].label(0), LABELS[0])
 
 
-def test_a_file_without_any_0_is_not_taken_for_ids_as_in_the_label_files(tmp_path):
+def test_file_without_any_0_is_not_read_as_label_ids(tmp_path):
     assert "leave --unshifted out" in refused(written(tmp_path, annotations=LABELS % 2 + 1), "holds no 0", shift=0)
 
 
@@ -314,7 +314,7 @@ def test_an_array_that_is_not_plainly_in_the_file_is_refused(tmp_path, what):
     assert "canary" not in refused(replaced(written(tmp_path), make), said)
 
 
-def test_a_small_chunk_that_unpacks_to_much_more_is_refused_before_hdf5_unpacks_it(tmp_path):
+def test_chunk_that_unpacks_to_much_more_is_refused_first(tmp_path):
     def bomb(file):
         array = file.create_dataset("images", (3, 3, 4, 4), "u1", chunks=(3, 3, 4, 4), compression="gzip")
         array.id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(1_000_000), 9))  # 1 kB where 144 bytes belong
@@ -330,7 +330,7 @@ def test_a_chunk_that_unpacks_but_is_stored_oddly_is_refused(tmp_path, packed, m
     refused(replaced(written(tmp_path), odd), "does not unpack to 144 bytes")
 
 
-def test_an_array_that_reaches_beyond_the_end_of_the_file_is_refused(tmp_path):
+def test_array_beyond_the_end_of_the_file_is_refused(tmp_path):
     path = written(tmp_path)
     with h5py.File(path) as file:
         end = file["images"].id.get_offset() + file["images"].size
@@ -339,7 +339,7 @@ def test_an_array_that_reaches_beyond_the_end_of_the_file_is_refused(tmp_path):
             reader._array(file, "images", end - 1)
 
 
-def test_what_is_damaged_after_opening_is_an_error_with_file_and_row(tmp_path):
+def test_damage_after_opening_is_reported_with_file_and_row(tmp_path):
     path = written(tmp_path, chunks=(1, 3, 4, 4), compression="gzip")
     part = csail.open_file(path)["validation"]
     with path.open("r+b") as file:
@@ -358,7 +358,7 @@ def test_a_fifo_is_refused_and_does_not_hang(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10 ** 6), st.binary(min_size=1, max_size=8))
-def test_whatever_bytes_are_changed_nothing_but_a_data_error_is_raised(tmp_path_factory, place, patch):
+def test_changed_bytes_raise_only_data_errors(tmp_path_factory, place, patch):
     path = written(tmp_path_factory.mktemp("patched"), chunks=(1, 3, 4, 4), compression="gzip")
     content = bytearray(path.read_bytes())
     place %= len(content)
@@ -411,7 +411,7 @@ def test_every_class_name_survives_an_import(tmp_path):
     assert ade20k.spec(tmp_path / "tree").class_names == NAMES
 
 
-def test_the_benchmarks_own_table_still_gives_the_first_of_its_synonyms(tmp_path):
+def test_benchmark_table_gives_the_first_synonym(tmp_path):
     (tmp_path / "objectInfo2.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n1\t0.1\t1\t1\tbuilding, edifice\n"
                                               "2\t0.1\t1\t1\tsky\n")
     assert ade20k.spec(tmp_path).class_names == ("other", "building", "sky")
@@ -427,7 +427,7 @@ def test_what_only_looks_unfinished_is_left_alone(tmp_path, name):
     assert {path.name for path in tmp_path.iterdir()} == {"data.h5", "data.json", "tree", name.split("/")[0]}
 
 
-def test_an_import_that_is_interrupted_leaves_nothing_and_a_full_folder_is_left_alone(tmp_path):
+def test_interrupted_import_leaves_nothing(tmp_path):
     splits = csail.open_file(written(tmp_path))
 
     def stop(done):

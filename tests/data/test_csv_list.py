@@ -42,7 +42,7 @@ def test_a_list_without_split_is_drawn_as_the_folders_would_be(tmp_path):
         assert csv_list.listing(root, split).drawn
 
 
-def test_whatever_is_wrong_with_a_line_is_told_and_the_others_are_used(tmp_path):
+def test_wrong_lines_are_reported_and_the_others_used(tmp_path):
     lines = ["images/a.jpg,masks/a.png", "images/b.jpg,masks/b.png", "images/gone.jpg,masks/a.png", "images/c.jpg,",
              "images/b.jpg,masks/a.png", "../secret.jpg,masks/a.png", "/etc/passwd,masks/a.png",
              "images/c.jpg,masks/d.txt", "C:/x.jpg,masks/a.png", ",masks/a.png"]
@@ -71,7 +71,7 @@ def test_a_faulty_line_is_told_and_moves_no_pair_of_the_draw(tmp_path):
         (root / name).unlink()
 
 
-def test_a_photo_that_is_its_own_mask_is_told_and_a_mask_of_several_photos_noted(tmp_path):
+def test_photo_that_is_its_own_mask_is_reported(tmp_path):
     root = listed(tmp_path, "images,masks,split\nimages/a.jpg,masks/a.png,1\nimages/b.jpg,masks/a.png,1\n"
                             "images/c.jpg,./images/c.jpg,1\n", "abc")
     listing = csv_list.listing(root, "training")
@@ -98,7 +98,7 @@ def test_names_of_a_list_may_be_of_any_letters_and_any_bytes(tmp_path):
     assert sorted(found) == sorted(stems)
 
 
-def test_photos_of_one_name_in_two_folders_are_called_by_their_folders(tmp_path):
+def test_photos_of_equal_name_are_named_with_their_folder(tmp_path):
     text = "images,masks,split\n" + "".join(f"{case}/photo.jpg,{case}/mask.png,train\n" for case in ("case1", "case2"))
     for case in ("case1", "case2"):
         tree(tmp_path, (case,), ["photo.jpg", "mask.png"], [])
@@ -107,7 +107,7 @@ def test_photos_of_one_name_in_two_folders_are_called_by_their_folders(tmp_path)
 
 
 @pytest.mark.parametrize("where", [".", "csv"])
-def test_the_list_of_the_nail_tutorial_finds_photos_and_masks_in_the_folders_of_the_split(tmp_path, where):
+def test_nail_tutorial_list_finds_files_in_the_split_folders(tmp_path, where):
     tree(tmp_path, ("train/images", "train/masks"), ["a.jpg"], ["a.jpg"])
     tree(tmp_path, ("valid/images", "valid/masks"), ["b.jpg"], ["b.jpg"])
     (tmp_path / where).mkdir(exist_ok=True)
@@ -119,7 +119,7 @@ def test_the_list_of_the_nail_tutorial_finds_photos_and_masks_in_the_folders_of_
     assert csv_list.spec(tmp_path / where).encoding == "binary"
 
 
-def test_masks_of_a_list_that_are_black_and_white_are_binary_and_others_are_ids(tmp_path):
+def test_black_and_white_masks_of_a_list_are_binary_others_ids(tmp_path):
     root = listed(tmp_path, "images,masks\nimages/a.jpg,masks/a.png\nimages/b.jpg,masks/b.png\n")
     assert csv_list.spec(root).encoding == "ids"
     for name in "ab":

@@ -65,14 +65,14 @@ def test_a_start_with_caches_asks_for_every_file_once(flat, monkeypatch, layout)
     assert {file.name for file in files if asked[file] != 1} == {file.name for file in looked_at}
 
 
-def test_a_file_that_changes_after_a_start_gives_a_new_cache_at_the_next(flat):
+def test_file_changed_after_a_start_gives_a_new_cache(flat):
     first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))[1]
     os.utime(flat / "labels/00.png", ns=(0, 1))
     again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     assert first.fingerprint not in (again[1].fingerprint, again[2].fingerprint)
 
 
-def test_problems_of_both_splits_and_of_layout_and_header_are_in_one_error(flat):
+def test_problems_of_both_splits_are_in_one_error(flat):
     (flat / "labels/00.png").unlink()
     spoil(flat, "01")
     with pytest.raises(errors.DataError) as problem:
@@ -82,7 +82,7 @@ def test_problems_of_both_splits_and_of_layout_and_header_are_in_one_error(flat)
     assert "--skip-bad" in text and not (flat.parent / "c").exists()
 
 
-def test_training_evaluation_prediction_and_inspection_say_the_same_of_the_photos(flat, capsys):
+def test_all_commands_report_the_same_about_the_photos(flat, capsys):
     for i in range(COUNT):
         save(flat / f"images/{i:02}.png", np.full((6, 8), 99 + i, np.uint16))
     (flat / "split.csv").write_text("name,split\n" + "".join(
@@ -103,7 +103,7 @@ def test_training_evaluation_prediction_and_inspection_say_the_same_of_the_photo
     assert whole == lines(lambda: inspect.main([str(flat)])) and len(whole) == 3
 
 
-def test_skip_bad_goes_on_and_lists_what_headers_and_reading_found(flat, tmp_path):
+def test_skip_bad_continues_and_lists_bad_files(flat, tmp_path):
     spoil(flat, "03", "04")
     asked = settings(flat, skip_bad=True)
     data = dataset.find_data(asked)
@@ -114,7 +114,7 @@ def test_skip_bad_goes_on_and_lists_what_headers_and_reading_found(flat, tmp_pat
     assert "03.png: is 8 x 5" in text and "04.png: label id 9 is out of range" in text and text.count("\n") == 2
 
 
-def test_without_bad_files_and_with_folders_for_splits_no_lists_are_kept(tiny_ade, tmp_path):
+def test_no_lists_are_kept_without_bad_files_and_drawn_split(tiny_ade, tmp_path):
     asked = training_config.Config(layout="ade20k", data=str(tiny_ade), size=(24, 32), cache_dir=str(tmp_path / "c"))
     data = dataset.find_data(asked)
     dataset.keep_lists(tmp_path, data, dataset.prepare_caches(asked, data)[1:])
@@ -128,7 +128,7 @@ def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
     assert [made.path for made in again[1:]] == [made.path for made in first[1:]]
 
 
-def test_a_data_set_that_was_moved_is_said_to_use_the_cache_that_it_has(flat, monkeypatch, capsys):
+def test_moved_dataset_reuses_its_cache_with_a_message(flat, monkeypatch, capsys):
     first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     assert "another path" not in capsys.readouterr().out
     moved = settings(flat.rename(flat.parent / "moved"))
@@ -152,7 +152,7 @@ def test_a_file_that_was_touched_is_checked_again(flat, monkeypatch):
         dataset.find_data(settings(flat))
 
 
-def test_the_drawn_split_is_kept_in_the_run_and_obeyed_when_it_is_copied_into_the_data(flat, tmp_path):
+def test_drawn_split_is_kept_in_the_run_and_obeyed_when_copied(flat, tmp_path):
     data = dataset.find_data(settings(flat))
     dataset.keep_lists(tmp_path, data, ())
     written = _split.read(tmp_path / "split.csv")
@@ -162,7 +162,7 @@ def test_the_drawn_split_is_kept_in_the_run_and_obeyed_when_it_is_copied_into_th
     assert [pair.name for pair in obeyed.found["validation"]] == [f"{i:02}" for i in range(6)] and not obeyed.drawn
 
 
-def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved(flat, tmp_path):
+def test_training_images_are_not_scored_after_the_split_moved(flat, tmp_path):
     data = dataset.find_data(settings(flat))
     dataset.keep_lists(tmp_path, data, ())
     dataset.same_split(tmp_path, Listing(data.found["validation"], drawn=True), "validation", flat)
@@ -171,7 +171,7 @@ def test_images_that_a_run_was_trained_on_are_not_scored_because_the_split_moved
     assert f"cp -n {tmp_path}/split.csv {flat} and" in str(problem.value)
 
 
-def test_labels_of_black_and_white_are_called_masks_only_if_they_are_read_as_masks(flat):
+def test_black_and_white_labels_are_masks_only_if_read_as_such(flat):
     (flat / "classes.txt").unlink()
 
     def fix(label):
@@ -199,7 +199,7 @@ def test_verified_names_damaged_rows_and_the_file(flat):
     assert f"Fix: rm {made.path} and the same command again" in str(problem.value)
 
 
-def test_evaluation_refuses_bad_files_or_leaves_them_out_when_asked(flat):
+def test_evaluation_refuses_bad_files_or_skips_them_on_request(flat):
     found = dataset.find_data(settings(flat)).found["validation"]
     spoil(flat, found[0].name)
     spec = dataset.find_data(settings(flat, skip_bad=True)).spec
@@ -226,7 +226,7 @@ def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, fi
 
 
 @pytest.mark.parametrize(("first", "masks"), [(150, True), (0, False)])
-def test_ids_of_smooth_masks_are_no_classes_and_called_masks_if_they_are_read_as_masks(flat, first, masks):
+def test_ids_of_antialiased_masks_are_not_classes(flat, first, masks):
     (flat / "classes.txt").unlink()
     for i, path in enumerate(sorted((flat / "labels").iterdir())):
         save(path, (np.arange(first, first + 48, dtype=np.uint8) + 48 * (i % 2)).reshape(6, 8) * (np.arange(8) > 1))
@@ -238,14 +238,14 @@ def test_ids_of_smooth_masks_are_no_classes_and_called_masks_if_they_are_read_as
         dataset.prepare_caches(asked, dataset.find_data(asked))
 
 
-def test_a_validation_split_without_one_labelled_pixel_is_refused(flat):
+def test_validation_split_without_labelled_pixels_is_refused(flat):
     for pair in dataset.find_data(settings(flat)).found["validation"]:
         save(pair.label, np.full((6, 8), 255, np.uint8))
     with pytest.raises(errors.DataError, match="the validation labels hold not one pixel of a class"):
         dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
 
 
-def test_ids_of_validation_alone_are_named_where_nobody_names_the_classes(flat):
+def test_ids_only_in_validation_are_named_if_classes_are_unnamed(flat):
     (flat / "classes.txt").unlink()
     for split, pairs in dataset.find_data(settings(flat)).found.items():
         for pair in pairs:
@@ -257,7 +257,7 @@ def test_ids_of_validation_alone_are_named_where_nobody_names_the_classes(flat):
     assert spec.num_classes == 3 and spec.ignored_ids == (5,)
 
 
-def test_bad_pairs_of_both_splits_that_only_reading_finds_are_in_one_error(flat):
+def test_unreadable_pairs_of_both_splits_are_in_one_error(flat):
     found = dataset.find_data(settings(flat)).found
     for split in ("training", "validation"):
         save(found[split][0].label, np.full((6, 8), 9, np.uint8))

@@ -71,7 +71,7 @@ def test_sizes_are_those_of_the_pair_as_it_will_be_read(pair, orientation, label
 
 
 @pytest.mark.parametrize(("orientation", "warned"), [(1, False), (3, True), (6, True), (8, True)])
-def test_a_square_photo_with_an_orientation_is_left_alone_and_warned_of(pair, orientation, warned):
+def test_square_photo_with_exif_orientation_is_only_warned_of(pair, orientation, warned):
     square = odd_files.encoded(odd_files.NOISE[:48, :48], exif=odd_files.exif(orientation))
     both = [pair("a.jpg", square, (48, 48)), pair("b.jpg", square, (48, 48))]
     report = file_checks.check_files(both, SPEC)
@@ -111,7 +111,7 @@ def test_nothing_is_decoded(pair, monkeypatch):
     assert len(file_checks.check_files(found, SPEC).good) == len(found)
 
 
-def test_a_line_says_what_is_done_to_how_many_photos_and_names_the_first(pair):
+def test_note_counts_the_photos_and_names_the_first(pair):
     grey, alpha = odd_files.READ["grey.jpg"][0], odd_files.READ["alpha.png"][0]
     found = [pair("a.jpg"), pair("b.jpg", grey), pair("c.png", alpha), pair("d.jpg", grey)]
     assert file_checks.lines(file_checks.check_files(found, SPEC).kinds) == [
@@ -132,7 +132,7 @@ def sixteen_bits(folder, largest, channels=1, name="a.png"):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("largest", "factor"), [(1023, 64), (4095, 16), (16383, 4), (16384, None), (65535, None)])
-def test_photos_of_16_bits_that_use_few_of_them_are_warned_of_and_the_advised_factor_fills_them(
+def test_dark_16_bit_photos_are_warned_of_and_the_factor_works(
         tmp_path, largest, factor, channels):
     path = sixteen_bits(tmp_path, largest, channels)
     said = [line for line in file_checks.lines(file_checks.kinds_of([path])) if line.startswith("warned")]
@@ -144,7 +144,7 @@ def test_photos_of_16_bits_that_use_few_of_them_are_warned_of_and_the_advised_fa
         assert not any(line.startswith("warned") for line in mended) and images.read_photo(path).max() >= 250
 
 
-def test_of_many_photos_of_16_bits_some_are_decoded_and_damaged_ones_are_left_to_their_reader(tmp_path, monkeypatch):
+def test_some_of_many_16_bit_photos_are_decoded(tmp_path, monkeypatch):
     paths = [sixteen_bits(tmp_path, 4095, name=f"{i:02}.png") for i in range(90)]
     paths[0].write_bytes(paths[0].read_bytes()[:50])
     decoded, largest = [], images.largest_value
@@ -181,7 +181,7 @@ def test_the_limit_of_pixels_is_the_given_one(pair):
     assert len(file_checks.check_files([both], SPEC, max_pixels=48 * 64 - 1).problems) == 2
 
 
-def test_a_refusal_lists_the_first_problems_counts_the_rest_and_names_the_way_on(tmp_path):
+def test_refusal_lists_the_first_problems_and_counts_the_rest(tmp_path):
     problems = [Problem(tmp_path / f"{i}.jpg", f"has {i} bytes", "download it again") for i in range(23)]
     with pytest.raises(errors.DataError) as refusal:
         file_checks.refuse(problems, 400)
@@ -190,7 +190,7 @@ def test_a_refusal_lists_the_first_problems_counts_the_rest_and_names_the_way_on
     assert str(problems[19]) in text and str(problems[20].path) not in text and "and 3 more" in text
 
 
-def test_a_real_data_set_is_good_and_its_sizes_are_those_of_its_pixels(shared_file):
+def test_real_dataset_passes_with_the_sizes_of_its_pixels(shared_file):
     folder = shared_file("data/camvid/val")
     labels = sorted((folder / "targets").iterdir())
     found = [Pair(path.stem, folder / f"images/{path.stem}.jpg", path) for path in labels]

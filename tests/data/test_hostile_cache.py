@@ -191,7 +191,7 @@ def test_a_row_is_compared_in_pieces_that_do_not_grow_with_it(native, monkeypatc
     assert cache.verify(flipped(native, tmp_path, cache.IMAGE, 2, byte=62)) == [(2, cache.IMAGE)]
 
 
-def test_the_row_is_that_of_the_file_also_where_pairs_were_left_out(tmp_path):
+def test_row_number_is_that_of_the_file_with_left_out_pairs(tmp_path):
     pairs = [Pair(f"{i}", save(tmp_path / f"i/{i}.png", np.full((5, 4, 3), i, np.uint8)),
                   save(tmp_path / f"l/{i}.png", np.full((5, 4), 9 if i == 1 else 0, np.uint8))) for i in range(4)]
     made = cache.prepare(pairs, DatasetSpec(("a", "b")), (5, 4), tmp_path / "c", "t", cache.BuildOptions(skip_bad=True))
@@ -199,7 +199,7 @@ def test_the_row_is_that_of_the_file_also_where_pairs_were_left_out(tmp_path):
         flipped(made.path, tmp_path, cache.IMAGE, 1).image(1)
 
 
-def test_a_damaged_cache_is_whole_again_after_what_the_error_says(tiny_ade, tmp_path):
+def test_fix_of_the_error_restores_a_damaged_cache(tiny_ade, tmp_path):
     pairs, spec = ade20k.listing(tiny_ade, "training").pairs, ade20k.spec(tiny_ade)
     folder = tmp_path / "it's a folder"
     whole = cache.prepare(pairs, spec, (8, 12), folder, "mine")
@@ -225,7 +225,7 @@ def test_a_disk_that_fails_at_a_row_is_named_with_the_row(good, monkeypatch):
         made.image(4)
 
 
-def test_a_file_that_is_cut_while_it_is_open_does_not_end_the_process(good, tmp_path):
+def test_file_truncated_while_open_does_not_end_the_process(good, tmp_path):
     (tmp_path / "cache.h5").write_bytes(good.read_bytes())
     made = cache.open_cache(tmp_path / "cache.h5")
     os.truncate(made.path, 0)
@@ -233,7 +233,7 @@ def test_a_file_that_is_cut_while_it_is_open_does_not_end_the_process(good, tmp_
         made.image(0)
 
 
-def test_what_a_foreign_file_holds_is_named_shortly_and_cannot_reach_the_terminal(tmp_path, good):
+def test_foreign_attributes_are_named_shortly_and_escaped(tmp_path, good):
     def change(arrays, attributes, file):
         arrays.clear()
         arrays.update({f"\x1b[2J{i}" + "x" * 10_000: np.arange(3) for i in range(50)})
@@ -328,7 +328,7 @@ def test_a_flipped_bit_is_found_in_its_row_at_any_size(native, tmp_path, pixel):
     {"fingerprint": np.bytes_(b"f" * 20_000)}, {"fingerprint": np.bytes_(b"\xff\xfe")}],
     ids=["none", "no version", "no fingerprint", "word", "nine versions", "nan", "10000 versions", "float", "20 kB",
          "no UTF-8"])
-def test_attributes_that_are_missing_or_of_another_kind_are_refused(good, tmp_path, changed):
+def test_missing_attributes_or_other_types_are_refused(good, tmp_path, changed):
     def change(arrays, attributes, file):
         for name, value in changed.items():
             attributes.pop(name)
@@ -341,7 +341,7 @@ def test_a_cache_of_a_newer_version_says_that_the_program_is_old(good, tmp_path)
             "was made by a newer version of this program (schema 999")
 
 
-def test_a_file_that_says_an_older_version_but_has_other_arrays_is_refused_and_not_built_over(good, tmp_path):
+def test_old_version_with_other_arrays_is_refused_and_kept(good, tmp_path):
     refused(rewritten(good, tmp_path, lambda arrays, attributes, file: attributes.update(schema_version=1)))
 
 
@@ -461,7 +461,7 @@ def test_a_fifo_is_refused_before_it_is_read(tmp_path):
         os.close(both_ends)
 
 
-def test_a_foreign_file_under_the_name_of_a_cache_is_never_written_over(tiny_ade, tmp_path):
+def test_foreign_file_named_like_a_cache_is_never_overwritten(tiny_ade, tmp_path):
     pairs, spec = ade20k.listing(tiny_ade, "training").pairs, ade20k.spec(tiny_ade)
     path = cache.prepare(pairs, spec, (8, 12), tmp_path, "mine").path
     path.write_bytes(b"the thesis")

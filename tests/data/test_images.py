@@ -63,7 +63,7 @@ def test_a_cmyk_jpeg_becomes_rgb(tmp_path):
     assert np.abs(photo - [0, 255, 255]).max() <= 3
 
 
-def test_a_photo_of_16_bits_keeps_its_order_up_to_white_and_down_to_black(tmp_path):
+def test_scaled_16_bit_photo_keeps_its_order_up_to_white(tmp_path):
     grey = np.arange(0, 65536, 37, np.uint16)[None]
     found = images.read_photo(save(tmp_path / "a.png", grey))[0, :, 0]
     np.testing.assert_array_equal(found, grey[0] // 256)  # all 256 values; clipping would leave two
@@ -82,7 +82,7 @@ def test_an_odd_photo_is_read_and_its_header_says_how(tmp_path, name):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", odd_files.REFUSED)
-def test_a_file_that_is_no_photo_is_refused_by_name_before_it_is_decoded(tmp_path, name, way):
+def test_file_that_is_not_a_photo_is_refused_before_decoding(tmp_path, name, way):
     content, said = odd_files.REFUSED[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(errors.DataError) as problem:
@@ -103,13 +103,13 @@ def test_a_photo_that_is_cut_off_is_refused_by_name_and_size(tmp_path, name):
 
 @pytest.mark.parametrize("mistake", [ValueError, OSError, SyntaxError, EOFError])
 @pytest.mark.parametrize("reading", [lambda path: images.opened(path, ("PNG",), "label"), images.photo_file])
-def test_a_mistake_of_whoever_uses_the_image_is_not_taken_for_a_damaged_file(tmp_path, reading, mistake):
+def test_error_of_the_caller_is_not_reported_as_a_damaged_file(tmp_path, reading, mistake):
     path = save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(mistake, match="ours"), reading(path):
         raise mistake("ours")
 
 
-def test_a_mistake_of_our_own_while_a_label_is_read_ends_as_a_bug(tmp_path, monkeypatch, capsys):
+def test_own_error_while_reading_a_label_is_reported_as_a_bug(tmp_path, monkeypatch, capsys):
     path = save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
 
     def mistaken(image, path):
@@ -144,7 +144,7 @@ def test_a_limit_above_pillows_own_is_kept_too(tmp_path):
 
 @given(place=st.integers(0, 3000), value=st.integers(0, 255), kind=st.sampled_from(["JPEG", "PNG"]))
 @LAW
-def test_a_damaged_file_gives_a_photo_or_a_data_error_and_nothing_else(tmp_path_factory, place, value, kind):
+def test_damaged_file_gives_a_photo_or_a_data_error(tmp_path_factory, place, value, kind):
     buffer = io.BytesIO()
     Image.fromarray(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)).save(buffer, kind)
     content = bytearray(buffer.getvalue())
@@ -167,7 +167,7 @@ def test_resizing_a_label_invents_no_ids(label, size_px):
 
 @given(st.integers(1, 255), st.integers(1, 600))
 @LAW
-def test_a_resized_label_takes_the_id_under_each_new_pixel_centre(old, new):
+def test_resized_label_takes_the_id_under_each_pixel_centre(old, new):
     label = np.arange(old, dtype=np.uint8)[:, None]  # so that the result tells which row was taken
     taken = images.resize_label(label, (new, 1))[:, 0].astype(int)
     # |taken + 1/2 - (i + 1/2) old / new| <= 1/2, in whole numbers; on a tie either neighbour will do
@@ -176,7 +176,7 @@ def test_a_resized_label_takes_the_id_under_each_new_pixel_centre(old, new):
     np.testing.assert_array_equal(columns, taken)
 
 
-def test_doubling_a_label_repeats_each_id_and_halving_it_takes_every_second():
+def test_doubled_label_repeats_ids_and_halved_takes_every_other():
     label = np.array([[1, 2], [3, 4]], np.uint8)
     np.testing.assert_array_equal(images.resize_label(label, (2, 4)), [[1, 1, 2, 2], [3, 3, 4, 4]])
     # centres of two new pixels over four old ones: 1.0 and 3.0, the left edges of old pixels 1 and 3
@@ -213,7 +213,7 @@ def test_resizing_to_its_own_size_changes_nothing(label):
 @given(st.tuples(st.integers(64, 150), st.integers(64, 150)), st.integers(1, 9), st.sampled_from([1, 3, 6, 8]),
        st.sampled_from(["JPEG", "PNG"]))
 @LAW
-def test_a_photo_resized_while_it_is_decoded_is_the_one_resized_afterwards_or_nearly(size, divisor, orientation, kind):
+def test_resizing_while_decoding_matches_resizing_afterwards(size, divisor, orientation, kind):
     down, right = np.mgrid[:size[0], :size[1]]
     photo = np.stack([down, right, 255 - down], axis=2).astype(np.uint8)  # so that a shift by a pixel is seen
     file = io.BytesIO(odd_files.encoded(photo, kind, **({"quality": 100, "subsampling": 0} if kind == "JPEG" else {})))
@@ -228,7 +228,7 @@ def test_a_photo_resized_while_it_is_decoded_is_the_one_resized_afterwards_or_ne
 @pytest.mark.parametrize("size_px", [(48, 64), (30, 40), (24, 32), (25, 31), (12, 70), (5, 7), None])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_photo_at_both_sizes_is_bit_for_bit_what_two_readings_give(tmp_path, kind, orientation, size_px):
+def test_photo_read_at_both_sizes_equals_two_reads(tmp_path, kind, orientation, size_px):
     path = tmp_path / "a.jpg"
     path.write_bytes(odd_files.encoded(odd_files.NOISE, kind, exif=odd_files.exif(orientation)))
     with images.photo_file(path) as (image, header):
@@ -249,7 +249,7 @@ def test_an_odd_photo_at_both_sizes_is_what_two_readings_give(tmp_path, name):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(10))
-def test_a_photo_is_taken_as_stored_and_turned_as_exif_says_when_asked(tmp_path, kind, orientation):
+def test_photo_is_turned_by_exif_only_on_request(tmp_path, kind, orientation):
     path = tmp_path / "a.jpg"
     path.write_bytes(odd_files.encoded(odd_files.NOISE, kind, exif=odd_files.exif(orientation)))
     with Image.open(path) as image:
@@ -260,7 +260,7 @@ def test_a_photo_is_taken_as_stored_and_turned_as_exif_says_when_asked(tmp_path,
         assert images.decoded(image, header, upright=True, size_px=(10, 20)).shape == (10, 20, 3)
 
 
-def test_a_label_of_the_turned_size_tells_that_the_photo_is_to_be_turned():
+def test_label_of_the_turned_size_turns_its_photo():
     for (orientation, label_size), turned in odd_files.ORIENTED.items():
         header = images.Header(64, 48, "RGB", "JPEG", orientation)
         assert images.is_turned(header, label_size) == bool(turned)
@@ -277,7 +277,7 @@ def test_damaged_exif_is_no_reason_to_refuse_a_photo(tmp_path_factory, content):
 
 @given(arrays.arrays(np.uint8, st.sampled_from([(3, 5), (3, 5, 3)])))
 @LAW
-def test_a_written_png_reads_back_the_same_and_leaves_nothing_beside_it(tmp_path_factory, array):
+def test_written_png_reads_back_and_leaves_no_other_file(tmp_path_factory, array):
     path = tmp_path_factory.mktemp("png") / "a.png"
     images.write_png(path, array)
     with Image.open(path) as image:

@@ -113,7 +113,7 @@ def test_no_encoding_is_named_where_none_makes_sense_of_the_file(tmp_path, name,
     assert "--label-encoding" not in (problem.value.fix or "")
 
 
-def test_a_label_of_the_full_ade20k_is_told_where_its_layout_begins(tmp_path, shared_file):
+def test_label_of_the_full_ade20k_is_answered_with_its_root(tmp_path, shared_file):
     path = shared_file("data/ade20k_samples/convert_fixture/ADE_train_00000970_raw.png")
     with pytest.raises(errors.DataError, match="the folder above images/ as --data"):
         label_files.read_label(path, NAMED)

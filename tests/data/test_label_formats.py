@@ -60,7 +60,7 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path, name, content):
 
 
 @pytest.mark.parametrize("name", IDS_OF)
-def test_a_pipe_and_a_missing_label_are_refused_and_not_waited_for(tmp_path, name):
+def test_pipe_and_missing_label_are_refused_without_waiting(tmp_path, name):
     encoding = registry.load("label_formats", name)
     os.mkfifo(tmp_path / f"label{encoding.SUFFIX}")
     for path in (tmp_path / f"label{encoding.SUFFIX}", tmp_path / f"nowhere{encoding.SUFFIX}"):
@@ -132,7 +132,7 @@ NO_IDS = {
 
 
 @pytest.mark.parametrize(("name", "channels"), [("a.png", 2), ("a.png", 3), ("a.png", 4), ("a.bmp", 3), ("a.bmp", 4)])
-def test_ids_in_equal_channels_are_read_and_an_opaque_alpha_says_nothing(tmp_path, name, channels):
+def test_ids_in_equal_channels_are_read_and_opaque_alpha_ignored(tmp_path, name, channels):
     planes = [SOME] * channels if channels == 3 else [SOME] * (channels - 1) + [np.full_like(SOME, 255)]
     path = save(tmp_path / name, np.dstack(planes))
     np.testing.assert_array_equal(ids.read(path, SPEC), SOME)
@@ -166,7 +166,7 @@ def test_a_file_without_ids_is_refused_by_name(tmp_path, kind):
     assert str(path) in str(problem.value) and said in str(problem.value)
 
 
-def test_a_matlab_file_and_an_image_in_each_others_place_are_told_the_encoding_to_ask_for(tmp_path):
+def test_matlab_file_and_image_name_the_format_that_fits(tmp_path):
     mat_groundtruth.write(tmp_path / "label.mat", SOME, SPEC)
     for function in (label_files.label_size, label_files.read_label):
         with pytest.raises(errors.DataError, match="--label-encoding mat_groundtruth"):
@@ -202,7 +202,7 @@ def test_a_jpeg_mask_survives_the_noise_at_its_edges(tmp_path):
 
 @pytest.mark.parametrize("white", [255, 65535])
 @pytest.mark.parametrize("colour_type", [0, 2, 4, 6])
-def test_a_mask_of_16_bits_has_its_foreground_whether_white_is_255_or_65535(tmp_path, colour_type, white):
+def test_16_bit_mask_has_its_foreground_at_white_255_or_65535(tmp_path, colour_type, white):
     path = sixteen_bits(tmp_path / "a.png", colour_type, [0, white, 0])
     np.testing.assert_array_equal(binary.read(path, SPEC), [[0, 1, 0]])
 
@@ -236,7 +236,7 @@ def test_what_is_no_mask_is_refused(tmp_path, array, said):
         binary.read(save(tmp_path / "b.jpg", Image.new("RGB", (16, 16), (220, 190, 190))), SPEC)
 
 
-def test_a_jpeg_of_ids_is_refused_and_one_that_is_black_but_for_its_noise_is_empty(tmp_path):
+def test_jpeg_of_ids_is_refused_and_a_noisy_black_one_is_empty(tmp_path):
     with pytest.raises(errors.DataError, match="nowhere brighter than 40"):
         binary.read(save(tmp_path / "a.jpg", np.full((16, 16), 40, np.uint8), quality=95), SPEC)
     assert not binary.read(save(tmp_path / "b.jpg", np.full((16, 16), 9, np.uint8), quality=95), SPEC).any()
@@ -254,7 +254,7 @@ def test_an_empty_mask_is_all_background(tmp_path):
 
 # colours
 
-def test_colours_become_the_ids_of_the_table_and_void_the_ignored_one(tmp_path):
+def test_colours_become_ids_of_the_table_and_void_is_ignored(tmp_path):
     path = save(tmp_path / "a.png", np.array([[TRAFFIC.colours[1], TRAFFIC.colours[0], BLACK]], np.uint8))
     np.testing.assert_array_equal(colours.read(path, TRAFFIC), [[1, 0, 2]])
 
@@ -268,7 +268,7 @@ def test_grey_values_are_colours_too(tmp_path):
     np.testing.assert_array_equal(colours.read(save(tmp_path / "bits.png", BITS), bits), [[1, 0]])
 
 
-def test_colours_of_16_bits_that_repeat_8_are_read_and_others_refused(tmp_path):
+def test_16_bit_colours_that_repeat_8_bits_are_read(tmp_path):
     table = DatasetSpec(colours=(BLACK, GREY))
     path = sixteen_bits(tmp_path / "a.png", 2, [0, 100 * 257])
     np.testing.assert_array_equal(colours.read(path, table), [[0, 1]])
@@ -279,7 +279,7 @@ def test_colours_of_16_bits_that_repeat_8_are_read_and_others_refused(tmp_path):
         blue.read(sixteen_bits(tmp_path / "d.png", 6, [0, 257]), SPEC)
 
 
-def test_unknown_colours_are_named_with_their_pixels_commonest_first(tmp_path):
+def test_unknown_colours_are_listed_most_frequent_first(tmp_path):
     path = save(tmp_path / "a.png", np.array([[RED, GREY, GREY, TRAFFIC.colours[0]]], np.uint8))
     with pytest.raises(errors.DataError) as problem:
         colours.read(path, TRAFFIC)
@@ -393,7 +393,7 @@ def matlab_file(tmp_path, body, compressed):
 @given(changes=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 255)), min_size=1, max_size=4),
        compressed=st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_a_damaged_matlab_file_gives_a_map_or_a_data_error_and_nothing_else(tmp_path_factory, changes, compressed):
+def test_damaged_matlab_file_gives_a_label_or_a_data_error(tmp_path_factory, changes, compressed):
     folder = tmp_path_factory.mktemp("mat")
     scipy.io.savemat(folder / "whole.mat", {"groundtruth": np.zeros((4, 4), np.uint8)})
     body = bytearray((folder / "whole.mat").read_bytes()[128:])
@@ -406,7 +406,7 @@ def test_a_damaged_matlab_file_gives_a_map_or_a_data_error_and_nothing_else(tmp_
         assert "damaged.mat" in str(problem)
 
 
-def test_a_matlab_file_is_not_unpacked_beyond_what_its_map_can_take(tmp_path, monkeypatch):
+def test_matlab_file_is_not_unpacked_beyond_its_label_size(tmp_path, monkeypatch):
     scipy.io.savemat(tmp_path / "whole.mat", {"groundtruth": np.zeros((4, 4), np.uint8)})
     body = (tmp_path / "whole.mat").read_bytes()[128:]
     path = matlab_file(tmp_path, body + bytes(10_000_000), compressed=True)
@@ -437,13 +437,13 @@ def test_classes_of_the_full_ade20k_are_seen_as_the_benchmarks(tmp_path):
     np.testing.assert_array_equal(ade20k_full.read(path, SPEC), [[1, 15, 15, 0, 0]])
 
 
-def test_each_class_of_the_benchmark_has_one_of_the_full_ade20k_and_none_has_two():
+def test_each_benchmark_class_has_one_class_of_the_full_ade20k():
     table = ade20k_full.TABLE
     assert set(table.tolist()) == set(range(151))
     assert np.count_nonzero(table) == 153  # 15, 36 and 89 are two classes each of the full data set
 
 
-def test_a_prediction_on_the_full_ade20k_is_written_as_the_benchmarks_label(tmp_path):
+def test_prediction_on_the_full_ade20k_is_a_benchmark_label(tmp_path):
     ade20k_full.write(tmp_path / "a.png", [[0, 150]], SPEC)
     np.testing.assert_array_equal(ids.read(tmp_path / "a.png", SPEC), [[0, 150]])
 
@@ -453,7 +453,7 @@ def test_a_label_of_other_reds_is_none_of_the_full_ade20k(tmp_path):
         ade20k_full.read(save(tmp_path / "a.png", np.full((1, 1, 3), 7, np.uint8)), SPEC)
 
 
-def test_a_real_label_of_the_full_ade20k_is_the_benchmarks_after_resizing(shared_file):
+def test_real_full_ade20k_label_resizes_to_that_of_the_benchmark(shared_file):
     folder = shared_file("data/ade20k_samples/convert_fixture")
     label = ade20k_full.read(folder / "ADE_train_00000970_raw.png", SPEC)
     with Image.open(folder / "ADE_train_00000970_challenge.png") as challenge:

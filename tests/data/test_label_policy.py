@@ -12,7 +12,7 @@ NAMES = ("a", "b", "c")
 
 @pytest.mark.parametrize("ignored, in_loss, never_predicted, padding_id", [
     ((), (), (), 255), ((0,), (0,), (0,), 0), ((255,), (255,), (), 255), ((255, 1), (255, 1), (1,), 255)])
-def test_ignored_ids_are_left_out_everywhere_and_only_channels_can_be_predicted(ignored, in_loss, never_predicted,
+def test_ignored_ids_are_left_out_and_never_predicted(ignored, in_loss, never_predicted,
                                                                                 padding_id):
     policy = label_policy.make(DatasetSpec(NAMES, ignored), train_ignored=False, pads=False)
     assert policy == LabelPolicy(in_loss, ignored, never_predicted, padding_id)
@@ -24,13 +24,13 @@ def test_padding_is_ignored_in_loss_and_scores(ignored, expected):
     assert label_policy.make(DatasetSpec(NAMES, ignored), train_ignored=False, pads=True) == expected
 
 
-def test_ignored_ids_that_are_trained_are_predicted_but_not_scored():
+def test_trained_ignored_ids_are_predicted_but_not_scored():
     spec = DatasetSpec(NAMES, (0,))
     assert label_policy.make(spec, train_ignored=True, pads=False) == LabelPolicy((), (0,), (), 255)
     assert label_policy.make(spec, train_ignored=True, pads=True) == LabelPolicy((255,), (0, 255), (), 255)
 
 
-def test_an_ignored_id_next_to_the_classes_gets_a_channel_when_it_is_trained():
+def test_trained_ignored_id_next_to_the_classes_gets_a_channel():
     assert label_policy.num_channels(DatasetSpec(NAMES, (3,)), train_ignored=False) == 3
     assert label_policy.num_channels(DatasetSpec(NAMES, (3,)), train_ignored=True) == 4
     with pytest.raises(errors.UsageError, match="net of 256 channels"):

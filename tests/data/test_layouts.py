@@ -20,7 +20,7 @@ DRAWN = pytest.mark.parametrize("layout", FLAT, ids=lambda layout: layout.__name
 # what all layouts of two folders share
 
 @SPLIT
-def test_pairs_go_by_stem_in_sorted_order_and_other_files_do_not_count(tmp_path, layout):
+def test_pairs_are_matched_by_stem_in_sorted_order(tmp_path, layout):
     end = FOLDERS[layout][2]
     root = split_tree(tmp_path, layout, ["b.jpg", "a.JPG", "c.jpeg", "readme.txt", ".hidden.jpg", "Thumbs.db"],
                       [f"c{end}", f"b{end.upper()}", f"a{end}", "a.json", f".b{end}"])
@@ -32,7 +32,7 @@ def test_pairs_go_by_stem_in_sorted_order_and_other_files_do_not_count(tmp_path,
 @given(st.sets(st.text("abc.01é", min_size=1, max_size=4).filter(lambda s: s[0] != "." and s[-1] != "."), min_size=1),
        st.randoms(use_true_random=False))
 @LAW
-def test_whatever_the_names_and_the_order_on_disk_a_pair_shares_its_stem(tmp_path_factory, stems, chance):
+def test_pairs_share_their_stem_whatever_the_order_on_disk(tmp_path_factory, stems, chance):
     photos, labels = (chance.sample(sorted(stems), len(stems)) for _ in range(2))
     root = tmp_path_factory.mktemp("data")
     split_tree(root, paired, [s + ".jpg" for s in photos], [s + ".png" for s in labels])
@@ -40,7 +40,7 @@ def test_whatever_the_names_and_the_order_on_disk_a_pair_shares_its_stem(tmp_pat
 
 
 @SPLIT
-def test_a_photo_and_a_label_without_partner_are_problems_and_the_others_pairs(tmp_path, layout):
+def test_photo_or_label_without_partner_is_a_problem(tmp_path, layout):
     end = FOLDERS[layout][2]  # as many photos as labels: pairing by position would never notice
     root = split_tree(tmp_path, layout, ["a.jpg", "b.jpg", "lonely.jpg"], [f"a{end}", f"b{end}", f"orphan{end}"])
     listing = layout.listing(root, "training")
@@ -67,7 +67,7 @@ def test_stems_that_differ_in_case_or_accents_only_are_said_to(tmp_path):
                              "x.jpg: differs in upper and lower case or accents from X.jpg"]
 
 
-def test_pipes_broken_links_links_in_a_circle_and_folders_are_problems_and_not_opened(tmp_path):
+def test_pipes_broken_links_and_folders_are_problems(tmp_path):
     root = split_tree(tmp_path, paired, ["good.jpg", "target"], ["good.png", "linked.png"])
     photos = root / "training/images"
     (photos / "linked.jpg").symlink_to(photos / "target")
@@ -89,7 +89,7 @@ def test_names_that_are_no_utf_8_very_long_or_odd_survive(tmp_path):
 
 @SPLIT
 @pytest.mark.parametrize("which", [0, 1], ids=["photos", "labels"])
-def test_a_missing_folder_is_named_with_what_the_layout_looks_like(tmp_path, layout, which):
+def test_missing_folder_is_named_with_the_expected_layout(tmp_path, layout, which):
     root = split_tree(tmp_path, layout, [], [])
     folder = root / FOLDERS[layout][which].format("training")
     folder.rmdir()
@@ -122,7 +122,7 @@ def test_training_alone_is_told_how_to_come_to_a_validation(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", [voc, clothing_co_parsing], ids=lambda layout: layout.__name__)
-def test_a_data_set_of_which_not_one_photo_has_a_label_is_refused(tmp_path, layout):
+def test_dataset_without_any_label_is_refused(tmp_path, layout):
     photos, labels, end = FLAT[layout]
     root = tree(tmp_path, (photos, labels), ["a.jpg", "b.jpg"], [f"c{end}"])
     with pytest.raises(errors.DataError, match=r"not one of 2 photos has a label"):
@@ -130,13 +130,13 @@ def test_a_data_set_of_which_not_one_photo_has_a_label_is_refused(tmp_path, layo
 
 
 @pytest.mark.parametrize("ending", [".mat", ".jpg"])
-def test_a_label_of_another_kind_than_its_encoding_has_is_listed_for_the_reader_to_refuse(tmp_path, ending):
+def test_label_of_another_file_type_is_left_to_its_reader(tmp_path, ending):
     root = split_tree(tmp_path, paired, ["a.jpg", "b.jpg"], ["a.png", f"b{ending}"])
     assert names(paired.listing(root, "training")) == [("a", "a.jpg", "a.png"), ("b", "b.jpg", f"b{ending}")]
 
 
 @pytest.mark.parametrize("ending", [".mat", ".jpg"])
-def test_a_preview_or_source_beside_a_label_is_left_alone_and_said(tmp_path, ending):
+def test_preview_beside_a_label_is_ignored_with_a_note(tmp_path, ending):
     root = split_tree(tmp_path, paired, ["a.jpg", "b.jpg"], ["a.png", "b.png", f"b{ending}"])
     listing = paired.listing(root, "training")
     assert names(listing) == [("a", "a.jpg", "a.png"), ("b", "b.jpg", "b.png")] and not listing.problems
@@ -180,7 +180,7 @@ def test_one_more_pair_moves_at_most_one_other(tmp_path_factory, stems, new):
     assert len((before ^ after) - {new}) <= 1
 
 
-def test_a_problem_is_told_in_one_split_and_mending_it_moves_no_pair(tmp_path):
+def test_problem_is_in_one_split_and_repair_moves_no_pair(tmp_path):
     stems = [f"{i}" for i in range(10)]
     root = flat_tree(tmp_path, paired, stems)
     (root / "labels" / "4.png").rename(root / "4.png")
@@ -192,7 +192,7 @@ def test_a_problem_is_told_in_one_split_and_mending_it_moves_no_pair(tmp_path):
         assert {pair.name for pair in paired.listing(root, split).pairs} - {p.name for p in listing.pairs} <= {"4"}
 
 
-def test_one_pair_cannot_be_split_and_what_is_wrong_with_others_is_told(tmp_path):
+def test_single_pair_cannot_be_split_and_problems_are_listed(tmp_path):
     root = flat_tree(tmp_path, paired, ["a"])
     (root / "images/lonely.jpg").touch()
     with pytest.raises(errors.DataError, match=r"one pair[^$]*lonely\.jpg: has no label"):
@@ -218,7 +218,7 @@ def test_split_csv_and_the_files_must_name_the_same_pairs(tmp_path):
         "split.csv: 'x' is no pair of the data set", f"d.jpg: is in no line of {root / 'split.csv'}"]
 
 
-def test_split_csv_may_have_semicolons_and_what_is_wrong_with_its_lines_is_told(tmp_path):
+def test_split_csv_accepts_semicolons_and_wrong_lines_are_listed(tmp_path):
     root = flat_tree(tmp_path, paired, ["a", "b"])
     (root / "split.csv").write_text("name;split\na;train\nb;val\n")
     assert [pair.name for pair in paired.listing(root, "validation").pairs] == ["b"]
@@ -228,7 +228,7 @@ def test_split_csv_may_have_semicolons_and_what_is_wrong_with_its_lines_is_told(
 
 
 @pytest.mark.parametrize("layout", [paired, voc, csv_list], ids=lambda layout: layout.__name__)
-def test_a_split_csv_beside_a_split_of_the_data_set_is_said_to_be_idle(tmp_path, layout):
+def test_unused_split_csv_is_reported(tmp_path, layout):
     if layout is voc:
         root = tree(flat_tree(tmp_path, voc, ["a"]), ("ImageSets/Segmentation",), ["train.txt"], [])
         (root / "ImageSets/Segmentation/train.txt").write_text("a\n")

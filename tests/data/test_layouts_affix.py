@@ -69,7 +69,7 @@ def test_a_photo_without_label_is_a_problem_as_ever(tmp_path):
                                                 "2 of 4 labels are named as a photo and '_ids'"]),
     (["1_mask", "2_mask", "3_mask"], ["2 of 3 labels are named as a photo and '_mask'", "1 are not, as 3_mask.png"]),
     (["a_gt", "b_gt"], ["photos are named as 1.jpg, labels as a_gt.png; all labels end in '_gt'"])])
-def test_where_nothing_pairs_one_line_says_what_names_have_in_common(tmp_path, labels, said):
+def test_without_any_pair_the_common_parts_of_names_are_shown(tmp_path, labels, said):
     root = split_tree(tmp_path, paired, ["1.jpg", "2.jpg"], [f"{label}.png" for label in labels])
     with pytest.raises(errors.DataError, match="not one of 2 photos has a label in here") as refusal:
         paired.listing(root, "training")
@@ -92,7 +92,7 @@ def run(command):
 
 @pytest.mark.parametrize("ending", [".gif", ".npy", ".tif"])
 @pytest.mark.parametrize("which", ["photos", "labels"])
-def test_files_of_other_endings_are_counted_once_and_the_command_makes_them_readable(tmp_path, capsys, ending, which):
+def test_unknown_suffixes_are_counted_and_the_command_works(tmp_path, capsys, ending, which):
     if (which, ending) == ("photos", ".npy"):
         pytest.skip("no photos")
     root, mask = tmp_path / "it's data", np.zeros((8, 8), np.uint8)
@@ -128,7 +128,7 @@ def test_a_folder_that_no_layout_fits_is_not_converted_twice(tmp_path):
     assert problem.value.fix.startswith("arrange the data set as one of these")
 
 
-def test_photos_of_other_endings_are_named_by_the_layout_that_is_asked_for(tmp_path):
+def test_unknown_photo_suffixes_are_named_by_the_given_layout(tmp_path):
     root = tree(tmp_path, ("images", "masks"), ["1.tif", "2.tif"], ["1.png", "2.png"])
     with pytest.raises(errors.DataError, match=r"images: no photos [^$]*2 \.tif files are not read; readable: \.jpg"):
         paired.listing(root, "training")
@@ -136,7 +136,7 @@ def test_photos_of_other_endings_are_named_by_the_layout_that_is_asked_for(tmp_p
 
 # sub-folders
 
-def test_photos_and_labels_in_sub_folders_of_a_split_pair_by_their_path(tmp_path):
+def test_pairs_in_sub_folders_of_a_split_match_by_path(tmp_path):
     root = split_tree(tmp_path, binary_masks, ["1/a.jpg", "1/b.jpg", "2/a.jpg"], ["1/a.jpg", "1/b.jpg", "2/a.jpg"])
     listing = binary_masks.listing(root, "training")
     assert [(pair.name, pair.image.parent.name, pair.label.parent.name) for pair in listing.pairs] == [
@@ -151,14 +151,14 @@ def test_a_data_set_without_splits_may_have_sub_folders_too(tmp_path):
     assert sorted(found) == ["1_a", "1_b", "2_a"]
 
 
-def test_photos_in_sub_folders_beside_photos_are_left_alone_and_said(tmp_path):
+def test_sub_folders_beside_photos_are_ignored_with_a_note(tmp_path):
     root = flat_tree(tmp_path, paired, ["1", "2"])
     tree(root, ("images/old",), ["3.jpg"], [])
     listing = paired.listing(root, "training")
     assert listing.notes == ["images: 1 photos in sub-folders are left alone, as old/3.jpg."] and not listing.problems
 
 
-def test_folders_of_splits_in_the_folder_of_photos_are_never_mixed(tmp_path):
+def test_split_folders_inside_the_photo_folder_are_not_mixed(tmp_path):
     for split in ("train", "val"):
         tree(tmp_path, (f"images/{split}", f"masks/{split}"), [f"{split}.jpg"], [f"{split}.png"])
     with pytest.raises(errors.DataError):

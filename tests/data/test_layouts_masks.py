@@ -62,7 +62,7 @@ CASES = {  # masks or labels, their ending, which layout it is
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_masks_are_told_from_ids_by_their_ending_or_by_holding_black_and_white_alone(tmp_path, case):
+def test_masks_are_detected_by_suffix_or_by_black_and_white(tmp_path, case):
     arrays, ending, layout = CASES[case]
     assert _auto.choose(masks(tmp_path, arrays, ending))[0] == layout
 

@@ -16,21 +16,21 @@ TABLE = "Idx\tRatio\tTrain\tVal\tName\n1\t0.6\t3\t1\twall\n2\t0.4\t2\t1\tbuildin
 
 # ade20k
 
-def test_the_folder_around_ade20k_is_answered_with_the_one_to_give(tmp_path):
+def test_folder_around_ade20k_is_answered_with_the_right_one(tmp_path):
     split_tree(tmp_path / "ADEChallengeData2016", ade20k, ["a.jpg"], ["a.png"])
     with pytest.raises(errors.DataError) as problem:
         ade20k.listing(tmp_path, "training")
     assert f"--data {tmp_path / 'ADEChallengeData2016'}" in str(problem.value)
 
 
-def test_ade20k_has_other_and_150_classes_in_the_benchmarks_order_and_colours(tmp_path):
+def test_ade20k_has_150_classes_and_other_in_benchmark_order(tmp_path):
     spec = ade20k.spec(tmp_path)
     assert spec.num_classes == 151 and spec.ignored_ids == (0,) and spec.scored_ids == tuple(range(1, 151))
     assert spec.class_names[:4] == ("other", "wall", "building", "sky") and spec.class_names[150] == "flag"
     assert spec.palette()[1:4] == [(120, 120, 120), (180, 120, 120), (6, 230, 230)]  # color150.mat, rows 1 to 3
 
 
-def test_a_part_of_ade20k_says_how_much_of_it_there_is_and_a_tree_of_its_shape_does_not(tmp_path):
+def test_part_of_ade20k_is_reported_and_a_similar_tree_is_not(tmp_path):
     root = split_tree(tmp_path, ade20k, ["a.jpg"], ["a.png"])
     assert ade20k.listing(root, "training").notes == ["1 of the benchmark's 20,210 training pairs are here."]
     (root / "objectInfo2.txt").write_text(TABLE)
@@ -52,7 +52,7 @@ def test_a_bad_table_of_classes_is_refused_by_name(tmp_path, bad):
         ade20k.spec(tmp_path)
 
 
-def test_the_full_ade20k_is_walked_without_its_parts_and_attributes(tmp_path):
+def test_full_ade20k_is_listed_without_parts_and_attributes(tmp_path):
     scenes = tmp_path / "images/training"
     for scene, stem in (("b/beach", "ADE_train_2"), ("a/abbey/inside", "ADE_train_1"), ("a/airport", "ADE_train_3")):
         tree(scenes, (scene,), [f"{stem}.jpg", f"{stem}_seg.png", f"{stem}_parts_1.png", f"{stem}_atr.txt"], [])
@@ -77,7 +77,7 @@ def test_a_list_of_voc_that_is_a_web_page_is_refused(tmp_path):
         voc.listing(root, "training")
 
 
-def test_photos_and_labels_side_by_side_without_scenes_are_not_the_full_ade20k(tmp_path):
+def test_pairs_without_scenes_are_not_the_full_ade20k(tmp_path):
     tree(tmp_path, ("images/training",), ["a.jpg", "a_seg.png"], [])
     assert ade20k.recognise(tmp_path) == "" and ade20k.spec(tmp_path).encoding == "ids"
 
@@ -99,7 +99,7 @@ def test_the_scenes_are_a_tree_of_ade20ks_shape(tiny_ade):
 # paired, and names of classes
 
 @pytest.mark.parametrize("name", sorted({*registry.names("layouts")} - {"diva_hisdb"}))
-def test_the_ignore_label_flag_goes_before_what_the_data_set_says(tmp_path, name):
+def test_ignore_label_flag_overrides_the_dataset(tmp_path, name):
     layout = registry.load("layouts", name)
     assert layout.spec(tmp_path, ignore_label=(7, 255)).ignored_ids == (7, 255)
     assert layout.spec(tmp_path, ignore_label=()).ignored_ids == ()
@@ -116,7 +116,7 @@ def test_labels_of_the_paired_layout_go_by_their_usual_names(tmp_path, labels, s
 
 
 @pytest.mark.parametrize("split", ["train", ""])
-def test_the_one_sub_folder_of_keras_generators_is_looked_through(tmp_path, split):
+def test_single_sub_folder_of_keras_generators_is_searched(tmp_path, split):
     tree(tmp_path / split, ("images", "labels"), ["any/a.jpg", "any/b.jpg", ".DS_Store", "Thumbs.db"],
          ["0/a.png", "0/b.png"])
     (tmp_path / split / "images/__MACOSX").mkdir()
@@ -127,12 +127,12 @@ def test_the_one_sub_folder_of_keras_generators_is_looked_through(tmp_path, spli
     assert "any" not in paired.recognise(tmp_path)
 
 
-def test_a_part_of_ade20k_is_not_taken_for_the_sub_folder_of_a_generator(tmp_path):
+def test_part_of_ade20k_is_not_a_keras_sub_folder(tmp_path):
     split_tree(tmp_path, ade20k, ["a.jpg"], ["a.png"])
     assert paired.recognise(tmp_path) == "" and _auto.choose(tmp_path)[0] == "ade20k"
 
 
-def test_class_names_of_the_paired_layout_come_from_the_flag_or_the_data_folder(tmp_path):
+def test_class_names_come_from_the_flag_or_the_data_folder(tmp_path):
     assert paired.spec(tmp_path).class_names == () and paired.spec(tmp_path).ignored_ids == (255,)
     (tmp_path / "classes.txt").write_text("sky\nroad\n")
     assert paired.spec(tmp_path).class_names == ("sky", "road")
@@ -196,7 +196,7 @@ def test_classes_that_nobody_names_are_counted_in_the_labels(tmp_path):
 
 # camvid, diva_hisdb, voc, clothing_co_parsing
 
-def test_camvid_is_told_by_its_folders_or_by_the_names_of_its_films(tmp_path):
+def test_camvid_is_detected_by_folders_or_names_of_its_films(tmp_path):
     films = ["0001TP_006690", "0006R0_f00930", "0016E5_00390", "Seq05VD_f00000"]
     root = tree(tmp_path, ("train/images", "train/targets"), [f"{s}.png" for s in films], [f"{s}.png" for s in films])
     assert _auto.choose(root)[0] == "camvid"
@@ -214,7 +214,7 @@ def test_camvids_void_is_the_id_after_its_11_classes(tmp_path):
     assert spec.class_names[8] == "Car" and spec.palette()[8] == (64, 0, 128) and spec.palette()[11] == (0, 0, 0)
 
 
-def test_a_file_that_names_camvids_classes_goes_before_segnets_void_and_colours(tmp_path):
+def test_class_file_overrides_segnet_names_and_colours(tmp_path):
     (tmp_path / "classes.txt").write_text("\n".join(f"class {i}" for i in range(32)))
     spec = camvid.spec(tmp_path)
     assert (spec.num_classes, spec.ignored_ids, spec.colours) == (32, (255,), ())
@@ -223,14 +223,14 @@ def test_a_file_that_names_camvids_classes_goes_before_segnets_void_and_colours(
     assert camvid.spec(tmp_path).ignored_ids == camvid.spec("", tmp_path / "classes.json").ignored_ids == (1,)
 
 
-def test_the_flag_replaces_divas_rim_and_leaves_the_ids_that_cannot_occur_ignored(tmp_path):
+def test_ignore_label_flag_replaces_only_the_rim_of_diva(tmp_path):
     for given, ignored in ((None, {255}), ((255,), {255}), ((), set()), ((1, 255), {1, 255})):
         assert set(diva_hisdb.spec(tmp_path, ignore_label=given).ignored_ids) == {0, 3, 5, 7, 9, 11, 13} | ignored
     with pytest.raises(errors.UsageError, match="--classes"):
         diva_hisdb.spec(tmp_path, "names.txt")
 
 
-def test_labels_of_diva_may_end_in_gt_and_each_combination_of_flags_is_a_class(tmp_path):
+def test_diva_labels_may_end_in_gt_and_combine_flags_to_classes(tmp_path):
     root = split_tree(tmp_path, diva_hisdb, ["page_1.jpg", "page_2.jpg"], ["page_1_gt.png", "page_2.png"], "train")
     assert names(diva_hisdb.listing(root, "training")) == [("page_1", "page_1.jpg", "page_1_gt.png"),
                                                           ("page_2", "page_2.jpg", "page_2.png")]
@@ -277,7 +277,7 @@ def test_voc_without_lists_is_drawn_from_what_has_a_label(tmp_path):
         assert len(listing.pairs) == 1 and "names nope" in listing.problems[0].reason
 
 
-def test_voc_has_21_classes_in_its_colours_unless_the_folder_names_its_own(tmp_path):
+def test_voc_has_21_classes_unless_the_folder_names_its_own(tmp_path):
     spec = voc.spec(tmp_path)
     assert spec.num_classes == 21 and spec.ignored_ids == (255,)
     # VOCdevkit's colour map: background, aeroplane, bicycle, ..., tvmonitor
@@ -287,7 +287,7 @@ def test_voc_has_21_classes_in_its_colours_unless_the_folder_names_its_own(tmp_p
     assert voc.spec(tmp_path).class_names == ("_background_", "cat")
 
 
-def test_photos_of_clothing_co_parsing_without_pixel_labels_are_normal(tmp_path):
+def test_clothing_photos_without_pixel_labels_are_expected(tmp_path):
     root = flat_tree(tmp_path, clothing_co_parsing, ["0001", "0002"])
     (root / "photos/1005.jpg").touch()
     listing = clothing_co_parsing.listing(root, "training")

@@ -40,7 +40,7 @@ def test_voc_takes_labels_from_the_folder_that_has_some(tmp_path, folder):
     assert voc.listing(root, "training").pairs[0].label.parent.name == "SegmentationClass"
 
 
-def test_camvid_of_kaggle_has_the_classes_and_colours_of_its_table(tmp_path):
+def test_camvid_of_kaggle_has_classes_and_colours_of_its_table(tmp_path):
     for split in ("train", "val"):
         save(tmp_path / f"{split}/0001TP_1.png", np.zeros((1, 3, 3), np.uint8))
         save(tmp_path / f"{split}_labels/0001TP_1_L.png", np.array([[[9, 9, 9], [0, 0, 0], [1, 2, 3]]], np.uint8))

@@ -73,7 +73,7 @@ def by_layout(name, root):
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_real_pairs_are_found_fit_each_other_and_hold_the_pixels_counted_by_hand(shared_file, name):
+def test_real_pairs_match_and_hold_the_pixels_counted_by_hand(shared_file, name):
     folder, pattern, read, numbers = DATA[name]
     root = shared_file(folder)
     pixels, sizes, found = by_layout(name, root)
@@ -107,7 +107,7 @@ def test_the_real_nails_are_the_same_as_a_list(shared_file, tmp_path):
     assert by_layout("csv_list", tmp_path) == by_layout("binary_masks", root)
 
 
-def test_the_real_nails_are_the_same_in_the_form_of_the_tutorials_list(shared_file, tmp_path):
+def test_real_nails_are_equal_through_the_tutorial_list(shared_file, tmp_path):
     root = shared_file("data/nails")
     lines = ["images,train"]
     for i, path in enumerate(sorted((root / "images").iterdir())):
@@ -135,7 +135,7 @@ def test_the_real_label_list_names_the_classes_that_are_built_in(shared_file):
     assert layout.spec(root).class_names == layout.NAMES == tuple(names)
 
 
-def test_a_real_pair_of_the_full_ade20k_is_the_benchmarks_after_resizing(shared_file, tmp_path):
+def test_real_full_ade20k_pair_is_the_benchmarks_when_resized(shared_file, tmp_path):
     folder = shared_file("data/ade20k_samples/convert_fixture")
     scene = tmp_path / "images/training/a/somewhere"
     scene.mkdir(parents=True)

@@ -55,7 +55,7 @@ def test_a_pair_with_a_bad_photo_is_refused_by_name(tmp_path, name):
 
 
 @pytest.mark.parametrize(("orientation", "label_size"), odd_files.ORIENTED)
-def test_a_photo_is_turned_if_its_label_was_drawn_on_the_turned_one(tmp_path, orientation, label_size):
+def test_photo_is_turned_if_its_label_was_drawn_turned(tmp_path, orientation, label_size):
     turned = odd_files.ORIENTED[orientation, label_size]
     content = odd_files.encoded(odd_files.NOISE, "PNG", exif=odd_files.exif(orientation))
     pair = made(tmp_path, content, np.zeros(label_size, np.uint8))
@@ -78,7 +78,7 @@ def test_an_id_that_is_no_class_is_named_with_its_file_and_a_fix(tmp_path):
     assert f"{pair.label}: {said}" in str(problem.value) and "--ignore-label" in problem.value.fix
 
 
-def test_an_ignored_id_may_lie_beyond_the_classes_and_unnamed_classes_take_any_id():
+def test_ignored_id_beyond_the_classes_is_read():
     for spec in (TWO, DatasetSpec()):
         label_files.check_ids(np.array([[0, 1, 255]], np.uint8), spec, "label.png")
     label_files.check_ids(np.array([[77]], np.uint8), DatasetSpec(), "label.png")

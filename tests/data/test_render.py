@@ -59,7 +59,7 @@ def test_the_legend_names_the_classes_that_occur():
         np.testing.assert_array_equal(strip, render.legend(entries, strip.shape[1]))
 
 
-def test_large_samples_are_shown_smaller_and_small_ones_leave_room_for_names():
+def test_large_samples_are_reduced_and_small_ones_fit_names():
     most = render.MOST_PX
     assert render.batch_panel(*batch(1, 2, 4 * most), spec=SPEC).shape[1] == 3 * most + 2 * GAP
     assert render.batch_panel(*batch(2, 1, 1), spec=SPEC).shape[1] == render.LEGEND_PX

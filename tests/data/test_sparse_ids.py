@@ -41,7 +41,7 @@ def mapped(root, lines, found):
     return [sorted(set(label_files.read_label(pair.label, spec).ravel().tolist())) for pair in found], spec
 
 
-def test_the_ids_and_what_they_cost_are_said_and_the_file_maps_them(tmp_path):
+def test_sparse_ids_and_their_cost_are_reported_with_a_mapping(tmp_path):
     found = labels(tmp_path, grey(0, 38), grey(0, 75))
     lines = warning(found)
     assert lines[0] == "warned: 3 of 76 ids occur: 0, 38, 75; the net gets 76 channels, 73 of them for classes that " \
@@ -76,7 +76,7 @@ def test_the_map_is_made_of_what_the_files_hold(tmp_path, kind):
     assert mapped(tmp_path, lines, found)[0] == [[0, 1, 2]]
 
 
-def test_where_no_encoding_maps_them_nothing_is_advised_that_would_not_work(tmp_path):
+def test_without_a_fitting_label_format_no_mapping_is_proposed(tmp_path):
     noisy = np.dstack([np.arange(24)[None].repeat(8, 0), *[grey(0, 38, 75)] * 2]).astype(np.uint8)
     lines = warning(labels(tmp_path, noisy), DatasetSpec((), (255,), encoding="blue"))
     assert lines[1:] == ["  if these values are not ids, write the labels again with the ids 0 to 2; if they are, "

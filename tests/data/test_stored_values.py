@@ -56,7 +56,7 @@ def transparent(*values):
     return odd_files.chunk(b"tRNS", struct.pack(f">{len(values)}H", *values))
 
 
-def test_the_transparent_colour_of_a_photo_counts_to_the_last_bit(tmp_path):
+def test_transparent_colour_of_a_photo_is_compared_exactly(tmp_path):
     grey = np.array([[[300], [301], [0x3000]]])
     path = sixteen_bits(tmp_path / "grey.png", grey, 0, 0, transparent(300))
     np.testing.assert_array_equal(images.read_photo(path)[0, :, 0], [255, 1, 0x30])

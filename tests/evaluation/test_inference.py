@@ -75,7 +75,7 @@ def same_ids(ids, logits):
 
 @pytest.mark.parametrize(("height", "width", "window"), [
     (1045, 700, (640, 640)), (609, 1101, (544, 768)), (1024, 576, (576, 576)), (577, 545, (544, 544))])
-def test_the_middles_of_windows_that_overlap_by_twice_the_margin_are_the_whole_image(net, height, width, window):
+def test_centres_of_tiles_with_margin_equal_the_whole_image(net, height, width, window):
     photo = net.photo[:height, :width]
     scores, ids = net.merged(InferenceConfig(window=window, overlap=2 * net.margin, merge="centre"), photo)
     whole = net.logits(photo)
@@ -100,7 +100,7 @@ def interior(predictor, size, margin):
     return lines[0][:, None] & lines[1]
 
 
-def test_windows_agree_with_the_whole_image_and_each_other_beyond_the_margin_of_their_edges(short):
+def test_tiles_agree_beyond_the_margin_of_their_edges(short):
     photo, whole = short.photo, short.logits(short.photo)
     inside, found = [], []
     for side in (768, 640):
@@ -136,7 +136,7 @@ def test_a_mirrored_photo_has_the_mirrored_prediction(short):
     assert not same(plain, scores)
 
 
-def test_windows_and_mirrored_windows_are_the_whole_image_and_the_whole_mirrored_image(net):
+def test_tiles_and_mirrored_tiles_equal_the_whole_image(net):
     photo = net.photo[:300, :1101]  # 1101 is 13 px more than a multiple of 32
     scores, _ = net.merged(InferenceConfig(window=(640, 640), overlap=2 * net.margin, merge="centre", flip=True), photo)
     whole = (net.logits(photo) + net.logits(photo[:, ::-1])[:, ::-1]) / 2
@@ -205,7 +205,7 @@ def photo_of(height, width, seed=0):
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def test_probabilities_come_in_rows_from_the_top_and_the_prediction_is_the_best_of_them(monkeypatch):
+def test_probability_rows_come_in_order_and_match_the_prediction(monkeypatch):
     monkeypatch.setattr(tiling, "STRIP_BYTES", 5000)
     photo, got = photo_of(70, 100), []
     (ids, _), _ = Fake(colours).predictor(InferenceConfig(window=(64, 64)), excluded_ids=((1,), ())).predict(
@@ -219,7 +219,7 @@ def test_probabilities_come_in_rows_from_the_top_and_the_prediction_is_the_best_
 
 
 @pytest.mark.parametrize("merge", ["mean", "max"])
-def test_scales_are_made_of_the_original_and_merged_on_the_base_grid(merge):
+def test_scales_use_the_original_and_merge_on_the_base_grid(merge):
     photo = photo_of(60, 80)
     seen = np.asarray(Image.fromarray(photo).resize((40, 32), Image.Resampling.BILINEAR))
     fake = Fake(colours)
@@ -253,7 +253,7 @@ def test_enlarged_scores_are_argmaxed_at_the_original_size(monkeypatch):
     assert (labels != ids).any() and (labels == ids).mean() > 0.8
 
 
-def test_windows_scales_and_mirrors_go_together_and_change_nothing_for_a_net_that_sees_one_pixel():
+def test_tiles_scales_and_mirrors_do_not_change_a_one_pixel_net():
     photo = photo_of(100, 140)
     (ids, _), = Fake(colours).predictor(InferenceConfig(window=(64, 96), overlap=0.25, flip=True)).predict(photo, photo)
     np.testing.assert_array_equal(ids, photo.argmax(axis=2))
@@ -293,7 +293,7 @@ def predicting(plan, need, **options):
     return lambda: predictor.predict(photo, photo, lambda top, rows: None)
 
 
-def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_fix(monkeypatch):
+def test_image_that_exceeds_memory_is_refused_with_the_fix(monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 3.04e9)
     with pytest.raises(errors.MachineError, match=r"96 x 160 px needs about 8\.2 GB .* 3\.0 GB are there") as raised:
         predicting(InferenceConfig(), lambda size, is_plain: 8e9)()
@@ -313,12 +313,12 @@ def test_a_window_counts_by_its_own_size(monkeypatch):
 
 @pytest.mark.parametrize(("need", "free", "devices"), [(0.5e9, 0.1e9, ["CPU"]), (8e9, None, ["CPU"]),
                                                        (8e9, 9e9, ["CPU"]), (8e9, 1e9, ["CPU", "GPU"])])
-def test_what_is_small_or_unknown_or_fits_or_lies_on_a_gpu_is_not_refused(monkeypatch, need, free, devices):
+def test_small_unknown_or_gpu_images_are_not_refused(monkeypatch, need, free, devices):
     monkeypatch.setattr(machine, "available_memory", lambda: free)
     predicting(InferenceConfig(), lambda size, is_plain: need, devices=devices)()
 
 
-def test_what_fitted_once_fits_again_though_tensorflow_still_holds_it(monkeypatch):
+def test_size_that_fitted_once_fits_again(monkeypatch):
     left = itertools.chain([9e9], itertools.repeat(1e9))
     monkeypatch.setattr(machine, "available_memory", lambda: next(left))
     predict = predicting(InferenceConfig(), lambda size, is_plain: 8e9)
@@ -326,7 +326,7 @@ def test_what_fitted_once_fits_again_though_tensorflow_still_holds_it(monkeypatc
     predict()
 
 
-def test_a_slightly_larger_image_uses_what_tensorflow_holds_already(monkeypatch):
+def test_slightly_larger_image_reuses_memory_held_by_tensorflow(monkeypatch):
     left = itertools.chain([9e9], itertools.repeat(1e9))
     monkeypatch.setattr(machine, "available_memory", lambda: next(left))
     needs = itertools.chain([8e9, 8.5e9, 9.5e9])

@@ -24,7 +24,7 @@ IDS = np.arange(24, dtype=np.uint8).reshape(4, 6) % 3
 
 
 @pytest.mark.parametrize("encoding", registry.names("label_formats"))
-def test_a_written_prediction_is_read_back_by_the_data_sets_own_encoding(tmp_path, encoding):
+def test_written_prediction_is_read_by_the_label_format(tmp_path, encoding):
     spec = dataclasses.replace(SPEC, encoding=encoding)
     ids = np.array(PREDICTED.get(encoding, (0, 1, 2)), np.uint8)[IDS]
     prediction_writer.PredictionWriter(tmp_path, spec, ["predictions"], needed=True).write("a", PHOTO, None, ids)
@@ -45,7 +45,7 @@ def test_an_overlay_is_half_photo_and_half_colour():
     assert overlay[0, 0].tolist() == [55, 60, 65] and overlay[0, 2].tolist() == [85, 90, 95]
 
 
-def test_the_picture_of_errors_is_red_where_wrong_grey_where_not_scored_and_pale_photo_elsewhere():
+def test_error_picture_is_red_if_wrong_and_grey_if_not_scored():
     label, prediction = np.array([[0, 1, 255]], np.uint8), np.array([[0, 2, 2]], np.uint8)
     picture = render.error_map(np.full((1, 3, 3), 100, np.uint8), label, prediction, SPEC)
     assert picture.tolist() == [[[217] * 3, list(render.WRONG), list(render.NOT_SCORED)]]
@@ -72,7 +72,7 @@ def test_probabilities_are_written_strip_by_strip(tmp_path):
         assert sink is None
 
 
-def test_a_full_disk_ends_the_writing_of_pictures_and_nothing_else(tmp_path, monkeypatch):
+def test_full_disk_ends_only_the_writing_of_pictures(tmp_path, monkeypatch):
     made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour", "probabilities"])
     made.write("a", PHOTO, None, IDS)
 
@@ -93,7 +93,7 @@ def test_a_full_disk_ends_the_writing_of_pictures_and_nothing_else(tmp_path, mon
         prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour"], needed=True).write("b", PHOTO, None, IDS)
 
 
-def test_a_name_that_the_disk_does_not_take_is_told_and_the_others_are_written(tmp_path):
+def test_invalid_file_name_is_reported_and_others_written(tmp_path):
     made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour", "probabilities"])
     for name in ("a", "n" * 300, "z"):
         made.write(name, PHOTO, None, IDS)
@@ -129,7 +129,7 @@ def test_probabilities_for_which_there_is_no_room_leave_nothing(tmp_path):
     assert made.unwritten[0][0] == "a"
 
 
-def test_the_zip_for_the_server_holds_the_predictions_without_folders(tmp_path):
+def test_server_zip_holds_predictions_without_folders(tmp_path):
     made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["zip"])
     for name in ("ADE_val_00000002", "ADE_val_00000001"):
         made.write(name, PHOTO, None, IDS)

@@ -62,7 +62,7 @@ def test_results_are_hidden_until_they_are_whole_and_listed(out):
     assert content["kind"] == EVALUATION and content["commit"] == "abc"
 
 
-def test_results_replace_older_ones_as_a_whole_and_an_empty_folder(out):
+def test_results_replace_older_ones_as_a_whole(out):
     out.mkdir()
     write(out, "old", ["report.json", "panels/a.jpg"])
     write(out)
@@ -137,7 +137,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_the_program_did_not_write_is_named_and_stays_and_a_free_name_is_given(out, name):
+def test_foreign_files_are_kept_and_a_free_name_is_proposed(out, name):
     make, message = FOREIGN[name]
     make(out)
     (out.parent / "out-2").mkdir()
@@ -151,7 +151,7 @@ def test_what_the_program_did_not_write_is_named_and_stays_and_a_free_name_is_gi
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_default_folder_that_is_taken_gives_way_to_the_next_free_one(out, name):
+def test_taken_default_folder_is_followed_by_the_next_free_one(out, name):
     FOREIGN[name][0](out)
     said = []
     assert result_folder.usable(out, EVALUATION, said.append) == out.with_name("out-2")
@@ -179,7 +179,7 @@ def test_predictions_replace_those_of_the_same_photos_only(out):
 
 
 @pytest.mark.parametrize("place", [".", "..", "/", "sub/..", "here"])
-def test_the_current_folder_and_those_above_are_refused_even_if_empty(tmp_path, monkeypatch, place):
+def test_current_folder_and_its_parents_are_refused(tmp_path, monkeypatch, place):
     here = tmp_path / "here"
     (here / "sub").mkdir(parents=True)
     (here / "evaluation").mkdir()
@@ -203,7 +203,7 @@ def without_leave(monkeypatch, folder):
     monkeypatch.setattr(os, "access", lambda path, how: path != folder and real(path, how))
 
 
-def test_a_folder_in_a_read_only_one_is_refused_and_a_folder_in_it_proposed(out, monkeypatch):
+def test_read_only_parent_is_refused_and_another_place_proposed(out, monkeypatch):
     out.mkdir()
     without_leave(monkeypatch, out.parent)
     assert "or in a read-only folder" in refusal(out) and refusal(out).endswith(f"--out {out}/evaluation is free.")
@@ -218,7 +218,7 @@ def test_a_read_only_mount_point_is_told_as_such(out, monkeypatch):
     assert f"cannot be written to\n  {out} is read-only\n" in refusal(out)
 
 
-def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_done(tmp_path, monkeypatch):
+def test_unwritable_place_is_refused_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     assert f"cannot be written to\n  {tmp_path}/file is not a folder\n" in refusal(tmp_path / "file/below/deeper")
     without_leave(monkeypatch, tmp_path)
@@ -273,7 +273,7 @@ def interrupted(out, said, error, files=("predictions/a.png",)):
         raise error
 
 
-def test_what_was_predicted_before_an_interruption_is_kept_and_named(out):
+def test_predictions_before_an_interruption_are_kept_and_named(out):
     said = []
     with pytest.raises(KeyboardInterrupt):
         interrupted(out, said, KeyboardInterrupt())
@@ -320,7 +320,7 @@ def test_older_results_stay_if_the_new_ones_are_not_complete(out):
     assert "what was written is in" in said[1] and (made.unfinished / "report.json").read_text() == "new"
 
 
-def test_incomplete_results_get_their_place_where_there_are_no_older_ones(out):
+def test_incomplete_results_take_their_place_if_it_is_free(out):
     made = ResultFolder(out, EVALUATION)
     with made.writing() as folder:
         (folder / "report.json").write_text("new")
@@ -328,7 +328,7 @@ def test_incomplete_results_get_their_place_where_there_are_no_older_ones(out):
     assert (out / "report.json").read_text() == "new"
 
 
-def test_files_that_come_while_results_are_written_stay_and_the_results_go_beside(out):
+def test_files_added_during_writing_stay_and_results_go_beside(out):
     write(out, "old")
     said = []
     made = ResultFolder(out, EVALUATION, say=said.append)
@@ -342,7 +342,7 @@ def test_files_that_come_while_results_are_written_stay_and_the_results_go_besid
 
 
 @pytest.mark.parametrize("word", ["unfinished", "previous"])
-def test_a_hidden_folder_that_the_program_did_not_make_is_left_alone(out, word):
+def test_foreign_hidden_folder_is_left_alone(out, word):
     hidden = out.parent / f".out.{word}"
     hidden.mkdir()
     (hidden / "mine").write_text("mine")
@@ -351,7 +351,7 @@ def test_a_hidden_folder_that_the_program_did_not_make_is_left_alone(out, word):
     assert (hidden / "mine").read_text() == "mine" and f"--out {out}-2 is free." in str(told.value)
 
 
-def test_a_file_that_got_among_older_results_at_the_last_moment_is_not_deleted_with_them(out):
+def test_file_added_to_old_results_at_the_last_moment_is_kept(out):
     write(out, "old")
     previous = out.parent / ".out.previous"
     shutil.copytree(out, previous)
@@ -382,7 +382,7 @@ def die_at_rename(out, number):
 @pytest.mark.parametrize("reader", [stored.folder_of, lambda out: stored.folder_of(out.parents[1]),
                                     result_folder.restore])
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_kill_between_the_renames_loses_neither_and_readers_find_the_new_one(tmp_path, number, reader):
+def test_kill_between_the_renames_loses_nothing(tmp_path, number, reader):
     out = tmp_path / "run/eval/out"
     write(out, '{"old": 1}')
     assert inject.wait(inject.child(die_at_rename, out, number)) == inject.DIED
@@ -433,21 +433,21 @@ def test_a_file_that_the_user_has_changed_is_not_written_anew(out):
     assert (out / "colour/a.png").read_text() == "her"
 
 
-def test_times_that_a_file_system_or_an_archive_has_rounded_are_no_change(out):
+def test_rounded_file_times_are_not_a_change(out):
     write(out)
     before = (out / "colour/a.png").stat()
     os.utime(out / "colour/a.png", (before.st_atime, before.st_mtime + manifest.CLOCK_S - 1))
     write(out)
 
 
-def test_a_free_place_that_begins_with_a_dash_is_advised_as_a_path(tmp_path, monkeypatch):
+def test_free_place_that_begins_with_a_dash_is_advised_as_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     user_predictions(pathlib.Path("-x"))
     with pytest.raises(errors.UsageError, match=r"--out \./-x-2 is free"):
         ResultFolder("-x", EVALUATION).check()
 
 
-def test_everything_is_on_the_disk_before_the_list_and_the_list_before_the_rename(out, monkeypatch):
+def test_files_are_synced_before_the_list_and_the_rename(out, monkeypatch):
     write(out, "old")
     calls = []
 

@@ -37,7 +37,7 @@ def written(tmp_path_factory):
     return folder, results_help.write(folder, counted(IMAGES), counted(IMAGES), SPEC, FACTS)
 
 
-def test_report_json_holds_the_four_numbers_and_how_they_were_made(written):
+def test_report_json_holds_the_four_scores_and_their_settings(written):
     folder, content = written
     assert json.loads((folder / "report.json").read_text()) == content == results.read_report(folder)
     assert {key: content[key] for key in FACTS} == FACTS
@@ -51,7 +51,7 @@ def test_report_json_holds_the_four_numbers_and_how_they_were_made(written):
     assert all(isinstance(text, str) for text in content["conventions"].values())
 
 
-def test_every_protocol_stands_beside_the_others_with_its_size_and_intervals(written):
+def test_every_protocol_has_its_size_and_intervals(written):
     made = written[1]["protocols"]
     assert {name: entry["size"] for name, entry in made.items()} == {
         "benchmark": "original", "berkeley": "original", "per_image": "original", "tutorial": "network"}
@@ -106,13 +106,13 @@ def test_per_class_csv_and_the_matrices_say_the_same(written):
         assert stored.total().tolist() == [[0, 1, 1, 1], [0, 6, 2, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
 
 
-def test_without_predictions_at_network_size_there_is_no_tutorial_and_no_file_of_it(tmp_path):
+def test_tutorial_protocol_needs_predictions_at_network_size(tmp_path):
     content = results_help.write(tmp_path, counted(IMAGES), None, SPEC, FACTS)
     assert list(content["protocols"]) == ["benchmark", "berkeley", "per_image"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.npz", "per_class.csv", "report.json"]
 
 
-def test_the_table_lists_classes_by_frequency_and_says_which_are_absent(written):
+def test_table_sorts_classes_by_frequency_and_marks_absent_ones(written):
     lines = results.table(written[1]).splitlines()
     assert lines[1].split() == ["1", "sky", "80.0%", "0.667", "0.750"]
     assert lines[2].split() == ["2", "sea", "20.0%", "0.250", "0.500"]
@@ -130,7 +130,7 @@ def test_warnings_stand_in_the_table_and_in_the_report(tmp_path):
     assert "warning: of the 3 classes in the labels the net ever says 1" in results.table(content)
 
 
-def test_a_class_that_is_predicted_but_never_labelled_has_an_iou_and_no_accuracy(tmp_path):
+def test_predicted_class_without_labels_has_iou_but_no_accuracy(tmp_path):
     content = results_help.write(tmp_path, counted({"a": ([1, 1, 2], [1, 3, 2])}), None, SPEC, FACTS)
     assert (content["per_class"][2]["iou"], content["per_class"][2]["accuracy"]) == (0, None)
     assert any(line.split() == ["3", "dune", "0.0%", "0.000", "-"] for line in results.table(content).splitlines())
@@ -159,14 +159,14 @@ def test_ade20k_has_its_two_parts_and_its_published_table(tmp_path):
     assert "  stuff only " in text and max(map(len, text.splitlines())) < 110
 
 
-def test_a_net_that_trains_the_ignored_label_has_a_name_for_its_channel(tmp_path):
+def test_trained_ignored_label_has_a_name_for_its_channel(tmp_path):
     spec = DatasetSpec(("sky", "sea"), (2,))
     content = results_help.write(tmp_path, counted({"a": ([0, 1, 2], [0, 2, 2])}, 3), None, spec, FACTS)
     assert content["class_names"] == ["sky", "sea", "label 2"] and len(content["per_class"]) == 2
     assert content["pixel_accuracy"] == 1 / 2
 
 
-def test_what_was_measured_once_is_measured_again_from_what_was_saved(written):
+def test_scores_are_recomputed_from_the_saved_matrices(written):
     folder, content = written
     stored = [confusion.load(folder / name) for name in results.FILES.values()]
     again = results.measured(*stored, spec=SPEC, layout="ade20k")
@@ -187,7 +187,7 @@ def test_a_damaged_report_is_one_error(tmp_path, text):
         results.read_report(tmp_path)
 
 
-def test_a_report_without_any_one_of_its_parts_is_damaged_or_can_be_shown(written, tmp_path):
+def test_report_that_lacks_any_part_is_damaged_or_can_be_shown(written, tmp_path):
     for key in written[1]:
         (tmp_path / "report.json").write_text(json.dumps({k: v for k, v in written[1].items() if k != key}))
         try:
@@ -196,7 +196,7 @@ def test_a_report_without_any_one_of_its_parts_is_damaged_or_can_be_shown(writte
             assert error.exit_code == 3
 
 
-def test_the_report_of_an_older_version_and_none_at_all_are_told_apart(tmp_path):
+def test_older_report_and_a_missing_one_are_told_apart(tmp_path):
     with pytest.raises(errors.DataError, match=r"has no report\.json"):
         results.read_report(tmp_path)
     (tmp_path / "report.json").write_text('{"per_class": [], "mean_iou": 0.5}')

@@ -25,7 +25,7 @@ def layouts(draw):
     return draw(st.integers(1, 2000)), window, draw(st.one_of(share, st.integers(1, window - 32)))
 
 
-def test_windows_overlap_by_half_and_the_last_ends_with_the_image_on_the_grid():
+def test_tiles_overlap_by_half_and_end_on_the_grid():
     assert tiling.along(1000, 256, 0.5) == [(0, 256), (128, 384), (256, 512), (384, 640), (512, 768), (640, 896),
                                             (768, 1000)]
     assert tiling.along(290, 128, 0) == [(0, 128), (128, 256), (192, 290)]  # not 256 to 290, nor 162 to 290
@@ -39,13 +39,13 @@ def test_an_image_that_is_no_larger_than_a_window_is_one(length):
 
 @pytest.mark.parametrize(("overlap", "second"), [(0, 320), (0.1, 288), (0.5, 160), (0.9, 32), (1, 288), (100, 192),
                                                  (288, 32)])
-def test_an_overlap_is_a_share_or_pixels_and_never_less_than_asked(overlap, second):
+def test_overlap_is_a_share_or_pixels_and_never_less_than_given(overlap, second):
     assert tiling.along(10_000, 320, overlap)[1] == (second, second + 320)
 
 
 @LAW
 @given(layouts())
-def test_every_pixel_lies_in_a_window_and_every_window_on_the_grid(layout):
+def test_every_pixel_is_in_a_tile_and_every_tile_on_the_grid(layout):
     length, window, overlap = layout
     tiling.check((window, window), overlap)
     spans = tiling.along(length, window, overlap)
@@ -59,7 +59,7 @@ def test_every_pixel_lies_in_a_window_and_every_window_on_the_grid(layout):
 
 @LAW
 @given(layouts())
-def test_a_pixel_belongs_to_the_window_whose_inner_edges_are_farthest_from_it(layout):
+def test_pixel_belongs_to_the_tile_with_the_farthest_edges(layout):
     length = layout[0]
     spans = tiling.along(*layout)
     middles = tiling.middles(spans)
@@ -108,12 +108,12 @@ def test_where_two_windows_overlap_their_scores_are_merged(rule, both):
     np.testing.assert_array_equal(found[64:], np.tile(RIGHT, (32, 1)))
 
 
-def test_the_mean_probability_weighs_a_sure_window_no_more_than_an_unsure_one():
+def test_confident_tile_weighs_no_more_in_the_mean_probability():
     found = merged("probability", (np.log(9), 0), (-100, 0))  # 0.9 and 0.1; 0 and 1
     np.testing.assert_allclose(found[[0, 40, 90]], [(0.9, 0.1), (0.45, 0.55), (0, 1)], atol=1e-6)
 
 
-def test_the_centre_of_the_overlap_is_where_one_window_takes_over_from_the_other():
+def test_tiles_change_over_at_the_centre_of_the_overlap():
     np.testing.assert_array_equal(merged("centre"), [LEFT] * 48 + [RIGHT] * 48)
 
 
@@ -131,7 +131,7 @@ def test_scales_and_mirrored_images_are_merged_by_the_same_rule(rule, expected):
 
 
 @pytest.mark.parametrize("rule", tiling.RULES)
-def test_windows_in_two_directions_are_merged_as_by_a_loop_over_pixels(rule):
+def test_tiles_in_two_directions_match_a_loop_over_pixels(rule):
     rng, size, count = np.random.default_rng(1), (150, 203), 3
     spans = tiling.along(size[0], 96, 0.5), tiling.along(size[1], 128, 96)
     scored = {(down, across): rng.normal(size=(down[1] - down[0], across[1] - across[0], count)).astype(np.float32)
@@ -180,7 +180,7 @@ def test_no_more_than_a_windows_height_of_rows_is_held(rule):
     assert peak < 1.05 * (side + 32) * size[1] * channels * 4  # 32 rows are those being looked at
 
 
-def test_rows_are_given_out_before_the_next_band_of_windows_is_predicted():
+def test_rows_are_emitted_before_the_next_band_is_predicted():
     asked, given = [], []
     spans = tiling.along(320, 128, 0.5), [(0, 1)]
 
@@ -201,7 +201,7 @@ def test_the_best_class_is_never_one_that_is_barred():
 
 
 @pytest.mark.parametrize("rule", tiling.RULES)
-def test_probabilities_add_up_to_one_over_classes_that_are_not_barred(rule):
+def test_probabilities_sum_to_1_without_excluded_ids(rule):
     kind, logits = tiling.RULES[rule], np.log(np.array([[[1, 2, 6]]], np.float32))
     scores = kind.prepare(logits)
     kept = scores.copy()
@@ -259,7 +259,7 @@ def test_enlarged_strips_are_pillows_bilinear_resize(target):
     np.testing.assert_allclose(resized(scores, target)[..., 0], np.asarray(pillows), atol=1e-5)
 
 
-def test_twice_the_size_lies_at_quarters_between_two_pixels_and_goes_on_at_the_edge():
+def test_doubled_size_interpolates_at_quarters():
     found = resized(np.array([[[0.0], [8.0]]], np.float32), (1, 4))
     np.testing.assert_array_equal(found[0, :, 0], [0, 2, 6, 8])
 
@@ -269,7 +269,7 @@ def test_the_same_size_is_the_same_numbers():
     np.testing.assert_array_equal(resized(scores, (33, 5), (4,), 6), scores)
 
 
-def test_rows_are_asked_for_no_earlier_than_they_are_needed_and_given_up():
+def test_rows_are_requested_only_when_needed_and_then_released():
     asked = []
 
     def stream():
@@ -285,12 +285,12 @@ def test_rows_are_asked_for_no_earlier_than_they_are_needed_and_given_up():
 
 @pytest.mark.parametrize(("size", "channels"), [((3328, 4992), 151), ((3328, 4992), 2), ((7, 60_000), 256),
                                                 ((1, 1), 1)])
-def test_strips_cover_the_grid_and_stay_below_32_mb_or_are_single_rows(size, channels):
+def test_strips_cover_the_grid_and_stay_below_32_mb_or_one_row(size, channels):
     bounds = tiling.strip_bounds(size, channels)
     assert [top for top, _ in bounds] == [0, *(end for _, end in bounds[:-1])] and bounds[-1][1] == size[0]
     assert all(end - top == 1 or 4 * (end - top) * size[1] * channels <= 32e6 for top, end in bounds)
 
 
-def test_strips_hold_no_more_of_a_larger_source_than_of_their_own_grid():
+def test_strips_hold_no_more_of_a_larger_source_than_their_grid():
     (top, end), *_ = tiling.strip_bounds((400, 400), 150, [(1600, 1600)])
     assert (end - top) * 4 * 1600 * 150 * 4 <= tiling.STRIP_BYTES  # rows there, columns, classes, bytes

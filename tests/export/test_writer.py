@@ -80,7 +80,7 @@ def checked(run, path, suffix, photos, expected):
 
 
 @pytest.mark.parametrize(("net", "variant"), CASES)
-def test_every_net_is_exported_and_gives_elsewhere_what_numpy_gives(tmp_path, net, variant):
+def test_every_exported_net_matches_numpy(tmp_path, net, variant):
     expected = by_hand(net, variant, make(tmp_path / "run", net, variant), PHOTOS)
     for suffix in ("savedmodel", "pb", "tflite"):
         checked(tmp_path / "run", tmp_path / f"net.{suffix}", suffix, PHOTOS, expected)
@@ -89,7 +89,7 @@ def test_every_net_is_exported_and_gives_elsewhere_what_numpy_gives(tmp_path, ne
 
 @pytest.mark.parametrize(("net", "variant"), [("fcn8s_atonce", {}), ("fcn8s_shekkizh", {}),
                                               ("fcn16s", {"alignment": "pad100", "learn_upsampling": True})])
-def test_every_kind_of_head_gives_in_onnxruntime_what_numpy_gives(tmp_path, net, variant):
+def test_every_decoder_in_onnxruntime_matches_numpy(tmp_path, net, variant):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
     arrays = make(tmp_path / "run", net, variant)
@@ -133,7 +133,7 @@ def test_the_lines_in_the_documentation_run_without_this_project(run, tmp_path):
             assert (found[name] == 1 + logits[..., 1:].argmax(axis=3)).mean() > 0.999, name
 
 
-def test_there_is_no_dropout_and_no_training_in_an_exported_graph(run, tmp_path):
+def test_exported_graph_has_no_dropout_and_no_training(run, tmp_path):
     main(run[0], tmp_path / "net.pb")
     main(run[0], tmp_path / "net")
     frozen = tf.GraphDef.FromString((tmp_path / "net.pb").read_bytes())
@@ -181,7 +181,7 @@ def test_what_a_user_must_know_stands_beside_the_net(run, tmp_path, capsys, name
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, note.split("/")[0]})
 
 
-def test_an_ignored_id_beyond_the_classes_bars_none_and_native_is_no_size(tmp_path):
+def test_ignored_id_beyond_the_classes_excludes_no_channel(tmp_path):
     make(tmp_path / "run", ignored=(255,), size=None, crop=(33, 47))
     main(tmp_path / "run", tmp_path / "net.pb")
     facts = json.loads((tmp_path / "net.pb.json").read_text())
@@ -220,20 +220,20 @@ def test_two_classes_as_good_as_each_other_may_change_places():
     assert _check.compare([(tied, one)], [(tied, other)], (2,))["equal_predictions"] == 0.5
 
 
-def test_an_ignored_class_as_good_as_the_best_excuses_no_other_prediction():
+def test_tie_with_an_ignored_class_allows_no_other_prediction():
     logits = np.array([[[[0, 9, 9]]]], np.float32)
     with pytest.raises(errors.WeightsError, match="other classes"):
         _check.compare([(logits, np.uint8([[[1]]]))], [(logits, np.uint8([[[0]]]))], (2,))
 
 
-def test_the_test_images_are_of_two_sizes_one_of_them_odd_and_not_flat():
+def test_check_images_have_two_sizes_one_odd_and_vary():
     one, two = _check.images()
     assert (one.shape, two.shape, one.dtype) == ((1, 97, 75, 3), (2, 64, 96, 3), np.uint8)
     assert all(batch.std() > 50 for batch in (one, two)) and (two[0] != two[1]).any()
 
 
 @pytest.mark.parametrize(("form", "name"), [(pb, "net.pb"), (savedmodel, "net")], ids=["file", "folder"])
-def test_a_file_that_is_not_the_checkpoints_net_leaves_nothing_behind(run, tmp_path, monkeypatch, form, name):
+def test_file_that_differs_from_the_checkpoint_is_removed(run, tmp_path, monkeypatch, form, name):
     sound = form.outputs
     monkeypatch.setattr(form, "outputs", lambda *given: [(logits + 1, ids) for logits, ids in sound(*given)])
     with pytest.raises(errors.WeightsError, match=r"logits .* of their spread away"):
@@ -268,7 +268,7 @@ def test_a_damaged_checkpoint_is_told_and_nothing_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["npz", "mat"])
-def test_weights_alone_are_not_written_of_a_net_without_a_published_name(tmp_path, suffix):
+def test_weights_only_formats_need_a_published_net(tmp_path, suffix):
     make(tmp_path / "run", "fcn8s_shekkizh")
     with pytest.raises(errors.UsageError, match="fuses features"):
         main(tmp_path / "run", tmp_path / f"net.{suffix}")
@@ -276,7 +276,7 @@ def test_weights_alone_are_not_written_of_a_net_without_a_published_name(tmp_pat
 
 
 @pytest.mark.parametrize("suffix", ["npz", "mat"])
-def test_a_file_of_weights_is_checked_by_running_the_net_that_it_says_it_holds(run, tmp_path, suffix):
+def test_weights_file_is_checked_by_running_its_net(run, tmp_path, suffix):
     folder, logits = run
     main(folder, tmp_path / f"net.{suffix}")
     (found, prediction), = registry.load("export_formats", suffix).outputs(tmp_path / f"net.{suffix}", [PHOTOS])
@@ -298,7 +298,7 @@ def test_a_format_has_write_and_outputs_and_says_what_it_is(name):
     assert form.__doc__
 
 
-def test_probabilities_that_are_not_those_of_the_logits_are_refused():
+def test_probabilities_that_do_not_match_the_logits_are_refused():
     logits = np.random.default_rng(0).normal(size=(1, 4, 5, 3)).astype(np.float32)
     logits[..., 0] += 9  # barred below
     shares = np.exp(logits) * [0, 1, 1]

@@ -33,7 +33,7 @@ def test_the_interval_of_a_plain_mean_is_the_t_interval():
 
 
 @pytest.mark.parametrize("name", ["pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou"])
-def test_with_many_images_of_every_class_it_is_that_of_scipys_bootstrap(name):
+def test_many_images_of_every_class_match_scipys_bootstrap(name):
     made = sums(150, 1)
 
     def score(index, axis=-1):
@@ -55,7 +55,7 @@ def test_the_ratios_of_a_protocol_add_up_to_its_scores(protocol):
             assert found.weight @ (found.above.sum(axis=0) / found.below.sum(axis=0)) == pytest.approx(scores[name][0])
 
 
-def test_influences_are_the_derivatives_by_the_weights_of_the_images():
+def test_influences_are_derivatives_by_the_image_weights():
     made, step = sums(7, 4), 1e-6
     for name, found in benchmark.ratios(made).items():
         part = confidence._Linear.of(found)
@@ -72,7 +72,7 @@ def rare(images=30, classes=50):
     return Sums(tuple(range(classes)), hits, labelled, hits)
 
 
-def test_a_score_is_inside_its_interval_when_every_class_is_in_one_image():
+def test_score_is_inside_its_interval_with_one_image_per_class():
     """The percentile bootstrap gave 0.2998 in [0.1606, 0.2971]: a resample lacks a third of the classes."""
     score, (low, high) = scored(benchmark, rare())
     assert low <= score <= high
@@ -81,7 +81,7 @@ def test_a_score_is_inside_its_interval_when_every_class_is_in_one_image():
 
 
 @given(some.integers(2, 40), some.integers(1, 12), some.floats(0.02, 1), some.integers(0, 2**32 - 1))
-def test_a_score_and_a_difference_are_always_inside_their_intervals(images, classes, density, seed):
+def test_scores_and_differences_are_inside_their_intervals(images, classes, density, seed):
     random = np.random.default_rng(seed)
     labelled = random.integers(0, 50, (images, classes)) * (random.random((images, classes)) < density)
     nets = []
@@ -122,7 +122,7 @@ def test_the_truth_is_inside_95_of_100_intervals_of_rare_classes(images):
     assert 0.90 <= np.mean(inside) <= 1
 
 
-def test_95_of_100_intervals_of_one_frequent_class_hold_the_truth_and_are_not_too_wide():
+def test_intervals_of_a_frequent_class_cover_95_percent():
     random, inside, widths, means = np.random.default_rng(3), 0, [], []
     for _ in range(300):
         made = single(random.binomial(100, random.beta(8, 2, 40)) / 100)
@@ -150,7 +150,7 @@ def test_fewer_than_two_labelled_images_have_no_interval():
             assert {confidence.interval(0.0, found) for found in protocol.ratios(made).values()} == {None}
 
 
-def test_a_perfect_net_is_certain_only_of_classes_that_it_was_tested_on_often():
+def test_perfect_net_is_certain_only_of_frequent_classes():
     assert scored(benchmark, single(np.ones(20)))[1] == [1, 1]
     score, (low, high) = scored(benchmark, Sums((0, 1), *[np.array([[9.0, 0], [0, 9]])] * 3))
     assert (score, high) == (1, 1) and low < 0.5
@@ -169,7 +169,7 @@ def test_with_equal_batches_the_error_is_the_ordinary_one(losses, pixels):
     assert error == pytest.approx(np.std(losses, ddof=1) / math.sqrt(len(losses)), abs=1e-6)
 
 
-def test_a_batch_without_labelled_pixels_changes_nothing_and_one_batch_has_no_error():
+def test_unlabelled_batch_adds_nothing_to_the_error_of_the_loss():
     assert confidence.mean_loss([4, 0, 6], [1, 0, 3]) == confidence.mean_loss([4, 6], [1, 3])
     mean, error = confidence.mean_loss([4, 0], [2, 0])
     assert mean == 2 and math.isnan(error)

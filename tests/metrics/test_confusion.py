@@ -38,7 +38,7 @@ def by_loop(label, prediction, num_classes=5):
 
 @given(MAPS)
 @LAW
-def test_every_image_has_the_matrix_of_its_pixels_and_the_total_is_their_sum(maps):
+def test_matrices_of_images_sum_to_the_total(maps):
     made, expected = counted(maps), [by_loop(*pair) for pair in maps]
     for index, matrix in enumerate(expected):
         np.testing.assert_array_equal(made.of_image(index), matrix)
@@ -48,7 +48,7 @@ def test_every_image_has_the_matrix_of_its_pixels_and_the_total_is_their_sum(map
 
 @given(MAPS, st.sets(st.sampled_from([0, 1, 2, 3, 255])))
 @LAW
-def test_sums_are_diagonal_rows_and_columns_without_the_ignored_rows(maps, ignored):
+def test_sums_leave_out_ignored_rows(maps, ignored):
     made = counted(maps)
     sums = made.sums(ignored)
     ids = [i for i in range(5) if i not in ignored]
@@ -115,7 +115,7 @@ def test_a_page_larger_than_a_strip_is_counted_whole(monkeypatch):
     np.testing.assert_array_equal(confusion.matrix(label, prediction, 5), by_loop(label, prediction))
 
 
-def test_a_prediction_of_no_class_is_refused_unless_its_pixel_does_not_count():
+def test_prediction_outside_the_classes_is_refused_where_scored():
     with pytest.raises(ValueError, match="a prediction of 7 is none of the 5 classes"):
         counted([(np.array([1]), np.array([7]))])
     assert counted([(np.array([255]), np.array([7]))]).total().sum() == 0
@@ -142,7 +142,7 @@ def test_the_file_of_an_older_version_is_named_as_such(tmp_path):
         confusion.load(tmp_path / "none.npz")
 
 
-def test_a_file_that_is_damaged_anywhere_is_one_error_or_the_same_matrices(tmp_path):
+def test_damaged_file_is_one_error_or_the_same_matrices(tmp_path):
     path = tmp_path / "confusion.npz"
     counted([(np.arange(30) % 5, np.arange(30) % 3), (np.arange(9) % 2, np.arange(9) % 4)]).save(path)
     whole, refused = path.read_bytes(), 0
@@ -197,7 +197,7 @@ def bomb(path, **shapes):
     ({"cells": ((8_000_000,), "<u4"), "counts": ((8_000_000,), "<u4")}, "8,000,000 filled cells; 1 images of 3"),
     ({"names": ((3_000_000,), "<U1")}, "do not fit each other"),
     ({"cells": ((3_000_000,), "<c16")}, "cells are of the wrong kind")])
-def test_a_small_file_that_unpacks_to_much_is_refused_before_it_does(tmp_path, shapes, said):
+def test_small_file_that_unpacks_to_much_is_refused_first(tmp_path, shapes, said):
     path = tmp_path / "confusion.npz"
     bomb(path, **shapes)
     tracemalloc.start()

@@ -61,13 +61,13 @@ def test_no_labelled_pixel_is_no_reason_for_a_warning():
 
 @pytest.mark.parametrize("quality", [0.3, 0.6, 1.0])
 @pytest.mark.parametrize(("by", "side"), [(1, "before"), (-1, "after")])
-def test_labels_that_are_shifted_by_one_are_told_from_labels_that_are_not(quality, by, side):
+def test_labels_shifted_by_one_are_detected(quality, by, side):
     for seed in range(5):
         text = diagnostics.warnings(shift(sound(quality, seed), by), IDS, NAMES)[0]
         assert text.startswith("these labels look shifted by one") and f"called by the id {side} that of" in text
 
 
-def test_the_warning_of_shifted_labels_says_how_many_pixels_fit_better():
+def test_warning_of_shifted_labels_counts_the_better_fit():
     matrix = np.zeros((12, 12), np.int64)
     matrix[[2, 3, 4], [1, 2, 3]] = 30  # zero-based predictions against labels from 1
     matrix[5, 5] = 10
@@ -75,7 +75,7 @@ def test_the_warning_of_shifted_labels_says_how_many_pixels_fit_better():
     assert "90.0% of the pixels" in text and "10.0% by its own" in text and "3 of 4 classes" in text
 
 
-def test_ade20ks_labels_against_a_net_of_150_channels_from_0_are_recognised():
+def test_ade20k_labels_with_a_net_of_150_channels_are_detected():
     """mmsegmentation's reduce_zero_label: class c is called c - 1, "wall" 0, which is no scored id."""
     random = np.random.default_rng(0)
     label = random.choice(np.arange(1, 151), 200_000, p=1 / np.arange(1, 151) / (1 / np.arange(1, 151)).sum())
@@ -87,7 +87,7 @@ def test_ade20ks_labels_against_a_net_of_150_channels_from_0_are_recognised():
     assert diagnostics.warnings(confusion.matrix(label, prediction + 1, 151), range(1, 151), names) == []
 
 
-def test_a_constant_answer_and_one_of_two_classes_are_not_taken_for_shifted_labels():
+def test_constant_predictions_are_not_reported_as_shifted_labels():
     for answer in IDS:
         matrix = np.zeros((12, 12), np.int64)
         matrix[1:, answer] = SHARES
@@ -118,7 +118,7 @@ def test_a_net_that_hardly_says_more_than_two_classes_is_told_so():
     assert text == "99% of the pixels are called by 2 classes ('Sky', 'Building'), where the labels have 10 on as many"
 
 
-def test_worse_than_the_constant_answer_is_told_with_both_numbers():
+def test_worse_than_the_constant_prediction_gives_both_numbers():
     matrix = np.zeros((12, 12), np.int64)
     matrix[1, 1], matrix[1, 2], matrix[2, 3], matrix[3, 1] = 1, 59, 25, 15
     text = diagnostics.worse_than_constant(matrix, IDS, NAMES)
@@ -127,21 +127,21 @@ def test_worse_than_the_constant_answer_is_told_with_both_numbers():
     assert diagnostics.worse_than_constant(matrix, IDS, NAMES) == ""
 
 
-def test_the_constant_answer_has_the_numbers_of_a_matrix_with_one_column():
+def test_constant_prediction_matches_a_matrix_of_one_column():
     """Shares 0.3 of the most frequent class: accuracy 0.3, IoU 0.3 of it alone, weighted by 0.3."""
     row = baselines.best_constant(Sums(IDS, *(SHARES[None],) * 3), NAMES)
     assert row["name"] == "always 'Sky'"
     assert [row[name] for name in iou.NAMES] == pytest.approx([0.3, 1 / 11, 0.3 / 11, 0.09])
 
 
-def test_the_constant_answer_of_some_classes_is_wrong_on_the_others_too():
+def test_constant_prediction_of_some_classes_is_wrong_on_others():
     """Pole of Pole and Road: 150 of their 250 pixels, and IoU 150 / 1000."""
     row = baselines.best_constant(Sums(IDS, *(SHARES[None],) * 3), NAMES, (3, 4))
     assert row["name"] == "always 'Pole'"
     assert [row[name] for name in iou.NAMES] == pytest.approx([150 / 250, 1 / 2, 0.15 / 2, 0.6 * 0.15])
 
 
-def test_published_tables_are_found_by_layout_and_class_names_only():
+def test_published_tables_are_matched_by_layout_and_class_names():
     for layout, names in (("ade20k", ade20k.spec("nowhere").class_names), ("voc", voc.NAMES),
                           ("camvid", [name for name, _ in camvid.CLASSES])):
         rows = baselines.published_results(layout, names)
@@ -154,7 +154,7 @@ def test_a_figure_that_nobody_could_check_says_so():
     assert [row["source"].count("unverified") for row in rows if row["mean_iou"] == 0.2939] == [1]
 
 
-def test_ade20k_is_divided_into_35_classes_of_stuff_and_115_of_objects():
+def test_ade20k_has_35_stuff_and_115_object_classes():
     names = ade20k.spec("nowhere").class_names
     groups = class_groups.groups(names)
     assert {name: len(ids) for name, ids in groups.items()} == {"stuff": 35, "discrete": 115}

@@ -60,7 +60,7 @@ def test_the_p_value_is_that_of_scipys_paired_permutation_test():
     assert made["p"] == pytest.approx(theirs.pvalue, abs=0.012)
 
 
-def test_an_evaluation_against_itself_differs_by_nothing_and_is_not_significant():
+def test_evaluation_against_itself_is_not_significant():
     made = confidence.paired_test(benchmark, sums(9, 1), sums(9, 1))["mean_iou"]
     assert (made["difference"], made["interval"], made["p"]) == (0, [0, 0], 1)
 

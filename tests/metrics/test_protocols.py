@@ -56,13 +56,13 @@ def by_the_benchmark(images):
 
 @given(IMAGES)
 @LAW
-def test_the_benchmark_protocol_is_the_benchmarks_code_to_the_last_digits(images):
+def test_benchmark_protocol_matches_the_official_code(images):
     made = scores(benchmark, images)
     np.testing.assert_allclose([made["pixel_accuracy"], made["mean_iou"]], by_the_benchmark(images), rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
-def test_the_benchmark_protocol_is_the_benchmarks_code_on_adversarial_images(name):
+def test_benchmark_protocol_matches_on_adversarial_images(name):
     for images in ([ADVERSARIAL[name]], list(ADVERSARIAL.values()), [ADVERSARIAL[name]] * 3):
         made = scores(benchmark, images)
         np.testing.assert_allclose([made["pixel_accuracy"], made["mean_iou"]], by_the_benchmark(images), rtol=1e-15,
@@ -100,7 +100,7 @@ def as_lists(images):
 
 @given(IMAGES)
 @LAW
-def test_the_berkeley_protocol_leaves_out_classes_without_a_value(images):
+def test_berkeley_protocol_leaves_out_classes_without_a_value(images):
     assert scores(berkeley, images) == pytest.approx(by_score_py(as_lists(images), range(1, CLASSES + 1)))
 
 
@@ -112,7 +112,7 @@ def test_the_tutorial_protocol_counts_other_as_a_class(images):
 
 @given(IMAGES)
 @LAW
-def test_the_per_image_protocol_is_the_mean_over_images_with_labelled_pixels(images):
+def test_per_image_protocol_averages_images_with_labelled_pixels(images):
     ids = range(1, CLASSES + 1)
     each = [by_score_py([pair], ids) for pair in as_lists(images) if any(i in ids for i in pair[0])]
     expected = {name: sum(one[name] for one in each) / max(len(each), 1) for name in iou.NAMES}
@@ -121,7 +121,7 @@ def test_the_per_image_protocol_is_the_mean_over_images_with_labelled_pixels(ima
 
 @given(IMAGES, st.sets(st.integers(1, CLASSES), min_size=1))
 @LAW
-def test_a_subset_has_the_means_of_its_classes_and_the_accuracy_of_their_pixels(images, subset):
+def test_subset_averages_its_classes_and_pixels(images, subset):
     subset = tuple(sorted(subset))
     made, whole = scores(benchmark, images, subset=subset), as_lists(images)
     pixels = [(i, j) for pair in whole for i, j in zip(*pair, strict=True) if i in subset]
@@ -156,7 +156,7 @@ def test_only_the_protocols_whose_predictions_exist_are_found():
     assert protocols.computed(made, made, (0,))["tutorial"][1].ids == (0, 1, 2)
 
 
-def test_the_official_ade20k_pairs_against_themselves_score_the_share_of_classes_that_occur(shared_file):
+def test_official_pairs_against_themselves_score_the_class_share(shared_file):
     """Three validation pairs with prediction = label: every class that occurs has IoU 1, the others 0."""
     root = shared_file("data/ade20k_samples/ADEChallengeData2016")
     pairs = ade20k.listing(root, "validation").pairs

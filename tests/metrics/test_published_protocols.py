@@ -39,7 +39,7 @@ def test_ignored_pixels_count_for_no_class():
     np.testing.assert_array_equal(confusion.matrix(label, prediction, 2, (0, 255)), [[0, 0], [0, 1]])
 
 
-def test_ids_of_8_bits_do_not_overflow_in_the_matrix_of_151_classes():
+def test_8_bit_ids_do_not_overflow_with_151_classes():
     matrix = confusion.matrix(np.full(3, 150, np.uint8), np.full(3, 149, np.uint8), 151)
     assert matrix[150, 149] == 3 == matrix.sum()
 
@@ -64,7 +64,7 @@ def test_two_classes_by_hand():
     np.testing.assert_allclose([scores[name] for name in SCORES[:4]], expected)
 
 
-def test_an_absent_class_counts_0_in_mean_iou_and_not_at_all_among_those_present():
+def test_absent_class_counts_0_in_mean_iou_but_not_among_present():
     scores = scored(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
     assert scores["mean_iou"] == pytest.approx((3 / 5 + 1 / 3 + 0) / 3)
     assert scores["mean_iou_present"] == pytest.approx((3 / 5 + 1 / 3) / 2)
@@ -73,13 +73,13 @@ def test_an_absent_class_counts_0_in_mean_iou_and_not_at_all_among_those_present
     assert math.isnan(scores["iou"][2]) and math.isnan(scores["accuracy"][2])
 
 
-def test_an_ignored_class_counts_neither_as_label_nor_in_the_means():
+def test_ignored_class_is_not_counted_in_labels_or_means():
     scores = scored(np.array([[9, 9], [1, 3]]), (0,))
     assert scores["iou"].tolist() == [3 / 4] == scores["accuracy"].tolist()
     assert scores["pixel_accuracy"] == scores["mean_iou"] == 3 / 4
 
 
-def test_a_class_that_is_only_predicted_has_iou_0_and_no_accuracy():
+def test_class_that_is_only_predicted_has_iou_0_and_no_accuracy():
     scores = scored(np.array([[2, 2], [0, 0]]))
     np.testing.assert_array_equal(scores["iou"], [0.5, 0])
     np.testing.assert_array_equal(scores["accuracy"], [0.5, np.nan])
@@ -88,7 +88,7 @@ def test_a_class_that_is_only_predicted_has_iou_0_and_no_accuracy():
 
 @given(st.sets(st.integers(0, 6), min_size=1))
 @LAW
-def test_a_perfect_prediction_scores_1_times_the_share_of_classes_that_occur(classes):
+def test_perfect_prediction_scores_the_share_of_classes(classes):
     label = np.array(sorted(classes)).repeat(3)
     scores = scored(confusion.matrix(label, label, 7))
     for name in SCORES:
@@ -155,7 +155,7 @@ def test_ade20ks_151_channels_start_at_5_017_nats():
 
 @given(st.integers(1, 200), st.integers(1, 10**9))
 @LAW
-def test_guessing_among_equally_frequent_classes_costs_the_logarithm_of_their_number(classes, pixels):
+def test_guessing_n_equal_classes_costs_log_n(classes, pixels):
     counts = np.zeros(256, np.int64)
     counts[:classes], counts[255] = pixels, 10**9
     uniform, prior, constant = baselines.numbers(counts, spec(classes, 255))
@@ -163,7 +163,7 @@ def test_guessing_among_equally_frequent_classes_costs_the_logarithm_of_their_nu
     assert constant == pytest.approx(1 / classes)
 
 
-def test_the_best_constant_answer_is_the_most_frequent_scored_class():
+def test_best_constant_prediction_is_the_most_frequent_class():
     counts = np.zeros(256, np.int64)
     counts[:4] = 1000, 1, 3, 0  # 0 is ignored
     uniform, prior, constant = baselines.numbers(counts, spec(4, 0))

@@ -75,7 +75,7 @@ def test_a_ramp_comes_out_as_the_same_ramp_through_every_stream(net, alignment):
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
-def test_a_ramp_comes_out_once_for_every_stream_of_fused_features(alignment):
+def test_ramp_is_reproduced_once_per_fused_feature(alignment):
     images = ramps(237, 301)
     silences = [{"deconv2"}, {"deconv1"}, {}]  # pool3 alone, pool4 and pool3, all three
     for streams, found in enumerate(through("fcn8s_tutorial", images, alignment, silences), 1):
@@ -92,7 +92,7 @@ def test_a_ramp_does_not_move_with_the_size_of_the_image(alignment, size):
 
 @pytest.mark.parametrize(("crop", "stream", "pixels"), [("pool4", "score_pool4", 16), ("pool3", "score_pool3", 8),
                                                         (8, "score_fr", 1)])
-def test_a_crop_that_is_one_too_large_moves_the_ramp_by_one_cell_of_that_map(crop, stream, pixels, monkeypatch):
+def test_crop_off_by_one_moves_the_ramp_by_one_cell(crop, stream, pixels, monkeypatch):
     monkeypatch.setitem(published_nets.CROPS, crop, published_nets.CROPS[crop] + 1)
     images = ramps(237, 301)
     found, = through("fcn8s", images, "pad100", [set(STREAMS["fcn8s"]) - {stream}])
@@ -149,13 +149,13 @@ def test_the_published_crops_follow_from_pads_and_kernel_sizes(convolutions):
     assert crops(at, lambda size, stride: 0) == {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31} == published_nets.CROPS
 
 
-def test_same_padding_needs_no_crop_but_that_of_its_transposed_convolutions():
+def test_same_padding_needs_only_the_crop_of_upsampling():
     at = maps(first_pad=1, fc6_pad=3)
     assert (at["fc7"], at["pool4"], at["pool3"]) == ((32, 15.5), (16, 7.5), (8, 3.5))
     assert set(crops(at, lambda size, stride: (size - stride) / 2).values()) == {0}
 
 
-def test_of_full_transposed_convolutions_same_padding_needs_the_crops_of_matconvnet_fcn():
+def test_full_upsampling_with_same_padding_crops_like_matconvnet():
     at = maps(first_pad=1, fc6_pad=3)  # 16 | 1, 8 | 1, 1, 4, of which the ones are cut at once
     found = crops(at, lambda size, stride: 1 if stride == 2 else 0)
     assert found == {"pool4": 0, "pool3": 0, 32: 16, 16: 8, 8: 4}
@@ -177,7 +177,7 @@ MAPS = {
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize(("net", "source"), [("fcn32s", "fc7"), ("fcn16s", "fc7"), ("fcn16s", "pool4"),
                                              ("fcn8s", "fc7"), ("fcn8s", "pool4"), ("fcn8s", "pool3")])
-def test_an_impulse_in_a_map_lands_symmetrically_about_the_centre_of_its_cell(net, source, alignment):
+def test_impulse_is_upsampled_symmetrically_about_its_cell(net, source, alignment):
     step, first = CENTRES[alignment][source]
     cell = [int((side / 2 - first) // step) for side in SIZE]  # near the middle
     row, column = (first + step * i for i in cell)
@@ -244,7 +244,7 @@ def thin_logits(alignment, *images):
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
-def test_what_lies_beyond_the_receptive_field_at_bottom_or_right_changes_nothing(alignment):
+def test_pixels_beyond_the_receptive_field_change_nothing(alignment):
     long = np.random.default_rng(0).uniform(-120, 120, (640, 24, 3))
     for turned in (long, long.swapaxes(0, 1)):
         whole, part = thin_logits(alignment, turned, turned[:619, :619])  # neither even nor a multiple of 32
@@ -265,7 +265,7 @@ def test_an_image_moved_by_32_px_moves_its_logits_by_32_px(alignment):
     np.testing.assert_allclose(whole[32:][inside], moved[inside], atol=1e-5 * np.abs(whole).max())
 
 
-def test_the_grid_of_fc7_is_that_of_the_size_rounded_up_to_the_next_multiple_of_32():
+def test_fc7_grid_is_the_size_rounded_up_to_multiples_of_32():
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
         ends = _vgg_graph.build(images, ONE_WIDE, 1.0, tf.zeros((2,), tf.int32), Variants())

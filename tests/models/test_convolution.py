@@ -31,7 +31,7 @@ def value_and_gradients(session, y, sources, x, images):
 
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])
 @pytest.mark.parametrize("height_width", [(1, 1), (2, 3), (5, 4)])
-def test_a_transposed_convolution_is_one_matrix_product_and_its_gradients_are_the_same(factor, height_width):
+def test_transposed_convolution_equals_one_matrix_product(factor, height_width):
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(2 * factor, 2 * factor, 4, 3))
     with fresh() as session:
         x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
@@ -44,7 +44,7 @@ def test_a_transposed_convolution_is_one_matrix_product_and_its_gradients_are_th
 
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])
 @pytest.mark.parametrize("height_width", [(1, 1), (3, 4)])
-def test_bilinear_upsampling_is_the_transposed_convolution_by_a_kernel_of_c_times_c(factor, height_width):
+def test_bilinear_upsampling_equals_a_full_transposed_kernel(factor, height_width):
     images = RNG.normal(size=(2, *height_width, 3))
     with fresh() as session:
         x = tf.placeholder(tf.float32, (None, None, None, 3))
@@ -67,7 +67,7 @@ def in_blocks(images, factor, offset):
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([(1, 0), (2, 1), (8, 4), (8, 31), (32, 19)]), st.integers(1, 40), st.integers(1, 40),
        st.integers(1, 3), st.integers(0, 2**31))
-def test_pixels_put_into_blocks_come_back_where_they_were_and_the_loss_is_that_of_the_image(
+def test_block_order_can_be_inverted_and_keeps_the_loss(
         form, height, width, channels, seed):
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(2, height, width, channels)).astype(np.float32)
@@ -128,7 +128,7 @@ def test_both_implementations_give_the_same_pixels_and_gradients(dtype, kernel_i
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(one).max())
 
 
-def test_a_graph_holds_conv2d_transpose_where_it_is_chosen_and_where_there_is_a_gpu(monkeypatch):
+def test_graph_uses_conv2d_transpose_if_chosen_or_on_a_gpu(monkeypatch):
     def built(choose=None):
         with fresh() as session:
             if choose:
@@ -144,7 +144,7 @@ def test_a_graph_holds_conv2d_transpose_where_it_is_chosen_and_where_there_is_a_
 
 
 @pytest.mark.parametrize("net", ["fcn8s", "fcn8s_tutorial"])
-def test_a_net_predicts_and_learns_the_same_by_either_implementation(net):
+def test_both_implementations_predict_and_learn_alike(net):
     photos = RNG.integers(0, 256, (2, 37, 51, 3), np.uint8)
     labels, found = RNG.integers(0, 3, (2, 37, 51)).astype(np.uint8), []
     for name in (convolution.PRODUCT, convolution.CONV2D_TRANSPOSE):
@@ -161,7 +161,7 @@ def test_a_net_predicts_and_learns_the_same_by_either_implementation(net):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_prepared_weights_predict_what_weights_that_are_prepared_for_every_image_do(precision):
+def test_prepared_weights_predict_the_same(precision):
     architecture = Architecture("fcn8s_tutorial", 3, nets_help.THIN, (100.0, 110.0, 120.0), precision=precision)
     photo, found, kept = RNG.integers(0, 256, (1, 40, 70, 3), np.uint8), [], []
     for prepared in (False, True):

@@ -34,7 +34,7 @@ def promised(name):
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 33), (1, 1), (1, 70)])
 @pytest.mark.parametrize("name", registry.names("encoders"))
-def test_the_features_of_an_encoder_have_the_strides_and_channels_that_it_promises_at_any_size(name, size):
+def test_features_have_the_declared_strides_and_channels(name, size):
     encoder, widths, features = promised(name)
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, 3))
@@ -48,7 +48,7 @@ def test_the_features_of_an_encoder_have_the_strides_and_channels_that_it_promis
 
 
 @pytest.mark.parametrize("name", registry.names("encoders"))
-def test_an_encoder_lists_its_layers_in_the_order_of_the_forward_pass(name):
+def test_encoder_lists_its_layers_in_forward_order(name):
     encoder, widths, _ = promised(name)
     with fresh():
         encoder.build(tf.zeros((1, 32, 32, 3)), settings(widths, tf.zeros((1, 32, 32, 3))))
@@ -57,7 +57,7 @@ def test_an_encoder_lists_its_layers_in_the_order_of_the_forward_pass(name):
 
 
 @pytest.mark.parametrize("name", registry.names("encoders"))
-def test_an_encoder_computes_in_the_type_of_its_images_and_preprocesses_in_float32(name):
+def test_encoder_uses_the_image_type_and_preprocesses_in_float32(name):
     encoder, widths, _ = promised(name)
     with fresh():
         images = encoder.preprocess(tf.zeros((1, 32, 32, 3)), (1.0, 2.0, 3.0))
@@ -68,13 +68,13 @@ def test_an_encoder_computes_in_the_type_of_its_images_and_preprocesses_in_float
 
 @pytest.mark.parametrize("folder, arguments", [
     ("encoders", ["images", "settings"]), ("decoders", ["features", "num_classes", "settings"])])
-def test_encoders_and_decoders_are_built_with_the_arguments_that_the_model_gives(folder, arguments):
+def test_encoders_and_decoders_take_the_arguments_of_the_model(folder, arguments):
     for name in registry.names(folder):
         assert list(inspect.signature(registry.load(folder, name).build).parameters) == arguments
 
 
 @pytest.mark.parametrize("name", registry.names("nets"))
-def test_a_net_names_an_encoder_and_has_a_decoder_and_its_variant_is_of_allowed_values(name):
+def test_net_has_an_encoder_a_decoder_and_allowed_variants(name):
     parts = components.of(name)
     assert callable(parts.encoder.build) and callable(parts.decoder.build)
     if parts.net.DECODER == "fcn":
@@ -141,7 +141,7 @@ def test_what_a_tiny_net_does_not_say_is_unknown(tiny):
                                  "score_pool3": 8, "logits": 1}
 
 
-def test_a_fused_net_of_a_tiny_encoder_has_a_known_field_once_both_halves_say_what_they_see(tiny):
+def test_receptive_field_is_known_once_both_halves_define_theirs(tiny):
     def receptive_field(spans, widths, variant):
         first, last = spans["quarter"][0] - 1, spans["quarter"][1] + 1  # conv_b
         return 4 * first - 2, 4 * last + 3 + 2                           # both pools, and conv_a at "half" between them
@@ -160,13 +160,13 @@ def test_windows_need_features_whose_strides_divide_32(tiny):
         evaluate.check_strides(Architecture("tiny", 3))
 
 
-def test_a_net_without_variant_refuses_the_options_of_the_published_fcns(tiny):
+def test_net_without_variant_refuses_options_of_published_fcns(tiny):
     assert variants.variants_of("tiny", pool=None) is None
     with pytest.raises(errors.UsageError, match="the net tiny has no --last-layer"):
         variants.variants_of("tiny", last_layer="conv5_3", pool=None)
 
 
-def test_an_encoder_that_gives_other_features_than_it_promises_is_named(tiny):
+def test_encoder_with_undeclared_features_is_reported(tiny):
     tiny["encoders"].FEATURES, tiny["encoders"].__file__ = (("half", 2, 4), ("quarter", 4, 7)), "tiny.py"
     with fresh(), pytest.raises(errors.UsageError, match=r"tiny.py: build\(\) gives features .*'quarter': 6"):
         graph_builder.inference(Architecture("tiny", 3))

@@ -26,7 +26,7 @@ def upsampled(x, factor, output_hw, learn=False):
     (1, 0, (2, 3)), (3, 1, (1, 1)), (3, 1, (8, 9)), (7, 3, (1, 2)), (7, 3, (2, 3)), (7, 3, (8, 9)),
     (3, 0, (8, 9)), (3, 100, (1, 2)), (7, 0, (7, 8)), (7, 0, (8, 9)), (7, 5, (1, 2)),
 ])
-def test_a_convolution_is_that_of_scipy_and_as_one_matrix_product_it_is_the_same_and_so_are_its_gradients(
+def test_convolution_and_its_matrix_product_match_scipy(
         size, pad, height_width):
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(size, size, 3, 4))
     window = layers.Window(size, padding=pad)
@@ -44,7 +44,7 @@ def test_a_convolution_is_that_of_scipy_and_as_one_matrix_product_it_is_the_same
 
 @pytest.mark.parametrize(("window", "side"), [
     (3, 4), (7, 4), (1, 4), (layers.Window(3, padding=100), 202), (layers.Window(7, padding=3), 4)], ids=str)
-def test_a_layer_keeps_the_size_unless_it_is_padded_more_and_adds_its_bias(window, side):
+def test_layer_keeps_the_size_unless_padded_and_adds_its_bias(window, side):
     with fresh() as session:
         y = layers.conv(tf.zeros((1, 4, 4, 3)), "conv", window, 2)
         start(session)
@@ -67,7 +67,7 @@ def test_a_convolution_with_its_centre_alone_is_the_identity():
         np.testing.assert_array_equal(session.run(y), x)
 
 
-def test_pools_round_odd_sizes_up_and_pool_the_last_row_and_column_alone():
+def test_pools_round_odd_sizes_up():
     x = np.arange(15.0).reshape(1, 3, 5, 1)
     with fresh() as session:
         largest, mean = session.run([layers.max_pool(tf.constant(x, tf.float32)),
@@ -87,14 +87,14 @@ def test_a_map_is_cut_to_a_window_of_the_size_that_is_asked_for():
     np.testing.assert_array_equal(inside[0, :, :, 0], [[6, 7, 8], [11, 12, 13]])
 
 
-def test_the_bilinear_kernel_of_size_four_is_a_quarter_and_three_quarters():
+def test_bilinear_kernel_of_size_4_has_quarters():
     line = np.array([0.25, 0.75, 0.75, 0.25])
     np.testing.assert_allclose(published_nets.bilinear_2d(4), np.outer(line, line))
     np.testing.assert_allclose(published_nets.bilinear_2d(3), np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]))
 
 
 @pytest.mark.parametrize("factor", [2, 8])
-def test_a_constant_stays_constant_where_the_kernel_does_not_reach_over_the_border(factor):
+def test_constant_stays_constant_inside_the_border(factor):
     y = upsampled(np.full((1, 4, 5, 2), 3.0), factor, (4 * factor, 5 * factor))
     edge = factor // 2
     np.testing.assert_allclose(y[:, edge:-edge, edge:-edge], 3, rtol=1e-6)
@@ -103,7 +103,7 @@ def test_a_constant_stays_constant_where_the_kernel_does_not_reach_over_the_bord
 
 @pytest.mark.parametrize("factor", [2, 8])
 @pytest.mark.parametrize("cut", [0, 1, 3])
-def test_a_ramp_is_continued_so_that_output_pixels_lie_over_their_input_pixels(factor, cut):
+def test_ramp_is_upsampled_in_alignment_with_its_input(factor, cut):
     height, width = 5 * factor - cut % factor, 6 * factor - cut // 2
     rows, columns = np.mgrid[:5, :6].astype(float)
     y = upsampled(np.stack([rows, columns], axis=-1)[None], factor, (height, width))[0]
@@ -115,7 +115,7 @@ def test_a_ramp_is_continued_so_that_output_pixels_lie_over_their_input_pixels(f
 
 
 @pytest.mark.parametrize("factor", [2, 8])
-def test_an_impulse_keeps_its_weight_and_its_place_and_its_channel(factor):
+def test_impulse_keeps_its_weight_place_and_channel(factor):
     x = np.zeros((1, 5, 5, 3))
     x[0, 2, 1, 1] = 1
     y = upsampled(x, factor, (5 * factor, 5 * factor))[0]
@@ -127,7 +127,7 @@ def test_an_impulse_keeps_its_weight_and_its_place_and_its_channel(factor):
 
 
 @pytest.mark.parametrize("factor", [2, 8])
-def test_learned_upsampling_starts_as_the_fixed_one_and_both_are_the_scattered_bilinear_kernel(factor):
+def test_learned_upsampling_starts_as_the_bilinear_kernel(factor):
     x, size = RNG.normal(size=(2, 3, 4, 3)), (3 * factor - 1, 4 * factor - 1)
     fixed, learned = upsampled(x, factor, size), upsampled(x, factor, size, learn=True)
     np.testing.assert_allclose(fixed, learned, rtol=1e-5, atol=1e-6)
@@ -137,7 +137,7 @@ def test_learned_upsampling_starts_as_the_fixed_one_and_both_are_the_scattered_b
 
 
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])
-def test_a_learned_transposed_convolution_scatters_its_kernel_and_adds_its_bias(factor):
+def test_learned_upsampling_scatters_its_kernel_and_bias(factor):
     x, bias = RNG.normal(size=(2, 3, 2, 4)), np.array([1.0, -2.0, 0.5])
     kernel = RNG.normal(size=(2 * factor, 2 * factor, 3, 4))
     with fresh() as session:
@@ -186,7 +186,7 @@ def vgg_variables(seed, detour=False):
         return {name: value for name, value in nets_help.values().items() if name.startswith(("conv", "fc"))}
 
 
-def test_fresh_weights_depend_on_the_seed_and_the_name_of_the_layer_alone():
+def test_fresh_weights_depend_only_on_seed_and_layer_name():
     once, again, other = vgg_variables(5), vgg_variables(5, detour=True), vgg_variables(6)
     assert len(once) == 2 * 18
     for name, value in once.items():
@@ -203,7 +203,7 @@ def test_layers_of_one_shape_start_apart():
     assert not (found["score_pool3/kernel"] == found["score_pool4/kernel"]).any()
 
 
-def test_he_draws_with_twice_the_inverse_fan_in_and_cuts_at_two_deviations():
+def test_he_initialisation_has_its_variance_and_truncation():
     with fresh() as session:
         kernel = session.run(layers.he((3, 3, 64, 50), (1, 2)))
     deviation = np.sqrt(2 / (9 * 64))
@@ -212,7 +212,7 @@ def test_he_draws_with_twice_the_inverse_fan_in_and_cuts_at_two_deviations():
     assert kernel.std() == pytest.approx(0.8796 * deviation, rel=0.02)
 
 
-def test_layers_compute_in_the_type_of_their_input_and_keep_float32_variables():
+def test_layers_compute_in_the_input_type_with_float32_variables():
     with fresh():
         x = tf.zeros((1, 4, 4, 3), tf.bfloat16)
         y = layers.dropout(layers.max_pool(layers.conv(x, "conv", 3, 2)), tf.constant(0.5), tf.constant([0, 0]))
@@ -251,7 +251,7 @@ WINDOWS = [layers.Window(3, 2), layers.Window(7, 2), layers.Window(2, 2), layers
 
 @pytest.mark.parametrize("height_width", [(8, 9), (11, 14)])
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_a_convolution_is_the_sum_over_its_window_at_odd_and_even_sizes(window, height_width):
+def test_convolution_sums_over_its_kernel_at_any_size(window, height_width):
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(window.size, window.size, 3, 2))
     with fresh() as session:
         x = tf.placeholder(tf.float32, (None, None, None, 3))
@@ -265,7 +265,7 @@ def test_a_convolution_is_the_sum_over_its_window_at_odd_and_even_sizes(window, 
 
 
 @pytest.mark.parametrize("window", [w for w in WINDOWS if w.size > 1], ids=str)
-def test_a_depthwise_convolution_is_a_convolution_of_each_channel_for_itself(window):
+def test_depthwise_convolution_treats_each_channel_alone(window):
     images, weights = RNG.normal(size=(2, 9, 8, 3)), RNG.normal(size=(window.size, window.size, 3, 1))
     with fresh() as session:
         y = layers.depthwise_conv(tf.constant(images, tf.float32), "conv", window, lambda shape, seed: weights)
@@ -278,7 +278,7 @@ def test_a_depthwise_convolution_is_a_convolution_of_each_channel_for_itself(win
             np.testing.assert_allclose(row[..., c], by_hand, rtol=1e-4, atol=1e-4)
 
 
-def test_a_fresh_depthwise_kernel_has_the_deviation_of_a_fan_in_of_one_channel():
+def test_fresh_depthwise_kernel_has_a_fan_in_of_one_channel():
     with fresh() as session:
         layers.depthwise_conv(tf.zeros((1, 4, 4, 5000)), "conv", 3)
         start(session)
@@ -317,7 +317,7 @@ def normalised(training, batches, as_tensor, momentum=0.99):
 
 
 @pytest.mark.parametrize("as_tensor", [False, True])
-def test_batch_normalisation_takes_the_moments_of_the_batch_and_moves_its_averages_towards_them(as_tensor):
+def test_batch_norm_uses_batch_moments_and_updates_its_averages(as_tensor):
     batches = RNG.normal(2, 3, size=(2, 2, 3, 5, 2))
     found, held = normalised(True, batches, as_tensor, momentum=0.9)
     mean, variance = np.array(MEAN), np.array(VARIANCE)
@@ -330,7 +330,7 @@ def test_batch_normalisation_takes_the_moments_of_the_batch_and_moves_its_averag
 
 
 @pytest.mark.parametrize("as_tensor", [False, True])
-def test_batch_normalisation_takes_its_averages_where_it_is_not_trained_and_leaves_them(as_tensor):
+def test_batch_norm_uses_its_averages_outside_training(as_tensor):
     batch = RNG.normal(size=(2, 3, 5, 2))
     found, held = normalised(False, [batch], as_tensor)
     np.testing.assert_allclose(found[0], batch_norm_by_hand(batch, MEAN, VARIANCE), rtol=1e-4, atol=1e-5)
@@ -338,7 +338,7 @@ def test_batch_normalisation_takes_its_averages_where_it_is_not_trained_and_leav
     np.testing.assert_array_equal(held["bn/moving_variance"], np.float32(VARIANCE))
 
 
-def test_batch_normalisation_in_bfloat16_finds_its_moments_in_float32():
+def test_batch_norm_in_bfloat16_has_moments_in_float32():
     with fresh() as session:
         x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, tf.bfloat16)
         y = layers.batch_norm(x, "bn", True)

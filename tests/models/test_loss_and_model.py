@@ -61,21 +61,21 @@ def test_an_ignored_id_among_the_classes_weighs_nothing_either():
     assert not gradient[LABELS == 0].any()
 
 
-def test_a_label_beyond_the_classes_weighs_nothing_though_nobody_named_it():
+def test_unnamed_label_beyond_the_classes_has_no_weight():
     losses, weights, gradient = loss_of(LOGITS, np.array([[[0, 2], [77, 1]]], np.uint8))
     np.testing.assert_allclose(losses, [[[BY_PIXEL[0], 0], [0, BY_PIXEL[3]]]], rtol=1e-6)
     assert weights.tolist() == [[[1, 0], [0, 1]]]
     assert not gradient[0, [0, 1], [1, 0]].any()
 
 
-def test_an_image_without_a_labelled_pixel_has_no_loss_no_weight_and_no_gradient():
+def test_unlabelled_image_has_no_loss_weight_or_gradient():
     losses, weights, gradient = loss_of(np.concatenate([LOGITS, LOGITS]),
                                         np.concatenate([np.full((1, 2, 2), 255, np.uint8), LABELS]), (255,))
     assert not losses[0].any() and not weights[0].any() and not gradient[0].any()
     assert losses[1].all() and weights[1].all() and gradient[1].all()
 
 
-def test_the_weight_of_a_class_is_that_of_its_pixels_loss_and_gradient():
+def test_class_weight_scales_loss_and_gradient_of_its_pixels():
     losses, weights, gradient = loss_of(LOGITS, LABELS, (), (3, 0.5))
     np.testing.assert_allclose(losses, [[[3 * BY_PIXEL[0], 0.5 * BY_PIXEL[1]], [3 * BY_PIXEL[2], 0.5 * BY_PIXEL[3]]]],
                                rtol=1e-6)
@@ -84,7 +84,7 @@ def test_the_weight_of_a_class_is_that_of_its_pixels_loss_and_gradient():
     np.testing.assert_allclose(gradient, plain * np.array((3, 0.5))[LABELS][..., None], rtol=1e-6)
 
 
-def test_ignored_pixels_weigh_nothing_whatever_their_class_weighs():
+def test_ignored_pixels_have_no_weight_in_any_class():
     _, weights, gradient = loss_of(LOGITS, np.array([[[0, 255], [9, 1]]], np.uint8), (0, 255), (3, 0.5))
     assert weights.tolist() == [[[0, 0], [0, 0.5]]]
     assert np.argwhere(gradient.any(axis=3)).tolist() == [[0, 1, 1]]
@@ -119,7 +119,7 @@ def test_three_reductions_of_two_images_by_hand(reduction, objective, normalizer
 
 @pytest.mark.parametrize(("reduction", "objective", "normalizer", "alone"), [
     ("mean", 10, 4, 0), ("sum", 10, 3, 1), ("mean-per-image", 6, 2, 0)])
-def test_an_unlabelled_image_adds_no_loss_and_counts_as_an_image_in_caffes_sum_only(reduction, objective, normalizer,
+def test_unlabelled_image_counts_only_in_the_sum_of_caffe(reduction, objective, normalizer,
                                                                                     alone):
     assert reduced(reduction, LOSSES, WEIGHTS) == [objective, normalizer]
     assert reduced(reduction, LOSSES[2:], WEIGHTS[2:]) == [0, alone]
@@ -127,7 +127,7 @@ def test_an_unlabelled_image_adds_no_loss_and_counts_as_an_image_in_caffes_sum_o
 
 @pytest.mark.parametrize(("reduction", "objective", "normalizer"), [
     ("mean", 2 + 4 + 1.5 + 2, 2 + 2 + 0.5 + 0.5), ("sum", 9.5, 2), ("mean-per-image", 7.5 / 4.5 + 2 / 0.5, 2)])
-def test_means_are_over_weights_where_classes_weigh_and_a_sum_is_over_images_all_the_same(reduction, objective,
+def test_means_divide_by_weights_and_a_sum_by_images(reduction, objective,
                                                                                           normalizer):
     weights = np.array([[[2, 2], [0.5, 0]], [[0.5, 0], [0, 0]]], np.float32)
     assert reduced(reduction, LOSSES[:2] * weights, weights) == pytest.approx([objective, normalizer])
@@ -155,7 +155,7 @@ def small():
         yield session, graph
 
 
-def test_a_whole_net_predicts_no_ignored_id_though_it_has_a_channel_for_it(small):
+def test_whole_net_never_predicts_an_ignored_id(small):
     session, graph = small
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3), np.uint8)
     logits, prediction = session.run([graph.logits, graph.prediction], {graph.images: images})
@@ -200,7 +200,7 @@ def test_the_mean_colour_is_subtracted_from_images(bare_net):
         np.testing.assert_array_equal(session.run(graph.logits, {graph.images: photo}), [[[[0, 0, 0], [-10, 235, 1]]]])
 
 
-def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean(bare_net):
+def test_reduction_is_for_training_and_the_mean_is_shown(bare_net):
     images = np.zeros((2, 2, 2, 3), np.uint8)  # so every pixel's loss is ln 3, before its class weighs
     labels = np.array([[[0, 1], [1, 255]], [[255, 255], [2, 255]]], np.uint8)
     one = math.log(3)
@@ -217,7 +217,7 @@ def test_the_reduction_is_that_of_training_and_the_shown_loss_is_always_the_mean
 
 @pytest.mark.parametrize("labels, weights, score", [
     ([[255, 255]], None, None), ([[255, 2]], (1, 1, 0), 0.0)], ids=["no labels", "a class of weight 0"])
-def test_a_validation_without_anything_to_measure_has_no_number_instead_of_0_or_nan(bare_net, labels, weights, score):
+def test_validation_without_labelled_pixels_has_no_loss(bare_net, labels, weights, score):
     batches = [(np.zeros((2, 1, 2, 3), np.uint8), np.array([labels, labels], np.uint8))] * 2
     with fresh() as session:
         graph = graph_builder.build(Architecture(bare_net, 3), LabelPolicy((255,)), LossSettings(class_weights=weights))
@@ -240,7 +240,7 @@ def test_a_choice_that_is_none_or_not_named_is_the_nets_own():
     np.testing.assert_array_equal(logits("fcn8s", {}), unscaled)
 
 
-def test_validation_joins_batches_so_that_every_labelled_pixel_weighs_the_same(bare_net):
+def test_validation_weighs_every_labelled_pixel_equally(bare_net):
     photos = np.zeros((1, 1, 3, 3), np.uint8)
     photos[0, 0, :, 1] = (0, 1, 2)  # the scores of class 1, against 0 and 0
     labels = np.array([[[1, 0, 1]]], np.uint8)

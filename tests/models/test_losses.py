@@ -109,7 +109,7 @@ def test_sums_over_two_parts_of_a_batch_are_those_of_the_batch(seed, cut, loss):
     np.testing.assert_allclose(np.concatenate([part[-1] for part in parts]), whole[-1], rtol=1e-4, atol=1e-6)
 
 
-def test_class_weights_and_reductions_apply_to_any_loss_of_pixels():
+def test_class_weights_and_reductions_apply_to_any_pixel_loss():
     logits, labels = random_batch(1)
     losses = [evaluated(logits[i:i + 1], labels[i:i + 1], "my_focal", class_weights=(2, 1, 1, 0.5)) for i in range(4)]
     found = evaluated(logits, labels, "my_focal", reduction="mean-per-image", class_weights=(2, 1, 1, 0.5))
@@ -157,7 +157,7 @@ def test_a_sum_of_losses_by_hand():
     assert normalizer.tolist() == pixels.tolist() == [2, 1]
 
 
-def test_a_sum_of_losses_of_pixels_has_one_normalizer_and_takes_weights_and_reduction():
+def test_sum_of_pixel_losses_has_one_normalizer():
     logits, labels = random_batch(2)
     options = {"reduction": "mean-per-image", "class_weights": (2, 1, 1, 0.5)}
     one, other = (evaluated(logits, labels, loss, **options) for loss in ("my_focal", "cross_entropy"))
@@ -182,7 +182,7 @@ def step_gradient(loss, batches, images, labels):
         return session.run(gradient, {x: images[batches[-1]], y: labels[batches[-1]]})
 
 
-def test_a_step_of_several_batches_with_a_sum_of_losses_is_that_of_one_large_batch():
+def test_accumulated_batches_of_a_sum_equal_one_large_batch():
     images, labels = np.random.default_rng(3).normal(size=(4, 3, 5, 2)), random_batch(3)[1]
     labels[0, 1:], labels[2] = 255, 255  # batches with few and with no labelled pixels
     whole = [slice(0, 4)]
@@ -194,7 +194,7 @@ def test_a_step_of_several_batches_with_a_sum_of_losses_is_that_of_one_large_bat
     np.testing.assert_allclose(several, one, rtol=1e-4, atol=1e-6)
 
 
-def test_a_sum_of_losses_needs_a_loss_of_pixels_for_settings_of_pixels():
+def test_settings_of_pixels_need_a_pixel_loss_in_the_sum():
     with pytest.raises(errors.UsageError, match=r"--loss my_dice\+my_dice is over whole images"):
         training_config.resolve({"loss": "my_dice+my_dice", "loss_reduction": "sum"})
     assert training_config.resolve({"loss": SUM, "loss_reduction": "sum"}).loss == SUM

@@ -74,7 +74,7 @@ def test_every_net_is_defined_in_numpy_too():
 
 @pytest.mark.parametrize(("backbone", "alignment"), [("VGG-19", "same"), ("VGG-19", "pad100"), ("VGG-16", "pad100")])
 @pytest.mark.parametrize("name", NETS)
-def test_the_forward_pass_of_a_net_is_that_of_numpy_whatever_the_size(name, backbone, alignment):
+def test_forward_pass_of_every_net_matches_numpy(name, backbone, alignment):
     expect_numpy(name, DEFINITIONS[name] | {"pad100": alignment == "pad100"}, BACKBONES[backbone],
                  {"alignment": alignment}, sizes=((45, 71), (64, 33), (1, 1)))
 
@@ -115,7 +115,7 @@ def test_choices_hold_under_padding_by_100_px_as_well(choice, change):
     expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | change | {"pad100": True}, variant=choice | {"alignment": "pad100"})
 
 
-def test_every_value_of_every_choice_about_the_graph_is_tried_on_fcn8s():
+def test_every_value_of_every_variant_is_tried_on_fcn8s():
     tried = {(field, value) for net, choice, _ in SWITCHES for field, value in choice.items() if net == "fcn8s"}
     tried |= set(vars(Variants()).items()) | {("alignment", "pad100"), ("fc", "random")}  # above and below
     assert tried >= {(field, value) for field, values in ALLOWED.items() for value in values}
@@ -133,7 +133,7 @@ def test_a_vgg16_is_not_asked_for_the_layers_of_a_vgg19(last):
         build("fcn8s", channels=THIN16, variant={"last_layer": last})
 
 
-def test_where_fc6_and_fc7_come_from_is_a_matter_of_loading_alone():
+def test_source_of_fc6_and_fc7_only_concerns_loading():
     graphs = []
     for origin in ALLOWED["fc"]:
         with fresh():
@@ -143,7 +143,7 @@ def test_where_fc6_and_fc7_come_from_is_a_matter_of_loading_alone():
     assert graphs[0] == graphs[1]
 
 
-def test_no_height_from_1_to_64_px_is_left_out_under_padding_by_100_px():
+def test_every_height_from_1_to_64_px_works_with_100_px_padding():
     with fresh() as session:
         graph = build("fcn8s", variant={"alignment": "pad100"})
         start(session)
@@ -207,13 +207,13 @@ def expect_finite_differences(net, definition, groups, variant=None):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_the_gradient_by_every_variable_is_that_of_finite_differences(name):
+def test_gradient_of_every_variable_matches_finite_differences(name):
     expect_finite_differences(name, DEFINITIONS[name], lambda names: [[name] for name in names],
                               {"learn_upsampling": True})
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_tutorial"])
-def test_padding_by_100_px_has_the_gradient_of_finite_differences_too(name):
+def test_gradient_with_100_px_padding_matches_finite_differences(name):
     def groups(names):
         body = [name for name in names if name.startswith("conv")]
         head = [name for name in names if not name.startswith(("conv", "fc"))]
@@ -231,7 +231,7 @@ def test_conv5_4_of_the_ports_is_built_and_gets_no_gradient(name):
 
 
 @pytest.mark.parametrize("name", PORTS)
-def test_every_weight_of_a_vgg16_moves_the_loss_of_the_ports_for_it_has_no_conv5_4(name):
+def test_every_vgg16_weight_changes_the_loss_of_the_ports(name):
     with fresh() as session:
         graph = build(name, channels=THIN16)
         largest = [tf.reduce_max(tf.abs(g)) for g in tf.gradients(graph.loss_sum, tf.trainable_variables())]
@@ -255,7 +255,7 @@ OWN = {  # what a net has beside VGG's layers: the sides of its kernels
 
 @pytest.mark.parametrize(("name", "backbone"), [*((name, "VGG-19") for name in NETS), ("fcn8s", "VGG-16")])
 @pytest.mark.usefixtures("fewer_nodes")
-def test_variables_are_named_as_layer_and_part_and_the_body_has_the_shapes_of_the_weights_file(name, backbone):
+def test_variables_are_named_and_shaped_like_the_weights_file(name, backbone):
     with fresh():
         build(name, channels=BACKBONES[backbone], variant={"last_layer": "last"})
         found, depth = shapes(), 3
@@ -300,7 +300,7 @@ def published(backbone):
 
 @pytest.mark.parametrize(("name", "backbone"), COUNTS)
 @pytest.mark.usefixtures("fewer_nodes")
-def test_a_net_of_published_width_learns_as_many_numbers_as_its_kernels_have(name, backbone):
+def test_nets_of_published_width_have_the_counted_parameters(name, backbone):
     found = {}
     for num_classes in COUNTS[name, backbone]:
         with tf.Graph().as_default():
@@ -319,7 +319,7 @@ def test_the_table_of_counts_holds_every_net():
     ("features", 0),                                  # they are learned in any case
 ])
 @pytest.mark.usefixtures("fewer_nodes")
-def test_learned_upsampling_adds_the_bilinear_kernels_to_what_is_learned(fusion, learned):
+def test_learned_upsampling_adds_its_kernels_to_the_parameters(fusion, learned):
     counts = []
     for learn in (False, True):
         with tf.Graph().as_default():
@@ -337,7 +337,7 @@ def test_published_widths_are_those_of_configurations_d_and_e():
         assert published_nets.widths(dict(list(known.items())[:-2])) == known  # a file that ends at pool5
 
 
-def test_widths_come_from_the_weights_file_and_fc6_and_fc7_follow_the_last_convolution():
+def test_widths_come_from_the_weights_file():
     narrow = published_nets.widths({"conv1_1": 8, "conv5_4": 48, "something_else": 9})
     assert (narrow["conv1_1"], narrow["conv1_2"], narrow["fc6"], narrow["fc7"]) == (8, 64, 384, 384)
     assert "something_else" not in narrow
@@ -370,7 +370,7 @@ CUT = 0.8796  # what a normal that is cut at two deviations has left of its own
 
 @pytest.mark.parametrize("name", ["fcn32s", "fcn16s", "fcn8s", "fcn8s_atonce"])
 @pytest.mark.usefixtures("fewer_nodes")
-def test_scores_of_the_published_nets_start_at_zero_and_a_random_fc6_and_fc7_with_hes_deviation(name):
+def test_scores_start_at_zero_and_random_fc6_fc7_with_he(name):
     found = first_values(name, WIDE)
     assert not any(value.any() for layer, value in found.items() if layer.startswith("score") or "bias" in layer)
     assert found["fc6/kernel"].std() == pytest.approx(CUT * math.sqrt(2 / (49 * 40)), rel=0.03)
@@ -379,7 +379,7 @@ def test_scores_of_the_published_nets_start_at_zero_and_a_random_fc6_and_fc7_wit
 
 @pytest.mark.parametrize(("name", "deviation"), [("fcn8s_shekkizh", 0.02), ("fcn8s_tutorial", 0.0001)])
 @pytest.mark.usefixtures("fewer_nodes")
-def test_fresh_weights_of_the_ports_have_the_deviation_of_their_authors(name, deviation):
+def test_fresh_weights_of_the_ports_use_their_authors_deviation(name, deviation):
     found = first_values(name, WIDE)
     for layer in ("fc6", "fc7", *OWN[name]):
         assert found[f"{layer}/kernel"].std() == pytest.approx(CUT * deviation, rel=0.05)
@@ -388,7 +388,7 @@ def test_fresh_weights_of_the_ports_have_the_deviation_of_their_authors(name, de
 
 
 @pytest.mark.usefixtures("fewer_nodes")
-def test_a_deviation_is_given_to_scores_and_fc6_and_fc7_and_to_fused_features_and_to_nothing_else():
+def test_given_deviation_applies_to_scores_fc6_fc7_and_fusion():
     plain, given = first_values("fcn8s", WIDE), first_values("fcn8s", WIDE, init_stddev=0.5)
     fused = first_values("fcn8s", WIDE, init_stddev=0.5, fusion="features")
     for layer in ("fc6", "fc7", *SCORES):
@@ -400,7 +400,7 @@ def test_a_deviation_is_given_to_scores_and_fc6_and_fc7_and_to_fused_features_an
 
 
 @pytest.mark.usefixtures("fewer_nodes")
-def test_fused_features_start_small_where_no_deviation_is_given_for_at_zero_they_would_never_learn():
+def test_fused_features_start_small_not_at_zero():
     found = first_values("fcn8s", WIDE, fusion="features")
     for layer in ("deconv1", "deconv2", "deconv3"):
         assert found[f"{layer}/kernel"].std() == pytest.approx(CUT * 0.0001, rel=0.05)
@@ -412,7 +412,7 @@ UPSCORES = {"fcn32s": ("upscore",), "fcn16s": ("upscore2", "upscore16"),
 
 
 @pytest.mark.parametrize("name", UPSCORES)
-def test_learned_upsampling_starts_with_the_logits_of_the_fixed_one(name):
+def test_learned_upsampling_starts_with_the_logits_of_the_fixed(name):
     found = []
     for learn in (False, True):
         with fresh() as session:
@@ -428,7 +428,7 @@ def test_learned_upsampling_starts_with_the_logits_of_the_fixed_one(name):
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_atonce"])
-def test_zero_scores_make_the_first_loss_the_logarithm_of_the_number_of_classes(name):
+def test_zero_scores_make_the_first_loss_log_of_num_classes(name):
     with fresh() as session:
         graph = build(name, num_classes=151, ignored=(0,))
         start(session)

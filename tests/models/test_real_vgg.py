@@ -90,7 +90,7 @@ def test_the_rebuilt_vgg19_names_what_is_in_real_photos(classify, photos):
     pytest.param(lambda photos: photos.swapaxes(1, 2), id="rows and columns exchanged"),
     pytest.param(lambda photos: photos + np.array((123.68, 116.779, 103.939)), id="mean not subtracted"),
 ])
-def test_a_wrong_order_of_colours_or_axes_or_a_wrong_mean_would_have_shown(classify, photos, wrong):
+def test_wrong_colour_order_axes_or_mean_would_be_detected(classify, photos, wrong):
     found = classify(wrong(photos))  # as if kernels or channels were read in another order
     assert found.argmax(axis=1).tolist() != NUMBERS
     assert np.abs(found[range(len(NUMBERS)), NUMBERS] - MEASURED).max() > 10 * TOLERANCE

@@ -49,7 +49,7 @@ def fewer_nodes(monkeypatch):
     ("fcn32s", ONE_WIDE, {"last_layer": "relu5_3", "learn_upsampling": True}, 1),
     ("fcn8s_tutorial", ONE_WIDE, {"last_layer": "conv5_4"}, 1),
 ])
-def test_a_pixel_changes_outputs_as_far_as_the_margin_and_none_farther(net, channels, given, axis):
+def test_pixel_changes_outputs_up_to_the_margin_and_no_farther(net, channels, given, axis):
     architecture, parts = Architecture(net, 1, channels, variant=given), components.of(net)
     found = sights(net, channels, given, axis)
     assert found == [parts.receptive_field(pixel, architecture) for pixel in range(32)]
@@ -59,7 +59,7 @@ def test_a_pixel_changes_outputs_as_far_as_the_margin_and_none_farther(net, chan
 
 @pytest.mark.parametrize(("net", "last_layer", "known", "field"), [
     ("fcn32s", "last", {"conv1_1": 64}, 404), ("fcn32s", "last", {}, 460), ("fcn32s", "conv5_3", {}, 428)])
-def test_the_margin_of_32s_follows_from_the_quoted_receptive_field_of_fc6(net, last_layer, known, field):
+def test_margin_of_32s_follows_from_the_receptive_field_of_fc6(net, last_layer, known, field):
     # A cell of fc6 lies over 32 px, pixels 0 to 31, and sees (field - 32) / 2 px more on either side. Pixel 16 is
     # mixed of cells 0 and 1, pixel 15 of cells -1 and 0: either sees 16 px of its own cell and a whole one farther.
     architecture = Architecture(net, 1, published_nets.widths(known), variant={"last_layer": last_layer})

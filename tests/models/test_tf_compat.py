@@ -112,7 +112,7 @@ def test_a_gpu_is_named_with_its_memory(monkeypatch, fresh_device, gpus, text):
 
 
 @pytest.mark.parametrize("visible", ["-1", None])
-def test_a_cpu_that_was_asked_for_or_is_all_there_is_has_one_line(monkeypatch, fresh_device, visible):
+def test_used_cpu_is_reported_in_one_line(monkeypatch, fresh_device, visible):
     monkeypatch.setattr(tf_compat, "gpus", list)
     monkeypatch.setattr(tf_compat, "log_of_gpus", lambda: pytest.fail("TensorFlow is asked without need"))
     if visible is None:
@@ -122,7 +122,7 @@ def test_a_cpu_that_was_asked_for_or_is_all_there_is_has_one_line(monkeypatch, f
     assert tf_compat.describe_device() == f"device: CPU, {machine.cores()} cores ({machine.processor()})"
 
 
-def test_a_gpu_that_is_asked_for_and_not_found_is_explained_by_tensorflow():
+def test_missing_gpu_is_explained_by_tensorflow():
     if tf_compat.gpus() or machine.signs_of_a_gpu():
         pytest.skip("this machine has a GPU")
     code = "from fcn.models import tf_compat; print(tf_compat.describe_device())"

@@ -53,7 +53,7 @@ def train_toy(toy, work, *words):
         "--eval-batches", 1, "--steps", 1, *words)])
 
 
-def test_a_tiny_net_trains_a_step_and_is_evaluated_whole_and_in_windows(toy, tmp_path, capsys):
+def test_tiny_net_trains_a_step_and_is_evaluated_whole_and_tiled(toy, tmp_path, capsys):
     train_toy(toy, tmp_path, "--learning-rate", "0.01")
     said = " ".join(capsys.readouterr().out.split())
     assert "conv_a fresh 3 x 3 x 3 x 4" in said and "conv1_1 dropped" in said
@@ -68,7 +68,7 @@ def test_a_tiny_net_trains_a_step_and_is_evaluated_whole_and_in_windows(toy, tmp
                        "exact", "--merge", "centre"])
 
 
-def test_a_dry_run_of_a_tiny_net_lists_its_features_and_says_that_memory_is_unknown(toy, tmp_path, monkeypatch, capsys):
+def test_dry_run_of_a_tiny_net_lists_features_and_unknown_memory(toy, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("fcn.training.dry_run.TIMED_S", 0)
     train_toy(toy, tmp_path, "--dry-run")
     said = " ".join(capsys.readouterr().out.split())
@@ -77,7 +77,7 @@ def test_a_dry_run_of_a_tiny_net_lists_its_features_and_says_that_memory_is_unkn
     assert "memory: unknown, as the net's encoder does not tell" in said
 
 
-def test_a_layer_that_a_tiny_net_lacks_is_not_frozen_and_an_option_of_fcns_is_refused(toy, tmp_path):
+def test_tiny_net_refuses_missing_layers_and_options_of_fcns(toy, tmp_path):
     with pytest.raises(errors.UsageError, match=r"--freeze conv4: the encoder has no such layer\n.*conv_a, conv_b"):
         train_toy(toy, tmp_path, "--dry-run", "--freeze", "conv4")
     with pytest.raises(errors.UsageError, match="the net tiny has no --pool"):

@@ -108,7 +108,7 @@ def test_a_shrunk_label_holds_ids_and_no_blend_of_them():
     assert (shown[240:] == 2).all()
 
 
-def test_the_ids_lie_unfiltered_in_the_png_and_their_colours_in_its_palette():
+def test_png_holds_unfiltered_ids_and_their_palette():
     label = np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
     for ids in (label, label % 3):
         png = gallery.id_png(ids, SPEC.palette())
@@ -147,7 +147,7 @@ def test_a_damaged_gallery_is_one_clear_error(tmp_path, damage):
 
 
 @pytest.mark.parametrize("name", ["00-label.png", "00-prediction.png", "00-photo.jpg"])
-def test_a_picture_larger_than_the_gallery_makes_them_is_refused_before_it_is_decoded(tmp_path, name):
+def test_oversized_gallery_picture_is_refused_before_decoding(tmp_path, name):
     offered([0.5, 0.1], size=(40, 50)).write(tmp_path)
     Image.new("L", (12_000, 12_000)).save(tmp_path / "gallery" / name)
     tracemalloc.start()
@@ -160,7 +160,7 @@ def test_a_picture_larger_than_the_gallery_makes_them_is_refused_before_it_is_de
 
 
 @pytest.mark.parametrize("name", ["00-label.png", "00-photo.jpg", "index.json"])
-def test_a_file_of_the_gallery_with_megabytes_behind_it_is_not_read(tmp_path, name):
+def test_gallery_file_with_trailing_megabytes_is_not_read(tmp_path, name):
     offered([0.5, 0.1], size=(40, 50)).write(tmp_path)
     with (tmp_path / "gallery" / name).open("ab") as file:
         file.truncate(gallery.MOST_BYTES + 1)

@@ -47,7 +47,7 @@ def test_the_page_says_what_was_evaluated_and_the_four_numbers(parsed, report):
     assert "always 'sky'" in parsed.text
 
 
-def test_every_class_has_a_row_with_its_share_iou_and_what_it_is_taken_for(parsed):
+def test_every_class_has_a_row_with_share_iou_and_confusions(parsed):
     assert "1 sky 76.3 % 0.828 0.931 2 dune in 6.9 %" in parsed.text
     assert "2 sea 23.7 % 0.600 0.600 1 sky in 40.0 %" in parsed.text
     assert "3 dune 0.0 % 0.000 - 0 -" in parsed.text
@@ -75,7 +75,7 @@ def test_every_element_is_closed_and_no_id_given_twice(parsed):
     assert {attributes["href"][1:] for tag, attributes in parsed.tags if tag in ("a", "use")} <= set(found)
 
 
-def test_the_parser_of_these_tests_sees_an_element_that_is_not_closed():
+def test_html_checker_detects_an_unclosed_element():
     assert Parsed("<p><b>x</p>").faults
     assert Parsed("<p>x").faults == ["p"]
 
@@ -133,7 +133,7 @@ def test_a_score_without_interval_stands_alone(report):
         assert not re.search(r"\bnan\b", found.text)
 
 
-def test_a_section_is_one_new_file_and_a_body_of_plain_text_is_escaped(report, tmp_path):
+def test_section_is_one_new_file_and_plain_text_is_escaped(report, tmp_path):
     (tmp_path / "sections").mkdir()
     for name, order, body in (("extra", 25, 'render_text("<p>{{ name }}</p>", name="<b>sky</b>")'),
                               ("plain", 26, '"<b>sea</b>"')):
@@ -154,7 +154,7 @@ def test_a_section_is_one_new_file_and_a_body_of_plain_text_is_escaped(report, t
     assert 'id="extra"' not in html_report.build_page(report)
 
 
-def test_warnings_come_before_the_numbers_and_only_if_there_are_any(report):
+def test_warnings_come_first_and_only_if_there_are_any(report):
     warned = headline.build(changed(report, warnings=["these labels look shifted by one"]))
     assert warned.index("shifted by one") < warned.index("cards")
     assert 'role="alert"' in warned
@@ -197,7 +197,7 @@ def test_a_damaged_report_is_one_clear_error(tmp_path, damage):
 
 
 @pytest.mark.parametrize("key", ["colours", "class_names", "per_class", "anchors", "subsets", "per_image", "warnings"])
-def test_a_report_with_a_wrong_value_is_one_clear_error_or_a_page(tmp_path, key):
+def test_report_with_a_wrong_value_is_one_error_or_a_page(tmp_path, key):
     folder = page_help.write(tmp_path / "run")
     content = json.loads((folder / "report.json").read_text())
     (folder / "report.json").write_text(json.dumps(content | {key: [[3]]}))
@@ -222,7 +222,7 @@ def test_the_page_is_written_again_from_the_folder_alone(tmp_path, folder):
         assert ('id="training"' in html_report.write_page(alone).read_text()) == has_curves
 
 
-def test_weights_from_a_file_get_no_curves_of_a_run_that_their_results_happen_to_lie_in(tmp_path):
+def test_weights_from_a_file_show_no_curves_of_a_surrounding_run(tmp_path):
     folder = page_help.write(tmp_path / "run")
     assert 'id="training"' in html_report.write_page(folder).read_text()
     content = json.loads((folder / "report.json").read_text())

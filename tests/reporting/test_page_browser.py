@@ -62,7 +62,7 @@ def test_the_page_itself_refuses_to_load_from_outside(small):
 
 
 @pytest.mark.parametrize("how", ["pointermove", "pointerdown"])
-def test_a_picture_that_is_pointed_at_or_tapped_names_its_classes(small, how):
+def test_pointing_at_or_tapping_a_picture_names_its_classes(small, how):
     answer, console = browser.told(small, f"""{POINT} const found = [];
         for (const [kind, x, y] of [["label", .05, .5], ["label", .55, .5], ["prediction", .95, .5], ["error", .65, .5],
                                     ["photo", .5, .95]]) {{

@@ -25,7 +25,7 @@ def test_the_picture_of_the_matrix_is_strong_where_the_row_is():
     assert shades[2].tolist() == [0, 0, 0]
 
 
-def test_an_ignored_class_that_was_predicted_has_a_column_and_no_row(report):
+def test_predicted_ignored_class_has_a_column_but_no_row(report):
     total = report.total.copy()
     total[1, 0] = 5
     rows, columns = confusion.order(dataclasses.replace(report, total=total))

@@ -62,7 +62,7 @@ def test_a_folder_that_is_no_run_or_has_no_checkpoint_is_named(tmp_path):
         checkpoint_choice.choose(make(tmp_path / "run", {}))
 
 
-def test_a_checkpoint_of_another_run_is_refused_with_advice_that_works(tmp_path):
+def test_checkpoint_of_another_run_is_refused_with_a_working_fix(tmp_path):
     run, theirs = make(tmp_path / "run", {10: 0.5}), make(tmp_path / "other", {10: 0.5}, OTHER)
     with pytest.raises(errors.WeightsError, match="belongs to another run") as error:
         checkpoint_choice.choose(run, theirs / "checkpoints/step-000010")
@@ -80,7 +80,7 @@ def test_one_that_lies_alone_is_sent_to_its_own_run(tmp_path):
     assert checkpoint_choice.choose(theirs / "checkpoints/step-000020").state["step"] == 20
 
 
-def test_one_that_was_put_among_those_of_a_run_is_passed_over_and_refused_by_name(tmp_path):
+def test_foreign_checkpoint_among_others_is_skipped_or_refused(tmp_path):
     run = make(tmp_path / "run", {10: 0.5})
     foreign = add(run, 20, 0.9, OTHER)
     for path, which in ((run, foreign), (foreign, "best")):
@@ -95,7 +95,7 @@ def test_one_with_the_same_fingerprints_may_lie_anywhere(tmp_path):
     assert checkpoint_choice.choose(run, copy).state["step"] == 20
 
 
-def test_of_a_run_from_before_fingerprints_it_is_said_that_nothing_else_is_known(tmp_path):
+def test_run_without_fingerprints_is_reported_as_unverified(tmp_path):
     run = make(tmp_path / "run", {10: 0.5}, None)
     assert "fingerprints" not in checkpoint_choice.choose(run).text
     assert "fingerprints" not in checkpoint_choice.choose(run, run / "checkpoints/step-000010").text

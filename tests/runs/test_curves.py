@@ -67,7 +67,7 @@ def test_curves_are_drawn_however_little_there_is_to_show(tmp_path, entries):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.png", "curves.png"]
 
 
-def test_a_disk_that_is_full_is_an_os_error_and_the_old_picture_stays(tmp_path, monkeypatch):
+def test_full_disk_is_an_os_error_and_keeps_the_old_picture(tmp_path, monkeypatch):
     path = tmp_path / "curves.png"
     curves.draw([VALIDATED], path)
     before = path.read_bytes()
@@ -89,7 +89,7 @@ def test_a_series_holds_what_is_a_number_in_the_order_of_steps():
     assert [len(column) for column in curves.series(entries, "gradient_norm")] == [0, 0, 0]
 
 
-def test_joined_points_are_means_and_extremes_of_bins_of_equal_width(monkeypatch):
+def test_joined_points_are_means_and_extremes_of_equal_bins(monkeypatch):
     """Steps 0 to 10 in two bins: [0, 5) holds 0, 1, 4; [5, 10] holds 5 and 10."""
     monkeypatch.setattr(curves, "MOST", 4)
     monkeypatch.setattr(curves, "BINS", 2)
@@ -114,14 +114,14 @@ def test_points_that_are_not_many_are_drawn_as_they_are(figure_of):
     assert points(axes["loss"], "training") == [(e["step"], e["loss"]) for e in entries]
 
 
-def test_a_long_log_is_drawn_with_few_points_and_a_single_spike_in_it_can_be_seen(figure_of):
+def test_long_log_is_drawn_with_few_points_and_visible_spikes(figure_of):
     _, axes = figure_of(curves.draw, long_log(100_000, {41_234: 2.5}))
     assert len(points(axes["loss"], "training")) == 500
     assert highest(axes["loss"]) == 2.5 < axes["loss"].get_ylim()[1]
     assert any("pale: range of 200 lines each" in text for text in legend(axes["loss"]))
 
 
-def test_a_spike_far_above_the_rest_leaves_the_rest_readable_and_is_told(figure_of):
+def test_spike_far_above_the_rest_is_cut_off_and_noted(figure_of):
     _, axes = figure_of(curves.draw, long_log(700, {300: 90.0}))
     assert "1 above the picture, up to 90 at step 3,010" in axes["loss"].get_title()
     assert 1.1 < axes["loss"].get_ylim()[1] < 5
@@ -151,7 +151,7 @@ def test_error_bars_are_as_long_as_the_standard_error(figure_of):
 
 
 @pytest.mark.parametrize("starts", [(), (20,), (20, 20, 70)])
-def test_resumed_runs_have_a_tick_at_each_start_and_one_entry_in_the_legend(figure_of, starts):
+def test_each_start_has_a_tick_and_one_legend_entry(figure_of, starts):
     _, axes = figure_of(curves.draw, long_log(9), None, starts)
     for panel in axes.values():
         ticks = [path.vertices[0, 0] for band in panel.collections for path in band.get_paths() if len(path) == 2]
@@ -167,7 +167,7 @@ def test_the_norm_of_the_gradient_has_a_panel_where_it_is_known(figure_of):
     assert "norm" not in figure_of(curves.draw, [VALIDATED])[1]
 
 
-def test_ten_runs_over_each_other_look_all_different_and_are_named_in_their_order(figure_of):
+def test_ten_runs_have_distinct_styles_in_legend_order(figure_of):
     names = [f"_run ${i}$" for i in range(10)]
     figure, axes = figure_of(curves.overlay, [(name, [{"step": i, "loss": 1.0}]) for i, name in enumerate(names)])
     shown = figure.legends[0]

@@ -57,7 +57,7 @@ def test_a_resumed_run_cuts_its_log_after_its_step_and_goes_on(tmp_path):
     assert run_log.read_entries(tmp_path / "other.jsonl") == []
 
 
-def test_a_validation_that_the_checkpoint_does_not_know_of_is_cut_and_made_again(tmp_path):
+def test_validation_after_the_checkpoint_is_cut_and_repeated(tmp_path):
     """Killed after the validation of step 20 was logged, before the checkpoint of step 20 had been told of it."""
     path = tmp_path / "log.jsonl"
     written(path, {"step": 10, "loss": 2.0}, {"step": 10, "val_loss": 2.1}, {"step": 20, "loss": 1.0},
@@ -66,7 +66,7 @@ def test_a_validation_that_the_checkpoint_does_not_know_of_is_cut_and_made_again
     assert lines(path) == [{"step": 10, "loss": 2.0}, {"step": 10, "val_loss": 2.1}, {"step": 20, "loss": 1.0}]
 
 
-def test_a_validation_without_a_score_is_cut_and_kept_as_any_other(tmp_path):
+def test_validation_without_a_score_is_treated_like_any_other(tmp_path):
     path = tmp_path / "log.jsonl"
     written(path, {"step": 10, "val_loss": None}, {"step": 20, "loss": None}, {"step": 20, "val_loss": None},
             {"step": 20, "val_mean_iou": 0.0})  # as versions wrote it that left out what was NaN
@@ -90,7 +90,7 @@ def test_cutting_keeps_the_bytes_of_what_stays(tmp_path):
 
 
 @pytest.mark.parametrize("taken", [0, 5, 20])
-def test_what_a_full_disk_refuses_waits_and_comes_whole_and_in_order(tmp_path, monkeypatch, taken):
+def test_lines_refused_by_a_full_disk_are_written_later_in_order(tmp_path, monkeypatch, taken):
     path = tmp_path / "log.jsonl"
     log, real = written(path, {"step": 1}), os.pwrite
     room = [taken]
@@ -114,7 +114,7 @@ def test_what_a_full_disk_refuses_waits_and_comes_whole_and_in_order(tmp_path, m
     assert not log.waiting
 
 
-def test_what_a_checkpoint_must_not_be_ahead_of_is_on_the_disk_itself(tmp_path, monkeypatch):
+def test_log_lines_are_synced_before_their_checkpoint(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
     log = written(tmp_path / "log.jsonl", {"step": 1})

@@ -27,7 +27,7 @@ def begun(folder, settings):
     (folder / "checkpoints" / checkpoint_files.name(3)).mkdir(parents=True)
 
 
-def test_every_stage_has_a_seed_of_its_own_and_the_first_that_of_a_single_run(tmp_path):
+def test_every_stage_has_its_own_seed(tmp_path):
     (one, _), (two, where) = planned(tmp_path)
     assert one.seed == 1337 and two.seed == stages.seed_of(1337, 2) != 1337
     assert where["seed"].startswith("stage 2 of seed 1337 (recipe long2015_fcn16s: voc-fcn16s/net.py")
@@ -49,7 +49,7 @@ def test_a_stage_goes_on_with_the_seed_that_it_was_begun_with(tmp_path, words, b
     assert planned(tmp_path, *words)[1][0].seed == settings.seed == stages.seed_of(base, 2)
 
 
-def test_a_stage_that_was_begun_with_the_seed_of_all_keeps_it_and_says_so(tmp_path):
+def test_stage_begun_with_the_shared_seed_keeps_it(tmp_path):
     (_, _), (settings, _) = planned(tmp_path)
     begun(tmp_path / "2-long2015_fcn16s", dataclasses.replace(settings, seed=1337))
     again, where = planned(tmp_path)[1]

@@ -142,13 +142,13 @@ def assert_same_at_every_step(found, expected):
 
 
 @pytest.mark.parametrize("iter_size", [1, 2])
-def test_an_unnormalised_sum_with_momentum_moves_every_weight_as_caffe_does(iter_size):
+def test_unnormalised_sum_with_momentum_matches_caffe(iter_size):
     steps = some_steps(iter_size)
     assert len({(labels != IGNORED).sum() for batches in steps for _, labels in batches}) > 5
     assert_same_at_every_step(ours(steps, RATES), caffes(steps, RATES))
 
 
-def test_a_mean_moves_every_weight_as_normalize_true_does_with_iter_size_1():
+def test_mean_matches_caffe_normalized_loss_with_iter_size_1():
     rates = [30 * rate for rate in RATES]
     steps = some_steps(1)
     assert_same_at_every_step(ours(steps, rates, "mean"), caffes(steps, rates, normalize=True))
@@ -156,13 +156,13 @@ def test_a_mean_moves_every_weight_as_normalize_true_does_with_iter_size_1():
 
 @pytest.mark.parametrize("iter_size", [1, 2])
 @pytest.mark.parametrize("labelled", [20, 13])
-def test_a_mean_with_n_times_the_rate_and_an_nth_of_the_decay_goes_caffes_way(iter_size, labelled):
+def test_mean_with_n_times_rate_and_decay_over_n_matches_caffe(iter_size, labelled):
     steps = some_steps(iter_size, labelled)
     converted = ours(steps, [rate * labelled for rate in RATES], "mean", DECAY / labelled)
     assert_same_at_every_step(converted, caffes(steps, RATES))
 
 
-def test_with_unequal_numbers_of_labelled_pixels_no_such_conversion_holds():
+def test_unequal_labelled_pixels_allow_no_such_conversion():
     steps = some_steps(1)
     pixels = np.mean([(labels != IGNORED).sum() / IMAGES_PER_BATCH for batches in steps for _, labels in batches])
     converted = ours(steps, [rate * pixels for rate in RATES], "mean", DECAY / pixels)

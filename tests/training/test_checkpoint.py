@@ -56,7 +56,7 @@ def steps(run):
     return sorted(path.name for path in run.store.folder.iterdir())
 
 
-def test_what_was_saved_comes_back_to_the_bit_with_the_slots_of_the_optimizer(run):
+def test_variables_and_optimizer_slots_are_restored_exactly(run):
     rng = np.random.default_rng(0)
     put(run.session, {v.op.name: rng.normal(size=v.shape) for v in tf.global_variables()})
     before = values()
@@ -108,7 +108,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(run):
     assert "step-000002: belongs to another run" in said[0]
 
 
-def test_weights_alone_can_be_read_from_a_checkpoint_for_evaluation(run):
+def test_weights_alone_can_be_read_for_evaluation(run):
     path = run(5)
     with fresh() as session:
         kernel = tf.get_variable("a/kernel", (3, 3, 2, 4))
@@ -182,7 +182,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_taken(run, damage):
+def test_damaged_newest_checkpoint_falls_back_to_the_previous(run, damage):
     run(1)
     damage(run(2))
     state, held, said = run.restored()
@@ -201,7 +201,7 @@ def test_a_digit_that_flipped_inside_a_state_is_noticed(run):
     assert "state.json is not as it was written" in said[0]
 
 
-def test_every_flipped_byte_of_a_state_is_noticed_or_means_the_same(run):
+def test_every_flipped_byte_of_a_state_is_noticed_or_harmless(run):
     path = run(2, 0.25)
     file, state = path / "state.json", checkpoint_files.verify(path)
     content = file.read_bytes()
@@ -224,7 +224,7 @@ STATES = {"none": None, "torn": '{"step": 2, "sco', "zeros": "\0" * 40, "a null"
 
 
 @pytest.mark.parametrize("text", STATES.values(), ids=STATES)
-def test_a_checkpoint_with_a_damaged_state_is_not_taken_and_swept(run, text):
+def test_checkpoint_with_a_damaged_state_is_not_used_and_removed(run, text):
     run(1)
     state_file = run(2) / "state.json"
     state_file.unlink() if text is None else state_file.write_text(text)
@@ -242,7 +242,7 @@ def test_a_checkpoint_with_a_damaged_state_is_named(run):
     assert "step-000002" in run.restored()[2][0]
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_from_scratch(run):
+def test_run_with_only_damaged_checkpoints_does_not_start_anew(run):
     for step in (1, 2):
         truncate(run(step))
     with pytest.raises(errors.WeightsError, match="none of the checkpoints can be read"):
@@ -255,7 +255,7 @@ def test_nor_does_a_run_whose_states_are_all_damaged(run):
         run.restored()
 
 
-def test_an_unfinished_checkpoint_is_never_taken_and_swept_by_the_next_one(run):
+def test_unfinished_checkpoint_is_never_used_and_removed_later(run):
     unfinished = ownership.aside_of(run(1).with_name("step-000009"))
     shutil.copytree(run.store.folder / "step-000001", unfinished)
     assert [path.name for path, _ in checkpoint_files.listed(run.store.folder)] == ["step-000001"]
@@ -280,7 +280,7 @@ def test_the_newest_two_and_the_best_are_kept(run):
     assert steps(run) == ["step-000006", "step-000007", "step-000008", "step-000009"]
 
 
-def test_checkpoints_of_stops_make_room_so_that_those_of_an_undisturbed_run_are_left(run):
+def test_checkpoints_of_stops_are_removed_before_regular_ones(run):
     for step, scheduled in ((3, True), (6, True), (7, False), (8, False)):
         run(step, scheduled=scheduled)
     assert steps(run) == ["step-000006", "step-000008"]
@@ -288,7 +288,7 @@ def test_checkpoints_of_stops_make_room_so_that_those_of_an_undisturbed_run_are_
     assert steps(run) == ["step-000006", "step-000009"]
 
 
-def test_the_best_of_equals_is_the_first_as_the_run_itself_counts_and_without_scores_there_is_none():
+def test_best_of_equal_scores_is_the_first():
     assert checkpoint_files.best([("b", {"score": 0.5, "step": 2}), ("a", {"score": 0.5, "step": 1})])[0] == "a"
     assert checkpoint_files.best([("b", {"score": 0.0, "step": 3}), ("a", {"score": None, "step": 2}),
                                   ("c", {"step": 1})])[0] == "b"
@@ -302,7 +302,7 @@ def test_the_same_step_is_written_again(run):
     assert run.restored()[0]["score"] == 0.7
 
 
-def test_a_checkpoint_that_was_just_written_is_kept_though_later_steps_lie_beside_it(run):
+def test_newly_written_checkpoint_is_kept_despite_later_steps(run):
     run(5, 0.5)  # the best, so it is still there
     for step in (10, 20):
         truncate(run(step))
@@ -330,7 +330,7 @@ def half_a_save(session, prefix, **_):
 
 
 @pytest.mark.parametrize("failing", [problem, problem_in_a_graph, half_a_save])
-def test_a_full_disk_is_a_machine_error_and_leaves_the_checkpoints_before(run, monkeypatch, failing):
+def test_full_disk_is_a_machine_error_and_keeps_checkpoints(run, monkeypatch, failing):
     run(1)
     run(2)
     run.store = checkpoint.Store(run.store.folder)  # as of another start, which comes to step 2 again
@@ -360,7 +360,7 @@ def test_what_the_disk_cannot_hold_is_not_begun(run, monkeypatch):
     assert run(2).exists()
 
 
-def test_values_are_put_into_variables_by_name_and_never_into_the_graph(run):
+def test_values_are_loaded_by_name_and_not_stored_in_the_graph(run):
     before = len(tf.get_default_graph().as_graph_def().node)
     checkpoint_reader.put(run.session, {"a/kernel": np.full((3, 3, 2, 4), 2.0), "a/bias": np.full(4, 3.0),
                                         "c/bias": 1.0})
@@ -371,7 +371,7 @@ def test_values_are_put_into_variables_by_name_and_never_into_the_graph(run):
     assert len(tf.get_default_graph().as_graph_def().node) == before
 
 
-def test_variables_are_read_from_a_checkpoint_without_a_graph_and_without_the_slots(run):
+def test_variables_are_read_without_a_graph_and_without_slots(run):
     rng = np.random.default_rng(0)
     put(run.session, {v.op.name: rng.normal(size=v.shape) for v in tf.global_variables()})
     before = values()
@@ -381,7 +381,7 @@ def test_variables_are_read_from_a_checkpoint_without_a_graph_and_without_the_sl
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_variables_are_grouped_by_layer_into_kernels_with_their_biases_and_others():
+def test_variables_are_grouped_by_layer_into_kernels_and_others():
     names = ("up/kernel", "stem/bias", "stem/kernel", "norm/gamma", "norm/moving_mean", "shift/bias")
     arrays = {name: np.full((1, 1, 1, 1), number) for number, name in enumerate(names)}
     layers, others = _weights.by_layer(arrays)

@@ -85,13 +85,13 @@ def test_a_run_with_other_settings_is_refused_in_a_dry_run_too(toy, begun):
         train_toy(toy, begun, "--dry-run", "--batch", "3")
 
 
-def test_a_loss_that_is_not_finite_ends_a_dry_run_as_it_would_the_run_and_leaves_nothing(toy, tmp_path):
+def test_non_finite_loss_ends_a_dry_run_and_leaves_no_file(toy, tmp_path):
     with pytest.raises(errors.DivergedError, match="is not finite at step"):
         train_toy(toy, tmp_path, "--dry-run", "--optimizer", "momentum", "--learning-rate", "1e30")
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-def test_a_net_that_can_learns_its_batch_after_a_dry_run_from_the_same_weights(toy, tmp_path, quickly, capsys):
+def test_overfit_check_leaves_the_weights_of_the_run_unchanged(toy, tmp_path, quickly, capsys):
     train_toy(toy, tmp_path, "--dry-run", "--sanity", "--learning-rate", "0.02", "--crop-size", "32x32", "--batch", "1")
     said = capsys.readouterr().out
     assert said.index("dry run: nothing") < said.index("a batch is learnt: loss 2.48 -> ")  # ln 12, as at the start
@@ -197,7 +197,7 @@ def variables():
         yield
 
 
-def test_a_disk_without_room_for_one_checkpoint_stops_the_run_before_its_first_step(variables, free, tmp_path):
+def test_disk_without_room_for_a_checkpoint_stops_the_run_early(variables, free, tmp_path):
     free(999)
     with pytest.raises(errors.MachineError, match="this needs 1 kB, the disk has 999 bytes free"):
         dry_run.quick(trainer(tmp_path))
@@ -222,7 +222,7 @@ def test_checkpoints_that_are_there_make_room_for_new_ones(variables, free, tmp_
     assert len(dry_run.quick(trainer(tmp_path))) == 2
 
 
-def test_memory_counts_the_variables_of_the_graph_and_the_largest_images(variables, tmp_path):
+def test_memory_counts_variables_and_the_largest_images(variables, tmp_path):
     one = trainer(tmp_path)
     assert dry_run.sizes_px(one) == ((32, 64), (32, 200))
     parts = dry_run.memory_of(one)
@@ -234,7 +234,7 @@ def test_memory_counts_the_variables_of_the_graph_and_the_largest_images(variabl
 @pytest.mark.parametrize("crop, uniform, expected", [
     (None, True, ((32, 64), (32, 200))), ((16, 16), True, ((16, 16), (32, 200))),
     ((16, 16), False, ((16, 16), (16, 16)))])
-def test_a_validation_takes_whole_images_unless_they_differ_in_size_and_crops_are_asked_for(variables, tmp_path, crop,
+def test_validation_takes_whole_images_unless_crops_are_set(variables, tmp_path, crop,
                                                                                             uniform, expected):
     one = trainer(tmp_path)
     one.sampling.crop_size, one.job.validation.uniform = crop, uniform

@@ -72,7 +72,7 @@ def test_a_run_validates_and_saves_by_its_periods_and_at_its_end():
     assert book.flushed == 6
 
 
-def test_a_checkpoint_of_a_run_that_is_stopped_is_marked_as_none_of_an_undisturbed_one():
+def test_checkpoint_of_a_stopped_run_is_marked():
     book = Book([0.1])
     with pytest.raises(errors.Stopped):
         book.run(20, caught=5)
@@ -83,7 +83,7 @@ def test_a_checkpoint_of_a_run_that_is_stopped_is_marked_as_none_of_an_undisturb
     assert (book.saved[-1]["step"], book.saved[-1]["scheduled"]) == (6, True)
 
 
-def test_the_best_score_is_carried_in_every_state_and_the_first_of_equals_stays():
+def test_best_score_is_in_every_state_and_equals_do_not_replace():
     book = Book([0.3, 0.5, 0.5, 0.4])
     at = book.run(16)
     assert at.best == {"step": 8, "score": 0.5} and at.since_best == 2
@@ -91,14 +91,14 @@ def test_the_best_score_is_carried_in_every_state_and_the_first_of_equals_stays(
         4, 8, 8, 8]
 
 
-def test_patience_counts_validations_without_a_better_score_and_saves_the_last():
+def test_patience_counts_validations_without_a_better_score():
     book = Book([0.3, 0.5, 0.5, 0.4, 0.9])
     at = book.run(100, patience=2)
     assert at.step == 16 and "since step 8 (0.500)" in at.finished and "step 16 of 100" in at.finished
     assert steps_of(book.saved)[-1] == 16
 
 
-def test_a_run_whose_patience_was_lost_does_not_go_on_but_does_with_more():
+def test_early_stopped_run_resumes_only_with_more_patience():
     lost = {"best": {"step": 8, "score": 0.5}, "since_best": 2, "validated": 16}
     assert Book().run(100, position(16, **lost), patience=2).step == 16
     assert Book(itertools.repeat(0.6)).run(20, position(16, **lost), patience=3).step == 20
@@ -109,7 +109,7 @@ def test_a_better_score_restores_patience():
     assert book.run(100, patience=2).step == 20
 
 
-def test_a_validation_without_labelled_pixels_is_no_score_neither_the_best_nor_a_loss_of_patience():
+def test_unlabelled_validation_is_not_best_and_costs_no_patience():
     book = Book([UNLABELLED, 0.3, UNLABELLED, UNLABELLED, 0.2, 0.4])
     at = book.run(24, patience=2)
     assert [score for _, score in book.shown] == [None, 0.3, None, None, 0.2, 0.4] and not at.finished
@@ -126,7 +126,7 @@ def test_a_run_that_never_has_a_score_is_trained_to_its_end():
     assert (at.step, at.best, at.finished) == (20, None, "")
 
 
-def test_a_validation_without_labelled_pixels_is_not_owed_when_the_run_goes_on():
+def test_unlabelled_validation_is_not_repeated_on_resume():
     book = Book([UNLABELLED])
     book.run(4)
     later = Book([0.2])
@@ -134,7 +134,7 @@ def test_a_validation_without_labelled_pixels_is_not_owed_when_the_run_goes_on()
     assert later.shown == [(8, 0.2)]
 
 
-def test_a_stop_before_the_first_step_leaves_the_checkpoint_that_it_was_resumed_from():
+def test_stop_before_the_first_step_keeps_the_resumed_checkpoint():
     """It would be saved again as that of a stop, which the next one sweeps."""
     book, at = Book(), position(6, validated=4)
     save = hooks.Save(book.save_state, 3, 20, book, book.said.append, saved=(6, 4))
@@ -146,7 +146,7 @@ def test_a_stop_before_the_first_step_leaves_the_checkpoint_that_it_was_resumed_
     assert [state["validated"] for state in book.saved] == [6]
 
 
-def test_a_validation_that_a_signal_broke_off_is_done_first_when_the_run_goes_on():
+def test_validation_interrupted_by_a_signal_is_first_on_resume():
     book = Book([0.1, None])
     with pytest.raises(errors.Stopped) as stopped:
         book.run(12, caught=8)
@@ -161,7 +161,7 @@ def test_a_validation_that_a_signal_broke_off_is_done_first_when_the_run_goes_on
 
 
 @pytest.mark.parametrize("steps", [8, 12])
-def test_a_validation_that_is_broken_off_again_and_again_is_owed_until_it_is_done(steps):
+def test_validation_interrupted_twice_is_still_done_on_resume(steps):
     state = {"step": 8, "validated": 4, "best": {"step": 4, "score": 0.1}}
     for _ in range(2):
         book = Book([None])
@@ -174,7 +174,7 @@ def test_a_validation_that_is_broken_off_again_and_again_is_owed_until_it_is_don
     assert book.shown == [(8, 0.2), (12, 0.3)][:steps // 4 - 1]
 
 
-def test_what_a_validation_found_after_its_step_was_saved_is_saved_too():
+def test_validation_result_after_its_step_was_saved_is_saved_too():
     book = Book([0.2])
     save = hooks.Save(book.save_state, 100, 100, book, book.said.append)
     at = position(8)
@@ -191,7 +191,7 @@ def test_a_validation_that_was_done_is_not_done_again():
     assert book.shown == [(12, 0.3)]
 
 
-def test_a_signal_at_the_last_step_stops_only_a_run_that_still_owes_its_validation():
+def test_signal_at_the_last_step_stops_only_before_validation():
     assert Book([0.1]).run(4, caught=4).step == 4
     book = Book([None])
     with pytest.raises(errors.Stopped):
@@ -199,7 +199,7 @@ def test_a_signal_at_the_last_step_stops_only_a_run_that_still_owes_its_validati
     assert steps_of(book.saved)[-1] == 4
 
 
-def test_a_full_disk_is_said_and_tried_again_after_a_while_and_the_run_goes_on(monkeypatch):
+def test_full_disk_is_reported_and_saving_retried(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(hooks.time, "monotonic", lambda: now[0])
     book = Book([0.1] * 12, broken=(3, 4, 5))
@@ -214,7 +214,7 @@ def test_a_full_disk_is_said_and_tried_again_after_a_while_and_the_run_goes_on(m
     assert 3 not in steps_of(book.saved) and steps_of(book.saved)[-1] == 12
 
 
-def test_what_could_not_be_saved_is_tried_again_by_the_clock_and_not_at_every_step(monkeypatch):
+def test_failed_save_is_retried_by_time_not_at_every_step(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(hooks.time, "monotonic", lambda: now[0])
     book = Book(broken=range(6))
@@ -226,7 +226,7 @@ def test_what_could_not_be_saved_is_tried_again_by_the_clock_and_not_at_every_st
 
 
 @pytest.mark.parametrize("caught, steps", [(None, 8), (7, 80)])
-def test_at_the_end_and_after_a_signal_a_run_that_cannot_be_saved_says_so_with_its_code(caught, steps):
+def test_failed_last_save_is_reported_with_its_exit_code(caught, steps):
     book = Book([0.1, 0.1], broken=(7, 8))
     with pytest.raises(errors.MachineError, match="No space left"):
         book.run(steps, caught=caught)
@@ -272,7 +272,7 @@ def test_validation_takes_its_share_of_the_time(monkeypatch):
     assert [state["next_eval"] for state in book.saved][:2] == [52, 92]
 
 
-def test_the_pause_after_a_resume_counts_the_steps_of_this_start_alone(monkeypatch):
+def test_pause_after_a_resume_counts_only_steps_of_this_start(monkeypatch):
     """The first step takes 100 s, the others 1 s, a validation 10 s: with 50 % the next one is 10 steps later."""
     now, at = [0.0], position(1000, next_eval=1005, validated=990, best={"step": 990, "score": 0.5})
     monkeypatch.setattr(hooks.time, "perf_counter", lambda: now[0])
@@ -291,14 +291,14 @@ def test_the_pause_after_a_resume_counts_the_steps_of_this_start_alone(monkeypat
     assert [step for step, _ in book.shown] == [1005, 1015]
 
 
-def test_the_next_validation_of_a_time_budget_is_kept_in_the_checkpoint():
+def test_next_validation_of_a_time_budget_is_in_the_checkpoint():
     book = Book(itertools.repeat(0.5))
     state = {"step": 30, "next_eval": 33, "validated": 20, "best": {"step": 20, "score": 0.5}}
     book.run(34, loop.Position.of(state, 20, 1), budget=0.05)
     assert [step for step, _ in book.shown] == [33, 34]
 
 
-def test_a_state_holds_the_position_in_the_data_and_comes_back_as_it_was():
+def test_state_holds_the_position_in_the_data_and_is_restored():
     at = position(7, score=0.5, best={"step": 7, "score": 0.5}, validated=7, batches_per_step=3)
     at.window.append((2.5, 10.0))
     state = at.state()

@@ -45,14 +45,14 @@ def test_a_run_that_gets_no_better_stops_early_and_stays_stopped(toy, tmp_path):
     assert len(ends) == 2 and ends[0] == "start" and "--patience" in ends[1]
 
 
-def test_validation_on_a_time_budget_names_its_next_step_in_the_checkpoint(toy, tmp_path):
+def test_checkpoint_stores_the_next_validation_of_a_time_budget(toy, tmp_path):
     call(train_words(toy, tmp_path, "--steps", "24", "--eval-budget", "50%"))
     validated = [e["step"] for e in run_log.read_entries(tmp_path / "run/log.jsonl") if "val_loss" in e]
     assert validated[0] == 20 and validated[-1] == 24
     assert checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["next_eval"] > 20
 
 
-def test_a_run_is_forked_from_a_checkpoint_with_another_rate_but_not_with_another_batch(toy, trained, tmp_path):
+def test_fork_takes_another_rate_but_no_other_batch_size(toy, trained, tmp_path):
     start = trained / "run/checkpoints/step-000002"
     shutil.copytree(trained / "cache", tmp_path / "cache")
     words = train_words(toy, tmp_path, "--steps", "4", "--eval-every", "2", "--resume", str(start))
@@ -68,12 +68,12 @@ def test_a_run_is_forked_from_a_checkpoint_with_another_rate_but_not_with_anothe
     assert checkpoint_files.paths(tmp_path / "run/checkpoints")[-1].name == "step-000002"  # its own, from the start
 
 
-def test_a_run_that_has_later_checkpoints_does_not_seem_to_go_back(toy, trained):
+def test_later_checkpoints_do_not_seem_to_go_back(toy, trained):
     words = train_words(toy, trained, "--steps", "4", "--resume", str(trained / "run/checkpoints/step-000002"))
     assert "has later checkpoints" in call(words, code=2).stderr
 
 
-def test_a_stage_that_was_stopped_in_its_last_validation_is_not_finished(trained, tmp_path):
+def test_stage_stopped_in_its_last_validation_is_not_finished(trained, tmp_path):
     run = copy(trained, tmp_path) / "run"
     settings = training_config.from_dict(json.loads((run / "config.json").read_text())["config"])
     assert stages.is_finished(run, settings, False)
@@ -82,7 +82,7 @@ def test_a_stage_that_was_stopped_in_its_last_validation_is_not_finished(trained
     assert not stages.is_finished(run, settings, False)
 
 
-def test_a_start_that_was_overtaken_by_another_one_leaves_that_one_alone(toy, trained, tmp_path, monkeypatch):
+def test_start_overtaken_by_another_one_leaves_that_one_alone(toy, trained, tmp_path, monkeypatch):
     """The other run comes into being while this one reads its weights."""
     work = tmp_path / "work"
     shutil.copytree(trained / "cache", work / "cache")
@@ -108,7 +108,7 @@ sys.exit(errors.run_command(train.main, sys.argv[1:]))
 """
 
 
-def test_a_stop_before_the_first_step_of_a_restart_leaves_its_checkpoint_as_it_was(toy, trained, tmp_path):
+def test_stop_before_the_first_resumed_step_keeps_the_checkpoint(toy, trained, tmp_path):
     """Else it is swept, as one that a stop has made: an undisturbed run still has it at its end."""
     work = copy(trained, tmp_path)
     words = train_words(toy, work, "--steps", "6", "--eval-every", "2")
@@ -126,7 +126,7 @@ def test_a_run_needs_no_output_at_all(toy, tmp_path):
     assert len(run_log.read_entries(tmp_path / "run/log.jsonl")) == 3
 
 
-def test_a_checkpoint_of_another_run_in_the_folder_is_named_and_not_taken(toy, trained, tmp_path):
+def test_foreign_checkpoint_in_the_folder_is_named_and_not_used(toy, trained, tmp_path):
     work = copy(trained, tmp_path)
     state = json.loads((work / "run/checkpoints/step-000004/state.json").read_text())
     state["fingerprints"]["settings"] = "0" * 64
@@ -145,7 +145,7 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(toy, trained, tmp_pa
     assert "whose checkpoints are gone" in said and (work / "run/log.jsonl").stat().st_size > 0
 
 
-def test_what_may_change_the_last_bits_is_noted_when_a_run_goes_on(toy, trained, tmp_path):
+def test_changes_that_affect_the_last_bits_are_noted_on_resume(toy, trained, tmp_path):
     work = copy(trained, tmp_path)
     content = json.loads((work / "run/config.json").read_text())
     content["starts"][-1]["versions"]["tensorflow"] = "2.20.0"
@@ -156,7 +156,7 @@ def test_what_may_change_the_last_bits_is_noted_when_a_run_goes_on(toy, trained,
     assert output.count("results may differ in their last bits") == 2
 
 
-def test_a_warm_up_longer_than_the_run_is_told_before_tensorflow_is_loaded(toy, trained, tmp_path):
+def test_too_long_warm_up_is_reported_before_loading_tensorflow(toy, trained, tmp_path):
     shutil.copytree(trained / "cache", tmp_path / "cache")
     said = run_process(train_words(toy, tmp_path, "--steps", "4", "--warmup", "4"), code=2).stderr
     assert "--warmup 4" in said and not (tmp_path / "run").exists()
@@ -186,7 +186,7 @@ def by_step(toy, tmp_path_factory):
 
 
 @pytest.mark.parametrize("split, stopped_at, part", [("training", 1, "image"), ("validation", 3, "label")])
-def test_a_damaged_row_of_a_cache_ends_the_run_before_it_is_used_and_the_advice_mends_it(toy, by_step, tmp_path, split,
+def test_damaged_cache_row_ends_the_run_and_the_fix_repairs_it(toy, by_step, tmp_path, split,
                                                                                           stopped_at, part):
     shutil.copytree(by_step / "cache", tmp_path / "cache")
     row = int(batch_loader.order(3, 0, 6)[5]) if split == "training" else 1  # the sixth sample is of batch 2, in step 2

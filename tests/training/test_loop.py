@@ -28,7 +28,7 @@ def diverged(monkeypatch, *window):
     return found.value, kept[0]
 
 
-def test_losses_before_are_means_also_where_class_weights_sum_below_1(monkeypatch):
+def test_losses_are_means_even_if_class_weights_sum_below_1(monkeypatch):
     error, facts = diverged(monkeypatch, (0.5, 0.25), (6.0, 3.0))
     assert facts["losses_before"] == [2.0, 2.0] and "before: loss 2, 2 (of the last batches)" in str(error)
 

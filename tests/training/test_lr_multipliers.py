@@ -35,7 +35,7 @@ def test_a_pattern_sees_the_whole_name_and_its_case():
         lr_multipliers.factors(["a/kernel"], (), [("A/*", 3.0)])
 
 
-def test_a_pattern_that_fits_nothing_is_answered_with_names_of_variables():
+def test_pattern_without_match_is_answered_with_variable_names():
     with pytest.raises(errors.UsageError) as caught:
         lr_multipliers.factors(VGG16, tuple(THIN16), [("score_fr/*", 2.0), ("scores/*", 0.0)])
     for word in ("--rate-factors", "'scores/*'", "deconv1/kernel", "deconv1/bias"):
@@ -51,19 +51,19 @@ def test_a_pattern_that_fits_nothing_is_answered_with_names_of_variables():
     ("conv5", [layer for layer in THIN16 if layer.startswith("conv")]),
     ("fc6", [layer for layer in THIN16 if layer != "fc7"]),
     ("fc7", list(THIN16))])
-def test_a_frozen_layer_and_all_of_the_body_before_it_stay_and_the_rest_learns(freeze, expected):
+def test_frozen_layer_and_the_encoder_before_it_stay_unchanged(freeze, expected):
     found = lr_multipliers.factors(VGG16, tuple(THIN16), freeze=freeze)
     assert layers_with(found, 0) == expected
     assert layers_with(found, 1) == [layer for layer in (*THIN16, *HEAD) if layer not in expected]
 
 
-def test_the_fourth_convolution_of_a_stage_is_frozen_where_there_is_one():
+def test_fourth_convolution_of_a_stage_is_frozen_where_it_exists():
     assert layers_with(lr_multipliers.factors(VGG19, tuple(THIN), freeze="conv3"), 0)[-1] == "conv3_4"
     assert layers_with(lr_multipliers.factors(VGG19, tuple(THIN), freeze="conv3_4"), 0)[-1] == "conv3_4"
 
 
 @pytest.mark.parametrize("freeze", ["conv3_4", "conv4_4", "conv5_4", "conv2_3", "conv6", "conv", "score_fr", "fc"])
-def test_a_layer_that_the_body_lacks_is_answered_with_those_that_it_has(freeze):
+def test_missing_encoder_layer_is_answered_with_the_existing(freeze):
     with pytest.raises(errors.UsageError) as caught:
         lr_multipliers.factors(VGG16, tuple(THIN16), freeze=freeze)
     for word in (f"--freeze {freeze}", "conv3_3", "fc7"):
@@ -71,11 +71,11 @@ def test_a_layer_that_the_body_lacks_is_answered_with_those_that_it_has(freeze):
     assert "score" not in caught.value.fix
 
 
-def test_the_order_of_the_layers_is_the_bodys_not_that_of_the_names():
+def test_layers_are_ordered_by_the_encoder_not_by_name():
     assert layers_with(lr_multipliers.factors(VGG16[::-1], tuple(THIN16), freeze="conv1"), 0) == ["conv1_2", "conv1_1"]
 
 
-def test_a_file_of_weights_tells_before_any_graph_what_can_be_frozen():
+def test_weights_file_tells_what_can_be_frozen_before_any_graph():
     assert lr_multipliers.frozen(vgg.layer_names(published_nets.widths(THIN16)), "conv1") == ["conv1_1", "conv1_2"]
     assert lr_multipliers.frozen(vgg.layer_names(published_nets.widths(THIN16)), "") == []
     with pytest.raises(errors.UsageError, match="--freeze conv3_4"):
@@ -88,7 +88,7 @@ def test_new_layers_are_all_that_the_encoder_lacks():
     assert layers_with(found, 1) == list(THIN16)
 
 
-def test_patterns_frozen_layers_and_new_ones_are_multiplied_with_each_other():
+def test_patterns_frozen_and_new_layer_factors_are_multiplied():
     found = lr_multipliers.factors(VGG16, tuple(THIN16), [("*/bias", 2.0), ("fc7/*", 0.5)], freeze="fc6",
                                    new_layer_factor=10.0)
     assert {name: found[name] for name in ("conv1_1/bias", "fc6/kernel", "fc7/kernel", "fc7/bias", "score_fr/kernel",

@@ -117,7 +117,7 @@ def moments(kernel, images):
     return y.mean((0, 1, 2)), y.var((0, 1, 2))
 
 
-def test_every_batch_of_a_step_moves_the_averages_once_and_by_the_weights_before_the_step():
+def test_every_batch_of_a_step_updates_the_averages_once():
     with fresh() as session:
         graph, step = built()
         start(session)
@@ -149,7 +149,7 @@ def test_a_validation_takes_the_averages_and_leaves_them(run):
     assert all((after[name] == held[name]).all() for name in held)
 
 
-def test_a_resumed_run_ends_byte_for_byte_as_one_that_was_not_interrupted(run, tmp_path):
+def test_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(run, tmp_path):
     found = []
     for stop in (None, 3):
         with fresh() as session:
@@ -168,7 +168,7 @@ def test_a_resumed_run_ends_byte_for_byte_as_one_that_was_not_interrupted(run, t
         np.testing.assert_array_equal(*(each[name] for each in found), err_msg=name)
 
 
-def test_recomputed_activations_give_the_same_gradients_and_move_the_averages_once():
+def test_recomputed_activations_update_the_averages_once():
     found = []
     for wanted in (False, True):
         with fresh() as session:
@@ -185,7 +185,7 @@ def test_recomputed_activations_give_the_same_gradients_and_move_the_averages_on
         np.testing.assert_allclose(found[1][name], one, rtol=1e-5, atol=1e-6 * np.abs(one).max(), err_msg=name)
 
 
-def test_a_net_is_its_variables_trained_or_not_without_those_of_the_optimizer(run):
+def test_net_is_its_variables_without_those_of_the_optimizer(run):
     folder, held, _ = run
     own = checkpoint_reader.read_variables(folder / "checkpoints/step-000003")
     assert own.keys() == {"conv_a/kernel", "conv_b/kernel", "classes/kernel", "classes/bias", *AVERAGES,
@@ -196,7 +196,7 @@ def test_a_net_is_its_variables_trained_or_not_without_those_of_the_optimizer(ru
         assert {v.op.name for v in variables.of_net()} == own.keys()
 
 
-def test_weights_of_a_run_bring_its_averages_and_the_report_lists_them(run):
+def test_weights_of_a_run_include_its_averages(run):
     folder, held, logits = run
     with fresh() as session:
         graph, _ = built()
@@ -208,7 +208,7 @@ def test_weights_of_a_run_bring_its_averages_and_the_report_lists_them(run):
     assert row.norm == pytest.approx(np.linalg.norm(np.concatenate(parts)))
 
 
-def test_averages_that_no_file_has_are_fresh_and_those_that_do_not_fit_are_dropped(run):
+def test_missing_averages_are_fresh_and_misfits_are_dropped(run):
     weights = initialize.from_run(run[0])
     for part in ("beta", "gamma", "moving_mean", "moving_variance"):
         del weights.others[f"bn_a/{part}"]
@@ -239,7 +239,7 @@ def test_every_format_predicts_by_the_averages(run, tmp_path, name):
     assert (prediction == run[2].argmax(axis=3)).mean() > 0.999
 
 
-def test_an_npz_holds_every_variable_by_name_and_starts_another_run(run, tmp_path):
+def test_npz_holds_every_variable_and_starts_another_run(run, tmp_path):
     folder, held, _ = run
     export.main(["--run", str(folder), "--to", str(tmp_path / "net.npz")])
     with np.load(tmp_path / "net.npz") as file:
@@ -262,7 +262,7 @@ def test_a_file_without_an_average_is_not_taken_for_a_whole_net(run, tmp_path):
             initialize.load_all(session, weights)
 
 
-def test_an_average_that_is_not_finite_is_found_before_it_is_saved():
+def test_non_finite_average_is_found_before_saving():
     with fresh() as session:
         built()
         finite = weight_update.all_finite()

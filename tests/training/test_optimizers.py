@@ -160,14 +160,14 @@ def test_adam_by_its_formula():
     assert line("adam", [0.3, 0.3, 0.1]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_decay_of_adam_is_part_of_the_gradient_so_that_its_size_counts_for_little():
+def test_decay_of_adam_is_part_of_the_gradient():
     assert line("adam", [0.3, 0.3, 0.1], "a/kernel", weight_decay=0.5) == pytest.approx(
         adams([0.3, 0.3, 0.1], 0.5), rel=1e-5)
     assert line("adam", [0.3], "a/kernel", weight_decay=0.5) == pytest.approx([4.7], abs=1e-5)
     assert line("adam", [0.3, 0.3], "a/bias", weight_decay=0.5) == line("adam", [0.3, 0.3])
 
 
-def test_decay_of_adamw_is_apart_from_the_gradient_as_loshchilov_and_hutter_have_it():
+def test_decay_of_adamw_is_decoupled_from_the_gradient():
     # Their algorithm 2, line 12, with the rate on both parts: w = w - rate (m / (sqrt(v) + eps) + decay w), hats on m
     # and v. First step: m / sqrt(v) = 1, so w = 5 - 0.1 (1 + 0.5 * 5) = 4.65. Second: g = 3.4875, m = 0.9 * 0.375 +
     # 0.34875 = 0.68625, over 0.19: 3.611842; v = 0.999 * 0.0140625 + 0.001 * 3.4875^2 = 0.0262111, over 0.001999:
@@ -209,7 +209,7 @@ def test_decay_of_rmsprop_and_radam_is_part_of_the_gradient():
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.05])
-def test_rectified_adam_is_algorithm_2_of_its_paper_over_50_steps(decay):
+def test_rectified_adam_matches_algorithm_2_over_50_steps(decay):
     rng = np.random.default_rng(2)
     rates = rng.uniform(0.01, 0.1, 50)
     grads = 0.3 + rng.normal(size=(50, 6)) * [1, 1, 1e-3, 1e-3, 5, 0.1]
@@ -218,14 +218,14 @@ def test_rectified_adam_is_algorithm_2_of_its_paper_over_50_steps(decay):
     np.testing.assert_allclose(followed("radam", rates, grads, decay), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_epsilon_of_rectified_adam_is_beside_the_root_as_adams_is():
+def test_rectified_adam_adds_epsilon_beside_the_root_like_adam():
     grads = np.full((8, 1), 1e-7)  # sqrt(v) is then about as large as epsilon
     with_it, without = (radams([1.0] * 8, grads, epsilon=epsilon)[0] for epsilon in (1e-8, 0.0))
     assert np.abs(with_it - without).max() > 0.003
     np.testing.assert_allclose(followed("radam", [1.0] * 8, grads), with_it, atol=1e-5)
 
 
-def test_rectification_is_exact_from_the_first_step_to_the_millionth():
+def test_rectification_is_exact_from_step_1_to_a_million():
     beta = Fraction(999, 1000)
     with fresh() as session:
         t = tf.placeholder(tf.float64, ())
@@ -252,7 +252,7 @@ def test_a_factor_multiplies_the_rate_of_its_variable(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_no_rule_moves_one_of_two_variables_by_the_others_gradient(optimizer):
+def test_optimizer_keeps_gradients_of_two_variables_apart(optimizer):
     both = lines(optimizer, RATES[:7], ("a/kernel", "b/kernel"), weight_decay=0.1)
     assert [float(step["b/kernel"]) for step in both] == line(optimizer, RATES[:7], "a/kernel", weight_decay=0.1)
 

@@ -48,7 +48,7 @@ def at_step(step, *losses, **more):
                          run_s=step * 3 / 2, **more)
 
 
-def test_the_line_says_loss_with_its_error_pace_share_of_waiting_memory_and_time_to_go(report):
+def test_line_shows_loss_error_speed_waiting_memory_and_eta(report):
     report.after_step(at_step(1, 2.0))
     report.after_step(at_step(2, 2.0, 1.0))
     (_, first, _), (step, text, due) = report.screen.lines
@@ -71,7 +71,7 @@ def test_time_to_go_and_pace_are_those_of_this_start(report, monkeypatch):
     assert "  6 s to go  2.00 images/s" in report.screen.lines[-1][1]
 
 
-def test_the_pace_is_that_since_the_last_line_so_that_a_slowdown_is_seen(report):
+def test_speed_is_measured_since_the_last_line(report):
     at = at_step(2, 2.0)
     report.after_step(at)
     at.step, at.images, at.run_s = 4, at.images + 8, at.run_s + 80
@@ -80,7 +80,7 @@ def test_the_pace_is_that_since_the_last_line_so_that_a_slowdown_is_seen(report)
     assert [entry["images_per_s"] for entry in timing] == [2.0, 0.1] and timing[1]["wait_share"] == 0
 
 
-def test_the_log_holds_what_follows_from_the_data_and_the_clock_has_a_file_of_its_own(report):
+def test_clock_readings_have_their_own_log(report):
     for step in (1, 2, 3, 4):
         report.after_step(at_step(step, 2.0, 1.0))
     entries = run_log.read_entries(report.run / "log.jsonl")
@@ -92,12 +92,12 @@ def test_the_log_holds_what_follows_from_the_data_and_the_clock_has_a_file_of_it
     assert [set(entry) for entry in timing] == [{"step", "images_per_s", "wait_share", "elapsed_s", "memory_gb"}] * 3
 
 
-def test_an_error_bar_of_one_batch_is_left_out_of_the_log_and_of_the_line(report):
+def test_error_bar_of_one_batch_is_left_out(report):
     report.after_step(at_step(1, 2.0))
     assert "loss_se" not in run_log.read_entries(report.run / "log.jsonl")[0] and "±" not in report.screen.lines[0][1]
 
 
-def test_a_validation_is_logged_drawn_and_said_with_the_best_so_far(report):
+def test_validation_is_logged_drawn_and_printed_with_the_best(report):
     numbers = {"val_loss": 1.0, "val_loss_se": 0.1, "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25}
     report.validation(at_step(4, score=0.25, best={"step": 4, "score": 0.25}), numbers, [])
     report.validation(at_step(6, score=0.2, best={"step": 4, "score": 0.25}), numbers | {"val_mean_iou": 0.2}, [])
@@ -110,7 +110,7 @@ def unlabelled_step(step, *window):
     return loop.Position(step, collections.deque(window), learning_rate=0.5, gradient_norm=0.0, images=step)
 
 
-def test_a_step_without_labelled_pixels_says_so_and_has_a_null_and_a_count_in_the_log(report):
+def test_unlabelled_step_is_reported_and_logged_as_null(report):
     report.events = tensorboard.EventWriter(report.run, 0)
     report.after_step(unlabelled_step(1, (0.0, 0.0)))
     report.after_step(unlabelled_step(2, (0.0, 0.0), (0.0, 0.0)))
@@ -131,7 +131,7 @@ def test_a_step_without_labelled_pixels_says_so_and_has_a_null_and_a_count_in_th
     report.draw()
 
 
-def test_a_validation_without_labelled_pixels_says_so_and_is_a_line_of_the_log(report):
+def test_unlabelled_validation_is_reported_and_logged(report):
     numbers = {"val_loss": None, "val_loss_se": float("nan"), "val_pixel_accuracy": None, "val_mean_iou": None,
                "unlabelled_images": 3}
     report.validation(at_step(4, validated=4), numbers, [])
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_is_said_once_and_ends_nothing(report, monkeypatch):
     assert "No space left on device" in report.screen.said[1]
 
 
-def test_the_curves_are_drawn_again_when_that_takes_a_hundredth_of_the_time(report, monkeypatch):
+def test_curves_are_redrawn_if_that_takes_1_percent_of_the_time(report, monkeypatch):
     now, drawn = [0.0], []
 
     def draw(*_):
@@ -176,7 +176,7 @@ def test_the_curves_are_drawn_again_when_that_takes_a_hundredth_of_the_time(repo
     assert drawn[0] == pytest.approx(31) and drawn[1] - drawn[0] == pytest.approx(506, abs=2)
 
 
-def test_auto_shows_the_smallest_doubled_window_whose_error_is_two_percent_of_its_mean():
+def test_auto_window_doubles_until_its_error_is_2_percent():
     """Losses 1 and 3 in turn: the error of n is 1/sqrt(n-1), 2 % of 2 is 0.04, so n is at least 626: 640."""
     losses = [1.0, 3.0] * 1000
     mean, error, count = confidence.mean_of_enough(losses, [1.0] * 2000)
@@ -238,7 +238,7 @@ def written_on_a_terminal(columns, **environment):
     return said.decode()
 
 
-def test_a_narrow_terminal_keeps_the_step_and_the_loss_and_a_wide_one_has_a_bar():
+def test_narrow_terminal_keeps_step_and_loss():
     narrow, wide = written_on_a_terminal(60), written_on_a_terminal(140)
     assert "step 12345/12345" in narrow and "loss 1.842 ± 0.031" in narrow and "━" not in narrow
     assert "peak 4.6 GB" in wide and "━" in wide
@@ -262,7 +262,7 @@ class FullDisk:
         raise tensorboard.tf_errors.ResourceExhaustedError(None, None, "No space left on device")
 
 
-def test_events_that_cannot_be_written_are_said_once_and_begun_anew_when_they_can(report, monkeypatch):
+def test_failing_events_are_reported_once_and_restarted(report, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(tensorboard.tf.io, "TFRecordWriter", FullDisk)
         report.events = tensorboard.EventWriter(report.run, 0)

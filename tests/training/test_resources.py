@@ -39,12 +39,12 @@ def test_odd_sizes_are_rounded_up_at_every_pool():
     assert [maps[f"pool{i}"][:2] for i in range(1, 6)] == [(17, 33), (9, 17), (5, 9), (3, 5), (2, 3)]
 
 
-def test_padding_by_100_gives_the_sizes_of_the_published_caffe_net():
+def test_padding_100_gives_the_sizes_of_the_published_caffe_net():
     maps = maps_of(VGG16, (500, 500), alignment="pad100").activations  # voc-fcn32s: 698, ..., 22, and 16 after fc6
     assert maps["conv1_1"][0] == 698 and maps["pool5"][0] == 22 and maps["fc6"][0] == 16
 
 
-def test_the_maps_of_an_image_are_counted_from_the_input_of_the_first_trained_layer_on():
+def test_activations_count_from_the_first_trained_layer_on():
     maps = 1024 + 256 + 256 + 64 + 64 + 16 + 16 + 4 + 4 + 1 + 1 + 1  # conv1_1, pool1, conv2_1, ..., pool5, fc6, fc7
     rest = 2 * 49 + (resources.LOGITS * 3 + 3) * 1024  # fc6's windows; logits of 3 classes, and the image itself
     one, wider = maps_of(ONE, (32, 32)), maps_of(ONE | {"conv4_1": 100}, (32, 32))
@@ -66,7 +66,7 @@ def test_half_the_width_halves_the_body_and_not_the_logits():
 
 
 @pytest.mark.parametrize("optimizer, slots", [("momentum", 1), ("adam", 2), ("adamw", 2), ("radam", 2), ("rmsprop", 1)])
-def test_every_optimizer_keeps_its_numbers_beside_what_is_trained(optimizer, slots):
+def test_every_optimizer_stores_its_slots_for_trained_variables(optimizer, slots):
     parts = resources.memory(1000, 600, 7e6, 0, Update(optimizer))
     assert parts["weights"] == 4000 and parts["gradients"] == 2400 and parts["maps of a batch"] == 7e6
     assert parts[f"{optimizer}'s numbers beside them"] == slots * 2400
@@ -92,7 +92,7 @@ def test_decay_costs_a_copy_where_it_is_part_of_the_gradient():
     assert copies("adamw", True) == copies("adamw", False)
 
 
-def test_a_validation_larger_than_a_step_counts_with_what_it_takes_beyond_it():
+def test_validation_larger_than_a_step_adds_only_the_difference():
     def beyond(validation):
         return resources.memory(1000, 600, 5000, validation, Update())["validation, beyond maps and gradients"]
     assert beyond(9000) == 9000 - 5000 - 2400
@@ -108,7 +108,7 @@ def test_checkpoints_and_validations_are_as_many_as_by_counting(first, last, sav
         s % save == 0 or s % check == 0 or s == last for s in steps)
 
 
-def test_a_run_takes_its_steps_its_validations_and_its_checkpoints():
+def test_time_of_a_run_is_steps_validations_and_checkpoints():
     size = 10 * resources.WRITTEN_PER_S  # ten seconds
     assert resources.duration(200, 60, 5 * size) == 200 + 60 + 50
     assert resources.duration(200, 60, 5 * size, eval_budget=0.2) == pytest.approx(200 / 0.8 + 50)
@@ -131,7 +131,7 @@ def forward(widths, size_px, classes, net="fcn32s", alignment="same", argmaxed=T
                              decoder.score_count(size_px, architecture), argmaxed=argmaxed)
 
 
-def test_scores_count_in_blocks_where_they_are_larger_than_the_largest_map_and_twice_where_they_are_rearranged():
+def test_scores_are_counted_in_blocks_and_twice_if_rearranged():
     body = 2 * 1024 + 2 * 49 + 3 * 1024
     assert forward(ONE | {"conv1_1": 4}, (32, 32), 1) == 4 * (body + 2 * 3 * 1024)
     assert forward(ONE, (32, 32), 2) == 4 * (body + 2 * 64 * 64)  # 2 x 2 blocks of 32 px

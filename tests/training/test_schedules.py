@@ -45,7 +45,7 @@ def test_a_stepped_rate_is_a_tenth_after_every_step_size():
 
 
 @pytest.mark.parametrize("schedule", NAMES)
-def test_a_warm_up_grows_by_equal_parts_and_its_last_step_has_the_rate(schedule):
+def test_warm_up_grows_linearly_to_the_full_rate(schedule):
     assert rates(9, 12.0, schedule=schedule, warmup=4)[:5] == pytest.approx([3, 6, 9, 12, 12])
 
 
@@ -54,7 +54,7 @@ def test_after_a_warm_up_the_rest_of_the_run_is_the_schedules():
     assert rates(5, 8.0, schedule="cosine", warmup=2) == pytest.approx([4, 8, 8, 6, 2])
 
 
-def test_drops_are_counted_from_the_first_step_of_the_run_warm_up_or_not():
+def test_drops_are_counted_from_the_first_step_despite_warm_up():
     options = {"schedule": "step", "step_size": 4, "gamma": 0.5}
     assert rates(9, 8.0, warmup=2, **options) == pytest.approx([4, 8, 8, 8, 4, 4, 4, 4, 2])
     assert rates(9, 8.0, warmup=6, **options)[4:] == pytest.approx([8 * 5 / 6, 8, 4, 4, 2])
@@ -108,6 +108,6 @@ def test_a_warm_up_that_leaves_no_step_is_refused(warmup):
         assert word in str(caught.value)
 
 
-def test_a_warm_up_that_leaves_a_step_and_a_run_without_one_are_fine():
+def test_warm_up_may_leave_one_step_or_be_absent():
     checks.check_warmup(10, 9)
     checks.check_warmup(1, 0)

@@ -40,7 +40,7 @@ def test_samples_may_reach_beyond_their_image_or_not(settings, pads):
 @pytest.mark.parametrize("ignored, train_ignored, in_graph, in_scores", [
     ((), False, [255], [255]), ((0,), False, [0], [0]), ((1, 255), False, [1, 255], [1, 255]),
     ((0,), True, [255], [0, 255])])
-def test_what_lies_outside_an_image_is_ignored_by_the_graph_and_by_the_scores(ignored, train_ignored, in_graph,
+def test_pixels_outside_an_image_are_ignored_in_loss_and_scores(ignored, train_ignored, in_graph,
                                                                               in_scores):
     settings = training_config.Config(augment=("scale",), train_ignored=train_ignored)
     content = described(settings, DatasetSpec(NAMES, ignored))

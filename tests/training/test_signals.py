@@ -19,7 +19,7 @@ def wait_for(condition):
 
 
 @pytest.mark.parametrize("number", list(signals.EXIT_AS), ids=lambda n: n.name)
-def test_a_signal_is_caught_and_answered_once_and_the_handlers_before_come_back(number):
+def test_signal_is_answered_once_and_old_handlers_are_restored(number):
     before, said = {n: signal.getsignal(n) for n in signals.EXIT_AS}, []
     with signals.Signals(said.append) as asked:
         assert asked.caught is None
@@ -56,7 +56,7 @@ LONG_CALL = ("import ctypes\nwith signals.Signals(say, lambda: say('left')) as a
              "    while True: ctypes.CDLL(None).usleep(300_000)\n")
 
 
-def test_a_second_interrupt_ends_the_process_at_once_whatever_it_is_doing():
+def test_second_interrupt_ends_the_process_at_once():
     code, said = child(LONG_CALL)
     assert code == 130 and said[-1] == "left" and said.count("send SIGINT") == 2
 

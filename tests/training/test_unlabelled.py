@@ -47,7 +47,7 @@ def ended(data, toy, tmp_path_factory):
                        "--patience", "1")
 
 
-def test_no_validation_is_the_best_none_costs_patience_and_none_is_lost(ended):
+def test_unlabelled_validation_is_not_best_and_costs_no_patience(ended):
     work, said = ended
     assert said.count("no labelled pixels among these 1 validation images, so no score") == 3
     assert "the best" not in said and "--patience says" not in said and "nan" not in said
@@ -61,7 +61,7 @@ def test_no_validation_is_the_best_none_costs_patience_and_none_is_lost(ended):
     assert [states[step]["validated"] for step in (1, 2, 3, 4, 5, 6)] == [0, 2, 2, 4, 4, 6]
 
 
-def test_a_step_without_labels_says_so_and_keeps_the_weights_finite(ended):
+def test_unlabelled_step_is_reported_and_keeps_weights_finite(ended):
     work, said = ended
     empty = [entry["step"] for entry in run_log.read_entries(work / "run/log.jsonl") if "batches" in entry
              and entry["loss"] is None]
@@ -71,7 +71,7 @@ def test_a_step_without_labels_says_so_and_keeps_the_weights_finite(ended):
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
-def test_a_run_that_is_resumed_among_them_ends_as_one_that_was_left_alone(ended, data, toy, tmp_path, step):
+def test_resumed_run_with_unlabelled_batches_ends_like_another(ended, data, toy, tmp_path, step):
     work, _ = ended
     shutil.copytree(work, tmp_path / "work")
     for later in range(step + 1, 7):

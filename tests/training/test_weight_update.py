@@ -79,7 +79,7 @@ def test_a_step_of_small_batches_is_the_step_of_one_large_one(optimizer, steps, 
     assert_close(several, one, 1e-5)
 
 
-def test_the_three_reductions_and_class_weights_are_different_steps():
+def test_reductions_and_class_weights_make_different_steps():
     found = [trained("momentum", IN_TWO, *options)["hidden/kernel"] for options in (
         ("mean",), ("sum",), ("mean-per-image",), ("mean", (0.5, 3.0, 1.0)))]
     for i, one in enumerate(found):
@@ -101,7 +101,7 @@ def test_a_mean_of_the_means_of_batches_would_be_another_step():
     assert np.abs(ours - theirs).max() > 0.05 * np.abs(ours).max()
 
 
-def test_collecting_changes_no_weight_and_an_update_clears_the_sums():
+def test_accumulation_changes_no_weight_and_an_update_clears_it():
     with fresh() as session:
         net = Classifier("adam", 2)
         start(session)
@@ -154,7 +154,7 @@ def test_a_factor_of_0_freezes_to_the_bit_and_needs_no_slots(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_variable_that_the_loss_does_not_depend_on_is_left_alone(optimizer):
+def test_variable_without_influence_on_the_loss_is_unchanged(optimizer):
     with fresh() as session:
         idle = tf.get_variable("idle/kernel", (), initializer=tf.ones_initializer())
         net = Classifier(optimizer, 1, weight_decay=0.5, factor_of=dict.fromkeys(("idle/kernel", *NAMES), 3.0))
@@ -167,7 +167,7 @@ def test_a_variable_that_the_loss_does_not_depend_on_is_left_alone(optimizer):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("batches_per_step", "clip_norm"), [(1, 0.01), (2, 0.0), (2, 0.01)])
-def test_a_loss_that_is_not_finite_changes_no_weight_no_slot_and_no_sum(optimizer, batches_per_step, clip_norm):
+def test_non_finite_loss_changes_no_weight_slot_or_sum(optimizer, batches_per_step, clip_norm):
     with fresh() as session:
         net = Classifier(optimizer, batches_per_step, weight_decay=0.1, factor_of=dict.fromkeys(NAMES, 2.0),
                          clip_norm=clip_norm)
@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_finite_changes_no_weight_no_slot_and_no_sum(optimize
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("clip_norm", [0.0, 1e-3])
 @pytest.mark.parametrize("batches_per_step", [1, 2])
-def test_a_gradient_that_is_not_finite_changes_nothing_though_the_loss_is(optimizer, clip_norm, batches_per_step):
+def test_non_finite_gradient_with_finite_loss_changes_nothing(optimizer, clip_norm, batches_per_step):
     with fresh() as session:
         roots = tf.get_variable("roots/kernel", (2,), initializer=tf.constant_initializer([0.0, 1.0]))
         other = tf.get_variable("other/kernel", (), initializer=tf.ones_initializer())
@@ -210,7 +210,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing_though_the_loss_is(optimi
         np.testing.assert_array_equal(after[name], value, err_msg=name)
 
 
-def test_a_loss_that_is_not_finite_is_met_in_its_own_batch_not_at_the_end_of_the_step():
+def test_non_finite_loss_is_found_in_its_own_batch():
     with fresh() as session:
         net = Classifier("adam", 2)
         start(session)
@@ -234,7 +234,7 @@ def test_a_step_without_a_labelled_pixel_leaves_the_weights(optimizer, reduction
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_a_step_without_a_labelled_pixel_is_a_step_all_the_same_of_momentum_and_decay():
+def test_unlabelled_step_still_applies_momentum_and_decay():
     """Caffe's v = m v + rate g, w = w - v with the gradient 0 + decay w of a kernel: by hand, from the step before."""
     with fresh() as session:
         net = Classifier("momentum", 1, momentum=0.5, weight_decay=0.25)
@@ -250,7 +250,7 @@ def test_a_step_without_a_labelled_pixel_is_a_step_all_the_same_of_momentum_and_
 
 
 @pytest.mark.parametrize("steps", [[[[3, 4]]], [[[3], [4]]], [[[4], [3]]]])
-def test_an_image_without_labelled_pixels_does_not_halve_a_step_of_the_mean_per_image(steps):
+def test_unlabelled_image_does_not_halve_the_mean_per_image(steps):
     """Image 4 has none: the step of the images 3 and 4, in one batch or in two, is that of image 3."""
     found = trained("momentum", steps, "mean-per-image")
     assert_close(found, trained("momentum", [[[3]]], "mean-per-image"), 1e-6)
@@ -269,7 +269,7 @@ def slopes(slopes, clip_norm, decay=0.0, optimizer="momentum", **options):
         return norm, {name: pytest.approx(1 - value, abs=1e-6) for name, value in session.run(found).items()}
 
 
-def test_a_gradient_of_3_and_4_has_norm_5_and_is_scaled_down_to_what_is_allowed():
+def test_gradient_of_norm_5_is_scaled_to_the_limit():
     assert slopes({"a": 3.0, "b": 4.0}, 0.0) == (5, {"a": 3, "b": 4})
     assert slopes({"a": 3.0, "b": 4.0}, 0.5) == (5, {"a": 0.3, "b": 0.4})
     assert slopes({"a": -3.0, "b": 4.0}, 2.5) == (5, {"a": -1.5, "b": 2})
@@ -287,11 +287,11 @@ def test_decay_comes_after_clipping_and_factors_on_the_rate_too():
     assert slopes({"a": 3.0, "b": 4.0}, 0.5, factor_of={"a": 10.0, "b": 1.0}) == (5, {"a": 3, "b": 0.4})
 
 
-def test_the_gradient_of_a_frozen_variable_counts_for_nothing_in_the_norm():
+def test_frozen_variables_do_not_count_in_the_gradient_norm():
     assert slopes({"a": 3.0, "b": 4.0}, 1.5, factor_of={"a": 1.0, "b": 0.0}) == (3, {"a": 1.5, "b": 0})
 
 
-def test_what_is_clipped_is_the_gradient_of_the_step_not_of_each_batch():
+def test_clipping_applies_to_the_step_not_to_each_batch():
     several, one = (trained("momentum", steps, clip_norm=0.02) for steps in (
         IN_THREE, [[joined(parts)] for parts in IN_THREE]))
     assert_close(several, one, 1e-5)
@@ -328,7 +328,7 @@ def run_of_a_vgg(optimizer, batch):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_vgg_ends_alike_whether_8_images_come_one_by_one_or_all_at_once(optimizer):
+def test_vgg_is_equal_after_8_single_images_or_one_batch_of_8(optimizer):
     several, norms = run_of_a_vgg(optimizer, 1)
     one, others = run_of_a_vgg(optimizer, 8)
     assert min(norms) > CLIP
@@ -338,7 +338,7 @@ def test_a_vgg_ends_alike_whether_8_images_come_one_by_one_or_all_at_once(optimi
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["hidden/kernel", "score/bias", "hidden/kernel/RAdam_1"])
-def test_one_number_that_is_not_finite_is_found_in_all_that_is_saved(bad, where):
+def test_single_non_finite_value_is_found_in_all_saved_variables(bad, where):
     with fresh() as session:
         Classifier("radam", 2)
         finite = weight_update.all_finite()
@@ -361,7 +361,7 @@ def test_a_graph_with_large_variables_is_small_itself(optimizer):
         assert len(tf.get_default_graph().as_graph_def().SerializeToString()) < 100_000  # the variable: 1,960,000
 
 
-def test_the_sums_of_a_step_are_cleared_only_after_the_weights_have_moved():
+def test_sums_are_cleared_only_after_the_weights_changed():
     with fresh():  # the order is that of the graph: a race would pass any test of values most of the time
         net = Classifier("adam", 2)
         clearing = [op for op in net.step.update.control_inputs if op.type == "AssignVariableOp"]

@@ -95,7 +95,7 @@ def published_fcn8s(path):
     return net.write(path, **CAFFE_META), body, (fr, four, three), (up2, up4)
 
 
-def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_scores(tmp_path):
+def test_biases_of_learned_upsampling_move_into_the_scores(tmp_path):
     path, body, (fr, four, three), (up2, up4) = published_fcn8s(tmp_path / "pascal-fcn8s-dag.mat")
     found = detection.read_weights(path)
     assert_same(found, body | {"score_fr": fr, "score_pool4": (four[0], four[1] + 1),
@@ -107,7 +107,7 @@ def test_the_published_fcn8s_has_learned_upsampling_whose_biases_move_into_the_s
 
 
 @pytest.mark.parametrize("stride", [16, 8])
-def test_a_net_trained_by_matconvnet_fcn_is_read_from_its_snapshot(tmp_path, stride):
+def test_snapshot_of_matconvnet_fcn_is_read(tmp_path, stride):
     body, net = thin_vgg("vgg16"), ByHand(("f", "b"), 1.0)
     fr, four, three = score(5, 1), score(4, 2), score(4, 3)
     net.convs(body)
@@ -128,7 +128,7 @@ def test_a_net_trained_by_matconvnet_fcn_is_read_from_its_snapshot(tmp_path, str
     assert found.net == f"fcn{stride}s" and found.variant == {"alignment": "same", "learn_upsampling": False}
 
 
-def test_a_bare_backbone_ignores_its_classifier_and_must_be_the_published_one(tmp_path):
+def test_bare_backbone_has_no_classifier_and_must_be_published(tmp_path):
     body, net = thin_vgg("vgg16"), ByHand(("_filter", "_bias"), 1.0)
     net.convs(body | {"fc8": (np.zeros((1, 1, 5, 7), np.float32), np.zeros(7, np.float32))})
     found = detection.read_weights(net.write(tmp_path / "vgg16-dag.mat", **CAFFE_META))

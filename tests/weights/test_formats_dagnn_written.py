@@ -36,7 +36,7 @@ def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width
 
 
 @pytest.mark.parametrize(("pool", "averaged"), [("avg", "12345"), ("avg1to4", "1234")])
-def test_other_pools_and_another_last_layer_are_written_and_the_pools_read(tmp_path, pool, averaged):
+def test_other_pools_and_last_layer_are_written_and_read(tmp_path, pool, averaged):
     weights = thin_fcn("fcn16s", pool=pool, last_layer="conv5_3", pool_scaling=True)
     blocks = {block.name: block for block in _dagnn_blocks.blocks(weights)}
     assert [name[-1] for name, block in blocks.items() if block.options.get("method") == "avg"] == list(averaged)
@@ -45,7 +45,7 @@ def test_other_pools_and_another_last_layer_are_written_and_the_pools_read(tmp_p
     assert_same_weights(detection.read_weights(tmp_path / "net.mat"), weights)
 
 
-def test_what_is_noted_of_a_net_does_not_hide_what_its_layers_say(tmp_path):
+def test_stored_notes_do_not_override_the_layers(tmp_path):
     dagnn.write(tmp_path / "net.mat", thin_fcn("fcn32s", alignment="same", pool="avg"))
     content = {key: value for key, value in scipy.io.loadmat(tmp_path / "net.mat").items() if not key.startswith("__")}
     content["meta"]["fcn"][0, 0] = np.array(['{"alignment": "pad100", "pool": "max"}'])
@@ -97,7 +97,7 @@ def assert_plain(kernel, factor):
     np.testing.assert_array_equal(kernel, np.einsum("i,j,ab->ijab", line, line, np.eye(kernel.shape[2])))
 
 
-def test_upsampling_is_told_apart_by_what_it_upsamples_not_by_its_place(tmp_path):
+def test_upsampling_layers_are_identified_by_their_input(tmp_path):
     weights = thin_fcn("fcn8s", learned=("upscore2", "upscore_pool4"))
     dagnn.write(tmp_path / "net.mat", weights)
     content = {key: value for key, value in scipy.io.loadmat(tmp_path / "net.mat").items() if not key.startswith("__")}

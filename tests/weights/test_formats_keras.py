@@ -35,7 +35,7 @@ def test_what_keras_saves_is_read_with_matrices_as_convolutions(by_keras, backbo
     assert "channels BGR" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
 
 
-def test_the_real_keras_vgg19_without_its_top_gives_its_own_kernels(by_keras):
+def test_keras_vgg19_without_top_gives_its_own_kernels(by_keras):
     found = detection.read_weights(by_keras / "real.weights.h5")
     assert len(found.layers) == 16 and "taken as documented" in found.notes[0]
     with np.load(by_keras / "real.npz") as real:
@@ -71,7 +71,7 @@ def test_include_top_false_ends_at_pool5_with_a_note(tmp_path):
     assert any("ends at pool5" in note for note in found.notes)
 
 
-def test_a_head_of_ones_own_on_counted_layers_is_not_taken_for_fc6(tmp_path):
+def test_custom_head_on_numbered_layers_is_not_read_as_fc6(tmp_path):
     layers = {name: pair for name, pair in thin_vgg().items() if name.startswith("conv")}
     with h5py.File(tmp_path / "vgg.h5", "w") as file:
         for i, (kernel, bias) in enumerate(bgr(layers).values()):
@@ -90,7 +90,7 @@ def test_two_vggs_in_one_file_are_not_mixed(tmp_path):
     assert_refused(tmp_path / "vgg.h5", "two layers conv1_1")
 
 
-def test_links_are_not_followed_so_that_a_linked_layer_is_missing(tmp_path):
+def test_links_are_not_followed_so_a_linked_layer_is_missing(tmp_path):
     write_legacy(tmp_path / "vgg.h5", thin_vgg())
     with h5py.File(tmp_path / "vgg.h5", "a") as file:
         file.move("block2_conv1", "elsewhere")

@@ -24,7 +24,7 @@ def family(layers):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_the_family_of_vgg16_weights_is_read_with_matrices_as_convolutions(tmp_path, backbone, save):
+def test_vgg16_weights_npz_has_matrices_read_as_convolutions(tmp_path, backbone, save):
     layers = thin_vgg(backbone)
     save(tmp_path / "vgg.npz", **family(layers), fc8_W=np.zeros((5, 9)), fc8_b=np.zeros(9))
     found = detection.read_weights(tmp_path / "vgg.npz")
@@ -32,7 +32,7 @@ def test_the_family_of_vgg16_weights_is_read_with_matrices_as_convolutions(tmp_p
     assert "recognised" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
 
 
-def test_a_matrix_of_fc6_is_height_by_width_by_channels_from_the_slowest_axis_on(tmp_path):
+def test_fc6_matrix_axes_are_height_width_channels(tmp_path):
     layers = thin_vgg("vgg16")
     arrays = family(layers)
     np.savez(tmp_path / "vgg.npz", **arrays)

@@ -42,7 +42,7 @@ def test_the_two_backbones_are_not_taken_for_each_other(backbone, other):
         _published.order(thin_vgg(backbone)["conv1_1"][0], other, (HEIGHT_WIDTH, RGB), True, "x")
 
 
-def test_a_net_trained_further_is_recognised_where_no_other_order_comes_near():
+def test_fine_tuned_net_is_recognised_by_its_order_of_axes():
     kernel = stored(thin_vgg("vgg19")["conv1_1"][0] + np.float32(0.05), WIDTH_HEIGHT, BGR)
     found, note = _published.order(kernel, "vgg19", (HEIGHT_WIDTH, RGB), False, "x")
     assert found == (WIDTH_HEIGHT, BGR) and "trained further" in note
@@ -60,7 +60,7 @@ def test_the_numbers_of_vgg19_are_those_of_the_real_file(shared_file):
     assert np.nanmax(np.abs(real - _published.conv1_1("vgg19"))) < 6e-5  # 4 decimals
 
 
-def test_the_program_that_has_vgg16s_blue_plane_reads_height_by_width(shared_file):
+def test_program_reads_the_blue_plane_of_vgg16_height_by_width(shared_file):
     # Its other print-out is VGG-19's blue plane of filter 0, in the same order; that one can be checked.
     printed = np.array([0.341195, 0.339992, -0.0448442, 0.232159, 0.0897821, -0.303314, -0.0726092, -0.246675,
                         -0.336833])

@@ -67,7 +67,7 @@ def test_a_narrow_net_is_read_as_documented_and_gives_the_widths(mat):
 
 
 @pytest.mark.parametrize("dropped", [["fc6", "fc7"], ["fc7"], ["fc6"]])
-def test_a_file_without_both_fc6_and_fc7_ends_at_pool5_with_a_note(mat, dropped):
+def test_file_without_fc6_and_fc7_ends_at_pool5_with_a_note(mat, dropped):
     layers = thin_vgg()
     found = detection.read_weights(mat({name: pair for name, pair in layers.items() if name not in dropped}))
     assert_same(found, {name: layers[name] for name in CONVOLUTIONS})

@@ -25,7 +25,7 @@ def layer_by_layer(image, body, scores, kernels):
     return crop(spread(y, interpolation(16).astype(float), 8), 31, x.shape)
 
 
-def test_the_published_fcn8s_predicts_what_its_layers_say_at_the_photos_own_size(tmp_path):
+def test_published_fcn8s_matches_its_layers_at_full_size(tmp_path):
     path, body, scores, kernels = published_fcn8s(tmp_path / "pascal-fcn8s-dag.mat")
     (tmp_path / "photos").mkdir()
     photos = {name: np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)

@@ -51,7 +51,7 @@ def test_a_layer_is_copied_if_the_net_has_it_and_dropped_if_not():
     assert [row.shape for row in rows] == [(3, 3, 3, 2), (1, 1, 4, 1000)]
 
 
-def test_a_layer_of_another_shape_is_dropped_whole_and_the_needed_shape_is_said():
+def test_layer_of_another_shape_is_dropped_and_reported():
     needed = shapes(fc6=(7, 7, 512, 4096), score_fr=(1, 1, 4, 21))
     stored = {"fc6": layer(7, 7, 2, 3), "score_fr": layer(1, 1, 4, 60)}
     arrays, rows = transfer.plan_transfer(stored, needed)
@@ -62,7 +62,7 @@ def test_a_layer_of_another_shape_is_dropped_whole_and_the_needed_shape_is_said(
     assert transfer.plan_transfer(narrow, needed)[0] == {}
 
 
-def test_a_layer_that_is_to_start_from_random_weights_is_not_taken():
+def test_layer_to_start_from_random_weights_is_not_copied():
     stored = {"fc6": layer(1, 1, 2, 3), "fc7": layer(1, 1, 3, 2)}
     arrays, rows = transfer.plan_transfer(stored, shapes(fc6=(1, 1, 2, 3), fc7=(1, 1, 3, 2)), keep_fresh=("fc6",))
     assert arrays.keys() == {"fc7/kernel", "fc7/bias"}
@@ -122,12 +122,12 @@ def test_classes_are_carried_by_name_by_id_or_not_at_all():
     assert transfer.carried_classes("name", old, ("person", "dog")) == ()
 
 
-def test_channels_of_labels_that_are_ignored_elsewhere_have_a_name_too():
+def test_channels_of_ignored_labels_have_a_name():
     assert transfer.channel_names(("sky", "road"), 4) == ("sky", "road", "label 2", "label 3")
     assert transfer.channel_names(["sky", "road"], 2) == ("sky", "road")
 
 
-def test_scores_are_carried_along_the_last_axis_of_the_kernel_and_with_the_bias():
+def test_scores_are_transferred_along_the_last_kernel_axis():
     stored = {"score_fr": (np.array([[[[10, 20, 30], [11, 21, 31]]]], np.float32), np.array([1, 2, 3], np.float32))}
     arrays, rows = transfer.plan_transfer(stored, shapes(score_fr=(1, 1, 2, 4)), classes=(((2, 0), (0, 3)), 3, 4))
     assert arrays["score_fr/kernel"].tolist() == [[[[30, 0, 0, 10], [31, 0, 0, 11]]]]
@@ -136,7 +136,7 @@ def test_scores_are_carried_along_the_last_axis_of_the_kernel_and_with_the_bias(
     assert (rows[0].shape, rows[0].norm) == ((1, 1, 2, 4), pytest.approx((900 + 100 + 961 + 121) ** 0.5))
 
 
-def test_learned_upsampling_is_carried_along_both_of_its_class_axes():
+def test_learned_upsampling_is_transferred_along_both_class_axes():
     for name in ("upscore", "upscore2", "upscore_pool4", "upscore8", "upscore16"):
         kernel = np.array([[[[1, 2], [3, 4]]]], np.float32)  # (1, 1, to, from)
         arrays, rows = transfer.plan_transfer({name: (kernel, None)}, {f"{name}/kernel": (1, 1, 2, 2)},
@@ -145,7 +145,7 @@ def test_learned_upsampling_is_carried_along_both_of_its_class_axes():
         assert fates(rows) == [(name, "reshaped", "2 of 2 classes carried")]
 
 
-def test_feature_fusion_has_classes_where_it_begins_and_where_it_ends():
+def test_feature_fusion_transfers_classes_on_both_sides():
     biases = {"deconv1": np.arange(5.0), "deconv2": np.arange(3.0), "deconv3": np.array([7.0, 8.0])}
     kernels = {"deconv1": layer(4, 4, 5, 2), "deconv2": layer(4, 4, 3, 5), "deconv3": layer(16, 16, 2, 3)}
     stored = {name: (kernels[name][0], biases[name]) for name in kernels}
@@ -162,7 +162,7 @@ def test_feature_fusion_has_classes_where_it_begins_and_where_it_ends():
     assert [row.fate for row in rows] == ["reshaped", "copied", "reshaped"]
 
 
-def test_the_same_classes_in_the_same_order_are_copied_bit_for_bit():
+def test_same_classes_in_the_same_order_are_copied_exactly():
     stored = {"score_fr": layer(1, 1, 4, 3), "upscore2": (layer(4, 4, 3, 3)[0], None)}
     arrays, rows = transfer.plan_transfer(stored, shapes(score_fr=(1, 1, 4, 3)) | {"upscore2/kernel": (4, 4, 3, 3)},
                                           classes=(transfer.carried_classes("name", "abc", "abc"), 3, 3))
@@ -171,7 +171,7 @@ def test_the_same_classes_in_the_same_order_are_copied_bit_for_bit():
         np.testing.assert_array_equal(arrays[f"{name}/{('kernel', 'bias')[part]}"], stored[name][part])
 
 
-def test_a_score_layer_that_has_not_the_classes_it_is_said_to_have_is_dropped():
+def test_score_layer_with_an_unexpected_class_count_is_dropped():
     stored, needed = {"score_fr": layer(1, 1, 4, 3)}, shapes(score_fr=(1, 1, 4, 2))
     for classes in ((((0, 0),), 5, 2), (((0, 0),), 3, 7)):
         arrays, rows = transfer.plan_transfer(stored, needed, classes=classes)
@@ -180,7 +180,7 @@ def test_a_score_layer_that_has_not_the_classes_it_is_said_to_have_is_dropped():
     assert fates(wide) == [("score_fr", "dropped", "needed is (1, 1, 4, 2)")]
 
 
-def test_layers_without_classes_are_copied_though_classes_are_carried_and_a_width_is_their_number():
+def test_layers_without_classes_are_copied():
     stored = {"conv1_1": layer(3, 3, 3, 3), "fc7": layer(1, 1, 3, 3)}
     arrays, rows = transfer.plan_transfer(stored, shapes(conv1_1=(3, 3, 3, 3), fc7=(1, 1, 3, 3)),
                                           classes=(((2, 0),), 3, 3))
@@ -226,7 +226,7 @@ def assert_close(found, expected):
 
 
 @pytest.mark.parametrize(("net", "variant"), NETS + OTHER_FUSIONS)
-def test_classes_in_another_order_have_the_logits_that_their_names_had(net, variant):
+def test_reordered_classes_keep_the_logits_of_their_names(net, variant):
     weights, before = random_net(net, variant)
     rows, after = moved(weights, net, variant, ("car", "sky", "road"))
     assert before.std(axis=(0, 1, 2)).min() > 1e-3 and np.abs(before[..., 0] - before[..., 1]).max() > 1e-3
@@ -235,7 +235,7 @@ def test_classes_in_another_order_have_the_logits_that_their_names_had(net, vari
 
 
 @pytest.mark.parametrize(("net", "variant"), NETS[:2])
-def test_classes_that_are_carried_keep_their_logits_and_new_ones_begin_at_zero(net, variant):
+def test_transferred_classes_keep_logits_and_new_start_at_zero(net, variant):
     weights, before = random_net(net, variant)
     _, after = moved(weights, net, variant, NEW)
     assert_close(after[..., [0, 2, 3]], before[..., [2, 0, 1]])
@@ -269,7 +269,7 @@ def test_the_scores_of_a_new_class_can_be_learned(net, variant, how):
 
 
 @pytest.mark.parametrize(("source", "target"), [("fcn8s_atonce", "fcn8s"), ("fcn8s", "fcn8s_atonce")])
-def test_scores_of_scaled_pools_are_scaled_themselves_where_the_pools_are_not(source, target):
+def test_scores_of_scaled_pools_are_scaled_if_pools_are_not(source, target):
     weights, before = random_net(source, {})
     rows, after = moved(weights, target, {}, OLD)
     assert_close(after, before)
@@ -278,7 +278,7 @@ def test_scores_of_scaled_pools_are_scaled_themselves_where_the_pools_are_not(so
     assert ("x 0.01" in why["score_pool4"]) == (target == "fcn8s")
 
 
-def test_a_net_of_random_fc6_keeps_the_trained_one_of_a_whole_fcn_but_not_that_of_a_bare_vgg():
+def test_net_with_random_fc6_keeps_only_a_trained_fcn_fc6():
     weights, _ = random_net("fcn8s_tutorial", {})
     for net, fate in (("fcn8s_tutorial", "copied"), (None, "dropped")):
         rows, _ = moved(dataclasses.replace(weights, net=net), "fcn8s_tutorial", {}, OLD)
@@ -302,7 +302,7 @@ def stage(tmp_path):
 
 
 @pytest.mark.parametrize("inside", ["", "checkpoints/step-000003"])
-def test_a_run_of_ours_is_read_as_weights_with_its_net_and_its_classes(stage, inside):
+def test_own_run_is_read_as_weights_with_net_and_classes(stage, inside):
     run, arrays, _ = stage
     weights = initialize.from_run(run / inside)
     assert weights.layers.keys() == {name.split("/")[0] for name in arrays}
@@ -316,7 +316,7 @@ def test_a_run_of_ours_is_read_as_weights_with_its_net_and_its_classes(stage, in
     assert "fcn16s" in weights.notes[0] and "step-000003" in weights.notes[0] and "step 3" in weights.notes[0]
 
 
-def test_a_folder_that_is_no_run_or_has_no_checkpoint_yet_is_named(stage, tmp_path):
+def test_folder_without_a_run_or_checkpoint_is_reported(stage, tmp_path):
     run, _, _ = stage
     with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
         initialize.from_run(tmp_path)
@@ -326,7 +326,7 @@ def test_a_folder_that_is_no_run_or_has_no_checkpoint_yet_is_named(stage, tmp_pa
         initialize.from_run(run)
 
 
-def test_the_next_stage_begins_with_the_scores_of_the_one_before_and_a_new_score_at_zero(stage):
+def test_next_stage_starts_with_old_scores_and_a_new_one_at_zero(stage):
     run, arrays, _ = stage
     with fresh() as session:
         graph_builder.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
@@ -342,7 +342,7 @@ def test_the_next_stage_begins_with_the_scores_of_the_one_before_and_a_new_score
     assert "score_pool3  fresh" in transfer.report_text(rows)
 
 
-def test_the_first_logits_of_fcn8s_are_the_fused_scores_of_fcn16s_upsampled_in_two_steps_instead_of_one(stage):
+def test_first_logits_of_fcn8s_are_upsampled_fcn16s_scores(stage):
     run, arrays, sixteen = stage
     image = photo()[0] - np.array(MEAN_RGB)
     _, (coarse, pool4) = nets_help.forward(image, arrays, (2, 16))
