@@ -118,7 +118,7 @@ def test_advice_on_dataset_files_fits_every_command(monkeypatch, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_debug_which_is_advised_for_bugs(monkeypatch, command):
+def test_every_command_has_the_advised_debug_flag(monkeypatch, command):
     assert "--debug" in flags_of(command, monkeypatch)
 
 
@@ -150,7 +150,7 @@ def paired(folder, labels, split=True):
 IDS = np.array([[0, 1, 2, 1]], np.uint8).repeat(4, 0)
 
 
-def test_an_export_to_csail_takes_the_encoding_that_is_advised(tmp_path, capsys):
+def test_csail_export_takes_the_advised_label_format(tmp_path, capsys):
     data = paired(tmp_path / "a b", [np.dstack([0 * IDS, 0 * IDS, IDS])] * 4)
     words = ["export", "--layout", "paired", "--data", data, "--size", "32", "--ignore-label", "0", "--cache-dir",
              tmp_path / "c", "--out", tmp_path / "data.h5"]
@@ -159,7 +159,7 @@ def test_an_export_to_csail_takes_the_encoding_that_is_advised(tmp_path, capsys)
     assert "data.h5 and" in said(capsys, csail.main, *words, *advised.split())
 
 
-def test_an_export_to_csail_takes_a_larger_limit_of_pixels(tmp_path, capsys):
+def test_csail_export_takes_a_larger_pixel_limit(tmp_path, capsys):
     data = paired(tmp_path / "d", [IDS] * 4)
     words = ["export", "--layout", "paired", "--data", data, "--size", "32", "--ignore-label", "0", "--cache-dir",
              tmp_path / "c", "--out", tmp_path / "data.h5", "--max-pixels"]
@@ -167,14 +167,14 @@ def test_an_export_to_csail_takes_a_larger_limit_of_pixels(tmp_path, capsys):
     said(capsys, csail.main, *words, "16")
 
 
-def test_without_space_for_an_export_another_out_is_advised(tmp_path, monkeypatch):
+def test_full_disk_advises_another_output_for_an_export(tmp_path, monkeypatch):
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
     made = type("Cache", (), {"shapes": np.array([[4, 4]]), "__len__": lambda _: 1})()
     advice = fix_of(writer.export, {"training": made}, DatasetSpec(("other", "a"), (0,)), tmp_path / "x.h5")
     assert advice == "free space, or give another --out."
 
 
-def test_inspect_takes_the_flag_data_that_layouts_advise(tmp_path, capsys):
+def test_inspect_takes_the_data_flag_that_layouts_advise(tmp_path, capsys):
     paired(tmp_path / "outer/my data", [IDS] * 4)
     text = said(capsys, inspect.main, tmp_path / "outer", code=3)
     advised = shlex.split(re.search(r"did you mean (--data .+) \(", text)[1])
@@ -185,7 +185,7 @@ def test_inspect_takes_the_flag_data_that_layouts_advise(tmp_path, capsys):
             inspect.parse(list(map(str, words)))
 
 
-def test_the_threshold_and_the_ids_that_are_advised_are_taken(tmp_path, capsys):
+def test_advised_threshold_and_ids_are_accepted(tmp_path, capsys):
     mask = np.array([[0, 100]], np.uint8).repeat(4, 0)
     masks = ["--layout", "binary_masks", paired(tmp_path / "masks", [mask] * 4)]
     least = int(re.search(r"give --mask-threshold below (\d+)", said(capsys, inspect.main, *masks, code=3))[1])
@@ -197,7 +197,7 @@ def test_the_threshold_and_the_ids_that_are_advised_are_taken(tmp_path, capsys):
     assert "problems: none" in said(capsys, inspect.main, *ids, *advised.split())
 
 
-def test_a_file_in_the_way_of_a_cache_is_moved_as_advised(tmp_path):
+def test_file_at_a_cache_path_is_moved_as_advised(tmp_path):
     data = registry.load("layouts", "paired").listing(paired(tmp_path / "d", [IDS] * 4), "training").pairs
     words = data, DatasetSpec(("a", "b", "c")), (4, 4), tmp_path / "c d", "t"
     path = cache.path_of(*words)
@@ -256,7 +256,7 @@ def a_run(folder, scores, **settings):
 
 
 @pytest.mark.parametrize("which", ["best", "latest", "path"])
-def test_where_a_checkpoint_is_damaged_a_whole_one_is_named(tmp_path, which):
+def test_damaged_checkpoint_advises_an_intact_one(tmp_path, which):
     folder = a_run(tmp_path / "a run", {1: 0.1, 2: 0.5, 3: 0.3, 4: 0.2})
     bad = [folder / "checkpoints/step-000002", folder / "checkpoints/step-000004"]
     for path in bad:
@@ -270,7 +270,7 @@ def test_where_a_checkpoint_is_damaged_a_whole_one_is_named(tmp_path, which):
     assert checkpoint_choice.choose(folder).state["step"] == 3
 
 
-def test_without_a_whole_checkpoint_none_is_named(tmp_path):
+def test_no_checkpoint_is_advised_if_all_are_damaged(tmp_path):
     folder = a_run(tmp_path / "run", {1: 0.1})
     (folder / "checkpoints/step-000001/model.index").unlink()
     assert "another --run" in fix_of(checkpoint_choice.choose, folder)
@@ -294,7 +294,7 @@ def test_evaluating_a_run_reports_that_its_data_flags_are_unused(tmp_path, capsy
     assert len(found) == 2 and not left_out
 
 
-def test_other_errors_of_an_evaluation_stay_as_they_are():
+def test_other_evaluation_errors_are_unchanged():
     problem = errors.DataError("a", where="b", fix="--skip-bad goes on without them.")
     of_run, of_file = evaluate_flags.parse(["--run", "r"], ""), evaluate_flags.parse(["--weights", "w"], "")
     assert evaluate_flags.advised(problem, of_run) is problem
@@ -303,7 +303,7 @@ def test_other_errors_of_an_evaluation_stay_as_they_are():
                                                                                           of_run) is not problem
 
 
-def test_the_split_of_a_run_is_copied_as_advised(tmp_path):
+def test_split_of_a_run_is_copied_as_advised(tmp_path):
     data = paired(tmp_path / "my data", [IDS] * 12, split=False)
     settings = training_config.Config(layout="paired", data=str(data))
     run_ = a_run(tmp_path / "a run", {1: 0.1})
@@ -328,7 +328,7 @@ def test_oversized_gallery_is_not_answered_with_max_pixels(tmp_path):
     assert fix_of(gallery.read_pictures, tmp_path) == gallery.confusion.AGAIN
 
 
-def test_a_report_that_is_being_written_advises_no_out(tmp_path):
+def test_unfinished_report_advises_no_output_flag(tmp_path):
     with result_folder._locked(tmp_path / "e", tmp_path / "e", result_folder.EVALUATION):
         def write():
             with result_folder.rewriting(tmp_path / "e", "report.html"):
@@ -358,7 +358,7 @@ def test_tile_is_advised_only_if_smaller_than_the_network_input(base, window, ad
     (lambda argv: evaluate_flags.parse(argv, "") and None, "--run r --merge max", "--flip"),
     (lambda argv: report.parse(argv) and None, "folder --samples 5", "--against FOLDER"),
 ], ids=lambda value: value if isinstance(value, str) else "")
-def test_the_flag_that_is_advised_is_taken(capsys, main, words, advised):
+def test_advised_flag_is_accepted(capsys, main, words, advised):
     assert advised.split()[0] in said(capsys, main, *words.split(), code=2)
     said(capsys, main, *words.split(), *advised.split())
 

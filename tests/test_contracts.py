@@ -26,7 +26,7 @@ def test_a_layout_has_recognise_spec_and_listing(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", registry.names("label_formats"))
-def test_an_encoding_has_its_endings_size_read_and_write(name):
+def test_label_format_has_suffixes_size_read_and_write(name):
     encoding = registry.load("label_formats", name)
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in encoding.SUFFIXES)
     assert encoding.SUFFIX in encoding.SUFFIXES
@@ -36,7 +36,7 @@ def test_an_encoding_has_its_endings_size_read_and_write(name):
 
 
 @pytest.mark.parametrize("name", registry.names("losses"))
-def test_a_loss_is_of_pixels_or_of_images(name):
+def test_loss_is_per_pixel_or_per_image(name):
     module = registry.load("losses", name)
     per_pixel, of_images = (getattr(module, function, None) for function in ("per_pixel", "build"))
     assert bool(per_pixel) != bool(of_images)
@@ -66,5 +66,5 @@ def test_every_file_of_a_kind_meets_its_contract(kind):
     assert modules and all(module.__doc__ for module in modules.values())
 
 
-def test_the_convention_of_the_headline_numbers_is_named():
+def test_convention_of_the_headline_scores_is_named():
     assert "an absent class counts 0" in registry.load("protocols", "benchmark").TEXT

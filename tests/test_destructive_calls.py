@@ -164,13 +164,13 @@ def calls(path):
 EVERY = {place: names for path in FILES for place, names in calls(path).items()}
 
 
-def test_every_destructive_call_has_its_guard_in_the_table():
+def test_every_destructive_call_has_a_guard():
     missing = {place: sorted(names) for place, names in EVERY.items()
                if place not in GUARDS and place.split(":")[0] not in GUARDS}
     assert not missing
 
 
-def test_the_table_has_no_row_for_what_is_gone():
+def test_table_has_no_row_for_removed_calls():
     places = {*EVERY, *(place.split(":")[0] for place in EVERY)}
     assert not [row for row in GUARDS if row not in places]
 
@@ -180,7 +180,7 @@ def test_the_table_has_no_row_for_what_is_gone():
     "shutil.rmtree(x)", "a.replace(b)", "os.replace(a, b)", "a.rename(b)", "open(p, 'w')",
     "p.open('ab')", "open(p, mode='x')", "os.open(p, os.O_WRONLY | os.O_CREAT)", "h5py.File(p, 'w')",
     "zipfile.ZipFile(p, 'a')", "np.savez(p, a=1)", "figure.savefig(p)", "p.write_text('')", "os.remove(p)"])
-def test_a_destructive_call_is_seen(text):
+def test_destructive_call_is_detected(text):
     assert kind_of(ast.parse(text).body[0].value)
 
 
@@ -188,5 +188,5 @@ def test_a_destructive_call_is_seen(text):
     "name.replace('a', 'b')", "atomic_io.write_whole(p, b'', new=True)",
     "dataclasses.replace(a, b=1)", "open(p)", "p.open('rb')", "os.open(p, os.O_RDONLY)",
     "h5py.File(p, 'r')", "graph.node.remove(node)", "Image.open(p, formats=('PNG',))"])
-def test_a_harmless_call_is_passed_over(text):
+def test_harmless_call_is_not_listed(text):
     assert not kind_of(ast.parse(text).body[0].value)

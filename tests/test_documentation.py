@@ -41,7 +41,7 @@ def test_paths_in_a_page_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_of_a_page_lead_somewhere(page):
+def test_links_of_a_page_exist(page):
     for path, heading in LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
         target = page.parent / path if path else page
         assert target.exists(), path
@@ -69,6 +69,6 @@ def test_paths_in_recipes_exist():
         assert missing(recipe.read_text()) == []
 
 
-def test_a_missing_path_is_found():
+def test_missing_path_is_detected():
     text = "`fcn/cli/main.py`, fcn/nets/fcn8s.py, docs/data.md, fcn/models/nets/NAME.py, `core/errors.py`, core/none.py"
     assert missing(text) == ["fcn/core/none.py", "fcn/nets/fcn8s.py"]

@@ -36,7 +36,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_resumed_run_has_the_same_losses_and_uses_its_cache(folder):
+def test_old_run_resumes_with_equal_losses_and_its_cache(folder):
     more = len(EXPECTED["losses_after_resuming"])
     caches = contents(folder / "cache")
     said = call(folder, ROOT / "train_fcn.py", "--run", "run", "--steps", EXPECTED["steps"] + more)
@@ -51,7 +51,7 @@ def test_a_checkpoint_predicts_the_same(folder):
     assert_same_predictions(folder / "photos/predictions")
 
 
-def test_settings_and_weights_of_an_old_run_start_a_new_one(folder):
+def test_settings_and_weights_of_an_old_run_start_a_new_run(folder):
     wanted = EXPECTED["losses_of_a_run_from_the_checkpoint"]
     call(folder, ROOT / "train_fcn.py", "--config", "config.toml", "--run", "second", "--steps", len(wanted),
          "--weights", CHECKPOINT)
@@ -64,7 +64,7 @@ def test_settings_in_toml_are_read_as_before(folder):
     assert {key: settings[key] for key in EXPECTED["settings"]} == EXPECTED["settings"]
 
 
-def test_an_evaluation_is_reported_to_the_digit(folder):
+def test_old_evaluation_is_reported_with_equal_digits(folder):
     report = ["fcn", "report"] if importlib.util.find_spec("fcn.__main__") else ["fcn.report"]
     said = call(folder, "-m", *report, "run", "--csv", "numbers.csv")
     assert f"{EXPECTED['mean_iou']:.4f}" in said

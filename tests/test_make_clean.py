@@ -10,7 +10,7 @@ MAKEFILE = pathlib.Path(__file__).parents[1] / "Makefile"
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
-def test_only_an_environment_that_make_has_made_is_deleted(tmp_path):
+def test_clean_deletes_only_an_environment_made_by_make(tmp_path):
     shutil.copy(MAKEFILE, tmp_path)
     for name in ("mine/x", "ours/.ready", "build/x", "build/lib/x", "fcn.egg-info/x", "mine.egg-info/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -54,14 +54,14 @@ def refused(expected):
 @pytest.mark.parametrize("stride, more, expected", [
     (4, 0, r"feature half of an image of \[96, 160\] px has \[48, 80\] cells, stride 4 promises \[24, 40\]"),
     (2, 1, "the decoder gives 4 channels, expected one for each of the 3 classes")])
-def test_strides_and_channels_that_are_not_as_promised(plugin, stride, more, expected):
+def test_undeclared_strides_and_channels_are_refused(plugin, stride, more, expected):
     plugin("encoders", ENCODER.format(stride=stride))
     plugin("nets", NET.format(more=more))
     with refused(expected):
         graph_builder.build(Architecture("bad", 3))
 
 
-def test_right_strides_and_channels_are_built(plugin):
+def test_declared_strides_and_channels_are_accepted(plugin):
     plugin("encoders", ENCODER.format(stride=2))
     plugin("nets", NET.format(more=0))
     assert graph_builder.build(Architecture("bad", 3)).num_classes == 3
@@ -78,7 +78,7 @@ def test_invalid_learning_rate_factor_is_reported(plugin, factor):
     (False, "image / 255.0", r"it made the image float64 \(6, 8, 3\), expected uint8"),
     (False, "image.swapaxes(0, 1)", r"it made the image uint8 \(8, 6, 3\), expected uint8 \(6, 8, 3\)"),
     (True, "image[:2]", r"it made samples of \(2, 8\) px, asked for are \(6, 8\)")])
-def test_an_augmentation_that_changes_type_or_size(plugin, moves_label, change, expected):
+def test_augmentation_that_changes_type_or_size_is_refused(plugin, moves_label, change, expected):
     plugin("augmentations", f"MOVES_LABEL = {moves_label}\ndef draw(rng):\n    return 1\n"
                             f"def change(image, value):\n    return {change}\n")
     image, label = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.uint8)
@@ -90,14 +90,14 @@ def test_an_augmentation_that_changes_type_or_size(plugin, moves_label, change, 
     ("def per_pixel(logits, labels):\n    return None\n", r"per_pixel\(\) gives None"),
     ("def per_pixel(logits, labels):\n    return logits\n", r"per_pixel\(\) gives <tf.Tensor"),
     ("def build(logits, labels, policy):\n    return logits\n", r"build\(\) gives <tf.Tensor")])
-def test_a_loss_of_the_wrong_shape(plugin, text, expected):
+def test_loss_of_the_wrong_shape_is_refused(plugin, text, expected):
     plugin("losses", text)
     with refused(expected):
         batch_loss.build(tf.zeros((1, 2, 2, 3)), tf.zeros((1, 2, 2), tf.int32), graph_builder.LabelPolicy(),
                          LossSettings("bad"))
 
 
-def test_an_optimizer_that_gives_no_operation(plugin):
+def test_optimizer_without_an_operation_is_refused(plugin):
     plugin("optimizers", "def apply(grads, rate_of, momentum):\n    return None\n")
     x = tf.get_variable("x/kernel", (1,))
     with refused(r"apply\(\) gives None, expected an operation"):
@@ -111,7 +111,7 @@ def test_an_exception_in_a_plugin_names_its_file_and_line(plugin, capsys):
     assert "bad.py:2: ZeroDivisionError: division by zero" in said and "Traceback" not in said
 
 
-def test_a_folder_whose_name_is_nearly_a_kind(tmp_path):
+def test_misspelled_kind_folder_is_reported(tmp_path):
     (tmp_path / "losses").mkdir()
     (tmp_path / "optimizer").mkdir()
     with pytest.raises(errors.UsageError, match=r"(?s)optimizer: no kind of plugin .*did you mean optimizers"):
@@ -119,13 +119,13 @@ def test_a_folder_whose_name_is_nearly_a_kind(tmp_path):
     registry.use()
 
 
-def test_a_plugin_that_exits_while_it_is_imported(plugin):
+def test_plugin_that_exits_on_import_is_named(plugin):
     plugin("losses", "import sys\nsys.exit(3)\n")
     with pytest.raises(errors.UsageError, match=r"bad\.py:2: cannot be imported: SystemExit"):
         registry.load("losses", "bad")
 
 
-def test_a_function_of_a_plugin_that_exits_is_named(plugin, capsys):
+def test_plugin_function_that_exits_is_named(plugin, capsys):
     plugin("schedules", "import sys\ndef factor(t, step, settings):\n    sys.exit('enough')\n")
     assert errors.run_command(lambda argv: Schedule(0.1, "bad").rate(3, 9), []) == 2
     assert "bad.py:3: SystemExit: enough" in capsys.readouterr().err
@@ -154,13 +154,13 @@ def test_invalid_protocol_is_reported_before_the_net_runs(plugin, line, expected
         protocols.check(4, (0,))
 
 
-def test_a_protocol_as_its_contract_has_it_is_not_refused(plugin):
+def test_valid_protocol_is_accepted(plugin):
     plugin("protocols", PROTOCOL)
     protocols.check(4, (0,))
     protocols.check(256, ())
 
 
-def test_a_section_without_a_place_on_the_page(plugin):
+def test_section_without_order_is_refused(plugin):
     plugin("sections", "ORDER, TITLE, LINK = None, 'Mine', 'mine'\ndef build(report):\n    return ''\n")
     with refused("ORDER is None"):
         html_report.check_sections()
@@ -180,7 +180,7 @@ def test_section_that_raises_is_named(plugin, tmp_path, capsys, fault):
     ("losses/a+b.py", r"'a\+b' is not a valid name of a Python module"),
     ("losses/2*a.py", r"'2\*a' is not a valid name"), ("nets/my-net.py", "'my-net' is not a valid name"),
     ("nets/class.py", "'class' is not a valid name")])
-def test_names_that_cannot_be_used(tmp_path, name, expected):
+def test_invalid_plugin_names_are_refused(tmp_path, name, expected):
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text("")
     with pytest.raises(errors.UsageError, match=rf"(?s){re.escape(name)}: {expected}.*rename the file"):
@@ -188,7 +188,7 @@ def test_names_that_cannot_be_used(tmp_path, name, expected):
     registry.use()
 
 
-def test_two_augmentations_of_one_stream(plugin):
+def test_two_augmentations_with_one_stream_are_refused(plugin):
     plugin("augmentations", "STREAM = 12\ndef draw(rng):\n    return 1\ndef change(array, value):\n    return array\n")
     with refused("STREAM 12 is that of the augmentation 'hflip', too"):
         training_config.import_plugins(training_config.Config(augment=("hflip", "bad")))

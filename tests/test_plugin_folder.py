@@ -50,7 +50,7 @@ def run(tmp_path_factory):
     registry.use()
 
 
-def test_a_run_of_plugins_is_trained_and_resumed(run):
+def test_plugin_run_is_trained_and_resumed(run):
     content, log = record.read_record(run), run_log.read_entries(run / "log.jsonl")
     assert content["config"]["plugins"] == [str(run.parent / "mine")]
     assert (content["config"]["weights"], content["weights"]["sha256"]) == ("none", None)
@@ -71,7 +71,7 @@ def test_plugin_run_is_evaluated_by_its_protocol(run):
     assert np.load(written[0]).shape == (64, 64)
 
 
-def test_it_is_exported_in_its_format(run):
+def test_plugin_run_is_exported_in_its_format(run):
     path = run.parent / "net.example"
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
@@ -79,7 +79,7 @@ def test_it_is_exported_in_its_format(run):
     assert path.read_bytes()[:2] == b"\x1f\x8b" and "read back and verified" in said.getvalue()
 
 
-def test_its_report_is_read_with_its_protocol(run, capsys):
+def test_plugin_report_is_read_with_its_protocol(run, capsys):
     folder = run.parent / "again"
     evaluate("--run", run, "--out", folder)
     registry.use()

@@ -38,7 +38,7 @@ def test_operation_counts_of_published_nets():
     assert operations.training(*paper) + fixed == pytest.approx(180.5e9, rel=1e-3)
 
 
-def test_the_table_of_operations_is_of_the_nets_as_they_are():
+def test_operation_table_matches_the_nets():
     for net, (fusion, last) in operations.NETS.items():
         chosen = variants.variants_of(net)
         assert chosen.fusion == fusion and chosen.last_layer.replace("relu", "conv") == last
@@ -69,7 +69,7 @@ def test_tensorflow_counts_both_kinds_of_convolutions_alike():
         assert counted() == operations.convolution("b", (3, 2), 16, 7, 5).forward
 
 
-def test_a_net_has_the_weights_that_its_table_counts():
+def test_weight_counts_match_the_table():
     widths = measuring.widths(1 / 16)
     assert operations.weights("fcn8s_tutorial", (32, 32), 5, widths) == sum(
         {"conv1_1": 3 * 4, "conv1_2": 4 * 4, "conv2_1": 4 * 8, "conv2_2": 8 * 8, "conv3_1": 8 * 16,
@@ -81,7 +81,7 @@ def test_ratios_are_of_the_same_round():
     assert measuring.ratios([2, 30, 4], [1, 10, 4]) == (2, 1, 3)
 
 
-def test_a_failed_case_says_what_went_wrong_and_not_where(tmp_path):
+def test_failed_case_gives_its_reason(tmp_path):
     script = tmp_path / "fails.py"
     script.write_text("raise ValueError('no such net')")
     assert measuring.in_a_process(script, [1]) == {"failed": "ValueError: no such net"}
@@ -95,7 +95,7 @@ def test_growth_changes_one_axis_at_a_time_from_the_base():
     assert growth.along(found, "side") == [growth.BASE, growth.BASE | {"side": 384}]
 
 
-def test_waiting_counts_after_the_first_lines_alone():
+def test_waiting_is_counted_after_the_first_lines():
     entries = [{"event": "start"}, *({"wait_share": share, "images_per_s": 1.0} for share in (0.9, 0.5, 0.01, 0.02))]
     assert evaluate_speed.waited(entries)["wait_shares"] == [0.01, 0.02]
 
@@ -157,7 +157,7 @@ def test_handwritten_text_of_the_page_survives_rewriting(tmp_path):
     assert results.insert(page + "below\n", "new").endswith("new\n\n" + results.END + "\nbelow\n")
 
 
-def test_the_picture_is_drawn_of_whatever_there_is(tmp_path):
+def test_picture_is_drawn_from_partial_results(tmp_path):
     results_plot.draw(made_up(), tmp_path / "all.png")
     results_plot.draw({}, tmp_path / "none.png")
     assert (tmp_path / "all.png").stat().st_size > 20_000 and not (tmp_path / "none.png").exists()
@@ -171,7 +171,7 @@ def test_every_part_of_the_benchmark_is_a_script_given_its_file(tmp_path):
         assert ("--json" in words) != bool(part.title) and ("--data" in words) == ("data" in part.takes)
 
 
-def test_a_gpu_table_says_that_there_was_none(tmp_path):
+def test_gpu_table_without_a_gpu_says_so(tmp_path):
     one = ("train", "float32", 1, (32, 32), 3, 1 / 16, False)
     found = gpu.case(*one, rounds=1)
     assert len(found["seconds"]) == 1 and found["peak_bytes"] > 0 and gemm.best(gemm.case(1, [64], 1), "bfloat16") > 0

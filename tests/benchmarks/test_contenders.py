@@ -100,7 +100,7 @@ def assert_same_ids(prediction, expected, share):
     assert np.mean(prediction == expected["scores"].argmax(axis=3)) >= 1 - share
 
 
-def test_most_weights_move_so_that_equality_says_something(expected):
+def test_training_moves_most_weights(expected):
     for found in expected.values():
         assert np.ptp(found["scores"]) > 1
         moved = {name: np.abs(array - net.draw(name, array.shape)) > 0.98 * MOVED
@@ -109,37 +109,37 @@ def test_most_weights_move_so_that_equality_says_something(expected):
         assert set(few) <= {"fc6/kernel"}  # whose outer taps see nothing on so small a map
 
 
-def test_the_tutorials_graph_is_the_same_net(expected):
+def test_tutorial_graph_is_the_same_net(expected):
     assert_same(trained(tutorial, "even", "float32"), expected["even"])
 
 
 @pytest.mark.parametrize(("case", "layout"), [("even", "nchw"), ("odd", "nchw"), ("odd", "channels_last")])
-def test_pytorchs_is_the_same_net_in_either_layout_at_any_size(expected, pytorch, case, layout):
+def test_pytorch_net_is_the_same_in_either_layout_at_any_size(expected, pytorch, case, layout):
     assert_same(trained(pytorch, case, f"{layout}-float32"), expected[case])
 
 
-def test_kerass_is_the_same_net(expected, keras):
+def test_keras_net_is_the_same(expected, keras):
     assert_same(keras["float32"], expected["odd"])
 
 
-def test_in_bfloat16_they_are_the_same_net_but_for_rounding(expected, keras):
+def test_bfloat16_nets_are_the_same_up_to_rounding(expected, keras):
     assert_close(trained(ours, "odd", "bfloat16"), expected["odd"])
     assert_close(keras["mixed_bfloat16"], expected["odd"])
 
 
 @pytest.mark.parametrize("layout", ["nchw", "channels_last"])
-def test_pytorchs_in_bfloat16_is_the_same_net_but_for_rounding(expected, pytorch, layout):
+def test_pytorch_bfloat16_net_is_the_same_up_to_rounding(expected, pytorch, layout):
     assert_close(trained(pytorch, "odd", f"{layout}-bfloat16"), expected["odd"])
 
 
-def test_all_predict_the_ids_of_the_best_scores(expected, keras):
+def test_all_contenders_predict_the_argmax(expected, keras):
     assert_same_ids(predicted(ours, "odd", "float32"), expected["odd"], 0)
     assert_same_ids(predicted(ours, "odd", "bfloat16"), expected["odd"], 0.05)
     assert_same_ids(predicted(tutorial, "even", "float32"), expected["even"], 0.001)
     assert_same_ids(keras["float32"]["prediction"], expected["odd"], 0.001)
 
 
-def test_pytorch_predicts_them_too(expected, pytorch):
+def test_pytorch_predicts_the_argmax(expected, pytorch):
     assert_same_ids(predicted(pytorch, "odd", "nchw-float32"), expected["odd"], 0.001)
     assert_same_ids(predicted(pytorch, "odd", "channels_last-bfloat16"), expected["odd"], 0.05)
 
@@ -152,6 +152,6 @@ def test_unknown_contender_or_variant_is_answered_with_the_known():
 
 
 @pytest.mark.parametrize("job", ["train", "predict"])
-def test_a_step_is_a_loss_or_ids(job):
+def test_step_returns_a_loss_or_ids(job):
     found = contenders.build("ours", job, 2, (32, 64), 5, "float32", CHANNELS)()
     assert found > 0 if job == "train" else (found.shape, found.dtype) == ((2, 32, 64), np.uint8)

@@ -44,14 +44,14 @@ def test_every_contender_runs_once_per_round_in_rotating_order():
 @pytest.mark.parametrize(("label", "why"), [("absent", "torch is not installed"), ("dying", "weights are gone"),
                                             ("hanging", "no answer in 0.5 s"),
                                             ("killed", "ended by signal 9, memory out?")])
-def test_one_that_fails_says_why_and_the_others_go_on(label, why):
+def test_failed_contender_gives_its_reason_and_others_continue(label, why):
     groups, found = run("good", label, "better")
     assert found[label]["failed"] == why
     assert [set(done) for done in groups[0]] == [{"good", "better"}] * 2
     assert not found["good"]["failed"]
 
 
-def test_without_its_reference_a_duel_ends_and_says_so():
+def test_duel_without_its_reference_ends_with_a_message():
     groups, found = run("absent", "good")
     assert groups == []
     assert [found[label]["failed"] for label in ("absent", "good")] == ["torch is not installed",
@@ -69,7 +69,7 @@ def test_group_grows_while_peak_memory_and_one_gib_fit():
         good.finish()
 
 
-def test_what_does_not_fit_beside_the_reference_alone_is_refused():
+def test_contender_that_never_fits_is_refused():
     groups, found = run("good", "better", available=5 * GIB)
     assert found["better"]["failed"] == "not run: 5.4 GB of memory are left beside good"
     assert [list(done) for group in groups for done in group] == [["good"], ["good"]]
@@ -81,7 +81,7 @@ def test_contender_that_does_not_fit_starts_another_group():
     assert [[set(done) for done in group] for group in groups] == [[{"good", "better"}], [{"good"}]]
 
 
-def test_a_ratio_is_the_median_of_the_rounds_ratios_to_the_first():
+def test_ratio_is_the_median_of_the_ratios_of_rounds():
     groups = [[{"a": {"seconds": [1.0], "others": 0.0}, "b": {"seconds": [2.0], "others": 0.5}},
                {"a": {"seconds": [4.0], "others": 0.0}, "b": {"seconds": [4.0], "others": 0.5}},
                {"a": {"seconds": [1.0, 2.0, 9.0], "others": 0.0}, "b": {"seconds": [6.0], "others": 2.0}}],
@@ -107,7 +107,7 @@ def test_meter_separates_time_of_a_step_from_time_between_steps(monkeypatch):
     assert meter.end() == {"peak_bytes": 7, "step_bytes": 7, "idle": 0.1}
 
 
-def test_the_command_writes_what_it_measured(tmp_path):
+def test_command_writes_its_measurements(tmp_path):
     done = subprocess.run([sys.executable, duel.__file__, "--job", "predict", "--size", "32", "--classes", "5",
                            "--share", "0.02", "--rounds", "2", "--json", tmp_path / "out.json", "ours:float32",
                            "nobody:float32"], capture_output=True, text=True)

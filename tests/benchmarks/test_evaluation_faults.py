@@ -20,7 +20,7 @@ def case(tmp_path_factory):
     return evaluation_faults.Case(tmp_path_factory.mktemp("case"))
 
 
-def test_a_lost_evaluation_or_a_changed_file_would_be_seen(case):
+def test_lost_evaluation_or_changed_file_would_be_detected(case):
     place = case.start(replacing=True)
     assert case.stands(place, True)
     (place / "confusion.npz").write_bytes(b"half")
@@ -32,7 +32,7 @@ def test_a_lost_evaluation_or_a_changed_file_would_be_seen(case):
         case.stands(place, False)
 
 
-def test_pictures_may_be_missing_after_an_error_only(case):
+def test_pictures_are_missing_only_after_an_error(case):
     place = case.start(replacing=False)
     evaluation_faults.evaluate(place, "new")
     (place / "colour/a.png").unlink()
@@ -47,7 +47,7 @@ def test_crash_or_disk_error_during_an_evaluation_loses_nothing(case, mode):
 
 
 @pytest.mark.parametrize("mode", ["die after", "ENOSPC from here on"])
-def test_at_the_calls_around_the_renames_nothing_is_lost(case, mode):
+def test_crash_around_the_renames_loses_nothing(case, mode):
     total = evaluation_faults.calls(case, True)
     for at in range(total - 30, total - 18):
         place = case.start(True)

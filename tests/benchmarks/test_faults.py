@@ -29,7 +29,7 @@ def test_fault_comes_at_the_requested_call(tmp_path):
     assert injector.count == 2 and (tmp_path / "b").exists()
 
 
-def test_a_lost_cache_would_be_seen(case, monkeypatch):
+def test_lost_cache_would_be_detected(case, monkeypatch):
     monkeypatch.setattr(builder.atomic_io.NewFile, "commit", lambda file, *_: file.path.write_bytes(b"half"))
     where = case.start(replacing=True)
     inject.wait(inject.child(case.attempt, where))

@@ -43,7 +43,7 @@ def small_of(run):
 
 
 @pytest.mark.parametrize("name", training_damage.DAMAGE)
-def test_every_damage_is_one_and_would_be_seen(tmp_path, name):
+def test_every_damage_changes_the_file_and_would_be_detected(tmp_path, name):
     run = make_run(tmp_path / "run")
     small = small_of(run)
     assert small.differences(run) == [] == small_run.damaged(run)
@@ -53,7 +53,7 @@ def test_every_damage_is_one_and_would_be_seen(tmp_path, name):
     assert [text.split(":")[0] for text in small_run.damaged(run)] == ["step-000006 is damaged"]
 
 
-def test_of_the_two_newest_checkpoints_none_may_be_damaged(tmp_path):
+def test_none_of_the_two_newest_checkpoints_may_be_damaged(tmp_path):
     run = make_run(tmp_path / "run", steps=(3, 6, 9))
     for step, count in ((3, 0), (6, 1), (9, 2)):  # what is older may be half deleted
         (run / f"checkpoints/step-{step:06d}/state.json").unlink()
@@ -69,21 +69,21 @@ def test_extra_file_or_changed_log_line_would_be_detected(tmp_path):
     assert small.differences(run) == ["checkpoints/.step-000009.tmp/model.index", "log.jsonl"]
 
 
-def test_no_byte_of_an_index_or_a_state_can_be_another_one(tmp_path):
+def test_changed_byte_of_index_or_state_is_detected(tmp_path):
     make_run(tmp_path / "run")
     for file in (training_damage.INDEX, training_damage.STATE):
         wrong, _ = training_damage.bytes_changed(tmp_path / "run", (file, 0, 1))
         assert wrong == []
 
 
-def test_a_byte_that_nobody_checks_would_be_seen(tmp_path, monkeypatch):
+def test_unchecked_byte_would_be_detected(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run")
     monkeypatch.setattr(checkpoint_files, "verify", lambda path: json.loads((path / "state.json").read_text()))
     wrong, _ = training_damage.bytes_changed(run, (training_damage.INDEX, 0, 50))
     assert len(wrong) == 2 and wrong[1].startswith("byte 50 of model.index may be ")
 
 
-def test_the_injector_sees_what_pathlib_does(tmp_path):
+def test_injector_intercepts_pathlib(tmp_path):
     with inject.Injector() as injector:
         (tmp_path / "a/b").mkdir(parents=True)  # b, then a, then b again
         (tmp_path / "a/b").replace(tmp_path / "c")
@@ -91,7 +91,7 @@ def test_the_injector_sees_what_pathlib_does(tmp_path):
     assert injector.count == 5
 
 
-def test_a_child_is_killed_after_it_has_begun_or_not_at_all(tmp_path):
+def test_child_is_killed_only_after_it_has_begun(tmp_path):
     def work(seconds):
         (tmp_path / "begun").touch()
         time.sleep(seconds)
@@ -103,7 +103,7 @@ def test_a_child_is_killed_after_it_has_begun_or_not_at_all(tmp_path):
     assert inject.wait(pid) == -signal.SIGTERM
 
 
-def test_a_row_counts_what_was_lost_and_how_cases_went(capsys):
+def test_row_counts_losses_and_outcomes(capsys):
     shown = table.Table()
     shown.results("kills", [([], ["a", "b"]), (["log.jsonl differs"], ["a"])])
     assert shown.end() == 1
@@ -112,7 +112,7 @@ def test_a_row_counts_what_was_lost_and_how_cases_went(capsys):
     assert table.Table().end() == 0
 
 
-def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
+def test_killed_run_ends_like_an_uninterrupted_one(tmp_path):
     """In a process of its own: one that has had a session cannot be forked. Seed 5: killed after batch 45 of 72."""
     words = [sys.executable, str(BENCHMARKS / "training_faults.py"), "--only", "kills", "--cases", "1"]
     done = subprocess.run([*words, "--seed", "5"], capture_output=True, text=True, timeout=900, cwd=tmp_path)

@@ -84,14 +84,14 @@ def test_the_table_holds_the_numbers_of_the_logs(tmp_path, pictured):
         assert image.format == "PNG"
 
 
-def test_the_best_run_comes_first_and_those_without_a_score_last(tmp_path, compared):
+def test_best_run_is_first_and_runs_without_score_last(tmp_path, compared):
     for name, iou in (("a", 0.1), ("b", None), ("c", 0.3), ("d", 0.2)):
         make(tmp_path / name, log=[{"step": 1, "loss": 1.0}] + ([{"step": 1, "val_mean_iou": iou}] if iou else []))
     _, out, _ = compared(*(tmp_path / name for name in "abcd"))
     assert [line.split()[0] for line in out[1:5]] == ["c", "d", "a", "b"]
 
 
-def test_the_newest_evaluation_is_the_one_that_counts(tmp_path):
+def test_newest_evaluation_counts(tmp_path):
     older, newer = REPORT | {"mean_iou": 0.9, "time": "2026-11-20T14:00:00+00:00"}, REPORT | {"checkpoint_step": 20}
     make(tmp_path / "a", reports=[newer, older])
     known = run_facts.find([tmp_path / "a"])[0][0].facts
@@ -105,7 +105,7 @@ def test_a_checkpoint_may_be_ahead_of_the_log(tmp_path):
     assert run_facts.find([tmp_path / "a"])[0][0].facts["steps_done"] == 30
 
 
-def test_settings_that_differ_have_a_row_and_others_have_none(tmp_path, compared):
+def test_only_differing_settings_have_a_row(tmp_path, compared):
     make(tmp_path / "a", learning_rate=1e-3, size=(96, 128), augment=("hflip", "scale"), freeze="conv4")
     make(tmp_path / "b", learning_rate=1e-4, augment=(), version="2.5", cache_dir="elsewhere")
     _, out, _ = compared(tmp_path / "a", tmp_path / "b")
@@ -115,14 +115,14 @@ def test_settings_that_differ_have_a_row_and_others_have_none(tmp_path, compared
         ["learning_rate", "0.001", "0.0001"], ["freeze", "conv4", "-"], ["numpy", "2.4", "2.5"]]
 
 
-def test_runs_of_the_same_settings_are_said_to_be(tmp_path, compared):
+def test_runs_with_equal_settings_are_reported(tmp_path, compared):
     make(tmp_path / "a")
     make(tmp_path / "b")
     assert any(line.startswith("nothing differs") for line in compared(tmp_path / "a", tmp_path / "b")[1])
     assert not any(line.startswith("nothing differs") for line in compared(tmp_path / "a")[1])
 
 
-def test_data_and_weights_are_what_they_are_wherever_they_lie(tmp_path, compared):
+def test_data_and_weights_are_compared_by_content_not_path(tmp_path, compared):
     make(tmp_path / "a", data="/here/camvid", weights="/here/vgg.mat")
     make(tmp_path / "b", data="/there/copy", weights="/there/vgg.mat")
     assert any(line.startswith("nothing differs") for line in compared(tmp_path / "a", tmp_path / "b")[1])
@@ -135,7 +135,7 @@ def test_data_and_weights_are_what_they_are_wherever_they_lie(tmp_path, compared
 @pytest.mark.parametrize(("other", "word"), [
     ({"files": ("d3", "d4")}, "data"), ({"size": (96, 96)}, "size"), ({"spec": DatasetSpec(("sky", "sea"))}, "classes"),
     ({"files": ("d3", "d4"), "size": (9, 9), "eval_batches": 7}, "data, size")])
-def test_runs_whose_scores_mean_other_things_are_warned_of_once(tmp_path, compared, other, word):
+def test_incomparable_scores_are_warned_of_once(tmp_path, compared, other, word):
     make(tmp_path / "a")
     make(tmp_path / "b", **other)
     _, out, _ = compared(tmp_path / "a", tmp_path / "b")
@@ -150,7 +150,7 @@ def test_id_ignored_only_for_padding_does_not_change_the_classes(tmp_path, compa
                    for line in compared(tmp_path / "a", tmp_path / "b")[1])
 
 
-def test_validations_of_other_lengths_are_told_from_each_other(tmp_path, compared):
+def test_validations_of_other_lengths_are_distinguished(tmp_path, compared):
     make(tmp_path / "a", eval_batches=50, batch=2)
     make(tmp_path / "b", eval_batches=25, batch=4)
     assert not any(line.startswith("note") for line in compared(tmp_path / "a", tmp_path / "b")[1])
@@ -170,7 +170,7 @@ def test_old_run_gets_defaults_and_its_speed_from_the_log(tmp_path, compared):
     assert row(out, "a")[-3:] == ["2", "0123456789ab", "-"] and row(out, "a")[5] == "4.00"
 
 
-def test_what_is_no_run_is_passed_over_with_a_line_each(tmp_path, compared):
+def test_other_folders_are_skipped_with_a_line_each(tmp_path, compared):
     make(tmp_path / "runs/a")
     (tmp_path / "runs/empty").mkdir()
     (tmp_path / "runs/compare.png").write_text("")
@@ -192,7 +192,7 @@ def test_nothing_to_compare_is_a_usage_error(tmp_path, compared):
     assert not (tmp_path / "compare.png").exists()
 
 
-def test_stages_are_the_runs_inside_in_their_order_of_number(tmp_path):
+def test_stages_are_runs_inside_in_numeric_order(tmp_path):
     for name in ("10-c", "2-b", "1-a"):
         make(tmp_path / "x" / name)
     assert [run.name for run in run_facts.find([tmp_path / "x"])[0]] == ["x/1-a", "x/2-b", "x/10-c"]
@@ -211,7 +211,7 @@ def test_unwritable_picture_is_reported_before_reading(tmp_path, compared, out):
     assert code == 2 and out in err
 
 
-def test_the_csv_file_has_a_row_a_run_in_full_precision(tmp_path, compared):
+def test_csv_has_a_row_per_run_in_full_precision(tmp_path, compared):
     make(tmp_path / "a, b", log=[{"step": 3, "loss": 1 / 3, "val_mean_iou": 2 / 3}], learning_rate=1e-3)
     make(tmp_path / "c", log=[], speed=[])
     assert compared(tmp_path / "c", tmp_path / "a, b", "--csv", "table.csv")[0] == 0
@@ -230,7 +230,7 @@ def test_without_a_terminal_long_names_are_printed_unchanged(tmp_path, pictured)
     assert out[1].startswith(f"{name} ") and "\x1b" not in "".join(out)
 
 
-def test_a_terminal_without_colour_shows_none(tmp_path):
+def test_terminal_without_colour_shows_no_colour(tmp_path):
     make(tmp_path / "a")
     make(tmp_path / "b", size=(9, 9))
     done = subprocess.run([sys.executable, "-m", "fcn", "compare", "a", "b"], cwd=tmp_path, capture_output=True,
@@ -262,7 +262,7 @@ def torn(content, draw):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_damaged_files_are_never_a_crash(tmp_path, pictured, seed):
+def test_damaged_files_cause_no_crash(tmp_path, pictured, seed):
     draw = random.Random(seed)
     make(tmp_path / "whole", reports=[REPORT])
     for name in "ab":

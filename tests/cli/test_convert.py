@@ -9,7 +9,7 @@ from fcn.config import training_config
 from fcn.core import errors
 
 
-def test_the_command_prints_a_table_and_lines_for_a_config_file(capsys, tmp_path):
+def test_command_prints_a_table_and_config_lines(capsys, tmp_path):
     convert.main(["--recipe", "long2015_fcn8s", "--to", "mean", "--size", "384"])
     text = capsys.readouterr().out
     assert "1.47456e-09" in text and "3.39084e-09" in text and "exact, step by step" in text
@@ -20,7 +20,7 @@ def test_the_command_prints_a_table_and_lines_for_a_config_file(capsys, tmp_path
     assert settings.learning_rate == pytest.approx(1e-14 * 384 * 384)
 
 
-def test_the_command_takes_plain_numbers_and_the_labelled_share(capsys):
+def test_command_takes_numbers_and_the_labelled_share(capsys):
     convert.main(["--learning-rate", "1e-10", "--weight-decay", "5e-4", "--momentum", "0.99", "--loss-reduction", "sum",
                   "--batch", "1", "--size", "500x375", "--labelled", "0.8", "--to", "mean", "--to-momentum", "0.9"])
     text = capsys.readouterr().out
@@ -40,7 +40,7 @@ def test_the_command_takes_plain_numbers_and_the_labelled_share(capsys):
      "--to mean-per-image --to-batch 1 --to-batches-per-step 6"),
     ("--batch 2 --loss-reduction mean-per-image", "no mean of every image's mean", "--to-batch 1 "
      "--to-batches-per-step 2")])
-def test_what_caffe_has_not_is_refused_and_the_advice_works(capsys, words, message, advice):
+def test_settings_missing_in_caffe_are_refused_with_a_fix(capsys, words, message, advice):
     given = ["--steps", "50", "--prototxt", *words.split()]
     with pytest.raises(errors.UsageError, match=message) as caught:
         convert.main(given)
@@ -61,7 +61,7 @@ def test_clipped_gradient_is_not_converted_to_another_batch_size(capsys):
 
 @pytest.mark.parametrize(("words", "advice"), [("--schedule step --step-size 10", "--step-size 8"),
                                                ("--warmup 1", "--warmup 4")])
-def test_steps_that_shape_the_rate_are_whole_steps_or_refused(capsys, words, advice):
+def test_converted_steps_are_whole_or_refused(capsys, words, advice):
     given = [*words.split(), "--steps", "700", "--batch", "1", "--to-batch", "4"]
     with pytest.raises(errors.UsageError, match="steps of 1 images are") as caught:
         convert.main(given)
@@ -70,12 +70,12 @@ def test_steps_that_shape_the_rate_are_whole_steps_or_refused(capsys, words, adv
     assert "to first order" in capsys.readouterr().out
 
 
-def test_a_step_size_that_does_nothing_is_not_in_the_way(capsys):
+def test_unused_step_size_is_ignored(capsys):
     convert.main(["--step-size", "10", "--schedule", "fixed", "--batch", "1", "--to-batch", "4"])
     assert "learning_rate = 0.0002" in capsys.readouterr().out
 
 
-def test_converted_settings_for_images_of_native_size_train(capsys, tmp_path):
+def test_converted_settings_for_native_size_are_valid(capsys, tmp_path):
     convert.main(["--recipe", "long2015_fcn8s", "--size", "384x512", "--to-batch", "4"])
     text = capsys.readouterr().out
     (tmp_path / "batch.toml").write_text(text[text.index("# converted"):])
@@ -83,7 +83,7 @@ def test_converted_settings_for_images_of_native_size_train(capsys, tmp_path):
     assert (settings.batch, settings.size, settings.steps) == (4, (384, 512), 25_000)
 
 
-def test_class_weights_have_no_pixels_to_convert_by(capsys):
+def test_class_weights_cannot_be_converted_to_a_sum(capsys):
     given = ["--class-weights", "median", "--to"]
     with pytest.raises(errors.UsageError, match="divides by the sum of the pixels' weights"):
         convert.main([*given, "sum"])

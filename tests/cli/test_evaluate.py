@@ -52,7 +52,7 @@ def predictions(out):
     return [ids.read(path, None) for path in sorted((out / "predictions").iterdir())]
 
 
-def test_the_pixel_accuracy_is_that_of_the_written_files(usual, toy):
+def test_pixel_accuracy_matches_the_written_files(usual, toy):
     folder, output = usual
     content, hits, labelled = report(folder), 0, 0
     assert content["protocol"] == "benchmark" and content["ignored_ids"] == [0]
@@ -69,7 +69,7 @@ def test_the_pixel_accuracy_is_that_of_the_written_files(usual, toy):
     assert content["protocols"]["benchmark"]["scores"]["pixel_accuracy"] == content["pixel_accuracy"]
 
 
-def test_the_tutorials_protocol_is_that_of_the_networks_size(usual, toy):
+def test_tutorial_protocol_is_at_network_size(usual, toy):
     """All pixels of the small labels, "other" among them, against the prediction as the net made it."""
     folder, _ = usual
     network = confusion.load(folder / "confusion_network.npz")
@@ -94,7 +94,7 @@ def test_probabilities_sum_to_1_with_the_prediction_as_argmax(usual, toy):
         assert (best >= found.max(axis=2) - 1e-3).all()
 
 
-def test_every_photo_and_label_is_decoded_once(trained, toy, tmp_path, monkeypatch):
+def test_every_photo_and_label_is_decoded_once_per_evaluation(trained, toy, tmp_path, monkeypatch):
     """With all outputs, at a network size above half the photos': a smaller one has JPEGs decoded at 1/2 besides."""
     decoded: collections.Counter = collections.Counter()
     real = ImageFile.ImageFile.load
@@ -108,7 +108,7 @@ def test_every_photo_and_label_is_decoded_once(trained, toy, tmp_path, monkeypat
     assert len(files) == 4 and [decoded[path] for path in files] == [1] * 4
 
 
-def test_the_page_is_there_and_everything_is_named(usual):
+def test_report_exists_and_files_are_named(usual):
     folder, output = usual
     assert (folder / "report.html").stat().st_size > 10_000 and (folder / "predictions.zip").exists()
     for name in ("report.html", "confusion.npz", "panels", "predictions.zip"):
@@ -133,7 +133,7 @@ def test_every_inference_mode_predicts_at_the_size_of_the_photo(trained, toy, tm
     assert ("windows of 64 x 64" in said) == ("--window" in WAYS[way])
 
 
-def test_exact_windows_give_the_whole_images_predictions(trained, tmp_path):
+def test_exact_tiles_predict_like_the_whole_image(trained, tmp_path):
     scenes = tmp_path / "photos"
     scenes.mkdir()
     photo = np.random.default_rng(0).integers(0, 256, (70, 700, 3), np.uint8)
@@ -145,7 +145,7 @@ def test_exact_windows_give_the_whole_images_predictions(trained, tmp_path):
     assert one.shape == (70, 700) and (one != other).mean() < 1e-3  # but for ties of floats
 
 
-def test_results_of_other_options_do_not_replace_each_other(trained, tmp_path):
+def test_results_of_other_options_are_kept(trained, tmp_path):
     shutil.copytree(trained[0] / "run", tmp_path / "run")
     for words in ([], ["--flip"], ["--size", "native", "--window", "96x64", "--merge", "max"]):
         evaluate("--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest", *words)
@@ -168,7 +168,7 @@ def test_results_of_other_data_are_kept_and_leftovers_removed(trained, toy, tmp_
     assert len(list((one / "colour").iterdir())) == 2
 
 
-def test_labels_without_one_labelled_pixel_are_no_result(trained, toy, tmp_path):
+def test_unlabelled_dataset_gives_no_result(trained, toy, tmp_path):
     shutil.copytree(toy / "scenes", tmp_path / "scenes")
     for path in (tmp_path / "scenes/annotations/validation").iterdir():
         ids.write(path, np.zeros_like(ids.read(path, None)), None)
@@ -187,7 +187,7 @@ def test_numbers_are_printed_even_if_they_cannot_be_written(trained, tmp_path, m
     assert "benchmark  original" in latest(trained, tmp_path / "out", "--outputs", "none", code=5)
 
 
-def test_two_photos_of_one_stem_get_two_predictions(trained, tmp_path):
+def test_photos_of_equal_stem_get_two_predictions(trained, tmp_path):
     (tmp_path / "photos").mkdir()
     for name in ("a.jpg", "a.png", "a.jpg.jpg"):
         Image.new("RGB", (40, 30), (90, 80, 70)).save(tmp_path / "photos" / name)
@@ -226,7 +226,7 @@ def test_checkpoint_of_another_run_is_refused_and_the_fix_works(trained, tmp_pat
     assert f"checkpoint: {theirs} (step 8" in evaluate(*advised, *words)
 
 
-def test_the_folder_of_a_checkpoint_is_evaluated_like_its_run(trained, usual, tmp_path):
+def test_checkpoint_folder_is_evaluated_like_its_run(trained, usual, tmp_path):
     evaluate("--run", trained[0] / "run/checkpoints/step-000008", "--out", tmp_path, "--outputs", "none")
     assert report(tmp_path)["mean_iou"] == report(usual[0])["mean_iou"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -251,7 +251,7 @@ def test_class_other_is_predicted_only_in_the_tutorial_protocol(toy, tmp_path):
     assert confusion.load(tmp_path / "out/confusion_network.npz").total()[:, 0].sum() > 0
 
 
-def test_photos_without_labels_are_predicted_at_their_own_size(trained, tmp_path):
+def test_unlabelled_photos_are_predicted_at_their_own_size(trained, tmp_path):
     (tmp_path / "photos").mkdir()
     Image.new("L", (61, 35), 90).save(tmp_path / "photos/grey.JPG", format="JPEG")
     latest(trained, tmp_path / "out", "--images", tmp_path / "photos")
@@ -297,7 +297,7 @@ def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp
     (["--layout", "voc"], 2, "--layout goes with --weights only"),
     (["--merge", "centre"], 2, "--merge"),
 ])
-def test_options_that_cannot_be_are_refused_in_one_message(trained, tmp_path, words, code, said):
+def test_invalid_options_are_refused_in_one_message(trained, tmp_path, words, code, said):
     error = latest(trained, tmp_path / "out", *words, code=code)
     assert said in error and "Traceback" not in error and not (tmp_path / "out").exists()
 
@@ -340,7 +340,7 @@ def test_files_of_the_user_are_never_deleted(trained, thesis, monkeypatch, out, 
                            f"  Fix: --out {thesis}-2 is free.\n")
 
 
-def test_the_folder_of_the_run_is_refused_and_the_advice_works(trained, tmp_path):
+def test_run_folder_as_output_is_refused_with_a_working_fix(trained, tmp_path):
     before = contents(trained[0] / "run")
     said = latest(trained, trained[0] / "run", "--outputs", "none", code=2)
     assert "config.json" in said and contents(trained[0] / "run") == before
@@ -392,7 +392,7 @@ def test_datasets_in_folders_of_equal_name_have_own_evaluations(tmp_path):
     assert all(name.startswith("validation-4-scenes-") for name in names[1:])
 
 
-def test_photos_go_into_the_next_free_folder(trained, photos, tmp_path, monkeypatch):
+def test_predictions_go_into_the_next_free_folder(trained, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number in ("", "-2", "-3"):
         said = evaluate("--run", trained[0] / "run", "--images", photos, "--outputs", "predictions")
@@ -413,7 +413,7 @@ def test_predictions_of_other_photos_are_not_replaced(trained, photos, tmp_path)
     latest(trained, tmp_path / "out-2", "--images", photos)
 
 
-def test_predictions_that_a_full_disk_ends_are_kept(trained, photos, tmp_path, monkeypatch):
+def test_predictions_before_a_full_disk_are_kept(trained, photos, tmp_path, monkeypatch):
     real, calls = ids.write, []
 
     def full(*arguments):
@@ -444,7 +444,7 @@ def test_evaluation_that_lacks_pictures_replaces_no_older_one(
     assert (tmp_path / "new/report.json").exists()
 
 
-def test_the_tutorials_protocol_is_of_all_images_or_not_at_all(trained, toy, tmp_path):
+def test_tutorial_protocol_needs_all_images(trained, toy, tmp_path):
     """Enlarged scores are of the network's size only where a photo happens to have it."""
     one, other = (Image.open(pair.image).size[::-1] for pair in pairs(toy))
     assert one != other
@@ -487,7 +487,7 @@ def test_photos_of_equal_stem_in_a_sub_folder_are_both_predicted(trained, tmp_pa
     assert written(tmp_path / "out/predictions") == ["a/1.jpg.png", "a/1.png.png", "b/1.jpg.png"]
 
 
-def test_photos_come_in_natural_order(tmp_path):
+def test_photos_are_in_natural_order(tmp_path):
     for name in ("img10.jpg", "img2.jpg", "cam10/1.jpg", "cam9/1.jpg"):
         put(tmp_path / name)
     assert [source.name for source in image_sources.from_photos(tmp_path)[0]] == ["cam9/1", "cam10/1", "img2", "img10"]
@@ -521,7 +521,7 @@ def test_file_that_only_looks_like_a_photo_is_reported_first(trained, tmp_path):
     assert written(tmp_path / "out/predictions") == ["1.png"]
 
 
-def test_older_results_among_the_photos_are_not_taken_for_photos(trained, tmp_path, monkeypatch):
+def test_older_results_among_the_photos_are_skipped(trained, tmp_path, monkeypatch):
     put(tmp_path / "a.png")
     monkeypatch.chdir(tmp_path)
     for number in ("", "-2"):

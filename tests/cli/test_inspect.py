@@ -42,7 +42,7 @@ def test_unusable_files_are_listed_and_set_the_exit_code(tmp_path, capsys):
     assert ["0", "class", "0", "3", "50.000%", "3"] in lines
 
 
-def test_the_flags_of_a_run_are_those_of_an_inspection(tmp_path, capsys):
+def test_inspect_takes_the_flags_of_a_run(tmp_path, capsys):
     for name in "ab":
         save(tmp_path / f"images/{name}.png", np.zeros((1, 4, 3), np.uint8))
         save(tmp_path / f"labels/{name}.png", np.array([[0, 100, 150, 255]], np.uint8))
@@ -56,7 +56,7 @@ def test_the_flags_of_a_run_are_those_of_an_inspection(tmp_path, capsys):
     assert code == 3 and ["problems:", "4"] in lines  # photos and labels
 
 
-def test_a_jpeg_among_ids_is_a_problem_with_its_fix(tmp_path, capsys):
+def test_jpeg_label_is_a_problem_with_its_fix(tmp_path, capsys):
     for name in "ab":
         write_pair(tmp_path, name, [[0, 1]])
     save(tmp_path / "images/c.png", np.zeros((8, 8, 3), np.uint8))
@@ -65,7 +65,7 @@ def test_a_jpeg_among_ids_is_a_problem_with_its_fix(tmp_path, capsys):
     assert code == 3 and "c.jpg: has the format JPEG" in "\n".join(" ".join(line) for line in lines)
 
 
-def test_an_empty_split_is_bad_data(tmp_path, capsys):
+def test_empty_split_is_a_data_error(tmp_path, capsys):
     for name in "ab":
         write_pair(tmp_path, name, [[0, 1]])
     (tmp_path / "split.csv").write_text("name,split\na,train\nb,val\n")
@@ -80,5 +80,5 @@ def test_an_empty_split_is_bad_data(tmp_path, capsys):
     assert code == 3 and ["problems:", "none"] in lines and ["no", "pairs", "for", "validation"] in lines
 
 
-def test_a_folder_of_no_layout_is_bad_data(tmp_path, capsys):
+def test_folder_without_layout_is_a_data_error(tmp_path, capsys):
     assert shown(capsys, tmp_path)[0] == 3

@@ -51,7 +51,7 @@ def printed(capsys, *words):
     return capsys.readouterr().out
 
 
-def test_images_without_a_labelled_pixel_have_no_score_of_0(tmp_path):
+def test_unlabelled_images_do_not_score_0(tmp_path):
     counting = confusion.Counting(5)
     for number, label in enumerate((np.full(60, 255, np.uint8), LABELS[0])):
         counting.add(f"scene_{number}", label, np.ones(60, np.uint8))
@@ -70,7 +70,7 @@ def test_without_flags_the_evaluation_is_printed_and_unchanged(runs, capsys):
     assert before == {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
 
 
-def test_it_runs_as_a_module_without_tensorflow(runs):
+def test_report_runs_as_a_module_without_tensorflow(runs):
     code = ("import sys; from fcn.cli import report; report.main(sys.argv[1:]); "
             "assert not any(name.startswith('tensorflow') for name in sys.modules)")
     subprocess.run([sys.executable, "-c", code, str(runs / "run"), "--classes", "sky"], check=True, capture_output=True)
@@ -79,7 +79,7 @@ def test_it_runs_as_a_module_without_tensorflow(runs):
     assert failed.returncode == 2 and "there is no such folder" in failed.stderr and "Traceback" not in failed.stderr
 
 
-def test_some_classes_have_their_own_means_and_rows(runs, capsys, tmp_path):
+def test_selected_classes_have_their_own_means_and_rows(runs, capsys, tmp_path):
     out = printed(capsys, runs / "other", "--classes", "sky,4", "--csv", tmp_path / "numbers.csv")
     assert out.startswith("12 of 12 images, 2 of 4 classes\n")
     assert "sea" not in out and "tree" in out
@@ -92,7 +92,7 @@ def test_some_classes_have_their_own_means_and_rows(runs, capsys, tmp_path):
     assert len(rows) == 16
 
 
-def test_some_images_are_chosen_by_a_pattern_or_a_list(runs, capsys, tmp_path):
+def test_images_are_selected_by_pattern_or_list(runs, capsys, tmp_path):
     (tmp_path / "list.txt").write_text("scene_03.jpg\n\nscene_00\n")
     listed = printed(capsys, runs / "run", "--images", tmp_path / "list.txt")
     assert "2 of 12 images, 4 of 4 classes" in listed
@@ -113,7 +113,7 @@ def test_part_of_a_split_is_not_compared_with_published_numbers(tmp_path, capsys
         assert "always 'Sky'" in out and "SegNet" not in out and "warning" not in out
 
 
-def test_one_protocol_is_shown_alone(runs, capsys):
+def test_single_protocol_can_be_shown(runs, capsys):
     out = printed(capsys, runs / "run", "--protocol", "tutorial")
     assert "\ntutorial  network" in out and "\nbenchmark" not in out and "\nberkeley" not in out
 
@@ -147,13 +147,13 @@ def test_comparison_of_evaluations_has_intervals_and_p_values(runs, capsys, tmp_
     assert "classes whose IoU differs most" in out and max(map(len, out.splitlines())) < 110
 
 
-def test_the_order_of_images_does_not_matter_to_a_comparison(runs, tmp_path):
+def test_image_order_does_not_affect_a_comparison(runs, tmp_path):
     one, other = (stored.read_evaluation(stored.folder_of(runs / name)) for name in ("run", "other"))
     turned = other.select(list(range(11, -1, -1)))
     assert paired_comparison.compare(one, other)[:2] == paired_comparison.compare(one, turned)[:2]
 
 
-def test_the_classes_that_changed_most_come_first(runs):
+def test_classes_that_changed_most_come_first(runs):
     one, other = (stored.read_evaluation(stored.folder_of(runs / name)) for name in ("run", "other"))
     rows = paired_comparison.changed(one, other)
     assert sorted(row["id"] for row in rows) == [1, 2, 3, 4]
@@ -194,19 +194,19 @@ def test_other_input_sizes_are_compared_by_other_protocols(runs, tmp_path, capsy
     (["run", "--classes", "skye"], errors.UsageError, "did you mean 'sky'"),
     (["run", "--images", "photo_*"], errors.UsageError, "names are such as 'scene_00'"),
     (["run", "--csv", "no/folder.csv"], errors.UsageError, "cannot be written")])
-def test_what_cannot_be_done_is_told_in_a_line(runs, monkeypatch, words, error, message):
+def test_impossible_requests_are_refused_in_one_line(runs, monkeypatch, words, error, message):
     monkeypatch.chdir(runs)
     with pytest.raises(error, match=message):
         report.main(words)
 
 
-def test_a_listed_image_that_was_not_evaluated_is_named(runs, tmp_path):
+def test_listed_image_that_was_not_evaluated_is_named(runs, tmp_path):
     (tmp_path / "list.txt").write_text("scene_00\nscene_99\n")
     with pytest.raises(errors.UsageError, match="1 images that were not evaluated\n  scene_99"):
         report.main([str(runs / "run"), "--images", str(tmp_path / "list.txt")])
 
 
-def test_damaged_older_and_foreign_files_are_one_error(runs, tmp_path):
+def test_damaged_older_or_foreign_files_are_one_error(runs, tmp_path):
     words = [str(tmp_path), "--classes", "sky"]
     write(tmp_path, 0.5, 1)
     np.savez(tmp_path / "confusion.npz", confusion=np.eye(5, dtype=np.int64))

@@ -39,7 +39,7 @@ def test_panel_shows_photo_label_prediction_errors_and_legend(width):
     assert render.panel(photo, None, prediction, SPEC).shape[1] == 2 * width + render.GAP
 
 
-def test_a_legend_takes_as_many_rows_as_its_names_need():
+def test_legend_has_the_rows_its_names_need():
     names = tuple(f"a class with a long name {i}" for i in range(20))
     ids = np.arange(20, dtype=np.uint8).repeat(6).reshape(2, 60)
     few, many = (render.panel(np.zeros((2, 60, 3), np.uint8), None, ids % count, DatasetSpec(names))
@@ -50,11 +50,11 @@ def test_a_legend_takes_as_many_rows_as_its_names_need():
 @pytest.mark.parametrize(("seconds", "text"), [
     (0, "0 s"), (44.6, "45 s"), (89, "89 s"), (90, "2 min"), (720, "12 min"), (5300, "88 min"), (5400, "1 h 30 min"),
     (11100, "3 h 05 min"), (172800, "2 d 0 h"), (183600, "2 d 3 h")])
-def test_a_duration_is_read_at_a_glance(seconds, text):
+def test_duration_is_short_to_read(seconds, text):
     assert progress_report.duration(seconds) == text
 
 
-def test_a_run_remembers_its_data_set_through_json(tmp_path):
+def test_dataset_specification_survives_json(tmp_path):
     content = {"spec": record.spec_to_dict(SPEC), "config": {"batch": 2},
                "model": {"channels": {}, "mean_rgb": [1.0, 2.0, 3.0]}}
     record.write_record(tmp_path, content)
@@ -63,12 +63,12 @@ def test_a_run_remembers_its_data_set_through_json(tmp_path):
     assert record.spec_from_dict(json.loads(json.dumps(record.spec_to_dict(DatasetSpec())))) == DatasetSpec()
 
 
-def test_differences_name_the_setting_and_both_values():
+def test_differences_name_setting_and_both_values():
     old, new = {"batch": 2, "size": [96, 96], "flip": True}, {"batch": 4, "size": (96, 96), "flip": True, "crop": None}
     assert record.differences(old, new, ("batch", "size", "flip", "crop")) == ["batch: 2 in the run, 4 now"]
 
 
-def test_a_folder_without_a_run_is_a_usage_error(tmp_path):
+def test_folder_without_a_run_is_a_usage_error(tmp_path):
     with pytest.raises(errors.UsageError, match="is not a run folder"):
         record.read_record(tmp_path)
     for text in ("", "{", "[]", '{"config": {}}', "\0"):

@@ -78,7 +78,7 @@ def test_finished_plan_trains_nothing_and_a_longer_one_continues(staged, toy):
 
 
 @pytest.mark.parametrize("suffix", [".mat", ".npz"])
-def test_an_exported_net_predicts_what_the_run_predicts(staged, toy, tmp_path, suffix):
+def test_exported_net_predicts_like_the_run(staged, toy, tmp_path, suffix):
     run, file = staged[0] / "3-8s", tmp_path / f"net{suffix}"
     assert "read back bit-equal" in call("-m", "fcn", "export", "--run", run, "--to", file).stdout
     photos = toy / "scenes/images/validation"
@@ -95,7 +95,7 @@ def _pixels(paths):
     return np.concatenate([np.asarray(Image.open(path)).ravel() for path in paths])
 
 
-def test_a_file_is_scored_on_a_data_set_like_a_run(staged, toy, tmp_path):
+def test_exported_file_is_evaluated_like_a_run(staged, toy, tmp_path):
     run, file = staged[0] / "3-8s", tmp_path / "net.npz"
     call("-m", "fcn", "export", "--run", run, "--to", file)
     call("eval_fcn.py", "--run", run, "--checkpoint", "latest", "--out", tmp_path / "a", "--outputs", "none")
@@ -133,13 +133,13 @@ def test_missing_last_layer_is_reported_before_caching(toy, tmp_path):
         assert words in error and not (tmp_path / "cache").exists()
 
 
-def test_a_start_that_failed_binds_nobody(toy, tmp_path):
+def test_failed_start_can_be_repeated_with_other_settings(toy, tmp_path):
     wrong = train(toy, "--config", toy / "8s.toml", "--rate-factors", "conv9*=0", "--run", tmp_path / "run", code=2)
     assert "no variable fits 'conv9*'" in wrong.stderr
     train(toy, "--config", toy / "8s.toml", "--rate-factors", "conv1_*=0", "--batch", "1", "--run", tmp_path / "run")
 
 
-def test_a_run_goes_on_without_the_file_that_it_started_from(toy, tmp_path):
+def test_run_resumes_without_its_weights_file(toy, tmp_path):
     words = ("train_fcn.py", "--data", toy / "scenes", "--cache-dir", toy / "cache", "--config", toy / "8s.toml",
              "--run", tmp_path / "run")
     call(*words, "--weights", toy / "vgg.mat")
@@ -149,12 +149,12 @@ def test_a_run_goes_on_without_the_file_that_it_started_from(toy, tmp_path):
     assert after["weights"] == before["weights"] and after["config"]["weights"] == before["config"]["weights"]
 
 
-def test_flags_that_would_change_nothing_are_refused(staged, toy):
+def test_flags_without_effect_are_refused(staged, toy):
     error = call("eval_fcn.py", "--run", staged[0] / "3-8s", "--classes", "x.txt", code=2).stderr
     assert "--classes goes with --weights only" in error
 
 
-def test_a_vgg_alone_is_not_evaluated(toy):
+def test_vgg_alone_is_not_evaluated(toy):
     error = call("eval_fcn.py", "--weights", toy / "vgg.mat", "--images", toy / "scenes/images", code=4).stderr
     assert "holds a VGG, not a whole FCN" in error and "Traceback" not in error
 
@@ -189,7 +189,7 @@ def test_ignored_label_can_be_trained_and_is_not_scored(toy, tmp_path):
     assert content["model"]["ignored_ids"] == [] and content["spec"]["ignored_ids"] == [0]
 
 
-def test_class_weights_stand_in_the_run(toy, tmp_path):
+def test_class_weights_are_recorded_in_the_run(toy, tmp_path):
     train(toy, "--config", toy / "8s.toml", "--class-weights", "median", "--run", tmp_path / "run")
     weights = json.loads((tmp_path / "run/config.json").read_text())["model"]["class_weights"]
     assert len(weights) == 12 and min(weights) < 1 < max(weights)
@@ -211,6 +211,6 @@ def test_two_recipes_are_compared_line_by_line():
     assert "unknown" not in shown
 
 
-def test_an_unknown_recipe_names_those_that_there_are():
+def test_unknown_recipe_lists_the_known_ones():
     error = call("train_fcn.py", "--recipe", "camvid", "--diff", "long2015", code=2).stderr
     assert "long2015_fcn8s" in error and "Traceback" not in error

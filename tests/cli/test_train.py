@@ -19,14 +19,14 @@ from fcn.data.label_formats import ids
 from fcn.runs import checkpoint_files, run_log
 
 
-def test_a_run_says_what_to_expect_and_starts_there(trained):
+def test_run_prints_the_expected_first_loss_and_starts_there(trained):
     work, output = trained
     assert "a zero-initialised net starts at loss ln 12 = 2.485" in output
     first = run_log.read_entries(work / "run/log.jsonl")[0]
     assert first["step"] == 1 and first["loss"] == pytest.approx(np.log(12), abs=5e-4)
 
 
-def test_a_run_leaves_log_curves_events_and_checkpoints(trained):
+def test_run_writes_log_curves_events_and_checkpoints(trained):
     run = trained[0] / "run"
     entries = run_log.read_entries(run / "log.jsonl")
     assert [e["step"] for e in entries if "loss" in e] == list(range(1, 9))
@@ -54,7 +54,7 @@ def test_killed_run_resumes_and_ends_like_an_uninterrupted_one(toy, trained, tmp
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_finishes_the_step_and_saves(toy, tmp_path, number, code):
+def test_signal_finishes_the_step_and_saves(toy, tmp_path, number, code):
     process = subprocess.Popen(train_words(toy, tmp_path, "--steps", "5000"), stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     for line in process.stdout:
@@ -67,7 +67,7 @@ def test_a_signal_finishes_the_step_and_saves(toy, tmp_path, number, code):
     assert f"stopped by {number.name} after step {step}" in said
 
 
-def test_a_run_folder_is_not_taken_by_another_run(trained, toy, tmp_path):
+def test_locked_run_folder_is_refused(trained, toy, tmp_path):
     work = tmp_path / "copy"
     shutil.copytree(trained[0], work)
     said = call(train_words(toy, work, "--steps", "8", "--batch", "3"), code=2).stderr
@@ -75,7 +75,7 @@ def test_a_run_folder_is_not_taken_by_another_run(trained, toy, tmp_path):
     assert "there is a run in this folder" in call(train_words(toy, work, "--resume", "never"), code=2).stderr
 
 
-def test_an_exploding_run_stops_before_the_weights_are_touched(toy, tmp_path):
+def test_diverging_run_stops_before_weights_are_changed(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "40", "--optimizer", "momentum", "--learning-rate", "1e30")
     said = call(words, code=6).stderr
     assert "is not finite" in said and (tmp_path / "run/bad_batch.npz").exists() and "Traceback" not in said
@@ -145,18 +145,18 @@ def test_a_truncated_weights_file_is_named(toy, tmp_path):
 
 @pytest.mark.parametrize("words, answer", [(["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"),
                                            (["--size", "big"], "is no size"), (["--crop-size", "99"], "larger than")])
-def test_a_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer):
+def test_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer):
     assert answer in refused(toy, tmp_path, 2, *words)
 
 
-def test_help_and_the_settings_need_no_data(tmp_path):
+def test_help_and_settings_need_no_data(tmp_path):
     assert "--batches-per-step" in run_process(command("train_fcn.py", "--help")).stdout
     words = command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")
     shown = tomllib.loads(run_process(words).stdout)
     assert shown["batch"] == 7 and shown["net"] == "fcn8s_atonce"
 
 
-def test_the_seven_real_ade20k_pairs_become_a_cache(tmp_path, shared_file):
+def test_seven_real_ade20k_pairs_are_cached(tmp_path, shared_file):
     layout, root = registry.load("layouts", "ade20k"), shared_file("data/ade20k_samples/ADEChallengeData2016")
     spec = layout.spec(root)
     pairs = layout.listing(root, "training").pairs + layout.listing(root, "validation").pairs

@@ -7,7 +7,7 @@ from fcn.config import caffe_solver, training_config
 SGD = training_config.Config(optimizer="momentum", steps=700)
 
 
-def test_the_papers_solver_file_comes_back():
+def test_solver_file_of_the_paper_is_reproduced():
     assert caffe_solver.prototxt(training_config.resolve({}, recipe="long2015_fcn8s")).splitlines() == [
         "base_lr: 1e-14", 'lr_policy: "fixed"', "momentum: 0.99", "weight_decay: 0.0005", "iter_size: 1",
         "average_loss: 20", "display: 20", "max_iter: 100000", "snapshot: 4000",

@@ -55,17 +55,17 @@ def compare(*recipes):
 
 
 @pytest.mark.parametrize(("name", "numbers"), NUMBERS)
-def test_the_published_numbers_stand_in_the_recipe(name, numbers):
+def test_published_numbers_are_in_the_recipe(name, numbers):
     settings = dataclasses.asdict(training_config.resolve({}, recipe=name))
     assert {key: settings[key] for key in numbers} == numbers
 
 
-def test_every_recipe_has_its_numbers_checked():
+def test_every_recipe_is_checked():
     assert {name for name, _ in NUMBERS} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_line_has_its_source_and_fits_the_page(name):
+def test_every_line_has_a_source_and_fits_the_page(name):
     path = registry.path("recipes", name)
     lines = path.read_text().splitlines()
     assert all(len(line) <= 120 for line in lines)
@@ -82,26 +82,26 @@ def test_published_recipe_gives_its_score_data_and_departures(name):
         assert word in text
 
 
-def test_stages_start_from_the_one_before():
+def test_every_stage_starts_from_the_previous_one():
     weights = [training_config.resolve({}, recipe=name).weights for name in BERKELEY[:3]]
     assert weights == ["weights/imagenet-vgg-verydeep-16.mat", f"runs/long2015/1-{BERKELEY[0]}",
                        f"runs/long2015/2-{BERKELEY[1]}"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_zero_scores_under_a_relu_would_never_learn(name):
+def test_zero_scores_below_a_relu_would_never_train(name):
     settings = training_config.resolve({}, recipe=name)
     assert not (settings.score_relu and settings.init_stddev == 0)
 
 
-def test_a_comment_begins_at_the_first_sign_outside_of_texts(tmp_path):
+def test_comment_begins_at_the_first_hash_outside_strings(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text('data = "a#b # c"  # source: there, issue #7\n'
                     "weights = '#'\n# batch = 3 # source: x\nbatch=2#x\n")
     assert provenance.sources(path) == {"data": "there, issue #7", "weights": "", "batch": "x"}
 
 
-def test_every_setting_says_where_it_comes_from(tmp_path):
+def test_every_setting_has_its_source(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("batch = 3\nsize = 64  # source: so small\n")
     where = provenance.origins_of({"seed": 9, "run": "is no setting"}, path, "demo", {"steps": 5, "momentum": 0.8})
@@ -113,7 +113,7 @@ def test_every_setting_says_where_it_comes_from(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_shown_settings_are_toml_that_gives_them_back(name, tmp_path):
+def test_printed_settings_are_toml_with_the_same_values(name, tmp_path):
     flags = {"data": 'C:\\photos "of" #1', "seed": 5}
     settings, path = training_config.resolve(flags, recipe=name), tmp_path / "shown.toml"
     text = provenance.as_toml(settings, provenance.origins_of(flags, recipe=name))
@@ -131,7 +131,7 @@ values = st.recursive(texts | st.booleans() | st.integers(-2 ** 63, 2 ** 63 - 1)
 
 @given(values)
 @example("\x7f")
-def test_a_value_is_written_as_toml_means_it(value):
+def test_values_are_written_as_toml(value):
     assert tomllib.loads(f"x = {provenance.toml_value(value)}  # end")["x"] == value
 
 
@@ -140,7 +140,7 @@ def blocks(text):
     return {block.splitlines()[0]: block.splitlines()[1:] for block in text.split("\n\n")[1:]}
 
 
-def test_two_stages_differ_in_what_makes_them_stages():
+def test_two_stages_differ_in_their_stage_settings():
     text = compare("long2015_fcn32s", "long2015_fcn8s")
     found = blocks(text)
     assert set(found) == {"net", "weights", "learning_rate"}
@@ -150,7 +150,7 @@ def test_two_stages_differ_in_what_makes_them_stages():
     assert right.split()[0] == "1e-14" and "voc-fcn8s/solver.prototxt" in right
 
 
-def test_what_a_net_chooses_for_itself_is_compared_too():
+def test_defaults_of_a_net_are_compared_too():
     found = blocks(compare("camvid", "shekkizh"))
     assert found["pool"][0].split() == ['"max"', "camvid:", "the", "net", "fcn8s_atonce"]
     assert found["pool"][1].split()[:3] == ['"avg1to4"', "recipe", "shekkizh:"]
@@ -158,6 +158,6 @@ def test_what_a_net_chooses_for_itself_is_compared_too():
     assert "alignment" not in found  # "same" in both, here chosen by the net and there written
 
 
-def test_a_recipe_differs_from_itself_in_nothing():
+def test_recipe_does_not_differ_from_itself():
     count = len(dataclasses.fields(training_config.Config))
     assert compare("demo", "demo") == f"0 settings differ, {count} are the same"

@@ -24,7 +24,7 @@ SUM = Solver(1e-10, 5e-4, 0.99, "sum", pixels=384 * 384)
     (500 * 375, 1e-12, 1.88e-7, 1.88e-5, 2.7e-9),
     (500 * 375, 1e-14, 1.88e-9, 1.88e-7, 2.7e-9),
 ])
-def test_the_papers_rates_as_rates_of_the_mean_loss(pixels, rate, rate_mean, effective, decay_mean):
+def test_published_rates_are_converted_to_the_mean_loss(pixels, rate, rate_mean, effective, decay_mean):
     new = solver_conversion.convert(Solver(rate, 5e-4, 0.99, "sum", pixels=pixels), loss_reduction="mean")
     assert new.learning_rate == pytest.approx(rate_mean, rel=3.5e-3)  # half of the last printed digit
     assert new.effective_rate == pytest.approx(effective, rel=3.5e-3)
@@ -106,7 +106,7 @@ def test_other_momentum_reaches_the_same_place_if_converted():
     assert "first order" in solver_conversion.exactness(old, new)
 
 
-def test_a_step_on_four_times_the_images_replaces_four_steps():
+def test_one_step_on_four_times_the_images_replaces_four():
     old = Solver(1e-3, 1e-2, 0.9, "mean", pixels=10)
     new = solver_conversion.convert(old, batches_per_step=4)
     assert (new.learning_rate, new.weight_decay) == (pytest.approx(4e-3), old.weight_decay)
@@ -125,7 +125,7 @@ solvers = st.builds(Solver, st.floats(1e-15, 1), st.floats(0, 1), st.floats(0, 0
 
 
 @given(solvers, solvers)
-def test_there_and_back_is_where_one_was(one, other):
+def test_converting_back_gives_the_same_settings(one, other):
     fields = ("loss_reduction", "momentum", "batch", "batches_per_step")
     there = solver_conversion.convert(one, **{name: getattr(other, name) for name in fields})
     back = solver_conversion.convert(there, **{name: getattr(one, name) for name in fields})
@@ -135,13 +135,13 @@ def test_there_and_back_is_where_one_was(one, other):
 
 
 @given(solvers, st.sampled_from(solver_conversion.REDUCTIONS))
-def test_the_loss_reduction_keeps_the_shrinking_of_weights(one, to):
+def test_loss_reduction_keeps_the_weight_decay(one, to):
     there = solver_conversion.convert(one, loss_reduction=to)
     assert there.learning_rate * there.weight_decay == pytest.approx(one.learning_rate * one.weight_decay, rel=1e-9)
     assert there.mean_rate == pytest.approx(one.mean_rate, rel=1e-9)
 
 
-def test_a_momentum_of_one_and_adam_are_refused():
+def test_momentum_of_1_and_adam_are_refused():
     with pytest.raises(errors.UsageError, match="momentum of 1"):
         solver_conversion.convert(SUM, momentum=1.0)
     with pytest.raises(errors.UsageError, match="Adam divides the scale"):
@@ -154,24 +154,24 @@ SGD = training_config.Config(optimizer="momentum", steps=700)
 
 
 @pytest.mark.parametrize("table", [solver_conversion.SETTINGS, caffe_solver.SETTINGS])
-def test_every_setting_has_a_place_in_the_table(table):
+def test_every_setting_is_in_the_table(table):
     listed = [name for names in table.values() for name in names]
     assert sorted(listed) == sorted(field.name for field in dataclasses.fields(training_config.Config))
 
 
-def test_the_law_converts_what_the_table_says():
+def test_conversion_rule_matches_the_table():
     law = {field.name for field in dataclasses.fields(Solver)} - {"pixels"}
     assert law == {*solver_conversion.SETTINGS["asked for"], *solver_conversion.SETTINGS["converted by the law"]}
 
 
-def test_the_threshold_of_clipping_goes_with_the_gradient():
+def test_clipping_threshold_scales_with_the_gradient():
     new = solver_conversion.convert(dataclasses.replace(SUM, clip_norm=500.0), loss_reduction="mean")
     assert new.clip_norm == pytest.approx(500 / 384 ** 2)
     slower = solver_conversion.convert(dataclasses.replace(SUM, clip_norm=500.0), momentum=0.9)
     assert slower.clip_norm == 500  # the gradient is clipped before the velocity gets it
 
 
-def test_every_number_of_steps_and_batches_goes_with_the_images():
+def test_counts_of_steps_and_batches_scale_with_the_images():
     settings = dataclasses.replace(SGD, batch=2, schedule="step", step_size=400, warmup=40, eval_every=100,
                                    save_every=60, log_every=10, eval_batches=25, average_loss=20, patience=5)
     old = solver_conversion.of_settings(settings, 10)
@@ -184,7 +184,7 @@ def test_every_number_of_steps_and_batches_goes_with_the_images():
 
 @given(st.sampled_from(solver_conversion.REDUCTIONS), st.integers(1, 9), st.integers(1, 9), st.integers(1, 10 ** 6),
        st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
-def test_the_lines_over_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):
+def test_printed_lines_on_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):
     base = training_config.resolve({}, recipe="matconvnet_fcn8s")
     settings = dataclasses.replace(base, steps=steps, schedule=schedule, average_loss=average)
     old = solver_conversion.of_settings(settings, 1000.0)

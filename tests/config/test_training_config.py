@@ -60,7 +60,7 @@ def test_precedence_is_flag_file_recipe_default(tmp_path):
     assert training_config.resolve({}) == training_config.Config()
 
 
-def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
+def test_settings_file_takes_everything_a_flag_takes(tmp_path):
     path = toml(tmp_path, 'size = "12x16"\ncrop_size = [4, 8]\nignore_label = 11\nskip_bad = true\nlearning_rate = 1\n'
                           'optimizer = "momentum"\nepochs = 2.5')
     assert training_config.read_toml(path) == {"size": (12, 16), "crop_size": (4, 8), "ignore_label": (11,),
@@ -91,7 +91,7 @@ def test_a_file_may_say_everything_that_a_flag_may(tmp_path):
     ("batch = ", ["cannot be read as TOML"]),
     ("a = 'b", ["cannot be read as TOML"]),
 ])
-def test_a_wrong_line_in_a_file_is_refused_with_file_and_key(tmp_path, text, words):
+def test_wrong_line_of_a_file_is_refused_with_file_and_key(tmp_path, text, words):
     path = toml(tmp_path, text)
     with pytest.raises(errors.UsageError) as caught:
         training_config.resolve({}, path)
@@ -100,7 +100,7 @@ def test_a_wrong_line_in_a_file_is_refused_with_file_and_key(tmp_path, text, wor
 
 
 @pytest.mark.parametrize("text", ["batch = 2.7", "seed = 0.5", "size = [96.9, 96]"])
-def test_a_fraction_where_a_whole_number_is_needed_is_refused(tmp_path, text):
+def test_fraction_for_an_integer_is_refused(tmp_path, text):
     with pytest.raises(errors.UsageError):
         training_config.resolve({}, toml(tmp_path, text))
 
@@ -136,7 +136,7 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     (("--loss", "cross_entropy+-1*cross_entropy"), ["'-1' in", "a number above 0"]),
     (("--loss", "nan*cross_entropy"), ["'nan' in", "a number above 0"]),
 ])
-def test_a_wrong_flag_is_refused_with_what_would_be_right(capsys, arguments, words):
+def test_wrong_flag_is_refused_with_what_is_expected(capsys, arguments, words):
     said = refusal(capsys, *arguments)
     for word in words:
         assert word in said
@@ -145,17 +145,17 @@ def test_a_wrong_flag_is_refused_with_what_would_be_right(capsys, arguments, wor
 @pytest.mark.parametrize(("text", "terms"), [
     ("focal", [(1, "focal")]), ("0.5*dice+focal", [(0.5, "dice"), (1, "focal")]),
     (" 2 * a + .5*b", [(2, "a"), (0.5, "b")])])
-def test_a_sum_of_losses_is_read_as_factors_and_names(text, terms):
+def test_sum_of_losses_is_parsed_into_factors_and_names(text, terms):
     assert parsers.loss_terms(text) == terms
 
 
-def test_a_sum_of_losses_is_kept_as_it_was_given():
+def test_sum_of_losses_is_stored_as_given():
     settings = training_config.resolve({"loss": "1*cross_entropy+ .5*cross_entropy"})
     assert training_config.to_dict(settings)["loss"] == "1*cross_entropy+ .5*cross_entropy"
     assert 'loss = "1*cross_entropy+ .5*cross_entropy"' in provenance.as_toml(settings, {})
 
 
-def test_sizes_and_ids_are_written_in_one_way():
+def test_sizes_and_ids_have_one_notation():
     assert parsers.parse_size("384") == (384, 384)
     for text in ("360x480", "360X480", [360, 480]):
         assert parsers.parse_size(text) == (360, 480)
@@ -172,7 +172,7 @@ def test_a_crop_larger_than_the_image_is_refused():
 
 
 @pytest.mark.parametrize("crop", [None, (8, 8)])
-def test_images_cannot_be_without_a_size(crop):
+def test_images_need_a_size(crop):
     with pytest.raises((errors.UsageError, SystemExit)):
         training_config.resolve({**parse("--size", ""), "crop_size": crop})
 
@@ -203,7 +203,7 @@ def test_settings_are_frozen_and_those_of_a_resume_exist():
 
 
 @pytest.mark.parametrize("name", registry.names("recipes"))
-def test_every_recipe_is_made_of_settings(name):
+def test_every_recipe_holds_known_settings(name):
     settings = training_config.resolve({}, None, name)
     assert settings != training_config.Config()
     assert settings.net in registry.names("nets")
@@ -221,7 +221,7 @@ def test_unknown_recipe_or_net_is_answered_with_the_nearest():
     assert "did you mean" not in str(caught.value)
 
 
-def test_a_shelf_holds_modules_and_no_helpers():
+def test_plugin_package_holds_only_plugins():
     assert {"fcn8s", "fcn8s_tutorial"} <= set(registry.names("nets"))
     assert not [name for name in registry.names("layouts") if name.startswith("_")]
     assert registry.load("losses", "cross_entropy").__name__ == "fcn.models.losses.cross_entropy"
@@ -235,7 +235,7 @@ def test_conflicting_settings_are_reported_before_data_is_read(flags, words):
         training_config.resolve(flags)
 
 
-def test_a_flag_that_does_nothing_beside_the_others_is_noted():
+def test_flag_without_effect_is_noted():
     def notes(**flags):
         settings = training_config.resolve(flags)
         return checks.without_effect(settings, provenance.origins_of(flags))

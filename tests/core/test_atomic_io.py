@@ -63,7 +63,7 @@ def test_rows_are_synced_before_marks_and_all_before_the_rename(pairs, tmp_path,
                      "fsync", "replace", "fsync"]
 
 
-def test_a_whole_file_is_written_aside_synced_and_then_named(tmp_path):
+def test_file_is_written_beside_synced_and_renamed(tmp_path):
     (tmp_path / "a").write_text("old")
     with Recorder() as recorder:
         atomic_io.write_whole(tmp_path / "a", b"new")
@@ -80,7 +80,7 @@ def test_write_accepted_in_pieces_is_written_whole(tmp_path, monkeypatch):
     assert (tmp_path / "a").read_bytes() == b"\0\0" + bytes(range(10))
 
 
-def test_a_lock_is_free_again_when_its_holder_is_done_or_dead(tmp_path):
+def test_lock_is_free_once_its_holder_ends(tmp_path):
     path = tmp_path / "a"
 
     def hold_and_die():
@@ -123,5 +123,5 @@ def test_lock_that_cannot_be_created_is_not_reported_as_held():
 
 @pytest.mark.parametrize("size, text", [(12, "12 bytes"), (4_460_000_000, "4.46 GB"), (254_000_000, "254 MB"),
                                         (6720, "6.72 kB")])
-def test_amounts_are_read_at_a_glance(size, text):
+def test_sizes_in_bytes_are_short_to_read(size, text):
     assert atomic_io.amount(size) == text

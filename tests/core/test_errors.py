@@ -11,7 +11,7 @@ def fail(argv):
     raise errors.DataError("no such class")
 
 
-def test_a_command_that_fails_leaves_no_file_open(capsys):
+def test_failed_command_leaves_no_file_open(capsys):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert errors.run_command(fail, []) == 3
@@ -19,7 +19,7 @@ def test_a_command_that_fails_leaves_no_file_open(capsys):
     assert [str(one.message) for one in caught if one.category is ResourceWarning] == []
 
 
-def test_a_command_without_output_streams_runs(monkeypatch):
+def test_command_runs_without_output_streams(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     assert errors.run_command(lambda argv: print("said to nobody"), []) == 0

@@ -71,7 +71,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_kind_is_told_by_the_first_bytes(tmp_path, name):
+def test_file_kind_is_detected_by_the_first_bytes(tmp_path, name):
     content, said = KINDS[name]
     (tmp_path / "file").write_bytes(content)
     assert said in file_kinds.kind_of(tmp_path / "file").described
@@ -118,14 +118,14 @@ def odd_folder(tmp_path):
 
 @pytest.mark.parametrize(("ending", "packed"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress),
                                                 ("", gzip.compress)])
-def test_the_command_for_a_packed_file_unpacks_it(odd_folder, ending, packed):
+def test_packed_file_is_unpacked_by_the_fix(odd_folder, ending, packed):
     path = odd_folder / f"vgg.mat{ending}"
     path.write_bytes(packed(b"weights"))
     run(file_kinds.kind_of(path).fix, odd_folder)
     assert (odd_folder / "unpacked-vgg.mat").read_bytes() == b"weights" and path.exists()
 
 
-def test_the_commands_for_archives_unpack_them(odd_folder):
+def test_archives_are_unpacked_by_the_fix(odd_folder):
     (odd_folder / "a.jpg").write_bytes(b"photo")
     with zipfile.ZipFile(odd_folder / "photos.zip", "w") as archive:
         archive.write(odd_folder / "a.jpg", "a.jpg")
@@ -158,7 +158,7 @@ def test_command_for_arrays_writes_ids_that_png_can_hold(odd_folder):
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
-def test_the_command_for_a_video_writes_its_frames(odd_folder):
+def test_video_frames_are_written_by_the_fix(odd_folder):
     path = odd_folder / "a: clip.mp4"
     subprocess.run(["ffmpeg", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=2:duration=1", f"file:{path}"], check=True,
                    capture_output=True)
@@ -201,7 +201,7 @@ def test_pickles_are_refused_and_the_command_converts_them(odd_folder, form):
         np.testing.assert_array_equal(read[name][1], layers[name][1])
 
 
-def test_nothing_in_an_array_of_objects_is_run(tmp_path):
+def test_object_array_runs_no_code(tmp_path):
     class Evil:
         def __reduce__(self):
             return open, (str(tmp_path / "pwned"), "w")

@@ -26,7 +26,7 @@ def machine_of_8_gib(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(total=16 * GIB, available=8 * GIB))
 
 
-def test_without_limits_it_is_what_the_system_calls_available(system):
+def test_unlimited_memory_is_what_the_system_reports(system):
     assert machine.available_memory(system({})) == 8 * GIB
     assert machine.available_memory(system({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n",
                                             "sys/fs/cgroup/memory.current": "5\n",
@@ -40,19 +40,19 @@ def test_without_limits_it_is_what_the_system_calls_available(system):
      "inactive_file 1\ntotal_inactive_file"),
     ("4:memory:/not/mounted/here", "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
      "inactive_file")])
-def test_a_limit_leaves_what_is_not_used_but_for_pages_of_files(system, line, folder, limit, used, files):
+def test_cgroup_limit_leaves_unused_memory_and_page_cache(system, line, folder, limit, used, files):
     root = system({"proc/self/cgroup": f"7:pids:/\n{line}\n", f"{folder}/{limit}": f"{4 * GIB}\n",
                              f"{folder}/{used}": f"{3 * GIB}\n", f"{folder}/memory.stat": f"anon 5\n{files} {GIB}\n"})
     assert machine.available_memory(root) == 2 * GIB
 
 
-def test_a_limit_above_what_the_system_has_changes_nothing(system):
+def test_cgroup_limit_above_the_system_changes_nothing(system):
     root = system({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": f"{64 * GIB}\n",
                              "sys/fs/cgroup/memory.current": "0\n", "sys/fs/cgroup/memory.stat": "anon 0\n"})
     assert machine.available_memory(root) == 8 * GIB
 
 
-def test_a_system_that_does_not_say_has_none(tmp_path, monkeypatch):
+def test_unknown_system_memory_is_none(tmp_path, monkeypatch):
     def unknown():
         raise NotImplementedError
     monkeypatch.setattr(psutil, "virtual_memory", unknown)

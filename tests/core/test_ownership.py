@@ -58,7 +58,7 @@ def test_temporary_name_holds_a_checksum_of_the_final_name(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.partial", ".a.tmp", ".a.partial", "a.lock"])
-def test_what_only_looks_like_a_temporary_file_is_left_alone(tmp_path, name):
+def test_lookalike_of_a_temporary_file_is_left_alone(tmp_path, name):
     path = foreign(tmp_path / name)
     atomic_io.write_whole(tmp_path / "a", b"new")
     images.write_png(tmp_path / "a", np.zeros((2, 2), np.uint8))
@@ -67,7 +67,7 @@ def test_what_only_looks_like_a_temporary_file_is_left_alone(tmp_path, name):
     assert path.read_bytes() == FOREIGN and sorted(p.name for p in tmp_path.iterdir()) == sorted(["a", name])
 
 
-def test_what_a_killed_process_has_left_is_taken_over(tmp_path):
+def test_leftovers_of_a_killed_process_are_reused(tmp_path):
     ownership.aside_of(tmp_path / "a").write_bytes(b"half of something longer")
     atomic_io.write_whole(tmp_path / "a", b"new")
     (ownership.aside_of(tmp_path / "b") / "b/c").mkdir(parents=True)
@@ -84,7 +84,7 @@ def test_kill_between_two_names_of_a_file_loses_nothing(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"whole"
 
 
-def test_two_processes_that_write_one_file_leave_one_of_the_two(tmp_path):
+def test_two_writers_of_one_file_leave_one_whole_file(tmp_path):
     def write(letter):
         for _ in range(20):
             atomic_io.write_whole(tmp_path / "a", letter * 100_000, sync=False)
@@ -109,7 +109,7 @@ def test_file_that_another_process_writes_is_waited_for(tmp_path):
     atomic_io.write_whole(tmp_path / "a", b"x")
 
 
-def test_a_folder_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
+def test_missing_folder_is_reported_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(ownership, "WAIT_S", 1000)
     with pytest.raises(FileNotFoundError):
         atomic_io.write_whole(tmp_path / "no/a", b"x")
@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
 # ---- outputs that the user names
 
 @pytest.mark.parametrize("kind", ["file", "empty file", "folder", "dangling link"])
-def test_a_new_file_never_takes_the_place_of_anything(tmp_path, kind):
+def test_new_file_never_replaces_anything(tmp_path, kind):
     path = tmp_path / "out.csv"
     {"file": lambda: foreign(path), "empty file": path.touch, "folder": lambda: foreign(path / "x"),
      "dangling link": lambda: path.symlink_to("nowhere")}[kind]()
@@ -131,7 +131,7 @@ def test_a_new_file_never_takes_the_place_of_anything(tmp_path, kind):
     assert os.lstat(path) == before and sorted(p.name for p in tmp_path.iterdir()) == ["out-2.csv", path.name]
 
 
-def test_a_folder_takes_the_place_of_an_empty_one_only(tmp_path):
+def test_folder_replaces_only_an_empty_one(tmp_path):
     for name in ("made", "empty"):
         (tmp_path / name).mkdir()
     foreign(tmp_path / "full/mine")
@@ -171,7 +171,7 @@ def test_existing_list_of_pairs_is_refused_and_the_fix_works(tmp_path):
 # ---- locks, caches, the demo
 
 @pytest.mark.parametrize("content", [FOREIGN, b"", b"12345\n"])
-def test_a_lock_file_of_another_program_is_left_as_it_is(tmp_path, content):
+def test_lock_file_of_another_program_is_unchanged(tmp_path, content):
     (tmp_path / "a.lock").write_bytes(content)
     if content:
         with pytest.raises(errors.UsageError, match=r"a\.lock: has the name"), atomic_io.locked(tmp_path / "a"):
@@ -182,14 +182,14 @@ def test_a_lock_file_of_another_program_is_left_as_it_is(tmp_path, content):
     assert (tmp_path / "a.lock").read_bytes() == content
 
 
-def test_a_lock_that_a_full_disk_cut_off_is_taken_again(tmp_path):
+def test_lock_truncated_by_a_full_disk_is_taken_again(tmp_path):
     (tmp_path / "a.lock").write_bytes(b'{"pi')
     with atomic_io.locked(tmp_path / "a"):
         assert (tmp_path / "a.lock").read_bytes().startswith(b'{"pid": ')
 
 
 @pytest.mark.parametrize("ending", ["", ".partial", ".skipped.txt", ".lock"])
-def test_a_foreign_file_under_a_cache_s_name_is_never_changed(tmp_path, ending):
+def test_foreign_file_at_a_cache_path_is_unchanged(tmp_path, ending):
     pairs, folder = pairs_in(tmp_path / "data"), tmp_path / "cache"
     path = foreign(Path(f"{cache.path_of(pairs, SPEC, (4, 6), folder, 't')}{ending}"))
     if ending == ".partial":
@@ -220,7 +220,7 @@ def test_own_list_of_left_out_pairs_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["scenes", "vgg19-narrow.mat", ".scenes.tmp/mine", ".vgg19-narrow.mat.tmp"])
-def test_the_demo_changes_nothing_that_it_has_not_made(tmp_path, monkeypatch, name):
+def test_demo_changes_only_its_own_files(tmp_path, monkeypatch, name):
     monkeypatch.setattr(demo, "TRAINING", 1)
     monkeypatch.setattr(demo, "VALIDATION", 1)
     monkeypatch.setattr(demo, "narrow_vgg", lambda seed: {"conv1_1": (np.zeros((3, 3, 3, 1)), np.zeros(1))})
@@ -295,7 +295,7 @@ def test_traceback_of_a_bug_goes_into_a_new_temporary_file(tmp_path, monkeypatch
     assert path.read_bytes() == FOREIGN and sorted(p.name for p in tmp_path.iterdir()) == ["fcn-bug.log", "tmp"]
 
 
-def test_two_starts_in_a_second_write_two_files_of_events(tmp_path, monkeypatch):
+def test_two_starts_in_one_second_write_two_event_files(tmp_path, monkeypatch):
     from fcn.training import tensorboard
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
     for _ in range(2):
@@ -303,7 +303,7 @@ def test_two_starts_in_a_second_write_two_files_of_events(tmp_path, monkeypatch)
     assert len(list((tmp_path / "events").iterdir())) == 2
 
 
-def test_a_result_of_a_benchmark_replaces_only_such_a_result(tmp_path):
+def test_benchmark_result_replaces_only_such_a_result(tmp_path):
     path = tmp_path / "r.json"
     measuring.write(path, {"a": 1})
     measuring.write(path, {"a": 2})

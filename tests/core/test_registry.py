@@ -54,7 +54,7 @@ def test_names_are_listed_without_tensorflow():
     assert subprocess.run([sys.executable, "-c", code, str(EXAMPLES)], timeout=60).returncode == 0
 
 
-def test_a_file_without_an_optional_name_has_its_default():
+def test_optional_name_has_its_default():
     registry.use([EXAMPLES])
     assert registry.load("augmentations", "example").MOVES_LABEL is False
     assert registry.load("augmentations", "hflip").MOVES_LABEL is True
@@ -73,12 +73,12 @@ def test_plugins_import_other_plugins_and_helpers(tmp_path):
     assert registry.load("schedules", "mine").factor(0, 0, None) == 0.5
 
 
-def test_a_recipe_may_be_a_plugin(tmp_path):
+def test_recipe_can_be_a_plugin(tmp_path):
     registry.use([plugin(tmp_path, "recipes/mine.toml", "batch = 3\n")])
     assert training_config.resolve({}, recipe="mine").batch == 3
 
 
-def test_folders_in_the_environment_are_used_too(tmp_path, monkeypatch):
+def test_plugin_folders_in_the_environment_are_used(tmp_path, monkeypatch):
     one, two = plugin(tmp_path / "1", "schedules/one.py"), plugin(tmp_path / "2", "schedules/two.py")
     monkeypatch.setenv(registry.ENVIRONMENT, os.pathsep.join([str(one), str(two)]))
     registry.use([one])
@@ -92,14 +92,14 @@ def refusal(folder):
     return str(caught.value)
 
 
-def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
+def test_missing_or_empty_folder_is_named(tmp_path):
     assert f"{tmp_path / 'gone'}: there is no such plugin folder" in refusal(tmp_path / "gone")
     (tmp_path / "net").mkdir()
     said = refusal(tmp_path)
     assert f"{tmp_path}: holds no plugins" in said and "nets" in said
 
 
-def test_a_name_that_exists_already_is_refused_with_both_files(tmp_path):
+def test_existing_name_is_refused_with_both_files(tmp_path):
     said = refusal(plugin(tmp_path, "schedules/poly.py"))
     assert str(tmp_path / "schedules/poly.py") in said and str(pathlib.Path("schedules", "poly.py")) in said
     assert "the schedule 'poly' exists already" in said
@@ -129,7 +129,7 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_its_line(tmp_path):
     assert f"{tmp_path / 'schedules/mine.py'}:3: cannot be imported: AttributeError" in said
 
 
-def test_a_missing_name_is_named_with_all_that_are_needed(tmp_path):
+def test_missing_name_is_reported_with_all_required(tmp_path):
     said = broken(tmp_path, "def rate(step):\n    return 1.0\n")
     assert f"{tmp_path / 'schedules/mine.py'}: lacks factor(t, step, settings)" in said
 
@@ -151,7 +151,7 @@ def flags(*arguments):
     return vars(parser.parse_args(arguments))
 
 
-def test_flags_know_plugins_wherever_the_flag_stands(tmp_path, capsys):
+def test_flags_accept_plugins_wherever_the_flag_is(tmp_path, capsys):
     plugin(tmp_path, "schedules/mine.py")
     assert flags("--schedule", "mine", "--plugins", str(tmp_path)) == {"schedule": "mine", "plugins": (str(tmp_path),)}
     with pytest.raises(SystemExit):
@@ -161,7 +161,7 @@ def test_flags_know_plugins_wherever_the_flag_stands(tmp_path, capsys):
     assert "--plugins: expected one argument" in capsys.readouterr().err
 
 
-def test_a_settings_file_may_name_plugin_folders(tmp_path):
+def test_settings_file_can_name_plugin_folders(tmp_path):
     plugin(tmp_path / "p", "schedules/mine.py")
     path = tmp_path / "settings.toml"
     path.write_text(f"schedule = 'mine'\nplugins = ['{tmp_path / 'p'}']\n")
@@ -192,7 +192,7 @@ def test_damaged_record_or_relative_folder_loads_no_plugin(recorded, tmp_path, m
     assert registry.folders() == ()
 
 
-def test_reading_a_run_uses_its_plugins(tmp_path):
+def test_reading_a_run_loads_its_plugins(tmp_path):
     folder = plugin(tmp_path / "p", "schedules/mine.py")
     record.write_record(tmp_path, {"spec": {}, "config": {"plugins": [str(folder)]}, "model": {"channels": {}}})
     record.read_record(tmp_path)
@@ -200,6 +200,6 @@ def test_reading_a_run_uses_its_plugins(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [path.name for path in EXAMPLES.iterdir()])
-def test_the_documentation_shows_the_example_that_is_tested(kind):
+def test_documentation_shows_the_tested_example(kind):
     text = (pathlib.Path(__file__).parents[2] / "docs/plugins.md").read_text()
     assert f"```python\n{(EXAMPLES / kind / 'example.py').read_text()}```" in text

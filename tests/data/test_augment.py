@@ -69,19 +69,19 @@ def test_other_numbers_and_other_seeds_are_other_samples():
 
 @given(NAMES, SEEDS, NUMBERS)
 @LAW
-def test_switching_an_augmentation_on_changes_no_draw_of_another(names, seed, number):
+def test_enabling_an_augmentation_changes_no_other_draw(names, seed, number):
     alone, together = augment.drawn(names, seed, number), augment.drawn(ALL, seed, number)
     assert alone == {name: together[name] for name in ALL if name in names}
 
 
-def test_every_augmentation_has_a_stream_of_its_own():
+def test_every_augmentation_has_its_own_random_stream():
     streams = [augment.stream_of(name) for name in ALL]
     assert len({*streams, augment.CROP}) == len(streams) + 1
 
 
 @given(SIDES, SIDES, st.lists(st.sampled_from(EXACT), unique=True), SEEDS, NUMBERS)
 @LAW
-def test_photo_and_label_move_together(shape, size, names, seed, number):
+def test_photo_and_label_are_transformed_together(shape, size, names, seed, number):
     image, label = sample(shape, size, names, seed, number)
     np.testing.assert_array_equal(image[..., 0], label)
 
@@ -115,7 +115,7 @@ def test_mirroring_twice_or_turning_four_times_is_the_identity(shape, seed):
     ("vflip", lambda array, value: np.flipud(array) if value else array),
     ("turn", lambda array, value: np.rot90(array, value)),
 ], ids=EXACT[1:] + EXACT[:1])
-def test_a_whole_image_is_moved_as_numpy_moves_it(name, reference):
+def test_whole_image_is_transformed_like_numpy(name, reference):
     image, label = pair((3, 5))
     values = set()
     for number in range(20):
@@ -128,7 +128,7 @@ def test_a_whole_image_is_moved_as_numpy_moves_it(name, reference):
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_every_outcome_is_equally_likely(name):
+def test_flips_and_turns_are_equally_likely(name):
     values = [int(augment.drawn([name], 3, number)[name]) for number in range(2000)]
     counts = np.bincount(values)
     expected = 2000 / len(counts)
@@ -137,7 +137,7 @@ def test_every_outcome_is_equally_likely(name):
 
 @pytest.mark.parametrize(("name", "low", "high"), [("scale", 0.9, 1.1), ("brightness", -32, 32), ("gamma", 0.8, 1.25),
                                                    ("hue", -18, 18)])
-def test_scale_factors_fill_their_range_symmetrically_in_log(name, low, high):
+def test_factors_fill_their_range_and_centre_on_its_middle(name, low, high):
     values = [augment.drawn([name], 5, number)[name] for number in range(2000)]
     assert low <= min(values) < low + 0.02 * (high - low) and high - 0.02 * (high - low) < max(values) <= high
     middle = math.sqrt(low * high) if name == "gamma" else (low + high) / 2
@@ -173,14 +173,14 @@ def test_a_crop_is_an_exact_cut_of_the_padded_image(shape, size, seed, number):
     assert (found >= 0).sum() == kept[0] * kept[1]  # the window never leaves the image further than it must
 
 
-def test_what_lies_outside_has_the_fill_colour_and_is_ignored():
+def test_pixels_outside_have_the_fill_colour_and_are_ignored():
     image, label = augment.sample(*pair((1, 1), ids=1), size_px=(2, 3),
                                  augmentation=Augmentation((), 0, (7, 8, 9), 77), number=0)
     assert sorted(label.ravel()) == [0, 77, 77, 77, 77, 77]
     assert (image[label == 77] == (7, 8, 9)).all()
 
 
-def test_the_cost_is_that_of_the_crop():
+def test_cost_depends_on_the_crop_size():
     side = 10**6  # 3 TB, were it ever copied
     image, label = np.broadcast_to(np.uint8(9), (side, side, 3)), np.broadcast_to(np.uint8(9), (side, side))
     new_image, new_label = augment.sample(image, label, (16, 12),
@@ -191,14 +191,14 @@ def test_the_cost_is_that_of_the_crop():
 @pytest.mark.parametrize(("name", "nothing"), [("brightness", 0), ("gamma", 1.0), ("hue", 0.0)])
 @given(SIDES, SEEDS)
 @LAW
-def test_a_change_of_colour_by_nothing_is_none(name, nothing, shape, seed):
+def test_neutral_colour_change_is_the_identity(name, nothing, shape, seed):
     image = pair(shape, seed)[0]
     np.testing.assert_array_equal(registry.load("augmentations", name).change(image, nothing), image)
 
 
 @given(st.floats(-180, 180))
 @LAW
-def test_a_grey_stays_that_grey_whatever_its_hue(degrees):
+def test_grey_is_unchanged_by_hue(degrees):
     greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     np.testing.assert_array_equal(hue.change(greys, degrees), greys)
 

@@ -67,14 +67,14 @@ def test_epoch_takes_each_image_equally_often_in_seeded_order(seed, epoch, count
 
 
 @pytest.mark.parametrize(("crops", "at_once"), [(1, 0), (3, 0), (3, 4), (1, 4)])
-def test_another_epoch_and_another_seed_are_another_order(crops, at_once):
+def test_epochs_and_seeds_have_different_orders(crops, at_once):
     orders = {tuple(batch_loader.order(s, epoch, 30, crops, at_once).tolist()) for s in range(5) for epoch in range(5)}
     assert len(orders) == 25
 
 
 @given(SEEDS, COUNTS, st.integers(1, 5), st.integers(1, 9))
 @LAW
-def test_only_so_many_images_are_touched_at_a_time(seed, count, crops, at_once):
+def test_few_images_are_read_at_a_time(seed, count, crops, at_once):
     order = batch_loader.order(seed, 0, count, crops, at_once)
     for start in range(0, count * crops, at_once * crops):
         group = order[start:start + at_once * crops].tolist()
@@ -110,7 +110,7 @@ OPTIONS = st.fixed_dictionaries({
 
 @given(SEEDS, st.permutations(range(9)), OPTIONS)
 @LAW
-def test_batch_k_is_the_same_whatever_was_asked_before(seed, numbers, options):
+def test_batch_k_does_not_depend_on_earlier_requests(seed, numbers, options):
     cache, how = uniform(7), sampling(4, seed, **options)
     straight = [batch_loader.training(cache, k, how) for k in range(9)]
     batch_loader.order.cache_clear()
@@ -121,7 +121,7 @@ def test_batch_k_is_the_same_whatever_was_asked_before(seed, numbers, options):
 
 @given(SEEDS, BATCH_SIZES, st.integers(1, 5), OPTIONS)
 @LAW
-def test_all_machines_together_see_what_one_machine_sees(seed, batch, machines, options):
+def test_machines_together_read_what_one_machine_reads(seed, batch, machines, options):
     cache, how = uniform(5), sampling(batch, seed, **options)
     shards = [dataclasses.replace(how, shard=(machine, machines)) for machine in range(machines)]
     for number in range(3 * machines):
@@ -130,7 +130,7 @@ def test_all_machines_together_see_what_one_machine_sees(seed, batch, machines, 
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_machine_touches_only_the_images_of_its_own_batches():
+def test_machine_reads_only_images_of_its_batches():
     cache = uniform(12)
     for number in range(2):
         batch_loader.training(cache, number, sampling(3, 0, shard=(1, 2)))
@@ -155,13 +155,13 @@ def test_images_of_any_size_give_aligned_crops(seed, number, shapes, crop, names
     np.testing.assert_array_equal(images[..., 0], labels)
 
 
-def test_images_of_different_sizes_come_whole_one_at_a_time():
+def test_images_of_different_sizes_are_batches_of_one():
     shapes = [(2, 3), (4, 1), (5, 5)]
     seen = [batch_loader.training(native(shapes), number, sampling(1, 0))[1].shape for number in range(3)]
     assert sorted(seen) == [(1, 2, 3), (1, 4, 1), (1, 5, 5)]
 
 
-def test_turned_images_of_one_size_keep_it():
+def test_turned_images_of_one_size_keep_their_size():
     _, labels = batch_loader.training(uniform(4), 0, sampling(4, 0, augment=("turn",)))
     assert labels.shape == (4, 5, 7)
 
@@ -220,7 +220,7 @@ def test_limited_validation_spreads_its_tiles_over_all_images():
     assert seen == [[0, 0, 1], [1, 2, 2]]  # windows 0, 2, 4, 6, 8, 10 of 12
 
 
-def test_validation_never_reads_a_whole_page():
+def test_validation_never_reads_a_whole_large_page():
     side = 10**6
     page = types.SimpleNamespace(
         shapes=np.array([(side, side)]), uniform=False,
@@ -246,7 +246,7 @@ def test_no_more_than_depth_batches_are_prepared_ahead():
     assert 5 <= len(asked) <= 8 and asked == list(range(len(asked)))
 
 
-def test_an_exception_comes_where_its_batch_would_have_come():
+def test_exception_is_raised_at_its_batch():
     supply = batch_loader.ahead(lambda number: 6 // (3 - number), range(9))
     assert [next(supply) for _ in range(3)] == [2, 3, 6]
     with pytest.raises(ZeroDivisionError):

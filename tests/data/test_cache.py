@@ -169,7 +169,7 @@ def test_skip_bad_leaves_out_bad_pairs_and_lists_the_reasons(data, tmp_path):
     assert str(builder.left_out(made.path)) in str(problem.value)
 
 
-def test_nothing_but_bad_pairs_is_an_error_also_with_skip_bad(data, tmp_path):
+def test_no_good_pair_is_an_error_even_with_skip_bad(data, tmp_path):
     for pair in data:
         save(pair.label, np.full((4, 6), 9, np.uint8))
     with pytest.raises(errors.DataError, match="not one good pair"):
@@ -209,7 +209,7 @@ def test_partial_row_with_a_wrong_checksum_is_read_again(data, tmp_path):
     assert seen == [(3, 2)] and again.path.read_bytes() == whole.path.read_bytes()
 
 
-def test_a_second_builder_is_sent_away_and_told_who_builds(data, tmp_path):
+def test_second_builder_is_refused_and_the_first_named(data, tmp_path):
     def another(done, begun_with):
         with pytest.raises(errors.MachineError, match=f"is being built by process {os.getpid()} on ") as problem:
             cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
@@ -218,7 +218,7 @@ def test_a_second_builder_is_sent_away_and_told_who_builds(data, tmp_path):
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(progress=another))) == 3
 
 
-def test_verify_names_the_rows_whose_bytes_have_changed(data, tmp_path):
+def test_verify_names_the_changed_rows(data, tmp_path):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     content = bytearray(made.path.read_bytes())
     content[content.index(made.label(2).tobytes()) + 5] ^= 1
@@ -227,7 +227,7 @@ def test_verify_names_the_rows_whose_bytes_have_changed(data, tmp_path):
     assert cache.verify(cache.open_cache(made.path), seen.append) == [(2, cache.LABEL)] and seen == [1, 2, 3]
 
 
-def test_a_changed_bit_in_the_tables_is_seen_at_once(data, tmp_path):
+def test_changed_bit_in_the_tables_is_detected_at_once(data, tmp_path):
     path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
     content = bytearray(path.read_bytes())
     content[content.index("ä".encode())] ^= 1
@@ -236,7 +236,7 @@ def test_a_changed_bit_in_the_tables_is_seen_at_once(data, tmp_path):
         cache.open_cache(path)
 
 
-def test_an_id_that_is_no_class_is_named_with_its_file(data, tmp_path):
+def test_invalid_id_is_reported_with_its_file(data, tmp_path):
     save(data[1].label, np.array([[0, 1, 7, 8, 255, 2]] * 4, np.uint8))
     with pytest.raises(errors.DataError) as problem:
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
@@ -289,7 +289,7 @@ def test_colours_that_define_ids_are_part_of_the_fingerprint(data, tmp_path):
     assert name(colours=one, encoding="colours") != name(colours=other, encoding="colours")
 
 
-def test_somebody_who_was_first_is_found_when_the_lock_is_free(data, tmp_path, monkeypatch):
+def test_cache_built_while_waiting_for_the_lock_is_used(data, tmp_path, monkeypatch):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     answers = iter([None, made, made])  # not there when it was looked for, there when the lock was held
     monkeypatch.setattr(cache, "find", lambda path, print_: next(answers))
@@ -297,7 +297,7 @@ def test_somebody_who_was_first_is_found_when_the_lock_is_free(data, tmp_path, m
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
 
 
-def test_large_rows_are_marked_before_there_are_many_of_them(data, tmp_path, monkeypatch):
+def test_large_rows_are_marked_early(data, tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "BYTES_PER_SYNC", 4 * 24 + 1)  # a row has 4 x 24
     marked = []
     mark = builder.PartialFile.mark
@@ -327,7 +327,7 @@ def test_disk_that_is_too_small_is_reported_before_reading(data, tmp_path, monke
     assert problem.value.exit_code == 5 and files(tmp_path / "c") == []
 
 
-def test_a_file_system_that_reserves_nothing_is_good_enough(data, tmp_path, monkeypatch):
+def test_file_system_without_preallocation_works(data, tmp_path, monkeypatch):
     def unknown(file, offset, size):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
@@ -363,7 +363,7 @@ def test_more_pairs_than_are_decoded_at_once_keep_their_order(data, tmp_path, mo
     assert (made.image(0) != made.image(1)).any() and (made.image(1) != made.image(2)).any()
 
 
-def test_a_broken_link_is_bad_data_and_no_bug(tmp_path):
+def test_broken_link_is_a_data_error(tmp_path):
     (tmp_path / "a.jpg").symlink_to("nowhere")
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(errors.DataError, match=r"a\.jpg"):
@@ -377,7 +377,7 @@ def test_cache_folder_that_is_a_file_is_an_error(tmp_path):
         cache.prepare([Pair("a", tmp_path / "a.png", tmp_path / "a.png")], DatasetSpec(), (4, 4), tmp_path / "c", "t")
 
 
-def test_any_reader_of_hdf5_sees_the_same_arrays(data, tmp_path):
+def test_any_hdf5_reader_reads_the_same_arrays(data, tmp_path):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     with h5py.File(made.path) as file:
         assert file["images"].shape == (3, 4, 6, 3) and file["labels"].shape == (3, 4, 6)
@@ -406,12 +406,12 @@ def test_photo_resized_between_check_and_reading_is_refused(data, tmp_path):
         cache.prepare(data, TWO, None, tmp_path / "c", "t", BuildOptions(shapes=[(4, 6), (5, 6), (4, 6)]))
 
 
-def test_the_limit_of_pixels_holds_when_pairs_are_read(data, tmp_path):
+def test_pixel_limit_applies_when_pairs_are_read(data, tmp_path):
     with pytest.raises(errors.DataError, match="--max-pixels"):
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(max_pixels=23))
 
 
-def test_no_more_pixels_are_read_ahead_than_memory_is_meant_for(data, tmp_path, monkeypatch):
+def test_pixels_read_ahead_are_bounded_by_memory(data, tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "PIXELS_AHEAD", 24)  # one row a core
     started = []
     real = builder.read_row
@@ -452,7 +452,7 @@ def earlier_name(made, spec=TWO, size=(4, 6)):
     return made.path.rename(made.path.with_name(f"t-4x6-{key}.h5"))
 
 
-def test_two_copies_of_a_data_set_have_a_cache_each(data, second, tmp_path, monkeypatch):
+def test_two_copies_of_a_dataset_have_their_own_caches(data, second, tmp_path, monkeypatch):
     one, other = (cache.prepare(copy, TWO, (4, 6), tmp_path / "c", "t") for copy in (data, second))
     assert one.path != other.path and (other.label(0) == 1).all() and not (one.label(0) == 1).all()
     monkeypatch.setattr(builder, "build_cache", None)
@@ -461,7 +461,7 @@ def test_two_copies_of_a_data_set_have_a_cache_each(data, second, tmp_path, monk
             assert cache.prepare(copy, TWO, (4, 6), tmp_path / "c", "t").path == made.path
 
 
-def test_two_copies_are_built_at_the_same_time(data, second, tmp_path):
+def test_two_copies_can_be_built_at_the_same_time(data, second, tmp_path):
     built = []
 
     def another(done, begun_with):
@@ -478,7 +478,7 @@ def test_lists_with_other_labels_have_their_own_caches(data, tmp_path):
     np.testing.assert_array_equal(other.label(0), one.label(2))
 
 
-def test_a_data_set_that_was_moved_keeps_its_cache(data, tmp_path, monkeypatch):
+def test_moved_dataset_keeps_its_cache(data, tmp_path, monkeypatch):
     made = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
     (tmp_path / "new").mkdir()
     for kind in ("images", "labels"):
@@ -515,7 +515,7 @@ def test_cache_named_by_an_earlier_version_is_used_and_kept(data, second, tmp_pa
 
 @pytest.mark.parametrize("other", [pathlib.Path, lambda root: root / "images/..", os.path.relpath,
                                    lambda root: f"{root}//", lambda root: root / "link"])
-def test_a_folder_is_the_same_however_its_path_is_written(data, tmp_path, other):
+def test_folder_is_equal_however_its_path_is_written(data, tmp_path, other):
     (tmp_path / "link").symlink_to(tmp_path)
     written = at(data, pathlib.Path(other(tmp_path)))
     assert cache.path_of(written, TWO, (4, 6), tmp_path, "t") == cache.path_of(data, TWO, (4, 6), tmp_path, "t")
@@ -536,7 +536,7 @@ def test_files_that_are_not_caches_are_ignored_and_kept(data, tmp_path):
     assert all(p.read_bytes() == content for p, content in before.items()) and len(files(tmp_path / "c")) == 5
 
 
-def test_only_fingerprints_are_read_of_other_caches(data, second, tmp_path, monkeypatch):
+def test_only_fingerprints_of_other_caches_are_read(data, second, tmp_path, monkeypatch):
     opened = []
     cache.prepare(second, TWO, (4, 6), tmp_path / "c", "t")
     for other in ("other", "t-and-more"):

@@ -55,7 +55,7 @@ def test_median_frequency_counts_only_images_with_the_class():
     assert weights("median", labels=labels) == pytest.approx([1, 1, (5 / 6) / (3 / 6), 5 / 6])
 
 
-def test_a_class_that_is_not_ignored_counts():
+def test_class_that_is_not_ignored_is_counted():
     # 2 of class 0, 5 and 3; of 4 labelled pixels in each of the first two images, and 2 in the third.
     assert weights("inverse", ()) == pytest.approx([10 / 6, 10 / 15, 10 / 9, 1])
     assert weights("median", ()) == pytest.approx([(0.5) / (2 / 4), 0.5 / (5 / 8), 0.5 / (3 / 6), 1])
@@ -120,7 +120,7 @@ def test_wrong_weights_file_is_reported_with_what_is_expected(tmp_path, content)
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(),
                                   lambda path: path.write_bytes(b"\xff\xfe\x00\x01")], ids=["none", "folder", "binary"])
-def test_what_is_no_text_file_is_named_too(tmp_path, make):
+def test_weights_that_are_not_a_text_file_are_reported(tmp_path, make):
     path = tmp_path / "inverted"
     make(path)
     with pytest.raises(errors.UsageError, match="inverted: cannot be read as class weights"):

@@ -78,7 +78,7 @@ def test_torch_reference_has_rgb_planes_and_classes_from_1(tmp_path):
             np.testing.assert_array_equal(file["annotations"][row], LABELS[row] + 1)
 
 
-def test_the_json_is_one_line_with_an_entry_for_each_row(tmp_path):
+def test_json_is_one_line_with_an_entry_per_row(tmp_path):
     csail.export(CACHES, SPEC, tmp_path / "data.h5")
     text = (tmp_path / "data.json").read_text("ascii")
     assert "\n" not in text
@@ -87,7 +87,7 @@ def test_the_json_is_one_line_with_an_entry_for_each_row(tmp_path):
         {"split": "val", "file_path": "validation/a.jpg"}]
 
 
-def test_what_is_exported_is_what_is_read(tmp_path):
+def test_exported_data_is_read_back(tmp_path):
     seen = []
     csail.export(CACHES, SPEC, tmp_path / "data.h5", seen.append)
     splits = csail.open_file(tmp_path / "data.h5")
@@ -116,7 +116,7 @@ def test_disk_that_is_too_small_is_reported_before_writing(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("taken", ["data.h5", "data.json"])
-def test_a_file_that_is_there_is_never_written_over(tmp_path, taken):
+def test_existing_file_is_never_overwritten(tmp_path, taken):
     (tmp_path / taken).write_text("mine")
     with pytest.raises(errors.UsageError, match="is there already"):
         csail.export(CACHES, SPEC, tmp_path / "data.h5")
@@ -124,18 +124,18 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path, taken):
 
 
 @pytest.mark.parametrize("name", ["data.hdf5", "nowhere/data.h5"])
-def test_a_place_that_cannot_be_is_told_at_once(tmp_path, name):
+def test_invalid_output_place_is_reported_at_once(tmp_path, name):
     with pytest.raises(errors.UsageError, match=r"does not end in \.h5|no such folder"):
         csail.main(["export", "--data", "not looked at", "--out", str(tmp_path / name)])
 
 
 @pytest.mark.parametrize("ignored", [(), (255,), (0, 255)], ids=str)
-def test_only_data_that_ignores_0_alone_has_a_place_in_the_file(tmp_path, ignored):
+def test_only_datasets_that_ignore_0_can_be_exported(tmp_path, ignored):
     with pytest.raises(errors.DataError, match="0 alone is ignored"):
         csail.export(CACHES, DatasetSpec(("a", "b"), ignored), tmp_path / "data.h5")
 
 
-def test_images_that_are_not_square_or_differ_are_refused(tmp_path):
+def test_non_square_or_unequal_images_are_refused(tmp_path):
     wide = Cache(["w"], PHOTOS[:1, :2], LABELS[:1, :2])
     for caches in ({"training": wide}, {"training": CACHES["training"], "validation": wide}, {}):
         with pytest.raises(errors.DataError, match="one square size"):
@@ -146,7 +146,7 @@ def test_images_that_are_not_square_or_differ_are_refused(tmp_path):
 
 @pytest.mark.parametrize("options", [{}, {"chunks": (2, 1, 3, 3)}, {"chunks": (1, 3, 4, 4), "compression": "gzip"}],
                          ids=["contiguous", "chunks", "gzip"])
-def test_rows_of_a_split_come_in_the_order_of_the_file(tmp_path, options):
+def test_split_rows_are_in_file_order(tmp_path, options):
     splits = csail.open_file(written(tmp_path, **options))
     training = splits["training"]
     assert training.names == ["c", "a"] and splits["validation"].names == ["b"] and training.uniform
@@ -158,7 +158,7 @@ def test_rows_of_a_split_come_in_the_order_of_the_file(tmp_path, options):
     np.testing.assert_array_equal(training.class_pixels, np.bincount(LABELS[1:].ravel(), minlength=256))
 
 
-def test_labels_counted_block_by_block_are_all_counted(tmp_path, monkeypatch):
+def test_labels_are_counted_completely_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "BLOCK_BYTES", 2 * 4 * 4)
     seen = []
     splits = csail.open_file(written(tmp_path), progress=seen.append)
@@ -166,7 +166,7 @@ def test_labels_counted_block_by_block_are_all_counted(tmp_path, monkeypatch):
     assert sum(part.class_pixels for part in splits.values()).sum() == LABELS.size
 
 
-def test_a_file_without_class_names_holds_the_benchmark(tmp_path):
+def test_file_without_class_names_has_benchmark_classes(tmp_path):
     path = written(tmp_path, annotations=np.full((3, 4, 4), 151, np.uint8))
     path.with_suffix(".json").write_text(json.dumps({"images": ENTRIES}))
     training = csail.open_file(path)["training"]
@@ -174,7 +174,7 @@ def test_a_file_without_class_names_holds_the_benchmark(tmp_path):
     assert training.class_pixels[150] == 2 * 16
 
 
-def test_ids_as_in_the_label_files_are_read_when_asked_for(tmp_path):
+def test_label_ids_are_read_on_request(tmp_path):
     path = written(tmp_path, annotations=LABELS)
     assert "--unshifted" in refused(path, "holds 0 in row")
     np.testing.assert_array_equal(csail.open_file(path, shift=0)["validation"].label(0), LABELS[0])
@@ -185,7 +185,7 @@ def test_file_without_any_0_is_not_read_as_label_ids(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0, 4, 255])
-def test_an_annotation_that_is_no_class_is_named_with_its_row(tmp_path, value):
+def test_invalid_annotation_is_reported_with_its_row(tmp_path, value):
     annotations = LABELS + 1
     annotations[1, 2, 3] = value
     refused(written(tmp_path, annotations=annotations), f"/annotations holds {value} in row 1")
@@ -204,12 +204,12 @@ def test_the_fingerprint_changes_with_split_and_content(tmp_path):
     [None, None], ["same.jpg", "same.jpg"], ["x/A.jpg", "y/a.jpg"], ["..", "a.jpg"], ["a\0.jpg", "b.jpg"],
     ["/etc/.hidden", "b.jpg"], ["", "b.jpg"], ["x" * 300, "b.jpg"], ["ä" * 150, "b.jpg"],
     [7, {}]], ids=str)
-def test_names_that_cannot_be_files_are_made_up_from_rows(tmp_path, names):
+def test_invalid_file_names_are_replaced_by_row_numbers(tmp_path, names):
     entries = [ENTRIES[0], *({"split": "train", "file_path": name} for name in names)]
     assert csail.open_file(written(tmp_path, entries))["training"].names == ["train_00000002", "train_00000003"]
 
 
-def test_only_the_last_part_of_a_path_is_used(tmp_path):
+def test_only_the_base_name_of_a_path_is_used(tmp_path):
     entries = [ENTRIES[0], *({"split": "train", "file_path": name} for name in ("../../etc/a.b.jpg", "C:\\x\\y.png"))]
     assert csail.open_file(written(tmp_path, entries))["training"].names == ["a.b", "y"]
 
@@ -228,7 +228,7 @@ JSONS = {
 
 
 @pytest.mark.parametrize("what", JSONS)
-def test_a_json_of_something_else_is_refused(tmp_path, what):
+def test_other_json_is_refused(tmp_path, what):
     path, text = written(tmp_path), JSONS[what]
     path.with_suffix(".json").write_bytes(text.encode() if isinstance(text, str) else text)
     refused(path, "does not hold names and splits")
@@ -243,13 +243,13 @@ def test_a_missing_json_and_a_missing_h5_are_named(tmp_path):
     refused(path, "No such file")
 
 
-def test_a_json_of_another_number_of_images_is_refused(tmp_path):
+def test_json_with_another_image_count_is_refused(tmp_path):
     refused(written(tmp_path, ENTRIES * 2), "the JSON lists N = 6 images")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>" * 99, b"\x89HDF\r\n\x1a\n" + bytes(600)],
                          ids=["empty", "web", "broken"])
-def test_a_file_that_is_no_hdf5_is_refused(tmp_path, content):
+def test_file_that_is_not_hdf5_is_refused(tmp_path, content):
     path = written(tmp_path)
     path.write_bytes(content)
     refused(path, "is no HDF5 file that may be read")
@@ -306,7 +306,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_an_array_that_is_not_plainly_in_the_file_is_refused(tmp_path, what):
+def test_external_or_virtual_array_is_refused(tmp_path, what):
     (tmp_path / "secret").write_bytes(b"canary" * 100)
     with h5py.File(tmp_path / "other.h5", "w") as other:
         other["images"] = np.full((3, 3, 4, 4), 99, np.uint8)
@@ -323,7 +323,7 @@ def test_chunk_that_unpacks_to_much_more_is_refused_first(tmp_path):
 
 @pytest.mark.parametrize(("packed", "mask"), [
     (zlib.compress(bytes(144)) + bytes(5000), 0), (zlib.compress(bytes(144)), 1)], ids=["padded", "said to be plain"])
-def test_a_chunk_that_unpacks_but_is_stored_oddly_is_refused(tmp_path, packed, mask):
+def test_chunk_with_odd_storage_is_refused(tmp_path, packed, mask):
     def odd(file):
         array = file.create_dataset("images", (3, 3, 4, 4), "u1", chunks=(3, 3, 4, 4), compression="gzip")
         array.id.write_direct_chunk((0, 0, 0, 0), packed, mask)
@@ -349,7 +349,7 @@ def test_damage_after_opening_is_reported_with_file_and_row(tmp_path):
         part.image(0)
 
 
-def test_a_fifo_is_refused_and_does_not_hang(tmp_path):
+def test_fifo_is_refused_without_waiting(tmp_path):
     path = written(tmp_path)
     path.unlink()
     os.mkfifo(path)
@@ -374,7 +374,7 @@ def test_changed_bytes_raise_only_data_errors(tmp_path_factory, place, patch):
 
 # ---- the commands
 
-def test_export_info_and_import_give_the_data_set_back(tiny_ade, tmp_path, capsys):
+def test_export_info_and_import_restore_the_dataset(tiny_ade, tmp_path, capsys):
     flags = ["--data", str(tiny_ade), "--size", "32", "--cache-dir", str(tmp_path / "c")]
     csail.main(["export", *flags, "--out", str(tmp_path / "data.h5")])
     csail.main(["info", str(tmp_path / "data.h5")])
@@ -418,7 +418,7 @@ def test_benchmark_table_gives_the_first_synonym(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["data.h5.partial", ".data.h5.tmp", "tree.partial/mine"])
-def test_what_only_looks_unfinished_is_left_alone(tmp_path, name):
+def test_lookalike_of_an_unfinished_file_is_left_alone(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     csail.export(CACHES, SPEC, tmp_path / "data.h5")
@@ -439,5 +439,5 @@ def test_interrupted_import_leaves_nothing(tmp_path):
         csail.unpack(splits, tmp_path)
 
 
-def test_the_limit_of_a_chunk_is_far_above_one_image():
+def test_chunk_limit_is_far_above_one_image():
     assert reader.MAX_CHUNK_BYTES > 3 * 384 * 384 * 100

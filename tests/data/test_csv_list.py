@@ -24,7 +24,7 @@ def listed(root, text, files=("a", "b"), name="list.csv"):
     "\ufeffImage;Mask;Split\r\nimages/b.jpg;masks/b.png;1\r\n\"images/a.jpg\";masks\\a.png;0\r\n",
     "number\tsplit\tmasks\timages\n1\tTraining\tmasks/b.png\t ./images/b.jpg \n2\tvalid\tmasks/a.png\timages/a.jpg"],
     ids=["plain", "byte order mark, semicolons, backslash", "tabs, other order"])
-def test_a_list_names_photos_masks_and_splits(tmp_path, text):
+def test_list_names_photos_masks_and_splits(tmp_path, text):
     root = listed(tmp_path, text)
     for data in (root, root / "list.csv"):
         training, validation = (csv_list.listing(data, split) for split in ("training", "validation"))
@@ -34,7 +34,7 @@ def test_a_list_names_photos_masks_and_splits(tmp_path, text):
             csv_list.listing(data, "test")
 
 
-def test_a_list_without_split_is_drawn_as_the_folders_would_be(tmp_path):
+def test_list_without_split_is_drawn_like_folders(tmp_path):
     stems = [f"{i}" for i in range(12)]
     root = listed(tmp_path, "images,masks\n" + "".join(f"images/{s}.jpg,masks/{s}.png\n" for s in stems[::-1]), stems)
     for split in ("training", "validation"):
@@ -57,7 +57,7 @@ def test_wrong_lines_are_reported_and_the_others_used(tmp_path):
         "list.csv: lists b.jpg 2 times", "gone.jpg: is missing", "d.txt: does not end in .png .bmp .jpg .jpeg .mat"]
 
 
-def test_a_faulty_line_is_told_and_moves_no_pair_of_the_draw(tmp_path):
+def test_faulty_line_is_reported_and_moves_no_drawn_pair(tmp_path):
     stems = [f"{i}" for i in range(10)]
     text = "images,masks\n" + "".join(f"images/{s}.jpg,masks/{s}.png\n" for s in stems)
     root = listed(tmp_path, text, stems, "zz.csv")
@@ -79,7 +79,7 @@ def test_photo_that_is_its_own_mask_is_reported(tmp_path):
     assert told(listing) == ["list.csv: line 4: images/c.jpg is its own mask: paths count from the list's folder"]
 
 
-def test_the_classes_of_the_flag_go_before_those_beside_the_list(tmp_path):
+def test_classes_of_the_flag_override_those_beside_the_list(tmp_path):
     root = listed(tmp_path, "images,masks\nimages/a.jpg,masks/a.png\nimages/b.jpg,masks/b.png\n")
     for name in "ab":
         save(root / f"masks/{name}.png", np.array([[0, 255]], np.uint8))
@@ -89,7 +89,7 @@ def test_the_classes_of_the_flag_go_before_those_beside_the_list(tmp_path):
     assert len(csv_list.listing(root, "training").pairs) == 1
 
 
-def test_names_of_a_list_may_be_of_any_letters_and_any_bytes(tmp_path):
+def test_list_names_may_hold_any_characters_and_bytes(tmp_path):
     stems = ["Mütze, rot", "語", 'a "b"', os.fsdecode(b"caf\xe9")]
     tree(tmp_path, ("images", "masks"), [s + ".jpg" for s in stems], [s + ".png" for s in stems])
     count, problems = csv_list.write(tmp_path, tmp_path / "list.csv")
@@ -131,7 +131,7 @@ def test_black_and_white_masks_of_a_list_are_binary_others_ids(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "photo,label\na,b\n", "images\na.jpg\n", b"\xff\xd8\xff"])
-def test_a_file_that_is_no_list_is_refused_by_name(tmp_path, text):
+def test_other_file_in_place_of_a_list_is_refused(tmp_path, text):
     root = listed(tmp_path, text)
     assert csv_list.recognise(root) == ""
     for data in (root, root / "list.csv"):
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_list_is_refused_by_name(tmp_path, text):
             csv_list.listing(data, "training")
 
 
-def test_a_list_of_nothing_and_two_lists_are_refused(tmp_path):
+def test_empty_list_and_two_lists_are_refused(tmp_path):
     root = listed(tmp_path, "images,masks\n")
     with pytest.raises(errors.DataError, match="lists no images"):
         csv_list.listing(root, "training")
@@ -148,14 +148,14 @@ def test_a_list_of_nothing_and_two_lists_are_refused(tmp_path):
         csv_list.listing(root, "training")
 
 
-def test_a_hidden_list_does_not_count(tmp_path):
+def test_hidden_list_is_ignored(tmp_path):
     root = listed(tmp_path, "images,masks\nimages/a.jpg,masks/a.png\nimages/b.jpg,masks/b.png\n")
     for name in ("._list.csv", ".list.csv~.csv"):
         (root / name).write_text("images,masks\n")
     assert [pair.name for split in ("training", "validation") for pair in csv_list.listing(root, split).pairs]
 
 
-def test_the_command_writes_a_list_that_gives_the_same_pairs(tmp_path, capsys):
+def test_fix_writes_a_list_of_the_same_pairs(tmp_path, capsys):
     root = flat_tree(tmp_path / "data", binary_masks, [f"{i}" for i in range(11)])
     (root / "images/lonely.jpg").touch()
     assert errors.run_command(main.main, ["csv_list", str(root), "--out", str(tmp_path / "mine.csv")]) == 0

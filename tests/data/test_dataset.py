@@ -42,7 +42,7 @@ def spoil(data, *names):
 
 
 @pytest.mark.parametrize("layout", ["paired", "csv_list"])
-def test_a_start_with_caches_asks_for_every_file_once(flat, monkeypatch, layout):
+def test_start_with_caches_stats_every_file_once(flat, monkeypatch, layout):
     names = [f"{i:02}.png" for i in range(COUNT)]
     (flat / "list.csv").write_text("images,masks\n" + "".join(f"images/{n},labels/{n}\n" for n in names))
     asked_for = settings(flat, layout)
@@ -121,7 +121,7 @@ def test_no_lists_are_kept_without_bad_files_and_drawn_split(tiny_ade, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
-def test_a_finished_cache_spares_the_check_of_every_header(flat, monkeypatch):
+def test_finished_cache_saves_the_check_of_headers(flat, monkeypatch):
     first = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     monkeypatch.setattr(dataset.file_checks, "check_files", None)
     again = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
@@ -138,7 +138,7 @@ def test_moved_dataset_reuses_its_cache_with_a_message(flat, monkeypatch, capsys
     assert capsys.readouterr().out.count("built when the same files (names, sizes, times) had another path") == 2
 
 
-def test_a_file_too_many_beside_a_finished_cache_is_told(flat):
+def test_extra_file_beside_a_finished_cache_is_reported(flat):
     dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     save(flat / "images/zz.png", np.zeros((6, 8, 3), np.uint8))
     with pytest.raises(errors.DataError, match=r"zz.png: has no label"):
@@ -189,7 +189,7 @@ def test_black_and_white_labels_are_masks_only_if_read_as_such(flat):
     assert "--label-encoding binary" not in fix(void)
 
 
-def test_verified_names_damaged_rows_and_the_file(flat):
+def test_verify_names_damaged_rows_and_their_file(flat):
     made = dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)), verify=True)[1]
     content = bytearray(made.path.read_bytes())
     content[content.index(made.image(0).tobytes())] ^= 1
@@ -217,7 +217,7 @@ def test_a_pipe_among_the_photos_is_never_opened(flat):
 @pytest.mark.parametrize("values, message, fix", [
     ((0, 0), "'no' alone", "--ignore-label"), ((0, 255), "'no' alone", "--label-encoding binary"),
     ((255, 255), "not one pixel of a class", "--ignore-label")])
-def test_labels_with_nothing_to_tell_apart_are_refused(flat, values, message, fix):
+def test_labels_of_a_single_class_are_refused(flat, values, message, fix):
     for path in (flat / "labels").iterdir():
         save(path, np.repeat(np.array([values], np.uint8), 24, axis=1).reshape(6, 8))
     with pytest.raises(errors.DataError, match=message) as problem:
@@ -266,7 +266,7 @@ def test_unreadable_pairs_of_both_splits_are_in_one_error(flat):
     assert all(str(found[split][0].label) in str(problem.value) for split in found)
 
 
-def test_an_evaluation_of_nothing_is_no_evaluation(flat):
+def test_empty_evaluation_is_refused(flat):
     spec = dataset.find_data(settings(flat)).spec
     with pytest.raises(errors.DataError, match="not one good pair of validation is left"):
         dataset.to_evaluate(settings(flat, skip_bad=True, max_pixels=10), spec, "validation")

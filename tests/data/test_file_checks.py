@@ -26,7 +26,7 @@ def pair(tmp_path):
 
 
 @pytest.mark.parametrize("name", odd_files.READ)
-def test_an_odd_photo_is_good_and_what_is_done_to_it_is_counted(pair, name):
+def test_unusual_photo_is_accepted_and_its_conversion_counted(pair, name):
     content, kinds = odd_files.READ[name]
     both = pair(name, content)
     report = file_checks.check_files([both], SPEC)
@@ -36,7 +36,7 @@ def test_an_odd_photo_is_good_and_what_is_done_to_it_is_counted(pair, name):
 
 
 @pytest.mark.parametrize("name", odd_files.REFUSED)
-def test_a_bad_photo_is_a_problem_with_a_reason_and_a_fix(pair, name):
+def test_bad_photo_is_a_problem_with_reason_and_fix(pair, name):
     content, said = odd_files.REFUSED[name]
     bad = pair(name, content)
     report = file_checks.check_files([bad], SPEC)
@@ -46,7 +46,7 @@ def test_a_bad_photo_is_a_problem_with_a_reason_and_a_fix(pair, name):
     assert file_checks.kinds_of([bad.image]) == {}
 
 
-def test_what_is_no_regular_file_is_a_problem_and_not_waited_for(pair, tmp_path):
+def test_special_file_is_a_problem_and_not_waited_for(pair, tmp_path):
     special = odd_files.special(tmp_path)
     report = file_checks.check_files([pair(name, path) for name, (path, _) in special.items()], SPEC)
     assert [problem.path for problem in report.problems] == [path for path, _ in special.values()]
@@ -55,7 +55,7 @@ def test_what_is_no_regular_file_is_a_problem_and_not_waited_for(pair, tmp_path)
 
 
 @pytest.mark.parametrize(("orientation", "label_size"), odd_files.ORIENTED)
-def test_sizes_are_those_of_the_pair_as_it_will_be_read(pair, orientation, label_size):
+def test_sizes_are_those_after_reading(pair, orientation, label_size):
     turned = odd_files.ORIENTED[orientation, label_size]
     content = odd_files.encoded(odd_files.NOISE, "PNG", exif=odd_files.exif(orientation))
     both = pair("a.jpg", content, label_size)
@@ -88,7 +88,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-def test_a_bad_label_is_a_problem_with_a_reason_and_a_fix(pair, kind):
+def test_bad_label_is_a_problem_with_reason_and_fix(pair, kind):
     content, said = LABELS[kind]
     bad = pair("a.jpg")
     bad.label.write_bytes(content)
@@ -102,7 +102,7 @@ def test_photo_and_label_of_a_pair_are_both_named(pair):
     assert [problem.path for problem in file_checks.check_files([bad], SPEC).problems] == [bad.image, bad.label]
 
 
-def test_nothing_is_decoded(pair, monkeypatch):
+def test_header_check_decodes_nothing(pair, monkeypatch):
     found = [pair(name, content) for name, (content, _) in odd_files.READ.items()]
 
     def load(image):
@@ -157,11 +157,11 @@ def test_some_of_many_16_bit_photos_are_decoded(tmp_path, monkeypatch):
     assert decoded == paths[::5]
 
 
-def test_a_black_photo_of_16_bits_is_no_photo_of_few_bits(tmp_path):
+def test_black_16_bit_photo_is_not_warned_of(tmp_path):
     assert len(file_checks.lines(file_checks.kinds_of([sixteen_bits(tmp_path, 0)]))) == 2
 
 
-def test_many_pairs_keep_their_order_and_each_bad_one_is_listed(pair):
+def test_many_pairs_keep_order_and_bad_ones_are_listed(pair):
     bad, wide = pair("bad", b""), pair("wide", odd_files.encoded(odd_files.NOISE[:8]), (8, 64))
     plain, done = pair("plain"), []
     found = [bad if i % 7 == 3 else wide if i % 2 else plain for i in range(3 * file_checks.AT_ONCE + 5)]
@@ -171,11 +171,11 @@ def test_many_pairs_keep_their_order_and_each_bad_one_is_listed(pair):
     assert len(report.problems) == found.count(bad) and done == list(range(1, len(found) + 1))
 
 
-def test_no_pairs_are_no_problem():
+def test_empty_list_has_no_problems():
     assert file_checks.check_files([], SPEC) == file_checks.FileReport([], [], [], {})
 
 
-def test_the_limit_of_pixels_is_the_given_one(pair):
+def test_pixel_limit_is_the_given_one(pair):
     both = pair("a.jpg")
     assert file_checks.check_files([both], SPEC, max_pixels=48 * 64).good == [both]
     assert len(file_checks.check_files([both], SPEC, max_pixels=48 * 64 - 1).problems) == 2

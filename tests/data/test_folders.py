@@ -25,14 +25,14 @@ def names(found, root):
 LITTER = ["._1.jpg", ".hidden.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/1.jpg", "@eaDir/1.jpg"]
 
 
-def test_what_systems_leave_behind_does_not_count(tmp_path):
+def test_system_files_are_ignored(tmp_path):
     put(tmp_path, "1.jpg", "b/2.JPG", *LITTER, *(f"b/{name}" for name in LITTER))
     assert names(folders.look(tmp_path, (".jpg",)), tmp_path) == ["1.jpg"]
     assert names(folders.walk(tmp_path, (".jpg",)), tmp_path) == ["1.jpg", "b/2.JPG"]
     assert folders.walk(tmp_path, (".jpg",)).others == {}
 
 
-def test_numbers_count_as_numbers_folder_by_folder(tmp_path):
+def test_names_are_sorted_naturally_by_folder(tmp_path):
     put(tmp_path, "img10.jpg", "img2.jpg", "IMG1.jpg", "cam10/1.jpg", "cam2/11.jpg", "cam2/9.jpg", "007.jpg", "7.jpg")
     assert names(folders.walk(tmp_path, (".jpg",)), tmp_path) == [
         "007.jpg", "7.jpg", "cam2/9.jpg", "cam2/11.jpg", "cam10/1.jpg", "IMG1.jpg", "img2.jpg", "img10.jpg"]
@@ -70,13 +70,13 @@ def test_only_regular_files_count_and_the_others_are_problems(tmp_path):
         "3 .gif and 1 without ending files are not read; readable: .jpg .png"]
 
 
-def test_the_folder_of_results_is_left_out(tmp_path):
+def test_result_folder_is_left_out(tmp_path):
     put(tmp_path, "1.jpg", "out/predictions/1.png")
     assert names(folders.walk(tmp_path, (".jpg", ".png"), lambda path: path.name == "out"), tmp_path) == ["1.jpg"]
     assert names(folders.walk(tmp_path, (".jpg", ".png")), tmp_path) == [
         "1.jpg", "out/predictions/1.png"]
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+def test_missing_folder_is_an_error(tmp_path):
     with pytest.raises(errors.DataError, match="cannot be listed"):
         folders.look(tmp_path / "nowhere", (".jpg",))

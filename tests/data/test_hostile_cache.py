@@ -71,7 +71,7 @@ def summed(arrays):
     arrays["summary"] = np.array([file_format.summary(arrays)], "<u4")
 
 
-def test_a_cache_written_by_other_means_is_a_cache(good, tmp_path):
+def test_cache_written_by_another_program_is_read(good, tmp_path):
     mine, other = cache.open_cache(good), cache.open_cache(rewritten(good, tmp_path, lambda arrays, attributes,
                                                                      file: None))
     assert other.names == mine.names and other.fingerprint == mine.fingerprint and cache.verify(other) == []
@@ -84,7 +84,7 @@ def test_a_cache_written_by_other_means_is_a_cache(good, tmp_path):
 
 @pytest.mark.parametrize("row", range(6))
 @pytest.mark.parametrize("array", ["images", "labels"])
-def test_a_flipped_bit_in_a_pixel_is_found_in_its_row(good, tmp_path, array, row):
+def test_flipped_bit_in_a_pixel_is_found_in_its_row(good, tmp_path, array, row):
     with h5py.File(good) as file:
         place = file[array].id.get_offset() + row * file[array][0].size + 17
     content = bytearray(good.read_bytes())
@@ -96,7 +96,7 @@ def test_a_flipped_bit_in_a_pixel_is_found_in_its_row(good, tmp_path, array, row
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_flipped_bit_gives_other_data_unnoticed(good, tmp_path_factory, data):
+def test_flipped_bit_never_changes_data_unnoticed(good, tmp_path_factory, data):
     content = bytearray(good.read_bytes())
     pixels = h5py.File(good)["images"].id.get_offset()
     place = data.draw(st.one_of(st.integers(0, len(content) - 1), st.integers(0, min(pixels, len(content)) - 1)))
@@ -131,7 +131,7 @@ def flipped(path, folder, part, row, byte=5):
 
 
 @pytest.mark.parametrize("part, name", [(cache.IMAGE, "image"), (cache.LABEL, "label")])
-def test_a_damaged_row_is_refused_when_it_is_read_and_named(good, tmp_path, part, name):
+def test_damaged_row_is_refused_and_named_when_read(good, tmp_path, part, name):
     made, whole = flipped(good, tmp_path, part, 2), cache.open_cache(good)
     for i in (0, 1, 3, 4, 5):
         np.testing.assert_array_equal(made.image(i), whole.image(i))
@@ -159,7 +159,7 @@ READERS = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("kind", ["good", "native"])
-def test_no_reader_takes_a_damaged_row(good, native, tmp_path, monkeypatch, reader, kind):
+def test_every_reader_refuses_a_damaged_row(good, native, tmp_path, monkeypatch, reader, kind):
     monkeypatch.setattr(writer.atomic_io, "write_at", lambda *_: None)
     path, row = (good, 4) if kind == "good" else (native, 2)
     READERS[reader](cache.open_cache(path))
@@ -167,7 +167,7 @@ def test_no_reader_takes_a_damaged_row(good, native, tmp_path, monkeypatch, read
         READERS[reader](flipped(path, tmp_path, cache.LABEL, row))
 
 
-def test_a_row_is_compared_once_and_not_again_after_all_were(good, monkeypatch):
+def test_row_checksum_is_compared_once(good, monkeypatch):
     compared = []
     real = cache.zlib.crc32
     monkeypatch.setattr(cache.zlib, "crc32", lambda *a: (compared.append(len(a[0])), real(*a))[1])
@@ -185,7 +185,7 @@ def test_a_row_is_compared_once_and_not_again_after_all_were(good, monkeypatch):
     assert len(compared) == done
 
 
-def test_a_row_is_compared_in_pieces_that_do_not_grow_with_it(native, monkeypatch, tmp_path):
+def test_row_checksum_is_computed_in_fixed_blocks(native, monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "CHECKED_AT_ONCE", 7)
     assert cache.verify(cache.open_cache(native)) == []
     assert cache.verify(flipped(native, tmp_path, cache.IMAGE, 2, byte=62)) == [(2, cache.IMAGE)]
@@ -215,7 +215,7 @@ def test_fix_of_the_error_restores_a_damaged_cache(tiny_ade, tmp_path):
     assert cache.verify(again) == [] and again.path.read_bytes() == right
 
 
-def test_a_disk_that_fails_at_a_row_is_named_with_the_row(good, monkeypatch):
+def test_disk_error_at_a_row_names_the_row(good, monkeypatch):
     def failing(*arguments):
         raise OSError(errno.EIO, "Input/output error")
 
@@ -291,7 +291,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_an_array_of_another_kind_or_size_or_content_is_refused(good, tmp_path, what):
+def test_array_of_other_type_size_or_content_is_refused(good, tmp_path, what):
     refused(rewritten(good, tmp_path, WRONG[what]))
 
 
@@ -300,14 +300,14 @@ def test_a_missing_array_is_refused(good, tmp_path, name):
     refused(rewritten(good, tmp_path, lambda arrays, attributes, file: arrays.pop(name)))
 
 
-def test_an_array_too_many_is_refused(good, tmp_path):
+def test_extra_array_is_refused(good, tmp_path):
     refused(rewritten(good, tmp_path, lambda arrays, attributes, file: arrays.update(more=np.arange(3))))
 
 
 @pytest.mark.parametrize("sizes", [
     [(5, 4), (1, 1), (3, 8)], [(5, 4), (0, 1), (3, 7)], [(5, 4), (-1, -1), (3, 7)], [(2 ** 31 - 1,) * 2] * 3,
     [(65536, 65536), (1, 21), (4, 5)], [(42, 1)]], ids=["more", "none", "negative", "huge", "2**32", "one"])
-def test_sizes_that_do_not_add_up_to_the_pixels_are_refused(native, tmp_path, sizes):
+def test_sizes_that_do_not_sum_to_the_pixels_are_refused(native, tmp_path, sizes):
     refused(rewritten(native, tmp_path, with_table("shapes", lambda a: np.array(sizes, a.dtype))))
 
 
@@ -336,7 +336,7 @@ def test_missing_attributes_or_other_types_are_refused(good, tmp_path, changed):
     refused(rewritten(good, tmp_path, change))
 
 
-def test_a_cache_of_a_newer_version_says_that_the_program_is_old(good, tmp_path):
+def test_newer_cache_asks_for_a_newer_program(good, tmp_path):
     refused(rewritten(good, tmp_path, lambda arrays, attributes, file: attributes.update(schema_version=999)),
             "was made by a newer version of this program (schema 999")
 
@@ -380,11 +380,11 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("how", ELSEWHERE)
 @pytest.mark.parametrize("name", ["images", "labels", "shapes", "names", "crc"])
-def test_an_array_that_lies_elsewhere_is_refused_and_never_read(good, tmp_path, name, how):
+def test_external_array_is_refused_and_never_read(good, tmp_path, name, how):
     refused(rewritten(good, tmp_path, elsewhere(name, ELSEWHERE[how])))
 
 
-def test_the_canary_test_would_see_a_reader_that_follows(good, tmp_path):
+def test_canary_would_detect_a_reader_of_external_files(good, tmp_path):
     path = rewritten(good, tmp_path, elsewhere("images", external))
     with h5py.File(path) as file:
         assert file["images"][0].tobytes().startswith(CANARY)
@@ -427,7 +427,7 @@ def compact(file, name, array):
 
 @pytest.mark.parametrize("how", BOMBS)
 @pytest.mark.parametrize("name", ["images", "labels", "shapes", "names"])
-def test_an_array_that_is_not_plain_bytes_in_the_file_is_refused(good, tmp_path, name, how):
+def test_array_that_is_not_contiguous_is_refused(good, tmp_path, name, how):
     refused(rewritten(good, tmp_path, elsewhere(name, BOMBS[how])))
 
 
@@ -441,7 +441,7 @@ def test_a_cut_file_is_refused(good, tmp_path, kept):
 
 @pytest.mark.parametrize("content", [b"<!DOCTYPE html>" * 99, b"\x89HDF\r\n\x1a\n" + bytes(4000), bytes(4000)],
                          ids=["web page", "signature alone", "zeros"])
-def test_a_file_of_something_else_is_refused(tmp_path, content):
+def test_other_file_is_refused(tmp_path, content):
     (tmp_path / "cache.h5").write_bytes(content)
     refused(tmp_path / "cache.h5")
 

@@ -51,7 +51,7 @@ def test_a_photo_of_any_mode_becomes_rgb(tmp_path, name):
     np.testing.assert_array_equal(photo, [rgb])
 
 
-def test_a_transparent_palette_colour_lies_on_white(tmp_path):
+def test_transparent_palette_colour_becomes_white(tmp_path):
     path = save(tmp_path / "a.png", palette_image([[0, 1]], GREY, RED), transparency=1)
     np.testing.assert_array_equal(images.read_photo(path), [[GREY, (255, 255, 255)]])
 
@@ -70,7 +70,7 @@ def test_scaled_16_bit_photo_keeps_its_order_up_to_white(tmp_path):
 
 
 @pytest.mark.parametrize("name", odd_files.READ)
-def test_an_odd_photo_is_read_and_its_header_says_how(tmp_path, name):
+def test_unusual_photo_is_read_and_its_header_describes_it(tmp_path, name):
     content, kinds = odd_files.READ[name]
     (tmp_path / name).write_bytes(content)
     header = WAYS["header"](tmp_path / name)
@@ -91,7 +91,7 @@ def test_file_that_is_not_a_photo_is_refused_before_decoding(tmp_path, name, way
 
 
 @pytest.mark.parametrize("name", odd_files.CUT)
-def test_a_photo_that_is_cut_off_is_refused_by_name_and_size(tmp_path, name):
+def test_truncated_photo_is_refused_with_name_and_size(tmp_path, name):
     content, said = odd_files.CUT[name]
     (tmp_path / name).write_bytes(content)
     for size_px in (None, (8, 8)):
@@ -121,14 +121,14 @@ def test_own_error_while_reading_a_label_is_reported_as_a_bug(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_no_regular_file_is_never_opened(tmp_path, way):
+def test_special_file_is_never_opened(tmp_path, way):
     for path, said in odd_files.special(tmp_path).values():
         with pytest.raises(errors.DataError) as problem:
             WAYS[way](path)
         assert str(path) in str(problem.value) and said in str(problem.value)
 
 
-def test_a_limit_of_pixels_is_kept_by_all_who_open_a_photo(tmp_path):
+def test_every_reader_applies_the_pixel_limit(tmp_path):
     path = save(tmp_path / "a.png", np.zeros((4, 3), np.uint8))
     for read in (images.read_photo, lambda path, max_pixels: images.header(path, ("PNG",), "photo", max_pixels)):
         read(path, max_pixels=12)
@@ -136,7 +136,7 @@ def test_a_limit_of_pixels_is_kept_by_all_who_open_a_photo(tmp_path):
             read(path, max_pixels=11)
 
 
-def test_a_limit_above_pillows_own_is_kept_too(tmp_path):
+def test_limit_above_that_of_pillow_works(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(odd_files.png(20_000, 20_000, 8, 0, b"\0"))
     assert images.header(path, ("PNG",), "photo", 400_000_000).width == 20_000
@@ -159,7 +159,7 @@ def test_damaged_file_gives_a_photo_or_a_data_error(tmp_path_factory, place, val
 
 @given(MAPS, SIZES)
 @LAW
-def test_resizing_a_label_invents_no_ids(label, size_px):
+def test_resizing_a_label_creates_no_new_ids(label, size_px):
     resized = images.resize_label(label, size_px)
     assert resized.shape == size_px and resized.dtype == np.uint8
     assert set(np.unique(resized)) <= set(np.unique(label))
@@ -238,7 +238,7 @@ def test_photo_read_at_both_sizes_equals_two_reads(tmp_path, kind, orientation, 
 
 
 @pytest.mark.parametrize("name", odd_files.READ)
-def test_an_odd_photo_at_both_sizes_is_what_two_readings_give(tmp_path, name):
+def test_unusual_photo_at_both_sizes_equals_two_reads(tmp_path, name):
     path = tmp_path / "a.jpg"
     path.write_bytes(odd_files.READ[name][0])
     with images.photo_file(path) as (image, header):
@@ -269,7 +269,7 @@ def test_label_of_the_turned_size_turns_its_photo():
 
 @given(st.binary(max_size=60))
 @LAW
-def test_damaged_exif_is_no_reason_to_refuse_a_photo(tmp_path_factory, content):
+def test_photo_with_damaged_exif_is_read(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("exif") / "a.png"
     path.write_bytes(odd_files.encoded(odd_files.NOISE, "PNG", exif=b"Exif\0\0" + content))
     np.testing.assert_array_equal(images.read_photo(path), odd_files.NOISE)

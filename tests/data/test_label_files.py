@@ -65,7 +65,7 @@ def advised(spec, path, fix):
 @pytest.mark.parametrize("encoding", registry.names("label_formats"))
 @pytest.mark.parametrize("data", SPECS)
 @pytest.mark.parametrize("name", [*FILES, *JPEGS, "map.mat", "other.mat"])
-def test_what_is_advised_reads_the_very_file(tmp_path, name, data, encoding):
+def test_advised_label_format_reads_the_file(tmp_path, name, data, encoding):
     path = written(tmp_path, name)
     spec = dataclasses.replace(SPECS[data], encoding=encoding)
     try:
@@ -96,7 +96,7 @@ ANSWERS = {  # (file, spec, encoding): what the message says
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=" ".join)
-def test_the_encoding_that_reads_a_refused_file_is_named(tmp_path, case):
+def test_refused_file_names_the_label_format_that_reads_it(tmp_path, case):
     name, data, encoding = case
     with pytest.raises(errors.DataError) as problem:
         label_files.read_label(written(tmp_path, name), dataclasses.replace(SPECS[data], encoding=encoding))
@@ -107,7 +107,7 @@ def test_the_encoding_that_reads_a_refused_file_is_named(tmp_path, case):
     ("ids.jpg", "unnamed", "ids"), ("smooth.jpg", "unnamed", "ids"), ("photo.jpg", "masks", "binary"),
     ("other.mat", "named", "ids"), ("noise", "unnamed", "ids"), ("clear", "unnamed", "ids"),
     ("blue", "diva", "blue_bits"), ("colours", "voc", "ids")])
-def test_no_encoding_is_named_where_none_makes_sense_of_the_file(tmp_path, name, data, encoding):
+def test_no_label_format_is_named_if_none_fits(tmp_path, name, data, encoding):
     with pytest.raises(errors.DataError) as problem:
         label_files.read_label(written(tmp_path, name), dataclasses.replace(SPECS[data], encoding=encoding))
     assert "--label-encoding" not in (problem.value.fix or "")

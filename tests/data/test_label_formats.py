@@ -29,14 +29,14 @@ SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 RED, GREY, BLACK, WHITE = (255, 0, 0), (100, 100, 100), (0, 0, 0), (255, 255, 255)
 
 
-def test_every_encoding_has_its_ids_here():
+def test_every_label_format_is_tested_here():
     assert sorted(IDS_OF) == registry.names("label_formats")
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
 @given(data=st.data())
 @LAW
-def test_what_an_encoding_writes_it_reads(tmp_path_factory, name, data):
+def test_label_format_reads_what_it_writes(tmp_path_factory, name, data):
     encoding = registry.load("label_formats", name)
     label = data.draw(arrays.arrays(np.uint8, SIZES, elements=st.sampled_from(IDS_OF[name])))
     path = tmp_path_factory.mktemp("label") / f"a{encoding.SUFFIX}"
@@ -88,7 +88,7 @@ def palette_image(indices, *colours_):
     return image
 
 
-def test_a_palette_label_gives_indices_not_colours(tmp_path):
+def test_palette_label_holds_indices_not_colours(tmp_path):
     path = save(tmp_path / "a.png", palette_image([[0, 2], [1, 2]], RED, GREY, RED))
     np.testing.assert_array_equal(ids.read(path, SPEC), [[0, 2], [1, 2]])
 
@@ -188,11 +188,11 @@ def test_a_mask_is_foreground_above_its_threshold(tmp_path, values):
 @pytest.mark.parametrize("image", [np.array([[False, True]]), np.array([[0, 65535]], np.uint16),
                                    palette_image([[1, 0]], WHITE, BLACK), palette_image([[0, 1]], BLACK, WHITE)],
                          ids=["1 bit", "16 bits", "palette", "palette the other way"])
-def test_a_mask_of_any_form_is_what_it_looks_like(tmp_path, image):
+def test_mask_of_any_mode_is_read_as_displayed(tmp_path, image):
     np.testing.assert_array_equal(binary.read(save(tmp_path / "a.png", image), SPEC), [[0, 1]])
 
 
-def test_a_jpeg_mask_survives_the_noise_at_its_edges(tmp_path):
+def test_jpeg_mask_tolerates_noise_at_edges(tmp_path):
     mask = np.zeros((32, 32), np.uint8)
     mask[:, 13:] = 255
     path = save(tmp_path / "a.jpg", Image.fromarray(mask).convert("RGB"), quality=60)
@@ -210,7 +210,7 @@ def test_16_bit_mask_has_its_foreground_at_white_255_or_65535(tmp_path, colour_t
 @pytest.mark.parametrize("colour_type", [0, 2, 4, 6])
 @pytest.mark.parametrize(("white", "said"), [(1, "nothing above 1;"), (254, "nothing above 254;"),
                                              (4095, "nowhere brighter than 15 ")])
-def test_a_mask_of_16_bits_that_is_neither_is_refused_by_name(tmp_path, colour_type, white, said):
+def test_other_16_bit_mask_is_refused_by_name(tmp_path, colour_type, white, said):
     with pytest.raises(errors.DataError, match=said) as problem:
         binary.read(sixteen_bits(tmp_path / "a.png", colour_type, [0, white]), SPEC)
     assert problem.value.where == tmp_path / "a.png" and "255" in problem.value.fix
@@ -227,7 +227,7 @@ def test_a_mask_with_an_opaque_alpha_is_read(tmp_path, channels):
     ([[[255, 0, 0], [0, 0, 0]]], r"in colour, \(255, 0, 0\) at x 0, y 0"), ([[0, 1]], "brighter than 1 "),
     ([[0, 20]], "brighter than 20 "), ([[0, 127]], "brighter than 127 "),
     ([[[9, 9, 9, 0], [9, 9, 9, 255]]], "transparent pixels.* x 0, y 0, with alpha 0")])
-def test_what_is_no_mask_is_refused(tmp_path, array, said):
+def test_image_that_is_not_a_mask_is_refused(tmp_path, array, said):
     with pytest.raises(errors.DataError, match=said):
         binary.read(save(tmp_path / "a.png", np.array(array, np.uint8)), SPEC)
     with pytest.raises(errors.DataError, match="in colour"):
@@ -243,12 +243,12 @@ def test_jpeg_of_ids_is_refused_and_a_noisy_black_one_is_empty(tmp_path):
     assert binary.read(save(tmp_path / "c.png", np.full((2, 2), 40, np.uint8)), DatasetSpec(mask_threshold=39)).all()
 
 
-def test_the_real_nails_are_all_read_as_masks_with_foreground(shared_file):
+def test_real_nail_masks_have_foreground(shared_file):
     for path in shared_file("data/nails/labels").iterdir():
         assert binary.read(path, SPEC).any()
 
 
-def test_an_empty_mask_is_all_background(tmp_path):
+def test_empty_mask_is_all_background(tmp_path):
     assert not binary.read(save(tmp_path / "a.png", np.zeros((3, 3), np.uint8)), SPEC).any()
 
 
@@ -294,7 +294,7 @@ def test_a_palette_is_looked_up_and_transparency_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("table", "said"), [((), "which colour is which"), ((RED, GREY, RED), "two classes")])
-def test_a_table_of_colours_that_decides_nothing_is_refused(tmp_path, table, said):
+def test_unused_colour_table_is_refused(tmp_path, table, said):
     with pytest.raises(errors.DataError, match=said):
         colours.read(save(tmp_path / "a.png", np.zeros((1, 1, 3), np.uint8)), DatasetSpec(colours=table))
 
@@ -306,18 +306,18 @@ def test_an_id_without_colour_is_not_written(tmp_path):
 
 # blue and blue_bits
 
-def test_the_blue_value_is_the_id_and_a_red_of_128_the_rim(tmp_path):
+def test_blue_is_the_id_and_red_128_the_rim(tmp_path):
     path = save(tmp_path / "a.png", np.array([[[0, 0, 1], [0, 0, 10], [128, 0, 8]]], np.uint8))
     np.testing.assert_array_equal(blue_bits.read(path, SPEC), [[1, 10, 255]])
     np.testing.assert_array_equal(blue.read(path, SPEC), [[1, 10, 8]])
 
 
-def test_the_rim_is_written_as_a_rim_of_background(tmp_path):
+def test_rim_is_written_as_background_rim(tmp_path):
     blue_bits.write(tmp_path / "a.png", [[255, 8]], SPEC)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), [[[128, 0, 1], [0, 0, 8]]])
 
 
-def test_flags_that_contradict_each_other_are_named(tmp_path):
+def test_contradicting_flags_are_named(tmp_path):
     path = save(tmp_path / "a.png", np.array([[[0, 0, 3], [0, 0, 3], [0, 0, 200], [0, 0, 2]]], np.uint8))
     with pytest.raises(errors.DataError, match="3 in 2 pixels, 200 in 1 pixels"):
         blue_bits.read(path, SPEC)
@@ -341,7 +341,7 @@ def test_a_matlab_map_of_any_type_is_read_past_other_variables(tmp_path, kind, c
     assert mat_groundtruth.size(tmp_path / "a.mat") == (1, 3)
 
 
-def test_what_mat_groundtruth_writes_scipy_reads(tmp_path):
+def test_scipy_reads_what_mat_groundtruth_writes(tmp_path):
     label = np.arange(6, dtype=np.uint8).reshape(2, 3)
     mat_groundtruth.write(tmp_path / "a.mat", label, SPEC)
     found = scipy.io.loadmat(tmp_path / "a.mat")["groundtruth"]
@@ -372,7 +372,7 @@ def test_a_matlab_file_without_a_map_is_refused_by_name(tmp_path, kind):
     assert "a.mat" in str(problem.value) and said in str(problem.value)
 
 
-def test_a_newer_and_a_cut_off_matlab_file_are_told(tmp_path):
+def test_newer_or_truncated_matlab_file_is_reported(tmp_path):
     (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512))
     mat_groundtruth.write(tmp_path / "whole.mat", np.zeros((50, 50), np.uint8), SPEC)
     (tmp_path / "cut.mat").write_bytes((tmp_path / "whole.mat").read_bytes()[:-5])
@@ -421,7 +421,7 @@ def test_matlab_file_is_not_unpacked_beyond_its_label_size(tmp_path, monkeypatch
     assert max(largest) < 10_000
 
 
-def test_texts_of_a_cell_are_read_in_order(tmp_path):
+def test_cell_strings_are_read_in_order(tmp_path):
     names = np.empty((1, 3), object)
     names[:] = [["null", "t-shirt", "Mütze"]]
     scipy.io.savemat(tmp_path / "a.mat", {"label_list": names}, do_compression=True)
@@ -430,7 +430,7 @@ def test_texts_of_a_cell_are_read_in_order(tmp_path):
 
 # ade20k_full
 
-def test_classes_of_the_full_ade20k_are_seen_as_the_benchmarks(tmp_path):
+def test_full_ade20k_classes_map_to_the_benchmark(tmp_path):
     # wall is 2978 = 11 * 256 + 162, door is 774 = 3 * 256 + 6 and 783; 1 is a class that the benchmark does not score
     pixels = np.array([[[110, 162, 7], [30, 6, 0], [30, 15, 0], [0, 1, 9], [0, 0, 0]]], np.uint8)
     path = save(tmp_path / "a_seg.png", pixels)
@@ -448,7 +448,7 @@ def test_prediction_on_the_full_ade20k_is_a_benchmark_label(tmp_path):
     np.testing.assert_array_equal(ids.read(tmp_path / "a.png", SPEC), [[0, 150]])
 
 
-def test_a_label_of_other_reds_is_none_of_the_full_ade20k(tmp_path):
+def test_other_red_values_are_not_the_full_ade20k(tmp_path):
     with pytest.raises(errors.DataError, match="multiples of 10"):
         ade20k_full.read(save(tmp_path / "a.png", np.full((1, 1, 3), 7, np.uint8)), SPEC)
 

@@ -37,7 +37,7 @@ def test_trained_ignored_id_next_to_the_classes_gets_a_channel():
         label_policy.num_channels(DatasetSpec(NAMES, (255,)), train_ignored=True)
 
 
-def test_the_policy_of_a_run_written_by_an_older_version():
+def test_policy_of_a_run_by_an_older_version():
     model = {"net": "fcn8s", "num_classes": 3, "ignored_ids": [2, 255]}
     assert label_policy.of_run(model, DatasetSpec(NAMES, (0, 2))) == LabelPolicy((2, 255), (0, 2), (2,), 2)
 
@@ -49,5 +49,5 @@ def test_a_class_is_never_used_for_padding():
     assert label_policy.make(DatasetSpec(names, (3,)), train_ignored=False, pads=True).padding_id == 3
 
 
-def test_trained_ids_are_the_channels_that_the_loss_counts():
+def test_trained_ids_are_the_channels_counted_in_the_loss():
     assert LabelPolicy(ignored_in_loss=(1, 255)).trained_ids(4) == (0, 2, 3)

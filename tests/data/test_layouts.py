@@ -50,14 +50,14 @@ def test_photo_or_label_without_partner_is_a_problem(tmp_path, layout):
     assert "lonely.jpg: has no label of this name" in text and f"orphan{end}: has no photo of this name" in text
 
 
-def test_two_photos_of_one_stem_are_one_problem_and_no_pair(tmp_path):
+def test_two_photos_of_equal_stem_are_one_problem(tmp_path):
     root = split_tree(tmp_path, paired, ["a.jpg", "a.PNG", "b.jpg"], ["a.png", "b.png"])
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["b"]
     assert told(listing) == ["a.PNG: has the same stem as a.jpg"]
 
 
-def test_stems_that_differ_in_case_or_accents_only_are_said_to(tmp_path):
+def test_stems_that_differ_only_in_case_or_accents_are_reported(tmp_path):
     root = split_tree(tmp_path, paired, ["A.jpg", "caf\u00e9.jpg", "x.jpg", "X.jpg", "good.jpg"],
                       ["a.png", "cafe\u0301.png", "x.png", "good.png"])
     listing = paired.listing(root, "training")
@@ -81,7 +81,7 @@ def test_pipes_broken_links_and_folders_are_problems(tmp_path):
                              "gone.jpg: is a broken link", "pipe.jpg: is no regular file"]
 
 
-def test_names_that_are_no_utf_8_very_long_or_odd_survive(tmp_path):
+def test_non_utf8_long_and_odd_names_work(tmp_path):
     stems = [os.fsdecode(b"caf\xe9"), "x" * 250, "-rf", 'quote"s', "語", "new\nline"]
     root = split_tree(tmp_path, paired, [s + ".jpg" for s in stems], [s + ".png" for s in stems])
     assert [pair.name for pair in paired.listing(root, "training").pairs] == sorted(stems)
@@ -99,7 +99,7 @@ def test_missing_folder_is_named_with_the_expected_layout(tmp_path, layout, whic
 
 
 @SPLIT
-def test_empty_folders_a_file_and_nothing_at_all_are_errors(tmp_path, layout):
+def test_empty_folder_file_and_missing_path_are_errors(tmp_path, layout):
     with pytest.raises(errors.DataError, match="no photos"):
         layout.listing(split_tree(tmp_path, layout, [], []), "training")
     (tmp_path / "file").touch()
@@ -110,7 +110,7 @@ def test_empty_folders_a_file_and_nothing_at_all_are_errors(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", [paired, binary_masks], ids=lambda layout: layout.__name__)
-def test_training_alone_is_told_how_to_come_to_a_validation(tmp_path, layout):
+def test_training_split_alone_is_explained(tmp_path, layout):
     root = split_tree(tmp_path, layout, ["a.jpg", "b.jpg"], [f"{s}{FOLDERS[layout][2]}" for s in "ab"], "train")
     split_tree(tmp_path, layout, ["c.jpg"], [f"c{FOLDERS[layout][2]}"], "test")
     with pytest.raises(errors.DataError, match=f"give --data {root / 'train'}, and a split is drawn"):
@@ -146,7 +146,7 @@ def test_preview_beside_a_label_is_ignored_with_a_note(tmp_path, ending):
 @pytest.mark.parametrize("layout", [paired, binary_masks, camvid, diva_hisdb], ids=lambda layout: layout.__name__)
 @pytest.mark.parametrize(("folder", "split"), [("training", "training"), ("train", "training"), ("val", "validation"),
                                                ("valid", "validation"), ("validation", "validation"), ("test", "test")])
-def test_a_split_goes_by_its_usual_names(tmp_path, layout, folder, split):
+def test_split_has_its_usual_names(tmp_path, layout, folder, split):
     root = split_tree(tmp_path, layout, ["a.jpg"], [f"a{FOLDERS[layout][2]}"], folder)
     assert [pair.name for pair in layout.listing(root, split).pairs] == ["a"]
     assert layout.recognise(root)
@@ -160,7 +160,7 @@ def hashed(stems):
 
 
 @DRAWN
-def test_a_data_set_without_split_is_drawn_one_in_ten_by_names(tmp_path, layout):
+def test_dataset_without_split_draws_one_in_ten_by_name(tmp_path, layout):
     stems = [f"{i:04}" for i in range(21)]
     root = flat_tree(tmp_path, layout, stems)
     training, validation = (layout.listing(root, split) for split in ("training", "validation"))
@@ -173,7 +173,7 @@ def test_a_data_set_without_split_is_drawn_one_in_ten_by_names(tmp_path, layout)
 
 @given(st.sets(st.text("abcdef0123", min_size=1, max_size=6), min_size=2, max_size=40), st.text("ghi", min_size=1))
 @LAW
-def test_one_more_pair_moves_at_most_one_other(tmp_path_factory, stems, new):
+def test_additional_pair_moves_at_most_one_other(tmp_path_factory, stems, new):
     root = flat_tree(tmp_path_factory.mktemp("data"), paired, stems)
     before = {pair.name for pair in paired.listing(root, "validation").pairs}
     after = {pair.name for pair in paired.listing(flat_tree(root, paired, [new]), "validation").pairs}
@@ -200,7 +200,7 @@ def test_single_pair_cannot_be_split_and_problems_are_listed(tmp_path):
 
 
 @DRAWN
-def test_split_csv_is_obeyed(tmp_path, layout):
+def test_split_csv_is_used(tmp_path, layout):
     root = flat_tree(tmp_path, layout, ["a", "b", "c", "d"])
     (root / "split.csv").write_text("name,split\nd,train\na,validation\nb,Test\nc,training\n")
     assert {split: [pair.name for pair in layout.listing(root, split).pairs] for split in (
@@ -241,7 +241,7 @@ def test_unused_split_csv_is_reported(tmp_path, layout):
 
 
 @pytest.mark.parametrize("text", ["", "name\na\n", "a,training\n", "\0", "name,split\na,test\n"])
-def test_a_split_csv_that_says_nothing_is_refused_by_name(tmp_path, text):
+def test_empty_split_csv_is_refused_by_name(tmp_path, text):
     root = flat_tree(tmp_path, paired, ["a", "b"])
     (root / "split.csv").write_text(text)
     with pytest.raises(errors.DataError, match=r"split\.csv"):
@@ -269,7 +269,7 @@ def test_every_layout_is_recognised_as_itself_and_nothing_else(tmp_path):
         assert _auto.choose(root)[0] == layout.__name__.split(".")[-1]
 
 
-def test_a_folder_of_no_layout_is_told_what_was_looked_for(tmp_path):
+def test_folder_without_layout_lists_what_is_expected(tmp_path):
     with pytest.raises(errors.DataError) as problem:
         _auto.choose(tmp_path)
     assert all(registry.load("layouts", name).EXPECTED in str(problem.value) for name in registry.names("layouts"))
@@ -277,26 +277,26 @@ def test_a_folder_of_no_layout_is_told_what_was_looked_for(tmp_path):
         _auto.choose(tmp_path / "nowhere")
 
 
-def test_a_data_set_further_in_is_found_and_not_taken(tmp_path):
+def test_dataset_in_a_sub_folder_is_named_but_not_used(tmp_path):
     inner = flat_tree(tmp_path / "VOCdevkit/VOC2012", voc, ["a"])
     with pytest.raises(errors.DataError) as problem:
         _auto.choose(tmp_path)
     assert f"--data {inner}" in str(problem.value)
 
 
-def test_the_folder_further_in_is_quoted_for_the_shell(tmp_path):
+def test_sub_folder_is_quoted_for_the_shell(tmp_path):
     inner = flat_tree(tmp_path / "my data/VOC2012", voc, ["a"])
     with pytest.raises(errors.DataError, match=f"--data '{inner}'"):
         _auto.choose(tmp_path / "my data")
 
 
-def test_a_folder_of_two_layouts_is_a_question_to_the_user(tmp_path):
+def test_folder_of_two_layouts_asks_for_a_choice(tmp_path):
     root = flat_tree(split_tree(tmp_path, diva_hisdb, ["a.jpg"], ["a.png"]), voc, ["a"])
     with pytest.raises(errors.UsageError, match="--layout diva_hisdb or --layout voc"):
         _auto.choose(root)
 
 
-def test_a_list_of_pairs_goes_before_the_folders_it_lists(tmp_path):
+def test_list_of_pairs_overrides_the_folders(tmp_path):
     root = flat_tree(tmp_path, binary_masks, ["a", "b"])
     (root / "split.csv").write_text("name,split\na,training\nb,validation\n")
     assert _auto.choose(root)[0] == "binary_masks"

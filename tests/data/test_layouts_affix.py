@@ -42,7 +42,7 @@ NOT_PAIRED = {  # photos, labels
 
 
 @pytest.mark.parametrize("case", PAIRED)
-def test_what_all_labels_have_in_common_is_taken_off_and_said(tmp_path, case):
+def test_common_suffix_of_labels_is_removed_with_a_note(tmp_path, case):
     photos, labels, note = PAIRED[case]
     root = split_tree(tmp_path, paired, [f"{stem}.jpg" for stem in photos], [f"{stem}.png" for stem in labels])
     listing = paired.listing(root, "training")
@@ -52,12 +52,12 @@ def test_what_all_labels_have_in_common_is_taken_off_and_said(tmp_path, case):
 
 
 @pytest.mark.parametrize("case", NOT_PAIRED)
-def test_nothing_is_guessed(case):
+def test_ambiguous_names_are_not_paired(case):
     photos, labels = NOT_PAIRED[case]
     assert _affix.keys(photos, labels) == (photos, labels, "")
 
 
-def test_a_photo_without_label_is_a_problem_as_ever(tmp_path):
+def test_photo_without_label_is_a_problem(tmp_path):
     root = split_tree(tmp_path, paired, ["1.jpg", "2.jpg", "3.jpg"], ["1_mask.png", "2_mask.png"])
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["1", "2"]
@@ -76,7 +76,7 @@ def test_without_any_pair_the_common_parts_of_names_are_shown(tmp_path, labels, 
     assert refusal.value.why[:-1] == said and "--layout csv_list" in refusal.value.fix
 
 
-def test_the_list_that_is_advised_pairs_what_names_do_not(tmp_path):
+def test_advised_list_pairs_other_names(tmp_path):
     root = tree(tmp_path, ("images", "masks"), ["1.jpg", "2.jpg"], ["a_gt.png", "b_gt.png"])
     with pytest.raises(errors.DataError, match="columns images,masks"):
         paired.listing(root, "training")
@@ -116,7 +116,7 @@ def test_unknown_suffixes_are_counted_and_the_command_works(tmp_path, capsys, en
     assert "problems: none" in said and "layout: binary_masks" in said
 
 
-def test_a_folder_that_no_layout_fits_is_not_converted_twice(tmp_path):
+def test_folder_without_layout_is_not_converted_twice(tmp_path):
     for folder in ("images", "1st_manual"):
         (tmp_path / folder).mkdir()
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / folder / "21.gif")
@@ -144,7 +144,7 @@ def test_pairs_in_sub_folders_of_a_split_match_by_path(tmp_path):
     assert listing.problems == [] and _auto.choose(root)[0] == "binary_masks"
 
 
-def test_a_data_set_without_splits_may_have_sub_folders_too(tmp_path):
+def test_dataset_without_splits_may_have_sub_folders(tmp_path):
     root = tree(tmp_path, ("images", "masks"), ["1/a.jpg", "1/b.jpg", "2/a.jpg"], ["1/a.jpg", "1/b.jpg", "2/a.jpg"])
     assert _auto.choose(root)[0] == "binary_masks"
     found = [pair.name for split in ("training", "validation") for pair in binary_masks.listing(root, split).pairs]
@@ -165,18 +165,18 @@ def test_split_folders_inside_the_photo_folder_are_not_mixed(tmp_path):
         paired.listing(tmp_path, "training")
 
 
-def test_what_a_mac_leaves_behind_is_no_pair_and_no_problem(tmp_path):
+def test_mac_metadata_is_neither_pair_nor_problem(tmp_path):
     root = split_tree(tmp_path, paired, ["1.jpg", "._1.jpg", "__MACOSX/2.jpg"], ["1.png", "._1.png", "Thumbs.db"])
     listing = paired.listing(root, "training")
     assert names(listing) == [("1", "1.jpg", "1.png")] and (listing.problems, listing.notes) == ([], [])
 
 
-def test_training_keeps_the_order_in_which_runs_were_begun(tmp_path):
+def test_training_order_of_older_runs_is_kept(tmp_path):
     root = split_tree(tmp_path, paired, ["img2.jpg", "img10.jpg", "IMG1.jpg"], ["img2.png", "img10.png", "IMG1.png"])
     assert [pair.name for pair in paired.listing(root, "training").pairs] == ["IMG1", "img10", "img2"]
 
 
-def test_many_complaints_of_one_kind_are_one_line_with_a_count(tmp_path, capsys):
+def test_many_problems_of_one_kind_are_one_line(tmp_path, capsys):
     root = flat_tree(tmp_path, paired, ["good", "fine"])
     tree(root, ("images",), [f"{i}.jpg" for i in range(30)], [])
     for path in (*root.glob("images/[gf]*"), *root.glob("labels/*")):

@@ -68,13 +68,13 @@ def test_masks_are_detected_by_suffix_or_by_black_and_white(tmp_path, case):
 
 
 @pytest.mark.parametrize("split", ["train", ""])
-def test_masks_are_told_in_the_sub_folder_of_a_keras_generator(tmp_path, split):
+def test_masks_are_detected_in_a_keras_sub_folder(tmp_path, split):
     masks(tmp_path / split, [EMPTY, WHITE], folder="masks/img", photos="images/img")
     assert _auto.choose(tmp_path)[0] == "binary_masks"
     assert len(binary_masks.listing(tmp_path, "training").pairs) == (2 if split else 1)
 
 
-def test_one_jpeg_among_ids_makes_them_no_masks(tmp_path):
+def test_one_jpeg_of_ids_prevents_detection_as_masks(tmp_path):
     masks(tmp_path, [IDS] * 3)
     save(tmp_path / "masks/preview.jpg", np.zeros((8, 8), np.uint8))
     assert _auto.choose(tmp_path)[0] == "paired"

@@ -37,7 +37,7 @@ def test_part_of_ade20k_is_reported_and_a_similar_tree_is_not(tmp_path):
     assert ade20k.listing(root, "training").notes == []
 
 
-def test_a_tree_of_ade20ks_shape_names_its_own_classes(tmp_path):
+def test_dataset_shaped_like_ade20k_names_its_own_classes(tmp_path):
     (tmp_path / "objectInfo2.txt").write_text(TABLE)
     assert ade20k.spec(tmp_path).class_names == ("other", "wall", "building")
     (tmp_path / "mine.txt").write_text(TABLE.replace("wall", "sky"))
@@ -82,14 +82,14 @@ def test_pairs_without_scenes_are_not_the_full_ade20k(tmp_path):
     assert ade20k.recognise(tmp_path) == "" and ade20k.spec(tmp_path).encoding == "ids"
 
 
-def test_the_ade20k_of_2021_is_refused_with_what_to_take(tmp_path):
+def test_ade20k_of_2021_is_refused_with_a_fix(tmp_path):
     tree(tmp_path, ("images/ADE/training",), ["a.jpg"], [])
     assert _auto.choose(tmp_path)[0] == "ade20k"
     with pytest.raises(errors.DataError, match="ADEChallengeData2016"):
         ade20k.listing(tmp_path, "training")
 
 
-def test_the_scenes_are_a_tree_of_ade20ks_shape(tiny_ade):
+def test_drawn_scenes_are_shaped_like_ade20k(tiny_ade):
     spec = ade20k.spec(tiny_ade)
     assert spec.num_classes == 12 and spec.class_names[3] == "sky"
     assert [len(ade20k.listing(tiny_ade, split).pairs) for split in ("training", "validation")] == [6, 2]
@@ -107,7 +107,7 @@ def test_ignore_label_flag_overrides_the_dataset(tmp_path, name):
 
 @pytest.mark.parametrize("labels", ["targets", "labels", "masks", "annotations"])
 @pytest.mark.parametrize("split", ["train", ""])
-def test_labels_of_the_paired_layout_go_by_their_usual_names(tmp_path, labels, split):
+def test_labels_of_the_paired_layout_have_usual_names(tmp_path, labels, split):
     root = tmp_path
     tree(root / split, ("images", labels), ["a.jpg", "b.jpg"], ["a.png", "b.png"])
     listing = paired.listing(root, "training")
@@ -143,7 +143,7 @@ def test_class_names_come_from_the_flag_or_the_data_folder(tmp_path):
     assert paired.spec(tmp_path, tmp_path / "mine.json").class_names == ("boat",)
 
 
-def test_a_classes_file_may_say_that_classes_are_colours(tmp_path):
+def test_classes_file_can_declare_colours(tmp_path):
     (tmp_path / "classes.json").write_text(json.dumps(
         {"names": ["sky"], "colours": [[1, 2, 3], [0, 0, 0]], "ignored": [1], "encoding": "colours"}))
     spec = paired.spec(tmp_path)
@@ -183,12 +183,12 @@ def test_a_bad_classes_file_is_refused_by_name(tmp_path, bad):
         paired.spec(tmp_path)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+def test_byte_order_mark_is_not_part_of_the_first_name(tmp_path):
     (tmp_path / "classes.txt").write_text("\ufeffsky\nroad\n", encoding="utf-8")
     assert paired.spec(tmp_path).class_names == ("sky", "road")
 
 
-def test_classes_that_nobody_names_are_counted_in_the_labels(tmp_path):
+def test_unnamed_classes_are_counted_in_the_labels(tmp_path):
     pixels = np.zeros(256, np.int64)
     pixels[[0, 4, 255]] = 5  # 255 is ignored; 1 to 3 do not occur, yet ids are never shifted
     assert paired.spec(tmp_path).counted(pixels).class_names == ("class 0", "class 1", "class 2", "class 3", "class 4")
@@ -208,13 +208,13 @@ def test_camvid_is_detected_by_folders_or_names_of_its_films(tmp_path):
     assert _auto.choose(root)[0] == "paired"
 
 
-def test_camvids_void_is_the_id_after_its_11_classes(tmp_path):
+def test_camvid_void_is_the_id_after_its_11_classes(tmp_path):
     spec = camvid.spec(tmp_path)
     assert spec.num_classes == 11 and spec.ignored_ids == (11,)
     assert spec.class_names[8] == "Car" and spec.palette()[8] == (64, 0, 128) and spec.palette()[11] == (0, 0, 0)
 
 
-def test_class_file_overrides_segnet_names_and_colours(tmp_path):
+def test_class_file_overrides_segnet_void_and_colours(tmp_path):
     (tmp_path / "classes.txt").write_text("\n".join(f"class {i}" for i in range(32)))
     spec = camvid.spec(tmp_path)
     assert (spec.num_classes, spec.ignored_ids, spec.colours) == (32, (255,), ())
@@ -241,7 +241,7 @@ def test_diva_labels_may_end_in_gt_and_combine_flags_to_classes(tmp_path):
     assert 255 in spec.ignored_ids and spec.encoding == "blue_bits"
 
 
-def test_vocs_lists_say_what_belongs_to_a_split(tmp_path):
+def test_voc_lists_define_the_splits(tmp_path):
     root = flat_tree(tmp_path, voc, ["a", "b", "c"])
     (root / "JPEGImages/unlabelled.jpg").touch()
     tree(root, ("ImageSets/Segmentation",), ["train.txt", "val.txt"], [])
@@ -261,7 +261,7 @@ def test_vocs_lists_say_what_belongs_to_a_split(tmp_path):
         voc.listing(root, "test")
 
 
-def test_voc_without_lists_is_drawn_from_what_has_a_label(tmp_path):
+def test_voc_without_lists_draws_from_labelled_images(tmp_path):
     root = flat_tree(tmp_path, voc, ["a", "b", "c"])
     (root / "JPEGImages/unlabelled.jpg").touch()
     listing = voc.listing(root, "training")

@@ -13,7 +13,7 @@ from fcn.data.layouts import _auto, camvid, diva_hisdb, voc
 @pytest.mark.parametrize(("photos", "labels"), [
     ("img", "pixel-level-gt"), ("img-CB55", "pixel-level-gt-CB55"),
     ("img-CB55/img", "pixel-level-gt-CB55/pixel-level-gt")])
-def test_diva_is_read_as_it_is_published(tmp_path, photos, labels):
+def test_diva_is_read_as_published(tmp_path, photos, labels):
     for i, split in enumerate(("training", "validation", "public-test")):
         tree(tmp_path, (f"{photos}/{split}", f"{labels}/{split}"), [f"{i}.jpg"], [f"{i}.png"])
     (tmp_path / "img-CB55.zip").touch()
@@ -31,7 +31,7 @@ def test_two_manuscripts_of_diva_in_one_folder_are_not_mixed(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["SegmentationClassAug", "SegmentationClassPNG"])
-def test_voc_takes_labels_from_the_folder_that_has_some(tmp_path, folder):
+def test_voc_takes_labels_from_the_folder_that_has_them(tmp_path, folder):
     root = tree(tmp_path, ("JPEGImages", folder), ["a.jpg", "b.jpg"], ["a.png", "b.png"])
     assert _auto.choose(root) == ("voc", f"it has JPEGImages/ and {folder}/")
     tree(root, ("SegmentationClass",), ["a.npy"], [])  # as older versions of labelme wrote them

@@ -84,7 +84,7 @@ def test_real_pairs_match_and_hold_the_pixels_counted_by_hand(shared_file, name)
     assert set(pixels) <= {*range(spec.num_classes), *spec.ignored_ids}
 
 
-def test_the_real_page_of_diva_holds_the_pixels_counted_by_hand(shared_file, tmp_path):
+def test_real_page_of_diva_holds_the_pixels_counted_by_hand(shared_file, tmp_path):
     page = shared_file("data/diva_hisdb")
     for split in ("train", "val"):
         for kind, pattern in (("data", "*_max.jpg"), ("gt", "*_gt.png")):
@@ -98,7 +98,7 @@ def test_the_real_page_of_diva_holds_the_pixels_counted_by_hand(shared_file, tmp
     assert set(pixels) == {1, 2, 4, 6, 8, 10, 12, 14, 255}
 
 
-def test_the_real_nails_are_the_same_as_a_list(shared_file, tmp_path):
+def test_real_nails_are_equal_as_a_list(shared_file, tmp_path):
     root = shared_file("data/nails")
     for kind in ("images", "labels"):
         shutil.copytree(root / kind, tmp_path / kind)
@@ -122,13 +122,13 @@ def test_real_nails_are_equal_through_the_tutorial_list(shared_file, tmp_path):
     assert (pixels, sizes) == by_layout("binary_masks", root)[:2]
 
 
-def test_the_real_ade20k_names_the_classes_that_are_built_in(shared_file):
+def test_real_ade20k_has_the_built_in_classes(shared_file):
     ade20k = registry.load("layouts", "ade20k")
     spec = ade20k.spec(shared_file("data/ade20k_samples/ADEChallengeData2016"))
     assert spec.class_names == ade20k.spec(pathlib.Path("without objectInfo")).class_names
 
 
-def test_the_real_label_list_names_the_classes_that_are_built_in(shared_file):
+def test_real_label_list_has_the_built_in_classes(shared_file):
     layout = registry.load("layouts", "clothing_co_parsing")
     root = shared_file("data/clothing_co_parsing")
     names = [str(text[0]) for text in scipy.io.loadmat(root / "label_list.mat")["label_list"].ravel()]

@@ -39,7 +39,7 @@ def test_photo_and_label_are_resized_together(tmp_path):
 
 @pytest.mark.parametrize("name", odd_files.READ)
 @pytest.mark.parametrize("size_px", [None, (12, 16)], ids=["native", "12x16"])
-def test_a_pair_with_an_odd_photo_is_read(tmp_path, name, size_px):
+def test_pair_with_an_unusual_photo_is_read(tmp_path, name, size_px):
     pair = made(tmp_path, odd_files.READ[name][0], np.ones(odd_files.SIZE, np.uint8))
     photo, label = label_files.read_pair(pair, TWO, size_px)
     assert photo.shape == (*(size_px or odd_files.SIZE), 3) and photo.dtype == np.uint8
@@ -70,7 +70,7 @@ def test_photo_is_turned_if_its_label_was_drawn_turned(tmp_path, orientation, la
     assert [array.shape[:2] for array in label_files.read_pair(pair, TWO, (6, 9))] == [(6, 9), (6, 9)]
 
 
-def test_an_id_that_is_no_class_is_named_with_its_file_and_a_fix(tmp_path):
+def test_invalid_id_is_reported_with_its_file_and_fix(tmp_path):
     pair = made(tmp_path, odd_files.NOISE[:1, :6], np.array([[0, 1, 7, 200, 255, 2]], np.uint8))
     said = "label id 2, 7, 200 is out of range; classes are 0 to 1, ignored: 255"
     with pytest.raises(errors.DataError) as problem:
@@ -85,13 +85,13 @@ def test_ignored_id_beyond_the_classes_is_read():
     label_files.check_ids(np.zeros((0, 5), np.uint8), TWO, "label.png")
 
 
-def test_the_encoding_of_the_spec_reads_the_label(tmp_path):
+def test_label_format_of_the_spec_reads_the_label(tmp_path):
     pair = made(tmp_path, odd_files.NOISE[:1, :3], np.array([[0, 255, 200]], np.uint8))
     _, label = label_files.read_pair(pair, dataclasses.replace(TWO, encoding="binary"))
     np.testing.assert_array_equal(label, [[0, 1, 1]])
 
 
-def test_a_limit_of_pixels_holds_for_both(tmp_path):
+def test_pixel_limit_applies_to_both_files(tmp_path):
     save(tmp_path / "photo.jpg", np.zeros((4, 3, 3), np.uint8), format="PNG")
     save(tmp_path / "label.png", np.zeros((4, 3), np.uint8))
     pair = Pair("a", tmp_path / "photo.jpg", tmp_path / "label.png")
@@ -100,7 +100,7 @@ def test_a_limit_of_pixels_holds_for_both(tmp_path):
         label_files.read_pair(pair, TWO, max_pixels=11)
 
 
-def test_real_pairs_hold_the_same_picture_at_half_its_size(shared_file):
+def test_real_pairs_are_equal_at_half_size(shared_file):
     folder = shared_file("data/camvid/val")
     photo_path = sorted((folder / "images").iterdir())[0]
     pair = Pair("a", photo_path, folder / "targets" / f"{photo_path.stem}.png")

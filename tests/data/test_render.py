@@ -20,7 +20,7 @@ def batch(count, height, width):
     return images, labels
 
 
-def test_a_strip_is_photo_label_and_the_mean_of_both():
+def test_strip_is_photo_label_and_their_mean():
     images, labels = batch(1, 40, 60)
     picture = render.batch_panel(images, labels, SPEC)
     photo, label, both = (picture[:40, left:left + 60] for left in (0, 60 + GAP, 2 * (60 + GAP)))
@@ -40,7 +40,7 @@ def test_ignored_pixels_are_chequered():
 
 @pytest.mark.parametrize(("count", "shape", "columns"), [(1, (40, 40), 1), (8, (40, 40), 2), (6, (90, 30), 2),
                                                         (6, (30, 90), 1), (12, (40, 40), 2)])
-def test_samples_stand_in_a_grid_in_their_order(count, shape, columns):
+def test_samples_are_in_a_grid_in_order(count, shape, columns):
     images, labels = batch(count, *shape)
     picture, (height, width) = render.batch_panel(images, labels, SPEC), shape
     for number in range(count):
@@ -48,7 +48,7 @@ def test_samples_stand_in_a_grid_in_their_order(count, shape, columns):
         assert (picture[top:top + height, left:left + width] == 100 + number).all()
 
 
-def test_the_legend_names_the_classes_that_occur():
+def test_legend_names_the_classes_that_occur():
     images, labels = batch(1, 4, 6)
     both = labels.copy()
     both[0, 0, 0] = 1
@@ -65,7 +65,7 @@ def test_large_samples_are_reduced_and_small_ones_fit_names():
     assert render.batch_panel(*batch(2, 1, 1), spec=SPEC).shape[1] == render.LEGEND_PX
 
 
-def test_a_written_panel_is_that_panel(tmp_path):
+def test_written_panel_is_unchanged(tmp_path):
     images, labels = batch(2, 5, 7)
     render.write_preview(tmp_path / "batch.png", images, labels, SPEC)
     with Image.open(tmp_path / "batch.png") as written:

@@ -58,14 +58,14 @@ def test_ignored_values_stay_ignored(tmp_path):
     assert ids == [[0, 1, 2, 3]] and spec.ignored_ids == (3,) and spec.num_classes == 3
 
 
-def test_flags_that_would_override_the_file_are_to_be_left_out(tmp_path):
+def test_flags_that_override_the_file_are_to_be_left_out(tmp_path):
     found = labels(tmp_path, grey(0, 38, 75))
     asked = argparse.Namespace(label_encoding="ids", ignore_label=(255,))
     assert "--classes classes.json, without --label-encoding and --ignore-label (" in warning(found, SPEC, asked)[1]
 
 
 @pytest.mark.parametrize("kind", ["palette", "16 bits", "rgb", "blue"])
-def test_the_map_is_made_of_what_the_files_hold(tmp_path, kind):
+def test_mapping_holds_the_ids_of_the_files(tmp_path, kind):
     values = grey(0, 38, 75)
     palette = Image.fromarray(values)
     palette.putpalette([value for i in range(256) for value in (i, 255 - i, 7)])
@@ -85,11 +85,11 @@ def test_without_a_fitting_label_format_no_mapping_is_proposed(tmp_path):
 
 @pytest.mark.parametrize("values", [
     (0, 1, 2, 5), (0, 1, 2, 3, 5, 9, 14), tuple(range(0, 60, 2)), (0, 255), (7, 8), (0, 1), (*range(10), 20)])
-def test_a_few_classes_that_are_absent_are_no_reason_to_warn(tmp_path, values):
+def test_few_absent_classes_are_not_warned_of(tmp_path, values):
     assert not warning(labels(tmp_path, grey(*values)))
 
 
-def test_named_classes_may_be_as_rare_as_they_like(tmp_path):
+def test_named_classes_may_be_rare(tmp_path):
     spec = DatasetSpec(tuple(f"c{i}" for i in range(151)), (0,))
     assert not warning(labels(tmp_path, grey(0, 38, 75)), spec)
 
@@ -103,7 +103,7 @@ def grey_data(tmp_path):
     return tmp_path / "data"
 
 
-def test_inspection_and_a_run_say_the_same(grey_data, tmp_path, capsys):
+def test_inspection_and_a_run_print_the_same(grey_data, tmp_path, capsys):
     errors.run_command(inspect.main, [str(grey_data)])
     said = capsys.readouterr().out.splitlines()
     settings = training_config.Config(layout="paired", data=str(grey_data), size=(32, 96),
@@ -113,7 +113,7 @@ def test_inspection_and_a_run_say_the_same(grey_data, tmp_path, capsys):
     assert lines[0].startswith("warned: 3 of 76") and all(line in said for line in lines)
 
 
-def test_the_advised_file_trains_a_net_of_three_classes(grey_data, toy, tmp_path, capsys):
+def test_advised_file_trains_a_net_of_three_classes(grey_data, toy, tmp_path, capsys):
     errors.run_command(inspect.main, [str(grey_data)])
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
     (tmp_path / "classes.json").write_text(line)

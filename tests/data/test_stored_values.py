@@ -44,11 +44,11 @@ def test_channels_of_16_bits_keep_both_bytes(tmp_path, colour_type, filter_type)
 
 @pytest.mark.parametrize("array", [np.array([[0, 200]], np.uint8), np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8),
                                    np.array([[False, True]]), np.array([[[7, 255]]], np.uint8)])
-def test_8_bits_and_single_ones_are_what_pillow_gives(tmp_path, array):
+def test_8_bit_and_1_bit_images_are_read_like_pillow(tmp_path, array):
     np.testing.assert_array_equal(stored(save(tmp_path / "a.png", array)), array)
 
 
-def test_a_file_that_is_no_png_is_what_pillow_gives(tmp_path):
+def test_other_formats_are_read_like_pillow(tmp_path):
     np.testing.assert_array_equal(stored(save(tmp_path / "a.bmp", np.array([[0, 200]], np.uint8))), [[0, 200]])
 
 
@@ -66,7 +66,7 @@ def test_transparent_colour_of_a_photo_is_compared_exactly(tmp_path):
     assert "transparency laid on white" in images.conversions(images.header(path, ("PNG",), "photo"))
 
 
-def test_half_transparent_pixels_of_16_bits_lie_on_white(tmp_path):
+def test_half_transparent_16_bit_pixels_blend_with_white(tmp_path):
     path = sixteen_bits(tmp_path / "la.png", np.array([[[0, 0], [0, 65535], [0, 51 * 257]]]), 4)
     np.testing.assert_array_equal(images.read_photo(path)[0, :, 0], [255, 0, 204])
     path = sixteen_bits(tmp_path / "rgba.png", np.array([[[0, 0, 0, 0], [65535, 0, 0, 65535]]]), 6)
@@ -74,7 +74,7 @@ def test_half_transparent_pixels_of_16_bits_lie_on_white(tmp_path):
 
 
 @pytest.mark.parametrize(("bits", "row"), [(2, 0b00011000), (4, 0x12)])
-def test_the_transparent_grey_of_few_bits_is_the_stored_one(tmp_path, bits, row):
+def test_transparent_grey_of_2_or_4_bits_is_exact(tmp_path, bits, row):
     width = 2 if bits == 4 else 3  # 0, 1, 2 of 2 bits; 1, 2 of 4
     (tmp_path / "a.png").write_bytes(odd_files.png(width, 1, bits, 0, bytes([0, row]), transparent(1)))
     step = 255 // (2 ** bits - 1)
@@ -82,7 +82,7 @@ def test_the_transparent_grey_of_few_bits_is_the_stored_one(tmp_path, bits, row)
 
 
 @pytest.mark.parametrize(("bits", "key"), [(8, 7), (1, 1)])
-def test_the_transparent_grey_of_8_bits_and_of_one_lies_on_white(tmp_path, bits, key):
+def test_transparent_grey_of_8_or_1_bit_becomes_white(tmp_path, bits, key):
     row = bytes([0, 7, 8]) if bits == 8 else bytes([0, 0b10000000])
     (tmp_path / "a.png").write_bytes(odd_files.png(2, 1, bits, 0, row, transparent(key)))
     np.testing.assert_array_equal(images.read_photo(tmp_path / "a.png")[0, :, 0], [255, 8 if bits == 8 else 0])

@@ -82,7 +82,7 @@ def test_centres_of_tiles_with_margin_equal_the_whole_image(net, height, width, 
     assert same(scores, whole) and same_ids(ids, whole)
 
 
-def test_the_middles_of_windows_that_overlap_by_less_are_not(short):
+def test_tile_centres_with_less_overlap_differ(short):
     photo = short.photo[:, :700]
     scores, _ = short.merged(InferenceConfig(window=(256, 256), overlap=128, merge="centre"), photo)
     assert not same(scores, short.logits(photo))
@@ -113,7 +113,7 @@ def test_tiles_agree_beyond_the_margin_of_their_edges(short):
 
 
 @pytest.mark.parametrize("rule", ["max", "mean", "probability"])
-def test_where_only_one_window_looks_every_rule_gives_its_scores(short, rule):
+def test_pixels_in_one_tile_keep_its_scores_for_every_merge(short, rule):
     photo = short.photo[:96, :200]
     scores, _ = short.merged(InferenceConfig(window=(96, 128), overlap=32, merge=rule), photo)  # 0 to 128, 96 to 200
     left, right = short.logits(photo[:, :128]), short.logits(photo[:, 96:])
@@ -145,7 +145,7 @@ def test_tiles_and_mirrored_tiles_equal_the_whole_image(net):
 
 # --- what the graph does, and what is done outside of it ---
 
-def test_the_argmax_in_the_graph_is_that_of_the_strips(short):
+def test_argmax_in_the_graph_matches_that_of_strips(short):
     photo, seen = short.photo[:70, :110], short.photo[:64, :96]
     predictor = short.predictor(InferenceConfig(size=(64, 96)), ((), (1, 255), ()))
     inside, outside = predictor.predict(photo, seen), predictor.predict(photo, seen, sink=lambda top, rows: None)
@@ -165,7 +165,7 @@ def test_the_argmax_in_the_graph_is_that_of_the_strips(short):
     (InferenceConfig(), (64, 96), np.uint8), (InferenceConfig(window=(64, 96)), (64, 90), np.uint8),
     (InferenceConfig(enlarge="scores"), (64, 96), np.uint8), (InferenceConfig(window=(64, 96)), (64, 97), np.float32),
     (InferenceConfig(flip=True), (64, 96), np.float32), (InferenceConfig(scales=(0.5,)), (64, 96), np.float32)])
-def test_scores_leave_tensorflow_only_where_they_must(short, plan, size, fetched, monkeypatch):
+def test_scores_leave_tensorflow_only_when_needed(short, plan, size, fetched, monkeypatch):
     kinds = set()
 
     def spy(session, fetches, feed):
@@ -267,7 +267,7 @@ def test_tiles_scales_and_mirrors_do_not_change_a_one_pixel_net():
 @pytest.mark.parametrize("plan", [InferenceConfig(window=(128, 128)), InferenceConfig(window=(128, 128),
                                                                                       merge="probability", flip=True),
                                   InferenceConfig(size=(1600, 480), window=(128, 128), enlarge="scores")])
-def test_scores_of_a_large_image_are_never_held_at_once(plan, monkeypatch):
+def test_scores_of_a_large_image_are_not_held_at_once(plan, monkeypatch):
     monkeypatch.setattr(tiling, "STRIP_BYTES", 0.2e6)
     classes = 16
     weights = np.random.default_rng(0).normal(size=(3, classes)).astype(np.float32)
@@ -303,7 +303,7 @@ def test_image_that_exceeds_memory_is_refused_with_the_fix(monkeypatch):
     assert "--window 64" in raised.value.fix
 
 
-def test_a_window_counts_by_its_own_size(monkeypatch):
+def test_memory_of_a_tile_follows_its_size(monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 3e9)
     sizes = []
     predicting(InferenceConfig(window=(64, 96)), lambda size, is_plain: sizes.append(size) or 1)()
@@ -337,7 +337,7 @@ def test_slightly_larger_image_reuses_memory_held_by_tensorflow(monkeypatch):
         predict()
 
 
-def test_out_of_memory_in_tensorflow_names_the_windows_too(monkeypatch):
+def test_out_of_memory_message_names_the_tiles(monkeypatch):
     def full(session, fetches, feed):
         raise errors.MachineError("out of memory", why="of all", fix="a smaller --size")
     monkeypatch.setattr(inference, "run", full)
@@ -346,7 +346,7 @@ def test_out_of_memory_in_tensorflow_names_the_windows_too(monkeypatch):
     assert "--window 64 " in raised.value.fix and raised.value.why == "of all"
 
 
-def test_a_net_needs_memory_by_its_shapes():
+def test_memory_estimate_follows_from_shapes():
     plain = Architecture("fcn8s", 151, SHORT)
     small, large = (inference.need_of(plain)(size) for size in ((104, 104), (208, 208)))
     assert 3.5 < large / small < 4.5
@@ -367,13 +367,13 @@ def test_a_net_needs_memory_by_its_shapes():
      "the net sees each image at 384 x 384 px times 0.75, 1, 1.25, in windows of 256 x 128 px that overlap by 64 px, "
      "plain and mirrored, merged by the maximum activation of each class, the scores are enlarged bilinearly to the "
      "original size")])
-def test_a_plan_describes_itself_in_a_sentence(plan, text):
+def test_inference_settings_are_one_sentence(plan, text):
     assert plan.describe() == text
 
 
 @pytest.mark.parametrize("given", [{"merge": "median"}, {"enlarge": "photos"}, {"scales": ()}, {"scales": (1.0, 0.0)},
                                    {"scales": (float("nan"),)}, {"window": (100, 100)},
                                    {"window": (128, 128), "overlap": 1.5e9}])
-def test_a_plan_that_cannot_be_is_refused(given):
+def test_invalid_inference_settings_are_refused(given):
     with pytest.raises(errors.UsageError):
         InferenceConfig(**given)

@@ -34,7 +34,7 @@ def test_written_prediction_is_read_by_the_label_format(tmp_path, encoding):
     np.testing.assert_array_equal(reader.read(path, spec), ids)
 
 
-def test_only_what_is_asked_for_is_written(tmp_path):
+def test_only_requested_outputs_are_written(tmp_path):
     prediction_writer.PredictionWriter(tmp_path, SPEC, ["colour", "panels"], needed=True).write("a", PHOTO, IDS, IDS)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
         "colour/a.png", "panels/a.jpg"]
@@ -51,7 +51,7 @@ def test_error_picture_is_red_if_wrong_and_grey_if_not_scored():
     assert picture.tolist() == [[[217] * 3, list(render.WRONG), list(render.NOT_SCORED)]]
 
 
-def test_panels_of_large_pages_are_shrunk_and_their_ids_stay_ids():
+def test_panels_of_large_pages_are_reduced_and_keep_ids():
     page = np.zeros((3000, 2000), np.uint8)
     page[:, 1000:] = 2
     shrunk = render.shrunk(page, 1024)
@@ -105,7 +105,7 @@ def test_invalid_file_name_is_reported_and_others_written(tmp_path):
     assert "rename the image" in str(told.value)
 
 
-def test_probabilities_that_are_broken_off_leave_nothing(tmp_path):
+def test_interrupted_probabilities_leave_no_file(tmp_path):
     made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"])
     with pytest.raises(KeyboardInterrupt), made.probabilities("a", 3, 2, 4) as sink:
         sink(0, np.zeros((1, 2, 4), np.float32))
@@ -113,7 +113,7 @@ def test_probabilities_that_are_broken_off_leave_nothing(tmp_path):
     assert not list(tmp_path.rglob("*.npy*"))
 
 
-def test_another_images_trouble_costs_no_probabilities(tmp_path):
+def test_failure_of_another_image_keeps_probabilities(tmp_path):
     made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"])
     with made.probabilities("a", 1, 1, 2) as sink:
         made.unwritten.append(("earlier", OSError(errno.ENAMETOOLONG, "File name too long")))  # by the other thread
@@ -121,7 +121,7 @@ def test_another_images_trouble_costs_no_probabilities(tmp_path):
     assert np.load(made.folder / "probabilities/a.npy").shape == (1, 1, 2)
 
 
-def test_probabilities_for_which_there_is_no_room_leave_nothing(tmp_path):
+def test_probabilities_without_disk_space_leave_no_file(tmp_path):
     made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["probabilities"], needed=True)
     (tmp_path / "probabilities").write_text("a file where the folder should be")
     with made.probabilities("a", 3, 2, 4) as sink:
@@ -140,14 +140,14 @@ def test_server_zip_holds_predictions_without_folders(tmp_path):
             assert image.mode == "L" and np.array_equal(np.asarray(image), IDS)
 
 
-def test_labels_that_are_no_id_pngs_make_no_zip_for_the_server():
+def test_server_zip_needs_png_labels_of_ids():
     with pytest.raises(errors.UsageError, match="one-channel PNGs of ids"):
         prediction_writer.refuse_zip(["zip"], DatasetSpec(("a", "b"), encoding="blue"))
     prediction_writer.refuse_zip(["zip"], SPEC)
     prediction_writer.refuse_zip(["colour"], DatasetSpec(("a", "b"), encoding="blue"))
 
 
-def test_outputs_are_named_by_words():
+def test_outputs_are_selected_by_name():
     assert prediction_writer.parse_outputs("panels, zip") == ("panels",
                                                               "zip") and prediction_writer.parse_outputs("none") == ()
     assert prediction_writer.parse_outputs("all") == ("predictions", "colour", "overlays", "panels", "probabilities")
@@ -155,7 +155,7 @@ def test_outputs_are_named_by_words():
         prediction_writer.parse_outputs("panel")
 
 
-def test_what_is_done_behind_is_done_in_order_and_before_the_end():
+def test_background_work_is_done_in_order_before_the_end():
     done = []
     with BackgroundWorker(2) as behind:
         for number in range(20):
@@ -163,7 +163,7 @@ def test_what_is_done_behind_is_done_in_order_and_before_the_end():
     assert done == list(range(20))
 
 
-def test_what_fails_behind_comes_up_and_nothing_after_it_is_done():
+def test_background_failure_is_raised_and_stops_later_work():
     def fail():
         raise OSError(errno.ENOSPC, "No space left on device")
     done, gate = [], threading.Event()
@@ -176,7 +176,7 @@ def test_what_fails_behind_comes_up_and_nothing_after_it_is_done():
     assert not done
 
 
-def test_no_more_than_the_depth_waits_behind():
+def test_background_queue_is_bounded():
     running, gate = [], threading.Event()
 
     def slow(number):

@@ -70,7 +70,7 @@ def test_results_replace_older_ones_as_a_whole(out):
     assert (out / "report.json").read_text() == "new"
 
 
-def test_an_older_folder_of_which_files_were_deleted_is_replaced(out):
+def test_older_folder_with_deleted_files_is_replaced(out):
     write(out, "old")
     (out / "colour/a.png").unlink()
     write(out)
@@ -169,7 +169,7 @@ def test_many_foreign_files_are_counted(out):
     assert "4.txt\n  ... and 4 more\n" in refusal(out)
 
 
-def test_predictions_replace_those_of_the_same_photos_only(out):
+def test_predictions_replace_only_those_of_the_same_photos(out):
     write(out, "old", kind=PREDICTIONS, photos=["a.jpg", "b.jpg"])
     assert f"holds predictions of other photos\n  {pathlib.Path('b.jpg').absolute()}\n" in refusal(
         out, PREDICTIONS, ["a.jpg", "c.jpg"])
@@ -191,7 +191,7 @@ def test_current_folder_and_its_parents_are_refused(tmp_path, monkeypatch, place
     assert (here / "evaluation-2/report.json").exists()
 
 
-def test_a_mount_point_is_refused_and_a_folder_in_it_proposed(out, monkeypatch):
+def test_mount_point_is_refused_and_a_folder_in_it_proposed(out, monkeypatch):
     out.mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: str(path) == str(out))
     assert f"{out}: is a mount point, or" in refusal(out) and refusal(out).endswith(f"--out {out}/evaluation is free.")
@@ -211,7 +211,7 @@ def test_read_only_parent_is_refused_and_another_place_proposed(out, monkeypatch
     assert f"cannot be written to\n  {out.parent} is read-only\n" in refusal(out)
 
 
-def test_a_read_only_mount_point_is_told_as_such(out, monkeypatch):
+def test_read_only_mount_point_is_reported(out, monkeypatch):
     out.mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: str(path) == str(out))
     without_leave(monkeypatch, out)
@@ -228,12 +228,12 @@ def test_unwritable_place_is_refused_before_any_work(tmp_path, monkeypatch):
         ResultFolder(tmp_path / "loop", EVALUATION).check()
 
 
-def test_a_name_that_the_disk_does_not_take_is_one_message(tmp_path):
+def test_invalid_folder_name_is_one_message(tmp_path):
     with pytest.raises(errors.UsageError, match=r"cannot be written to \(File name too long\)"):
         write(tmp_path / ("n" * 250))
 
 
-def test_a_link_to_a_folder_means_that_folder(tmp_path):
+def test_link_to_a_folder_is_followed(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk/results")
     write(tmp_path / "link", "old")
@@ -243,7 +243,7 @@ def test_a_link_to_a_folder_means_that_folder(tmp_path):
     assert f"Fix: --out {tmp_path}/link-2 is free." in refusal(tmp_path / "link")
 
 
-def test_a_second_writer_gets_one_message_with_a_free_name(out):
+def test_second_writer_is_refused_with_a_free_name(out):
     with ResultFolder(out, EVALUATION).writing():
         with pytest.raises(errors.MachineError, match=f"{out}: an evaluation of this name is being written by process "
                                                       f"{os.getpid()} on ") as told, \
@@ -256,7 +256,7 @@ def test_a_second_writer_gets_one_message_with_a_free_name(out):
         pass  # the first one has the lock and nothing else yet
 
 
-def test_predictions_without_a_name_get_the_next_free_one(tmp_path, monkeypatch):
+def test_unnamed_predictions_get_the_next_free_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert result_folder.free(pathlib.Path("predictions")) == pathlib.Path("predictions")
     (tmp_path / "predictions").mkdir()
@@ -286,7 +286,7 @@ def test_predictions_before_an_interruption_are_kept_and_named(out):
     assert tree(out.parent).keys() == {"out", "out/colour", "out/colour/a.png", "out/manifest.json", "out/report.json"}
 
 
-def test_what_was_kept_under_a_name_of_its_own_is_not_replaced(out):
+def test_renamed_unfinished_results_are_not_replaced(out):
     with pytest.raises(KeyboardInterrupt):
         interrupted(out, [], KeyboardInterrupt())
     (out.parent / ".out.unfinished").rename(f"{out}-2")
@@ -294,21 +294,21 @@ def test_what_was_kept_under_a_name_of_its_own_is_not_replaced(out):
         pathlib.Path(f"{out}-2"), PREDICTIONS, ["a.jpg"])
 
 
-def test_a_full_disk_is_told_with_what_is_kept(out):
+def test_full_disk_is_reported_with_what_is_kept(out):
     with pytest.raises(errors.MachineError, match="could not be written: No space left on device\n  what was written"):
         interrupted(out, [], OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(OSError, match="cannot identify"):  # without a number it is none of the system's errors
         interrupted(out, [], OSError("cannot identify"))
 
 
-def test_a_failure_before_the_first_file_leaves_nothing(out):
+def test_failure_before_the_first_file_leaves_nothing(out):
     said = []
     with pytest.raises(errors.DataError):
         interrupted(out, said, errors.DataError("bad image"), [])
     assert not said and not tree(out.parent)
 
 
-def test_older_results_stay_if_the_new_ones_are_not_complete(out):
+def test_older_results_stay_if_new_ones_are_incomplete(out):
     write(out, "old")
     said = []
     made = ResultFolder(out, EVALUATION, say=said.append)
@@ -392,14 +392,14 @@ def test_kill_between_the_renames_loses_nothing(tmp_path, number, reader):
     assert sorted(path.name for path in out.parent.iterdir()) == [".out.lock", "out"]
 
 
-def test_older_results_without_new_ones_get_their_place_back(out):
+def test_interrupted_replacement_restores_older_results(out):
     write(out, "old")
     out.rename(out.parent / ".out.previous")
     result_folder.restore(out)
     assert (out / "report.json").read_text() == "old"
 
 
-def test_readers_leave_what_is_being_written_alone(tmp_path):
+def test_readers_ignore_unfinished_results(tmp_path):
     out = tmp_path / "run/eval/out"
     write(out, '{"old": 1}')
     made = ResultFolder(out, EVALUATION)
@@ -412,7 +412,7 @@ def test_readers_leave_what_is_being_written_alone(tmp_path):
 
 
 @pytest.mark.parametrize("place", [".", "../out"])
-def test_a_file_that_is_written_anew_is_listed_anew(out, monkeypatch, place):
+def test_rewritten_file_is_listed_again(out, monkeypatch, place):
     write(out)
     (out.parent / ".out.unfinished").mkdir()
     monkeypatch.chdir(out)
@@ -425,7 +425,7 @@ def test_a_file_that_is_written_anew_is_listed_anew(out, monkeypatch, place):
     write(out)
 
 
-def test_a_file_that_the_user_has_changed_is_not_written_anew(out):
+def test_file_changed_by_the_user_is_not_rewritten(out):
     corrected(out)
     with pytest.raises(errors.UsageError, match="was changed since this program wrote it"), \
             result_folder.rewriting(out, "colour/a.png"):

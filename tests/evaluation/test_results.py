@@ -67,7 +67,7 @@ def test_every_protocol_has_its_size_and_intervals(written):
             assert low <= entry["scores"][name] <= high
 
 
-def test_report_json_has_a_row_for_every_scored_class_and_no_nan(written):
+def test_report_json_has_every_scored_class_and_no_nan(written):
     folder, content = written
     assert content["per_class"] == [
         {"id": 1, "name": "sky", "iou": pytest.approx(SKY), "accuracy": 0.75, "pixels": 8, "predicted": 7, "images": 2},
@@ -91,7 +91,7 @@ def test_report_json_has_classes_colours_and_each_image(written):
     assert content["warnings"] == [] and "subsets" not in content
 
 
-def test_per_class_csv_and_the_matrices_say_the_same(written):
+def test_per_class_csv_matches_the_matrices(written):
     folder, content = written
     with (folder / "per_class.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -124,7 +124,7 @@ def test_table_sorts_classes_by_frequency_and_marks_absent_ones(written):
     assert max(map(len, lines)) < 110 and lines == [line.rstrip() for line in lines]
 
 
-def test_warnings_stand_in_the_table_and_in_the_report(tmp_path):
+def test_warnings_are_in_the_table_and_the_report(tmp_path):
     content = results_help.write(tmp_path, counted({"a": ([1, 1, 2, 3], [1, 1, 1, 1])}), None, SPEC, FACTS)
     assert len(content["warnings"]) == 1
     assert "warning: of the 3 classes in the labels the net ever says 1" in results.table(content)
@@ -136,7 +136,7 @@ def test_predicted_class_without_labels_has_iou_but_no_accuracy(tmp_path):
     assert any(line.split() == ["3", "dune", "0.0%", "0.000", "-"] for line in results.table(content).splitlines())
 
 
-def test_a_report_of_nothing_is_still_a_report(tmp_path):
+def test_empty_evaluation_has_a_report(tmp_path):
     for images in ({"a": ([0, 255], [1, 2])}, {}):
         content = results_help.write(tmp_path, counted(images), counted(images), SPEC, FACTS)
         assert (content["pixel_accuracy"], content["mean_iou"], content["mean_iou_present"]) == (0, 0, 0)
@@ -145,7 +145,7 @@ def test_a_report_of_nothing_is_still_a_report(tmp_path):
         assert "0.0000" in results.table(results.read_report(tmp_path))
 
 
-def test_ade20k_has_its_two_parts_and_its_published_table(tmp_path):
+def test_ade20k_has_its_two_groups_and_published_table(tmp_path):
     spec = ade20k.spec("nowhere")
     label = np.array([1, 1, 1, 5, 5, 8])  # wall is stuff; tree and bed are objects
     made = counted({"a": (label, [1, 1, 5, 5, 5, 5]), "b": (label, label)}, 151)

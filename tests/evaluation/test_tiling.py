@@ -33,7 +33,7 @@ def test_tiles_overlap_by_half_and_end_on_the_grid():
 
 
 @pytest.mark.parametrize("length", [1, 255, 256])
-def test_an_image_that_is_no_larger_than_a_window_is_one(length):
+def test_image_not_larger_than_a_tile_is_one_tile(length):
     assert tiling.along(length, 256, 0.5) == [(0, length)]
 
 
@@ -78,7 +78,7 @@ def test_pixel_belongs_to_the_tile_with_the_farthest_edges(layout):
     ((100, 128), 0.5, "--window 96"), ((128, 32), 0, "--window 64"), ((0, 128), 0, "--window 64"),
     ((128, 128), 0.8, "from 0 to 0.75"), ((128, 128), 97, "px up to 96"), ((256, 128), -0.1, "a share"),
     ((128, 256), 100, "px up to 96")])
-def test_windows_that_cannot_be_laid_are_refused(window, overlap, said):
+def test_invalid_tiles_are_refused(window, overlap, said):
     with pytest.raises(errors.UsageError, match=said):
         tiling.check(window, overlap)
 
@@ -101,7 +101,7 @@ def merged(rule, left=LEFT, right=RIGHT):
 
 
 @pytest.mark.parametrize(("rule", "both"), [("max", (3, 4)), ("mean", (2, 3))])
-def test_where_two_windows_overlap_their_scores_are_merged(rule, both):
+def test_scores_of_overlapping_tiles_are_merged(rule, both):
     found = merged(rule)
     np.testing.assert_array_equal(found[:32], np.tile(LEFT, (32, 1)))
     np.testing.assert_array_equal(found[32:64], np.tile(both, (32, 1)))
@@ -122,7 +122,7 @@ def test_negative_scores_are_not_merged_with_zeros():
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("max", (3, 4)), ("mean", (2, 3)), ("centre", (2, 3))])
-def test_scales_and_mirrored_images_are_merged_by_the_same_rule(rule, expected):
+def test_scales_and_mirrored_images_use_the_same_merge(rule, expected):
     parts = [np.array([[LEFT]], np.float32), np.array([[RIGHT]], np.float32)]
     assert tiling.RULES[rule].joined(parts)[0, 0].tolist() == list(expected)
     assert (parts[0][0, 0].tolist(), parts[1][0, 0].tolist()) == (list(LEFT), list(RIGHT))
@@ -165,7 +165,7 @@ def by_definition(rule, here, y, x, size):
 
 
 @pytest.mark.parametrize("rule", ["mean", "centre"])
-def test_no_more_than_a_windows_height_of_rows_is_held(rule):
+def test_at_most_the_height_of_a_tile_is_held(rule):
     size, side, channels = (2048, 512), 256, 8
     spans = tiling.along(size[0], side, 0.5), tiling.along(size[1], side, 0.5)
     window = np.zeros((side, side, channels), np.float32)
@@ -193,7 +193,7 @@ def test_rows_are_emitted_before_the_next_band_is_predicted():
                      (192, 192), (192, 224), (192, 256), (192, 288)]
 
 
-def test_the_best_class_is_never_one_that_is_barred():
+def test_excluded_class_is_never_predicted():
     scores = np.array([[[9, 1, 5], [0, 2, 2]]], np.float32)
     for barred, expected in ((), [0, 1]), ((0,), [2, 1]), ((0, 1), [2, 2]):
         found = tiling.best(scores, barred)
@@ -245,7 +245,7 @@ def tensorflows():
 
 @settings(max_examples=60, deadline=None)
 @given(SIZES, SIZES, st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(1, 9), st.integers(0, 9))
-def test_strips_are_tensorflows_bilinear_resize(tensorflows, source, target, heights, strip, seed):
+def test_strips_match_bilinear_resize_of_tensorflow(tensorflows, source, target, heights, strip, seed):
     scores = np.random.default_rng(seed).normal(size=(*source, 2)).astype(np.float32)
     found = resized(scores, target, heights, strip)
     assert found.dtype == np.float32
@@ -253,7 +253,7 @@ def test_strips_are_tensorflows_bilinear_resize(tensorflows, source, target, hei
 
 
 @pytest.mark.parametrize("target", [(23, 40), (64, 95)])
-def test_enlarged_strips_are_pillows_bilinear_resize(target):
+def test_strips_match_bilinear_resize_of_pillow(target):
     scores = np.random.default_rng(0).normal(size=(12, 31, 1)).astype(np.float32)
     pillows = Image.fromarray(scores[..., 0]).resize(target[::-1], Image.Resampling.BILINEAR)
     np.testing.assert_allclose(resized(scores, target)[..., 0], np.asarray(pillows), atol=1e-5)
@@ -264,7 +264,7 @@ def test_doubled_size_interpolates_at_quarters():
     np.testing.assert_array_equal(found[0, :, 0], [0, 2, 6, 8])
 
 
-def test_the_same_size_is_the_same_numbers():
+def test_equal_size_keeps_the_numbers():
     scores = np.random.default_rng(0).normal(size=(33, 5, 3)).astype(np.float32)
     np.testing.assert_array_equal(resized(scores, (33, 5), (4,), 6), scores)
 

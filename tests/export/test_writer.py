@@ -103,7 +103,7 @@ def test_every_decoder_in_onnxruntime_matches_numpy(tmp_path, net, variant):
     assert not [node.name for node in graph.node if node.op_type == "Transpose" and set(node.input) & weights]
 
 
-def test_the_lines_in_the_documentation_run_without_this_project(run, tmp_path):
+def test_documented_lines_run_without_this_project(run, tmp_path):
     folder, logits = run
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL)
     blocks = {name: block for block in examples for name in ("ade.pb", "ade.tflite", "ade.onnx", "ade") if
@@ -151,7 +151,7 @@ def test_exported_graph_has_no_dropout_and_no_training(run, tmp_path):
     assert max(size for name, size in constants.items() if name not in variables) < 2000
 
 
-def test_dropout_without_a_probability_adds_nothing_to_the_graph():
+def test_dropout_without_probability_adds_no_node():
     with fresh() as session:
         x = tf.zeros((1, 2, 2, 1))
         before = len(session.graph.get_operations())
@@ -169,7 +169,7 @@ def test_a_run_in_bfloat16_is_exported_in_float32(tmp_path):
 
 @pytest.mark.parametrize(("name", "note"), [("net.pb", "net.pb.json"), ("net.savedmodel",
                                                                         "net.savedmodel/assets.extra/fcn.json")])
-def test_what_a_user_must_know_stands_beside_the_net(run, tmp_path, capsys, name, note):
+def test_usage_notes_are_written_beside_the_net(run, tmp_path, capsys, name, note):
     main(run[0] / "checkpoints/step-000003", tmp_path / name)
     said = capsys.readouterr().out
     assert str(tmp_path / note) in said and "1 x 97 x 75 and 2 x 64 x 96 px" in said and "100.00% of the" in said
@@ -194,7 +194,7 @@ LOGITS = np.array([[[[0, 1, 9], [0, 8, 9]]]], np.float32)
 ANSWER = LOGITS, np.array([[[1, 1]]], np.uint8)
 
 
-def test_a_file_that_gives_the_same_is_equal_to_its_checkpoint():
+def test_file_with_equal_outputs_passes_the_check():
     assert _check.compare([ANSWER], [ANSWER], (2,)) == {"largest_difference": 0, "equal_predictions": 1}
     nudged = LOGITS + np.float32([0, 0, 9e-5 * 9])
     found = _check.compare([ANSWER, ANSWER], [ANSWER, (nudged, ANSWER[1])], (2,))
@@ -209,12 +209,12 @@ def test_a_file_that_gives_the_same_is_equal_to_its_checkpoint():
     ((LOGITS, np.array([[[1, 1]]], np.int64)), "int64"),
     ((LOGITS[:, :, :1], ANSWER[1]), r"gives float32 \(1, 1, 1, 3\)"),
 ])
-def test_a_file_that_gives_something_else_is_refused(answer, said):
+def test_file_with_other_outputs_is_refused(answer, said):
     with pytest.raises(errors.WeightsError, match=said):
         _check.compare([ANSWER], [answer], (2,))
 
 
-def test_two_classes_as_good_as_each_other_may_change_places():
+def test_classes_with_equal_scores_may_be_swapped():
     tied = np.array([[[[1, 1 + 1e-5, -9], [1, 5, -9]]]], np.float32)
     one, other = np.array([[[1, 1]]], np.uint8), np.array([[[0, 1]]], np.uint8)
     assert _check.compare([(tied, one)], [(tied, other)], (2,))["equal_predictions"] == 0.5
@@ -241,7 +241,7 @@ def test_file_that_differs_from_the_checkpoint_is_removed(run, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_export_has_left_is_swept_and_not_taken(run, tmp_path):
+def test_leftovers_of_a_killed_export_are_removed(run, tmp_path):
     left = ownership.aside_of(tmp_path / "net")
     (left / "net").mkdir(parents=True)
     (left / "net/saved_model.pb").write_text("half of it")
@@ -249,7 +249,7 @@ def test_what_a_killed_export_has_left_is_swept_and_not_taken(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(run, tmp_path, monkeypatch):
+def test_full_disk_is_reported_and_leaves_nothing(run, tmp_path, monkeypatch):
     def full(self):
         raise tf_errors.ResourceExhaustedError(None, None, "no space left on device")
     monkeypatch.setattr(tf.saved_model.Builder, "save", full)
@@ -258,7 +258,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(run, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_checkpoint_is_told_and_nothing_is_written(tmp_path):
+def test_damaged_checkpoint_is_reported_and_nothing_written(tmp_path):
     make(tmp_path / "run")
     data = next((tmp_path / "run/checkpoints/step-000003").glob("model.data*"))
     data.write_bytes(data.read_bytes()[:-1])
@@ -283,7 +283,7 @@ def test_weights_file_is_checked_by_running_its_net(run, tmp_path, suffix):
     assert near(found, logits) and prediction.min() == 1
 
 
-def test_onnx_without_its_packages_is_told_with_the_fix(run, tmp_path, monkeypatch):
+def test_onnx_without_its_packages_is_reported_with_the_fix(run, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.MachineError, match=r"(?s)tf2onnx and onnxruntime, not installed here.*\[onnx\]"):
         main(run[0], tmp_path / "net.onnx")
@@ -291,7 +291,7 @@ def test_onnx_without_its_packages_is_told_with_the_fix(run, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("name", registry.names("export_formats"))
-def test_a_format_has_write_and_outputs_and_says_what_it_is(name):
+def test_export_format_has_write_outputs_and_a_description(name):
     form = registry.load("export_formats", name)
     assert form.write.__code__.co_varnames[:3] == ("path", "checkpoint", "model")
     assert form.outputs.__code__.co_varnames[:2] == ("path", "batches")

@@ -46,7 +46,7 @@ def test_many_images_of_every_class_match_scipys_bootstrap(name):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.__name__[12:])
-def test_the_ratios_of_a_protocol_add_up_to_its_scores(protocol):
+def test_ratios_of_a_protocol_sum_to_its_scores(protocol):
     made = sums(9, 3, classes=5)
     empty = Sums(made.ids, made.hits * [1, 1, 0, 1, 0], made.labelled * [1, 1, 0, 1, 0], made.called * [1, 1, 0, 1, 1])
     for some_sums in (made, empty):
@@ -109,7 +109,7 @@ def zipf(images, random, classes=40, truth=0.5):
 
 
 @pytest.mark.parametrize("images", [60, 300])
-def test_the_truth_is_inside_95_of_100_intervals_of_rare_classes(images):
+def test_intervals_of_rare_classes_cover_95_percent(images):
     """Mean IoU over the labelled classes; at 60 images about 13 of 40 classes are in one or two, or in none."""
     random, inside = np.random.default_rng(images), []
     whole = zipf(30_000, np.random.default_rng(1))
@@ -134,7 +134,7 @@ def test_intervals_of_a_frequent_class_cover_95_percent():
     assert np.mean(widths) == pytest.approx(2 * 2.02 * np.std(means), rel=0.12)
 
 
-def test_images_without_labelled_pixels_change_nothing():
+def test_unlabelled_images_change_nothing():
     few = single([0.5, 0.6, 0.55, 0.52])
     more = Sums((0,), *(np.vstack([array, np.zeros((6, 1))]) for array in few.of()))
     for protocol in PROTOCOLS:
@@ -156,14 +156,14 @@ def test_perfect_net_is_certain_only_of_frequent_classes():
     assert (score, high) == (1, 1) and low < 0.5
 
 
-def test_pixels_weigh_alike_whatever_batch_they_are_in():
+def test_pixels_weigh_equally_in_any_batch():
     # 1 pixel of loss 4 and 3 pixels of loss 2: mean 10 / 4; residuals 4 - 2.5 and 6 - 7.5; sqrt(2 / 1 * 4.5) / 4
     assert confidence.mean_loss([4, 6], [1, 3]) == (2.5, 0.75)
 
 
 @given(some.lists(some.floats(0, 100), min_size=2, max_size=20), some.integers(1, 10**6))
 @settings(max_examples=50, deadline=None)
-def test_with_equal_batches_the_error_is_the_ordinary_one(losses, pixels):
+def test_equal_batches_have_the_usual_standard_error(losses, pixels):
     mean, error = confidence.mean_loss([loss * pixels for loss in losses], [pixels] * len(losses))
     assert mean == pytest.approx(np.mean(losses), abs=1e-9)
     assert error == pytest.approx(np.std(losses, ddof=1) / math.sqrt(len(losses)), abs=1e-6)
@@ -177,7 +177,7 @@ def test_unlabelled_batch_adds_nothing_to_the_error_of_the_loss():
 
 
 
-def test_the_mean_of_a_loss_of_two_terms_is_the_sum_of_theirs():
+def test_mean_of_a_two_term_loss_is_the_sum_of_means():
     """Terms of 10 / 4 and 3 / 2; the residuals of a batch are added, each by its share of the term's total."""
     mean, error = confidence.mean_loss([[4, 2], [6, 1]], [[1, 1], [3, 1]])
     residual = (4 - 2.5 * 1) / 4 + (2 - 1.5 * 1) / 2

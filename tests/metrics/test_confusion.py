@@ -63,7 +63,7 @@ def test_sums_leave_out_ignored_rows(maps, ignored):
 
 @given(MAPS, st.randoms(use_true_random=False))
 @LAW
-def test_a_selection_has_the_matrices_of_its_images_in_its_order(maps, random):
+def test_selection_has_the_matrices_of_its_images(maps, random):
     made = counted(maps)
     chosen = [i for i in range(len(maps)) if random.random() < 0.6]
     random.shuffle(chosen)
@@ -73,7 +73,7 @@ def test_a_selection_has_the_matrices_of_its_images_in_its_order(maps, random):
         np.testing.assert_array_equal(some.of_image(place), made.of_image(index))
 
 
-def test_weights_say_how_often_an_image_counts():
+def test_image_weights_count_repetitions():
     sums = counted([(np.array([0, 1]), np.array([0, 0])), (np.array([1]), np.array([1]))], 2).sums(())
     hits, labelled, called = sums.weighted(np.array([[1.0, 1.0], [0.0, 3.0]]))
     assert (hits.tolist(), labelled.tolist(), called.tolist()) == ([[1, 1], [0, 3]], [[1, 2], [0, 3]], [[2, 1], [0, 3]])
@@ -82,7 +82,7 @@ def test_weights_say_how_often_an_image_counts():
 
 @given(MAPS)
 @LAW
-def test_what_is_saved_is_read_again(tmp_path_factory, maps):
+def test_saved_matrices_are_read_back(tmp_path_factory, maps):
     path, made = tmp_path_factory.mktemp("npz") / "confusion.npz", counted(maps)
     made.save(path)
     again = confusion.load(path)
@@ -91,7 +91,7 @@ def test_what_is_saved_is_read_again(tmp_path_factory, maps):
     assert [p.name for p in path.parent.iterdir()] == ["confusion.npz"]
 
 
-def test_the_file_has_the_parts_that_earlier_versions_wrote(tmp_path):
+def test_file_has_the_entries_of_earlier_versions(tmp_path):
     counted([(np.array([0, 1, 1]), np.array([0, 2, 2])), (np.array([2]), np.array([1]))], 3).save(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as file:
         assert {name: (file[name].dtype.str, file[name].tolist()) for name in file} == {
@@ -99,7 +99,7 @@ def test_the_file_has_the_parts_that_earlier_versions_wrote(tmp_path):
             "cells": ("<u4", [0, 5, 7]), "counts": ("<u4", [1, 2, 1])}
 
 
-def test_cells_and_counts_of_64_bits_are_refused(tmp_path):
+def test_cell_indices_and_counts_beyond_32_bits_are_refused(tmp_path):
     good = {"num_classes": 5, "names": np.array(["a"]), "ends": np.array([1]), "cells": np.array([3], np.uint32),
             "counts": np.array([1], np.uint32)}
     for name in ("cells", "counts"):
@@ -133,7 +133,7 @@ def test_a_validation_set_of_ade20k_takes_a_few_megabytes(tmp_path):
     assert confusion.load(tmp_path / "confusion.npz").total().sum() == made.counts.data.sum()
 
 
-def test_the_file_of_an_older_version_is_named_as_such(tmp_path):
+def test_file_of_an_older_version_is_named_as_such(tmp_path):
     np.savez_compressed(tmp_path / "confusion.npz", confusion=np.eye(3, dtype=np.int64))
     with pytest.raises(errors.DataError, match="older version") as raised:
         confusion.load(tmp_path / "confusion.npz")

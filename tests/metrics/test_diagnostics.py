@@ -37,22 +37,22 @@ def shift(matrix, by):
 
 @pytest.mark.parametrize("quality", [0.1, 0.3, 0.6, 0.9, 1.0])
 @pytest.mark.parametrize("seed", range(5))
-def test_sound_results_are_warned_of_nothing(quality, seed):
+def test_plausible_results_have_no_warning(quality, seed):
     assert diagnostics.warnings(sound(quality, seed), IDS, NAMES) == []
 
 
-def test_perfect_results_of_few_classes_are_warned_of_nothing():
+def test_perfect_results_of_few_classes_have_no_warning():
     for counts in ([7], [7, 5], [990, 10], [1000, 1, 1], [9000, 500, 300, 200]):
         matrix = np.diag([0, *counts, *[0] * (11 - len(counts))])
         assert diagnostics.warnings(matrix, IDS, NAMES) == []
     assert diagnostics.warnings(np.diag([5, 7]), (0, 1), ["ink", "paper"]) == []
 
 
-def test_a_net_that_finds_half_of_a_rare_foreground_is_sound():
+def test_net_that_finds_half_of_a_rare_class_has_no_warning():
     assert diagnostics.warnings(np.array([[98_000, 500], [750, 750]]), (0, 1), ["page", "ink"]) == []
 
 
-def test_no_labelled_pixel_is_no_reason_for_a_warning():
+def test_unlabelled_results_have_no_warning():
     assert diagnostics.warnings(np.zeros((12, 12), np.int64), IDS, NAMES) == []
     ignored = np.zeros((12, 12), np.int64)
     ignored[0, 5] = 100
@@ -96,13 +96,13 @@ def test_constant_predictions_are_not_reported_as_shifted_labels():
     assert diagnostics.shifted(swapped, (0, 1), ["page", "ink"]) == ""
 
 
-def test_a_random_answer_is_not_taken_for_shifted_labels():
+def test_random_predictions_are_not_shifted_labels():
     for seed in range(20):
         matrix = np.random.default_rng(seed).multinomial(50, [1 / 12] * 12, size=12)
         assert diagnostics.shifted(matrix, IDS, NAMES) == ""
 
 
-def test_a_net_that_says_one_class_only_is_told_with_its_name():
+def test_predictions_collapsed_to_one_class_are_named():
     matrix = np.zeros((12, 12), np.int64)
     matrix[1:, 3] = SHARES
     texts = diagnostics.warnings(matrix, IDS, NAMES)
@@ -110,7 +110,7 @@ def test_a_net_that_says_one_class_only_is_told_with_its_name():
     assert diagnostics.few(np.array([[95, 0], [5, 0]]), (0, 1), ["page", "ink"])
 
 
-def test_a_net_that_hardly_says_more_than_two_classes_is_told_so():
+def test_predictions_collapsed_to_two_classes_are_reported():
     matrix = np.zeros((12, 12), np.int64)
     matrix[1:, 1], matrix[1:, 2] = 60 * SHARES, 39 * SHARES
     matrix[IDS, IDS] += 30
@@ -149,7 +149,7 @@ def test_published_tables_are_matched_by_layout_and_class_names():
         assert baselines.published_results(layout, names[:-1]) == baselines.published_results("paired", names) == []
 
 
-def test_a_figure_that_nobody_could_check_says_so():
+def test_unverified_published_number_says_so():
     rows = baselines.published_results("ade20k", ade20k.spec("nowhere").class_names)
     assert [row["source"].count("unverified") for row in rows if row["mean_iou"] == 0.2939] == [1]
 
@@ -165,7 +165,7 @@ def test_ade20k_has_35_stuff_and_115_object_classes():
     assert class_groups.groups(NAMES) == {}
 
 
-def test_classes_are_asked_for_by_name_id_or_group():
+def test_classes_are_selected_by_name_id_or_group():
     names, scored = ade20k.spec("nowhere").class_names, tuple(range(1, 151))
     assert class_groups.parse_classes("Wall, 150,pool table", names, scored) == (1, 57, 150)
     assert class_groups.parse_classes("stuff", names, scored) == class_groups.groups(names)["stuff"]
@@ -176,12 +176,12 @@ def test_classes_are_asked_for_by_name_id_or_group():
     ("wal", "did you mean 'wall'"), ("0", "no scored class has the id 0; ids are 1 to 150"),
     ("other", "no scored class"),
     ("stuf", "did you mean 'stuff'"), (" , ", "names no class"), ("-1", "no scored class is called '-1'")])
-def test_a_class_that_is_not_there_is_answered_with_the_nearest(text, message):
+def test_unknown_class_is_answered_with_the_nearest(text, message):
     with pytest.raises(errors.UsageError, match=message):
         class_groups.parse_classes(text, ade20k.spec("nowhere").class_names, tuple(range(1, 151)))
 
 
-def test_means_over_classes_that_few_images_show_are_warned_of():
+def test_means_over_rarely_shown_classes_are_warned_of():
     """Of 4 labelled classes 2 are in fewer than 5 of 10 images, and class 5 is in none."""
     labelled = np.zeros((10, 5))
     labelled[:, :2], labelled[:4, 2], labelled[0, 3] = 9, 9, 9

@@ -16,18 +16,18 @@ def accuracy_of(hits, labelled, axis=-1):
     return hits.sum(axis=axis) / labelled.sum(axis=axis)
 
 
-def test_blocks_bound_the_number_of_swaps_in_memory(monkeypatch):
+def test_permutations_are_computed_in_bounded_blocks(monkeypatch):
     monkeypatch.setattr(confidence, "BLOCK", 100)
     assert [len(block) for block in confidence.random_swaps(30, 10)] == [3, 3, 3, 1]
     assert [len(block) for block in confidence.random_swaps(1000, 2)] == [1, 1]
 
 
-def test_a_single_image_has_no_interval_of_a_difference():
+def test_single_image_has_no_interval_of_a_difference():
     assert confidence.paired_test(benchmark, sums(1, 1), sums(1, 2))["mean_iou"]["interval"] is None
 
 
 @pytest.mark.parametrize("protocol", [benchmark, berkeley, per_image])
-def test_the_p_value_of_a_few_images_is_that_of_all_swaps(protocol):
+def test_few_images_use_all_permutations(protocol):
     one, other = sums(7, 1), sums(7, 2, quality=0.6)
     every = np.array(list(itertools.product([0.0, 1.0], repeat=7)))
     found = confidence.paired_test(protocol, one, other, samples=20_000)
@@ -49,7 +49,7 @@ def swapped_by_loop(protocol, one, other, swap, name):
     return pairs[0] - pairs[1]
 
 
-def test_the_p_value_is_that_of_scipys_paired_permutation_test():
+def test_p_value_matches_scipys_permutation_test():
     """Pixel accuracy per image is a mean of differences, which SciPy swaps in all 2^10 ways."""
     one, other = sums(10, 1), sums(10, 4, quality=0.66)
     each = [accuracy_of(s.hits, s.labelled) for s in (one, other)]
@@ -65,7 +65,7 @@ def test_evaluation_against_itself_is_not_significant():
     assert (made["difference"], made["interval"], made["p"]) == (0, [0, 0], 1)
 
 
-def test_a_p_value_is_never_0_and_the_other_way_round_the_same():
+def test_p_value_is_never_0_and_symmetric():
     one, other = sums(40, 1, quality=0.9), sums(40, 2, quality=0.5)
     there, back = (confidence.paired_test(benchmark, *pair, samples=99)["mean_iou"]
                    for pair in ((one, other), (other, one)))
@@ -75,7 +75,7 @@ def test_a_p_value_is_never_0_and_the_other_way_round_the_same():
     assert there["interval"][0] > 0
 
 
-def test_under_the_null_p_values_are_as_small_as_they_say():
+def test_p_values_are_uniform_under_the_null():
     """Two nets that are alike: p <= 0.1 in about 10 of 100 comparisons."""
     pairs = [(sums(12, 2 * k), sums(12, 2 * k + 1)) for k in range(150)]
     found = [confidence.paired_test(benchmark, *pair, samples=199)["mean_iou"]["p"] for pair in pairs]

@@ -69,7 +69,7 @@ def test_benchmark_protocol_matches_on_adversarial_images(name):
                                    atol=0)
 
 
-def test_a_prediction_of_other_is_wrong_and_no_class_of_its_own():
+def test_predicted_other_is_wrong_but_not_a_class():
     made = scores(benchmark, [([1, 1, 2, 2], [1, 0, 2, 2])])
     assert made["pixel_accuracy"] == 3 / 4
     assert made["mean_iou"] == pytest.approx((1 / 2 + 1) / CLASSES)
@@ -137,7 +137,7 @@ def benchmark_iou(images, c):
 
 
 @pytest.mark.parametrize("protocol", [benchmark, berkeley, tutorial, per_image])
-def test_images_that_are_drawn_twice_count_twice(protocol):
+def test_repeated_images_count_twice(protocol):
     images = list(ADVERSARIAL.values())
     twice = scores(protocol, [*images, images[1], images[4]])
     counting = confusion.Counting(CLASSES + 1)
@@ -148,7 +148,7 @@ def test_images_that_are_drawn_twice_count_twice(protocol):
     assert {name: value[1] for name, value in made.items()} == pytest.approx(twice)
 
 
-def test_only_the_protocols_whose_predictions_exist_are_found():
+def test_only_protocols_with_predictions_are_computed():
     counting = confusion.Counting(3)
     counting.add("a", np.array([1]), np.array([1]))
     made = counting.done()

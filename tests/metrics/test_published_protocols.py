@@ -28,12 +28,12 @@ def scored(matrix, ignored=()):
             "iou": ious, "accuracy": accuracies, "pixels": counts[1]}
 
 
-def test_entry_i_j_counts_pixels_of_class_i_that_were_called_j():
+def test_entry_i_j_counts_label_i_predicted_j():
     label, prediction = np.array([[0, 0, 2], [1, 2, 2]]), np.array([[0, 1, 2], [1, 0, 0]])
     np.testing.assert_array_equal(confusion.matrix(label, prediction, 3), [[1, 1, 0], [0, 1, 0], [2, 0, 1]])
 
 
-def test_ignored_pixels_count_for_no_class():
+def test_ignored_pixels_are_not_counted():
     label, prediction = np.array([[0, 0], [1, 255]], np.uint8), np.array([[0, 1], [1, 1]], np.uint8)
     np.testing.assert_array_equal(confusion.matrix(label, prediction, 2, (255,)), [[1, 1], [0, 1]])
     np.testing.assert_array_equal(confusion.matrix(label, prediction, 2, (0, 255)), [[0, 0], [0, 1]])
@@ -46,7 +46,7 @@ def test_8_bit_ids_do_not_overflow_with_151_classes():
 
 @given(MAPS, MAPS)
 @LAW
-def test_matrices_of_two_images_add_up_to_that_of_both(one, other):
+def test_matrices_of_two_images_sum(one, other):
     five = {"num_classes": 5, "ignored_ids": (0,)}
     both = [np.concatenate(maps) for maps in zip(one, other, strict=True)]
     total = confusion.matrix(*one, **five) + confusion.matrix(*other, **five)
@@ -96,7 +96,7 @@ def test_perfect_prediction_scores_the_share_of_classes(classes):
         assert scores[name] == pytest.approx(share), name
 
 
-def test_no_labelled_pixel_at_all_scores_0_and_warns_of_nothing():
+def test_scores_without_labelled_pixels_are_0_without_warning():
     label = np.full((2, 2), 255, np.uint8)
     scores = scored(confusion.matrix(label, label * 0, 3, (255,)), (255,))
     assert [scores[name] for name in SCORES] == [0] * 6
@@ -118,7 +118,7 @@ def by_sets(label, prediction, ids, ignored):
 
 @given(MAPS, st.sampled_from([(255,), (0, 255), (2, 255), (0, 1, 2, 255)]))
 @LAW
-def test_scores_equal_those_of_sets_of_pixels(maps, ignored):
+def test_scores_match_sets_of_pixels(maps, ignored):
     scores = scored(confusion.matrix(*maps, num_classes=5, ignored_ids=ignored), ignored)
     ids = [c for c in range(5) if c not in ignored]
     assert len(scores["iou"]) == len(ids)
@@ -139,7 +139,7 @@ def benchmark(label, prediction, num_classes):
 
 @given(arrays.arrays(np.int64, (2, 30), elements=st.integers(0, 6)))
 @LAW
-def test_scores_equal_those_of_the_ade20k_benchmark(maps):
+def test_scores_match_the_ade20k_benchmark(maps):
     scores = scored(confusion.matrix(*maps, num_classes=7, ignored_ids=(0,)), (0,))
     np.testing.assert_allclose([scores["pixel_accuracy"], scores["mean_iou"]], benchmark(*maps, num_classes=6),
                                atol=1e-12)
@@ -149,7 +149,7 @@ def spec(classes, *ignored):
     return DatasetSpec(class_names=tuple(f"class {i}" for i in range(classes)), ignored_ids=ignored)
 
 
-def test_ade20ks_151_channels_start_at_5_017_nats():
+def test_ade20k_starts_at_5_017_nats():
     assert baselines.numbers(np.zeros(256), spec(151, 0))[0] == pytest.approx(5.017, abs=5e-4)
 
 

@@ -67,7 +67,7 @@ STREAMS = {"fcn32s": ("score_fr",), "fcn16s": ("score_fr", "score_pool4"),
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize("net", STREAMS)
-def test_a_ramp_comes_out_as_the_same_ramp_through_every_stream(net, alignment):
+def test_ramp_is_reproduced_through_every_stream(net, alignment):
     images = ramps(237, 301)
     silences = [set(STREAMS[net]) - {stream} for stream in STREAMS[net]]
     for found in through(net, images, alignment, silences):
@@ -84,7 +84,7 @@ def test_ramp_is_reproduced_once_per_fused_feature(alignment):
 
 @pytest.mark.parametrize("size", [(223, 257), (224, 224)])
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
-def test_a_ramp_does_not_move_with_the_size_of_the_image(alignment, size):
+def test_ramp_is_independent_of_the_image_size(alignment, size):
     images = ramps(*size)
     found, = through("fcn8s", images, alignment, [{}])
     np.testing.assert_allclose(found[INSIDE], 3 * images[INSIDE][..., 0], atol=2e-3)
@@ -142,7 +142,7 @@ def crops(at, deconv_pad):
 
 
 @pytest.mark.parametrize("convolutions", [(2, 2, 3, 3, 3), (2, 2, 4, 4, 4)], ids=["VGG-16", "VGG-19"])
-def test_the_published_crops_follow_from_pads_and_kernel_sizes(convolutions):
+def test_published_crops_follow_from_pads_and_kernels(convolutions):
     at = maps(first_pad=100, fc6_pad=0, convolutions=convolutions)
     assert at["fc7"] == (32, 12.5)  # 15.5 - 99 + 3 cells of 32
     assert (at["pool4"], at["pool3"]) == ((16, 7.5 - 99), (8, 3.5 - 99))
@@ -213,7 +213,7 @@ FIELDS = [
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize(("channels", "last_layer", "fields"), FIELDS, ids=["VGG-16", "VGG-19", "VGG-19 to conv5_3"])
-def test_a_cell_sees_as_far_on_either_side_of_its_centre(channels, last_layer, fields, alignment):
+def test_cell_has_a_symmetric_receptive_field(channels, last_layer, fields, alignment):
     with fresh() as session:
         image = tf.ones((1, 544, 1, 3))
         variant = Variants(alignment=alignment, pool="avg", last_layer=last_layer)
@@ -256,7 +256,7 @@ def test_pixels_beyond_the_receptive_field_change_nothing(alignment):
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
-def test_an_image_moved_by_32_px_moves_its_logits_by_32_px(alignment):
+def test_image_shifted_by_32_px_shifts_its_logits(alignment):
     long = np.random.default_rng(0).uniform(-120, 120, (704, 24, 3))
     whole, moved = thin_logits(alignment, long, long[32:])
     inside = slice(FAR, -FAR)

@@ -87,7 +87,7 @@ def test_block_order_can_be_inverted_and_keeps_the_loss(
     assert got == pytest.approx(expected, rel=1e-5, abs=1e-5)  # sum of losses, number of pixels
 
 
-def test_blocks_of_two_lie_in_memory_one_after_the_other():
+def test_blocks_of_two_are_contiguous_in_memory():
     x = np.arange(1, 17).reshape(1, 4, 4, 1)
     with fresh() as session:
         found = Blocks(blocks.to_blocks(tf.constant(x, tf.float32), 2), 2, 1, 0, (4, 4))
@@ -119,7 +119,7 @@ def both_ways(build, images, dtype=tf.float32):
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("kernel_init", [layers.FIXED_BILINEAR, layers.bilinear_kernel], ids=["fixed", "learned"])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-def test_both_implementations_give_the_same_pixels_and_gradients(dtype, kernel_init, bias):
+def test_both_implementations_have_equal_pixels_and_gradients(dtype, kernel_init, bias):
     found = both_ways(lambda x: layers.conv2d_transpose(x, "up", 2, kernel_init=kernel_init, bias=bias),
                       RNG.normal(size=(2, 3, 4, 3)), dtype)
     assert len(found[0]) == 2 + (kernel_init != layers.FIXED_BILINEAR) + bias  # pixels, gradients

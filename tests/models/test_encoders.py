@@ -88,7 +88,7 @@ def test_net_has_an_encoder_a_decoder_and_allowed_variants(name):
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_tutorial"])
-def test_a_graph_knows_which_layers_are_the_encoders(name):
+def test_graph_lists_the_encoder_layers(name):
     with fresh():
         graph = graph_builder.build(Architecture(name, 3, THIN))
     assert graph.encoder_layers == tuple(THIN)
@@ -121,7 +121,7 @@ def tiny(monkeypatch):
     return modules
 
 
-def test_scores_of_a_tiny_net_lie_over_its_images_of_any_size(tiny):
+def test_tiny_net_scores_align_with_images_of_any_size(tiny):
     with fresh() as session:
         graph = graph_builder.inference(Architecture("tiny", 3))
         start(session)
@@ -131,7 +131,7 @@ def test_scores_of_a_tiny_net_lie_over_its_images_of_any_size(tiny):
             assert session.run(graph.logits, {graph.images: images}).shape == (2, *size, 3)
 
 
-def test_what_a_tiny_net_does_not_say_is_unknown(tiny):
+def test_unspecified_facts_of_a_tiny_net_are_unknown(tiny):
     architecture, parts = Architecture("tiny", 3), components.of("tiny")
     assert components.margin(architecture) is None
     assert parts.memory_map(architecture, (40, 40)) is None and memory_guard.need_of(architecture) is None
@@ -152,7 +152,7 @@ def test_receptive_field_is_known_once_both_halves_define_theirs(tiny):
     assert components.margin(Architecture("tiny", 3)) == 11  # of pixel 1, from -10
 
 
-def test_windows_need_features_whose_strides_divide_32(tiny):
+def test_tiles_need_features_whose_strides_divide_32(tiny):
     evaluate.check_strides(Architecture("fcn8s", 3, nets_help.THIN))
     evaluate.check_strides(Architecture("tiny", 3))  # 2 and 4
     tiny["encoders"].FEATURES = (("half", 8, 4), ("quarter", 12, 6))
@@ -172,7 +172,7 @@ def test_encoder_with_undeclared_features_is_reported(tiny):
         graph_builder.inference(Architecture("tiny", 3))
 
 
-def test_an_architecture_is_what_config_json_says_of_it():
+def test_architecture_round_trips_through_config_json():
     architecture = Architecture("fcn8s", 3, {"conv1_1": 2}, (1.0, 2.0, 3.0), {"pool": "avg"}, "bfloat16", True)
     assert Architecture.from_dict(architecture.to_dict()) == architecture
     old = {"net": "fcn32s", "num_classes": 2, "ignored_ids": [], "channels": {}, "mean_rgb": [1, 2, 3],
@@ -180,7 +180,7 @@ def test_an_architecture_is_what_config_json_says_of_it():
     assert Architecture.from_dict(old) == Architecture("fcn32s", 2, {}, (1, 2, 3), {"pool": None})
 
 
-def test_vgg_takes_the_colours_off_in_float32():
+def test_vgg_subtracts_the_mean_in_float32():
     with fresh() as session:
         images = vgg.preprocess(tf.constant([[[[10.0, 20.0, 30.0]]]]), (1.5, 2.5, 3.0))
         np.testing.assert_array_equal(session.run(images), [[[[8.5, 17.5, 27.0]]]])

@@ -34,7 +34,7 @@ def step(recompute, net="fcn8s", precision="float32", freeze=""):
 
 @pytest.mark.parametrize("options", [{}, {"net": "fcn8s_tutorial"}, {"precision": "bfloat16"}, {"freeze": "conv3_2"},
                                      {"freeze": "fc7"}], ids=str)
-def test_loss_and_every_gradient_are_those_of_the_plain_form(options):
+def test_checkpointed_loss_and_gradients_match_plain(options):
     plain, other = step(False, **options), step(True, **options)
     assert plain[0] == other[0] and plain[1].keys() == other[1].keys() and plain[2] == other[2]
     assert (other[3] > plain[3]) == (options != {"freeze": "fc7"})  # there are convolutions to be done again

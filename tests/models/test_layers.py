@@ -79,7 +79,7 @@ def test_pools_round_odd_sizes_up():
     np.testing.assert_array_equal(nets_help.pool(x[0], np.nanmean), mean[0])
 
 
-def test_a_map_is_cut_to_a_window_of_the_size_that_is_asked_for():
+def test_features_are_cropped_to_the_given_size():
     x = np.arange(20.0).reshape(1, 4, 5, 1)
     with fresh() as session:
         corner, inside = session.run([layers.cut(tf.constant(x), (2, 3)), layers.cut(tf.constant(x), (2, 3), 1)])
@@ -167,7 +167,7 @@ def test_dropout_that_keeps_everything_does_nothing():
         np.testing.assert_array_equal(session.run(layers.dropout(tf.constant(x), 1.0, tf.constant([5, 6]))), x)
 
 
-def test_no_two_dropout_masks_of_a_run_are_drawn_from_one_seed(monkeypatch):
+def test_dropout_masks_have_distinct_seeds(monkeypatch):
     used = []
     monkeypatch.setattr(layers, "dropout", lambda x, keep_prob, seed: used.append(seed) or x)
     with fresh() as session:
@@ -194,7 +194,7 @@ def test_fresh_weights_depend_only_on_seed_and_layer_name():
         assert name.endswith("bias") or (value != other[name]).any()
 
 
-def test_layers_of_one_shape_start_apart():
+def test_layers_of_equal_shape_start_differently():
     with fresh() as session:
         for name in ("score_pool3", "score_pool4"):
             layers.conv(tf.zeros((1, 2, 2, 3)), name, 3, 2)
@@ -287,7 +287,7 @@ def test_fresh_depthwise_kernel_has_a_fan_in_of_one_channel():
     assert kernel.std() == pytest.approx(0.8796 * np.sqrt(2 / 9), rel=0.02)
 
 
-def test_a_maximum_pool_may_overlap_and_its_padding_never_counts():
+def test_max_pool_may_overlap_and_ignores_padding():
     x = -np.arange(1.0, 17).reshape(1, 4, 4, 1)
     with fresh() as session:
         found = session.run(layers.max_pool(tf.constant(x, tf.float32), layers.Window(3, 2, padding=1)))

@@ -31,21 +31,21 @@ def loss_of(logits, labels, ignored=(), class_weights=None):
         return session.run([losses, weights, tf.gradients(tf.reduce_sum(losses), z)[0]])
 
 
-def test_every_pixel_has_its_cross_entropy_and_weighs_one():
+def test_every_pixel_has_its_cross_entropy_and_weight_one():
     losses, weights, _ = loss_of(LOGITS, LABELS)
     np.testing.assert_allclose(losses, np.reshape(BY_PIXEL, (1, 2, 2)), rtol=1e-6)
     assert weights.tolist() == [[[1, 1], [1, 1]]]
     assert losses.dtype == weights.dtype == np.float32
 
 
-def test_a_loss_gradient_is_the_probability_less_the_truth():
+def test_loss_gradient_is_probability_minus_one_hot():
     _, _, gradient = loss_of(LOGITS, LABELS)
     probability = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=3, keepdims=True)
     np.testing.assert_allclose(gradient, probability - np.eye(2)[LABELS], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("ignored", [255, 2, 7])
-def test_ignored_pixels_weigh_nothing_and_send_no_gradient(ignored):
+def test_ignored_pixels_have_no_weight_and_no_gradient(ignored):
     labels = np.array([[[0, ignored], [ignored, 1]]], np.uint8)
     losses, weights, gradient = loss_of(LOGITS, labels, (ignored,))
     np.testing.assert_allclose(losses, [[[BY_PIXEL[0], 0], [0, BY_PIXEL[3]]]], rtol=1e-6)
@@ -54,7 +54,7 @@ def test_ignored_pixels_weigh_nothing_and_send_no_gradient(ignored):
     assert gradient[labels != ignored].all()
 
 
-def test_an_ignored_id_among_the_classes_weighs_nothing_either():
+def test_ignored_id_among_the_classes_has_no_weight():
     losses, weights, gradient = loss_of(LOGITS, LABELS, (0, 255))
     np.testing.assert_allclose(losses, [[[0, BY_PIXEL[1]], [0, BY_PIXEL[3]]]], rtol=1e-6)
     assert weights.tolist() == [[[0, 1], [0, 1]]]
@@ -95,7 +95,7 @@ def test_equal_class_weights_change_no_mean():
     assert one[0].sum() / one[1].sum() == pytest.approx(two[0].sum() / two[1].sum(), rel=1e-6)
 
 
-def test_scores_far_apart_neither_overflow_nor_vanish():
+def test_extreme_scores_neither_overflow_nor_underflow():
     losses, _, gradient = loss_of(np.array([[[[1000, -1000], [-1000, 1000]]]]), np.array([[[1, 1]]], np.uint8))
     assert losses.tolist() == [[[2000, 0]]]
     np.testing.assert_allclose(gradient, [[[[1, -1], [0, 0]]]])
@@ -133,7 +133,7 @@ def test_means_divide_by_weights_and_a_sum_by_images(reduction, objective,
     assert reduced(reduction, LOSSES[:2] * weights, weights) == pytest.approx([objective, normalizer])
 
 
-def test_a_prediction_is_the_best_class_that_is_not_ignored():
+def test_prediction_is_the_argmax_without_ignored_ids():
     logits = np.array([[[[9, 1, 2], [9, 3, 2]], [[9, 8, 9.5], [-1, -2, -3]]]])
     with fresh() as session:
         every, without_0, without_0_and_2 = session.run(
@@ -227,7 +227,7 @@ def test_validation_without_labelled_pixels_has_no_loss(bare_net, labels, weight
     assert numbers.get("unlabelled_images") == (4 if score is None else None)
 
 
-def test_a_choice_that_is_none_or_not_named_is_the_nets_own():
+def test_unset_options_use_the_defaults_of_the_net():
     def logits(net, variant):
         with fresh() as session:
             graph = graph_builder.build(Architecture(net, 2, THIN, variant=variant))

@@ -90,7 +90,7 @@ def test_dice_loss_by_hand():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_ignored_pixels_have_no_gradient(loss):
+def test_ignored_pixels_have_no_gradient_in_any_loss(loss):
     logits, labels = random_batch(0)
     gradient = evaluated(logits, labels, loss)[-1]
     counts = np.isin(labels, (0, 2, 3))
@@ -100,7 +100,7 @@ def test_ignored_pixels_have_no_gradient(loss):
 
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 1000), cut=st.integers(1, 3), loss=st.sampled_from(LOSSES))
-def test_sums_over_two_parts_of_a_batch_are_those_of_the_batch(seed, cut, loss):
+def test_sums_over_parts_of_a_batch_add_up(seed, cut, loss):
     logits, labels = random_batch(seed)
     whole = evaluated(logits, labels, loss)
     parts = [evaluated(logits[part], labels[part], loss) for part in (slice(cut), slice(cut, None))]
@@ -121,7 +121,7 @@ def test_class_weights_and_reductions_apply_to_any_pixel_loss():
     ({"loss_reduction": "sum"}, "--loss-reduction sum: --loss my_dice is over whole images"),
     ({"class_weights": "median", "loss_reduction": "mean-per-image"},
      "--loss-reduction mean-per-image and --class-weights: --loss my_dice")])
-def test_a_loss_over_images_refuses_settings_of_pixels(given, message):
+def test_image_loss_refuses_pixel_settings(given, message):
     with pytest.raises(errors.UsageError, match=message):
         training_config.resolve({"loss": "my_dice", **given})
     assert training_config.resolve({"loss": "my_dice"}).loss == "my_dice"
@@ -200,7 +200,7 @@ def test_settings_of_pixels_need_a_pixel_loss_in_the_sum():
     assert training_config.resolve({"loss": SUM, "loss_reduction": "sum"}).loss == SUM
 
 
-def test_a_run_with_a_sum_of_losses_is_resumed_to_the_byte(toy, tmp_path, plugins):
+def test_run_with_a_sum_of_losses_is_resumed_exactly(toy, tmp_path, plugins):
     words = ["--data", toy / "scenes", "--weights", "none", "--cache-dir", tmp_path / "cache", "--run",
              tmp_path / "run", *SMALL, "--eval-every", "2", "--net", "example", "--loss", SUM, "--steps", "4",
              "--plugins", plugins, "--no-deterministic"]

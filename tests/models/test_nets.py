@@ -68,7 +68,7 @@ def expect_numpy(net, definition, channels=THIN, variant=None, sizes=((45, 71),)
                        for stream in [*streams, expected[0]])
 
 
-def test_every_net_is_defined_in_numpy_too():
+def test_every_net_has_a_numpy_reference():
     assert sorted(DEFINITIONS) == NETS
 
 
@@ -102,7 +102,7 @@ SWITCHES: list[tuple[str, dict, dict]] = [
 
 @pytest.mark.parametrize(("net", "choice", "change"), SWITCHES,
                          ids=[f"{net}-{choice}" for net, choice, _ in SWITCHES])
-def test_one_choice_changes_what_it_names_and_nothing_else(net, choice, change):
+def test_variant_changes_only_what_it_names(net, choice, change):
     expect_numpy(net, DEFINITIONS[net] | change, variant=choice)
 
 
@@ -111,7 +111,7 @@ def test_one_choice_changes_what_it_names_and_nothing_else(net, choice, change):
     ({"fusion": "features"}, {"fuse": "features"}),
     ({"learn_upsampling": True}, {}),
 ], ids=["pool", "fusion", "learn_upsampling"])
-def test_choices_hold_under_padding_by_100_px_as_well(choice, change):
+def test_variants_work_with_100_px_padding(choice, change):
     expect_numpy("fcn8s", DEFINITIONS["fcn8s"] | change | {"pad100": True}, variant=choice | {"alignment": "pad100"})
 
 
@@ -128,7 +128,7 @@ def test_a_vgg16_ends_at_conv5_3(last):
 
 
 @pytest.mark.parametrize("last", ["relu5_4", "conv5_4"])
-def test_a_vgg16_is_not_asked_for_the_layers_of_a_vgg19(last):
+def test_vgg16_does_not_need_layers_of_vgg19(last):
     with fresh(), pytest.raises(errors.UsageError, match=rf"--last-layer {last}.*VGG-16"):
         build("fcn8s", channels=THIN16, variant={"last_layer": last})
 
@@ -222,7 +222,7 @@ def test_gradient_with_100_px_padding_matches_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", PORTS)
-def test_conv5_4_of_the_ports_is_built_and_gets_no_gradient(name):
+def test_conv5_4_of_the_ports_gets_no_gradient(name):
     with fresh():
         graph = build(name)
         gradients = tf.gradients(graph.loss_sum, tf.trainable_variables())
@@ -310,7 +310,7 @@ def test_nets_of_published_width_have_the_counted_parameters(name, backbone):
     assert found == COUNTS[name, backbone]
 
 
-def test_the_table_of_counts_holds_every_net():
+def test_parameter_table_holds_every_net():
     assert {name for name, _ in COUNTS} == set(NETS)
 
 
@@ -328,7 +328,7 @@ def test_learned_upsampling_adds_its_kernels_to_the_parameters(fusion, learned):
     assert counts[1] - counts[0] == learned
 
 
-def test_published_widths_are_those_of_configurations_d_and_e():
+def test_published_widths_are_configurations_d_and_e():
     assert published_nets.widths() == published("vgg19")
     for backbone in ("vgg16", "vgg19"):
         known = published(backbone)
@@ -346,7 +346,7 @@ def test_widths_come_from_the_weights_file():
 
 
 @pytest.mark.parametrize(("name", "learn"), [("fcn32s", True), ("fcn8s", False), ("fcn8s_tutorial", True)])
-def test_a_full_size_net_holds_no_weights_in_its_graph(name, learn):
+def test_full_size_graph_holds_no_weights(name, learn):
     with fresh():
         build(name, 151, published("vgg19"), variant={"learn_upsampling": learn})
         nodes = tf.get_default_graph().as_graph_def().node

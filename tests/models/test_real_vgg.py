@@ -79,7 +79,7 @@ def photos():
     return np.stack([Image.open(path).convert("RGB").resize((224, 224), Image.Resampling.BICUBIC) for path in paths])
 
 
-def test_the_rebuilt_vgg19_names_what_is_in_real_photos(classify, photos):
+def test_rebuilt_vgg19_classifies_real_photos(classify, photos):
     found = classify(photos)
     assert found.argmax(axis=1).tolist() == NUMBERS
     assert found[range(len(NUMBERS)), NUMBERS] == pytest.approx(MEASURED, abs=TOLERANCE)
@@ -111,7 +111,7 @@ np.savez(sys.argv[2], **{name: np.asarray(feature) for name, feature in zip(name
 """
 
 
-def test_features_are_those_of_keras_with_the_same_kernels(tmp_path):
+def test_features_match_keras_with_equal_kernels(tmp_path):
     rng, widths = np.random.default_rng(0), published_nets.widths() | {"fc6": 1, "fc7": 1}
     kernels, depth = {}, 3
     for layer in published_nets.CONVOLUTIONS:

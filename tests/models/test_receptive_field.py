@@ -66,7 +66,7 @@ def test_margin_of_32s_follows_from_the_receptive_field_of_fc6(net, last_layer, 
     assert components.margin(architecture) == 16 - 1 + 32 + (field - 32) // 2
 
 
-def test_skips_add_the_reach_of_their_upsamplings():
+def test_skips_add_the_reach_of_their_upsampling():
     channels = published_nets.widths({"conv1_1": 64})
     margins = [components.margin(Architecture(f"fcn{n}s", 1, channels)) for n in (32, 16, 8)]
     # 32s: 15.5 px beyond its cell's centre at most. Upsampled by 2 and by 16 a pixel may mix in cells whose centre is

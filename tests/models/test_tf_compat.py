@@ -66,7 +66,7 @@ TensorRT
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_the_reason_is_tensorflows_and_the_fix_fits_it(name):
+def test_missing_gpu_reason_comes_from_tensorflow(name):
     log, lines, fixes = LOGS[name]
     assert tf_compat.gpu_reasons(log) == lines
     first, *said, fix = tf_compat.gpu_warning(["/dev/nvidia0"], log).split("\n  ")
@@ -84,7 +84,7 @@ def test_the_reason_is_tensorflows_and_the_fix_fits_it(name):
     ([], {"CUDA_VISIBLE_DEVICES": "2,3"}, ["CUDA_VISIBLE_DEVICES=2,3"]),
     (["nvidia0"], {"CUDA_VISIBLE_DEVICES": "GPU-8a1c"}, ["/dev/nvidia0", "CUDA_VISIBLE_DEVICES=GPU-8a1c"]),
     ([], {"PATH": "bin"}, ["nvidia-smi"])])
-def test_signs_of_a_gpu(tmp_path, files, environment, signs):
+def test_gpu_presence_is_detected(tmp_path, files, environment, signs):
     for name in (*(f"dev/{file}" for file in files), "bin/nvidia-smi"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch(0o755)
@@ -133,7 +133,7 @@ def test_missing_gpu_is_explained_by_tensorflow():
     assert "(CUDA_VISIBLE_DEVICES=0)" in done.stdout and "nvidia-smi must list the GPU" in done.stdout
 
 
-def test_training_says_and_records_its_device(trained):
+def test_training_prints_and_records_its_device(trained):
     work, output = trained
     starts = json.loads((work / "run/config.json").read_text())["starts"]
     assert output.count(f"device: {starts[-1]['device']}") == 1
@@ -149,7 +149,7 @@ def test_evaluation_and_export_record_the_device(trained, tmp_path):
     assert json.loads((tmp_path / "net.npz.json").read_text())["device"] == recorded
 
 
-def test_a_run_that_goes_on_elsewhere_says_so():
+def test_run_resumed_on_another_device_says_so():
     content = {"starts": [{}]}
     assert record.on_device(content, "CPU, 2 cores (x)", None) == []
     assert content["starts"] == [{"device": "CPU, 2 cores (x)"}]

@@ -46,27 +46,27 @@ def unpacked(png):
     return rows[:, 1:]
 
 
-def test_the_worst_and_the_best_are_kept_in_order():
+def test_worst_and_best_images_are_kept_in_order():
     assert names(offered([0.5, 0.1, 0.9, 0.3, 0.7, 0.2, 0.8]).lists()) == {"worst": [1, 5], "best": [2, 6]}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_kept_is_what_sorting_all_would_give(seed):
+def test_kept_images_match_sorting_all(seed):
     scores = np.random.default_rng(seed).integers(0, 8, 30) / 8  # many are equal
     order = np.argsort(scores, kind="stable").tolist()
     assert names(offered(scores, 3).lists()) == {"worst": order[:3], "best": order[-3:][::-1]}
 
 
-def test_of_few_images_none_is_shown_twice():
+def test_few_images_are_shown_once():
     assert names(offered([0.5, 0.1, 0.9]).lists()) == {"worst": [1, 0], "best": [2]}
     assert names(offered([]).lists()) == {"worst": [], "best": []}
 
 
-def test_an_image_without_a_score_is_passed_over():
+def test_image_without_a_score_is_skipped():
     assert names(offered([float("nan"), 0.2, 0.4]).lists()) == {"worst": [1], "best": [2]}
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_gallery_is_read_back(tmp_path):
     kept = offered([0.5, 0.1, 0.9, 0.3])
     kept.write(tmp_path)
     found = gallery.read_pictures(tmp_path)
@@ -79,7 +79,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert np.abs(np.asarray(Image.open(photo)).astype(int) - 3).max() <= 2
 
 
-def test_a_gallery_overwrites_nothing(tmp_path):
+def test_gallery_overwrites_nothing(tmp_path):
     (tmp_path / "gallery").mkdir()
     (tmp_path / "gallery/index.json").write_text("mine")
     with pytest.raises(FileExistsError):
@@ -89,7 +89,7 @@ def test_a_gallery_overwrites_nothing(tmp_path):
 
 @pytest.mark.parametrize(("size", "small"), [((960, 1280), (360, 480)), ((4992, 3328), (480, 320)),
                                              ((40, 60), (40, 60)), ((480, 481), (479, 480)), ((2, 4000), (1, 480))])
-def test_images_are_shrunk_to_480_px_and_none_is_enlarged(size, small):
+def test_images_are_reduced_to_480_px_and_never_enlarged(size, small):
     kept = gallery.Gallery(SPEC, 1)
     kept.offer("a", 0.5, np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint8))
     picture, = kept.lists()["worst"]
@@ -97,7 +97,7 @@ def test_images_are_shrunk_to_480_px_and_none_is_enlarged(size, small):
     assert [array.shape[:2] for array in shown] == [small] * 3
 
 
-def test_a_shrunk_label_holds_ids_and_no_blend_of_them():
+def test_reduced_label_holds_ids_without_blending():
     label = np.zeros((960, 4), np.uint8)
     label[480:] = 2
     kept = gallery.Gallery(SPEC, 1)
@@ -118,7 +118,7 @@ def test_png_holds_unfiltered_ids_and_their_palette():
     np.testing.assert_array_equal(colours, np.array([(0, 0, 0), (10, 20, 30), (10, 20, 30)])[label % 3])
 
 
-def test_without_a_gallery_there_is_none(tmp_path):
+def test_missing_gallery_is_none(tmp_path):
     assert gallery.read_pictures(tmp_path) is None
 
 

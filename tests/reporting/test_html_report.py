@@ -38,7 +38,7 @@ def changed(report, **content):
     return dataclasses.replace(report, content=kept)
 
 
-def test_the_page_says_what_was_evaluated_and_the_four_numbers(parsed, report):
+def test_page_has_the_dataset_and_the_four_scores(parsed, report):
     assert "beaches: validation, step 20, fcn8s" in parsed.text
     for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
         low, high = report.content["protocols"]["benchmark"]["intervals"][key]
@@ -53,22 +53,22 @@ def test_every_class_has_a_row_with_share_iou_and_confusions(parsed):
     assert "3 dune 0.0 % 0.000 - 0 -" in parsed.text
 
 
-def test_the_largest_confusions_are_listed_with_their_shares(parsed):
+def test_largest_confusions_are_listed_with_their_shares(parsed):
     assert "sea sky 40.0 % 64.3 % 18 sky dune 6.9 % 35.7 % 10" in parsed.text
 
 
-def test_every_protocol_stands_with_its_convention(parsed, report):
+def test_every_protocol_has_its_convention(parsed, report):
     for name, found in report.content["protocols"].items():
         assert f"{name} {found['text']}" in parsed.text
         assert f"{found['scores']['mean_iou']:.4f}" in parsed.text
 
 
-def test_settings_and_provenance_are_there(parsed):
+def test_settings_and_provenance_are_on_the_page(parsed):
     for words in ("batch 2", "commit abc123", "command python eval_fcn.py --run r", "command python train_fcn.py"):
         assert words in parsed.text
 
 
-def test_every_element_is_closed_and_no_id_given_twice(parsed):
+def test_html_elements_are_closed_and_ids_unique(parsed):
     assert parsed.faults == []
     found = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(found) == len(set(found))
@@ -80,7 +80,7 @@ def test_html_checker_detects_an_unclosed_element():
     assert Parsed("<p>x").faults == ["p"]
 
 
-def test_nothing_is_loaded_from_outside(folder, parsed):
+def test_page_loads_no_external_resource(folder, parsed):
     for tag, attributes in parsed.tags:
         for key in ("src", "href", "xlink:href", "srcset", "action", "poster", "data"):
             assert re.match(r"#|data:image/", attributes.get(key) or "#"), (tag, key)
@@ -90,7 +90,7 @@ def test_nothing_is_loaded_from_outside(folder, parsed):
                      "style-src 'unsafe-inline'; script-src 'unsafe-inline'"}) in parsed.tags
 
 
-def test_names_are_escaped_wherever_they_stand(tmp_path):
+def test_names_are_escaped_everywhere(tmp_path):
     spec = dataclasses.replace(page_help.SPEC, class_names=page_help.HOSTILE)
     evil = "<img src=x onerror=alert(1)>\udc80"
     folder = page_help.write(tmp_path / "<i>run", spec, names=("a<b>&amp;", "\"'></svg>"), settings={evil: [evil]},
@@ -118,13 +118,13 @@ def test_names_are_escaped_wherever_they_stand(tmp_path):
 
 @pytest.mark.parametrize("without", ["anchors", "warnings", "subsets", "per_image", "settings", "training", "left_out",
                                      "inference", "conventions", "checkpoint_step", "split", "weights", "protocols"])
-def test_what_a_report_lacks_is_left_out(report, without):
+def test_missing_parts_of_a_report_are_left_out(report, without):
     assert Parsed(html_report.build_page(changed(report, **{without: None}))).faults == []
     empty = type(report.content.get(without, []))()
     assert Parsed(html_report.build_page(changed(report, **{without: empty}))).faults == []
 
 
-def test_a_score_without_interval_stands_alone(report):
+def test_score_without_interval_is_shown_alone(report):
     for none in (None, {}, {"mean_iou": None}, {"mean_iou": [None, None]}, {"mean_iou": [float("nan")] * 2}):
         protocols = {name: found | {"intervals": none} for name, found in report.content["protocols"].items()}
         found = Parsed(html_report.build_page(changed(report, protocols=protocols)))
@@ -161,7 +161,7 @@ def test_warnings_come_first_and_only_if_there_are_any(report):
     assert "alert" not in headline.build(changed(report, warnings=[]))
 
 
-def test_without_matrix_gallery_and_log_the_page_is_shorter(report):
+def test_page_without_matrix_gallery_and_log_is_shorter(report):
     bare = dataclasses.replace(report, total=None, pictures={}, entries=[])
     found = Parsed(html_report.build_page(bare))
     assert found.faults == []
@@ -171,7 +171,7 @@ def test_without_matrix_gallery_and_log_the_page_is_shorter(report):
 
 
 @pytest.mark.parametrize("file", ["gallery/index.json", "gallery/00-label.png", "confusion.npz"])
-def test_what_is_damaged_is_left_out_and_said(tmp_path, file):
+def test_damaged_parts_are_left_out_with_a_note(tmp_path, file):
     folder = page_help.write(tmp_path / "run")
     (folder / file).write_bytes(b"\0damaged")
     found = Parsed(html_report.write_page(folder).read_text())
@@ -180,7 +180,7 @@ def test_what_is_damaged_is_left_out_and_said(tmp_path, file):
     assert section not in {attributes.get("id") for _, attributes in found.tags}
 
 
-def test_a_matrix_of_other_classes_is_left_out_and_said(tmp_path):
+def test_matrix_of_other_classes_is_left_out_with_a_note(tmp_path):
     folder, other = page_help.write(tmp_path / "run"), page_help.write(
         tmp_path / "other", DatasetSpec(("sky", "sea", "dune", "rock", "tree"), (0,)))
     (folder / "confusion.npz").write_bytes((other / "confusion.npz").read_bytes())
@@ -207,7 +207,7 @@ def test_report_with_a_wrong_value_is_one_error_or_a_page(tmp_path, key):
         assert "report.json" in str(error)
 
 
-def test_the_page_is_written_again_from_the_folder_alone(tmp_path, folder):
+def test_page_is_rewritten_from_the_folder_alone(tmp_path, folder):
     alone = tmp_path / "mailed" / "here"
     page_help.write(tmp_path / "run").rename(tmp_path / "away")
     alone.parent.mkdir()
@@ -230,7 +230,7 @@ def test_weights_from_a_file_show_no_curves_of_a_surrounding_run(tmp_path):
     assert 'id="training"' not in html_report.write_page(folder).read_text()
 
 
-def test_a_page_of_150_classes_is_small_enough_to_mail(tmp_path):
+def test_page_of_150_classes_is_small(tmp_path):
     path = html_report.write_page(page_help.large(tmp_path / "run"))
     assert path.stat().st_size < 3_000_000
     assert Parsed(path.read_text()).faults == []

@@ -33,7 +33,7 @@ def large(tmp_path_factory):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["small", "large"])
-def test_a_page_fits_its_window_and_the_console_stays_empty(request, kind, size):
+def test_page_fits_its_window_without_console_messages(request, kind, size):
     answer, console = browser.told(request.getfixturevalue(kind), """
         for (const fold of document.querySelectorAll("details")) fold.open = true;
         return [innerWidth, document.documentElement.scrollWidth <= innerWidth, document.compatMode];""", SIZES[size])
@@ -41,20 +41,20 @@ def test_a_page_fits_its_window_and_the_console_stays_empty(request, kind, size)
     assert console == []
 
 
-def test_a_planted_error_is_seen(small, tmp_path):
+def test_script_error_would_be_detected(small, tmp_path):
     broken = tmp_path / "broken.html"
     broken.write_text(small.read_text().replace('"use strict";', '"use strict"; nothing.there();'))
     assert any("nothing is not defined" in line for line in browser.told(broken, "return 1")[1])
 
 
-def test_a_page_that_is_too_wide_is_seen(small, tmp_path):
+def test_too_wide_page_would_be_detected(small, tmp_path):
     broken = tmp_path / "wide.html"
     broken.write_text(small.read_text().replace("<main>", '<main><p style="width:600px">x</p>'))
     answer, _ = browser.told(broken, "return document.documentElement.scrollWidth > innerWidth", SIZES["phone"])
     assert answer == "true"
 
 
-def test_the_page_itself_refuses_to_load_from_outside(small):
+def test_page_policy_blocks_external_resources(small):
     _, console = browser.told(small, """const image = new Image();
         image.src = "https://example.com/x.png";
         await pause(300);""")
@@ -79,7 +79,7 @@ def test_pointing_at_or_tapping_a_picture_names_its_classes(small, how):
     assert console == []
 
 
-def test_every_pixel_of_a_picture_is_the_class_in_its_file(large):
+def test_every_pixel_of_a_picture_has_its_class(large):
     """12 x 12 px blocks of random classes: the middle of some of them, in the worst image."""
     answer, console = browser.told(large, f"""{POINT} const found = [];
         for (let row = 0; row < 30; row += 7) for (let column = 0; column < 40; column += 9) {{
@@ -96,7 +96,7 @@ def test_every_pixel_of_a_picture_is_the_class_in_its_file(large):
     assert console == []
 
 
-def test_a_cell_of_the_matrix_tells_what_was_called_what(small):
+def test_matrix_cell_names_label_and_prediction(small):
     answer, console = browser.told(small, f"""{POINT} const found = [];
         for (const [x, y] of [[.1, .5], [.9, .1], [.1, .1], [.5, .9]]) {{
           await point("#matrix", x, y);
@@ -111,7 +111,7 @@ def test_a_cell_of_the_matrix_tells_what_was_called_what(small):
     assert console == []
 
 
-def test_the_tip_stays_inside_a_phone_and_goes_with_the_pointer(large):
+def test_tooltip_stays_inside_a_phone_and_follows_the_pointer(large):
     answer, _ = browser.told(large, f"""{POINT}
         const tip = document.getElementById("tip"), found = [tip.hidden];
         document.getElementById("matrix").scrollIntoView();
@@ -125,13 +125,13 @@ def test_the_tip_stays_inside_a_phone_and_goes_with_the_pointer(large):
     assert answer == "true,false,true,true,true,true"
 
 
-def test_a_dot_tells_its_class(small):
+def test_chart_dot_names_its_class(small):
     answer, _ = browser.told(small, f"""{POINT} await point("#classes circle", .5, .5, "pointerdown");
         return document.getElementById("tip").textContent;""")
     assert answer == "sky: IoU 0.828, 76.3 % of the pixels"
 
 
-def test_the_table_sorts_by_the_column_that_is_clicked(small):
+def test_table_sorts_by_the_clicked_column(small):
     answer, _ = browser.told(small, """const found = [], table = document.querySelector(".sortable");
         for (const column of [3, 3, 1, 2, 0]) {
           table.tHead.rows[0].cells[column].querySelector("button").click();
@@ -142,7 +142,7 @@ def test_the_table_sorts_by_the_column_that_is_clicked(small):
     assert answer == "123d,321a,321a,123d,123a"  # IoU .83 .6 0, again, by name, by share, by id
 
 
-def test_dark_mode_is_dark_and_light_mode_light(small, tmp_path):
+def test_dark_and_light_mode_have_their_colours(small, tmp_path):
     corners = []
     for dark in (True, False):
         browser.screenshot(small, tmp_path / "shot.png", (390, 200), dark)
@@ -151,7 +151,7 @@ def test_dark_mode_is_dark_and_light_mode_light(small, tmp_path):
     assert corners[1] > 250
 
 
-def test_hostile_names_are_shown_as_they_are_and_run_nothing(tmp_path):
+def test_hostile_names_are_shown_literally_and_run_nothing(tmp_path):
     spec = dataclasses.replace(page_help.SPEC, class_names=page_help.HOSTILE)
     path = html_report.write_page(page_help.write(tmp_path / "run", spec,
                                                   names=("<script>self.run = 1</script>", "\"'></svg>")))

@@ -18,7 +18,7 @@ def report(tmp_path_factory):
     return _report.read(page_help.write(tmp_path_factory.mktemp("runs") / "beaches"))
 
 
-def test_the_picture_of_the_matrix_is_strong_where_the_row_is():
+def test_matrix_picture_is_dark_where_rows_are_large():
     shades = confusion.shades(np.array([[100, 0, 0], [25, 75, 0], [0, 0, 0]]))
     assert shades[0].tolist() == [127, 0, 0]
     assert shades[1].tolist() == [128 + 64, 110, 0]  # the square roots of 0.25 and 0.75, of 127
@@ -34,12 +34,12 @@ def test_predicted_ignored_class_has_a_column_but_no_row(report):
     assert confusion.data(report)["counts"] == [[135, 0, 10], [18, 27, 0], [0, 0, 0]]
 
 
-def test_errors_are_told_from_ignored_pixels():
+def test_errors_and_ignored_pixels_look_different():
     label, prediction = np.array([[1, 2, 0, 255]], np.uint8), np.array([[1, 1, 1, 1]], np.uint8)
     assert images.errors_of(label, prediction, page_help.SPEC).tolist() == [[0, 1, 2, 2]]
 
 
-def test_label_and_prediction_lie_in_the_page_as_ids(report):
+def test_label_and_prediction_are_embedded_as_ids(report):
     shown = re.findall(r'<figure class="(label|prediction)">.*?base64,([^"]*)"', images.build(report))
     worst = report.pictures["worst"][0]
     assert worst.name == "beach"
@@ -47,7 +47,7 @@ def test_label_and_prediction_lie_in_the_page_as_ids(report):
     np.testing.assert_array_equal(decoded, page_help.two_images()[0][1:])
 
 
-def test_axes_put_values_where_they_belong():
+def test_axes_map_values_to_positions():
     axis = _chart.linear(0, 40)
     assert axis.at([0, 10, 50]).tolist() == [0, 0.25, 1]
     assert [value for value, _ in axis.ticks] == [0, 10, 20, 30, 40]
@@ -59,7 +59,7 @@ def test_axes_put_values_where_they_belong():
     assert _chart.logarithmic(1, 1).low < _chart.logarithmic(1, 1).high == 1
 
 
-def test_lines_go_up_where_values_do():
+def test_lines_rise_with_their_values():
     x, y = _chart.linear(0, 10), _chart.linear(0, 4)
     chart = _chart.Chart(x, y, "step", "")
     chart.line(np.array([0, 5]), np.array([0, 4]), "a")
@@ -73,11 +73,11 @@ def test_lines_go_up_where_values_do():
 
 @pytest.mark.parametrize(("value", "shown"), [(0.2314, "23.1 %"), (0, "0.0 %"), (0.00004, "0.004 %"), (1, "100.0 %"),
                                               (None, "-"), (float("nan"), "-"), ("0.5", "-"), (1e-12, "1e-10 %")])
-def test_shares_are_never_rounded_to_nothing(value, shown):
+def test_small_shares_are_never_shown_as_zero(value, shown):
     assert _html.percent(value) == shown
 
 
-def test_names_in_a_chart_do_not_cover_each_other():
+def test_names_in_a_chart_do_not_overlap():
     def drawn(names):
         chart = _chart.Chart(_chart.linear(0, 1), _chart.linear(0, 1), "", "")
         chart.names([(0.5, 0.5, name) for name in names], "wide", (300, 300))
@@ -86,14 +86,14 @@ def test_names_in_a_chart_do_not_cover_each_other():
     assert drawn(["x" * 99]) == []
 
 
-def test_classes_without_pixels_have_no_dot_and_are_counted(report):
+def test_classes_without_pixels_have_no_dot_but_are_counted(report):
     built = classes.build(report)
     assert built.count("<circle") == 2
     assert "1 class without labelled pixels" in built
     assert "sky: IoU 0.828, 76.3 % of the pixels" in built
 
 
-def test_a_long_log_is_thinned_and_its_spike_is_said(report):
+def test_long_log_is_thinned_and_its_spike_noted(report):
     entries = [{"step": step, "loss": 1.0 if step != 5000 else 70.0, "learning_rate": 1e-3} for step in range(20000)]
     built = training.build(dataclasses.replace(report, entries=entries))
     assert "1 above the picture, up to 70" in built

@@ -34,7 +34,7 @@ def add(run, step, score, fingerprints):
 @pytest.mark.parametrize("which, step, said", [
     ("best", 20, "(step 20, validation mean IoU 0.5000, the best; the newest is step 30)"),
     ("latest", 30, "(step 30, validation mean IoU 0.2500, the newest)")])
-def test_the_best_is_the_default_and_the_line_names_the_newest(tmp_path, which, step, said):
+def test_best_checkpoint_is_the_default_and_newest_is_named(tmp_path, which, step, said):
     run = make(tmp_path / "run", {10: None, 20: 0.5, 30: 0.25})
     chosen = checkpoint_choice.choose(run, which)
     assert (chosen.path.name, chosen.state["step"], chosen.run) == (f"step-0000{step}", step, run)
@@ -42,12 +42,12 @@ def test_the_best_is_the_default_and_the_line_names_the_newest(tmp_path, which, 
     assert checkpoint_choice.choose(run).state["step"] == 20
 
 
-def test_without_a_score_the_newest_is_taken(tmp_path):
+def test_newest_is_taken_without_a_score(tmp_path):
     chosen = checkpoint_choice.choose(make(tmp_path / "run", {10: None, 20: None}))
     assert chosen.text.endswith("step-000020 (step 20, no validation score, the newest)")
 
 
-def test_the_folder_of_a_checkpoint_is_that_checkpoint(tmp_path):
+def test_checkpoint_folder_selects_that_checkpoint(tmp_path):
     run = make(tmp_path / "run", {10: 0.5, 20: 0.25})
     chosen = checkpoint_choice.choose(run / "checkpoints/step-000020")
     assert chosen.run == run and chosen.text.endswith("(step 20, validation mean IoU 0.2500)")
@@ -55,7 +55,7 @@ def test_the_folder_of_a_checkpoint_is_that_checkpoint(tmp_path):
         checkpoint_choice.choose(run / "checkpoints/step-000020", "latest")
 
 
-def test_a_folder_that_is_no_run_or_has_no_checkpoint_is_named(tmp_path):
+def test_folder_without_run_or_checkpoint_is_named(tmp_path):
     with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
         checkpoint_choice.choose(tmp_path)
     with pytest.raises(errors.WeightsError, match=r"run/checkpoints: there is no checkpoint of this run"):
@@ -70,7 +70,7 @@ def test_checkpoint_of_another_run_is_refused_with_a_working_fix(tmp_path):
     assert checkpoint_choice.choose(advised).run == theirs
 
 
-def test_one_that_lies_alone_is_sent_to_its_own_run(tmp_path):
+def test_checkpoint_outside_its_run_is_refused_with_the_fix(tmp_path):
     run = make(tmp_path / "run", {10: 0.5})
     alone = add(tmp_path / "backup", 20, 0.5, OTHER)
     with pytest.raises(errors.WeightsError, match=r"its own run.*--run RUN/checkpoints/step-000020"):
@@ -90,7 +90,7 @@ def test_foreign_checkpoint_among_others_is_skipped_or_refused(tmp_path):
         assert checkpoint_choice.choose(advised).state["step"] == 10
 
 
-def test_one_with_the_same_fingerprints_may_lie_anywhere(tmp_path):
+def test_checkpoint_with_equal_fingerprints_may_be_anywhere(tmp_path):
     run, copy = make(tmp_path / "run", {10: 0.5}), add(tmp_path / "backup", 20, 0.25, OWN)
     assert checkpoint_choice.choose(run, copy).state["step"] == 20
 
@@ -105,7 +105,7 @@ def test_run_without_fingerprints_is_reported_as_unverified(tmp_path):
         checkpoint_choice.choose(run, add(tmp_path / "newer", 20, 0.25, OWN))
 
 
-def test_weights_of_a_run_are_known_by_their_checksums(tmp_path):
+def test_run_weights_are_identified_by_checksums(tmp_path):
     """In config.json, and where runs are compared: two paths of one checkpoint are the same weights."""
     of_run = {"run": "/r", "checkpoint": "step-000020", "step": 20, "files": {"model.index": "12"}}
     facts = setup.weights_facts(tmp_path, Weights({}, None, ("a net",), of_run=of_run))

@@ -80,7 +80,7 @@ def test_full_disk_is_an_os_error_and_keeps_the_old_picture(tmp_path, monkeypatc
     assert path.read_bytes() == before
 
 
-def test_a_series_holds_what_is_a_number_in_the_order_of_steps():
+def test_series_holds_finite_numbers_in_step_order():
     entries = [{"step": 20, "loss": 1.0, "loss_se": 0.5}, {"step": 10, "loss": 2}, {"step": 15, "val_loss": 9.0},
                {"step": 30, "loss": math.nan}, {"step": 40, "loss": "3"}, {"step": None, "loss": 3.0},
                {"step": 50, "loss": True}, ["loss"]]
@@ -100,7 +100,7 @@ def test_joined_points_are_means_and_extremes_of_equal_bins(monkeypatch):
     assert least.tolist() == [0, 2] and largest.tolist() == [6, 8]
 
 
-def test_empty_bins_are_left_out_and_no_point_is_lost(monkeypatch):
+def test_empty_bins_are_left_out_and_no_point_is_missing(monkeypatch):
     monkeypatch.setattr(curves, "MOST", 3)
     monkeypatch.setattr(curves, "BINS", 10)
     found = [np.array(column, np.float64) for column in ((0, 1, 99, 100), (1, 2, 3, 4), (0, 0, 0, 0))]
@@ -108,7 +108,7 @@ def test_empty_bins_are_left_out_and_no_point_is_lost(monkeypatch):
     assert (steps.tolist(), values.tolist()) == ([0.5, 99.5], [1.5, 3.5])
 
 
-def test_points_that_are_not_many_are_drawn_as_they_are(figure_of):
+def test_few_points_are_drawn_unchanged(figure_of):
     entries = long_log(700, {300: 2.5})
     _, axes = figure_of(curves.draw, entries)
     assert points(axes["loss"], "training") == [(e["step"], e["loss"]) for e in entries]
@@ -127,24 +127,24 @@ def test_spike_far_above_the_rest_is_cut_off_and_noted(figure_of):
     assert 1.1 < axes["loss"].get_ylim()[1] < 5
 
 
-def test_the_loss_of_the_start_is_in_the_picture_however_high(figure_of):
+def test_first_loss_is_inside_the_picture(figure_of):
     _, axes = figure_of(curves.draw, long_log(700, {0: 50.0}))
     assert axes["loss"].get_ylim()[1] > 50 and "above" not in axes["loss"].get_title()
 
 
-def test_what_a_net_without_images_reaches_is_drawn_as_lines(figure_of):
+def test_baselines_without_images_are_drawn_as_lines(figure_of):
     _, axes = figure_of(curves.draw, [VALIDATED], BASELINES)
     assert points(axes["loss"], "class prior, 1.500")[0][1] == 1.5
     assert points(axes["validation,"], "best constant answer: pixel accuracy 0.400")[0][1] == 0.4
 
 
-def test_the_first_of_the_best_validations_is_marked(figure_of):
+def test_first_of_the_best_validations_is_marked(figure_of):
     entries = [{"step": step, "val_mean_iou": iou} for step, iou in ((10, 0.1), (20, 0.375), (30, 0.375), (40, 0.2))]
     _, axes = figure_of(curves.draw, entries)
     assert points(axes["validation,"], "best mean IoU: 0.3750 at step 20") == [(20, 0.375)]
 
 
-def test_error_bars_are_as_long_as_the_standard_error(figure_of):
+def test_error_bars_are_the_standard_error(figure_of):
     _, axes = figure_of(curves.draw, [VALIDATED])
     low, high = axes["loss"].containers[0][2][0].get_segments()[0]
     assert (low.tolist(), high.tolist()) == ([5, pytest.approx(1.4)], [5, pytest.approx(1.6)])
@@ -159,7 +159,7 @@ def test_each_start_has_a_tick_and_one_legend_entry(figure_of, starts):
     assert legend(axes["loss"]).count("resumed") == (len(starts) > 0)
 
 
-def test_the_norm_of_the_gradient_has_a_panel_where_it_is_known(figure_of):
+def test_gradient_norm_has_a_panel_if_known(figure_of):
     entries = [{"step": step, "gradient_norm": norm} for step, norm in ((10, 100.0), (20, 0.0), (30, 1.0))]
     _, axes = figure_of(curves.draw, entries)
     assert axes["norm"].get_yscale() == "log"

@@ -19,7 +19,7 @@ def written(path, *entries):
     return log
 
 
-def test_a_torn_last_line_of_the_log_is_left_out(tmp_path):
+def test_truncated_last_line_of_the_log_is_ignored(tmp_path):
     path = tmp_path / "log.jsonl"
     assert run_log.read_entries(path) == []
     written(path, *({"step": step, "loss": step / 10} for step in (1, 2, 3)))
@@ -31,20 +31,20 @@ def test_a_torn_last_line_of_the_log_is_left_out(tmp_path):
     assert [entry["step"] for entry in run_log.read_entries(path)] == [1, 2, 3]
 
 
-def test_what_comes_after_a_torn_line_is_not_swallowed_by_it(tmp_path):
+def test_line_after_a_truncated_one_is_kept(tmp_path):
     path = tmp_path / "speed.jsonl"
     path.write_bytes(b'{"step": 1}\n{"step": 2, "lo')
     written(path, {"step": 2}, {"step": 3})
     assert path.read_bytes() == b'{"step": 1}\n{"step": 2}\n{"step": 3}\n'
 
 
-def test_lines_that_are_no_entries_are_left_out(tmp_path):
+def test_lines_that_are_not_entries_are_ignored(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text('17\n[1]\n"step"\n{"loss": 1}\n{"step": "2"}\n\n{"step": 3}\n\xff', encoding="latin-1")
     assert run_log.read_entries(path) == [{"step": 3}]
 
 
-def test_a_resumed_run_cuts_its_log_after_its_step_and_goes_on(tmp_path):
+def test_resumed_run_cuts_its_log_after_its_step(tmp_path):
     path = tmp_path / "log.jsonl"
     written(path, *({"step": step} for step in (10, 20, 30)))
     with path.open("a") as file:
@@ -77,12 +77,12 @@ def test_validation_without_a_score_is_treated_like_any_other(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_what_is_no_number_in_json_is_null(tmp_path, value):
+def test_non_finite_numbers_are_null_in_json(tmp_path, value):
     written(tmp_path / "log.jsonl", {"step": 1, "loss": value})
     assert (tmp_path / "log.jsonl").read_text() == '{"step": 1, "loss": null}\n'
 
 
-def test_cutting_keeps_the_bytes_of_what_stays(tmp_path):
+def test_cutting_the_log_keeps_earlier_bytes(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"step":  1, "loss": 1.50}\n{"step": 2}\n')
     run_log.cut(path, 1)

@@ -35,7 +35,7 @@ def test_every_stage_has_its_own_seed(tmp_path):
     assert orders[0] != orders[1]
 
 
-def test_the_seed_of_a_stage_is_numpys_own_and_fits_the_graph():
+def test_stage_seed_comes_from_numpy_and_fits_the_graph():
     assert stages.seed_of(5, 1) == 5
     assert stages.seed_of(5, 2) == np.random.SeedSequence((5, 2)).generate_state(1)[0] >> 1
     seeds = {stages.seed_of(seed, number) for seed in range(20) for number in (2, 3, 4)}
@@ -43,7 +43,7 @@ def test_the_seed_of_a_stage_is_numpys_own_and_fits_the_graph():
 
 
 @pytest.mark.parametrize("words, base", [((), 1337), (("--seed", "7"), 7)])
-def test_a_stage_goes_on_with_the_seed_that_it_was_begun_with(tmp_path, words, base):
+def test_stage_resumes_with_its_own_seed(tmp_path, words, base):
     (_, _), (settings, _) = planned(tmp_path, *words)
     begun(tmp_path / "2-long2015_fcn16s", settings)
     assert planned(tmp_path, *words)[1][0].seed == settings.seed == stages.seed_of(base, 2)

@@ -175,7 +175,7 @@ def test_unequal_labelled_pixels_allow_no_such_conversion():
     {"multipliers": {"score_fr/kernel": (1, 1), "score_fr/bias": (2, 1)}},
     {"weight_decay": 0.0}, {"momentum": 0.9}, {"normalize": True}, {"rates": [1e-3] * STEPS}],
     ids=["bias lr_mult 1", "bias decay_mult 1", "no decay", "momentum 0.9", "normalised", "rates constant"])
-def test_every_part_of_the_rule_shows_in_these_steps(other):
+def test_every_part_of_the_rule_affects_these_steps(other):
     steps = some_steps(1)
     one, two = (caffes(steps, **{"rates": RATES} | options)[-1] for options in ({}, other))
     assert max(np.abs(one[name] - two[name]).max() / np.abs(one[name]).max() for name in START) > 1e-3
@@ -192,7 +192,7 @@ MEAN = {"loss_reduction": "mean", "learning_rate": 4e-2, "clip_norm": 0.6}
 @pytest.mark.parametrize(("changes", "images", "iter_size"), [
     (SUM, 2, 1), (SUM, 2, 3), (MEAN, 2, 1), (MEAN | {"loss_reduction": "mean-per-image"}, 1, 3)],
     ids=["sum", "sum, iter_size 3", "mean", "mean-per-image, iter_size 3"])
-def test_the_solver_file_moves_every_weight_as_the_settings_do(schedule, changes, images, iter_size):
+def test_solver_file_and_settings_make_equal_steps(schedule, changes, images, iter_size):
     settings = dataclasses.replace(SGD, schedule=schedule, batch=images, batches_per_step=iter_size, **changes)
     steps, clipped = some_steps(iter_size, images=images, fewest=1), []
     expected = caffes_by(caffe_solver.prototxt(settings), steps, clipped)
@@ -211,7 +211,7 @@ def test_a_clipped_sum_is_converted_to_a_clipped_mean():
     assert one > 2 * other
 
 
-def test_a_mean_over_iter_size_is_not_ours():
+def test_mean_over_iter_size_differs_from_ours():
     settings = dataclasses.replace(SGD, schedule="fixed", batch=2, batches_per_step=3, learning_rate=4e-2)
     steps = some_steps(3, fewest=1)
     found, other = ours_by(settings, steps)[-1], caffes(steps, [4e-2] * STEPS, True, 0.9)[-1]

@@ -75,14 +75,14 @@ def test_variables_and_optimizer_slots_are_restored_exactly(run):
     assert set(files) == {"model.index", "model.data-00000-of-00001"}
 
 
-def test_the_checksum_of_a_state_is_that_of_its_keys_in_order(tmp_path):
+def test_state_checksum_covers_its_keys_in_order(tmp_path):
     checkpoint_files.write_state(tmp_path, {"step": 7, "a": [1, 2.5]})
     kept = json.loads((tmp_path / "state.json").read_text())
     assert kept == {"step": 7, "a": [1, 2.5],
                     "sha256": hashlib.sha256(b'{"a": [1, 2.5], "step": 7}').hexdigest()}
 
 
-def test_the_same_step_gets_its_new_state_and_keeps_its_files(run):
+def test_same_step_gets_a_new_state_and_keeps_files(run):
     path = run(3)
     before = {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in path.iterdir()}
     run.store.save(run.session, {"step": 3, "score": 0.5})
@@ -91,14 +91,14 @@ def test_the_same_step_gets_its_new_state_and_keeps_its_files(run):
     assert checkpoint_files.verify(path)["score"] == 0.5
 
 
-def test_the_same_step_of_another_start_is_written_anew(run):
+def test_same_step_of_another_start_is_rewritten(run):
     run(3)
     run.store = checkpoint.Store(run.store.folder)  # it has not read what lies there: that may be damaged
     truncate(run.store.folder / "step-000003")
     assert checkpoint_files.verify(run(3, 0.5))["score"] == 0.5
 
 
-def test_a_checkpoint_of_another_run_is_not_taken(run):
+def test_checkpoint_of_another_run_is_not_used(run):
     run(1)
     run.store.fingerprints = {"settings": "others"}
     run(2)
@@ -116,7 +116,7 @@ def test_weights_alone_can_be_read_for_evaluation(run):
         assert (session.run(kernel) == 5).all()
 
 
-def test_a_checkpoint_of_another_net_is_refused_with_its_path(run):
+def test_checkpoint_of_another_net_is_refused_with_its_path(run):
     path = run(5)
     with fresh() as session:
         tf.get_variable("c/kernel", (3,))
@@ -132,12 +132,12 @@ def test_a_checkpoint_of_other_widths_is_refused(run):
             checkpoint_reader.restore(session, path)
 
 
-def test_without_a_checkpoint_there_is_nothing_to_go_on_from(run):
+def test_no_checkpoint_means_nothing_to_resume(run):
     assert run.restored() == (None, None, [])
     assert checkpoint_files.best([]) == (None, None)
 
 
-def test_the_newest_is_taken_by_its_step_and_not_by_its_time(run):
+def test_newest_checkpoint_is_chosen_by_step_not_time(run):
     run(900)
     os.utime(run(1000000), (1, 1))
     state, held, said = run.restored()
@@ -192,7 +192,7 @@ def test_damaged_newest_checkpoint_falls_back_to_the_previous(run, damage):
     assert "step-000002" in said[0]
 
 
-def test_a_digit_that_flipped_inside_a_state_is_noticed(run):
+def test_changed_digit_of_a_state_is_detected(run):
     run(1)
     lengthen_the_score(run(2, 0.25))
     state, _, said = run.restored()
@@ -211,7 +211,7 @@ def test_every_flipped_byte_of_a_state_is_noticed_or_harmless(run):
             assert checkpoint_files.verify(path) == state  # a space may become another one
 
 
-def test_a_list_of_checkpoints_that_lies_is_not_asked(run):
+def test_wrong_list_of_checkpoints_is_ignored(run):
     run(1)
     path = run(2)
     for folder in (run.store.folder, path):
@@ -236,7 +236,7 @@ def test_checkpoint_with_a_damaged_state_is_not_used_and_removed(run, text):
     assert steps(run) == ["step-000001", "step-000003"]
 
 
-def test_a_checkpoint_with_a_damaged_state_is_named(run):
+def test_checkpoint_with_a_damaged_state_is_named(run):
     run(1)
     (run(2) / "state.json").write_text('{"step": 2, "sco')
     assert "step-000002" in run.restored()[2][0]
@@ -249,7 +249,7 @@ def test_run_with_only_damaged_checkpoints_does_not_start_anew(run):
         run.restored()
 
 
-def test_nor_does_a_run_whose_states_are_all_damaged(run):
+def test_run_with_only_damaged_states_does_not_start_anew(run):
     (run(1) / "state.json").write_text("")
     with pytest.raises(errors.WeightsError):
         run.restored()
@@ -264,7 +264,7 @@ def test_unfinished_checkpoint_is_never_used_and_removed_later(run):
     assert steps(run) == ["step-000001", "step-000002"]
 
 
-def test_the_newest_two_and_the_best_are_kept(run):
+def test_newest_two_and_the_best_checkpoint_are_kept(run):
     for step, score in ((1, 0.3), (2, 0.5), (3, 0.4), (4, None), (5, 0.45)):
         run(step, score)
     assert steps(run) == ["step-000002", "step-000004", "step-000005"]
@@ -295,7 +295,7 @@ def test_best_of_equal_scores_is_the_first():
     assert checkpoint_files.best([("b", {"score": None, "step": 1})]) == (None, None)
 
 
-def test_the_same_step_is_written_again(run):
+def test_same_step_can_be_rewritten(run):
     run(3)
     run(3, 0.7)
     assert steps(run) == ["step-000003"]
@@ -347,7 +347,7 @@ def test_full_disk_is_a_machine_error_and_keeps_checkpoints(run, monkeypatch, fa
     assert run.restored()[1] == 2
 
 
-def test_what_the_disk_cannot_hold_is_not_begun(run, monkeypatch):
+def test_save_without_disk_space_is_not_started(run, monkeypatch):
     run(1)
     needed = 4 * (3 * 2 * (3 * 3 * 2 * 4 + 4) + 2) + 1_000_000  # two layers and two slots each, two powers of Adam's
     room = [needed - 1]
@@ -390,7 +390,7 @@ def test_variables_are_grouped_by_layer_into_kernels_and_others():
 
 
 @pytest.mark.parametrize("damage", list(DAMAGE.values()), ids=DAMAGE)
-def test_variables_of_a_damaged_checkpoint_are_a_weights_error(tmp_path, damage):
+def test_variables_of_a_damaged_checkpoint_are_an_error(tmp_path, damage):
     with fresh() as session:  # without slots, so that the damage is in the layer
         tf.get_variable("a/kernel", (4, 4, 2, 2), initializer=tf.ones_initializer())
         start(session)

@@ -51,7 +51,7 @@ def line_with(said, start):
     return next(line.split() for line in said.splitlines() if line.strip().startswith(start))
 
 
-def test_a_dry_run_says_what_the_run_will_need_and_makes_no_run(toy, tmp_path, quickly, capsys):
+def test_dry_run_prints_requirements_and_creates_no_run(toy, tmp_path, quickly, capsys):
     train_toy(toy, tmp_path, "--dry-run", "--batches-per-step", "2", "--eval-every", "2")
     said = capsys.readouterr().out
     assert said.splitlines()[-1] == "dry run: nothing was written but the caches"
@@ -71,7 +71,7 @@ def begun(toy, tmp_path_factory):
     return folder
 
 
-def test_a_run_that_stands_is_looked_at_and_not_touched(toy, begun, quickly, capsys):
+def test_dry_run_reads_an_existing_run_without_changes(toy, begun, quickly, capsys):
     before = bytes_of(begun)
     train_toy(toy, begun, "--dry-run", "--learning-rate", "0.001")
     said = capsys.readouterr().out
@@ -80,7 +80,7 @@ def test_a_run_that_stands_is_looked_at_and_not_touched(toy, begun, quickly, cap
     assert bytes_of(begun) == before
 
 
-def test_a_run_with_other_settings_is_refused_in_a_dry_run_too(toy, begun):
+def test_dry_run_refuses_other_settings_of_a_run(toy, begun):
     with pytest.raises(errors.UsageError, match="batch: 2 in the run, 3 now"):
         train_toy(toy, begun, "--dry-run", "--batch", "3")
 
@@ -102,7 +102,7 @@ def test_overfit_check_leaves_the_weights_of_the_run_unchanged(toy, tmp_path, qu
     (["--learning-rate", "1e-9"], "the rate may be too small: try --learning-rate 1e-08"),
     (["--optimizer", "momentum", "--learning-rate", "1e6"], "the rate is too large: try --learning-rate 1e+05"),
     (["--freeze", "fc7", "--learning-rate", "1e-9"], "of the weights are trained")])
-def test_a_net_that_cannot_is_told_why_it_may_be(toy, tmp_path, monkeypatch, words, cause):
+def test_failed_overfit_check_explains_possible_causes(toy, tmp_path, monkeypatch, words, cause):
     monkeypatch.setattr(overfit_check, "STEPS", 10)
     with pytest.raises(errors.DivergedError, match="a batch is NOT learnt") as raised:
         train_toy(toy, tmp_path, "--sanity", *words)
@@ -110,7 +110,7 @@ def test_a_net_that_cannot_is_told_why_it_may_be(toy, tmp_path, monkeypatch, wor
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-def test_stages_are_not_tried_at_once():
+def test_stages_cannot_be_dry_run_together():
     with pytest.raises(errors.UsageError, match="--stages are several"):
         train.main(["--stages", "long2015_fcn32s,long2015_fcn16s", "--dry-run"])
 
@@ -130,14 +130,14 @@ class Labels:
         return np.zeros((2, 1, 2, 3), np.uint8), labels.reshape(2, 1, 2)
 
 
-def test_the_batch_to_learn_is_the_first_with_two_classes_in_it():
+def test_overfit_batch_is_the_first_with_two_classes():
     number, _, labels, prior = overfit_check.chosen(Labels([0, 0, 0, 0], [255, 255, 255, 255], [0, 1, 1, 255],
                                                            [0, 1, 2, 0]))
     assert number == 2 and labels.ravel().tolist() == [0, 1, 1, 255]
     assert prior == pytest.approx(-(math.log(1 / 3) / 3 + math.log(2 / 3) * 2 / 3))
 
 
-def test_labels_without_two_classes_are_told_before_a_step():
+def test_overfit_check_needs_two_classes():
     with pytest.raises(errors.DataError, match="hold no two classes"):
         overfit_check.chosen(Labels([1, 1, 1, 1]))
 
@@ -145,7 +145,7 @@ def test_labels_without_two_classes_are_told_before_a_step():
 @pytest.mark.parametrize("net, channels, size_px, alignment", [
     ("fcn8s_atonce", THIN, (33, 65), "same"), ("fcn32s", THIN16, (40, 21), "pad100"),
     ("fcn8s_tutorial", dict.fromkeys(THIN, 4), (32, 47), "same")])
-def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px, alignment):
+def test_estimated_activations_match_the_graph(net, channels, size_px, alignment):
     architecture = Architecture(net, 5, channels, variant={"alignment": alignment})
     parts = components.of(net)
     with fresh() as session:
@@ -159,7 +159,7 @@ def test_the_maps_of_the_estimate_are_those_of_the_graph(net, channels, size_px,
 
 
 @pytest.mark.parametrize("net, optimizer", [*((net, "radam") for net in registry.names("nets")), ("fcn8s", "adam")])
-def test_a_graph_of_the_real_width_holds_no_weights(net, optimizer):
+def test_real_width_graph_holds_no_weights(net, optimizer):
     with tf.Graph().as_default() as graph:
         built = graph_builder.build(Architecture(net, 151, published_nets.widths()), LabelPolicy((0,)))
         weight_update.build(built.objective, built.normalizer, weight_update.Rule(optimizer), batches_per_step=2)
@@ -205,7 +205,7 @@ def test_disk_without_room_for_a_checkpoint_stops_the_run_early(variables, free,
     assert len(dry_run.quick(trainer(tmp_path))) == 2
 
 
-def test_a_disk_without_room_for_all_checkpoints_is_warned_of(variables, free, tmp_path):
+def test_disk_without_room_for_all_checkpoints_is_warned_of(variables, free, tmp_path):
     free(4999)
     assert "warning: the disk does not hold 5 checkpoints" in dry_run.quick(trainer(tmp_path, keep=3))[1]
     free(5000)
@@ -213,7 +213,7 @@ def test_a_disk_without_room_for_all_checkpoints_is_warned_of(variables, free, t
     assert "checkpoints of 1 kB, up to 5 at once = 5 kB of 5 kB free" in line
 
 
-def test_checkpoints_that_are_there_make_room_for_new_ones(variables, free, tmp_path):
+def test_existing_checkpoints_make_room_for_new_ones(variables, free, tmp_path):
     (tmp_path / "checkpoints/step-000001").mkdir(parents=True)
     (tmp_path / "checkpoints/step-000001/model").write_bytes(bytes(1500))
     free(2500)

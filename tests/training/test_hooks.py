@@ -63,7 +63,7 @@ def steps_of(states):
     return [state["step"] for state in states]
 
 
-def test_a_run_validates_and_saves_by_its_periods_and_at_its_end():
+def test_run_validates_and_saves_periodically_and_at_the_end():
     book = Book([0.1, 0.2, 0.3])
     book.run(10)
     assert [step for step, _ in book.shown] == [4, 8, 10]
@@ -104,7 +104,7 @@ def test_early_stopped_run_resumes_only_with_more_patience():
     assert Book(itertools.repeat(0.6)).run(20, position(16, **lost), patience=3).step == 20
 
 
-def test_a_better_score_restores_patience():
+def test_better_score_resets_patience():
     book = Book([0.3, 0.2, 0.4, 0.3, 0.2])
     assert book.run(100, patience=2).step == 20
 
@@ -121,7 +121,7 @@ def test_unlabelled_validation_is_not_best_and_costs_no_patience():
                           (20, 0.2, three, 1)]
 
 
-def test_a_run_that_never_has_a_score_is_trained_to_its_end():
+def test_run_without_any_score_trains_to_its_end():
     at = Book([UNLABELLED] * 5).run(20, patience=1)
     assert (at.step, at.best, at.finished) == (20, None, "")
 
@@ -185,13 +185,13 @@ def test_validation_result_after_its_step_was_saved_is_saved_too():
     assert [state["validated"] for state in book.saved] == [0, 8]
 
 
-def test_a_validation_that_was_done_is_not_done_again():
+def test_finished_validation_is_not_repeated():
     book = Book([0.3])
     book.run(12, position(8, validated=8, best={"step": 8, "score": 0.2}))
     assert book.shown == [(12, 0.3)]
 
 
-def test_signal_at_the_last_step_stops_only_before_validation():
+def test_signal_at_the_last_step_stops_if_validation_is_due():
     assert Book([0.1]).run(4, caught=4).step == 4
     book = Book([None])
     with pytest.raises(errors.Stopped):
@@ -233,7 +233,7 @@ def test_failed_last_save_is_reported_with_its_exit_code(caught, steps):
     assert steps_of(book.saved) == [3, 4, 6]
 
 
-def test_a_checkpoint_is_not_ahead_of_its_log():
+def test_checkpoint_is_not_ahead_of_its_log():
     book = Book()
 
     def full(sync):
@@ -246,7 +246,7 @@ def test_a_checkpoint_is_not_ahead_of_its_log():
         save(position(1), needed=True)
 
 
-def test_validation_takes_its_share_of_the_time(monkeypatch):
+def test_validation_takes_its_share_of_time(monkeypatch):
     """A step takes 1 s, a validation 8 s, its saving 2 s: with 20 % it may come every 40 steps, 10 of 50 seconds. Of
     the first one the saving is not known yet.
     """

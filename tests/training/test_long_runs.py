@@ -30,7 +30,7 @@ def copy(trained, tmp_path):
     return tmp_path / "copy"
 
 
-def test_a_run_that_gets_no_better_stops_early_and_stays_stopped(toy, tmp_path):
+def test_run_without_improvement_stops_early_for_good(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "40", "--eval-every", "2", "--learning-rate", "1e-30", "--patience",
                         "2", "--average-loss", "auto")
     output = call(words).stdout
@@ -120,7 +120,7 @@ def test_stop_before_the_first_resumed_step_keeps_the_checkpoint(toy, trained, t
                                                                                           "step-000004"]
 
 
-def test_a_run_needs_no_output_at_all(toy, tmp_path):
+def test_run_works_without_output_streams(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "2", "--eval-every", "2")
     assert subprocess.run(f"{shlex.join(words)} >&- 2>&-", shell=True).returncode == 0
     assert len(run_log.read_entries(tmp_path / "run/log.jsonl")) == 3
@@ -138,7 +138,7 @@ def test_foreign_checkpoint_in_the_folder_is_named_and_not_used(toy, trained, tm
     assert (work / "run/log.jsonl").read_bytes() == (trained / "run/log.jsonl").read_bytes()
 
 
-def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(toy, trained, tmp_path):
+def test_run_with_lost_checkpoints_is_not_restarted(toy, trained, tmp_path):
     work = copy(trained, tmp_path)
     shutil.rmtree(work / "run/checkpoints")
     said = call(train_words(toy, work, "--steps", "4"), code=2).stderr

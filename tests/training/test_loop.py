@@ -33,6 +33,6 @@ def test_losses_are_means_even_if_class_weights_sum_below_1(monkeypatch):
     assert facts["losses_before"] == [2.0, 2.0] and "before: loss 2, 2 (of the last batches)" in str(error)
 
 
-def test_a_batch_without_labelled_pixels_has_no_loss_to_show(monkeypatch):
+def test_unlabelled_batch_has_no_displayed_loss(monkeypatch):
     error, facts = diverged(monkeypatch, (0.0, 0.0), (6.0, 3.0))
     assert facts["losses_before"] == [None, 2.0] and "before: loss no labelled pixels, 2 (of" in str(error)

@@ -19,17 +19,17 @@ def layers_with(found, factor):
     return [layer for layer in layers if found[f"{layer}/kernel"] == found[f"{layer}/bias"] == factor]
 
 
-def test_nothing_said_every_factor_is_1():
+def test_default_factors_are_1():
     assert lr_multipliers.factors(VGG16, tuple(THIN16)) == dict.fromkeys(VGG16, 1.0)
 
 
-def test_factors_of_all_patterns_that_fit_are_multiplied():
+def test_matching_patterns_multiply_their_factors():
     found = lr_multipliers.factors(["conv1_1/kernel", "conv1_1/bias", "fc6/bias"], ("conv1_1", "fc6"),
                                    [("*/bias", 2.0), ("conv1_*", 0.5)])
     assert found == {"conv1_1/kernel": 0.5, "conv1_1/bias": 1.0, "fc6/bias": 2.0}
 
 
-def test_a_pattern_sees_the_whole_name_and_its_case():
+def test_pattern_matches_the_whole_name_with_case():
     assert lr_multipliers.factors(["a/kernel", "aa/kernel"], (), [("a/*", 3.0)]) == {"a/kernel": 3.0, "aa/kernel": 1.0}
     with pytest.raises(errors.UsageError):
         lr_multipliers.factors(["a/kernel"], (), [("A/*", 3.0)])
@@ -82,7 +82,7 @@ def test_weights_file_tells_what_can_be_frozen_before_any_graph():
         lr_multipliers.frozen(vgg.layer_names(published_nets.widths(THIN16)), "conv3_4")
 
 
-def test_new_layers_are_all_that_the_encoder_lacks():
+def test_new_layers_are_those_outside_the_encoder():
     found = lr_multipliers.factors(VGG16, tuple(THIN16), new_layer_factor=10.0)
     assert layers_with(found, 10) == list(HEAD)
     assert layers_with(found, 1) == list(THIN16)
@@ -99,6 +99,6 @@ def test_patterns_frozen_and_new_layer_factors_are_multiplied():
 
 @pytest.mark.parametrize("options", [{"rate_factors": [("*", 0.0)]}, {"freeze": "fc7", "new_layer_factor": 0.0},
                                      {"freeze": "fc7", "rate_factors": [(f"{layer}/*", 0.0) for layer in HEAD]}])
-def test_a_run_in_which_everything_is_frozen_is_refused(options):
+def test_run_with_everything_frozen_is_refused(options):
     with pytest.raises(errors.UsageError, match=r"everything is frozen(.|\n)*--rate-factors"):
         lr_multipliers.factors(VGG16, tuple(THIN16), **options)

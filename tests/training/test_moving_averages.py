@@ -133,7 +133,7 @@ def test_every_batch_of_a_step_updates_the_averages_once():
     np.testing.assert_allclose(held["bn_a/moving_variance"], variance, rtol=1e-4)
 
 
-def test_a_validation_takes_the_averages_and_leaves_them(run):
+def test_validation_uses_the_averages_unchanged(run):
     folder, held, logits = run
     with fresh() as session:
         graph, _ = built()
@@ -228,7 +228,7 @@ def test_missing_averages_are_fresh_and_misfits_are_dropped(run):
 
 
 @pytest.mark.parametrize("name", ["net", "net.pb", "net.npz", "net.tflite", "net.onnx"])
-def test_every_format_predicts_by_the_averages(run, tmp_path, name):
+def test_every_export_format_uses_the_averages(run, tmp_path, name):
     if name == "net.onnx":
         pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
@@ -253,7 +253,7 @@ def test_npz_holds_every_variable_and_starts_another_run(run, tmp_path):
         assert all((values()[name] == held[name]).all() for name in AVERAGES)
 
 
-def test_a_file_without_an_average_is_not_taken_for_a_whole_net(run, tmp_path):
+def test_file_without_an_average_is_not_a_complete_net(run, tmp_path):
     weights = initialize.from_run(run[0])
     del weights.others["bn_a/moving_mean"]
     with fresh() as session:
@@ -272,6 +272,6 @@ def test_non_finite_average_is_found_before_saving():
         assert not session.run(finite)
 
 
-def test_mat_holds_no_such_net(run, tmp_path):
+def test_mat_cannot_hold_batch_norm(run, tmp_path):
     with pytest.raises(errors.UsageError, match="normed is not a published FCN on VGG"):
         export.main(["--run", str(run[0]), "--to", str(tmp_path / "net.mat")])

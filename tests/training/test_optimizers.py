@@ -117,7 +117,7 @@ def by_keras():
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "momentum"])
-def test_keras_moves_every_weight_alike(by_keras, optimizer):
+def test_every_weight_moves_like_in_keras(by_keras, optimizer):
     found = followed(optimizer, weight_decay=0.5 if optimizer == "adamw" else 0.0)
     assert (np.abs(found[-1] - 1) > 1e-6).all()
     np.testing.assert_allclose(found, by_keras[optimizer], rtol=1e-5)
@@ -130,13 +130,13 @@ def test_momentum_by_hand():
     assert line("momentum", [0.4, 0.4], momentum=0.0) == pytest.approx([3.5, 2.45], rel=1e-6)
 
 
-def test_decay_by_hand_is_in_the_velocity_and_on_kernels_alone():
+def test_decay_by_hand_is_in_the_velocity_of_kernels_only():
     # g = 3.75 + 0.5 * 5 = 6.25, v = 2.5, w = 2.5; g = 1.875 + 1.25 = 3.125, v = 0.9 * 2.5 + 1.25 = 3.5, w = -1
     assert line("momentum", [0.4, 0.4], "a/kernel", weight_decay=0.5) == pytest.approx([2.5, -1], rel=1e-6)
     assert line("momentum", [0.4, 0.2], "a/bias", weight_decay=0.5) == line("momentum", [0.4, 0.2])
 
 
-def test_momentum_is_tensorflows_own_until_the_rate_changes():
+def test_momentum_matches_tensorflow_at_a_constant_rate():
     def tensorflows(rates):
         with fresh() as session:
             w, rate = tf.get_variable("w", (), initializer=tf.constant_initializer(5.0)), tf.placeholder(tf.float32)
@@ -150,11 +150,11 @@ def test_momentum_is_tensorflows_own_until_the_rate_changes():
 
 
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "momentum"])
-def test_the_setting_momentum_is_that_of_momentum_alone(optimizer):
+def test_setting_momentum_affects_only_momentum(optimizer):
     assert line(optimizer, [0.1, 0.1], momentum=0.0) == line(optimizer, [0.1, 0.1], momentum=0.99)
 
 
-def test_adam_by_its_formula():
+def test_adam_by_hand():
     expected = adams([0.3, 0.3, 0.1])
     assert expected[0] == pytest.approx(4.7, abs=1e-5)  # the first step is the rate, whatever the gradient
     assert line("adam", [0.3, 0.3, 0.1]) == pytest.approx(expected, rel=1e-5)
@@ -176,13 +176,13 @@ def test_decay_of_adamw_is_decoupled_from_the_gradient():
     assert found == pytest.approx([4.65, 4.317755], abs=2e-6)
 
 
-def test_adamw_without_decay_or_of_a_bias_is_adam():
+def test_adamw_without_decay_equals_adam():
     plain = line("adam", [0.3, 0.3, 0.1])
     assert line("adamw", [0.3, 0.3, 0.1], "a/kernel") == plain
     assert line("adamw", [0.3, 0.3, 0.1], "a/bias", weight_decay=0.5) == plain
 
 
-def test_the_decay_of_adamw_has_the_factor_of_the_rate():
+def test_decay_of_adamw_scales_with_the_rate():
     (found,) = lines("adamw", [0.1], ("a/kernel", "b/kernel"), factor_of={"a/kernel": 1.0, "b/kernel": 2.0},
                      weight_decay=0.001)
     # 5 - 0.1 - 0.1 * 0.001 * 5 and 5 - 0.2 - 0.2 * 0.001 * 5
@@ -196,7 +196,7 @@ def test_rmsprop_by_hand():
     assert found[:, 0] == pytest.approx([9.683772, 9.683772 - 0.05 * 0.6523281], abs=1e-6)
 
 
-def test_epsilon_of_rmsprop_is_under_the_root():
+def test_epsilon_of_rmsprop_is_inside_the_root():
     # s = 0.1 * 1e-12, far below 1e-7, so w = 1 - 1e-6 / sqrt(1e-7) = 1 - 0.0031623; beside the root it were 1 - 2.4
     assert followed("rmsprop", [1.0], np.array([[1e-6]]))[0] == pytest.approx(1 - 0.0031623, abs=1e-6)
 
@@ -262,7 +262,7 @@ def test_optimizer_keeps_gradients_of_two_variables_apart(optimizer):
     ("adam", {"a/kernel/Adam", "a/kernel/Adam_1", "beta1_power", "beta2_power"}),
     ("adamw", {"a/kernel/Adam", "a/kernel/Adam_1", "beta1_power", "beta2_power"}),
     ("radam", {"a/kernel/RAdam", "a/kernel/RAdam_1", "radam_step"})])
-def test_what_a_rule_remembers_is_saved_under_these_names(optimizer, slots):
+def test_optimizer_slots_have_these_names(optimizer, slots):
     with fresh() as session:
         kernel = tf.get_variable("a/kernel", (2,))
         step = weight_update.build(tf.reduce_sum(kernel), tf.constant(1.0),
@@ -277,7 +277,7 @@ def test_what_a_rule_remembers_is_saved_under_these_names(optimizer, slots):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_run_that_was_saved_and_restored_goes_on_to_the_bit(optimizer, tmp_path):
+def test_saved_and_restored_run_continues_exactly(optimizer, tmp_path):
     def built():
         kernel = tf.get_variable("a/kernel", (), initializer=tf.constant_initializer(5.0))
         return kernel, weight_update.build(1.5 * kernel * kernel, tf.constant(4.0),

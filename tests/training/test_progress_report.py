@@ -57,7 +57,7 @@ def test_line_shows_loss_error_speed_waiting_memory_and_eta(report):
     assert re.fullmatch(r"loss 1\.500 ± 0\.500 of 2  0 s to go  [\d.]+ images/s  data 25%  peak [\d.]+ [MG]B", text)
 
 
-def test_time_to_go_and_pace_are_those_of_this_start(report, monkeypatch):
+def test_speed_and_time_left_are_those_of_this_start(report, monkeypatch):
     """4 images and 2 s of waiting and running a step; on the clock step 1 takes 10 s, the others one."""
     now = [report.started]
     monkeypatch.setattr(progress_report.time, "monotonic", lambda: now[0])
@@ -141,7 +141,7 @@ def test_unlabelled_validation_is_reported_and_logged(report):
         {"step": 4, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": 3}]
 
 
-def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
+def test_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(curves, "draw", lambda entries, path, baselines, starts: drawn.append(starts))
     for step in (0, 30, 20):
@@ -149,7 +149,7 @@ def test_starts_that_were_resumes_are_marked_in_the_curves(tmp_path, monkeypatch
     assert drawn == [[], [30], [30, 20]]
 
 
-def test_a_disk_that_is_full_is_said_once_and_ends_nothing(report, monkeypatch):
+def test_full_disk_is_reported_once_and_training_continues(report, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(os, "pwrite", full)
@@ -186,12 +186,12 @@ def test_auto_window_doubles_until_its_error_is_2_percent():
     assert confidence.mean_of_enough([2.0], [1.0])[2] == 1
 
 
-def test_auto_weighs_pixels_alike_and_knows_batches_without_any():
+def test_auto_window_weighs_pixels_equally_and_skips_unlabelled():
     mean, _, count = confidence.mean_of_enough([6.0, 0.0, 2.0], [3.0, 0.0, 1.0])
     assert (mean, count) == (2.0, 3)
 
 
-def test_auto_is_what_the_line_says_it_is(tmp_path):
+def test_auto_window_is_printed_in_the_line(tmp_path):
     report = progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 9, None, 1, "auto"), 0, Shown())
     report.after_step(at_step(1, *[9.0] * 50, *[2.0] * 10))
     assert report.screen.lines[0][1].startswith("loss 2.000 ± 0.000 of 10 ")
@@ -207,7 +207,7 @@ open("came.txt", "w").write("through")
 """
 
 
-def test_a_reader_that_left_does_not_end_a_run(tmp_path):
+def test_closed_pipe_does_not_end_a_run(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", NOBODY], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                cwd=tmp_path)
     process.stdout.close()
@@ -216,7 +216,7 @@ def test_a_reader_that_left_does_not_end_a_run(tmp_path):
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no device here that is always full")
-def test_nor_does_a_full_disk_behind_a_redirection(tmp_path):
+def test_full_disk_behind_a_redirect_does_not_end_a_run(tmp_path):
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run([sys.executable, "-c", NOBODY], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "came.txt").exists(), done.stderr
@@ -244,7 +244,7 @@ def test_narrow_terminal_keeps_step_and_loss():
     assert "peak 4.6 GB" in wide and "━" in wide
 
 
-def test_no_color_is_honoured():
+def test_no_color_variable_is_obeyed():
     assert "\x1b[38;" in written_on_a_terminal(140)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written_on_a_terminal(140, NO_COLOR="1"))
 
@@ -276,14 +276,14 @@ def test_failing_events_are_reported_once_and_restarted(report, monkeypatch):
     assert "loss" in tags
 
 
-def test_a_file_where_the_events_should_be_ends_nothing(tmp_path):
+def test_file_at_the_events_path_does_not_end_a_run(tmp_path):
     (tmp_path / "events").write_text("a file")
     writer = tensorboard.EventWriter(tmp_path, 0)
     writer.scalars({"step": 1, "loss": 1.5})
     assert writer.error
 
 
-def test_events_hold_the_numbers_the_pictures_and_the_graph(tmp_path):
+def test_events_hold_scalars_pictures_and_graph(tmp_path):
     with tf.Graph().as_default() as graph:
         tf.constant(1.0, name="one")
     writer = tensorboard.EventWriter(tmp_path, 0, graph)

@@ -27,7 +27,7 @@ def maps_of(widths, size_px, **variant):
     return vgg.memory_map(widths, size_px, Variants(**variant))
 
 
-def test_maps_are_those_of_the_published_vgg():
+def test_activations_match_the_published_vgg():
     maps = maps_of(VGG19, (224, 224)).activations
     assert maps["conv1_2"] == (224, 224, 64) and maps["pool1"] == (112, 112, 64)
     assert maps["pool3"] == (28, 28, 256) and maps["pool5"] == (7, 7, 512) and maps["fc7"] == (7, 7, 4096)
@@ -54,12 +54,12 @@ def test_activations_count_from_the_first_trained_layer_on():
     assert resources.activations(one, (32, 32), 3, ["score_fr"]) == 4 * (2 * 1024 + rest)
 
 
-def test_a_validation_keeps_two_maps_only():
+def test_validation_keeps_two_activations_only():
     logits = (resources.LOGITS * 3 + 3) * 1024
     assert resources.prediction(maps_of(ONE, (32, 32)), (32, 32), 3) == 4 * (2 * 1024 + 2 * 49 + logits)
 
 
-def test_half_the_width_halves_the_body_and_not_the_logits():
+def test_half_the_width_halves_the_encoder_but_not_the_logits():
     whole, half = (resources.activations(maps_of(VGG19, (64, 64)), (64, 64), 11, width=width) for width in (4, 2))
     logits = (resources.LOGITS * 11 + 3) * 64 * 64 * 4
     assert half - logits == (whole - logits) / 2
@@ -73,19 +73,19 @@ def test_every_optimizer_stores_its_slots_for_trained_variables(optimizer, slots
     assert parts["running sums of the gradients"] == 0
 
 
-def test_steps_of_several_batches_hold_a_sum_of_each_gradient():
+def test_accumulated_steps_hold_a_sum_of_each_gradient():
     assert resources.memory(1000, 600, 0, 0, Update(batches_per_step=3))["running sums of the gradients"] == 2400
     two = resources.memory(1000, 600, 0, 0, Update(batches_per_step=3, terms=2))  # of a loss such as dice+focal
     assert two["running sums of the gradients"] == two["gradients"] == 4800
     assert resources.memory(1000, 600, 0, 0, Update(terms=2))["gradients"] == 2400
 
 
-def test_bfloat16_holds_every_weight_a_second_time_in_two_bytes():
+def test_bfloat16_adds_a_two_byte_copy_of_every_weight():
     assert resources.memory(1000, 600, 0, 0, Update(), width=2)["weights, converted"] == 2000
     assert resources.memory(1000, 600, 0, 0, Update())["weights, converted"] == 0
 
 
-def test_decay_costs_a_copy_where_it_is_part_of_the_gradient():
+def test_decay_inside_the_gradient_costs_a_copy():
     def copies(optimizer, decays):
         return resources.memory(1000, 600, 0, 0, Update(optimizer, 1, decays))["copies during the update"]
     assert copies("adam", True) - copies("adam", False) == 2400
@@ -101,7 +101,7 @@ def test_validation_larger_than_a_step_adds_only_the_difference():
 
 @pytest.mark.parametrize("first, last", [(0, 60), (0, 7), (13, 60), (60, 60), (59, 61)])
 @pytest.mark.parametrize("save, check", [(10, 15), (7, 7), (100, 100), (1, 5), (4, 6)])
-def test_checkpoints_and_validations_are_as_many_as_by_counting(first, last, save, check):
+def test_checkpoints_and_validations_match_counting(first, last, save, check):
     steps = range(first + 1, last + 1)
     assert resources.validations(first, last, check) == sum(s % check == 0 or s == last for s in steps)
     assert resources.checkpoints(first, last, save, check) == sum(
@@ -119,7 +119,7 @@ MEASURED = (1110, 960, 1250, 1160, 1020, 1130, 1280, 1080, 1010, 950, 1050, 1630
 
 
 @pytest.mark.parametrize(("options", "measured"), list(zip(training_memory.CASES, MEASURED, strict=True)), ids=str)
-def test_the_estimate_is_near_what_was_measured(options, measured):
+def test_estimate_of_training_is_near_the_measurement(options, measured):
     with tf.Graph().as_default():
         o, architecture, _, step = training_memory.built(options, 1 / 4)
         assert math.isclose(training_memory.estimated(o, architecture, step) / 1e6, measured, rel_tol=0.1)
@@ -150,7 +150,7 @@ PREDICTED = [
 
 
 @pytest.mark.parametrize("factor, classes, size_px, measured", PREDICTED)
-def test_the_estimate_of_a_prediction_is_near_what_was_measured(factor, classes, size_px, measured):
+def test_estimate_of_a_prediction_is_near_the_measurement(factor, classes, size_px, measured):
     channels = {name: int(width * factor) for name, width in VGG19.items()}
     inputs = [3, *channels.values()]
     weights = sum(published_nets.side(name) ** 2 * before * after

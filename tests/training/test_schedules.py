@@ -22,24 +22,24 @@ def rates(steps, learning_rate, **options):
     return [rate_at(step, steps, learning_rate, **options) for step in range(steps)]
 
 
-def test_a_fixed_rate_stays():
+def test_fixed_rate_is_constant():
     assert rates(3, 0.5, schedule="fixed") == [0.5, 0.5, 0.5]
 
 
-def test_a_polynomial_rate_falls_to_nothing_where_the_run_ends():
+def test_polynomial_rate_ends_at_zero():
     assert rates(4, 0.5, poly_power=2) == [0.5, 0.5 * 0.75 ** 2, 0.125, 0.03125]
     assert rates(5, 10, poly_power=1) == pytest.approx([10, 8, 6, 4, 2])
     assert rate_at(5, 10, 1.0) == pytest.approx(0.535887, abs=1e-6)  # DeepLab's power: 0.5 ** 0.9
 
 
-def test_a_cosine_is_half_way_down_half_way_through_the_run():
+def test_cosine_rate_is_half_in_the_middle():
     # cos 0 = 1, cos 45 degrees = sqrt(1/2), cos 90 = 0, cos 135 = -sqrt(1/2)
     half = math.sqrt(0.5)
     assert rates(4, 2.0, schedule="cosine") == pytest.approx([2, 1 + half, 1, 1 - half])
     assert rates(3, 8.0, schedule="cosine") == pytest.approx([8, 6, 2])  # cos 60 = 1/2, cos 120 = -1/2
 
 
-def test_a_stepped_rate_is_a_tenth_after_every_step_size():
+def test_stepped_rate_drops_to_a_tenth_per_step_size():
     assert rates(7, 100.0, schedule="step", step_size=3) == pytest.approx([100, 100, 100, 10, 10, 10, 1])
     assert rates(5, 8.0, schedule="step", step_size=2, gamma=0.5) == [8, 8, 4, 4, 2]
 
@@ -49,7 +49,7 @@ def test_warm_up_grows_linearly_to_the_full_rate(schedule):
     assert rates(9, 12.0, schedule=schedule, warmup=4)[:5] == pytest.approx([3, 6, 9, 12, 12])
 
 
-def test_after_a_warm_up_the_rest_of_the_run_is_the_schedules():
+def test_schedule_continues_after_the_warm_up():
     assert rates(6, 8.0, poly_power=1, warmup=2) == pytest.approx([4, 8, 8, 6, 4, 2])
     assert rates(5, 8.0, schedule="cosine", warmup=2) == pytest.approx([4, 8, 8, 6, 2])
 
@@ -61,7 +61,7 @@ def test_drops_are_counted_from_the_first_step_despite_warm_up():
 
 
 @given(st.sampled_from(NAMES), st.integers(1, 2000), RATES, st.data())
-def test_no_rate_is_negative_or_above_the_one_that_was_asked_for(schedule, steps, learning_rate, data):
+def test_rates_are_between_0_and_the_base_rate(schedule, steps, learning_rate, data):
     warmup, step = data.draw(st.integers(0, steps - 1)), data.draw(st.integers(0, steps - 1))
     checks.check_warmup(steps, warmup)
     options = {"poly_power": data.draw(st.floats(0.1, 4)), "gamma": data.draw(st.floats(0.01, 1)), "warmup": warmup,
@@ -73,7 +73,7 @@ def test_no_rate_is_negative_or_above_the_one_that_was_asked_for(schedule, steps
 
 
 @given(st.sampled_from(NAMES), st.integers(2, 10_000), RATES, st.data())
-def test_after_its_warm_up_no_schedule_rises(schedule, steps, learning_rate, data):
+def test_rates_never_rise_after_warm_up(schedule, steps, learning_rate, data):
     warmup = data.draw(st.integers(0, steps - 2))
     step = data.draw(st.integers(warmup, steps - 2))
     before, after = (rate_at(s, steps, learning_rate, schedule, warmup=warmup) for s in (step, step + 1))
@@ -81,27 +81,27 @@ def test_after_its_warm_up_no_schedule_rises(schedule, steps, learning_rate, dat
 
 
 @given(st.sampled_from(["poly", "cosine"]), st.integers(200, 1_000_000), RATES, st.data())
-def test_polynomial_and_cosine_end_near_nothing(schedule, steps, learning_rate, data):
+def test_polynomial_and_cosine_end_near_zero(schedule, steps, learning_rate, data):
     warmup = data.draw(st.integers(0, steps - 200))  # 200 steps are left at least: 0.005 ** 0.9 is 0.0085
     assert rate_at(steps - 1, steps, learning_rate, schedule, warmup=warmup) < 0.009 * learning_rate
 
 
 @given(st.sampled_from(["fixed", "poly", "cosine"]), st.integers(2, 10_000), RATES, st.data())
-def test_no_jump_is_where_the_warm_up_ends(schedule, steps, learning_rate, data):
+def test_rate_is_continuous_at_the_end_of_warm_up(schedule, steps, learning_rate, data):
     warmup = data.draw(st.integers(1, steps - 1))
     last, first = (rate_at(step, steps, learning_rate, schedule, warmup=warmup) for step in (warmup - 1, warmup))
     assert last == pytest.approx(learning_rate) == first
 
 
 @given(st.integers(1, 10_000), st.integers(1, 20), st.floats(0.01, 0.9))
-def test_a_stepped_rate_changes_at_the_multiples_alone(step_size, multiple, gamma):
+def test_stepped_rate_changes_only_at_multiples(step_size, multiple, gamma):
     at = [rate_at(multiple * step_size + i, 10 ** 6, 1.0, "step", step_size=step_size, gamma=gamma)
           for i in (-1, 0, step_size - 1)]
     assert at == pytest.approx([gamma ** (multiple - 1), gamma ** multiple, gamma ** multiple])
 
 
 @pytest.mark.parametrize("warmup", [10, 11])
-def test_a_warm_up_that_leaves_no_step_is_refused(warmup):
+def test_warm_up_of_the_whole_run_is_refused(warmup):
     with pytest.raises(errors.UsageError) as caught:
         checks.check_warmup(10, warmup)
     for word in (f"--warmup {warmup}", "10 steps", "Fix", "--epochs"):

@@ -33,7 +33,7 @@ def described(settings, spec):
     ({}, False), ({"augment": ("hflip", "vflip", "gamma")}, False), ({"augment": ("scale",)}, True),
     ({"augment": ("turn",)}, True), ({"size": None, "batch": 1}, False), ({"crop_size": (8, 8)}, False),
     ({"size": None, "crop_size": (8, 8)}, True)])
-def test_samples_may_reach_beyond_their_image_or_not(settings, pads):
+def test_samples_may_extend_beyond_their_image(settings, pads):
     assert setup.pads(training_config.Config(**settings)) is pads
 
 
@@ -48,19 +48,19 @@ def test_pixels_outside_an_image_are_ignored_in_loss_and_scores(ignored, train_i
     assert label_policy.of_run(content["model"], record.spec_from_dict(content["spec"])).padding_id == in_graph[0]
 
 
-def test_where_nothing_is_padded_nothing_more_is_ignored():
+def test_without_padding_no_other_id_is_ignored():
     content = described(training_config.Config(augment=("hflip",)), DatasetSpec(NAMES))
     assert content["model"]["ignored_ids"] == [] and content["spec"]["ignored_ids"] == []
 
 
-def test_a_class_is_never_taken_for_what_lies_outside_an_image():
+def test_class_is_never_used_as_padding_id():
     names = tuple(map(str, range(256)))
     with pytest.raises(errors.UsageError, match="ignored as 255, which is a class"):
         described(training_config.Config(augment=("turn",)), DatasetSpec(names))
     assert described(training_config.Config(augment=("turn",)), DatasetSpec(names, (3,)))["model"]["ignored_ids"] == [3]
 
 
-def test_every_setting_of_the_samples_reaches_them():
+def test_sample_settings_are_passed_on():
     settings = training_config.Config(batch=3, seed=5, crop_size=(8, 9), augment=("hflip", "hue"), crops_per_image=4,
                                       images_in_memory=6, size=(10, 12))
     found = dataclasses.asdict(setup.sampling(settings, [1.4, 2.6, 3.0], 2))
@@ -71,7 +71,7 @@ def test_every_setting_of_the_samples_reaches_them():
 
 
 @pytest.mark.parametrize("crops, steps", [(1, 10), (8, 80)])
-def test_an_epoch_is_crops_times_images(crops, steps):
+def test_epoch_is_crops_times_images(crops, steps):
     settings = training_config.Config(epochs=2, batch=2, crop_size=(8, 8), crops_per_image=crops)
     assert described(settings, DatasetSpec(NAMES))["steps"] == steps
 
@@ -80,6 +80,6 @@ def test_an_epoch_is_crops_times_images(crops, steps):
     ({"size": None, "batch": 2}, "make no batch"), ({"crops_per_image": 2}, "without --crop-size"),
     ({"crop_size": (10, 500), "size": (384, 384)}, "larger than"),
     ({"images_in_memory": 3, "replacement": True}, "any image may come next")])
-def test_settings_that_cannot_go_together_are_refused(given, message):
+def test_conflicting_settings_are_refused(given, message):
     with pytest.raises(errors.UsageError, match=message):
         training_config.resolve(given)

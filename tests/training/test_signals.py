@@ -33,7 +33,7 @@ def test_signal_is_answered_once_and_old_handlers_are_restored(number):
     assert {n: signal.getsignal(n) for n in signals.EXIT_AS} == before
 
 
-def test_schedulers_warning_counts_as_a_request_to_terminate():
+def test_scheduler_warning_signal_requests_a_stop():
     assert signals.EXIT_AS[signal.SIGUSR1] == signal.SIGTERM
 
 
@@ -61,7 +61,7 @@ def test_second_interrupt_ends_the_process_at_once():
     assert code == 130 and said[-1] == "left" and said.count("send SIGINT") == 2
 
 
-def test_a_hangup_that_is_ignored_stays_ignored():
+def test_ignored_hangup_stays_ignored():
     code, said = child("signal.signal(signal.SIGHUP, signal.SIG_IGN)\nwith signals.Signals(say) as asked:\n"
                        "    say('send SIGHUP')\n    time.sleep(0.3)\n    print(asked.caught)\n")
     assert code == 0 and said[-1] == "None"

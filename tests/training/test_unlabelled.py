@@ -83,12 +83,12 @@ def test_resumed_run_with_unlabelled_batches_ends_like_another(ended, data, toy,
         assert (tmp_path / "work/run" / name).read_bytes() == (work / "run" / name).read_bytes(), name
 
 
-def test_without_a_score_the_newest_checkpoint_is_evaluated(ended, tmp_path):
+def test_newest_checkpoint_is_evaluated_without_a_score(ended, tmp_path):
     assert "step-000006 (step 6, no validation score, the newest)" in evaluate(
         "--run", ended[0] / "run", "--outputs", "none", "--out", tmp_path / "out")
 
 
-def test_of_two_batches_a_step_one_may_be_without_labels(data, toy, tmp_path):
+def test_one_of_two_accumulated_batches_may_be_unlabelled(data, toy, tmp_path):
     said = train(data, toy, tmp_path, "--steps", "2", "--batches-per-step", "2", "--loss-reduction", "mean-per-image",
                  "--average-loss", "2")
     entries = [entry for entry in strict((tmp_path / "run/log.jsonl").read_text()) if "batches" in entry]

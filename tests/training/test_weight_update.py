@@ -72,7 +72,7 @@ def assert_close(found, expected, tolerance=1e-6):
 @pytest.mark.parametrize(("optimizer", "steps"), [("momentum", IN_TWO), ("adam", IN_THREE)])
 @pytest.mark.parametrize("class_weights", [None, (0.5, 3.0, 1.0)], ids=["", "class weights"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "mean-per-image"])
-def test_a_step_of_small_batches_is_the_step_of_one_large_one(optimizer, steps, class_weights, reduction):
+def test_accumulated_step_equals_one_large_batch(optimizer, steps, class_weights, reduction):
     several = trained(optimizer, steps, reduction, class_weights)
     one = trained(optimizer, [[joined(parts)] for parts in steps], reduction, class_weights)
     # A rate of 0.1 is large beside a sum's gradient, and Adam divides small gradients by their own size.
@@ -86,7 +86,7 @@ def test_reductions_and_class_weights_make_different_steps():
         assert all(np.abs(one - other).max() > 0.001 for other in found[:i])
 
 
-def test_a_mean_of_the_means_of_batches_would_be_another_step():
+def test_mean_of_batch_means_would_differ():
     with fresh() as session:
         net = Classifier("momentum", 1)
         start(session)
@@ -117,7 +117,7 @@ def test_accumulation_changes_no_weight_and_an_update_clears_it():
         assert not {name for name in before if name.startswith("sum/")} & {v.op.name for v in tf.global_variables()}
 
 
-def test_a_step_of_one_batch_needs_no_sums():
+def test_single_batch_step_needs_no_sums():
     with fresh():
         net = Classifier("adam", 1)
         assert net.step.collect is None
@@ -126,7 +126,7 @@ def test_a_step_of_one_batch_needs_no_sums():
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_factor_of_1_changes_nothing_to_the_bit(optimizer):
+def test_factor_of_1_changes_nothing(optimizer):
     plain = trained(optimizer, IN_TWO, weight_decay=0.01)
     same = trained(optimizer, IN_TWO, weight_decay=0.01, factor_of=dict.fromkeys(NAMES, 1.0))
     assert plain.keys() == same.keys()
@@ -135,7 +135,7 @@ def test_a_factor_of_1_changes_nothing_to_the_bit(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_factor_of_0_freezes_to_the_bit_and_needs_no_slots(optimizer):
+def test_factor_of_0_freezes_and_needs_no_slots(optimizer):
     with fresh() as session:
         factor_of = {"hidden/kernel": 0.0, "hidden/bias": 0.0, "score/kernel": 1.0, "score/bias": 2.0}
         net = Classifier(optimizer, 2, weight_decay=0.1, factor_of=factor_of, clip_norm=1e-3)
@@ -221,7 +221,7 @@ def test_non_finite_loss_is_found_in_its_own_batch():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("reduction", ["mean", "sum", "mean-per-image"])
 @pytest.mark.parametrize("batches_per_step", [1, 2])
-def test_a_step_without_a_labelled_pixel_leaves_the_weights(optimizer, reduction, batches_per_step):
+def test_unlabelled_step_keeps_the_weights(optimizer, reduction, batches_per_step):
     with fresh() as session:
         net = Classifier(optimizer, batches_per_step, reduction)
         start(session)
@@ -276,13 +276,13 @@ def test_gradient_of_norm_5_is_scaled_to_the_limit():
     assert slopes({"a": 0.0, "b": 0.0}, 2.5) == (0, {"a": 0, "b": 0})
 
 
-def test_a_gradient_within_its_norm_is_left_to_the_bit():
+def test_small_gradient_is_not_clipped():
     plain, clipped = (trained("momentum", IN_TWO, clip_norm=norm) for norm in (0.0, 1e6))
     for name, value in plain.items():
         np.testing.assert_array_equal(clipped[name], value, err_msg=name)
 
 
-def test_decay_comes_after_clipping_and_factors_on_the_rate_too():
+def test_decay_follows_clipping_and_takes_rate_factors():
     assert slopes({"a/kernel": 3.0, "b/kernel": 4.0}, 0.5, decay=0.1) == (5, {"a/kernel": 0.4, "b/kernel": 0.5})
     assert slopes({"a": 3.0, "b": 4.0}, 0.5, factor_of={"a": 10.0, "b": 1.0}) == (5, {"a": 3, "b": 0.4})
 
@@ -352,7 +352,7 @@ def test_single_non_finite_value_is_found_in_all_saved_variables(bad, where):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_graph_with_large_variables_is_small_itself(optimizer):
+def test_graph_with_large_variables_is_small(optimizer):
     with fresh():
         kernel = tf.get_variable("a/kernel", (700, 700), initializer=tf.zeros_initializer())
         rule = weight_update.Rule(optimizer, weight_decay=0.1, clip_norm=1.0)

@@ -62,7 +62,7 @@ CAFFE_META = {"normalization": structs({"averageImage": np.reshape(MEAN, (1, 1, 
               "classes": structs({"name": cell("a", "b", "c"), "description": cell("sky", "sea", "sand")})}
 
 
-def test_the_published_fcn32s_is_read(tmp_path):
+def test_published_fcn32s_is_read(tmp_path):
     body, fr, net = thin_vgg("vgg16"), score(5, 1), ByHand(("_filter", "_bias"), 100.0)
     net.convs(body)
     net.add("score_fr", "Conv", ["fc7"], column(fr))
@@ -164,7 +164,7 @@ def test_a_net_of_another_design_is_refused(tmp_path, what):
     assert_refused(net.write(tmp_path / "net.mat", **CAFFE_META), said)
 
 
-def test_a_param_that_a_layer_names_must_be_there(tmp_path):
+def test_missing_parameter_of_a_layer_is_refused(tmp_path):
     net = ByHand(("_filter", "_bias"), 1.0)
     net.convs(thin_vgg("vgg16"))
     del net.params[3]

@@ -63,7 +63,7 @@ CASES += [("fcn16s", "vgg16", {"pool": "avg1to4", "last_layer": "conv5_3", "pool
 
 
 @pytest.mark.parametrize(("net", "backbone", "variant"), CASES)
-def test_a_written_fcn_run_by_the_manual_gives_our_logits(tmp_path, net, backbone, variant):
+def test_exported_fcn_run_by_the_manual_matches_our_logits(tmp_path, net, backbone, variant):
     learned = tuple(_heads.NETS[net][1]) if backbone == "vgg16" else ()
     weights = thin_fcn(net, backbone, learned=learned, first_width=8, **variant)
     dagnn.write(tmp_path / "net.mat", weights)

@@ -78,13 +78,13 @@ def positions(weights):
 
 @pytest.mark.parametrize("net", _heads.NETS)
 @pytest.mark.parametrize("alignment", ["same", "pad100"])
-def test_pads_and_crops_lay_every_score_over_its_pixel(net, alignment):
+def test_pads_and_crops_align_scores_with_pixels(net, alignment):
     """Summed streams have one stride and start, and the output starts on the input's first pixel."""
     places = positions(thin_fcn(net, alignment=alignment))
     assert places["score"] == (1, 0.0)
 
 
-def test_a_misfit_is_not_written(tmp_path):
+def test_net_that_does_not_fit_is_not_written(tmp_path):
     weights = thin_fcn("fcn8s")
     del weights.layers["score_pool3"]
     with pytest.raises(errors.WeightsError, match="score_pool3 is missing"):

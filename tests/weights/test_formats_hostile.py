@@ -43,7 +43,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_a_file_of_another_kind_is_refused_by_what_it_is(tmp_path, what):
+def test_file_of_another_kind_is_named(tmp_path, what):
     content, said = FOREIGN[what]
     (tmp_path / "vgg.mat").write_bytes(content)
     assert_refused(tmp_path / "vgg.mat", said)
@@ -54,7 +54,7 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     assert_refused(tmp_path)
 
 
-def test_a_mat_of_something_else_says_what_it_holds(tmp_path):
+def test_other_mat_file_lists_its_content(tmp_path):
     scipy.io.savemat(tmp_path / "other.mat", {"weights": 1, "labels": 2})
     assert_refused(tmp_path / "other.mat", "weights, labels instead of layers")
 
@@ -82,7 +82,7 @@ def test_deeply_nested_cells_that_crash_the_parser_are_refused(tmp_path):
     assert_refused(tmp_path / "deep.mat", "crashes the reader (SIGSEGV)")
 
 
-def test_cells_nested_a_little_are_only_no_model(tmp_path):
+def test_slightly_nested_cells_are_not_a_model(tmp_path):
     (tmp_path / "deep.mat").write_bytes(nested_cells(5))
     assert_refused(tmp_path / "deep.mat", "no VGG-16 or VGG-19")
 
@@ -97,20 +97,20 @@ def test_mat_file_that_unpacks_to_256_mb_is_refused_first(tmp_path):
     assert_refused(path, "unpacks to more than 67,108,864 bytes")
 
 
-def test_a_struct_of_a_million_elements_is_no_model(tmp_path):
+def test_struct_of_a_million_elements_is_not_a_model(tmp_path):
     content = nested_cells(1)[:128]
     head = (element(6, struct.pack("<II", 1, 0)) + element(5, struct.pack("<ii", 1, 1_000_000)) + element(1, b"layers"))
     (tmp_path / "wide.mat").write_bytes(content + struct.pack("<II", 14, len(head)) + head)
     assert_refused(tmp_path / "wide.mat", "`layers` is a cell of (1, 1000000)")
 
 
-def test_a_zip_that_claims_gigabytes_is_refused_unread(tmp_path):
+def test_zip_that_claims_gigabytes_is_refused_unread(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("conv1_1_W.npy", bytes(80 << 20))
     assert_refused(tmp_path / "bomb.npz", "claims 1 arrays of 83,886,080 bytes")
 
 
-def test_an_array_that_claims_more_than_it_has_is_refused_unread(tmp_path):
+def test_array_larger_than_its_file_is_refused_unread(tmp_path):
     for shape in (b"(9, 9, 9, 64)", b"(3, 3, 3, -1)"):
         lying = npy(np.zeros((3, 3, 3, 64), np.float32)).replace(b"(3, 3, 3, 64)", shape)
         with zipfile.ZipFile(tmp_path / "liar.npz", "w") as archive:
@@ -119,7 +119,7 @@ def test_an_array_that_claims_more_than_it_has_is_refused_unread(tmp_path):
         assert_refused(tmp_path / "liar.npz", "conv1_1_W.npy claims")
 
 
-def test_pickled_arrays_in_an_npz_are_never_unpickled(tmp_path):
+def test_pickled_arrays_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "evil.npz", conv1_1_W=np.array([{"a": 1}], object), conv1_1_b=np.zeros(3))
     assert_refused(tmp_path / "evil.npz", "holds arrays of objects: conv1_1_W")
 
@@ -155,7 +155,7 @@ KINDS = ("simplenn.mat", "dagnn.mat", "own.npz", "keras.h5")
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", [0.001, 0.02, 0.3, 0.7, 0.999])
-def test_a_file_that_is_cut_off_is_refused_by_name(whole, tmp_path, kind, part):
+def test_truncated_file_is_refused_by_name(whole, tmp_path, kind, part):
     content = whole[kind].read_bytes()
     (tmp_path / kind).write_bytes(content[:int(len(content) * part)])
     assert_refused(tmp_path / kind)

@@ -29,7 +29,7 @@ def by_keras(tmp_path_factory):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 @pytest.mark.parametrize(("named", "suffix"), list(itertools.product((True, False), (".weights.h5", ".h5"))))
-def test_what_keras_saves_is_read_with_matrices_as_convolutions(by_keras, backbone, named, suffix):
+def test_keras_file_has_matrices_read_as_convolutions(by_keras, backbone, named, suffix):
     found = detection.read_weights(by_keras / f"{backbone}-{named}{suffix}")
     assert_same(found, thin_vgg(backbone), IMAGENET_MEAN_RGB)
     assert "channels BGR" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
@@ -58,7 +58,7 @@ def write_legacy(path, layers, root=""):
 
 
 @pytest.mark.parametrize("root", ["", "model_weights/", "model_weights/vgg19/"])
-def test_the_old_layout_is_read_wherever_the_model_lies(tmp_path, root):
+def test_old_keras_layout_is_read_anywhere_in_the_file(tmp_path, root):
     write_legacy(tmp_path / "vgg.h5", bgr(thin_vgg()), root)
     assert_same(detection.read_weights(tmp_path / "vgg.h5"), thin_vgg(), IMAGENET_MEAN_RGB)
 
@@ -100,7 +100,7 @@ def test_links_are_not_followed_so_a_linked_layer_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("content", [{}, {"images": np.zeros(3)}, {"conv2d/vars/0": np.zeros((3, 3, 3, 4))}])
-def test_hdf5_of_something_else_says_what_it_holds(tmp_path, content):
+def test_other_hdf5_file_lists_its_content(tmp_path, content):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         for name, value in content.items():
             file[name] = value

@@ -40,14 +40,14 @@ def test_fc6_matrix_axes_are_height_width_channels(tmp_path):
     assert kernel[2, 5, 3, 1] == arrays["fc6_W"][(2 * 7 + 5) * 4 + 3, 1]
 
 
-def test_a_bgr_file_is_turned_by_its_numbers(tmp_path):
+def test_bgr_file_is_detected_and_converted(tmp_path):
     layers = thin_vgg("vgg16")
     kernel, bias = layers["conv1_1"]
     np.savez(tmp_path / "vgg.npz", **family(layers | {"conv1_1": (kernel[:, :, ::-1], bias)}))
     assert_same(detection.read_weights(tmp_path / "vgg.npz"), layers, IMAGENET_MEAN_RGB)
 
 
-def test_fortran_order_and_other_types_of_numbers_are_read(tmp_path):
+def test_fortran_order_and_other_dtypes_are_read(tmp_path):
     layers = thin_vgg("vgg16")
     arrays = family(layers)
     arrays["conv2_1_W"] = np.asfortranarray(arrays["conv2_1_W"].astype(np.float64))
@@ -64,7 +64,7 @@ def test_a_wrong_array_is_named(tmp_path, change):
     assert_refused(tmp_path / "vgg.npz", "conv3_2")
 
 
-def test_other_zips_are_refused_by_what_is_in_them(tmp_path):
+def test_other_zips_are_refused_by_content(tmp_path):
     np.savez(tmp_path / "other.npz", images=np.eye(2))
     assert_refused(tmp_path / "other.npz", "images.npy", "conv1_1_W")
     for name, said in (("archive/data.pkl", "PyTorch"), ("model.weights.h5", "save_weights")):
@@ -94,7 +94,7 @@ def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width
 @pytest.mark.parametrize(("change", "said"), [
     ({"net": np.array("fcn4s")}, "the net 'fcn4s'"), ({"score_pool4/kernel": np.zeros((1, 1, 9, 3))}, "score_pool4"),
     ({"upscore8/kernel": np.zeros((3, 3, 3, 3), np.float32)}, "upscore8"), ({"mean_rgb": np.zeros(4)}, "mean")])
-def test_what_does_not_fit_in_an_own_file_is_named(tmp_path, change, said):
+def test_misfit_in_an_own_file_is_named(tmp_path, change, said):
     npz.write(tmp_path / "net.npz", thin_fcn("fcn8s"))
     with np.load(tmp_path / "net.npz") as file:
         arrays = dict(file)

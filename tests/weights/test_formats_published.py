@@ -21,14 +21,14 @@ def stored(kernel, axes, reverse):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 @pytest.mark.parametrize(("axes", "reverse"), ORDERS)
-def test_each_of_the_four_orders_is_told_from_the_numbers(backbone, axes, reverse):
+def test_four_axis_orders_are_detected(backbone, axes, reverse):
     kernel = stored(thin_vgg(backbone)["conv1_1"][0], axes, reverse)
     found, note = _published.order(kernel, backbone, (HEIGHT_WIDTH, RGB), True, "x")
     assert found == (axes, reverse) and "recognised" in note
 
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
-def test_no_order_of_the_published_numbers_is_near_another_one(backbone):
+def test_published_axis_orders_are_far_apart(backbone):
     kernel = thin_vgg(backbone)["conv1_1"][0]
     for right in ORDERS:
         wrong = {order: distance for order, distance in _published.distances(stored(kernel, *right), backbone).items()
@@ -37,7 +37,7 @@ def test_no_order_of_the_published_numbers_is_near_another_one(backbone):
 
 
 @pytest.mark.parametrize(("backbone", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
-def test_the_two_backbones_are_not_taken_for_each_other(backbone, other):
+def test_vgg16_and_vgg19_are_distinguished(backbone, other):
     with pytest.raises(errors.WeightsError, match="not its numbers"):
         _published.order(thin_vgg(backbone)["conv1_1"][0], other, (HEIGHT_WIDTH, RGB), True, "x")
 
@@ -48,14 +48,14 @@ def test_fine_tuned_net_is_recognised_by_its_order_of_axes():
     assert found == (WIDTH_HEIGHT, BGR) and "trained further" in note
 
 
-def test_numbers_that_say_nothing_leave_the_documented_order():
+def test_unknown_numbers_use_the_documented_order():
     kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 64))
     for documented in ORDERS:
         found, note = _published.order(kernel, "vgg19", documented, False, "x")
         assert found == documented and "taken as documented" in note
 
 
-def test_the_numbers_of_vgg19_are_those_of_the_real_file(shared_file):
+def test_vgg19_numbers_match_the_real_file(shared_file):
     real = np.load(shared_file("weights/vgg19_float32.npz"))["conv1_1_W"][:, :, ::-1]  # it is BGR
     assert np.nanmax(np.abs(real - _published.conv1_1("vgg19"))) < 6e-5  # 4 decimals
 
@@ -68,7 +68,7 @@ def test_program_reads_the_blue_plane_of_vgg16_height_by_width(shared_file):
     np.testing.assert_allclose(printed.reshape(3, 3), real, atol=1e-6)
 
 
-def test_a_backbone_is_told_by_the_layers_that_only_vgg19_has():
+def test_vgg19_is_detected_by_its_own_layers():
     assert published_nets.backbone() == "vgg19" and published_nets.backbone({}) == "vgg19"
     assert published_nets.backbone(thin_vgg("vgg16")) == "vgg16"
     assert published_nets.backbone(thin_vgg("vgg19")) == "vgg19"
@@ -77,7 +77,7 @@ def test_a_backbone_is_told_by_the_layers_that_only_vgg19_has():
     assert published_nets.last_of_stage(4) == "conv4_4"
 
 
-def test_widths_hold_the_layers_of_the_backbone_in_order():
+def test_widths_list_the_layers_in_order():
     narrow = {name: kernel.shape[3] for name, (kernel, _) in thin_vgg("vgg16", 8).items()}
     assert published_nets.widths(narrow) == narrow and list(published_nets.widths(narrow)) == list(narrow)
     without_fc = {name: width for name, width in narrow.items() if not name.startswith("fc")}

@@ -25,7 +25,7 @@ def mat(tmp_path):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 @pytest.mark.parametrize(("release", "kernel_order"), ORDERS)
-def test_both_releases_and_both_axis_orders_give_the_same_bits(mat, backbone, release, kernel_order):
+def test_releases_and_axis_orders_give_equal_weights(mat, backbone, release, kernel_order):
     layers = thin_vgg(backbone)
     found = detection.read_weights(mat(layers, release=release, kernel_order=kernel_order))
     assert_same(found, layers)
@@ -35,7 +35,7 @@ def test_both_releases_and_both_axis_orders_give_the_same_bits(mat, backbone, re
 
 
 @pytest.mark.parametrize(("release", "kernel_order"), ORDERS)
-def test_a_file_for_bgr_input_is_turned_to_rgb_with_its_mean(mat, release, kernel_order):
+def test_bgr_input_file_is_converted_with_its_mean(mat, release, kernel_order):
     layers = thin_vgg()
     kernel, bias = layers["conv1_1"]
     path = mat(layers | {"conv1_1": (kernel[:, :, ::-1], bias)}, release=release, kernel_order=kernel_order,
@@ -45,12 +45,12 @@ def test_a_file_for_bgr_input_is_turned_to_rgb_with_its_mean(mat, release, kerne
     assert "channels BGR" in found.notes[0]
 
 
-def test_the_suffix_counts_for_nothing(mat):
+def test_suffix_is_ignored(mat):
     path = mat(thin_vgg())
     assert_same(detection.read_weights(path.rename(path.with_suffix(".h5"))), thin_vgg())
 
 
-def test_rounding_is_forgiven_and_other_numbers_are_not(mat):
+def test_rounding_is_tolerated_but_other_numbers_are_not(mat):
     layers = thin_vgg()
     layers["conv1_1"][0][...] += np.float32(0.004)
     assert_same(detection.read_weights(mat(layers)), layers)
@@ -58,7 +58,7 @@ def test_rounding_is_forgiven_and_other_numbers_are_not(mat):
     assert_refused(mat(layers), "not its numbers", "0.104")
 
 
-def test_a_narrow_net_is_read_as_documented_and_gives_the_widths(mat):
+def test_narrow_net_is_read_with_its_widths(mat):
     layers = thin_vgg(first_width=8)
     found = detection.read_weights(mat(layers))
     assert_same(found, layers)
@@ -74,7 +74,7 @@ def test_file_without_fc6_and_fc7_ends_at_pool5_with_a_note(mat, dropped):
     assert "ends at pool5" in found.notes[-1] and "fc6 and fc7" in found.notes[-1]
 
 
-def test_the_oldest_release_keeps_filters_and_biases(tmp_path):
+def test_oldest_release_has_filters_and_biases(tmp_path):
     layers = thin_vgg()
     old = cell(*({"type": "conv", "name": name, "filters": kernel, "biases": bias[None]}
                  for name, (kernel, bias) in layers.items()))
@@ -83,7 +83,7 @@ def test_the_oldest_release_keeps_filters_and_biases(tmp_path):
     assert_same(detection.read_weights(tmp_path / "old.mat"), layers)
 
 
-def test_layers_in_another_order_are_put_right(mat):
+def test_layers_in_another_order_are_sorted(mat):
     layers = thin_vgg()
     shuffled = [list(layers)[i] for i in np.random.default_rng(3).permutation(len(layers))]
     assert_same(detection.read_weights(mat({name: layers[name] for name in shuffled})), layers)
@@ -95,7 +95,7 @@ def test_a_missing_layer_is_named(mat):
     assert_refused(mat(layers), "conv3_4, conv4_1")
 
 
-def test_a_vgg19_robbed_of_its_fourth_convolutions_is_no_vgg16(mat):
+def test_vgg19_without_fourth_convolutions_is_not_vgg16(mat):
     layers = {name: pair for name, pair in thin_vgg("vgg19").items() if not name.endswith("_4")}
     assert_refused(mat(layers), "VGG-16's shape but not its numbers")
 
@@ -121,7 +121,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_layer_is_named_with_what_was_found_and_needed(mat, what):
+def test_wrong_layer_is_named_with_found_and_expected(mat, what):
     layers, said = WRONG[what]
     assert_refused(mat(layers), *said)
 
@@ -141,7 +141,7 @@ OTHER_LAYERS = {
 
 
 @pytest.mark.parametrize("what", OTHER_LAYERS)
-def test_layers_of_another_type_are_refused_by_name(tmp_path, what):
+def test_layers_of_another_type_are_named(tmp_path, what):
     scipy.io.savemat(tmp_path / "vgg.mat", {"layers": OTHER_LAYERS[what]})
     assert_refused(tmp_path / "vgg.mat")
 
@@ -157,7 +157,7 @@ def test_a_file_without_a_mean_colour_is_refused_by_name(mat, extra):
 
 @pytest.mark.parametrize("kernel_order", ["hw", "wh"])
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
-def test_the_real_conv1_1_is_recognised_in_every_order(mat, shared_file, kernel_order, channels):
+def test_real_conv1_1_is_recognised_in_every_order(mat, shared_file, kernel_order, channels):
     layers, real = thin_vgg(), np.load(shared_file("weights/vgg19_float32.npz"))
     rgb = real["conv1_1_W"][:, :, ::-1]  # the source is height x width, BGR
     layers["conv1_1"] = rgb, real["conv1_1_b"]

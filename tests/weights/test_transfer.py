@@ -42,7 +42,7 @@ def fates(rows):
 
 # Rows.
 
-def test_a_layer_is_copied_if_the_net_has_it_and_dropped_if_not():
+def test_layer_is_copied_if_the_net_has_it():
     stored = {"conv1_1": layer(3, 3, 3, 2), "fc8": layer(1, 1, 4, 1000)}
     arrays, rows = transfer.plan_transfer(stored, shapes(conv1_1=(3, 3, 3, 2), fc7=(1, 1, 2, 4)))
     assert arrays.keys() == {"conv1_1/kernel", "conv1_1/bias"}
@@ -69,7 +69,7 @@ def test_layer_to_start_from_random_weights_is_not_copied():
     assert fates(rows) == [("fc6", "dropped", "it starts from random weights"), ("fc7", "copied", "")]
 
 
-def test_a_layer_may_have_no_bias_in_the_file_or_in_the_net():
+def test_layer_may_lack_a_bias():
     kernel, bias = layer(1, 1, 2, 3)
     arrays, rows = transfer.plan_transfer({"a": (kernel, None)}, shapes(a=(1, 1, 2, 3)))
     assert arrays.keys() == {"a/kernel"} and fates(rows) == [("a", "copied", "")]
@@ -77,13 +77,13 @@ def test_a_layer_may_have_no_bias_in_the_file_or_in_the_net():
     assert arrays.keys() == {"a/kernel"} and fates(rows) == [("a", "copied", "")]
 
 
-def test_a_kernel_that_no_file_had_has_a_row_of_its_own():
+def test_kernel_missing_in_the_file_has_its_own_row():
     row = transfer.fresh("score_pool3/kernel", np.full((1, 1, 4, 4), 0.5))
     assert row == transfer.LayerReport("score_pool3", "fresh", (1, 1, 4, 4), 2.0)
 
 
 @pytest.mark.parametrize("shape", [(), (1, 1, 3, 2), (7, 7, 64, 512), (2 ** 20 + 3,)])
-def test_a_norm_is_numpys_in_double_precision(shape):
+def test_norm_is_computed_in_double_precision(shape):
     array = (1e5 * np.random.default_rng(0).normal(size=shape)).astype(np.float32)
     found = transfer.norm(array)
     assert found == pytest.approx(np.linalg.norm(array.astype(np.float64).ravel()), rel=1e-12)
@@ -91,7 +91,7 @@ def test_a_norm_is_numpys_in_double_precision(shape):
     assert transfer.norm(np.swapaxes(np.atleast_2d(array), 0, 1)) == pytest.approx(found, rel=1e-12)
 
 
-def test_the_report_shows_a_norm_of_zero_and_a_monster():
+def test_report_shows_zero_and_huge_norms():
     arrays = {"fc6": np.zeros((7, 7, 2, 3)), "fc7": np.full((1, 1, 1, 1), 1e30), "conv1_1": np.full((1, 1, 2, 2), 2.0)}
     rows = [transfer.fresh(f"{name}/kernel", array) for name, array in arrays.items()]
     rows[0] = dataclasses.replace(rows[0], fate="dropped", why="needed is (7, 7, 512, 4096)")
@@ -103,7 +103,7 @@ def test_the_report_shows_a_norm_of_zero_and_a_monster():
     assert lines[0][:len(head)].endswith(" 0")
 
 
-def test_the_report_is_kept_as_json(tmp_path):
+def test_report_is_saved_as_json(tmp_path):
     rows = transfer.plan_transfer({"a": layer(1, 1, 2, 3)}, shapes(a=(1, 1, 2, 3)))[1]
     transfer.write_report(tmp_path / "transplant.json", rows)
     (row,) = json.loads((tmp_path / "transplant.json").read_text())
@@ -113,7 +113,7 @@ def test_the_report_is_kept_as_json(tmp_path):
 
 # Classes.
 
-def test_classes_are_carried_by_name_by_id_or_not_at_all():
+def test_classes_are_transferred_by_name_by_id_or_not():
     old, new = ("Sky", "road", "car", "tree"), ("tree", "SKY", "person")
     assert transfer.carried_classes("name", old, new) == ((3, 0), (0, 1))
     assert transfer.carried_classes("id", old, new) == ((0, 0), (1, 1), (2, 2))  # as surgery.expand_score
@@ -244,7 +244,7 @@ def test_transferred_classes_keep_logits_and_new_start_at_zero(net, variant):
     assert_close(moved(weights, net, variant, NEW, "id")[1][..., :3], before)
 
 
-def test_fresh_scores_are_fresh_though_the_file_names_no_classes():
+def test_fresh_scores_need_no_class_names():
     weights, _ = random_net("fcn32s", {})
     rows, logits = moved(dataclasses.replace(weights, class_names=()), "fcn32s", {}, OLD, "fresh")
     assert "copied" not in [row.fate for row in rows if row.layer == "score_fr"]
@@ -256,7 +256,7 @@ def test_fresh_scores_are_fresh_though_the_file_names_no_classes():
     ("fcn8s", {"learn_upsampling": True}, "name"),  # were what is new zero: zero scores times zero kernels,
     ("fcn8s_tutorial", {}, "fresh"),                # zero scores under a ReLU,
     ("fcn8s_shekkizh", {}, "fresh")])               # zero scores times a zero deconv1
-def test_the_scores_of_a_new_class_can_be_learned(net, variant, how):
+def test_scores_of_a_new_class_can_be_trained(net, variant, how):
     weights, _ = random_net(net, variant)
     with fresh() as session:
         graph = graph_builder.build(Architecture(net, len(NEW), THIN, MEAN_RGB, variant))
@@ -361,7 +361,7 @@ def test_first_logits_of_fcn8s_are_upsampled_fcn16s_scores(stage):
     assert np.abs(eight - sixteen).max() > 0.01 * largest  # so the first loss is near that of FCN-16s, not the same
 
 
-def test_weights_enter_the_variables_and_never_the_graph(stage):
+def test_weights_are_loaded_into_variables_not_the_graph(stage):
     _, arrays, _ = stage
     with fresh() as session:
         graph_builder.build(Architecture("fcn8s", 3, THIN, MEAN_RGB), LabelPolicy((255,)))
