@@ -431,8 +431,7 @@ def test_predictions_before_a_full_disk_are_kept(trained, photos, tmp_path, monk
     assert len(list((tmp_path / "out-2/predictions").iterdir())) == 2
 
 
-def test_evaluation_that_lacks_pictures_replaces_no_older_one(
-        trained, tmp_path, monkeypatch):
+def test_evaluation_that_lacks_pictures_replaces_no_older_one(trained, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
     latest(trained, tmp_path / "out", "--outputs", "colour")

@@ -335,8 +335,7 @@ def test_file_system_without_preallocation_works(data, tmp_path, monkeypatch):
     assert len(cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")) == 3
 
 
-def test_disk_failure_is_a_machine_error_and_rows_are_kept(data, tmp_path,
-                                                                                              monkeypatch):
+def test_disk_failure_is_a_machine_error_and_rows_are_kept(data, tmp_path, monkeypatch):
     real = os.pwrite
     calls = iter(range(10**6))
 

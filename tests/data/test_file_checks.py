@@ -132,8 +132,7 @@ def sixteen_bits(folder, largest, channels=1, name="a.png"):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("largest", "factor"), [(1023, 64), (4095, 16), (16383, 4), (16384, None), (65535, None)])
-def test_dark_16_bit_photos_are_warned_of_and_the_factor_works(
-        tmp_path, largest, factor, channels):
+def test_dark_16_bit_photos_are_warned_of_and_the_factor_works(tmp_path, largest, factor, channels):
     path = sixteen_bits(tmp_path, largest, channels)
     said = [line for line in file_checks.lines(file_checks.kinds_of([path])) if line.startswith("warned")]
     assert len(said) == (factor is not None)

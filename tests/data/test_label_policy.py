@@ -12,8 +12,7 @@ NAMES = ("a", "b", "c")
 
 @pytest.mark.parametrize("ignored, in_loss, never_predicted, padding_id", [
     ((), (), (), 255), ((0,), (0,), (0,), 0), ((255,), (255,), (), 255), ((255, 1), (255, 1), (1,), 255)])
-def test_ignored_ids_are_left_out_and_never_predicted(ignored, in_loss, never_predicted,
-                                                                                padding_id):
+def test_ignored_ids_are_left_out_and_never_predicted(ignored, in_loss, never_predicted, padding_id):
     policy = label_policy.make(DatasetSpec(NAMES, ignored), train_ignored=False, pads=False)
     assert policy == LabelPolicy(in_loss, ignored, never_predicted, padding_id)
 

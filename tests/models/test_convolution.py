@@ -67,8 +67,7 @@ def in_blocks(images, factor, offset):
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([(1, 0), (2, 1), (8, 4), (8, 31), (32, 19)]), st.integers(1, 40), st.integers(1, 40),
        st.integers(1, 3), st.integers(0, 2**31))
-def test_block_order_can_be_inverted_and_keeps_the_loss(
-        form, height, width, channels, seed):
+def test_block_order_can_be_inverted_and_keeps_the_loss(form, height, width, channels, seed):
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(2, height, width, channels)).astype(np.float32)
     labels = rng.integers(0, channels, images.shape[:3])

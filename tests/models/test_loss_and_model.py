@@ -119,16 +119,14 @@ def test_three_reductions_of_two_images_by_hand(reduction, objective, normalizer
 
 @pytest.mark.parametrize(("reduction", "objective", "normalizer", "alone"), [
     ("mean", 10, 4, 0), ("sum", 10, 3, 1), ("mean-per-image", 6, 2, 0)])
-def test_unlabelled_image_counts_only_in_the_sum_of_caffe(reduction, objective, normalizer,
-                                                                                    alone):
+def test_unlabelled_image_counts_only_in_the_sum_of_caffe(reduction, objective, normalizer, alone):
     assert reduced(reduction, LOSSES, WEIGHTS) == [objective, normalizer]
     assert reduced(reduction, LOSSES[2:], WEIGHTS[2:]) == [0, alone]
 
 
 @pytest.mark.parametrize(("reduction", "objective", "normalizer"), [
     ("mean", 2 + 4 + 1.5 + 2, 2 + 2 + 0.5 + 0.5), ("sum", 9.5, 2), ("mean-per-image", 7.5 / 4.5 + 2 / 0.5, 2)])
-def test_means_divide_by_weights_and_a_sum_by_images(reduction, objective,
-                                                                                          normalizer):
+def test_means_divide_by_weights_and_a_sum_by_images(reduction, objective, normalizer):
     weights = np.array([[[2, 2], [0.5, 0]], [[0.5, 0], [0, 0]]], np.float32)
     assert reduced(reduction, LOSSES[:2] * weights, weights) == pytest.approx([objective, normalizer])
 

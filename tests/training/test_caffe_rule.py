@@ -95,8 +95,7 @@ def ours_by(settings, steps):
                 parsers.factors(s.rate_factors))
 
 
-def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY, momentum=MOMENTUM, clip_norm=0.0,
-         factors=FACTORS):
+def ours(steps, learning_rates, reduction="sum", weight_decay=DECAY, momentum=MOMENTUM, clip_norm=0.0, factors=FACTORS):
     """The same by the graph."""
     with fresh() as session:
         images = tf.placeholder(tf.float32, (None, None, None, FEATURES))

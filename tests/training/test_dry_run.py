@@ -234,8 +234,7 @@ def test_memory_counts_variables_and_the_largest_images(variables, tmp_path):
 @pytest.mark.parametrize("crop, uniform, expected", [
     (None, True, ((32, 64), (32, 200))), ((16, 16), True, ((16, 16), (32, 200))),
     ((16, 16), False, ((16, 16), (16, 16)))])
-def test_validation_takes_whole_images_unless_crops_are_set(variables, tmp_path, crop,
-                                                                                            uniform, expected):
+def test_validation_takes_whole_images_unless_crops_are_set(variables, tmp_path, crop, uniform, expected):
     one = trainer(tmp_path)
     one.sampling.crop_size, one.job.validation.uniform = crop, uniform
     assert dry_run.sizes_px(one) == expected

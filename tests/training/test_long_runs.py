@@ -186,8 +186,7 @@ def by_step(toy, tmp_path_factory):
 
 
 @pytest.mark.parametrize("split, stopped_at, part", [("training", 1, "image"), ("validation", 3, "label")])
-def test_damaged_cache_row_ends_the_run_and_the_fix_repairs_it(toy, by_step, tmp_path, split,
-                                                                                          stopped_at, part):
+def test_damaged_cache_row_ends_the_run_and_the_fix_repairs_it(toy, by_step, tmp_path, split, stopped_at, part):
     shutil.copytree(by_step / "cache", tmp_path / "cache")
     row = int(batch_loader.order(3, 0, 6)[5]) if split == "training" else 1  # the sixth sample is of batch 2, in step 2
     path, name = flip(split, tmp_path, row, part == "label")

@@ -40,8 +40,7 @@ def test_samples_may_extend_beyond_their_image(settings, pads):
 @pytest.mark.parametrize("ignored, train_ignored, in_graph, in_scores", [
     ((), False, [255], [255]), ((0,), False, [0], [0]), ((1, 255), False, [1, 255], [1, 255]),
     ((0,), True, [255], [0, 255])])
-def test_pixels_outside_an_image_are_ignored_in_loss_and_scores(ignored, train_ignored, in_graph,
-                                                                              in_scores):
+def test_pixels_outside_an_image_are_ignored_in_loss_and_scores(ignored, train_ignored, in_graph, in_scores):
     settings = training_config.Config(augment=("scale",), train_ignored=train_ignored)
     content = described(settings, DatasetSpec(NAMES, ignored))
     assert content["model"]["ignored_ids"] == in_graph and content["spec"]["ignored_ids"] == in_scores
