@@ -1,5 +1,6 @@
 """What several test files share: a small data set, the real files where this machine has them, and a way to write."""
 
+import contextlib
 import pathlib
 import signal
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 from scripts_help import run_process, train_words
 
+from fcn.core import terminal
 from fcn.weights import demo
 
 # A shell has what it runs behind itself ignore Ctrl-C; tests that send one would wait for ever.
@@ -21,6 +23,13 @@ def save(path, array, **options):
     image = array if isinstance(array, Image.Image) else Image.fromarray(np.asarray(array))
     image.save(path, **options)
     return path
+
+
+@pytest.fixture(autouse=True)
+def in_a_command(request):
+    """Tests run as a command does, with log lines on stdout; those of the Python API as a program that imports fcn."""
+    with contextlib.nullcontext() if request.path.parent.name == "api" else terminal.as_command():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ import dataclasses
 import pathlib
 import shlex
 
+from fcn.api import scores
 from fcn.cli import evaluate_flags
-from fcn.config import training_config
 from fcn.core import atomic_io, errors, machine, registry
 from fcn.data import dataset, file_checks
-from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, results, tiling
+from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.result_folder import ResultFolder
 from fcn.metrics import protocols
@@ -41,33 +41,36 @@ def evaluate(arguments):
     config = InferenceConfig(evaluated.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
                              else arguments.overlap,
                              arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
+    architecture = Architecture.from_dict(evaluated.model)
     if arguments.window:
-        check_strides(Architecture.from_dict(evaluated.model))
+        tiling.check_strides(components.common_stride(architecture), architecture.net)
     prediction_writer.refuse_zip(arguments.outputs, evaluated.spec)
     if not arguments.images:
-        protocols.check(evaluated.model["num_classes"], evaluated.spec.ignored_ids)
+        protocols.check(architecture.num_classes, evaluated.spec.ignored_ids)
         html_report.check_sections()
     found, left_out, destination = to_do(arguments, evaluated)
 
-    from fcn.evaluation import runner
+    from fcn.evaluation import loaded_net, runner
     from fcn.models import tf_compat  # TensorFlow
 
     print(tf_compat.describe_device(), flush=True)
     if arguments.overlap == "exact":
-        config = dataclasses.replace(config, overlap=exact(Architecture.from_dict(evaluated.model), arguments.window))
-    made_by = {"weights": weights(arguments, evaluated), "inference": config.describe(), **record.provenance()}
+        config = dataclasses.replace(config, overlap=exact(architecture, arguments.window))
+    made_by = {"weights": evaluated.source, "inference": config.describe(), **record.provenance()}
     with destination.writing(**made_by) as folder:
         writes = prediction_writer.PredictionWriter(folder, evaluated.spec, arguments.outputs,
                                                     needed=bool(arguments.images))
         gallery = Gallery(evaluated.spec)
-        scored = runner.run_evaluation(found, evaluated, config, writes, gallery)
+        with loaded_net.LoadedNet(evaluated) as net:
+            scored = runner.run_evaluation(net, found, evaluated, config, writes, gallery)
         left_out += scored.left_out
         for problem in left_out:
             print(f"left out: {problem}")
         print(speed(scored))
         if not arguments.images:
-            report(scored, gallery, evaluated, folder, facts(arguments, evaluated, config, scored, left_out)
-                   | {"device": tf_compat.detect_device().name})
+            found_scores = scores.of(evaluated, scored, gallery, config, arguments.split, left_out)
+            print(found_scores.table())  # before a disk can fail
+            found_scores.write_into(folder)
         writes.finish()
         destination.publish(complete=not writes.unwritten)
     out = destination.place
@@ -102,27 +105,6 @@ def to_do(arguments, evaluated):
     return found, left_out, destination
 
 
-def report(scored, gallery, evaluated, folder, known):
-    """Print the table, before a disk can fail, and write the numbers and the page. Raises DataError without labels."""
-    if not scored.original.total()[list(evaluated.spec.scored_ids)].any():
-        raise errors.DataError("not one pixel of these images is labelled: there is nothing to score",
-                               where=evaluated.settings.data, fix="--images PHOTOS predicts without labels.")
-    content = known | results.measured(scored.original, scored.network, evaluated.spec, evaluated.settings.layout)
-    print(results.table(content))
-    results.save(folder, scored.original, scored.network, content)
-    gallery.write(folder)
-    html_report.write_page(folder)
-
-
-def check_strides(architecture):
-    """Raise UsageError for a net whose features would be of other pixels in windows than in the whole image."""
-    stride = components.common_stride(architecture)
-    if tiling.STRIDE_PX % stride:
-        raise errors.UsageError(f"windows start at multiples of {tiling.STRIDE_PX} px, but features of the net "
-                                f"{architecture.net} repeat every {stride} px",
-                                fix="leave out --window: whole images are predicted.")
-
-
 def exact(architecture, window):
     """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
     margin = components.margin(architecture)
@@ -143,39 +125,24 @@ def speed(scored):
             + (f"; peak memory {atomic_io.amount(memory)}" if memory else ""))
 
 
-def facts(arguments, evaluated, config, scored, left_out):
-    """What report.json says besides the numbers."""
-    return {"name": evaluated.name, "run": evaluated.run and str(evaluated.run), "inference": config.describe(),
-            "split": arguments.split, "images": scored.images, "left_out": [str(problem) for problem in left_out],
-            "checkpoint_step": evaluated.step, "weights": weights(arguments, evaluated),
-            "precision": evaluated.settings.precision, "layout": evaluated.settings.layout,
-            "net": evaluated.model["net"], "training": list(evaluated.starts),
-            "settings": training_config.to_dict(evaluated.settings), "peak_memory_bytes": machine.peak_memory(),
-            "seconds": scored.seconds, **record.provenance()}
-
-
-def weights(arguments, evaluated):
-    return str(arguments.weights or evaluated.checkpoint)
-
-
 def choose(arguments):
     """The EvaluatedModel that the flags name, with the settings that they change."""
-    if arguments.weights:
-        if pathlib.Path(arguments.weights).is_dir():
-            raise errors.UsageError("--weights takes a file, this is a folder", where=arguments.weights,
-                                    fix=f"--run {shlex.quote(arguments.weights)} evaluates a run or its checkpoint.")
-
-        def asked():
-            if not arguments.data:
-                raise errors.UsageError("no data set is given", fix="give --layout and --data FOLDER, or --images "
-                                                                     "PHOTOS.")
-            return model_source.classes_of(arguments.data, arguments.layout, arguments.classes, arguments.ignore_label,
-                                           arguments.label_encoding, arguments.mask_threshold)
-        evaluated = model_source.from_file(arguments.weights, None if arguments.images else asked)
-    else:
+    if not arguments.weights:
         evaluated = model_source.from_run(arguments.run, arguments.checkpoint)
         if arguments.data:
             model_source.note_names(evaluated, arguments.data)
+    elif pathlib.Path(arguments.weights).is_dir():
+        raise errors.UsageError("--weights takes a file, this is a folder", where=arguments.weights,
+                                fix=f"--run {shlex.quote(arguments.weights)} evaluates a run or its checkpoint.")
+    else:
+        evaluated = model_source.from_file(arguments.weights)
+        if not arguments.images:
+            if not arguments.data:
+                raise errors.UsageError("no data set is given", fix="give --layout and --data FOLDER, or --images "
+                                                                     "PHOTOS.")
+            evaluated = model_source.with_classes(evaluated, *model_source.classes_of(
+                arguments.data, arguments.layout, arguments.classes, arguments.ignore_label, arguments.label_encoding,
+                arguments.mask_threshold))
     changed = {key: value for key, value in vars(arguments).items()
                if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
     settings = dataclasses.replace(evaluated.settings, **changed, plugins=registry.folders())

@@ -7,15 +7,12 @@
 
 import dataclasses
 import pathlib
-import shlex
 
 from fcn.config import checks, command_line, provenance, training_config
-from fcn.core import atomic_io, errors, registry
-from fcn.data import augment, batch_loader, class_weights, dataset, label_policy, render
-from fcn.data.layouts import _auto
-from fcn.metrics import baselines
+from fcn.core import errors, registry
+from fcn.data import augment, batch_loader, dataset, label_policy, render
 from fcn.runs import checkpoint_files, record, stages
-from fcn.training import setup
+from fcn.training import setup, start
 from fcn.weights import demo
 
 
@@ -54,110 +51,39 @@ def train_stages(arguments):
 
 
 def train_one(arguments):
-    """The run that these arguments describe, from its start or from where it stands."""
+    """The run that these arguments describe: started, or resumed from its newest checkpoint."""
     settings, where = resolve(arguments)
     if arguments.print_config:
         print(provenance.as_toml(settings, where))
         return
     run = pathlib.Path(arguments.run)
-    print("\n".join([f"run: {run}", *checks.without_effect(settings, where)]))
+    print("\n".join([f"run: {run}", *checks.without_effect(settings, where)]), flush=True)
+    begun = start.Start(run, settings, arguments.resume, arguments.verify_cache)
     if arguments.show_batch:
         show(settings, arguments)
-        return
-    old = record.to_go_on_with(run, arguments.resume)
-    before = old or record.of_checkpoint(arguments.resume)
-    of = record.OWN if old else record.FORKED
-    if before:
-        say_what_changed(arguments, settings, before, old)
-    job, data = prepare(arguments, settings, before, of)
-    if arguments.dry_run or arguments.sanity:
-        if before:
-            record.check_unchanged(run, before, job.content, of=of)
-        try_out(job, arguments)
-    elif old and stands_at_its_end(run, job.content, settings.patience):
-        record.check_unchanged(run, old, job.content)
-        print(f"nothing is left to do; evaluate with\n  python eval_fcn.py --run {shlex.quote(str(run))}")
+    elif arguments.dry_run or arguments.sanity:
+        try_out(begun, arguments)
     else:
-        start(job, data, old, before)
+        start.train(begun)
 
 
-def say_what_changed(arguments, settings, before, old):
-    """Print in what this start differs from the one `before`; refuse what may not change. old: None in a fork."""
-    given = training_config.to_dict(settings)
-    record.check_unchanged(pathlib.Path(arguments.run), before, {"config": given}, training_config.SAME_AT_RESUME,
-                           record.OWN if old else record.FORKED)
-    changes = record.differences(before["config"], given, before["config"])
-    ignored = ["--resume was for its start: it goes on from its own newest checkpoint"] if (
-        old and arguments.resume != "auto") else []
-    print("\n  ".join(["it goes on, and needs no --weights any more", *ignored, *changes,
-                       *record.other_machine(before)]))
-
-
-def prepare(arguments, settings, before, of):
-    """(Job, dataset.Data): weights read, caches built, config.json's content made; a run that resumes is `before`."""
-    run = pathlib.Path(arguments.run)
-    training_config.import_plugins(settings)
-    data = dataset.find_data(settings)
-    listings = data.digests()
-    if before:
-        record.check_unchanged(run, before, {"files": listings}, of=of)
-    # Before the cache, so that a wrong file is told in seconds. A run that goes on needs no file any more.
-    pretrained = None if before else setup.read_weights(settings)
-    if pretrained:
-        setup.check_layers(settings, pretrained)
-    spec, training, validation = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
-    checks.check_warmup(content["steps"], settings.warmup)
-    spec = record.spec_from_dict(content["spec"])
-    expected = setup.expectation(content["model"], training, spec)
-    print(baselines.sentence(*expected))
-    if pretrained:
-        print("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
-    return setup.Job(run, settings, content, spec, training, validation, pretrained, baselines.numbers(*expected),
-                     arguments.resume), data
-
-
-def start(job, data, old, before):
-    """Train a job in its run's folder, which nobody else trains in meanwhile. old, before: as in train_one()."""
-    run = job.run
-    run.mkdir(parents=True, exist_ok=True)
-    with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
-        if record.to_go_on_with(run, job.resume) != old:
-            raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
-                                      fix="give the same command again.")
-        from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds
-        from fcn.training import trainer
-        print(tf_compat.describe_device(), flush=True)
-        print("".join(f"  {line}\n" for line in record.on_device(job.content, tf_compat.detect_device().name, before)),
-              end="")
-        record.begin(run, job.content, old, before)
-        dataset.keep_lists(run, data, (job.training, job.validation))
-        trainer.train(job)
-    print(f"done: {run}/curves.png shows the curves; evaluate with\n  python eval_fcn.py --run "
-          f"{shlex.quote(str(run))}")
-
-
-def stands_at_its_end(run, content, patience):
-    """Whether the newest checkpoint is this run's last one, and whole. If it is not, training will see to it."""
-    try:
-        state = checkpoint_files.verify(checkpoint_files.paths(run / "checkpoints")[0])
-    except errors.WeightsError:
-        return False
-    return state.get("fingerprints") == content["fingerprints"] and checkpoint_files.is_last(
-        state, content["steps"], patience)
-
-
-def try_out(job, arguments):
+def try_out(begun, arguments):
     """--dry-run and --sanity: what this run will need, and whether it can learn."""
+    old, before = begun.earlier()
+    job, _ = start.prepare(begun, old, before)
+    if before:
+        record.check_unchanged(begun.run, before, job.content, of=record.OWN if old else record.FORKED)
     from fcn.models import tf_compat
     from fcn.training import dry_run, overfit_check, trainer
     print(tf_compat.describe_device(), flush=True)
     if arguments.dry_run:
-        dry_run.run(trainer.Trainer(job))
+        with trainer.built(job) as built:
+            dry_run.run(built)
     if arguments.sanity:
-        if arguments.dry_run and job.pretrained:  # its weights went into the net that has been thrown away
+        if arguments.dry_run and job.pretrained:  # the dry run has used up these weights
             job = dataclasses.replace(job, pretrained=setup.read_weights(job.settings))
-        overfit_check.run(trainer.Trainer(job))
+        with trainer.built(job) as built:
+            overfit_check.run(built)
 
 
 def show(settings, arguments):
@@ -207,26 +133,15 @@ def resolve(arguments):
         arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"
         data, weights = demo.prepare(flags.get("cache_dir", "data_cache"))
         flags = {"data": str(data), "weights": str(weights), **flags}
-    elif arguments.run and checkpoint_files.paths(pathlib.Path(arguments.run) / "checkpoints") and (
-            arguments.resume != "never"):
-        own = training_config.to_dict(training_config.from_dict(record.read_record(arguments.run)["config"]))
+    elif arguments.run:
+        own = start.own_settings(arguments.run, arguments.resume)
     settings = training_config.resolve(flags, arguments.config, arguments.recipe, own)
-    if settings.layout == "auto" and settings.data and not arguments.print_config:
-        name, why = _auto.choose(settings.data)
-        print(f"layout {name}: {why}")
-        settings = dataclasses.replace(settings, layout=name)
+    if not arguments.print_config:
+        settings = start.with_layout(settings)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     given = {key: value for key, value in flags.items() if hasattr(settings, key)}
     settings, where = stages.seeded(settings, provenance.origins_of(given, arguments.config, arguments.recipe, own),
                                     getattr(arguments, "stage", 1), own)
     if arguments.print_config or arguments.diff:
         return settings, where
-    if not settings.data:
-        raise errors.UsageError("no data set is given", fix="give --data FOLDER, or --demo to see it run.")
-    absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
-                "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
-    if settings.weights != training_config.NO_WEIGHTS:
-        absolute["weights"] = str(pathlib.Path(settings.weights).absolute())
-    if settings.class_weights not in class_weights.KNOWN:
-        absolute["class_weights"] = str(pathlib.Path(settings.class_weights).absolute())
-    return dataclasses.replace(settings, **absolute), where
+    return start.with_absolute_paths(settings), where

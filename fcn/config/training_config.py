@@ -168,6 +168,30 @@ class Config:
     plugins: tuple = setting((), "folders of your own nets, losses, layouts, ... (docs/plugins.md), separated by "
                              f"'{os.pathsep}'; besides those in {registry.ENVIRONMENT}", parse_folders)
 
+    @classmethod
+    def create(cls, recipe=None, file=None, **settings):
+        """Settings of a training run, parsed and checked.
+
+        Parameters
+        ----------
+        recipe : str, optional
+            Name of a set of settings to start from, such as "camvid" (fcn train --help lists them).
+        file : str or pathlib.Path, optional
+            A TOML file of settings; it takes precedence over the recipe.
+        **settings
+            Single settings, with the names of the command's flags; they take precedence over both.
+
+        Returns
+        -------
+        Config
+
+        Raises
+        ------
+        fcn.errors.UsageError
+            For an unknown name or an invalid value.
+        """
+        return resolve(from_python(settings), file, recipe)
+
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size", "crops_per_image",
@@ -193,11 +217,15 @@ def read_toml(path) -> dict:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.instead(path, error)) from None
     if "plugins" in table:
-        registry.add(_parsed("plugins", table["plugins"], path))  # first: it says which names there are
-    return {key: _parsed(key, value, path) for key, value in table.items()}
+        registry.add(parsed("plugins", table["plugins"], path))  # first: it says which names there are
+    return {key: parsed(key, value, path) for key, value in table.items()}
 
 
-def _parsed(key, value, where):
+def parsed(key, value, where=None):
+    """The value of a setting, as a TOML file or a Python program gives it, checked. Raises UsageError.
+
+    where: the file, for the message.
+    """
     if key not in fields():
         near = difflib.get_close_matches(key, fields(), 1)
         raise errors.UsageError(f"no setting is called '{key}'", where=where,
@@ -214,6 +242,14 @@ def _parsed(key, value, where):
     except (ValueError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
         raise errors.UsageError(f"{key} = {value!r}: {error}", where=where) from None
     return value
+
+
+def from_python(settings):
+    """{name: value} as a Python program gives them, parsed as those of a TOML file. Raises UsageError."""
+    if "plugins" in settings:
+        registry.add(parsed("plugins", settings["plugins"]))  # first: it says which names there are
+    return {name: parsed(name, str(value) if isinstance(value, pathlib.Path) else value)
+            for name, value in settings.items()}
 
 
 def resolve(flags, config_file=None, recipe=None, run_settings=None):

@@ -13,6 +13,8 @@ import sys
 import tempfile
 import traceback
 
+from fcn.core import terminal
+
 
 class FcnError(Exception):
     """What went wrong, in which file, why, and how to fix it: one block of text.
@@ -78,7 +80,8 @@ def run_command(main, argv):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return main(argv) or 0
+        with terminal.as_command():
+            return main(argv) or 0
     except FcnError as error:
         if "--debug" in argv:
             traceback.print_exc()

@@ -1,6 +1,10 @@
-"""What a person sees while something runs: one progress line on a terminal, plain lines everywhere else."""
+"""Progress of a long task: one progress line on a terminal, plain lines in a file, log lines for a program.
+
+Only commands print (core/terminal.py). A program that imports fcn gets the same lines from the logger "fcn".
+"""
 
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -8,6 +12,10 @@ import time
 from rich import progress
 from rich.console import Console
 from rich.table import Column
+
+from fcn.core import terminal
+
+logger = logging.getLogger(__name__)
 
 WIDE = 110  # columns; a narrower terminal has no room for a bar beside the numbers
 
@@ -24,7 +32,7 @@ class ProgressBar:
 
     def __init__(self, title, total, done=0, transient=False):
         self.console = Unheard(highlight=False, soft_wrap=True)
-        self.live = self.console.is_terminal
+        self.live = terminal.is_command() and self.console.is_terminal
         self.total, self.title, self.last = total, title, time.monotonic()
         counter = f"{title} {total}/{total}"  # the last thing that a narrow terminal may cut
         self.bar = progress.Progress(
@@ -51,6 +59,9 @@ class ProgressBar:
 
     def say(self, text):
         """A line that stays."""
+        if not terminal.is_command():
+            logger.info(text)
+            return
         try:
             self.bar.console.print(text, markup=False)
             sys.stdout.flush()

@@ -19,11 +19,10 @@ import keyword
 import os
 import pathlib
 
-import fcn
 from fcn.core import errors, plugin_loader
 
 ENVIRONMENT = "FCN_PLUGINS"
-HERE = pathlib.Path(fcn.__file__).parent
+HERE = pathlib.Path(__file__).parents[1]  # the package fcn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import logging
 import pathlib
 import shlex
 import time
@@ -16,6 +17,8 @@ from fcn.data import file_checks, label_files
 from fcn.data.cache import builder, cache
 from fcn.data.layouts import _split
 from fcn.data.spec import VOID_ID, DatasetSpec, Pair
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("training", "validation")
 
@@ -69,11 +72,11 @@ def find_data(settings):
 
 def checked(listing, split, spec, max_pixels):
     """(good pairs, their shapes, all Problems) of a Listing by the headers of its files; says what it saw."""
-    print("\n  ".join([f"{split}: {len(listing.pairs)} pairs", *listing.notes]), flush=True)
+    logger.info("\n  ".join([f"{split}: {len(listing.pairs)} pairs", *listing.notes]))
     with progress_bar.counted(f"check of {split}", len(listing.pairs)) as advance:
         report = file_checks.check_files(listing.pairs, spec, max_pixels, advance)
     for line in file_checks.lines(report.kinds, max_pixels):
-        print(f"  {line}")
+        logger.info(f"  {line}")
     return report.good, report.sizes, listing.problems + report.problems
 
 
@@ -82,7 +85,7 @@ def say_photos(photos, max_pixels):
     with progress_bar.counted("check of photos", len(photos)) as advance:
         kinds = file_checks.kinds_of(photos, max_pixels, advance)
     for line in file_checks.lines(kinds, max_pixels):
-        print(line, flush=True)
+        logger.info(line)
 
 
 def cache_of(listing, split, spec, settings, stamps):
@@ -148,9 +151,9 @@ def prepare_caches(settings, data, verify=False):
         except errors.DataError as fault:  # the other split has its own
             faults.append(fault)
             continue
-        print(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s", flush=True)
+        logger.info(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s")
         if made.path != own_path(found, split, spec, settings):
-            print("  built when the same files (names, sizes, times) had another path, or by an earlier version; "
+            logger.info("  built when the same files (names, sizes, times) had another path, or by an earlier version; "
                   "used as it is")
         if verify:
             verified(made)
@@ -165,7 +168,7 @@ def prepare_caches(settings, data, verify=False):
     for line in file_checks.sparse_ids_warning(data.spec, training.class_pixels + validation.class_pixels,
                                                data.found["training"] + data.found["validation"], settings,
                                                settings.max_pixels):
-        print(line, flush=True)
+        logger.info(line)
     return spec, training, validation
 
 
@@ -208,7 +211,7 @@ def verified(made):
         bad = cache.verify(made, advance)
     if bad:
         raise made.damage(bad)
-    print(f"  verified: all {len(made)} rows are as they were written")
+    logger.info(f"  verified: all {len(made)} rows are as they were written")
 
 
 def keep_lists(run, data, caches):
@@ -217,7 +220,7 @@ def keep_lists(run, data, caches):
     for made in caches:
         lines += builder.listed(made.path) if made.left_out else []
     if lines:
-        print(f"left out: {len(lines)} files, listed in {run / 'skipped.txt'}")
+        logger.info(f"left out: {len(lines)} files, listed in {run / 'skipped.txt'}")
         atomic_io.write_whole(run / "skipped.txt", "".join(lines).encode("utf-8", "surrogateescape"))
     if data.drawn:
         _split.write(run / "split.csv", {pair.name: split for split, pairs in data.found.items() for pair in pairs})

@@ -10,7 +10,7 @@ import dataclasses
 import pathlib
 import stat
 import struct
-import warnings
+import threading
 
 import imageio.v3 as imageio
 import numpy as np
@@ -32,8 +32,7 @@ METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # wher
 SIXTEEN_TO_EIGHT = "16-bit photo scaled to 8 bits"
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow raises on damaged files
 
-Image.MAX_IMAGE_PIXELS = None  # the limit below takes its place, and can be set
-warnings.filterwarnings("ignore", module=r"PIL\.")  # they name no file, e.g. "Corrupt EXIF data"
+_pillow_limit = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,13 +205,23 @@ def _open(path, formats, kind):
             if file_type != stat.S_IFREG:  # a pipe would hang for ever, and a device may do anything
                 raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
                                        where=path)
-            return Image.open(path, formats=formats)
+            return _open_of_any_size(path, formats)
         except FileNotFoundError:
             what = "is a link to nowhere" if path.is_symlink() else f"this {kind} is missing"
             raise errors.DataError(what, where=path) from None
         except UnidentifiedImageError:
             what, fix = file_kinds.described(path, kind, formats)
             raise errors.DataError(what, where=path, fix=fix) from None
+
+
+def _open_of_any_size(path, formats):
+    """Image.open without Pillow's limit of pixels, which is one for the whole process; max_pixels takes its place."""
+    with _pillow_limit:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 @contextlib.contextmanager

@@ -32,7 +32,6 @@ class Predictor:
         self.rule = tiling.RULES[config.merge]
         self.distinct = list(dict.fromkeys(self.excluded_ids))
         self.never_predicted = sorted(set.intersection(*map(set, self.excluded_ids)))
-        self._predictions: list = []
         self.passes, self.passed, self.progress = 1, 0, None
 
     def grid(self, photo, seen):
@@ -69,10 +68,8 @@ class Predictor:
     def _in_the_graph(self, seen):
         """Ids by the graph's own argmax, so that the scores of an image never leave it."""
         self.room.check(seen.shape[:2], seen.shape[:2])
-        if not self._predictions:
-            with self.session.graph.as_default():
-                self._predictions = [graph_builder.predict(self.net.scores, ids) for ids in self.distinct]
-        return [ids[0] for ids in self._run(self._predictions, seen)]
+        predictions = [graph_builder.prediction_without(self.net.scores, ids) for ids in self.distinct]
+        return [ids[0] for ids in self._run(predictions, seen)]
 
     def _strip_by_strip(self, photo, seen, target, sink):
         """Ids by scores that are merged and argmaxed strip by strip; the target grid is never held in scores."""

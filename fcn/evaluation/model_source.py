@@ -1,6 +1,7 @@
 """What is evaluated: a run, one checkpoint of it, or a whole FCN in a file; and what is known of it."""
 
 import dataclasses
+import logging
 import pathlib
 import shlex
 
@@ -13,6 +14,11 @@ from fcn.models import components
 from fcn.runs import checkpoint_choice, record
 from fcn.weights import detection, transfer
 
+logger = logging.getLogger(__name__)
+
+OF_IMAGES = ("skip_bad", "max_pixels")
+OF_LABELS = ("layout", "classes", "ignore_label", "label_encoding", "mask_threshold")
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedModel:
@@ -20,6 +26,7 @@ class EvaluatedModel:
 
     checkpoint, step: its checkpoint's folder, or weights: the Weights of a file. run: the run's folder, or None.
     starts: config.json's, () for a file. folder: where its evaluations go. data: the folder that it was trained on.
+    source: the path of the checkpoint or of the file.
     """
 
     name: str
@@ -33,6 +40,7 @@ class EvaluatedModel:
     run: pathlib.Path | None = None
     starts: tuple = ()
     data: str = ""
+    source: str = ""
 
     @property
     def policy(self):
@@ -41,62 +49,87 @@ class EvaluatedModel:
 
 
 def from_run(run, which="best"):
-    """The EvaluatedModel of a run's folder, or of a checkpoint's in one, as checkpoint_choice.choose has it; prints
+    """The EvaluatedModel of a run's folder, or of a checkpoint's in one, as checkpoint_choice.choose has it; logs
     which checkpoint it is. Raises UsageError, WeightsError.
     """
     chosen = checkpoint_choice.choose(run, which)
-    print(f"checkpoint: {chosen.text}")
+    logger.info(f"checkpoint: {chosen.text}")
     run, content = chosen.run, chosen.content
     return EvaluatedModel(run.absolute().name, training_config.from_dict(content["config"]),
                           record.spec_from_dict(content["spec"]),
                           content["model"], run, chosen.path, chosen.state["step"], run=run,
-                          starts=tuple(content.get("starts", ())), data=content["config"].get("data", ""))
+                          starts=tuple(content.get("starts", ())), data=content["config"].get("data", ""),
+                          source=str(chosen.path))
 
 
-def from_file(path, asked=None):
-    """The EvaluatedModel of a whole FCN in a file. asked: function of no arguments that gives (layout, spec of the data
-    set whose classes it must have), None for photos without labels. Raises WeightsError, DataError.
-    """
+def from_file(path):
+    """The EvaluatedModel of a whole FCN in a file, for images without labels. Raises WeightsError."""
     weights = detection.read_weights(path)
-    print("\n  ".join([f"weights: {path}", *weights.notes]))
+    logger.info("\n  ".join([f"weights: {path}", *weights.notes]))
     if weights.net is None:
         raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
-                                  fix=f"train from it: python train_fcn.py --weights {shlex.quote(str(path))} --data "
-                                       "FOLDER --run RUN")
+                                  fix=f"train from it: fcn train --weights {shlex.quote(str(path))} --data FOLDER "
+                                      "--run RUN")
     channels = weights.num_classes
     spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)),
                        tuple(weights.ignored_ids))
-    layout = "auto"
-    if asked:
-        layout, wanted = asked()
-        spec = _same_classes(wanted, spec, len(weights.class_names) > 0, channels, path)
     model = {"net": weights.net, "choices": weights.variant, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": components.of(weights.net).widths(weights.widths)}
     name = pathlib.Path(path).name
-    return EvaluatedModel(name, training_config.Config(layout=layout, size=None), spec, model,
-                          pathlib.Path("runs", name), weights=weights)
+    return EvaluatedModel(name, training_config.Config(size=None), spec, model, pathlib.Path("runs", name),
+                          weights=weights, source=str(path))
+
+
+def for_data(evaluated, data, given):
+    """The EvaluatedModel with the data set that it is evaluated on.
+
+    data: its folder, None for the one of the training. given: {setting: value}; a run takes `OF_IMAGES` only, since it
+    reads labels as in its training. Raises UsageError, DataError.
+    """
+    allowed = OF_IMAGES if evaluated.run else OF_IMAGES + OF_LABELS
+    for name in given:
+        if name not in allowed:
+            raise errors.UsageError(f"unknown argument {name}; available: {', '.join(allowed)}",
+                                    fix="a run reads labels as in its training." if name in OF_LABELS else None)
+    given = {name: training_config.parsed(name, value) for name, value in given.items()}
+    settings = dataclasses.replace(evaluated.settings, **given, **({"data": str(data)} if data else {}))
+    if not settings.data:
+        raise errors.UsageError("no data set is given", fix="give the folder of a data set (data=).")
+    if evaluated.run:
+        evaluated = dataclasses.replace(evaluated, settings=settings)
+        if data:
+            note_names(evaluated, data)
+        return evaluated
+    asked = classes_of(settings.data, settings.layout, settings.classes, settings.ignore_label,
+                       settings.label_encoding, given.get("mask_threshold"))
+    return with_classes(dataclasses.replace(evaluated, settings=settings), *asked)
 
 
 def classes_of(data, layout, classes, ignore_label, encoding, mask_threshold):
-    """(layout, DatasetSpec) of a folder, as the flags have it; "auto" is told by its looks. Raises DataError."""
+    """(layout, DatasetSpec) of a folder; layout "auto" is detected. Raises DataError."""
     if layout == "auto":
         layout, why = _auto.choose(data)
-        print(f"layout {layout}: {why}")
+        logger.info(f"layout {layout}: {why}")
     spec = registry.load("layouts", layout).spec(data, classes, ignore_label)
     return layout, spec.as_asked(encoding, mask_threshold)
 
 
-def _same_classes(asked, own, named, channels, path):
-    """The spec of the data set, whose classes must be those of the net: ids decide, names that differ are told."""
-    if not asked.class_names:
-        return dataclasses.replace(asked, class_names=own.class_names)
-    names = transfer.channel_names(asked.class_names, channels)
-    if len(names) > channels or any(i not in asked.ignored_ids for i in range(asked.num_classes, channels)):
-        raise errors.DataError(f"the data set has {asked.num_classes} classes, the net in {path} {channels}")
-    if named:
-        _note(own.class_names, names, asked.ignored_ids, "file")
-    return asked
+def with_classes(evaluated, layout, spec):
+    """The EvaluatedModel of a file, with the layout and classes of a data set. Class ids must agree; names that differ
+    are logged. Raises DataError.
+    """
+    own, weights, channels = evaluated.spec, evaluated.weights, evaluated.model["num_classes"]
+    settings = dataclasses.replace(evaluated.settings, layout=layout)
+    if not spec.class_names:
+        return dataclasses.replace(evaluated, settings=settings,
+                                   spec=dataclasses.replace(spec, class_names=own.class_names))
+    names = transfer.channel_names(spec.class_names, channels)
+    if len(names) > channels or any(i not in spec.ignored_ids for i in range(spec.num_classes, channels)):
+        raise errors.DataError(f"the data set has {spec.num_classes} classes, the net in {evaluated.source} {channels}")
+    if weights.class_names:
+        _note(own.class_names, names, spec.ignored_ids, "file")
+    return dataclasses.replace(evaluated, settings=settings, spec=spec)
 
 
 def note_names(evaluated, data):
@@ -109,4 +142,4 @@ def note_names(evaluated, data):
 def _note(own, names, ignored_ids, where):
     for i, (theirs, ours) in enumerate(zip(own, names, strict=False)):
         if i not in ignored_ids and theirs.casefold() != ours.casefold():
-            print(f"note: class {i} is '{theirs}' in the {where}, '{ours}' in the data set; ids count, not names")
+            logger.info(f"note: class {i} is '{theirs}' in the {where}, '{ours}' in the data set; ids count, not names")

@@ -18,12 +18,15 @@ Results are written into .NAME.unfinished, synced, listed in its manifest; then 
 import contextlib
 import errno
 import itertools
+import logging
 import os
 import pathlib
 import shlex
 
 from fcn.core import atomic_io, errors
 from fcn.evaluation import manifest
+
+logger = logging.getLogger(__name__)
 
 EVALUATION, PREDICTIONS = "evaluation", "predictions"
 PHRASES = {EVALUATION: "an evaluation", PREDICTIONS: "predictions of photos"}
@@ -37,7 +40,7 @@ class ResultFolder:
     photos: paths of the photos that are predicted. Older predictions are replaced if all their photos are among them.
     """
 
-    def __init__(self, place, kind, photos=(), say=print):
+    def __init__(self, place, kind, photos=(), say=logger.info):
         self.target, self.kind, self.say = _resolved(place), kind, say
         self.place = _named(place, self.target)
         self.unfinished, self.previous = _hidden(self.target, "unfinished"), _hidden(self.target, "previous")
@@ -201,7 +204,7 @@ def free(place):
     return place if _is_free(place) else another(place)
 
 
-def usable(place, kind, say=print):
+def usable(place, kind, say=logger.info):
     """The first of `place`, `place`-2, ... where results of this kind may go, and a line if that is not `place`."""
     try:
         found = _obstacle(_resolved(place), {"kind": kind})

@@ -3,20 +3,16 @@
 So the net waits for neither. What it waited all the same is measured and told.
 """
 
-import contextlib
 import dataclasses
 import time
 
 from fcn.core import errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import batch_loader, file_checks
-from fcn.evaluation import image_sources, inference
+from fcn.evaluation import image_sources
 from fcn.evaluation.prediction_writer import BackgroundWorker
 from fcn.metrics import iou
 from fcn.metrics.confusion import ConfusionMatrices, Counting
-from fcn.models import graph_builder, tf_compat
-from fcn.models.architecture import Architecture
-from fcn.weights import checkpoint_reader, initialize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,17 +29,14 @@ class Scored:
     waited: float
 
 
-def run_evaluation(found, evaluated, config, outputs, gallery):
-    """The Scored of all `found` (Sources). evaluated: an EvaluatedModel. config: an InferenceConfig. outputs: a
-    PredictionWriter. gallery: a Gallery, for those with labels.
+def run_evaluation(net, found, evaluated, config, outputs, gallery):
+    """The Scored of all `found` (Sources). net: the LoadedNet of `evaluated`, an EvaluatedModel. config: an
+    InferenceConfig. outputs: a PredictionWriter. gallery: a Gallery, for those with labels.
 
     Raises DataError for an image that cannot be read (but with skip_bad) and if none is left.
     """
     settings, spec = evaluated.settings, evaluated.spec
-    architecture = Architecture.from_dict(evaluated.model | {"precision": settings.precision})
-    num_classes = architecture.num_classes
-    # The benchmark's prediction is never an ignored id; the tutorial's is whatever the net was trained to say.
-    excluded_ids = evaluated.policy.ignored_in_scores, evaluated.policy.never_predicted
+    num_classes = net.architecture.num_classes
     work = _Work(num_classes, evaluated.policy.ignored_in_scores, config.size is not None, outputs, gallery)
 
     def read(index):
@@ -55,9 +48,8 @@ def run_evaluation(found, evaluated, config, outputs, gallery):
             return file_checks.problem(error, found[index].photo)
 
     left_out, waited = [], 0.0
-    with (_loaded(evaluated, architecture) as (session, net), progress_bar.counted("evaluated", len(found)) as advance,
+    with (net.predictor(config) as predictor, progress_bar.counted("evaluated", len(found)) as advance,
           BackgroundWorker() as behind):
-        predictor = inference.Predictor(session, net, config, excluded_ids, inference.need_of(architecture))
         samples, started = batch_loader.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
@@ -124,15 +116,3 @@ class _Work:
                 for found in (self.original, self.network)]
 
 
-@contextlib.contextmanager
-def _loaded(evaluated, architecture):
-    """(session, graph_builder.InferenceGraph) of the EvaluatedModel's net with its weights, in a graph of its own."""
-    with tf_compat.tf.Graph().as_default():
-        net = graph_builder.inference(architecture, evaluated.policy.never_predicted, prepared=True)
-        with tf_compat.new_session() as session:
-            if evaluated.weights is None:
-                checkpoint_reader.restore(session, evaluated.checkpoint)
-            else:
-                initialize.load_all(session, evaluated.weights)
-            session.run(tf_compat.tf.local_variables_initializer())
-            yield session, net

@@ -4,6 +4,7 @@ Without the loss it is an InferenceGraph: what an exported file holds.
 """
 
 import dataclasses
+import threading
 
 import numpy as np
 
@@ -146,6 +147,21 @@ def predict(scores, excluded_ids):
     """
     best = tf.argmax(without(scores.listed(), excluded_ids), axis=-1, output_type=tf.int32)
     return scores.restore(tf.cast(best, tf.uint8))
+
+
+_adding = threading.Lock()
+
+
+def prediction_without(scores, excluded_ids):
+    """The tensor predict(scores, excluded_ids), made once in the graph of `scores`, also if several threads ask."""
+    graph = scores.tensor.graph
+    name = "_".join([f"{scores.tensor.op.name}/prediction_without", *map(str, excluded_ids)])
+    with _adding:
+        try:
+            return graph.get_tensor_by_name(f"{name}:0")
+        except KeyError:
+            with graph.as_default():
+                return tf.identity(predict(scores, excluded_ids), name)
 
 
 def without(logits, excluded_ids):

@@ -1,4 +1,6 @@
-"""The one door to TensorFlow: graph mode is switched on here and nowhere else; and the device that it computes on.
+"""The one module that imports TensorFlow; sessions, and the device that they compute on.
+
+Eager execution stays as the program has it: every graph is built and run inside `with tf.Graph().as_default()`.
 
 TensorFlow falls back to the CPU without an error when a CUDA library cannot be loaded or the driver does not answer.
 describe_device() says why, in the first lines of a run.
@@ -11,49 +13,18 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 
-from fcn.core import machine
+from fcn.core import machine, terminal
 from fcn.core.errors import MachineError
-
-CHATTY = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # whoever sets it wants to read what the C++ side says
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __all__ = ["Device", "describe_device", "detect_device", "deterministic", "first_line", "gpu_reasons", "gpu_warning",
            "gpus", "has_gpu", "log_of_gpus", "new_session", "run", "tf", "tf_errors"]
 
-
-@contextlib.contextmanager
-def _hushed():
-    """Keep remarks on CPU features and absent GPUs off the screen; they are shown if what was tried fails.
-
-    They go straight to file descriptor 2 before TensorFlow has read its own log level.
-    """
-    if CHATTY:
-        yield
-        return
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            said.seek(0)
-            os.write(screen, said.read())
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
-
-
-with _hushed():
+with terminal.native_output_hidden():
     import tensorflow.compat.v1 as tf
     from tensorflow import config as tf2_config  # what follows is not in compat.v1
     from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
-
-tf.disable_eager_execution()
-tf.logging.set_verbosity(tf.logging.ERROR)
+    from tensorflow.python.framework import config as framework_config
 
 tf_errors = tf.errors
 
@@ -73,9 +44,20 @@ def first_line(error):
     return (text.strip().splitlines() or [repr(error)])[0][:300]
 
 
-def deterministic():
-    """From now on this process uses operations that give the same bits every time; what has none raises an error."""
-    tf2_config.experimental.enable_op_determinism()
+@contextlib.contextmanager
+def deterministic(wanted=True):
+    """Inside, TensorFlow uses operations that give the same bits every time; an operation without any raises an error.
+
+    TensorFlow has one switch for the whole process. It is set back afterwards.
+    """
+    before = framework_config.is_op_determinism_enabled()
+    if wanted:
+        framework_config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not before:
+            framework_config.disable_op_determinism()
 
 
 OPERATIONS_AT_ONCE = 1  # two would fight for the cores
@@ -91,13 +73,13 @@ def new_session(graph=None):
     config.graph_options.rewrite_options.constant_folding = RewriterConfig.OFF
     config.graph_options.optimizer_options.opt_level = tf.OptimizerOptions.L0
     config.gpu_options.allow_growth = True
-    with _hushed():
+    with terminal.native_output_hidden():
         return tf.Session(graph=graph, config=config)
 
 
 def gpus():
     """[(name, bytes of memory that TensorFlow may use)] of the GPUs that TensorFlow sees."""
-    with _hushed():
+    with terminal.native_output_hidden():
         seen = tf2_config.list_physical_devices("GPU")
         names = [tf2_config.experimental.get_device_details(gpu).get("device_name", "of unknown name") for gpu in seen]
     if not seen:
@@ -110,7 +92,7 @@ def gpus():
 @functools.cache
 def has_gpu():
     """Whether a session of this process computes on a GPU."""
-    with _hushed():
+    with terminal.native_output_hidden():
         return bool(tf2_config.list_physical_devices("GPU"))
 
 

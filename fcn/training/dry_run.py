@@ -4,6 +4,7 @@ Nothing is written. The weights in the session are moved by the timed steps, and
 """
 
 import itertools
+import logging
 import math
 import shutil
 import statistics
@@ -14,6 +15,8 @@ from fcn.models import components, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.training import loop, lr_multipliers, progress_report, resources, validation
+
+logger = logging.getLogger(__name__)
 
 UNKNOWN = "unknown, as the net's encoder does not tell the sizes of its activations"
 MOST_GRAPH = 4e6  # bytes; a larger graph has weights in it as constants
@@ -79,18 +82,18 @@ def sizes_px(trainer):
 def run(trainer):
     """Do all of a run but the training, print what it will be like. Raises what the run would raise."""
     warnings = quick(trainer)[1:]
-    print("dry run: data and caches as above; now the weights, and a few steps", flush=True)
+    logger.info("dry run: data and caches as above; now the weights, and a few steps")
     with tf_compat.new_session() as session:
-        state = trainer.start(session, print)
+        state = trainer.start(session)
         at = loop.Position.of(state, 1, trainer.job.settings.batches_per_step)
         architecture = architecture_of(trainer)
         strides = components.of(architecture.net).strides(architecture)
         shapes = feature_maps(session, trainer.graph, strides, trainer.batch_at(0)[0])
-        print("\n".join([*_net(trainer, shapes, strides), ""]), flush=True)
+        logger.info("\n".join([*_net(trainer, shapes, strides), ""]))
         seconds, waiting = timed_steps(session, trainer, at)
-        print("\n".join([*_memory(trainer), "", *warnings, *_disk(trainer), "",
-                         *_time(trainer, state["step"], seconds, waiting, timed_validation(session, trainer))]))
-    print("dry run: nothing was written but the caches")
+        spent = _time(trainer, state["step"], seconds, waiting, timed_validation(session, trainer))
+        logger.info("\n".join([*_memory(trainer), "", *warnings, *_disk(trainer), "", *spent]))
+    logger.info("dry run: nothing was written but the caches")
 
 
 def feature_maps(session, graph, names, images):

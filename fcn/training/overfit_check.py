@@ -4,6 +4,7 @@ A net that cannot will not learn a data set either, and says so in minutes. With
 nothing is written.
 """
 
+import logging
 import types
 
 import numpy as np
@@ -14,6 +15,8 @@ from fcn.metrics import baselines
 from fcn.models import tf_compat
 from fcn.models.tf_compat import tf_errors
 from fcn.training import schedules, setup
+
+logger = logging.getLogger(__name__)
 
 STEPS = 200
 LEARNT, ENOUGH = 0.5, 0.1  # of the loss to beat: learnt below the one, over at the other
@@ -27,10 +30,10 @@ def run(trainer):
     """Train on one batch and print the verdict. Raises DivergedError if it is not learnt."""
     number, images, labels, prior = chosen(trainer)
     settings = trainer.job.settings
-    print(f"sanity: batch {number} over and over, {STEPS} steps at most, learning rate {settings.learning_rate:g}, no "
-          "dropout; --show-batch FILE.png shows the first batch", flush=True)
+    logger.info(f"sanity: batch {number} again and again, {STEPS} steps at most, learning rate "
+                f"{settings.learning_rate:g}, no dropout; --show-batch FILE.png shows the first batch")
     with tf_compat.new_session() as session:
-        trainer.start(session, print)
+        trainer.start(session)
         # The entropy of the class frequencies is a cross entropy; another loss is compared with its own first value.
         beaten = prior if trainer.job.content["model"]["loss"] == "cross_entropy" else None
         losses = descend(session, trainer, images, labels, beaten)
@@ -42,7 +45,7 @@ def run(trainer):
     if not losses[-1] < LEARNT * beaten:
         raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, beaten, trainer),
                                    fix="see to the first of these that may be so, and ask for --sanity again.")
-    print(f"a batch is learnt: {done}")
+    logger.info(f"a batch is learnt: {done}")
 
 
 def chosen(trainer):

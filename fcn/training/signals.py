@@ -1,4 +1,4 @@
-"""Being asked to stop: the step is finished and saved; a second Ctrl-C ends the process at once.
+"""Stop signals: the step is finished and saved. A second Ctrl-C ends a command at once, and interrupts a program.
 
 A handler of Python's runs only between two calls into TensorFlow, and one of these may take a minute. So the kernel's
 signals are read from a pipe by a thread, which is there at any time.
@@ -8,6 +8,8 @@ import contextlib
 import os
 import signal
 import threading
+
+from fcn.core import terminal
 
 # SIGUSR1 is what schedulers (Slurm's --signal=USR1@90) send before they send SIGTERM, so it counts as one.
 EXIT_AS = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGUSR1: signal.SIGTERM,
@@ -22,19 +24,24 @@ class Signals:
 
     def __init__(self, say, leave=lambda: None):
         self.say, self.leave, self.caught = say, leave, None
+        self._before, self._interrupts = {}, 0
 
     def __enter__(self):
+        if threading.current_thread() is not threading.main_thread():
+            return self  # Python sets signal handlers in the main thread alone
         self._read, write = os.pipe()
         os.set_blocking(write, False)
         self._write, self._wakeup = write, signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         # Under nohup a hangup is ignored, and stays so.
         wanted = [n for n in EXIT_AS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN)]
-        self._before = {number: signal.signal(number, lambda *_: None) for number in wanted}
+        self._before = {number: signal.signal(number, self._handle) for number in wanted}
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_):
+        if not self._before:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
@@ -42,12 +49,18 @@ class Signals:
         self._thread.join()
         os.close(self._read)
 
+    def _handle(self, number, _):
+        """Python's handler, which runs when TensorFlow returns: in a program, a second Ctrl-C interrupts it."""
+        if number == signal.SIGINT and self._interrupts and not terminal.is_command():
+            raise KeyboardInterrupt
+        self._interrupts += number == signal.SIGINT
+
     def _watch(self):
         while byte := os.read(self._read, 1):
             number = signal.Signals(byte[0])
             if number not in self._before:
                 continue
-            if self.caught and number == signal.SIGINT:
+            if self.caught and number == signal.SIGINT and terminal.is_command():
                 with contextlib.suppress(Exception):
                     self.leave()
                 os._exit(128 + number)

@@ -4,8 +4,10 @@ Nothing random has a state: order, augmentation, dropout and fresh weights are f
 variables and Position.state() are all of a run, and one that was killed and resumed ends as an undisturbed one.
 """
 
+import contextlib
 import io
 import json
+import logging
 import math
 
 import numpy as np
@@ -33,15 +35,14 @@ from fcn.training import (
 )
 from fcn.weights import initialize, transfer
 
+logger = logging.getLogger(__name__)
+
 
 class Trainer:
     """The graph of a Job in the default graph, and its batches."""
 
     def __init__(self, job):
         settings = job.settings
-        if settings.deterministic:
-            tf_compat.deterministic()
-        tf.reset_default_graph()  # that of the stage before
         tf.set_random_seed(settings.seed)
         self.job, self.policy, self.rows = job, label_policy.of_run(job.content["model"], job.spec), None
         self.sampling = setup.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
@@ -79,7 +80,7 @@ class Trainer:
         return validation.validate(session, self.graph, self.validation_batches(), self.policy.ignored_in_scores,
                                    stopped)
 
-    def start(self, session, say=print):
+    def start(self, session, say=logger.warning):
         """State to go on from: a checkpoint's, or {"step": 0} of a fresh run with its weights put in.
 
         say(text) gets a line on each checkpoint that was damaged.
@@ -91,7 +92,7 @@ class Trainer:
         if state is None:
             self.fresh(session)
             return {"step": 0}
-        print(f"resumed at step {state['step']}")
+        logger.info(f"resumed at step {state['step']}")
         return state
 
     def fresh(self, session):
@@ -100,10 +101,10 @@ class Trainer:
         chosen = variants.variants_of(settings.net, **{name: getattr(settings, name) for name in variants.NAMES})
         for name, value in weights.variant.items():
             if chosen and value != getattr(chosen, name):
-                print(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
+                logger.info(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
         self.rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
                                             settings.carry_scores, chosen)
-        print(transfer.report_text(self.rows))
+        logger.info(transfer.report_text(self.rows))
 
     def save(self, session, state):
         """A checkpoint of weights that can be used. Raises DivergedError, MachineError."""
@@ -128,13 +129,25 @@ class Trainer:
         return f"{kept}; its images: {', '.join(names)}"
 
 
+@contextlib.contextmanager
+def built(job):
+    """The Trainer of a Job, in a graph of its own that is the default graph inside."""
+    with tf_compat.deterministic(job.settings.deterministic), tf.Graph().as_default():
+        yield Trainer(job)
+
+
 def train(job):
     """Train a Job to its end. Raises Stopped after a signal, DivergedError, MachineError, WeightsError."""
-    trainer, settings = Trainer(job), job.settings
+    with built(job) as trainer:
+        _train(trainer)
+
+
+def _train(trainer):
+    job, settings = trainer.job, trainer.job.settings
     damaged: list[str] = []
 
     def skip(text):
-        print(text)
+        logger.warning(text)
         damaged.append(text)
 
     with tf_compat.new_session() as session:
@@ -145,10 +158,10 @@ def train(job):
             transfer.write_report(job.run / "transplant.json", trainer.rows)
         at = loop.Position.of(state, window, settings.batches_per_step)
         run_log.cut(job.run / "log.jsonl", at.step, at.validated)
-        print(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
-              f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step", flush=True)
+        logger.info(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
+              f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step")
         if at.step < trainer.steps:
-            print("\n".join(dry_run.quick(trainer)), flush=True)
+            logger.info("\n".join(dry_run.quick(trainer)))
         with progress_bar.ProgressBar("step", trainer.steps, at.step) as view, \
                 signals.Signals(view.say, view.restore_cursor) as asked:
             report, check, save = periodic(trainer, session, at, view, asked)

@@ -83,7 +83,7 @@ def initialise(session, variables):
     def kind(variable):
         return variable.op.name.rpartition("/")[2]
     for _, alike in itertools.groupby(sorted(variables, key=kind), kind):
-        session.run(tf.variables_initializer(list(alike)))
+        session.run([variable.initializer for variable in alike])
 
 
 def _first_value(session, variable):

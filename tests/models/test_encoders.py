@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from nets_help import THIN, fresh, start
 
-from fcn.cli import evaluate
 from fcn.config import variants
 from fcn.config.variants import ALLOWED, Variants
 from fcn.core import errors, registry
-from fcn.evaluation import memory_guard
+from fcn.evaluation import memory_guard, tiling
 from fcn.models import components, graph_builder, layers, published_nets
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.encoders import vgg
@@ -153,11 +152,13 @@ def test_receptive_field_is_known_once_both_halves_define_theirs(tiny):
 
 
 def test_tiles_need_features_whose_strides_divide_32(tiny):
-    evaluate.check_strides(Architecture("fcn8s", 3, nets_help.THIN))
-    evaluate.check_strides(Architecture("tiny", 3))  # 2 and 4
+    def check(net):
+        tiling.check_strides(components.common_stride(Architecture(net, 3, nets_help.THIN)), net)
+    check("fcn8s")
+    check("tiny")  # 2 and 4
     tiny["encoders"].FEATURES = (("half", 8, 4), ("quarter", 12, 6))
     with pytest.raises(errors.UsageError, match="features of the net tiny repeat every 24 px"):
-        evaluate.check_strides(Architecture("tiny", 3))
+        check("tiny")
 
 
 def test_net_without_variant_refuses_options_of_published_fcns(tiny):

@@ -6,15 +6,14 @@ An interpreter is told the size of the images first (resize_tensor_input), and k
 import pathlib
 import warnings
 
-from fcn.core import machine
+from fcn.core import machine, terminal
 from fcn.export.formats import _graph
-from fcn.models import tf_compat
 from fcn.models.tf_compat import tf
 
 
 def write(path, checkpoint, model):
     graph_def, net = _graph.frozen(checkpoint, model)
-    with tf_compat._hushed():
+    with terminal.native_output_hidden():
         converter = tf.lite.TFLiteConverter(graph_def, [net.images], [net.logits, net.prediction])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         content = converter.convert()
@@ -23,14 +22,14 @@ def write(path, checkpoint, model):
 
 
 def outputs(path, batches):
-    with warnings.catch_warnings(), tf_compat._hushed():  # of its move to the package ai_edge_litert
+    with warnings.catch_warnings(), terminal.native_output_hidden():  # of its move to the package ai_edge_litert
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(str(path), num_threads=machine.cores())
     images_at = interpreter.get_input_details()[0]["index"]
     outputs_at = {details["name"]: details["index"] for details in interpreter.get_output_details()}
     for images in batches:
         interpreter.resize_tensor_input(images_at, images.shape)
-        with tf_compat._hushed():
+        with terminal.native_output_hidden():
             interpreter.allocate_tensors()
         interpreter.set_tensor(images_at, images)
         interpreter.invoke()

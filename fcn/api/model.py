@@ -1,0 +1,254 @@
+"""A trained net in memory: load it, predict images, evaluate it on a data set, export it."""
+
+import argparse
+import contextlib
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from fcn.api import scores
+from fcn.config import parsers
+from fcn.core import errors, registry
+from fcn.data import dataset, images
+from fcn.evaluation import image_sources, model_source, tiling
+from fcn.evaluation.inference_config import InferenceConfig
+from fcn.evaluation.prediction_writer import PredictionWriter
+from fcn.metrics import protocols
+from fcn.models import components
+from fcn.models.architecture import Architecture
+from fcn.reporting.gallery import Gallery
+from fcn.runs import checkpoint_choice
+from fcn.weights import transfer
+
+AS_TRAINED = "as trained"
+
+
+def load(path, checkpoint=checkpoint_choice.BEST, *, precision=None):
+    """Load a trained net with its weights.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A run's folder, the folder of one checkpoint in it, or a whole FCN in a file (MatConvNet .mat, .npz).
+    checkpoint : str or pathlib.Path
+        Of a run: "best" (highest validation mean IoU), "latest", or the folder of a checkpoint.
+    precision : {"float32", "bfloat16"}, optional
+        Arithmetic of the convolutions; by default that of the training, float32 for a file.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    fcn.errors.UsageError, fcn.errors.WeightsError
+        If `path` is neither, or its files are damaged, or hold a VGG without score layers.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        found = model_source.from_run(path, checkpoint)
+    elif not path.exists():
+        raise errors.UsageError("there is no such file or folder", where=path,
+                                fix="give a run's folder, or a file with a whole FCN.")
+    elif checkpoint != checkpoint_choice.BEST:
+        raise errors.UsageError("is a file: checkpoint= is for the folder of a run", where=path)
+    else:
+        found = model_source.from_file(path)
+    changed = {"precision": precision} if precision else {}
+    return Model(dataclasses.replace(found, settings=dataclasses.replace(found.settings, **changed,
+                                                                         plugins=registry.folders())))
+
+
+class Model(contextlib.AbstractContextManager):
+    """A trained net with its weights in memory, made by fcn.load().
+
+    It owns a graph and a session: it works beside eager TensorFlow and beside other models, and several threads may
+    use it. `with` or close() frees its memory.
+
+    Attributes
+    ----------
+    net : str
+        Name of the net, such as "fcn8s_atonce".
+    class_names : tuple of str
+        Name of each class id.
+    num_classes : int
+        Number of class ids: predictions are below it.
+    palette : numpy.ndarray
+        (num_classes, 3) uint8 RGB; palette[ids] is a picture of a prediction.
+    input_size : tuple of int or None
+        (height, width) px to which images are resized; None: they keep their size.
+    source : str
+        The checkpoint's folder or the file that the weights came from.
+    """
+
+    def __init__(self, evaluated):
+        from fcn.evaluation.loaded_net import LoadedNet  # it imports TensorFlow
+        self._evaluated = evaluated
+        self.net, self.num_classes = evaluated.model["net"], evaluated.model["num_classes"]
+        self.class_names = tuple(transfer.channel_names(evaluated.spec.class_names, self.num_classes))
+        self.palette = np.array(evaluated.spec.palette()[:self.num_classes], np.uint8)
+        self.input_size, self.source = evaluated.settings.size, evaluated.source
+        self._loaded = LoadedNet(evaluated)
+
+    def predict(self, image, *, probabilities=False, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False):
+        """Predict the class of each pixel of an image.
+
+        Parameters
+        ----------
+        image : str, pathlib.Path or numpy.ndarray
+            An image file (turned upright as its EXIF data say), or an array (H, W, 3) uint8 RGB, 0 to 255.
+        probabilities : bool
+            Return the probability of each class instead of class ids.
+        size : int, (int, int) or None
+            Height and width px of the network's input; None: the image's own size. By default input_size.
+        tile : int or (int, int), optional
+            Predict in overlapping tiles of so many px (multiples of 32), for images that do not fit into memory.
+        scales : sequence of float
+            Predict at these multiples of the size, and take the mean of the logits.
+        flip : bool
+            Predict the mirrored image too, and take the mean of the logits.
+
+        Returns
+        -------
+        numpy.ndarray
+            (H, W) uint8 class ids; with `probabilities` (H, W, num_classes) float32, which add up to 1 at each pixel.
+            Ids that scores ignore are never predicted.
+
+        Raises
+        ------
+        fcn.errors.DataError
+            If the file cannot be read.
+        fcn.errors.UsageError
+            If the array or an option is invalid.
+        fcn.errors.MachineError
+            If the image needs more memory than there is.
+        """
+        config = self.config(size=size, tile=tile, scales=scales, flip=flip,
+                             enlarge="scores" if probabilities else "labels")
+        photo, network_input = self._read(image, config.size)
+        with self._loaded.predictor(config) as predictor:
+            if not probabilities:
+                (ids, _), _ = predictor.predict(photo, network_input)
+                return ids
+            found = np.empty((*photo.shape[:2], self.num_classes), np.float32)
+
+            def keep(top, rows):
+                found[top:top + len(rows)] = rows
+            predictor.predict(photo, network_input, keep)
+            return found
+
+    def evaluate(self, data=None, split="validation", *, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False,
+                 **data_settings):
+        """Score the model on a split of a data set.
+
+        Parameters
+        ----------
+        data : str or pathlib.Path, optional
+            Folder of the data set; by default the one that the run was trained on.
+        split : str
+            "training" or "validation", or another split of the layout.
+        size, tile, scales, flip
+            As in predict().
+        **data_settings
+            skip_bad and max_pixels; for a model from a file also layout, classes, ignore_label, label_encoding,
+            mask_threshold (fcn.Config explains them). A run reads labels as in its training.
+
+        Returns
+        -------
+        Scores
+
+        Raises
+        ------
+        fcn.errors.DataError
+            If images or labels cannot be used, or no pixel is labelled.
+        """
+        config = self.config(size=size, tile=tile, scales=scales, flip=flip)
+        evaluated = model_source.for_data(self._evaluated, data, data_settings)
+        protocols.check(self.num_classes, evaluated.spec.ignored_ids)
+        good, left_out = dataset.to_evaluate(evaluated.settings, evaluated.spec, split, evaluated.run)
+        from fcn.evaluation import runner
+        gallery, no_files = Gallery(evaluated.spec), PredictionWriter(".", evaluated.spec, ())
+        scored = runner.run_evaluation(self._loaded, image_sources.from_pairs(good), evaluated, config, no_files,
+                                       gallery)
+        return scores.of(evaluated, scored, gallery, config, split, left_out + scored.left_out)
+
+    def export(self, path):
+        """Write the net into a file that other programs read, verified against this model.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            A new file or folder. The suffix says the format: none for a SavedModel, .pb, .tflite, .onnx, .npz, .mat.
+
+        Returns
+        -------
+        pathlib.Path
+            The path.
+
+        Raises
+        ------
+        fcn.errors.UsageError
+            If the path is taken, the format unknown, or the model came from a file and not from a run.
+        """
+        from fcn.export import writer
+        if self._evaluated.run is None:
+            raise errors.UsageError("was loaded from a file; only checkpoints of runs are exported", where=self.source,
+                                    fix="train a run from it (weights=...) and export that.")
+        path = pathlib.Path(path)
+        name = writer.format_of(path)
+        chosen = checkpoint_choice.choose(self._evaluated.run, self._evaluated.checkpoint)
+        writer.export(chosen, path, name)
+        return path
+
+    def close(self):
+        """Free the memory of the net. The model cannot be used afterwards."""
+        self._loaded.close()
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __repr__(self):
+        return f"Model({self.source!r}, net={self.net!r}, num_classes={self.num_classes})"
+
+    def config(self, *, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False, enlarge="labels"):
+        """The InferenceConfig of these arguments, see predict(). Raises UsageError."""
+        size = self.input_size if isinstance(size, str) and size == AS_TRAINED else _size("size", size)
+        if tile is not None:
+            tiling.check_strides(components.common_stride(Architecture.from_dict(self._evaluated.model)), self.net)
+        return InferenceConfig(size, _size("tile", tile), 0.5, "mean", tuple(map(float, scales)), bool(flip), enlarge)
+
+    def _read(self, image, size):
+        """(image, network input), uint8 (h, w, 3) each, of a file or an array."""
+        if isinstance(image, str | pathlib.Path):
+            found = image_sources.read_sample(image_sources.Source("image", pathlib.Path(image)), self._evaluated.spec,
+                                              size, self._evaluated.settings.max_pixels)
+            return found.photo, found.seen
+        array = np.asarray(image)
+        if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
+            raise errors.UsageError(f"invalid image: array of shape {array.shape} and type {array.dtype}, expected "
+                                    "(height, width, 3) of uint8, RGB, 0 to 255", fix=_image_fix(array))
+        return array, array if size is None else images.resize_photo(array, size)
+
+
+def _image_fix(array):
+    """How this array becomes an image."""
+    if array.ndim == 4:
+        return "predict one image at a time: [model.predict(image) for image in images]."
+    if array.ndim == 2:
+        return "numpy.stack([image] * 3, axis=-1) makes an RGB image of a grey one."
+    if array.ndim == 3 and array.shape[2] == 4:
+        return "image[..., :3] leaves out the transparency."
+    if array.ndim == 3 and array.dtype.kind == "f":
+        return "(255 * image).round().astype('uint8') converts values from 0 to 1."
+    return "give the path of an image file, or an array that imageio.v3.imread has read."
+
+
+def _size(name, value):
+    """(height, width) px or None of an int, a pair, a text or None. Raises UsageError."""
+    if value is None:
+        return None
+    try:
+        return (parsers.parse_crop if name == "tile" else parsers.parse_size)(value)
+    except argparse.ArgumentTypeError as error:
+        raise errors.UsageError(f"{name}={value!r}: {error}") from None

@@ -1,0 +1,75 @@
+"""What a command may do to its process and a library may not: print, and keep TensorFlow's C++ messages off the screen.
+
+A program that imports fcn sees nothing of this: fcn logs to the logger "fcn", and the program configures logging.
+errors.run_command() enters as_command(), which prints these log lines and shows progress bars.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import warnings
+
+TENSORFLOW_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_wants_native_output = TENSORFLOW_LEVEL in os.environ  # a user who sets it wants to read TensorFlow's C++ messages
+_is_command = False
+
+
+class _PrintHandler(logging.Handler):
+    """Prints the message alone. A closed pipe raises BrokenPipeError, as print() does."""
+
+    def emit(self, record):
+        print(self.format(record), flush=True)
+
+
+@contextlib.contextmanager
+def as_command():
+    """Inside, the process belongs to a command: log lines of fcn go to stdout, and progress bars are shown."""
+    global _is_command
+    if _is_command:
+        yield
+        return
+    os.environ.setdefault(TENSORFLOW_LEVEL, "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # they name no file, e.g. "Corrupt EXIF data"
+    logger, handler = logging.getLogger("fcn"), _PrintHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    _is_command = True
+    try:
+        yield
+    finally:
+        _is_command = False
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def is_command():
+    """Whether the process belongs to a command, not to a program that imports fcn."""
+    return _is_command
+
+
+@contextlib.contextmanager
+def native_output_hidden():
+    """In a command, what C++ code writes to file descriptor 2 is hidden, and shown if the body raises.
+
+    TensorFlow writes remarks on CPU features and absent GPUs before it reads its own log level.
+    """
+    if not _is_command or _wants_native_output:
+        yield
+        return
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(screen, hidden.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)

@@ -1,0 +1,50 @@
+"""A net with its weights in memory: a graph and a session of its own, so that several nets work in one process."""
+
+import contextlib
+
+from fcn.evaluation import inference
+from fcn.models import graph_builder, tf_compat
+from fcn.models.architecture import Architecture
+from fcn.models.tf_compat import tf
+from fcn.weights import checkpoint_reader, initialize
+
+
+class LoadedNet(contextlib.AbstractContextManager):
+    """The net of a model_source.EvaluatedModel. architecture: its Architecture. close() frees its memory."""
+
+    def __init__(self, evaluated):
+        self.architecture = Architecture.from_dict(evaluated.model | {"precision": evaluated.settings.precision})
+        self._policy, self._held = evaluated.policy, 0.0
+        graph = tf.Graph()
+        with graph.as_default():
+            self._net = graph_builder.inference(self.architecture, self._policy.never_predicted, prepared=True)
+            self._session = tf_compat.new_session(graph)
+            try:
+                if evaluated.weights is None:
+                    checkpoint_reader.restore(self._session, evaluated.checkpoint)
+                else:
+                    initialize.load_all(self._session, evaluated.weights)
+                self._session.run(tf.local_variables_initializer())
+            except BaseException:
+                self.close()
+                raise
+
+    @contextlib.contextmanager
+    def predictor(self, config):
+        """An inference.Predictor of two predictions: without the ids that scores ignore, and the net's own.
+
+        The first is what the benchmark expects, the second what the tutorial scores. config: an InferenceConfig.
+        Several threads may each use one at a time.
+        """
+        excluded_ids = self._policy.ignored_in_scores, self._policy.never_predicted
+        made = inference.Predictor(self._session, self._net, config, excluded_ids,
+                                   inference.need_of(self.architecture))
+        made.room.held = self._held
+        yield made
+        self._held = max(self._held, made.room.held)
+
+    def close(self):
+        self._session.close()
+
+    def __exit__(self, *_):
+        self.close()

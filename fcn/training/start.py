@@ -1,0 +1,151 @@
+"""Start or resume a run: its data, caches and weights are prepared, config.json is written, and the net is trained.
+
+The command `fcn train` and fcn.train() both use this. TensorFlow is imported after everything else was checked.
+"""
+
+import dataclasses
+import logging
+import pathlib
+import shlex
+
+from fcn.config import checks, training_config
+from fcn.core import atomic_io, errors, registry
+from fcn.data import class_weights, dataset
+from fcn.data.layouts import _auto
+from fcn.metrics import baselines
+from fcn.runs import checkpoint_files, record
+from fcn.training import setup
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a start was asked for. run: its folder. settings: its Config. resume: "auto", "never" or a checkpoint.
+
+    verify_cache: every row of the caches is checked first.
+    """
+
+    run: pathlib.Path
+    settings: training_config.Config
+    resume: str = "auto"
+    verify_cache: bool = False
+
+    def earlier(self):
+        """(content of config.json of the run in this folder or None, that of the run whose checkpoint it starts from).
+
+        Both are the same for a run that resumes, and None for a new one.
+        """
+        old = record.to_go_on_with(self.run, self.resume)
+        return old, old or record.of_checkpoint(self.resume)
+
+
+def own_settings(run, resume="auto"):
+    """Settings of the run in this folder, {} if it has no checkpoint yet or must not be resumed."""
+    if resume == "never" or not checkpoint_files.paths(pathlib.Path(run) / "checkpoints"):
+        return {}
+    return training_config.to_dict(training_config.from_dict(record.read_record(run)["config"]))
+
+
+def with_layout(settings):
+    """The settings with the layout of the data set's folders instead of "auto"."""
+    if settings.layout != "auto" or not settings.data:
+        return settings
+    name, why = _auto.choose(settings.data)
+    logger.info(f"layout {name}: {why}")
+    return dataclasses.replace(settings, layout=name)
+
+
+def with_absolute_paths(settings):
+    """The settings as config.json keeps them: paths are absolute. Raises UsageError without a data set."""
+    if not settings.data:
+        raise errors.UsageError("no data set is given", fix="give --data FOLDER, or --demo to see it run.")
+    absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
+                "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
+    if settings.weights != training_config.NO_WEIGHTS:
+        absolute["weights"] = str(pathlib.Path(settings.weights).absolute())
+    if settings.class_weights not in class_weights.KNOWN:
+        absolute["class_weights"] = str(pathlib.Path(settings.class_weights).absolute())
+    return dataclasses.replace(settings, **absolute)
+
+
+def train(start):
+    """Train the run of a Start to its end; nothing is done if it stands there. Raises FcnError."""
+    old, before = start.earlier()
+    job, data = prepare(start, old, before)
+    if old and is_complete(start.run, job.content, start.settings.patience):
+        record.check_unchanged(start.run, old, job.content)
+        logger.info("the run is complete: nothing is left to train")
+    else:
+        _train_locked(job, data, old, before)
+    logger.info(f"evaluate it with\n  fcn evaluate --run {shlex.quote(str(start.run))}")
+
+
+def prepare(start, old, before):
+    """(setup.Job, dataset.Data): weights are read, caches built, and the content of config.json made.
+
+    old, before: what Start.earlier() returns.
+    """
+    settings, of = start.settings, record.OWN if old else record.FORKED
+    if before:
+        _report_changes(start, before, old)
+    training_config.import_plugins(settings)
+    data = dataset.find_data(settings)
+    listings = data.digests()
+    if before:
+        record.check_unchanged(start.run, before, {"files": listings}, of=of)
+    # Before the cache, so that a wrong file is reported in seconds. A run that resumes needs no file.
+    pretrained = None if before else setup.read_weights(settings)
+    if pretrained:
+        setup.check_layers(settings, pretrained)
+    spec, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
+    content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
+    checks.check_warmup(content["steps"], settings.warmup)
+    spec = record.spec_from_dict(content["spec"])
+    expected = setup.expectation(content["model"], training, spec)
+    logger.info(baselines.sentence(*expected))
+    if pretrained:
+        logger.info("\n  ".join([f"weights: {settings.weights}", *pretrained.notes]))
+    return setup.Job(start.run, settings, content, spec, training, validation, pretrained,
+                     baselines.numbers(*expected), start.resume), data
+
+
+def _report_changes(start, before, old):
+    """Log in what this start differs from the one `before`; refuse what may not change. old: None in a fork."""
+    given = training_config.to_dict(start.settings)
+    record.check_unchanged(start.run, before, {"config": given}, training_config.SAME_AT_RESUME,
+                           record.OWN if old else record.FORKED)
+    changes = record.differences(before["config"], given, before["config"])
+    ignored = ["--resume is not used: it was for the run's start, and the run resumes from its newest checkpoint"] if (
+        old and start.resume != "auto") else []
+    logger.info("\n  ".join(["the run is resumed; --weights is not needed", *ignored, *changes,
+                             *record.other_machine(before)]))
+
+
+def is_complete(run, content, patience):
+    """Whether the newest checkpoint is this run's last one, and whole."""
+    try:
+        state = checkpoint_files.verify(checkpoint_files.paths(run / "checkpoints")[0])
+    except errors.WeightsError:
+        return False
+    return state.get("fingerprints") == content["fingerprints"] and checkpoint_files.is_last(
+        state, content["steps"], patience)
+
+
+def _train_locked(job, data, old, before):
+    """Train a job in its run's folder, locked against other processes. old, before: as in prepare()."""
+    run = job.run
+    run.mkdir(parents=True, exist_ok=True)
+    with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
+        if record.to_go_on_with(run, job.resume) != old:
+            raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
+                                      fix="give the same command again.")
+        from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds
+        from fcn.training import trainer
+        logger.info(tf_compat.describe_device())
+        for line in record.on_device(job.content, tf_compat.detect_device().name, before):
+            logger.info(f"  {line}")
+        record.begin(run, job.content, old, before)
+        dataset.keep_lists(run, data, (job.training, job.validation))
+        trainer.train(job)
+    logger.info(f"done: {run}/curves.png shows the curves")
