@@ -29,8 +29,6 @@ def run_process(words, code=0):
 
 def call(words, code=0):
     """The same inside this process, as TensorFlow takes seconds to import; for what does not concern the process."""
-    from tensorflow.python.framework import config
-
     from fcn.cli import main
     from fcn.core import errors
 
@@ -42,8 +40,6 @@ def call(words, code=0):
             ended = errors.run_command(main.main, [name, *argv])
         except SystemExit as exit_:  # argparse's
             ended = exit_.code
-        finally:
-            config.disable_op_determinism()  # which a run switches on for its whole process
     assert ended == code, out.getvalue() + err.getvalue()
     return subprocess.CompletedProcess(words, ended, out.getvalue(), err.getvalue())
 
