@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 
-ASIDE = "a temporary name with a checksum of the name (ownership.aside_of), flock held"
+ASIDE = "a temporary name with a checksum of the name (ownership.temporary_path), flock held"
 NEW = "the file is new: hard link or rename that refuses an existing name"
 WORKSPACE = "inside ownership.workspace, a folder of this process alone"
 RUN = "a run's folder: refused by record.check_folder if its files are not of a run"
@@ -21,21 +21,21 @@ EVALUATION = ("inside .NAME.unfinished, which ResultFolder.writing has made unde
 TEMPORARY = "inside tempfile.TemporaryDirectory or a folder that the benchmark has made there"
 GUARDS = {
     "fcn/core/atomic_io.py:locked": "text of a lock file that is new or begins as ours; others are refused",
-    "fcn/core/atomic_io.py:reserve": "an open descriptor of open_aside",
-    "fcn/core/atomic_io.py:rename": "its aside is ours; the caller proves the old file",
-    "fcn/core/atomic_io.py:_rename_new": "its aside is ours; " + NEW,
+    "fcn/core/atomic_io.py:reserve": "an open descriptor of open_temporary",
+    "fcn/core/atomic_io.py:rename": "its temporary file is ours; the caller proves the old file",
+    "fcn/core/atomic_io.py:_rename_new": "its temporary file is ours; " + NEW,
     "fcn/core/atomic_io.py:NewFile.commit": ASIDE + "; the caller proves the old file",
-    "fcn/core/atomic_io.py:NewFile.opened": "an open descriptor of open_aside",
+    "fcn/core/atomic_io.py:NewFile.opened": "an open descriptor of open_temporary",
     "fcn/core/atomic_io.py:NewFile.__exit__": ASIDE,
     "fcn/core/atomic_io.py:write_whole": ASIDE,
     "fcn/core/atomic_io.py:write_json": "atomic_io.write_whole",
-    "fcn/core/ownership.py:open_aside": ASIDE,
+    "fcn/core/ownership.py:open_temporary": ASIDE,
     "fcn/core/ownership.py:workspace": ASIDE,
     "fcn/core/errors.py:run_command": "os.devnull",
     "fcn/core/errors.py:_unexpected": "tempfile.mkstemp: a new file",
     "fcn/training/checkpoint.py:Store.save":
-        "the temporary folder of this checkpoint (ownership.aside_of); the Saver writes there",
-    "fcn/runs/checkpoint_files.py:sweep_unfinished": "only names of ownership.aside_of",
+        "the temporary folder of this checkpoint (ownership.temporary_path); the Saver writes there",
+    "fcn/runs/checkpoint_files.py:sweep_unfinished": "only names of ownership.temporary_path",
     "fcn/runs/checkpoint_files.py:remove":
         "only a folder step-NNNNNN with our state.json or the Saver's index; only our files in it; the folder"
         " only if it is empty then",
@@ -43,7 +43,7 @@ GUARDS = {
     "fcn/data/cache/builder.py:_build":
         "under the cache's name only a cache that file_format.open_file proves",
     "fcn/data/cache/builder.py:_write_left_out": "a list that begins with our first line",
-    "fcn/data/cache/builder.py:begin": "an open descriptor of open_aside",
+    "fcn/data/cache/builder.py:begin": "an open descriptor of open_temporary",
     "fcn/data/cache/file_format.py:skeleton": "HDF5 in memory",
     "fcn/data/csail/writer.py:_lay_out": ASIDE,
     "fcn/weights/demo.py:write_scenes":

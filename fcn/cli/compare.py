@@ -81,7 +81,7 @@ def say(console, text, style=""):
 def print_table(console, titles, rows):
     """As wide as the terminal; elsewhere a row is a line, however long."""
     width = console.width if console.is_terminal else None
-    for line in tables.lines([tables.words(title) for title in titles], rows, width=width):
+    for line in tables.lines([tables.wrapped(title) for title in titles], rows, width=width):
         say(console, line)
 
 

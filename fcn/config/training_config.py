@@ -215,7 +215,8 @@ def read_toml(path) -> dict:
     try:
         table = tomllib.loads(pathlib.Path(path).read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.instead(path, error)) from None
+        raise errors.UsageError("cannot be read as TOML", where=path,
+                                why=file_kinds.why_unreadable(path, error)) from None
     if "plugins" in table:
         registry.add(parsed("plugins", table["plugins"], path))  # first: it says which names there are
     return {key: parsed(key, value, path) for key, value in table.items()}

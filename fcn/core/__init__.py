@@ -1,1 +1,1 @@
-"""What every other package uses: errors, files, machine, progress. No TensorFlow."""
+"""Shared by all packages: errors, plugins, file writes, machine resources, progress bar, tables. No TensorFlow."""

@@ -1,14 +1,14 @@
-"""Files that are whole or not there: the few calls that reach the disk, in the order that survives a sudden end.
+"""Crash-safe file writes: a file or folder has its final name only when it is complete.
 
-Everything that must outlive a crash is written by these functions. They go through `os.*` at each call, so that
-benchmarks/faults.py can make every single one of them fail or be the last.
+Every file that must survive a crash is written by these functions. They look up `os.*` at each call, so that
+benchmarks/faults.py can make each call fail, or end the process there.
 
-    write_whole, write_json   a file whose content is in memory
-    NewFile                   a file that is written piece by piece
-    making                    a folder, or a file that a library writes to a path of its own
-    rename                    gives a file or folder its name
+    write_whole, write_json   write a file whose content is in memory
+    NewFile                   write a file in pieces
+    making                    make a folder, or a file that a library writes to a path
+    rename                    rename a file or folder to its final name
 
-Whatever it is, it is made under a temporary name (ownership.aside_of) and then renamed.
+All of them write under a temporary name (ownership.temporary_path) and rename it at the end.
 """
 
 import contextlib
@@ -26,17 +26,18 @@ import psutil
 from fcn.core import errors, ownership
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # file systems that cannot set space aside
+NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # the file system cannot preallocate space
 CACHE_ELSEWHERE = "free space, or give another --cache-dir."
-LOCK_START = b'{"pid": '  # of the text in a lock file
+LOCK_START = b'{"pid": '  # the first bytes of a lock file
 
 
 @contextlib.contextmanager
 def locked(path, doing="is being built", fix="wait until it is done and give the same command again.", where=None):
-    """Hold `<path>.lock`: one writer of `path`. Raises MachineError naming who holds it; doing, fix, where: its words.
+    """Hold the lock `<path>.lock`, so that one process writes `path`.
 
-    The kernel gives the lock back when its holder dies; the file that stays behind means nothing. Raises UsageError if
-    the lock file is not this program's.
+    doing, fix, where: text of the error. The kernel releases the lock when its holder ends; the file remains and has no
+    meaning by itself. Raises MachineError if another process holds the lock, and names that process. Raises UsageError
+    if `<path>.lock` is another kind of file.
     """
     lock_path = path.with_name(f"{path.name}.lock")
     found = _lock_text(lock_path)
@@ -50,7 +51,7 @@ def locked(path, doing="is being built", fix="wait until it is done and give the
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         if found != b"":  # an empty file may be the lock of another program
-            with contextlib.suppress(OSError):  # a full disk will be told with what is needed
+            with contextlib.suppress(OSError):  # the write that follows reports a full disk
                 lock_path.write_text(json.dumps(facts))
         yield
     finally:
@@ -58,20 +59,19 @@ def locked(path, doing="is being built", fix="wait until it is done and give the
 
 
 def _lock_text(lock_path):
-    """The first bytes of a lock file, None if there is none. Raises UsageError if it is not this program's, OSError."""
+    """The first bytes of a lock file; None without a file. Raises UsageError for another kind of file, and OSError."""
     if lock_path.is_file():
         with lock_path.open("rb") as file:
             found = file.read(len(LOCK_START))
-        if LOCK_START.startswith(found):  # a full disk may have cut it off
+        if LOCK_START.startswith(found):  # it may be truncated, if the disk was full
             return found
     elif not os.path.lexists(lock_path):
         return None
-    raise errors.UsageError("has the name of this program's lock file, and is another file", where=lock_path,
-                            fix="move it away.")
+    raise errors.UsageError("is not a lock file, but has the name of one", where=lock_path, fix="move it away.")
 
 
 def _holder(lock_path):
-    """Who holds a lock, by the text in its file; that of a process that has ended is older than the holder."""
+    """'process 12 on HOST since TIME', from the text of a lock file; 'another process' if that process has ended."""
     try:
         facts = json.loads(lock_path.read_text())
         if facts["host"] != socket.gethostname() or psutil.pid_exists(facts["pid"]):
@@ -82,12 +82,15 @@ def _holder(lock_path):
 
 
 def reserve(file, size, folder, fix=CACHE_ELSEWHERE):
-    """Give an open, empty file its full size on the disk, all zeros. Raises MachineError saying how much is missing."""
+    """Allocate `size` bytes of zeros on the disk for an open, empty file. Raises MachineError if the disk is full.
+
+    folder, fix: text of the error.
+    """
     try:
         os.posix_fallocate(file, 0, size)
     except (AttributeError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in NO_RESERVE:
-            os.ftruncate(file, 0)  # what was set aside is of no use
+            os.ftruncate(file, 0)  # release the part that was allocated
             if error.errno in FULL:
                 raise no_space(size, folder, fix) from None
             raise
@@ -95,12 +98,13 @@ def reserve(file, size, folder, fix=CACHE_ELSEWHERE):
 
 
 def no_space(size, folder, fix=CACHE_ELSEWHERE):
-    return errors.MachineError(f"this needs {amount(size)}, the disk has {amount(shutil.disk_usage(folder).free)} free",
-                               where=folder, fix=fix)
+    """The MachineError for a disk without `size` free bytes."""
+    free = amount(shutil.disk_usage(folder).free)
+    return errors.MachineError(f"this needs {amount(size)}, the disk has {free} free", where=folder, fix=fix)
 
 
 def amount(size):
-    """'4.46 GB'."""
+    """'4.46 GB' for a number of bytes."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
@@ -108,7 +112,7 @@ def amount(size):
 
 
 def write_at(file, data, offset):
-    """All of `data` (bytes, or a C-contiguous array) at an offset; one call of the system may write fewer."""
+    """Write all of `data` (bytes or a C-contiguous array) at an offset. One system call may write only a part of it."""
     left = memoryview(data).cast("B")
     while left:
         written = os.pwrite(file, left, offset)
@@ -116,36 +120,37 @@ def write_at(file, data, offset):
 
 
 def sync(file):
-    """Return when the file's bytes are on the disk (its size was set before)."""
+    """Return when the file's bytes are on the disk. Its size must have been set before."""
     getattr(os, "fdatasync", os.fsync)(file)
 
 
-def rename(aside, path, new=False, sync=False):
-    """Give a file or folder its name. new: nothing may have that name, except an empty folder. Raises UsageError.
+def rename(temporary, path, new=False, sync=False):
+    """Rename a file or folder. Raises UsageError.
 
-    sync: the new name survives a power cut. What it names must be on the disk before.
+    new: refuse to replace anything but an empty folder. sync: the new name survives a power cut; the content must be
+    on the disk before.
     """
     if not new:
-        aside.replace(path)
+        temporary.replace(path)
     else:
-        _rename_new(aside, path)
+        _rename_new(temporary, path)
     if sync:
         sync_path(path.parent)
 
 
-def _rename_new(aside, path):
+def _rename_new(temporary, path):
     try:
-        os.link(aside, path)
-    except OSError as error:  # folders have no hard links, and some file systems have none at all
-        if ownership.occupied(path) or (isinstance(error, FileExistsError) and not aside.is_dir()):
+        os.link(temporary, path)
+    except OSError as error:  # folders have no hard links, nor do some file systems
+        if ownership.occupied(path) or (isinstance(error, FileExistsError) and not temporary.is_dir()):
             raise ownership.taken(path) from None
-        aside.rename(path)
+        temporary.rename(path)
         return
-    aside.unlink(missing_ok=True)  # another process that wants to write may have cleared it away
+    temporary.unlink(missing_ok=True)  # another writer may have removed it
 
 
 def sync_path(path):
-    """Have the kernel write a file or folder to the disk: a name must not outlive a power cut without its content."""
+    """fsync a file or folder, so that a power cut does not leave a name without its content."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -154,17 +159,17 @@ def sync_path(path):
 
 
 def sync_tree(path):
-    """sync_path() of everything in a folder, from the inside out, then of the folder; or of a file. Raises OSError."""
+    """sync_path() of a file, or of a folder after everything in it. Raises OSError."""
     inside = [pathlib.Path(place, name) for place, _, files in os.walk(path, topdown=False) for name in (*files, "")]
     for item in inside or [path]:
         sync_path(item)
 
 
 class NewFile:
-    """A context manager: a file under a temporary name, which commit() renames to `path`. Otherwise it is deleted.
+    """Context manager of a new file. commit() renames it to `path`; without commit() it is deleted at the end.
 
-    handle: its descriptor, for write_at() and reserve(). aside: its temporary path. keep: the file begins with what a
-    killed process left, and stays for the next one if it is not committed or discarded.
+    handle: file descriptor, for write_at() and reserve(). temporary: path of the temporary file. keep: start with the
+    content that a killed process left, and keep an uncommitted file for the next process.
     Raises MachineError if another process is writing the same file.
     """
 
@@ -172,41 +177,41 @@ class NewFile:
         self.path, self.keep = pathlib.Path(path), keep
 
     def __enter__(self):
-        self.handle, self.aside = ownership.open_aside(self.path, self.keep)
+        self.handle, self.temporary = ownership.open_temporary(self.path, self.keep)
         return self
 
     def opened(self):
-        """The same file as a Python file for writing bytes; to be closed before commit()."""
+        """A binary file object for writing. Close it before commit()."""
         return open(self.handle, "wb", closefd=False)
 
     def commit(self, new=False, sync=True):
-        """Give the file its name; whoever opens `path` sees the old file or the whole new one.
+        """Rename the file to `path`. A reader of `path` gets the old file or the complete new one.
 
-        new: there must be no old one. sync=False: it need not survive a power cut. Raises UsageError if there is one.
+        new: raise UsageError if `path` exists. sync=False: the file need not survive a power cut.
         """
         if sync:
             os.fsync(self.handle)
-        rename(self.aside, self.path, new, sync)
+        rename(self.temporary, self.path, new, sync)
         self.keep = True
 
     def discard(self):
-        """Delete the file at the end even with `keep`."""
+        """Delete the file at the end, also with `keep`."""
         self.keep = False
 
     def __exit__(self, *_):
         try:
             if not self.keep:
                 with contextlib.suppress(OSError):
-                    self.aside.unlink()
+                    self.temporary.unlink()
         finally:
             os.close(self.handle)
 
 
 def write_whole(path, data, new=False, sync=True):
-    """Write bytes under a temporary name and rename: half a file is never seen under this name.
+    """Write bytes under a temporary name and rename the file to `path`, so that `path` never holds a part of them.
 
-    new: never in the place of an existing file. sync=False: it need not survive a power cut. Raises UsageError if there
-    is a file already, MachineError if another process is writing it.
+    new: raise UsageError if `path` exists. sync=False: the file need not survive a power cut. Raises MachineError if
+    another process is writing the same file.
     """
     with NewFile(path) as file:
         write_at(file.handle, data, 0)
@@ -214,16 +219,16 @@ def write_whole(path, data, new=False, sync=True):
 
 
 def write_json(path, content):
-    """Write what json takes as indented text, as write_whole() does."""
+    """Write `content` as indented JSON with write_whole()."""
     write_whole(path, json.dumps(content, indent=1).encode())
 
 
 @contextlib.contextmanager
 def making(path, sync=True):
-    """Yield a temporary path for a new file or folder, and rename what was made there to `path`, where nothing may be.
+    """Yield a temporary path. A file or folder that the caller makes there is renamed to `path` at the end.
 
-    If nothing was made, nothing is renamed. sync: all of it is on the disk before, and the name after. Raises
-    UsageError if something is at `path`, MachineError if another process is making the same.
+    sync: content and name survive a power cut. Raises UsageError if `path` exists, MachineError if another process is
+    making it.
     """
     path = pathlib.Path(path)
     with ownership.workspace(path) as folder:
@@ -233,8 +238,8 @@ def making(path, sync=True):
             publish(made, path, sync)
 
 
-def publish(aside, path, sync=True):
-    """Rename a finished file or folder to `path`, where nothing may be. sync: as for making(). Raises UsageError."""
+def publish(temporary, path, sync=True):
+    """Rename a finished file or folder to `path`. Raises UsageError if `path` exists. sync: as for making()."""
     if sync:
-        sync_tree(aside)
-    rename(aside, path, new=True, sync=sync)
+        sync_tree(temporary)
+    rename(temporary, path, new=True, sync=sync)

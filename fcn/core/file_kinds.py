@@ -1,8 +1,7 @@
-"""What a file really is, by its first bytes, and the command that makes a readable file of it.
+"""Detect the kind of a file from its first bytes, and give the command that converts it to a readable one.
 
-kind_of(path) gives the Kind: what to call it, and what to do about it where that is the same for every use. Nothing is
-decoded, unpacked or unpickled. Commands are for messages; paths are quoted, so that they can be run as they are
-printed.
+kind_of(path) returns a Kind with its name and, where it does not depend on the use, a fix. Nothing is decoded,
+decompressed or unpickled. The commands are for messages: they quote paths and can be run as printed.
 """
 
 import dataclasses
@@ -19,8 +18,10 @@ AGAIN = "download or copy it again."
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """name: 'a web page'; "" of an unknown one. size: of the file in bytes. start: its first bytes. fix: "" where it
-    depends on what the file should be. format: Pillow's name, of an image. pickle: whether reading it could run code.
+    """The kind of a file.
+
+    name: such as 'a web page'; "" if unknown. size: bytes. start: first bytes. fix: "" if it depends on what the file
+    should be. format: Pillow's format name of an image. pickle: whether reading it could run code.
     """
 
     name: str
@@ -32,16 +33,16 @@ class Kind:
 
     @property
     def described(self):
-        """'is a web page (36 bytes)', or of an unknown kind 'starts with ... (36 bytes)'."""
+        """'is a web page (36 bytes)', or 'starts with ... (36 bytes)' for an unknown kind."""
         shown = f"is {self.name}" if self.name else f"starts with {self.start[:24]!r}"
         return f"{shown} ({self.size:,} bytes)"
 
 
-TEXTS = (  # how a text starts, without comments, in lower case; what that is; what to do
+TEXTS = (  # pattern at the start of a text, without comments, in lower case; name; fix
     (r"<!doctype svg|<svg", "an SVG drawing", "convert it to .png."),
     (r"<!doctype|<html|<head|<body|<title|<meta|<script", "a web page",
-     "the server answered with it instead of the file: download it again; its address may want a login."),
-    (r"<\?xml|<error", "an XML text, as servers send with an error", "download it again."),
+     "the server sent it instead of the file: download it again; its address may need a login."),
+    (r"<\?xml|<error", "an XML text, as servers send for an error", "download it again."),
     (r"version https://git-lfs", "a git-lfs pointer, not the file itself",
      "`git lfs pull` in its repository fetches the file."),
     (r"%!ps", "an EPS drawing", "convert it to .png."),
@@ -72,20 +73,21 @@ def kind_of(path):
     """The Kind of a regular file. Raises OSError."""
     path = pathlib.Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))  # a pipe would hang for ever
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))  # reading a pipe could block for ever
     with path.open("rb") as file:
         start, size = file.read(START_BYTES), file.seek(0, 2)
     if not size:
-        return Kind(EMPTY, 0, b"", f"a download that failed looks like this: {AGAIN}")
+        return Kind(EMPTY, 0, b"", f"a failed download leaves such a file: {AGAIN}")
     if not start.strip(b"\0"):
-        return Kind("zeros at its start", size, start, f"a copy that was broken off looks like this: {AGAIN}")
+        return Kind("zeros at its start", size, start, f"an interrupted copy leaves such a file: {AGAIN}")
     tried = (find(path, start, size) for find in (_packed, _image, _video, _pickle, _other, _text))
     return next(filter(None, tried), Kind("", size, start))
 
 
-def instead(path, error="", *expected):
-    """Why a file could not be parsed: 'it is a web page (36 bytes): ...' if its Kind has a name that was not expected,
-    else `error` as it is.
+def why_unreadable(path, error="", *expected):
+    """Why a file could not be parsed: 'it is a web page (36 bytes): ...'; `error` if its kind is expected or unknown.
+
+    expected: names of kinds.
     """
     try:
         kind = kind_of(path)
@@ -97,15 +99,15 @@ def instead(path, error="", *expected):
 
 
 def described(path, kind, formats):
-    """(what is wrong with a file that does not open as a `kind` in one of `formats`, what to do)."""
+    """(problem, fix) of a file that cannot be opened as a `kind` ("photo", "label", ...) in one of `formats`."""
     found = kind_of(path)
     if found.format in formats:
-        return f"is damaged or cut off in its {found.format} header ({found.size:,} bytes)", AGAIN
+        return f"has a damaged or truncated {found.format} header ({found.size:,} bytes)", AGAIN
     wanted = f"a {kind} is {' or '.join(formats)}"
     if found.format:
         what = f"has the format {found.format}, {wanted}"
         if found.format == "JPEG":
-            return what, "JPEG smears ids at every edge; export it again without loss."
+            return what, "JPEG changes ids at every edge; export it again in a lossless format."
         return what, to_png({path.suffix.lower()}, path.parent) or "convert it to .png."
     if found.name == MATLAB and kind == "label":
         return f"is a MATLAB file, {wanted}", "save it as an image of ids."
@@ -125,7 +127,7 @@ def _packed(path, start, size):
 
 def _image(_, start, size):
     name = _first(IMAGES, start)
-    if name == "BMP" and b"\0" not in start[:16]:  # BMW
+    if name == "BMP" and b"\0" not in start[:16]:  # a text such as "BMW"
         return None
     return name and Kind(f"a {name} image", size, start, format=name)
 
@@ -146,14 +148,14 @@ def _pickle(_, start, size):
 
 def _other(path, start, size):
     if start.startswith(b"\0\5\x16\7"):
-        return Kind("what a Mac keeps beside a file (AppleDouble)", size, start,
-                    f"take the file itself, {path.name.removeprefix('._')}, and delete this one.")
+        return Kind("macOS metadata of another file (AppleDouble)", size, start,
+                    f"use {path.name.removeprefix('._')} and delete this one.")
     name = _first(OTHERS, start)
     return name and Kind(name, size, start)
 
 
 def _text(_, start, size):
-    """A text in UTF-8 or UTF-16, whatever blank lines, comments and byte order marks stand before it."""
+    """Kind of a text in UTF-8 or UTF-16. Blank lines, comments and byte order marks before it are skipped."""
     wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = start.decode("utf-16" if wide else "utf-8-sig", "replace").lower()
     text = re.sub(r"\A(\s|\ufeff|<!--.*?-->|<\?xml[^>]*\?>(?=\s*<(!doctype|html|svg)))+", "", text, flags=re.DOTALL)
@@ -167,18 +169,18 @@ def _first(table, start):
     return next((name for offset, first, name in table if start[offset:].startswith(first)), None)
 
 
-# Commands for messages: each makes a readable file of one that is not read.
+# Commands for messages. Each converts a file to a format that is read.
 PILLOW_ENDINGS = (".gif", ".tif", ".tiff", ".jfif", ".jp2", ".ppm", ".pgm", ".pbm", ".tga", ".pcx", ".ico")
 FILES = "for p in pathlib.Path(sys.argv[1]).rglob(\"*\") if p.suffix.lower() in {endings} and p.name[0] != \".\" " \
         "and not (q := p.with_suffix(\".png\")).exists()"
-# A palette of greys is looked up, for its indices mean nothing: those of a GIF are often counted anew by its writer.
+# A grey palette is replaced by its grey values: writers of GIFs often renumber palette indices.
 IMAGES_TO_PNG = "import pathlib, sys; from PIL import Image; " \
                 "[(i.convert(\"L\") if i.mode == \"P\" and (c := i.convert(\"RGB\").split())[0].tobytes() == " \
                 f"c[1].tobytes() == c[2].tobytes() else i).save(q) {FILES} and (i := Image.open(p))]"
 ARRAYS_TO_PNG = "import pathlib, sys, numpy; from PIL import Image; " \
                 f"[Image.fromarray(a.astype(\"uint8\")).save(q) {FILES} and " \
                 "(a := numpy.load(p)).ndim == 2 and 0 <= a.min() and a.max() < 256]"
-# {layer: [kernel, bias]}, {layer: {"weights": kernel, "biases": bias}}, or such a pair for each name of an .npz
+# For {layer: [kernel, bias]}, {layer: {"weights": kernel, "biases": bias}}, or an .npz with such a pair per name.
 PICKLE_TO_NPZ = (
     "import sys, numpy; f = numpy.load(sys.argv[1], allow_pickle=True, encoding=\"latin1\"); d = {}; "
     "[d.update(a.item() if a.ndim == 0 else {k: a}) for k, a in "
@@ -193,7 +195,7 @@ PACKERS = {"gzip": "gunzip", "bzip2": "bunzip2", "xz": "unxz"}
 
 
 def to_png(endings, folder):
-    """Writes a .png beside each file of these endings in `folder` and its sub-folders; "" if none can be converted."""
+    """The command that writes a .png beside each file of these endings under `folder`; "" if it can convert none."""
     some = sorted({*endings} & {*PILLOW_ENDINGS})
     code = IMAGES_TO_PNG if some else ARRAYS_TO_PNG
     some = some or sorted({*endings} & {".npy"})
@@ -202,28 +204,28 @@ def to_png(endings, folder):
 
 
 def to_npz(path):
-    """Saves a pickle of a net's layers as plain arrays, which are read as weights. It replaces NAME.plain.npz."""
+    """The command that saves a pickle of layers as NAME.plain.npz, a weight file. It overwrites that file."""
     new = pathlib.Path(path).with_suffix(".plain.npz")
-    return f"if you trust its maker (this loads the pickle): {_python(PICKLE_TO_NPZ, path, new)}"
+    return f"if you trust its source (this loads the pickle): {_python(PICKLE_TO_NPZ, path, new)}"
 
 
 def frames(path):
-    """Writes the frames of a video as photos into a new folder."""
-    return f"make photos of it: mkdir frames && ffmpeg -i {shlex.quote(f'file:{path}')} frames/%06d.png; then use " \
+    """The command that writes the frames of a video as images into a new folder."""
+    return f"extract its frames: mkdir frames && ffmpeg -i {shlex.quote(f'file:{path}')} frames/%06d.png; then use " \
            "the folder frames"
 
 
 def plain_hdf5(path, names):
-    """Copies byte arrays of an HDF5 file into NAME-plain.h5, contiguous and not packed, and the JSON beside it."""
+    """The command that copies byte arrays of an HDF5 file to NAME-plain.h5, uncompressed, with the JSON beside it."""
     path = pathlib.Path(path)
-    new, described = path.with_name(f"{path.stem}-plain.h5"), path.with_suffix(".json")
-    also = f" && cp -n {shlex.quote(str(described))} {shlex.quote(str(new.with_suffix('.json')))}"
-    return f"if you trust its maker, this writes a plain copy: {_python(HDF5_TO_PLAIN, path, new, *names)}" + (
-        also if described.exists() else "")
+    new, json_path = path.with_name(f"{path.stem}-plain.h5"), path.with_suffix(".json")
+    also = f" && cp -n {shlex.quote(str(json_path))} {shlex.quote(str(new.with_suffix('.json')))}"
+    return f"if you trust its source, this writes a plain copy: {_python(HDF5_TO_PLAIN, path, new, *names)}" + (
+        also if json_path.exists() else "")
 
 
 def unpack(path, packer):
-    """Unpacks a file of "zip" or one of PACKERS."""
+    """The command that unpacks a file. packer: "zip" or a key of PACKERS."""
     path = pathlib.Path(path)
     source, name = shlex.quote(str(path)), re.sub(r"\.(gz|bz2|xz|zip)$", "", path.name)
     target = shlex.quote(str(path.with_name(f"unpacked-{name}")))

@@ -1,4 +1,4 @@
-"""What the machine is, asked in ways that work on Linux and macOS."""
+"""Cores, memory, processor and GPUs of the machine, on Linux and macOS."""
 
 import contextlib
 import os
@@ -11,14 +11,14 @@ import psutil
 
 
 def cores():
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory():
-    """Bytes of memory that this process has held at most so far; None where the system does not say.
+    """Peak memory of this process in bytes; None if the system does not report it.
 
-    psutil knows what a process holds now, and its peak on Windows alone.
+    psutil reports the peak on Windows only.
     """
     try:
         import resource
@@ -29,11 +29,10 @@ def peak_memory():
 
 
 def available_memory(root="/"):
-    """Bytes that may still be taken without swapping; None where the system does not say.
+    """Bytes that can be allocated without swapping; None if the system does not report it.
 
-    What psutil says of the whole machine, or what the limits of a container or job (Linux' control groups, which
-    psutil does not know) leave, if that is less. Pages of files that the system would give up count as free in both.
-    root: where proc/ and sys/ are.
+    The smaller of psutil's number for the machine and what the limits of a container or job leave (Linux control
+    groups, which psutil ignores). Reclaimable pages of files count as available. root: the folder of proc/ and sys/.
     """
     found = [free for free in (_in_group(group) for group in _groups(pathlib.Path(root))) if free is not None]
     with contextlib.suppress(OSError, NotImplementedError, RuntimeError):
@@ -42,7 +41,7 @@ def available_memory(root="/"):
 
 
 def _groups(root):
-    """Folders of the control groups, of both versions, that this process is in."""
+    """Folders of the control groups (version 1 and 2) of this process."""
     text = ""
     with contextlib.suppress(OSError):
         text = (root / "proc/self/cgroup").read_text()
@@ -54,7 +53,7 @@ def _groups(root):
 
 
 def _in_group(folder):
-    """Bytes that the limit of a control group leaves; None without a limit."""
+    """Bytes left under the limit of a control group; None without a limit."""
     with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
         limit, used = ("memory.max", "memory.current") if (folder / "memory.max").exists() else (
             "memory.limit_in_bytes", "memory.usage_in_bytes")
@@ -70,7 +69,7 @@ def description():
 
 
 def processor():
-    """'AMD EPYC ...', or the architecture where the system does not say."""
+    """'AMD EPYC ...', or the architecture if the system does not name the processor."""
     with contextlib.suppress(OSError):
         for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -79,10 +78,10 @@ def processor():
 
 
 def signs_of_a_gpu(root="/", environment=None):
-    """What makes one think that this process has an NVIDIA GPU: ["/dev/nvidia0", "nvidia-smi"]; [] if it is hidden.
+    """Signs that this process has an NVIDIA GPU, such as ["/dev/nvidia0", "nvidia-smi"]; [] if GPUs are hidden.
 
     CUDA_VISIBLE_DEVICES hides all GPUs if it is set and its first entry is not a GPU ("", "-1", Slurm's "NoDevFiles").
-    root: where dev/ is. environment: os.environ by default.
+    root: the folder of dev/. environment: os.environ by default.
     """
     environment = os.environ if environment is None else environment
     visible = environment.get("CUDA_VISIBLE_DEVICES")

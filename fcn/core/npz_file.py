@@ -1,7 +1,7 @@
-"""Arrays out of an .npz that somebody else wrote: what each one claims to be is read first, and nothing is unpickled.
+"""Read arrays from an untrusted .npz file. Nothing is unpickled.
 
-A zip of a megabyte can unpack to gigabytes. So the headers are read, of a few hundred bytes each, and whoever knows
-what the arrays must be looks at shapes and dtypes before any of them is read.
+A zip file of a megabyte can unpack to gigabytes. `open_npz` reads only the headers, of a few hundred bytes each. The
+caller checks shapes and dtypes before it reads an array.
 """
 
 import contextlib
@@ -12,17 +12,17 @@ import zipfile
 import numpy as np
 
 MOST_MEMBERS = 1000
-KINDS = "fiubU"  # of NumPy's dtypes: numbers and texts
+KINDS = "fiubU"  # dtype.kind of the arrays that are read: numbers and texts
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class Refused(ValueError):
-    """An array, or the whole file, claims what it cannot be."""
+    """The header of an array or of the file is not acceptable."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Array:
-    """One array of an open file, not yet read."""
+    """The header of one array in an open file."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,31 +36,32 @@ class Array:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self):
-        """The array, read-only. Raises Refused if its bytes are not those that it claims, or would be unpickled."""
+        """The array, read-only. Raises Refused if its size differs from the header, or if it is a pickle."""
         if self.dtype.hasobject or self.dtype.kind not in KINDS:
-            raise Refused(f"{self._entry.filename} holds {self.dtype}, not numbers or text; arrays of objects are "
-                          "pickles, which run whatever their maker wrote into them")
+            raise Refused(f"{self._entry.filename} holds {self.dtype}, expected numbers or text; arrays of objects are "
+                          "pickles, which can run any code")
         with self._archive.open(self._entry) as file:
             _header(file, self._entry.filename)
             content = file.read(self.nbytes) if 0 <= self.nbytes <= self._entry.file_size else b""
-            if len(content) != self.nbytes or file.read(1):  # at its end the checksum is compared
-                raise Refused(f"{self._entry.filename} claims {self.shape} of {self.dtype} and has "
+            if len(content) != self.nbytes or file.read(1):  # zipfile compares the checksum at the end of the file
+                raise Refused(f"{self._entry.filename} claims {self.shape} of {self.dtype}, but has "
                               f"{self._entry.file_size:,} bytes")
         return np.frombuffer(content, self.dtype).reshape(self.shape, order="F" if self.fortran else "C")
 
 
 @contextlib.contextmanager
-def opened(path, most_bytes):
-    """({name: Array}, names of all files in it) of an .npz whose content takes at most `most_bytes`.
+def open_npz(path, most_bytes):
+    """Yield ({name: Array}, names of all members) of an .npz file.
 
-    Raises Refused if they claim more; OSError, zipfile.BadZipFile and what else zipfile raises on a damaged file.
+    most_bytes: limit of the unpacked size. Raises Refused above the limit; OSError, zipfile.BadZipFile and the other
+    exceptions of zipfile for a damaged file.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         claimed = sum(entry.file_size for entry in entries)
         if len(entries) > MOST_MEMBERS or claimed > most_bytes:
-            raise Refused(f"claims {len(entries)} arrays of {claimed:,} bytes in a file of "
-                          f"{path.stat().st_size:,}; at most {MOST_MEMBERS} and {most_bytes:,} are read")
+            raise Refused(f"claims {len(entries)} arrays of {claimed:,} bytes, in a file of "
+                          f"{path.stat().st_size:,}; the limits are {MOST_MEMBERS} arrays and {most_bytes:,} bytes")
         yield {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in entries
                if entry.filename.endswith(".npy")}, archive.namelist()
 
@@ -74,5 +75,5 @@ def _array(archive, entry):
 def _header(file, name):
     version = np.lib.format.read_magic(file)
     if version not in HEADER_READERS:
-        raise Refused(f"{name} is of .npy version {version}; 1.0 and 2.0 are read")
+        raise Refused(f"{name} has .npy version {version}; versions 1.0 and 2.0 are read")
     return HEADER_READERS[version](file)

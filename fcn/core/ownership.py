@@ -1,9 +1,9 @@
-"""Which files are the program's own: nothing of the user's is deleted or overwritten.
+"""Which files belong to this program. No file of the user is deleted or overwritten.
 
-- A file or folder is made under a temporary name that holds a checksum of its name (`aside_of`). Nobody else's file has
-  such a name, so whatever has it was left by a process of this program that was killed.
-- An output that the user names must not be there yet (`check_free`, and atomic_io.rename with new=True, which refuses
-  in the moment of the renaming), unless it is proven to be an earlier output of the same command.
+- A file or folder is made under a temporary name that contains a checksum of its final name (`temporary_path`). Other
+  programs make no such names. A file with such a name was left by a killed process of this program.
+- An output that the user names must not exist, unless it is an earlier output of the same command. `check_free` checks
+  this before the work; atomic_io.rename with new=True checks it at the renaming.
 """
 
 import contextlib
@@ -19,65 +19,63 @@ import time
 
 from fcn.core import errors
 
-LONGEST_NAME = 200  # bytes of a file's name in its temporary name; file systems allow 255
-WAIT_S = 10.0  # for another process that writes the same file
+LONGEST_NAME = 200  # bytes of the final name in a temporary name; file systems allow 255 in all
+WAIT_S = 10.0  # wait for another process that writes the same file
 
 
-def aside_of(path):
-    """The temporary name of a file or folder, in the same folder: with a checksum of its name, which is the proof that
-    what lies there is this program's.
-    """
+def temporary_path(path):
+    """The temporary path of a file or folder, in the same folder: .NAME.CHECKSUM.partial."""
     path = pathlib.Path(path)
     name = os.fsencode(path.name)
     shown = path.name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME].decode("utf-8", "ignore")
     return path.with_name(f".{shown}.{hashlib.sha256(b'fcn ' + name).hexdigest()[:16]}.partial")
 
 
-def final_of(path):
-    """The path whose temporary name (aside_of) this path has; None if it has none."""
+def final_path(path):
+    """The final path of a temporary path (the inverse of temporary_path); None for any other path."""
     name = re.fullmatch(r"\.(.+)\.[0-9a-f]{16}\.partial", path.name)
     final = path.with_name(name[1]) if name else None
-    return final if final and aside_of(final) == path else None
+    return final if final and temporary_path(final) == path else None
 
 
-def is_aside(path):
-    """Whether a path has a temporary name as aside_of makes it."""
-    return final_of(path) is not None
+def is_temporary(path):
+    """Whether this is a temporary path of temporary_path."""
+    return final_path(path) is not None
 
 
-def open_aside(path, keep=False):
-    """(descriptor, temporary path) of `path`: an empty file that this process alone writes, until it is closed.
+def open_temporary(path, keep=False):
+    """(descriptor, temporary path) of a new file for `path`, locked by this process until the descriptor is closed.
 
-    keep: with what a killed process left in it. Raises MachineError if another process writes it for longer than
-    WAIT_S.
+    keep: keep the content that a killed process left; otherwise the file is empty. Raises MachineError if another
+    process holds it for longer than WAIT_S.
     """
-    aside = aside_of(path)
+    temporary = temporary_path(path)
 
     def opened():
-        file = os.open(aside, os.O_RDWR | os.O_CREAT, 0o666)
-        if os.fstat(file).st_nlink > 1:  # a process was killed when the file had its name already (atomic_io.rename)
-            aside.unlink(missing_ok=True)
+        file = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        if os.fstat(file).st_nlink > 1:  # a process was killed between link and unlink (atomic_io.rename)
+            temporary.unlink(missing_ok=True)
         return file
-    file = _claimed(aside, path, opened)
+    file = _claimed(temporary, path, opened)
     if not keep and os.fstat(file).st_size:
         os.ftruncate(file, 0)
-    return file, aside
+    return file, temporary
 
 
 @contextlib.contextmanager
 def workspace(path):
-    """An empty folder beside `path`, of this process alone, in which `path` is made; it is removed in the end.
+    """Context manager of an empty, locked folder beside `path` in which `path` is made. It is removed at the end.
 
-    Raises MachineError if another process makes the same for longer than WAIT_S.
+    Raises MachineError if another process holds it for longer than WAIT_S.
     """
-    folder = aside_of(path)
+    folder = temporary_path(path)
 
     def opened():
         folder.mkdir(exist_ok=True)
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     handle = _claimed(folder, path, opened)
     try:
-        for item in folder.iterdir():  # of a process that was killed
+        for item in folder.iterdir():  # left by a killed process
             shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
         yield folder
     finally:
@@ -85,21 +83,21 @@ def workspace(path):
         os.close(handle)
 
 
-def _claimed(aside, path, open_):
-    """The descriptor that open_() gives of `aside`, once no other process has it."""
+def _claimed(temporary, path, open_):
+    """Call open_() on `temporary` until this process holds its lock; returns the descriptor."""
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
             handle = open_()
-            if _flock(handle) and _is_at(handle, aside):
+            if _flock(handle) and _is_at(handle, temporary):
                 return handle
             os.close(handle)
-        except FileNotFoundError:  # another process was done with the folder in between
-            if not aside.parent.is_dir():
+        except FileNotFoundError:  # another process finished and removed the folder
+            if not temporary.parent.is_dir():
                 raise
         if time.monotonic() > deadline:
             raise errors.MachineError("is being written by another process", where=path,
-                                      fix="wait until it is done, and give the same command again.")
+                                      fix="wait until it is done, then run the same command again.")
         time.sleep(0.02)
 
 
@@ -108,7 +106,7 @@ def _flock(handle):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except OSError:  # the file system has no locks
         return True
     return True
 
@@ -121,9 +119,9 @@ def _is_at(handle, path):
 
 
 def check_free(path, flag="", is_ours=lambda path: False):
-    """Raise UsageError if `path` is there, unless is_ours(path) proves it to be an earlier output of the same command.
+    """Raise UsageError if `path` exists and is_ours(path), whether the same command wrote it, is false.
 
-    flag: the option that can name another place, for the message.
+    flag: the option that names another path, for the message.
     """
     path = pathlib.Path(path)
     if occupied(path) and not is_ours(path):
@@ -131,20 +129,21 @@ def check_free(path, flag="", is_ours=lambda path: False):
 
 
 def occupied(path):
-    """Whether something is at `path`: anything but an empty folder."""
+    """Whether `path` exists and is not an empty folder."""
     return os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir()))
 
 
 def free(path, beside=lambda path: path):
-    """A path like this one that is not there, nor beside(path): NAME-2.SUFFIX, NAME-3.SUFFIX, ..."""
+    """The first of NAME-2.SUFFIX, NAME-3.SUFFIX, ... that does not exist, and for which beside(path) does not exist."""
     path = pathlib.Path(path)
-    suffix = path.suffix if path.suffix[1:2].isalpha() else ""  # "v1.5" has none
+    suffix = path.suffix if path.suffix[1:2].isalpha() else ""  # "v1.5" has no suffix
     stem = path.name.removesuffix(suffix)
     found = (path.with_name(f"{stem}-{number}{suffix}") for number in itertools.count(2))
     return next(other for other in found if not os.path.lexists(other) and not os.path.lexists(beside(other)))
 
 
 def taken(path, flag=""):
-    return errors.UsageError("is there already; nothing is overwritten", where=path,
+    """The UsageError for an output that exists. flag: as for check_free()."""
+    return errors.UsageError("exists already; nothing is overwritten", where=path,
                              fix=f"give {flag} {shlex.quote(str(free(path)))}, or move it away." if flag else
                              "move it away.")

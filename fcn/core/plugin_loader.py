@@ -1,4 +1,4 @@
-"""Import a plugin, and check that it defines what its kind asks for; each fault is one message with file and line."""
+"""Import a plugin and check it against the contract of its kind. Each problem is one message with file and line."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ from fcn.core import errors
 
 
 def check_syntax(file):
-    """Raise UsageError if a file is no valid Python; it is not run."""
+    """Raise UsageError if a file is not valid Python. The file is not run."""
     try:
         compile(file.read_bytes(), str(file), "exec")
     except (SyntaxError, ValueError, OSError) as error:
@@ -19,9 +19,9 @@ def check_syntax(file):
 
 
 def load(name, file):
-    """The module `name`, which its package finds as this file. Raises UsageError if it fails while it is imported."""
+    """Import the module `name` from a file on the path of its package. Raises UsageError if the import fails."""
     if str(getattr(sys.modules.get(name), "__file__", file)) != str(file):
-        del sys.modules[name]  # a plugin of this name in a folder that was used before
+        del sys.modules[name]  # a plugin of the same name, from a plugin folder used before
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
@@ -36,8 +36,10 @@ def load(name, file):
 
 
 def contract_problems(module, required):
-    """(problem, "file:line" or None) of each entry of `required`, such as "SIZE", "compute(sums, weights)", or two of
-    these joined by " or ", that the module lacks or whose function does not take these parameters.
+    """Yield (problem, "file:line" or None) for each entry of `required` that the module does not fulfil.
+
+    An entry is a name ("SIZE"), a function with its parameters ("compute(sums, weights)"), or two of these joined by
+    " or ".
     """
     for entry in required:
         found = [text for text in entry.split(" or ") if hasattr(module, text.partition("(")[0])]
@@ -51,7 +53,7 @@ def contract_problems(module, required):
 
 
 def _call_problem(function, parameters):
-    """(why a function cannot be called with these positional arguments or "", "file:line" of its definition)."""
+    """(why a function cannot take these positional arguments, "file:line" of its definition); ("", None) if it can."""
     if not callable(function):
         return f"it is {function!r}", None
     try:

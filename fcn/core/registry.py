@@ -1,13 +1,15 @@
-"""The folder is the registry: `--net fcn16s` loads nets/fcn16s.py, and no table has to name it.
+"""Plugin registry: a folder per kind, a file per name. `--net fcn16s` loads nets/fcn16s.py; no table lists it.
 
-Each kind of plugin (net, loss, layout, ...) has a package with one file per name. A plugin folder of the user, given by
---plugins or FCN_PLUGINS, has sub-folders of the same kinds: DIR/nets/mine.py is `--net mine`. Its files become modules
-of the same package (fcn.models.nets.mine), so that a plugin imports other plugins as it imports the program's own
-files.
+Each kind of plugin (net, loss, layout, ...) has a package. A plugin folder of the user, given by --plugins or
+FCN_PLUGINS, has a sub-folder for each kind: DIR/nets/mine.py is `--net mine`. Its files become modules of the same
+package (fcn.models.nets.mine), so a plugin imports other plugins like the program's own files.
 
-The package of a kind states the contract of its files: REQUIRED, the names that every file defines, functions with
-their parameters ("A or B": one of them); and OPTIONAL, {name: the value that a file without it has}. docs/plugins.md
-has an example of each kind.
+The package of a kind states the contract of its files:
+
+    REQUIRED    names that every file defines; functions with their parameters; "A or B" for one of two
+    OPTIONAL    {name: default} of what a file may leave out
+
+docs/plugins.md has an example of each kind.
 """
 
 import ast
@@ -27,7 +29,7 @@ HERE = pathlib.Path(__file__).parents[1]  # the package fcn
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """word: what one of its files is called in messages. package: where the program's own files are."""
+    """A kind of plugin. word: its name in messages. package: that of the program's own files. suffix: of its files."""
 
     word: str
     package: str
@@ -35,10 +37,11 @@ class Kind:
 
     @property
     def folder(self):
+        """Folder of the program's own files."""
         return HERE.joinpath(*self.package.split(".")[1:])
 
 
-KINDS = {  # also the names of the sub-folders of a plugin folder
+KINDS = {  # by the name of the sub-folder in a plugin folder
     "nets": Kind("net", "fcn.models.nets"),
     "encoders": Kind("encoder", "fcn.models.encoders"),
     "decoders": Kind("decoder", "fcn.models.decoders"),
@@ -55,12 +58,12 @@ KINDS = {  # also the names of the sub-folders of a plugin folder
 }
 
 
-RESERVED = {"layouts": "auto", "augmentations": "none"}  # values of options that name no file
+RESERVED = {"layouts": "auto", "augmentations": "none"}  # values of options with a meaning of their own
 
 
 @dataclasses.dataclass
 class _Plugins:
-    """The plugin folders of this process. are_given: by --plugins, so that no file and no run may add others."""
+    """The plugin folders of this process. are_given: set by --plugins; then settings files and runs add none."""
 
     folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
     missing: list[pathlib.Path] = dataclasses.field(default_factory=list)
@@ -71,10 +74,10 @@ _plugins = _Plugins()
 
 
 def use(folders=()):
-    """Make these plugin folders, and those in FCN_PLUGINS, the ones of this process; they replace all before.
+    """Use these plugin folders and those in FCN_PLUGINS, instead of the previous ones.
 
-    Raises UsageError for a folder that does not exist or holds no plugins, for a file that is no valid Python, and for
-    a name that exists already.
+    Raises UsageError for a folder that does not exist or holds no plugins, for a file that is not valid Python, and for
+    a name that cannot be used or exists already.
     """
     global _plugins
     _plugins = _Plugins(are_given=bool(folders))
@@ -82,64 +85,64 @@ def use(folders=()):
 
 
 def add(folders):
-    """Add the plugin folders that a settings file names, unless --plugins names others. Raises UsageError as use()."""
+    """Add the plugin folders of a settings file, unless --plugins was given. Raises UsageError as use()."""
     if not _plugins.are_given:
         _add(folders)
 
 
 def add_recorded(settings):
-    """Add the plugin folders that a run or an evaluation was made with, unless --plugins names others.
+    """Add the plugin folders that a run or an evaluation recorded, unless --plugins was given.
 
-    settings: "config" of a config.json or "settings" of a report.json, unchecked. A folder that is gone is mentioned
-    once a name is not found. Raises UsageError as use().
+    settings: "config" of a config.json or "settings" of a report.json, unchecked. A missing folder is reported only
+    when a name is not found. Raises UsageError as use().
     """
     recorded = settings.get("plugins") if isinstance(settings, dict) else None
     texts = [folder for folder in recorded if isinstance(folder, str)] if isinstance(recorded, list) else []
     for folder in map(pathlib.Path, texts):
-        if folder.is_dir() and folder.is_absolute():  # a relative one might be in a run that came from elsewhere
+        if folder.is_dir() and folder.is_absolute():  # a relative path could point into a run of unknown origin
             add([folder])
         else:
             _plugins.missing.append(folder)
 
 
 def folders():
-    """Absolute paths of the plugin folders in use, as texts."""
+    """Absolute paths of the plugin folders in use, as strings."""
     return tuple(map(str, _plugins.folders))
 
 
 def names(kind):
-    """Names of this kind, sorted; imports nothing."""
+    """Sorted names of a kind. Nothing is imported."""
     return sorted(name for name in _files(kind) if not name.startswith("_"))
 
 
 def is_plugin(kind, name):
-    """Whether this name comes from a plugin folder."""
+    """Whether a name is from a plugin folder. Raises UsageError for an unknown name."""
     return path(kind, name).parent != KINDS[kind].folder
 
 
 def path(kind, name):
-    """The file of this name; imports nothing, so that a wrong name is answered early. Raises UsageError."""
+    """The file of a name. Nothing is imported, so an unknown name fails early. Raises UsageError."""
     known = names(kind)
     if name in known:
         return _files(kind)[name]
     near = difflib.get_close_matches(str(name), known, 1)
-    gone = [f"plugin folder {folder}, which the run used, is missing" for folder in _plugins.missing]
+    gone = [f"the run used the plugin folder {folder}, which is missing" for folder in _plugins.missing]
     raise errors.UsageError(f"unknown {KINDS[kind].word} '{name}'; available: {', '.join(known)}", why=gone,
                             fix=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else None)
 
 
 def functions(kind, name):
-    """Names of the functions in a file of this kind, which is not imported: many import TensorFlow."""
+    """Names of the functions in the file of a name. It is parsed and not imported, because many import TensorFlow."""
     tree = ast.parse(path(kind, name).read_bytes())
     return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
 
 @functools.cache
 def load(kind, name):
-    """The module of this name, imported and checked against the contract of its kind; what is OPTIONAL has a value.
+    """Import the module of a name, check it against the contract of its kind, and set the defaults of OPTIONAL.
 
-    Raises UsageError for an unknown name, and naming file and line for a plugin that cannot be imported or that breaks
-    the contract.
+    Raises UsageError for an unknown name, and for a plugin that cannot be imported or does not fulfil the contract
+    (with file and line).
     """
     file, package = path(kind, name), importlib.import_module(KINDS[kind].package)
     load = _load_plugin if is_plugin(kind, name) else lambda name, file: importlib.import_module(name)
@@ -156,13 +159,13 @@ def load(kind, name):
 
 
 @functools.cache
-def every(kind):
-    """{name: module} of all names of a kind, as pick() gives them."""
+def load_all(kind):
+    """{name: module} of all names of a kind. Raises UsageError as load()."""
     return {name: load(kind, name) for name in names(kind)}
 
 
 def _files(kind):
-    """{name: file} of a kind, helpers ("_name") included; plugins come last."""
+    """{name: file} of a kind, with helpers ("_name"). Files of plugin folders come last."""
     return {file.stem: file for file in _all_files(kind)}
 
 
@@ -173,52 +176,52 @@ def _all_files(kind):
 
 
 def _add(roots):
-    """Check the plugin folders and use them too."""
+    """Check plugin folders and add them."""
     for root in (pathlib.Path(root).absolute() for root in roots):
         if not root.is_dir():
-            raise errors.UsageError("there is no such plugin folder", where=root)
+            raise errors.UsageError("no such plugin folder", where=root)
         if not any((root / kind).is_dir() for kind in KINDS):
             raise errors.UsageError("holds no plugins", where=root,
-                                    why=f"a plugin folder has folders named {', '.join(KINDS)}")
+                                    why=f"expected at least one of the folders {', '.join(KINDS)}")
         for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in KINDS):
             near = difflib.get_close_matches(folder.name, KINDS, 1)
             if near:
-                raise errors.UsageError("no kind of plugin has this name", where=folder,
+                raise errors.UsageError("unknown kind of plugin", where=folder,
                                         fix=f"did you mean {near[0]}? Rename the folder.")
         if root not in _plugins.folders:
             _plugins.folders.append(root)
     load.cache_clear()
-    every.cache_clear()
+    load_all.cache_clear()
     for kind in KINDS:
         _check_files(kind)
 
 
 def _check_files(kind):
     """Raise UsageError for a plugin whose name exists already or cannot be used, or that is not valid Python."""
-    seen: dict[str, pathlib.Path] = {}
+    file_of: dict[str, pathlib.Path] = {}
     for file in _all_files(kind):
-        if file.stem in seen:
-            raise errors.UsageError(f"the {KINDS[kind].word} '{file.stem}' exists already: {seen[file.stem]}",
+        if file.stem in file_of:
+            raise errors.UsageError(f"the {KINDS[kind].word} '{file.stem}' exists already: {file_of[file.stem]}",
                                     where=file, fix="rename the file.")
-        seen[file.stem] = file
+        file_of[file.stem] = file
         if file.suffix == ".py" and file.parent != KINDS[kind].folder:
             _check_name(kind, file)
             plugin_loader.check_syntax(file)
 
 
 def _check_name(kind, file):
-    """Raise UsageError for a name that cannot be imported, or that has another meaning as the value of an option."""
+    """Raise UsageError for a name that is reserved or is not a Python identifier."""
     if file.stem == RESERVED.get(kind):
         raise errors.UsageError(f"the name '{file.stem}' is reserved", where=file, fix="rename the file.")
     if not file.stem.isidentifier() or keyword.iskeyword(file.stem):
         raise errors.UsageError(f"'{file.stem}' is not a valid name of a Python module", where=file,
-                                fix="rename the file: letters, digits and _, and no digit first.")
+                                fix="rename the file: letters, digits and _, not starting with a digit.")
 
 
 def _load_plugin(name, file):
-    """The module `name` of a file in a plugin folder. Every package finds the plugins of its kind from now on."""
-    for kind, its in KINDS.items():
-        if its.suffix == ".py":
-            importlib.import_module(its.package).__path__ = [
-                str(its.folder), *(str(root / kind) for root in _plugins.folders)]
+    """Import the module `name` from a file in a plugin folder. The plugin folders are added to all packages' paths."""
+    for sub_folder, kind in KINDS.items():
+        if kind.suffix == ".py":
+            importlib.import_module(kind.package).__path__ = [
+                str(kind.folder), *(str(root / sub_folder) for root in _plugins.folders)]
     return plugin_loader.load(name, file)

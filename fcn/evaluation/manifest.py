@@ -16,7 +16,7 @@ import stat
 from fcn.core import atomic_io, ownership
 
 NAME = "manifest.json"
-ASIDE = ownership.aside_of(NAME).name  # while it is being written
+ASIDE = ownership.temporary_path(NAME).name  # while it is being written
 FORMAT = "fcn results 1"
 CLOCK_S = 2  # by which times may differ: FAT and archives round them
 NO_FILE = -1  # in place of the facts of a link, a pipe or the like, which the program never writes
@@ -89,7 +89,7 @@ def _is_own(name, facts, files):
     """A listed folder that was emptied, and a file that a killed process was writing anew, count as the program's."""
     if name.endswith("/") and any(listed.startswith(name) for listed in files):
         return True
-    final = ownership.final_of(pathlib.PurePath(name))
+    final = ownership.final_path(pathlib.PurePath(name))
     being_written = final is not None and facts != NO_FILE and (str(final) in files or str(final) == NAME)
     return being_written or _same(facts, files.get(name))
 

@@ -79,7 +79,8 @@ def read_report(folder):
     except FileNotFoundError:
         raise errors.DataError("is no evaluation: it has no report.json", where=folder, fix=AGAIN) from None
     except DAMAGE as error:
-        raise errors.DataError("is damaged", where=path, why=file_kinds.instead(path, error), fix=AGAIN) from None
+        raise errors.DataError("is damaged", where=path, why=file_kinds.why_unreadable(path, error),
+                               fix=AGAIN) from None
     if isinstance(content, dict):
         registry.add_recorded(content.get("settings"))
     if isinstance(content, dict) and "per_class" in content and "protocols" not in content:

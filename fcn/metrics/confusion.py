@@ -164,7 +164,7 @@ def load(path):
     """The ConfusionMatrices in a file that `save` has written. Raises DataError."""
     path = pathlib.Path(path)
     try:
-        with npz_file.opened(path, max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)) as (stored, _):
+        with npz_file.open_npz(path, max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)) as (stored, _):
             if "confusion" in stored and "cells" not in stored:
                 raise errors.DataError("was written by an older version: it holds one matrix, summed over all images",
                                        where=path, fix=AGAIN)
@@ -181,7 +181,7 @@ def load(path):
 
 def _damaged(path, why):
     return errors.DataError("is damaged, or no file of confusion matrices", where=path,
-                            why=file_kinds.instead(path, why, file_kinds.ZIP), fix=AGAIN)
+                            why=file_kinds.why_unreadable(path, why, file_kinds.ZIP), fix=AGAIN)
 
 
 def _claimed_wrong(num_classes, names, ends, cells, counts):

@@ -39,7 +39,7 @@ def write_page(folder):
 
 def check_sections():
     """Raise UsageError for a section of a plugin folder that cannot be imported or does not keep to the contract."""
-    for module in registry.every("sections").values():
+    for module in registry.load_all("sections").values():
         if not isinstance(module.ORDER, int | float) or not isinstance(module.TITLE, str) or not isinstance(
                 module.LINK, str):
             raise errors.UsageError(f"ORDER is {module.ORDER!r}, TITLE {module.TITLE!r} and LINK {module.LINK!r}, "
@@ -50,7 +50,7 @@ def check_sections():
 def build_page(report):
     """The page of a _report.Report."""
     sections, data = [], {"names": report.spec.class_names, "ignored": report.spec.ignored_ids}
-    for name, module in sorted(registry.every("sections").items(), key=lambda item: item[1].ORDER):
+    for name, module in sorted(registry.load_all("sections").items(), key=lambda item: item[1].ORDER):
         body = module.build(report)
         if body:
             sections.append({"name": name, "title": module.TITLE, "link": module.LINK, "body": body})

@@ -48,7 +48,7 @@ def read_state(path):
         if (written or "files" in state) and written != digest(state):
             raise ValueError("state.json is not as it was written")
     except (OSError, ValueError) as error:
-        raise errors.WeightsError("is no checkpoint folder", where=path, why=file_kinds.instead(
+        raise errors.WeightsError("is no checkpoint folder", where=path, why=file_kinds.why_unreadable(
             pathlib.Path(path) / "state.json", error)) from None
     return state
 
@@ -99,7 +99,7 @@ def paths(folder):
 def sweep_unfinished(folder):
     """Delete what a killed process left unfinished."""
     for path in pathlib.Path(folder).glob(".step-*"):
-        if ownership.is_aside(path) and not path.is_symlink():
+        if ownership.is_temporary(path) and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -115,7 +115,7 @@ def remove(path, fingerprints):
         if path.is_symlink() or not _is_ours(path, fingerprints):
             return
         own = [file for file in path.iterdir() if OWN_FILES.fullmatch(file.name)
-               or (ownership.is_aside(file) and file == ownership.aside_of(path / "state.json"))]
+               or (ownership.is_temporary(file) and file == ownership.temporary_path(path / "state.json"))]
         for file in sorted(own, key=lambda file: file.name == "model.index"):  # the proof goes last
             file.unlink()
         path.rmdir()

@@ -37,7 +37,7 @@ def read_record(run):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 fix="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.UsageError("is damaged", where=path, why=file_kinds.instead(path, repr(error))) from None
+        raise errors.UsageError("is damaged", where=path, why=file_kinds.why_unreadable(path, repr(error))) from None
     registry.add_recorded(content["config"])
     if old:
         raise errors.UsageError("was made by an older version, whose nets were built otherwise", where=run,
@@ -78,7 +78,7 @@ def check_folder(run):
         raise errors.UsageError("is no folder", where=run, fix=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     found = [run / name for name in FILES if os.path.lexists(run / name)]
     if found and not _is_config(run / "config.json"):
-        raise errors.UsageError("is there already and is not of a run of this program; nothing is overwritten",
+        raise errors.UsageError("exists already, but not from a run of this program; nothing is overwritten",
                                 where=found[0],
                                 fix=f"give --run {shlex.quote(str(ownership.free(run)))}, or move it away.")
 

@@ -50,11 +50,11 @@ def pairs_in(folder):
 # ---- temporary names
 
 def test_temporary_name_holds_a_checksum_of_the_final_name(tmp_path):
-    aside = ownership.aside_of(tmp_path / "a.png")
-    assert aside.parent == tmp_path and ownership.is_aside(aside)
-    for name in ("a.png", ".a.png.tmp", "a.png.partial", ".b.png" + aside.name[6:], aside.name[:-1]):
-        assert not ownership.is_aside(tmp_path / name)
-    assert len(os.fsencode(ownership.aside_of(tmp_path / ("ä" * 127)).name)) <= 255
+    temporary = ownership.temporary_path(tmp_path / "a.png")
+    assert temporary.parent == tmp_path and ownership.is_temporary(temporary)
+    for name in ("a.png", ".a.png.tmp", "a.png.partial", ".b.png" + temporary.name[6:], temporary.name[:-1]):
+        assert not ownership.is_temporary(tmp_path / name)
+    assert len(os.fsencode(ownership.temporary_path(tmp_path / ("ä" * 127)).name)) <= 255
 
 
 @pytest.mark.parametrize("name", ["a.partial", ".a.tmp", ".a.partial", "a.lock"])
@@ -68,9 +68,9 @@ def test_lookalike_of_a_temporary_file_is_left_alone(tmp_path, name):
 
 
 def test_leftovers_of_a_killed_process_are_reused(tmp_path):
-    ownership.aside_of(tmp_path / "a").write_bytes(b"half of something longer")
+    ownership.temporary_path(tmp_path / "a").write_bytes(b"half of something longer")
     atomic_io.write_whole(tmp_path / "a", b"new")
-    (ownership.aside_of(tmp_path / "b") / "b/c").mkdir(parents=True)
+    (ownership.temporary_path(tmp_path / "b") / "b/c").mkdir(parents=True)
     with ownership.workspace(tmp_path / "b") as folder:
         assert not list(folder.iterdir())
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"new"}
@@ -78,7 +78,7 @@ def test_leftovers_of_a_killed_process_are_reused(tmp_path):
 
 def test_kill_between_two_names_of_a_file_loses_nothing(tmp_path):
     atomic_io.write_whole(tmp_path / "a", b"whole")
-    os.link(tmp_path / "a", ownership.aside_of(tmp_path / "a"))
+    os.link(tmp_path / "a", ownership.temporary_path(tmp_path / "a"))
     with pytest.raises(errors.UsageError):
         atomic_io.write_whole(tmp_path / "a", b"other", new=True)
     assert (tmp_path / "a").read_bytes() == b"whole"
@@ -102,7 +102,7 @@ def test_two_writers_of_one_file_leave_one_whole_file(tmp_path):
 
 
 def test_file_that_another_process_writes_is_waited_for(tmp_path):
-    handle, _ = ownership.open_aside(tmp_path / "a")
+    handle, _ = ownership.open_temporary(tmp_path / "a")
     with pytest.raises(errors.MachineError, match="a: is being written by another process"):
         atomic_io.write_whole(tmp_path / "a", b"x")
     os.close(handle)
@@ -124,9 +124,9 @@ def test_new_file_never_replaces_anything(tmp_path, kind):
      "dangling link": lambda: path.symlink_to("nowhere")}[kind]()
     (tmp_path / "out-2.csv").touch()
     before = os.lstat(path)
-    with pytest.raises(errors.UsageError, match=rf"(?s)is there already.*--csv {tmp_path}/out-3\.csv"):
+    with pytest.raises(errors.UsageError, match=rf"(?s)exists already.*--csv {tmp_path}/out-3\.csv"):
         ownership.check_free(path, "--csv")
-    with pytest.raises(errors.UsageError, match="is there already"):
+    with pytest.raises(errors.UsageError, match="exists already"):
         atomic_io.write_whole(path, b"new", new=True)  # it came after the check
     assert os.lstat(path) == before and sorted(p.name for p in tmp_path.iterdir()) == ["out-2.csv", path.name]
 
@@ -174,7 +174,7 @@ def test_existing_list_of_pairs_is_refused_and_the_fix_works(tmp_path):
 def test_lock_file_of_another_program_is_unchanged(tmp_path, content):
     (tmp_path / "a.lock").write_bytes(content)
     if content:
-        with pytest.raises(errors.UsageError, match=r"a\.lock: has the name"), atomic_io.locked(tmp_path / "a"):
+        with pytest.raises(errors.UsageError, match=r"a\.lock: is not a lock file"), atomic_io.locked(tmp_path / "a"):
             pass
     else:
         with atomic_io.locked(tmp_path / "a"):
@@ -243,7 +243,7 @@ def test_demo_changes_only_its_own_files(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize("name", record.FILES)
 def test_folder_with_a_file_of_a_run_but_no_run_is_refused(tmp_path, name):
     path = foreign(tmp_path / "run" / name)
-    with pytest.raises(errors.UsageError, match=rf"{name}: is there already.*(?s:.*)--run {tmp_path}/run-2"):
+    with pytest.raises(errors.UsageError, match=rf"{name}: exists already.*(?s:.*)--run {tmp_path}/run-2"):
         record.to_go_on_with(tmp_path / "run", "auto")
     assert path.read_bytes() == FOREIGN
 
@@ -268,7 +268,7 @@ def test_sweep_leaves_every_folder_that_is_not_our_checkpoint(tmp_path):
         (folder / "model.index").write_bytes(b"x")
         checkpoint_files.seal(folder, {"step": step, "fingerprints": run})
     mine = foreign(tmp_path / "step-000004/mine.txt")
-    (ownership.aside_of(tmp_path / "step-000007") / "model.index").mkdir(parents=True)
+    (ownership.temporary_path(tmp_path / "step-000007") / "model.index").mkdir(parents=True)
     checkpoint_files.sweep_unfinished(tmp_path)
     checkpoint_files.sweep(tmp_path, ours, keep=1)
     assert all(path.read_bytes() == FOREIGN for path in [*kept, mine])

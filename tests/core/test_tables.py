@@ -36,7 +36,7 @@ def test_table_without_titles_has_no_header_line():
 @pytest.mark.parametrize("name", ["[bold]sky[/bold]", "[/]", ":smile:", "\\[x]", "<b>", "{0} %s", "http://x.org"])
 def test_markup_is_printed_literally(name):
     assert tables.lines(["<name", ">n"], [[name, "1"]])[1].split() == [*name.split(), "1"]
-    assert tables.lines([tables.words(name)], [["1"]])[0] == name
+    assert tables.lines([tables.wrapped(name)], [["1"]])[0] == name
 
 
 @pytest.mark.parametrize(("name", "shown"), [
@@ -44,7 +44,7 @@ def test_markup_is_printed_literally(name):
     ("cr\rx", "cr\\rx"), ("\u202egnp", "\\u202egnp"), ("\udc80", "\\udc80"), ("a\u2028b", "a\\u2028b"),
     ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e")])
 def test_control_characters_are_escaped(name, shown):
-    assert tables.literal(name) == shown
+    assert tables.escape_invisible(name) == shown
     assert tables.lines(["<n", "<x"], [[name, "end"]])[1] == f"{shown}  end"
 
 
@@ -89,19 +89,19 @@ HARMLESS = ("wall", "a=b", "-", "-5", "-0.5", "+1e-3", "-inf", "", "it's", "'", 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formula_is_written_as_text_and_read_back(text):
-    assert tables.harmless(text) == f"'{text}"
-    assert tables.plain(tables.harmless(text)) == text
+    assert tables.escape_formula(text) == f"'{text}"
+    assert tables.unescape_formula(tables.escape_formula(text)) == text
 
 
 @pytest.mark.parametrize("cell", [*HARMLESS, -5, -0.25, None, True])
 def test_numbers_and_other_texts_stay_as_they_are(cell):
-    assert tables.harmless(cell) is cell
+    assert tables.escape_formula(cell) is cell
 
 
 @given(st.text())
 def test_every_text_is_read_back_and_none_is_a_formula(text):
-    written = tables.harmless(text)
-    assert tables.plain(written) == text
+    written = tables.escape_formula(text)
+    assert tables.unescape_formula(written) == text
     if written[:1] in "=+-@\t\r\n" and len(written) > 1:
         float(written)
 

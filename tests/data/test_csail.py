@@ -118,7 +118,7 @@ def test_disk_that_is_too_small_is_reported_before_writing(tmp_path, monkeypatch
 @pytest.mark.parametrize("taken", ["data.h5", "data.json"])
 def test_existing_file_is_never_overwritten(tmp_path, taken):
     (tmp_path / taken).write_text("mine")
-    with pytest.raises(errors.UsageError, match="is there already"):
+    with pytest.raises(errors.UsageError, match="exists already"):
         csail.export(CACHES, SPEC, tmp_path / "data.h5")
     assert [path.name for path in tmp_path.iterdir()] == [taken] and (tmp_path / taken).read_text() == "mine"
 
@@ -435,7 +435,7 @@ def test_interrupted_import_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         csail.unpack(splits, tmp_path / "tree", stop)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.h5", "data.json"]
-    with pytest.raises(errors.UsageError, match="is there already"):
+    with pytest.raises(errors.UsageError, match="exists already"):
         csail.unpack(splits, tmp_path)
 
 

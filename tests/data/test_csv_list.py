@@ -135,7 +135,7 @@ def test_other_file_in_place_of_a_list_is_refused(tmp_path, text):
     root = listed(tmp_path, text)
     assert csv_list.recognise(root) == ""
     for data in (root, root / "list.csv"):
-        with pytest.raises(errors.DataError, match="is no list of pairs"):
+        with pytest.raises(errors.DataError, match="is not a list of pairs"):
             csv_list.listing(data, "training")
 
 

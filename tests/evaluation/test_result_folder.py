@@ -421,7 +421,7 @@ def test_rewritten_file_is_listed_again(out, monkeypatch, place):
     assert stored.folder_of(place) == pathlib.Path(place)
     monkeypatch.chdir(out.parent)
     write(out)
-    ownership.aside_of(out / "report.json").write_text("half")  # of a process that was killed while it did so
+    ownership.temporary_path(out / "report.json").write_text("half")  # of a process that was killed while it did so
     write(out)
 
 

@@ -242,7 +242,7 @@ def test_file_that_differs_from_the_checkpoint_is_removed(run, tmp_path, monkeyp
 
 
 def test_leftovers_of_a_killed_export_are_removed(run, tmp_path):
-    left = ownership.aside_of(tmp_path / "net")
+    left = ownership.temporary_path(tmp_path / "net")
     (left / "net").mkdir(parents=True)
     (left / "net/saved_model.pb").write_text("half of it")
     main(run[0], tmp_path / "net")

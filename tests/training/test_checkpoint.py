@@ -256,7 +256,7 @@ def test_run_with_only_damaged_states_does_not_start_anew(run):
 
 
 def test_unfinished_checkpoint_is_never_used_and_removed_later(run):
-    unfinished = ownership.aside_of(run(1).with_name("step-000009"))
+    unfinished = ownership.temporary_path(run(1).with_name("step-000009"))
     shutil.copytree(run.store.folder / "step-000001", unfinished)
     assert [path.name for path, _ in checkpoint_files.listed(run.store.folder)] == ["step-000001"]
     assert run.restored()[0]["step"] == 1

@@ -1,14 +1,14 @@
-"""Pairs -> the cache's file: lock, space, rows, commit. If it is killed, the next call resumes the build.
+"""Build the cache file from pairs. A build that was killed is resumed by the next call.
 
-1. `<cache>.lock` is held: one builder.
-2. The temporary file (ownership.aside_of) gets its full size at once, so that a full disk is told before the work, and
-   the cache's skeleton.
-3. All cores read pairs; rows are written in order past the skeleton. Every so often, and when something ends the work,
-   they are synced, and only then marked as there, each with its checksum.
-4. When every row is there: totals, sync, and the rename that makes the file a cache. An older cache of the name stays
-   valid until then; a file of the name that is no cache is never replaced.
-A partial whose skeleton is byte for byte that of this build is gone on with; of its rows those count that are marked
-and whose checksum is right.
+1. Lock `<cache>.lock`: one process builds a cache.
+2. Allocate the temporary file (ownership.temporary_path) at its full size, so that a full disk is reported before the
+   work, and write the skeleton.
+3. Read pairs on all cores and write their rows in order. At intervals, and at the end, sync the rows, then mark them as
+   written, each with its checksum.
+4. After the last row, write the totals, sync, and rename the file to its final name. An older cache of that name stays
+   valid until then. Another kind of file with that name is never replaced.
+A partial file is resumed if its skeleton has the same bytes as that of this build. Of its rows, those are kept that are
+marked as written and whose checksum matches.
 """
 
 import collections

@@ -183,7 +183,7 @@ def open_file(path):
         raise
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is not a whole cache of ours", where=path,
-                               why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
+                               why=file_kinds.why_unreadable(path, str(error).split("\n")[0], file_kinds.HDF5),
                                fix=f"{shlex.join(['mv', str(path), str(ownership.free(path))])} and the same command "
                                     "again: the cache is built from the data. If the old file was one, it can be "
                                     "deleted.") from None

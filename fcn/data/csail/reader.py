@@ -114,7 +114,7 @@ def _described(text, path):
         return entries, tuple(class_names)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise errors.DataError("does not hold names and splits", where=path,
-                               why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
+                               why=file_kinds.why_unreadable(path, f"{type(error).__name__}: {error}"),
                                fix='needed is {"images": [{"split": "train" or "val", "file_path": ...}, ...]}, with '
                                     "an entry for each row of the .h5.") from None
 
@@ -186,7 +186,7 @@ def byte_arrays(path, names):
                                fix=file_kinds.plain_hdf5(path, names)) from None
     except Exception as error:  # HDF5 on a damaged file raises nearly anything
         raise errors.DataError("is no HDF5 file that may be read", where=path,
-                               why=file_kinds.instead(path, str(error).split("\n")[0], file_kinds.HDF5),
+                               why=file_kinds.why_unreadable(path, str(error).split("\n")[0], file_kinds.HDF5),
                                fix=f"it should hold {' and '.join('/' + name for name in names)}, arrays of bytes."
                                ) from None
 

@@ -31,8 +31,8 @@ def export(cache_by_split, spec, path, progress=None):
         raise atomic_io.no_space(needed, path.parent, ELSEWHERE)
     try:
         with atomic_io.NewFile(path) as file:
-            offsets = _lay_out(file.aside, len(rows), side)
-            atomic_io.reserve(file.handle, file.aside.stat().st_size, path.parent, ELSEWHERE)
+            offsets = _lay_out(file.temporary, len(rows), side)
+            atomic_io.reserve(file.handle, file.temporary.stat().st_size, path.parent, ELSEWHERE)
             _fill(file.handle, offsets, rows, progress or (lambda done: None))
             atomic_io.write_whole(path.with_suffix(".json"), _described(rows, spec), new=True)
             file.commit(new=True)
@@ -64,7 +64,7 @@ def check_place(path):
     for taken in (path, beside(path)):
         if ownership.occupied(taken):
             other = shlex.quote(str(ownership.free(path, beside)))
-            raise errors.UsageError("is there already; nothing is overwritten", where=taken,
+            raise errors.UsageError("exists already; nothing is overwritten", where=taken,
                                     fix=f"give --out {other}, or move it away.")
     if not path.parent.is_dir():
         raise errors.UsageError("there is no such folder", where=path.parent)

@@ -74,7 +74,7 @@ def _told(path, function):
     except (Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         why = str(error) if isinstance(error, Damaged) else f"it is damaged: {error}"
         raise errors.DataError("is not a usable MATLAB 5 file", where=path,
-                               why=file_kinds.instead(path, why, file_kinds.MATLAB, file_kinds.MATLAB_7),
+                               why=file_kinds.why_unreadable(path, why, file_kinds.MATLAB, file_kinds.MATLAB_7),
                                fix="download or copy the file again.") from None
 
 

@@ -23,7 +23,7 @@ def choose(root):
         here, others = _what_is_here(root)
         convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
         raise errors.DataError("no layout fits this folder", where=root,
-                               why=[*here, *(layout.EXPECTED for layout in registry.every("layouts").values())],
+                               why=[*here, *(layout.EXPECTED for layout in registry.load_all("layouts").values())],
                                fix=_further_in(root) or file_kinds.to_png(convertible, root) or
                                "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
@@ -31,7 +31,7 @@ def choose(root):
 
 def fitting(root):
     """{name: why} of the layouts that recognise `root`, without those of which a narrower one fits too."""
-    layouts = registry.every("layouts")
+    layouts = registry.load_all("layouts")
     answers = {name: layout.recognise(root) for name, layout in layouts.items()}
     found = {name: why for name, why in answers.items() if why}
     wider = {other for name in found for other in layouts[name].NARROWER_THAN}

@@ -37,7 +37,7 @@ def file(root, classes="", beside=BESIDE):
 def read(path):
     """Fields of a DatasetSpec, as far as the file gives them. Raises DataError."""
     try:
-        if instead := file_kinds.instead(path):  # every line of a web page could be a name
+        if instead := file_kinds.why_unreadable(path):  # every line of a web page could be a name
             raise ValueError(instead)
         text, kind = pathlib.Path(path).read_text(encoding="utf-8-sig"), pathlib.Path(path).suffix.lower()
         if kind == ".json":

@@ -44,9 +44,9 @@ def one(root, expected):
     found = candidates(root)
     if len(found) != 1:
         names = ", ".join(path.name for path in found)
-        raise errors.DataError(f"holds several lists: {names}" if found else "is no list of pairs, and holds none",
-                               where=root,
-                               why=[file_kinds.instead(root), expected] if file_kinds.instead(root) else expected,
+        kind = file_kinds.why_unreadable(root)
+        raise errors.DataError(f"holds several lists: {names}" if found else "is not a list of pairs, and holds none",
+                               where=root, why=[kind, expected] if kind else expected,
                                fix="give the file itself: --data FILE.csv.")
     return found[0]
 
@@ -76,7 +76,7 @@ def read(path):
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for number, line in enumerate(csv.DictReader(file, delimiter=delimiter), 2):
-                texts = {key: tables.plain((line.get(name) or "").strip()).replace("\\", "/")
+                texts = {key: tables.unescape_formula((line.get(name) or "").strip()).replace("\\", "/")
                          for key, name in column.items()}
                 fault = _fault(texts, column)
                 if fault:

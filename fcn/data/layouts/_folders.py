@@ -27,7 +27,8 @@ def existing(root):
 
 def label_suffixes():
     """The endings of all label formats: a file of the wrong one is read, and refused with a reason, not passed over."""
-    return tuple(dict.fromkeys(suffix for form in registry.every("label_formats").values() for suffix in form.SUFFIXES))
+    formats = registry.load_all("label_formats").values()
+    return tuple(dict.fromkeys(suffix for label_format in formats for suffix in label_format.SUFFIXES))
 
 
 def listing(image_folder, label_folder, expected, label_stem=str, partial=False, endings=ids.SUFFIXES):

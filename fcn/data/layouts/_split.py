@@ -72,10 +72,10 @@ def _lines(path):
             delimiter = max(",;\t", key=file.readline(4096).count)
             file.seek(0)
             lines = csv.DictReader(file, delimiter=delimiter)
-            return [(tables.plain(line["name"]), (line["split"] or "").strip().lower()) for line in lines]
+            return [(tables.unescape_formula(line["name"]), (line["split"] or "").strip().lower()) for line in lines]
     except (OSError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a table of the split", where=path,
-                               why=file_kinds.instead(path, f"{type(error).__name__}: {error}"),
+                               why=file_kinds.why_unreadable(path, f"{type(error).__name__}: {error}"),
                                fix="its columns are name,split; split is training, validation or test.") from None
 
 

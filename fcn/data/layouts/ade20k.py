@@ -66,7 +66,7 @@ def read_object_info(path):
         names = [row.get("Class") or row["Name"].split(",")[0].strip() for row in rows]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise errors.DataError("is not a table of classes (tab-separated: Idx, Ratio, Train, Val, Name)", where=path,
-                               why=file_kinds.instead(path, error)) from None
+                               why=file_kinds.why_unreadable(path, error)) from None
     if not numbers or numbers != list(range(1, len(numbers) + 1)) or len(numbers) > 255:
         raise errors.DataError("the classes' Idx must be 1, 2, 3, ... (255 at most)", where=path)
     return names

@@ -74,7 +74,7 @@ def _chosen(whole, path):
         names = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split()
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-    if instead := file_kinds.instead(path, "", file_kinds.EMPTY):
+    if instead := file_kinds.why_unreadable(path, "", file_kinds.EMPTY):
         raise errors.DataError("is no list of names", where=path, why=instead)
     listed, paired = set(names), {pair.name for pair in whole.pairs}
     problems = [problem for problem in whole.problems if problem.path.stem in listed]

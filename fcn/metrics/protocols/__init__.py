@@ -22,7 +22,7 @@ def computed(original, network, ignored_ids):
     """{name: (module, Sums)} of every protocol whose ConfusionMatrices are there. original, network: these, or None."""
     matrices = {"original": original, "network": network}
     return {name: (module, sums(module, matrices[module.SIZE], ignored_ids))
-            for name, module in registry.every("protocols").items()
+            for name, module in registry.load_all("protocols").items()
             if matrices[module.SIZE] is not None}
 
 
@@ -41,7 +41,7 @@ def check(num_classes, ignored_ids):
     every_id = np.arange(num_classes, dtype=np.uint8)
     for name in ("one", "two", "three"):
         images.add(name, every_id, every_id)
-    for name, module in registry.every("protocols").items():
+    for name, module in registry.load_all("protocols").items():
         problem = registry.is_plugin("protocols", name) and _problem(module, images.done(), ignored_ids)
         if problem:
             raise errors.UsageError(problem, where=module.__file__, fix="docs/plugins.md has an example.")

@@ -32,7 +32,7 @@ def read(path):
     """The Weights in an .npz of either kind; raises WeightsError if it is another one, damaged, cut off or a bomb."""
     path = pathlib.Path(path)
     try:
-        with npz_file.opened(path, most_unpacked(path.stat().st_size)) as (members, names):
+        with npz_file.open_npz(path, most_unpacked(path.stat().st_size)) as (members, names):
             net = _net(members, path)
             if net and net not in registry.names("nets"):
                 raise refusal(path, f"holds the net {net!r}; {', '.join(_heads.NETS)} are known",
