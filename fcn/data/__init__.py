@@ -1,1 +1,1 @@
-"""Data sets: reading images and labels, checks, augmentation, caches, batches. No TensorFlow."""
+"""Data sets: reading of images and labels, file checks, augmentation, caches, batches. No TensorFlow."""

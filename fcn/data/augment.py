@@ -1,7 +1,7 @@
-"""(image, label) -> (image, label) of the size asked for, both moved alike; labels move, they are never interpolated.
+"""Augmentation: crop and change an image and its label (mask) together. Labels are never interpolated.
 
-Every draw is a pure function of (seed, sample number, name of the augmentation): a resumed run sees what the first one
-would have, and switching one augmentation on leaves the draws of the others as they were.
+Every random value is a function of (seed, sample number, name of the augmentation). So a resumed run draws the same
+values as an uninterrupted one, and an additional augmentation does not change what the others draw.
 """
 
 import dataclasses
@@ -13,14 +13,16 @@ import numpy as np
 from fcn.core import errors, registry
 from fcn.data import images
 
-FILL_RGB = (124, 117, 104)  # about the mean colour of ImageNet's photos
-CROP = 1  # random stream of the crop's position; 0 and 3 are those of batch_loader.py
+FILL_RGB = (124, 117, 104)  # about the mean colour of ImageNet
+CROP = 1  # random stream of the crop position; batch_loader.py has streams 0 and 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How the samples of a run are augmented. names: of files in fcn/data/augmentations. seed: of the run. fill_rgb,
-    padding_id: pixels and label outside an image.
+    """How the samples of a run are augmented.
+
+    names: of augmentations (files in fcn/data/augmentations). seed: of the run. fill_rgb: colour (0-255) outside an
+    image. padding_id: label outside an image.
     """
 
     names: tuple[str, ...] = ()
@@ -30,46 +32,46 @@ class Augmentation:
 
 
 def stream(seed, purpose, number):
-    """The random generator of one purpose and one number of a run."""
+    """The NumPy generator of a (seed, purpose, number)."""
     return np.random.default_rng((seed, purpose, number))
 
 
 def drawn(names, seed, number):
-    """{name: value} of sample `number`, in the order in which the augmentations are applied."""
+    """{name: random value} for sample `number`, in the order in which the augmentations are applied."""
     modules = {name: registry.load("augmentations", name) for name in names}
     ordered = sorted(names, key=lambda name: (math.inf if modules[name].STREAM is None else modules[name].STREAM, name))
     return {name: modules[name].draw(stream(seed, stream_of(name), number)) for name in ordered}
 
 
 def stream_of(name):
-    """Number of the random stream of an augmentation."""
+    """Number of the random stream of an augmentation: its STREAM, or the CRC-32 of its name."""
     own = registry.load("augmentations", name).STREAM
     return zlib.crc32(name.encode()) if own is None else own
 
 
 def check_streams(names):
-    """Raise UsageError if two augmentations that are used together have the same STREAM: they would draw alike."""
-    seen: dict[int, str] = {}
+    """Raise UsageError if two of these augmentations have the same STREAM, so that their values would be correlated."""
+    name_of: dict[int, str] = {}
     for name in names:
         own = stream_of(name)
-        if own in seen:
-            raise errors.UsageError(f"STREAM {own} is that of the augmentation '{seen[own]}', too",
+        if own in name_of:
+            raise errors.UsageError(f"the augmentation '{name_of[own]}' has STREAM {own}, too",
                                     where=registry.path("augmentations", name),
-                                    fix="leave out STREAM: a number is made of the file's name.")
-        seen[own] = name
+                                    fix="leave out STREAM: then the number follows from the file's name.")
+        name_of[own] = name
 
 
 def sample(image, label, size_px, augmentation, number):
-    """image uint8 (h, w, 3) and label uint8 (h, w) -> the same of size_px = (height, width), augmented.
+    """Crop an image, uint8 (h, w, 3), and its label, uint8 (h, w), to size_px = (height, width) and augment both.
 
-    augmentation: an Augmentation. number: of the sample in the run.
+    augmentation: an Augmentation. number: of the sample in the run. size_px=None: the whole image; then an odd number
+    of quarter turns swaps height and width of the result. Results may be read-only views.
 
-    Only a window of that size is read of the image, every position equally likely: the cost is that of the window. An
-    augmentation may ask for a window of another size (augmentations/__init__.py): "turn" swaps its sides for an odd
-    number of quarters, "scale" divides them by the factor, and it is resized back. A window larger than the image lies
-    anywhere around it; outside are fill_rgb and padding_id.
-    Without size_px the window is the whole image, and an odd number of quarter turns swaps the sides of the result.
-    Results may be read-only views.
+    The crop position is uniform. Only the crop is read, so its size decides the cost. An augmentation may ask for a
+    crop of another size (augmentations/__init__.py): "turn" swaps height and width for an odd number of quarter turns;
+    "scale" divides them by its factor, and the crop is resized. A crop larger than the image is filled with fill_rgb
+    and padding_id outside the image.
+    Raises UsageError for an augmentation whose result has a wrong shape or dtype.
     """
     changes = [(registry.load("augmentations", name), value) for name, value in
                drawn(augmentation.names, augmentation.seed, number).items()]
@@ -88,25 +90,26 @@ def sample(image, label, size_px, augmentation, number):
         label = module.change(label, value) if module.MOVES_LABEL else label
         _check(module, image, label)
     if size_px and changes and label.shape != tuple(size_px):
-        raise errors.UsageError(f"it made samples of {label.shape} px, asked for are {tuple(size_px)}",
-                                where=changes[-1][0].__file__, fix="change() keeps the size, or size_before() says "
-                                "which one it needs.")
+        raise errors.UsageError(f"returned a sample of {label.shape} px, expected {tuple(size_px)}",
+                                where=changes[-1][0].__file__, fix="let change() keep the size, or define "
+                                "size_before() with the size that it needs.")
     return image, label
 
 
 def _check(module, image, label):
-    """Raise UsageError unless an augmentation left an image uint8 (h, w, 3) and its label uint8 (h, w)."""
+    """Raise UsageError unless an augmentation returned an image uint8 (h, w, 3) and a label uint8 (h, w)."""
     for name, array, shape in (("image", image, (*label.shape[:2], 3)), ("label", label, image.shape[:2])):
         if array.dtype != np.uint8 or array.shape != shape:
-            raise errors.UsageError(f"it made the {name} {array.dtype} {array.shape}, expected uint8 {shape}",
-                                    where=module.__file__, fix="change() keeps the type, and moves image and label "
-                                    "alike if MOVES_LABEL is True.")
+            raise errors.UsageError(f"returned the {name} as {array.dtype} {array.shape}, expected uint8 {shape}",
+                                    where=module.__file__, fix="let change() keep the dtype, and change image and "
+                                    "label in the same way if MOVES_LABEL is True.")
 
 
 def corner(shape, sides, seed, number):
-    """(top, left) of the window of sample `number` in an image of this shape; negative if the window is the larger one.
+    """(top, left) of the crop of sample `number` in an image of this shape; negative where the crop is larger.
 
-    Fractions are drawn, so that a window of another scale lies at about the same place.
+    shape, sides: (height, width) of image and crop. The position is drawn as fractions, so that a crop of another scale
+    has about the same position.
     """
     if tuple(shape) == sides:
         return 0, 0
@@ -116,9 +119,9 @@ def corner(shape, sides, seed, number):
 
 
 def cut(array, top, left, sides, fill):
-    """The window of array (h, w, ...) with this corner, and `fill` where it reaches out of the array: (*sides, ...).
+    """Crop an array (h, w, ...) to (*sides, ...). Pixels outside the array are `fill`.
 
-    They share at least a pixel. It is a view where nothing is filled.
+    The crop must share a pixel with the array. The result is a view if nothing is filled.
     """
     inside = array[max(top, 0):top + sides[0], max(left, 0):left + sides[1]]
     if inside.shape[:2] == tuple(sides):

@@ -1,7 +1,7 @@
-"""Cache -> batches. Which samples a batch holds, and how they are augmented, depends on (seed, batch number) alone.
+"""Batches of images and labels from a cache. What a batch holds is a function of (seed, batch number).
 
-A cache here is anything with len(), image(i) -> uint8 (h, w, 3), label(i) -> uint8 (h, w), shapes (n, 2) and uniform:
-whether all images have one size. Images are looked at through windows, so that large ones cost no more than small ones.
+A cache is any object with len(), image(i) -> uint8 (h, w, 3), label(i) -> uint8 (h, w), shapes (n, 2), and uniform:
+whether all images have the same size. Only crops of the images are read, so large images cost no more than small ones.
 """
 
 import collections
@@ -14,18 +14,18 @@ import numpy as np
 from fcn.data import augment
 from fcn.data.augment import FILL_RGB
 
-ORDER, REPLACE = 0, 3  # random streams; see augment.py
+ORDER, REPLACE = 0, 3  # numbers of random streams; see augment.py
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
     """How the samples of a run are drawn.
 
-    batch: samples a batch. crop_size: (height, width) of a sample; None: whole images. augment: names of files
-    in fcn/data/augmentations. An epoch takes crops_per_image samples of every image. images_in_memory: the images of
-    an epoch are taken that many at a time, and their crops shuffled among themselves; 0: all at once. replace: every
-    sample is of any image, whatever came before. fill_rgb, padding_id: pixels and label outside an image. shard:
-    (machine, machines); a machine gets every so many-th batch of the sequence that a single one would see.
+    batch: samples per batch. crop_size: (height, width) of a sample; None for whole images. augment: names of
+    augmentations. crops_per_image: samples of each image in an epoch. images_in_memory: the images of an epoch are
+    divided into groups of this size, and crops are shuffled within a group; 0 for one group. replace: draw images with
+    replacement. fill_rgb, padding_id: colour and label outside an image. shard: (machine, machines); batch k of machine
+    m is batch k * machines + m of a single machine.
     """
 
     batch: int
@@ -42,7 +42,10 @@ class Sampling:
 
 @functools.lru_cache(maxsize=4)
 def order(seed, epoch, count, crops_per_image=1, images_in_memory=0):
-    """Image of each sample of this epoch: every one of `count` images crops_per_image times."""
+    """int (count * crops_per_image,): index of the image of each sample in an epoch. Read-only.
+
+    count: number of images.
+    """
     rng = augment.stream(seed, ORDER, epoch)
     if images_in_memory:
         images = rng.permutation(count)
@@ -50,12 +53,12 @@ def order(seed, epoch, count, crops_per_image=1, images_in_memory=0):
         indices = np.concatenate([rng.permutation(group.repeat(crops_per_image)) for group in groups])
     else:
         indices = rng.permutation(count * crops_per_image) // crops_per_image
-    indices.flags.writeable = False  # it is remembered and given out again
+    indices.flags.writeable = False  # the same array is returned again
     return indices
 
 
 def image_of(sample, count, sampling):
-    """Which of `count` images sample number `sample` of a run is taken from."""
+    """Index of the image (of `count`) of sample number `sample` in a run."""
     if sampling.replace:
         return int(augment.stream(sampling.seed, REPLACE, sample).integers(count))
     epoch, position = divmod(sample, count * sampling.crops_per_image)
@@ -63,10 +66,10 @@ def image_of(sample, count, sampling):
 
 
 def training(cache, number, sampling):
-    """Batch `number` of a run (of this machine): images uint8 (batch, h, w, 3), labels uint8 (batch, h, w).
+    """Batch `number` of a run on this machine: (images uint8 (batch, h, w, 3), labels uint8 (batch, h, w)).
 
-    Sample k of the run is position k % n of epoch k // n, so batches may reach over the end of an epoch. Whole images
-    of different sizes only come one at a time.
+    Sample k of the run is position k % n of epoch k // n, so a batch may extend into the next epoch. Whole images of
+    different sizes need batches of one.
     """
     machine, machines = sampling.shard
     first = (number * machines + machine) * sampling.batch
@@ -85,10 +88,10 @@ def _stacked(samples):
 
 
 def validation(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding_id=255):
-    """Batches of evenly spread samples, the same at every call: limit * batch samples, or all of them if limit is 0.
+    """Yield (images, labels) of evenly spaced samples, the same in every call. Shapes as in training().
 
-    Images of one size are taken whole, whatever crop_size. Others are taken in windows of crop_size (see window), or,
-    without crop_size, whole and one at a time.
+    limit: number of batches, 0 for all samples. Images of one size are used whole, with any crop_size. Others are
+    divided into windows of crop_size (see window), or, without crop_size, used whole in batches of one.
     """
     tiled = crop_size is not None and not cache.uniform
     counts = [tiles(shape, crop_size) if tiled else 1 for shape in cache.shapes]
@@ -108,15 +111,15 @@ def validation(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding
 
 
 def tiles(shape, size_px):
-    """How many windows of size_px it takes to cover an image."""
+    """Number of windows of size_px that cover an image of this shape (height, width)."""
     return -(-shape[0] // size_px[0]) * -(-shape[1] // size_px[1])
 
 
 def window(image, label, number, size_px, fill_rgb=FILL_RGB, padding_id=255):
-    """Window `number` of tiles(...) over an image, row by row: (size_px, 3) and size_px.
+    """Window `number` of an image, counted row by row: (image uint8 (*size_px, 3), label uint8 size_px).
 
-    The last ones of a row and a column are moved inwards and what another window shows already is ignored there, so
-    that every pixel counts once. A smaller image is padded at its right and bottom.
+    The last window of a row or column is moved inwards. Its pixels that overlap another window have the label
+    padding_id, so that every pixel counts once. An image smaller than size_px is padded at the right and bottom.
     """
     (height, width), columns = size_px, -(-label.shape[1] // size_px[1])
     row, column = divmod(int(number), columns)
@@ -129,7 +132,7 @@ def window(image, label, number, size_px, fill_rgb=FILL_RGB, padding_id=255):
 
 
 def ahead(make, numbers, depth=2):
-    """make(number) for every number in turn, prepared by a thread up to `depth` ahead of the reader."""
+    """Yield make(number) for each number. A thread computes up to `depth` results ahead of the reader."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting: collections.deque = collections.deque()
         try:

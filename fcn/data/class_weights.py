@@ -1,4 +1,4 @@
-"""--class-weights: how much a pixel of each class weighs in the loss."""
+"""--class-weights: the weight of each class in the loss."""
 
 import json
 import pathlib
@@ -12,11 +12,15 @@ KNOWN = ("none", "inverse", "median")
 
 
 def resolve(how, training, class_names, channels, ignored_in_loss):
-    """`channels` floats, or None for "none". training: the Cache of the training split.
+    """List of `channels` weights, or None for "none". Raises UsageError for a file that cannot be used.
 
-    "inverse": pixels / (classes * pixels of the class): every class has the same sum. "median": the median frequency
-    over the frequency of the class, where a frequency is the share of the class in the images that hold it (Eigen &
-    Fergus 2015, section 4.3.2). Anything else is the name of a file. Classes that do not occur weigh 1.
+    how: "none", "inverse", "median", or the path of a file (see _from_file). training: the Cache of the training split.
+
+        inverse     pixels / (classes * pixels of the class): all classes have the same total weight
+        median      median frequency / frequency of the class; the frequency is the share of the class in the pixels of
+                    the images that contain it (Eigen & Fergus 2015, section 4.3.2)
+
+    Classes that do not occur have weight 1.
     """
     if how == "none":
         return None
@@ -33,7 +37,7 @@ def resolve(how, training, class_names, channels, ignored_in_loss):
 
 
 def _pixels_where_present(training, channels, scored):
-    """(channels,) labelled pixels of all images that hold a class."""
+    """float64 (channels,): for each class, the labelled pixels of all images that contain it."""
     total = np.zeros(channels)
     for index in range(len(training)):
         counts = np.bincount(training.label(index).ravel(), minlength=NUM_IDS)[:channels] * scored
@@ -42,20 +46,20 @@ def _pixels_where_present(training, channels, scored):
 
 
 def _from_file(path, class_names, channels):
-    """JSON, a list of numbers or an object by class name, or text with a number a line."""
+    """Weights from a JSON file (a list of numbers, or {class name: weight}) or a text file with one number per line."""
     try:
         content = path.read_text()
         found = json.loads(content) if content.lstrip()[:1] in ("[", "{") else [float(v) for v in content.split()]
         if isinstance(found, dict):
             unknown = sorted(set(found) - set(class_names))
             if unknown:
-                raise ValueError(f"no class is called {', '.join(unknown)}")
+                raise ValueError(f"unknown class names: {', '.join(unknown)}")
             found = [found.get(name, 1.0) for name in class_names]
         values = [float(v) for v in found]
         if len(values) not in (len(class_names), channels) or not all(0 <= v < 1e9 for v in values) or not any(values):
-            raise ValueError(f"{len(class_names)} numbers from 0 up are needed, found {len(values)}")
+            raise ValueError(f"found {len(values)} numbers, expected {len(class_names)} from 0 up, not all 0")
     except (OSError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
         raise errors.UsageError("cannot be read as class weights", where=path, why=str(error),
-                                fix="a number a line, or JSON: a list, or {\"class name\": weight}; or none, "
-                                "inverse, median.") from None
+                                fix="write one number per line, or JSON: a list, or {\"class name\": weight}; or give "
+                                "none, inverse or median.") from None
     return values + [1.0] * (channels - len(values))

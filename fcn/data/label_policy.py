@@ -1,4 +1,4 @@
-"""Which label ids the loss, the scores and predictions leave out, and which id pixels outside an image have."""
+"""Which label ids are ignored in the loss, in scores and in predictions, and the id of pixels outside an image."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from fcn.data.spec import VOID_ID, DatasetSpec
 
 @dataclasses.dataclass(frozen=True)
 class LabelPolicy:
-    """The label ids (0-255) that are left out, and where.
+    """The label ids (0-255) that are ignored.
 
-    ignored_in_loss: pixels with these labels have no loss and no gradient; nor has a pixel whose label is no channel of
-    the net. ignored_in_scores: pixels with these labels count in no score, and no prediction that the benchmark scores
-    holds them. never_predicted: channels of the net that its own prediction never holds, all among ignored_in_loss.
-    padding_id: the label of pixels outside an image, where samples or windows reach beyond it.
+    ignored_in_loss: pixels with these labels have no loss and no gradient. (Pixels whose label is not a channel of the
+    net have none either.) ignored_in_scores: pixels with these labels do not count in scores, and predictions that are
+    scored never contain these ids. never_predicted: channels that the net's own prediction never contains; a subset of
+    ignored_in_loss. padding_id: label of pixels outside an image, where a sample extends beyond it.
 
-    The scores may ignore more than the loss: --train-ignored trains the data set's ignored ids as classes.
+    ignored_in_scores may contain ids that ignored_in_loss does not: --train-ignored trains ignored ids as classes.
     """
 
     ignored_in_loss: tuple[int, ...] = ()
@@ -25,51 +25,53 @@ class LabelPolicy:
     padding_id: int = VOID_ID
 
     def trained_ids(self, num_classes: int) -> tuple[int, ...]:
-        """The channels that the loss counts, of a net with num_classes channels."""
+        """The channels that count in the loss of a net with num_classes channels."""
         return tuple(i for i in range(num_classes) if i not in self.ignored_in_loss)
 
 
 def make(spec: DatasetSpec, train_ignored: bool, pads: bool) -> LabelPolicy:
     """The LabelPolicy of a new run.
 
-    spec: of the data set, whose ignored_ids are those of --ignore-label if it was given. train_ignored: train them as
-    classes all the same. pads: samples may reach beyond their image; then padding_id is ignored everywhere.
-    Raises UsageError if no id is free for padding, or as num_channels() does.
+    spec: of the data set, with the ids of --ignore-label if it was given. train_ignored: train the ignored ids as
+    classes. pads: whether samples may extend beyond their image; then padding_id is ignored everywhere.
+    Raises UsageError if no id is free for padding, and as num_channels().
     """
     channels = num_channels(spec, train_ignored)
     in_loss = () if train_ignored else spec.ignored_ids
     if not pads:
         return _joined(in_loss, spec.ignored_ids, channels)
     if not in_loss and channels > VOID_ID:
-        raise errors.UsageError(f"samples may reach beyond their image, whose pixels would be ignored as {VOID_ID}, "
-                                "which is a class", fix="leave out --augment scale and turn, and crops at --size "
-                                                         "native; or name an id with --ignore-label.")
+        raise errors.UsageError(f"samples may extend beyond their image, but the label {VOID_ID} of such pixels is a "
+                                "class", fix="leave out --augment scale and turn, and crops at --size native; or name "
+                                "an id with --ignore-label.")
     in_loss = in_loss or (VOID_ID,)
     return _joined(in_loss, tuple(dict.fromkeys([*spec.ignored_ids, in_loss[0]])), channels)
 
 
 def num_channels(spec: DatasetSpec, train_ignored: bool) -> int:
-    """Channels of the net: one for each class and, with train_ignored, one for each ignored id beyond the classes.
+    """Number of channels of the net: one per class and, with train_ignored, one per ignored id beyond the classes.
 
-    Raises UsageError if ids that no label holds would get channels, too.
+    Raises UsageError if ids between them, which no label contains, would get channels.
     """
     if not train_ignored:
         return spec.num_classes
     channels = max([spec.num_classes, *(i + 1 for i in spec.ignored_ids)])
     if channels > spec.num_classes + len(spec.ignored_ids):
         raise errors.UsageError(f"--train-ignored would give a net of {channels} channels, for the ignored "
-                                f"id {channels - 1}", fix="leave it out: only ids next to the classes' can be.")
+                                f"id {channels - 1}", fix="leave it out: it needs ignored ids that directly follow the "
+                                "class ids.")
     return channels
 
 
 def of_net(ignored_ids: Sequence[int], num_classes: int) -> LabelPolicy:
-    """The LabelPolicy of a net by itself, without a data set; the arguments are those of graph_builder.build()."""
+    """The LabelPolicy of a net without a data set. The arguments are those of graph_builder.build()."""
     return _joined(tuple(ignored_ids), tuple(ignored_ids), num_classes)
 
 
 def of_run(model: dict, spec: DatasetSpec) -> LabelPolicy:
-    """The LabelPolicy that a config.json holds: its "model", whose "ignored_ids" are those of the loss, and its "spec",
-    whose are those of the scores.
+    """The LabelPolicy of a run's config.json.
+
+    model: its "model", with the ids ignored in the loss. spec: its "spec", with the ids ignored in scores.
     """
     return dataclasses.replace(of_net(model["ignored_ids"], model["num_classes"]), ignored_in_scores=spec.ignored_ids)
 

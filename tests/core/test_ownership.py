@@ -204,7 +204,7 @@ def test_foreign_file_at_a_cache_path_is_unchanged(tmp_path, ending):
 def test_file_created_at_the_cache_path_during_a_build_is_kept(tmp_path):
     pairs, folder = pairs_in(tmp_path / "data"), tmp_path / "cache"
     path = cache.path_of(pairs, SPEC, (4, 6), folder, "t")
-    with pytest.raises(errors.DataError, match="not a whole cache of ours"):
+    with pytest.raises(errors.DataError, match="not a complete cache of this program"):
         cache.prepare(pairs, SPEC, (4, 6), folder, "t", cache.BuildOptions(progress=lambda *_: foreign(path)))
     assert path.read_bytes() == FOREIGN
 

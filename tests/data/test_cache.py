@@ -172,7 +172,7 @@ def test_skip_bad_leaves_out_bad_pairs_and_lists_the_reasons(data, tmp_path):
 def test_no_good_pair_is_an_error_even_with_skip_bad(data, tmp_path):
     for pair in data:
         save(pair.label, np.full((4, 6), 9, np.uint8))
-    with pytest.raises(errors.DataError, match="not one good pair"):
+    with pytest.raises(errors.DataError, match="no usable pairs"):
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t", BuildOptions(skip_bad=True))
 
 
@@ -274,7 +274,7 @@ def test_file_that_is_not_a_whole_cache_is_refused_and_kept(data, tmp_path, dama
 def test_a_newer_cache_is_refused_with_the_fix(data, tmp_path, monkeypatch):
     path = cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t").path
     monkeypatch.setattr(file_format, "SCHEMA_VERSION", 1)
-    with pytest.raises(errors.DataError, match=r"newer version.*schema 2, known is 1") as problem:
+    with pytest.raises(errors.DataError, match=r"newer version.*schema 2, expected 1") as problem:
         cache.open_cache(path)
     assert "update this program" in str(problem.value)
 
@@ -401,7 +401,7 @@ def test_file_time_changed_by_under_a_second_rebuilds(data):
 
 
 def test_photo_resized_between_check_and_reading_is_refused(data, tmp_path):
-    with pytest.raises(errors.DataError, match="another size than when it was checked"):
+    with pytest.raises(errors.DataError, match="its size has changed since it was checked"):
         cache.prepare(data, TWO, None, tmp_path / "c", "t", BuildOptions(shapes=[(4, 6), (5, 6), (4, 6)]))
 
 

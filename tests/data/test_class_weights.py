@@ -91,17 +91,17 @@ def test_ignored_channels_weigh_one_unless_the_file_has_them(tmp_path):
 
 
 WRONG = {
-    "1\n2\n3": "4 numbers from 0 up are needed, found 3",
-    "[1, 2, 3, 4, 5, 6]": "4 numbers from 0 up are needed, found 6",
-    "": "4 numbers from 0 up are needed, found 0",
-    "[1, 2, 3, -4]": "numbers from 0 up",
-    "[1, 2, 3, NaN]": "numbers from 0 up",
-    "1 2 3 inf": "numbers from 0 up",
-    "[0, 0, 0, 0]": "numbers from 0 up",
+    "1\n2\n3": "found 3 numbers, expected 4 from 0 up",
+    "[1, 2, 3, 4, 5, 6]": "found 6 numbers, expected 4 from 0 up",
+    "": "found 0 numbers, expected 4 from 0 up",
+    "[1, 2, 3, -4]": "found 4 numbers, expected 4 from 0 up, not all 0",
+    "[1, 2, 3, NaN]": "found 4 numbers, expected 4 from 0 up, not all 0",
+    "1 2 3 inf": "found 4 numbers, expected 4 from 0 up, not all 0",
+    "[0, 0, 0, 0]": "found 4 numbers, expected 4 from 0 up, not all 0",
     "[1, 2, 3, null]": "NoneType",
     "[1, 2, 3": "Expecting",
     "one two three four": "could not convert string to float: 'one'",
-    '{"sky": 1, "cars": 2, "bus": 3}': "no class is called bus, cars",
+    '{"sky": 1, "cars": 2, "bus": 3}': "unknown class names: bus, cars",
     '{"sky": "much"}': "could not convert",
     '{"sky": [1]}': "list",
 }
@@ -113,7 +113,7 @@ def test_wrong_weights_file_is_reported_with_what_is_expected(tmp_path, content)
     path.write_text(content)
     with pytest.raises(errors.UsageError) as caught:
         class_weights.resolve(str(path), None, NAMES, 4, (0,))
-    for word in (f"{path}: cannot be read as class weights", WRONG[content], "Fix:", "a number a line", "inverse",
+    for word in (f"{path}: cannot be read as class weights", WRONG[content], "Fix:", "one number per line", "inverse",
                  "median", "none"):
         assert word in str(caught.value)
 

@@ -131,7 +131,7 @@ def test_invalid_output_place_is_reported_at_once(tmp_path, name):
 
 @pytest.mark.parametrize("ignored", [(), (255,), (0, 255)], ids=str)
 def test_only_datasets_that_ignore_0_can_be_exported(tmp_path, ignored):
-    with pytest.raises(errors.DataError, match="0 alone is ignored"):
+    with pytest.raises(errors.DataError, match="with only 0 ignored"):
         csail.export(CACHES, DatasetSpec(("a", "b"), ignored), tmp_path / "data.h5")
 
 
@@ -244,7 +244,7 @@ def test_a_missing_json_and_a_missing_h5_are_named(tmp_path):
 
 
 def test_json_with_another_image_count_is_refused(tmp_path):
-    refused(written(tmp_path, ENTRIES * 2), "the JSON lists N = 6 images")
+    refused(written(tmp_path, ENTRIES * 2), "with N = 6, the images in the JSON")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>" * 99, b"\x89HDF\r\n\x1a\n" + bytes(600)],
@@ -252,13 +252,13 @@ def test_json_with_another_image_count_is_refused(tmp_path):
 def test_file_that_is_not_hdf5_is_refused(tmp_path, content):
     path = written(tmp_path)
     path.write_bytes(content)
-    refused(path, "is no HDF5 file that may be read")
+    refused(path, "cannot be read as HDF5")
 
 
 def test_a_cut_file_is_refused(tmp_path):
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
-    refused(path, "is no HDF5 file that may be read")
+    refused(path, "cannot be read as HDF5")
 
 
 def replaced(path, make):
@@ -281,18 +281,19 @@ def virtual(file):
 
 
 HOSTILE = {
-    "external storage": (external, "lies in other files"),
-    "virtual": (virtual, "lies in other files"),
-    "soft link": (lambda file: file.__setitem__("images", h5py.SoftLink("/annotations")), "not an array of the file"),
-    "link to itself": (lambda file: file.__setitem__("images", h5py.SoftLink("/images")), "not an array of the file"),
+    "external storage": (external, "is stored in other files"),
+    "virtual": (virtual, "is stored in other files"),
+    "soft link": (lambda file: file.__setitem__("images", h5py.SoftLink("/annotations")), "not an array in this file"),
+    "link to itself": (lambda file: file.__setitem__("images", h5py.SoftLink("/images")), "not an array in this file"),
     "external link": (lambda file: file.__setitem__("images", h5py.ExternalLink("other.h5", "images")),
-                      "not an array of the file"),
-    "group": (lambda file: file.create_group("images"), "not an array of the file"),
+                      "not an array in this file"),
+    "group": (lambda file: file.create_group("images"), "not an array in this file"),
     "missing": (lambda file: None, "it has no /images"),
-    "floats": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "f4"), "float32, not uint8"),
-    "strings": (lambda file: file.create_dataset("images", (3, 3, 4, 4), h5py.string_dtype()), "object, not uint8"),
-    "last axis is colour": (lambda file: file.create_dataset("images", data=PHOTOS), "should be (N, 3, H, W)"),
-    "one row fewer": (lambda file: file.create_dataset("images", data=np.zeros((2, 3, 4, 4), "u1")), "should be"),
+    "floats": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "f4"), "float32, expected uint8"),
+    "strings": (lambda file: file.create_dataset("images", (3, 3, 4, 4), h5py.string_dtype()),
+                "object, expected uint8"),
+    "last axis is colour": (lambda file: file.create_dataset("images", data=PHOTOS), "expected (N, 3, H, W)"),
+    "one row fewer": (lambda file: file.create_dataset("images", data=np.zeros((2, 3, 4, 4), "u1")), "expected (N"),
     "nothing written": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "u1"), "beyond the end"),
     "chunks not written": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "u1", chunks=(1, 3, 4, 4)),
                            "0 of its 3 chunks"),
@@ -301,7 +302,7 @@ HOSTILE = {
     "huge chunk": (lambda file: file.create_dataset("images", (3, 3, 9000, 9000), "u1", chunks=(1, 3, 9000, 9000)),
                    "chunks of 243,000,000 bytes"),
     "other filter": (lambda file: file.create_dataset("images", (3, 3, 4, 4), "u1", compression="lzf"),
-                     "another filter"),
+                     "a filter other than gzip"),
 }
 
 
@@ -335,7 +336,7 @@ def test_array_beyond_the_end_of_the_file_is_refused(tmp_path):
     with h5py.File(path) as file:
         end = file["images"].id.get_offset() + file["images"].size
         reader._array(file, "images", end)
-        with pytest.raises(ValueError, match="/images reaches beyond the end"):  # HDF5 checks it too, of late
+        with pytest.raises(ValueError, match="/images extends beyond the end"):  # HDF5 checks it too, of late
             reader._array(file, "images", end - 1)
 
 

@@ -465,6 +465,6 @@ def test_foreign_file_named_like_a_cache_is_never_overwritten(tiny_ade, tmp_path
     pairs, spec = ade20k.listing(tiny_ade, "training").pairs, ade20k.spec(tiny_ade)
     path = cache.prepare(pairs, spec, (8, 12), tmp_path, "mine").path
     path.write_bytes(b"the thesis")
-    with pytest.raises(errors.DataError, match="is not a whole cache of ours"):
+    with pytest.raises(errors.DataError, match="is not a complete cache of this program"):
         cache.prepare(pairs, spec, (8, 12), tmp_path, "mine")
     assert path.read_bytes() == b"the thesis"

@@ -43,7 +43,7 @@ def test_policy_of_a_run_by_an_older_version():
 
 def test_a_class_is_never_used_for_padding():
     names = tuple(map(str, range(256)))
-    with pytest.raises(errors.UsageError, match="ignored as 255, which is a class"):
+    with pytest.raises(errors.UsageError, match="label 255 of such pixels is a class"):
         label_policy.make(DatasetSpec(names), train_ignored=False, pads=True)
     assert label_policy.make(DatasetSpec(names, (3,)), train_ignored=False, pads=True).padding_id == 3
 

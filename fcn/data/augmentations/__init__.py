@@ -1,14 +1,21 @@
-"""One file per augmentation: a random change of a sample, drawn from a generator of (seed, sample number) of its own.
+"""Augmentations, one file each: a random change of a training sample.
 
-    draw(rng) -> value                  what is drawn, once per sample; the same value moves image and label
-    change(array, value) -> array       of an image, uint8 (h, w, 3); with MOVES_LABEL also of a label, uint8 (h, w)
-Optional:
-    MOVES_LABEL     the label is changed like the image: true for what moves pixels, false for what changes colours
-    PADS            samples may reach beyond their image; pixels out there are ignored
-    size_before(size_px, value)         the (height, width) of which change() makes one of size_px
-    window_px(size_px, value)           the (height, width) of the window that is cut and then resized to size_px
-    STREAM          number of the random generator and place in the order; never change it. Files without one draw from
-                    a generator numbered by their name, and come last, by name
+A file defines
+
+    draw(rng) -> value                      the random value of a sample; rng is a numpy.random.Generator that depends
+                                            on the seed, the sample number and the augmentation
+    change(array, value) -> array           the changed image, uint8 (h, w, 3); with MOVES_LABEL it is called with the
+                                            same value for the label, uint8 (h, w)
+
+and may define
+
+    MOVES_LABEL = False                     whether the label is changed too: True if the augmentation moves pixels
+    PADS = False                            whether samples may extend beyond their image; pixels there are ignored
+    size_before(size_px, value) -> (h, w)   the input size from which change() makes one of size_px = (height, width)
+    window_px(size_px, value) -> (h, w)     the size of the crop that is resized to size_px before change()
+    STREAM = None                           number of the random stream and position in the order of augmentations;
+                                            never change it. Without it, the number follows from the file's name, and
+                                            the augmentation comes after all that have one, sorted by name
 """
 
 REQUIRED = ("draw(rng)", "change(array, value)")

@@ -1,4 +1,4 @@
-"""Add up to 32 of 255 levels to every channel, or subtract them."""
+"""Change the brightness: add -32 to 32 levels (of 255) to every channel."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ STREAM = 14
 
 
 def draw(rng):
-    """Levels, -32 to 32."""
+    """Number of levels, uniform from -32 to 32."""
     return int(rng.integers(-32, 33))
 
 
 def change(image, levels):
-    """The sum, clipped to 0-255."""
+    """Add `levels`, clipped to 0-255."""
     return look_up(image, np.arange(256) + levels)

@@ -1,4 +1,4 @@
-"""Raise channel values to a power between 0.8 and 1.25; black and white stay."""
+"""Gamma correction with an exponent from 0.8 to 1.25. Black and white do not change."""
 
 import math
 
@@ -10,10 +10,10 @@ STREAM = 15
 
 
 def draw(rng):
-    """Exponent, as often above 1 as below."""
+    """Exponent, log-uniform from 0.8 to 1.25."""
     return math.exp(rng.uniform(math.log(0.8), math.log(1.25)))
 
 
 def change(image, exponent):
-    """255 (v / 255) ** exponent."""
+    """Replace each value v by 255 (v / 255) ** exponent."""
     return look_up(image, 255 * (np.arange(256) / 255) ** exponent)

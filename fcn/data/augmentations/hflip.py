@@ -1,13 +1,14 @@
-"""Mirror left and right in every other sample."""
+"""Flip left and right with probability 0.5."""
 
 STREAM = 12
 MOVES_LABEL = True
 
 
 def draw(rng):
-    """Whether the sample is mirrored."""
+    """Whether the sample is flipped."""
     return rng.random() < 0.5
 
 
 def change(array, value):
+    """Flip the columns if `value` is true."""
     return array[:, ::-1] if value else array

@@ -27,12 +27,16 @@ from fcn.data.spec import NUM_IDS, DatasetSpec
 
 ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
 LIST_START = b"# left out of "
-PIXELS_AHEAD = 32_000_000  # per core, in rows that are read but not yet written: bounds memory at any image size
+PIXELS_AHEAD = 32_000_000  # limit per core of pixels that are read and not yet written; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildPlan:
-    """What is to be built. shapes: (height, width) of each row; size_px: what pairs are resized to, or None."""
+    """What a cache is built from.
+
+    shapes: (height, width) of each row. size_px: (height, width) that pairs are resized to, or None. made_from: JSON
+    that is stored in the cache. skip_bad: leave out pairs that cannot be read.
+    """
 
     pairs: list
     shapes: list
@@ -47,9 +51,9 @@ class BuildPlan:
 def build_cache(plan, path, progress=None, is_there=lambda: False):
     """Write the cache `path`. progress(done, begun_with) is called after every row.
 
-    is_there() is asked once more when nobody else can be building. Raises DataError with all bad pairs at once,
-    MachineError if the disk is too small, cannot be written, or somebody else builds this cache. What was done stays
-    for the next call.
+    is_there(): whether the cache exists; called once this process holds the lock. Raises DataError that lists all bad
+    pairs, MachineError if the disk is full, cannot be written, or another process builds this cache. Rows that are
+    written are kept for the next call.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +61,7 @@ def build_cache(plan, path, progress=None, is_there=lambda: False):
             if not is_there():
                 _build(plan, path, progress)
     except OSError as error:
-        fix = "free space: what was done is kept" if error.errno in atomic_io.FULL else "check the folder and its disk"
+        fix = "free space; the rows written are kept" if error.errno in atomic_io.FULL else "check the folder and disk"
         raise errors.MachineError(f"writing the cache failed: {error.strerror}", where=error.filename or path.parent,
                                   fix=f"{fix}, or give another --cache-dir.") from None
 
@@ -70,23 +74,23 @@ def _build(plan, path, progress):
         try:
             partial = begin(file.handle, skeleton, plan.shapes, path.parent)
         except errors.MachineError:
-            file.discard()  # it holds nothing yet
+            file.discard()  # it is empty
             raise
         problems = _fill(partial, plan, progress)
         if problems and not plan.skip_bad:
             file_checks.refuse(problems, len(plan.pairs))
         if not (partial.state == THERE).any():
             file.discard()
-            raise errors.DataError("not one good pair is left", where=path.parent, why=errors.several(problems))
+            raise errors.DataError("no usable pairs", where=path.parent, why=errors.several(problems))
         partial.finish(small)
         _write_left_out(path, problems)
         if path.exists():
-            file_format.open_file(path)  # what is replaced is an older cache
+            file_format.open_file(path)  # raises DataError unless the file to replace is a cache
         file.commit()
 
 
 def _write_left_out(path, problems):
-    """Write the Problems of a build to left_out(path), in place of those of an older one."""
+    """Write the Problems of a build to left_out(path). Those of an older build are replaced."""
     if is_list(left_out(path)):
         left_out(path).unlink()
     if problems:
@@ -95,12 +99,12 @@ def _write_left_out(path, problems):
 
 
 def left_out(path):
-    """Where it is written which pairs were left out of a cache, and why."""
+    """Path of the list of pairs that were left out of a cache, with reasons."""
     return path.with_name(f"{path.name}.skipped.txt")
 
 
 def is_list(path):
-    """Whether this is a list that this program wrote of what was left out of a cache."""
+    """Whether this file is a list of left-out pairs that this program wrote."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -108,7 +112,7 @@ def is_list(path):
 
 
 def listed(path):
-    """The lines of left_out(path), one for each pair, with their ends; [] if there is no such list."""
+    """The lines of left_out(path) with line ends, one per pair; [] if there is no list."""
     if not is_list(left_out(path)):
         return []
     text = left_out(path).read_text(encoding="utf-8", errors="surrogateescape")
@@ -116,7 +120,7 @@ def listed(path):
 
 
 def _fill(partial, plan, progress):
-    """Write the rows that are not there yet; the Problems of those that cannot be."""
+    """Write the missing rows. Returns the Problems of pairs that cannot be read."""
     wanted = np.flatnonzero(partial.state != THERE)
     begun_with, problems, first, end, size = len(plan.pairs) - len(wanted), [], 0, 0, 0
     try:
@@ -138,7 +142,7 @@ def _fill(partial, plan, progress):
 
 
 def _in_order(plan, wanted):
-    """(index, function that waits for its RowState) in order; all cores read ahead, as far as memory allows."""
+    """Yield (index, function that waits for its Row) in order. All cores read ahead, up to PIXELS_AHEAD."""
     workers = machine.cores()
     waiting: collections.deque = collections.deque()
     pixels = 0
@@ -158,25 +162,25 @@ def _in_order(plan, wanted):
 
 
 def read_row(plan, index):
-    """The RowState of a pair. Raises DataError, also if its size is no longer that of the plan."""
-    photo, label = label_files.read_pair(plan.pairs[index], plan.spec, plan.size_px, plan.max_pixels)
+    """Read the row of a pair. Raises DataError, also if its size differs from the plan."""
+    image, label = label_files.read_pair(plan.pairs[index], plan.spec, plan.size_px, plan.max_pixels)
     if label.shape != tuple(plan.shapes[index]):
-        raise errors.DataError("has another size than when it was checked", where=plan.pairs[index].image)
-    photo, label = np.ascontiguousarray(photo), np.ascontiguousarray(label)
-    return RowState(photo, label, (zlib.crc32(photo.data), zlib.crc32(label.data)))
+        raise errors.DataError("its size has changed since it was checked", where=plan.pairs[index].image)
+    image, label = np.ascontiguousarray(image), np.ascontiguousarray(label)
+    return Row(image, label, (zlib.crc32(image.data), zlib.crc32(label.data)))
 
 
 @dataclasses.dataclass(frozen=True)
-class RowState:
-    """A row as it is written."""
+class Row:
+    """An image, uint8 (h, w, 3), its label, uint8 (h, w), and the CRC-32 of both."""
 
-    photo: np.ndarray
+    image: np.ndarray
     label: np.ndarray
     crc: tuple[int, int]
 
 
 class PartialFile:
-    """The open file of an unfinished cache, and which of its rows are there."""
+    """The open file of an unfinished cache. state: uint8 (rows,), THERE for each row that is written."""
 
     def __init__(self, file, skeleton, shapes):
         self.file, self.skeleton, self.shapes = file, skeleton, shapes
@@ -186,33 +190,37 @@ class PartialFile:
         self.class_pixels = np.zeros(NUM_IDS, "<i8")
 
     def write(self, name, array, first=0):
-        """An array, or its rows from `first` on, into its place in the file."""
+        """Write an array to its place in the file. first: number of its first row, if it is a part."""
         offset, _ = self.skeleton.places[name]
         row_bytes = array[:1].nbytes
         atomic_io.write_at(self.file, np.ascontiguousarray(array), offset + first * row_bytes)
 
     def put(self, index, row):
-        atomic_io.write_at(self.file, row.photo, int(self.offsets[0][index]))
+        """Write a Row. It counts once mark() was called."""
+        atomic_io.write_at(self.file, row.image, int(self.offsets[0][index]))
         atomic_io.write_at(self.file, row.label, int(self.offsets[1][index]))
         self.crc[index], self.state[index] = row.crc, THERE
         self.class_pixels += np.bincount(row.label.ravel(), minlength=NUM_IDS)
 
     def mark(self, first, end):
-        """Rows first..end are on the disk, then the marks that say so."""
+        """Sync the file, then mark the rows from `first` to before `end` as written."""
         atomic_io.sync(self.file)
         self.write("crc", self.crc[first:end], first)
         self.write("state", self.state[first:end], first)
 
     def get(self, index):
-        """The RowState that the file holds there."""
+        """The Row in the file, with flat arrays."""
         height, width = map(int, self.shapes[index])
-        photo = os.pread(self.file, height * width * 3, int(self.offsets[0][index]))
+        image = os.pread(self.file, height * width * 3, int(self.offsets[0][index]))
         label = os.pread(self.file, height * width, int(self.offsets[1][index]))
-        crc = zlib.crc32(photo), zlib.crc32(label)
-        return RowState(np.frombuffer(photo, np.uint8), np.frombuffer(label, np.uint8), crc)
+        crc = zlib.crc32(image), zlib.crc32(label)
+        return Row(np.frombuffer(image, np.uint8), np.frombuffer(label, np.uint8), crc)
 
     def finish(self, small):
-        """Totals and the checksum over the tables {name: array}: afterwards only the file's final name is missing."""
+        """Write the totals and the checksum of the tables. Afterwards only the final name is missing.
+
+        small: {name: array} of file_format.tables().
+        """
         self.state[self.state != THERE] = LEFT_OUT
         written = {"crc": self.crc, "state": self.state, "class_pixels": self.class_pixels}
         for name, array in written.items():
@@ -221,13 +229,13 @@ class PartialFile:
 
 
 def begin(file, skeleton, shapes, folder):
-    """The PartialFile to go on with: what the open file holds of this very Skeleton, or an empty one.
+    """The PartialFile of an open file, with the rows that it holds if its skeleton is the same; otherwise emptied.
 
-    Raises MachineError if the disk is too small; folder: for its message.
+    folder: for the message. Raises MachineError if the disk is full.
     """
     partial = PartialFile(file, skeleton, shapes)
     if os.fstat(file).st_size == skeleton.size and _is_same(file, skeleton):
-        _take_up(partial)
+        _resume(partial)
         return partial
     os.ftruncate(file, 0)
     atomic_io.reserve(file, skeleton.size, folder)
@@ -240,8 +248,8 @@ def _is_same(file, skeleton):
     return all(os.pread(file, len(data), offset) == data for offset, data in skeleton.parts)
 
 
-def _take_up(partial):
-    """Count the rows that are marked and whose bytes have the checksum they should have."""
+def _resume(partial):
+    """Keep the rows that are marked as written and whose checksum matches."""
     count = len(partial.shapes)
     state = np.frombuffer(os.pread(partial.file, count, partial.skeleton.places["state"][0]), np.uint8)
     crc = np.frombuffer(os.pread(partial.file, count * 8, partial.skeleton.places["crc"][0]), "<u4").reshape(count, 2)

@@ -1,10 +1,10 @@
-"""Pairs -> a Cache of images and labels, read from one HDF5 file that is built when it is not there.
+"""The cache of a list of pairs: images and labels in one HDF5 file, which is built if it does not exist.
 
-The file's name says layout, split and size, and carries a key of the options and of the path of every file, so that two
-copies of a data set have a cache each. The fingerprint inside covers the options and name, size and time of every file,
-but not where they lie. A file that was touched gives the same name with another fingerprint: that cache is built anew,
-and the old one stands until the new one is whole. A data set that was moved gives another name with the same
-fingerprint: its cache is found by that.
+The file name contains layout, split and size, and a hash of the options and of the path of every file. So two copies of
+a data set have separate caches. The fingerprint in the file covers the options and the name, size and time of every
+file, but not its folder. If a file was modified, the name is the same and the fingerprint differs: the cache is built
+again, and the old one stays until the new one is complete. If the data set was moved, the name differs and the
+fingerprint is the same: the cache is found by its fingerprint.
 """
 
 import concurrent.futures
@@ -30,19 +30,18 @@ from fcn.data.spec import stored_size
 
 IMAGE, LABEL = 0, 1  # columns of crc
 PARTS = ("image", "label")
-CHECKED_AT_ONCE = 100_000  # bytes; a block that malloc keeps, instead of mapping it anew each time
+CHECKED_AT_ONCE = 100_000  # bytes; malloc reuses blocks of this size and maps larger ones each time
 
 
 @dataclasses.dataclass(frozen=True)
 class Cache:
-    """An open cache; image i and label i are views of a read-only memory map.
+    """An open cache of n images. Image i and label i are views of a read-only memory map.
 
-    Each is compared with its checksum when it is first asked for, by whoever asks: in training that is the thread of
-    batch_loader.ahead, while the net computes.
+    Each is compared with its checksum when it is first read. In training, the thread of batch_loader.ahead does this
+    while the net computes.
 
-    names: stems. shapes: int32 (n, 2), height and width of each. uniform: whether all were resized to one size.
-    class_pixels: int64 (256,), pixels of each id. left_out: names of pairs that were bad when it was built with
-    skip_bad; they are no rows of it.
+    names: stems. shapes: int32 (n, 2), height and width. uniform: whether all were resized to one size. class_pixels:
+    int64 (256,), pixels of each id. left_out: names of bad pairs that were left out by skip_bad.
     """
 
     path: pathlib.Path
@@ -52,31 +51,31 @@ class Cache:
     class_pixels: np.ndarray
     fingerprint: str
     left_out: list[str]
-    _file: int            # for reads that may fail: an error of the disk under a memory map would end the process
+    _file: int            # for the first read: a disk error in a memory map would end the process
     _bytes: np.ndarray
-    _rows: np.ndarray     # number of each in the file, which has rows for left_out, too
+    _rows: np.ndarray     # row numbers in the file, which has rows for left_out too
     _offsets: tuple[np.ndarray, np.ndarray]
     _crc: np.ndarray
-    _checked: np.ndarray  # bool (n, 2): image and label were compared with their checksum by this process
+    _checked: np.ndarray  # bool (n, 2): whether this process has checked image and label
 
     def __len__(self):
         return len(self.names)
 
     @property
     def digest(self):
-        """Checksum of every pixel and every id, from those of the rows."""
+        """CRC-32 over the checksums of all images and labels."""
         return zlib.crc32(self._crc.tobytes())
 
     def image(self, index):
-        """uint8 (height, width, 3), RGB. Raises DataError if it is damaged, MachineError if it cannot be read."""
+        """Image as uint8 (height, width, 3), RGB. Raises DataError if damaged, MachineError if it cannot be read."""
         return self._read(IMAGE, index)
 
     def label(self, index):
-        """uint8 (height, width), ids as in the label file. Raises as image()."""
+        """Label as uint8 (height, width) of class ids, as in the label file. Raises as image()."""
         return self._read(LABEL, index)
 
     def is_whole(self, part, index):
-        """Whether the IMAGE or LABEL of a row has the bytes that were written. Raises MachineError."""
+        """Whether a checksum matches. part: IMAGE or LABEL. Raises MachineError if the file cannot be read."""
         at, crc = int(self._offsets[part][index]), 0
         end = at + self._view(part, index).size
         try:
@@ -89,17 +88,17 @@ class Cache:
         return self._checked[index, part]
 
     def damage(self, found):
-        """The DataError for what is not whole: found, a list of (index, IMAGE or LABEL)."""
+        """The DataError for damaged images and labels. found: list of (index, IMAGE or LABEL)."""
         named = [self._named(index, part) for index, part in found]
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         return errors.DataError(f"is damaged: {', '.join(named[:5])}{more}", where=self.path,
-                                why="its bytes do not have the checksum that was written with them",
+                                why="their checksums do not match",
                                 fix=f"{self.rebuilt}, and a run resumes from its last checkpoint. If it happens "
                                      "again, check disk and memory.")
 
     @property
     def rebuilt(self):
-        """How to have it built again, as advice."""
+        """Text of a fix: how to build the cache again."""
         return f"rm {shlex.quote(str(self.path))} and the same command again: the cache is built from the data"
 
     def _named(self, index, part):
@@ -117,10 +116,9 @@ class Cache:
 
 
 class Stamps(dict):
-    """{path: [name, bytes, time in ns]} of files. The file system is asked when one is first wanted.
+    """{path: [name, bytes, modification time in ns]} of files, read when a path is first looked up.
 
-    One start of a command uses one of these, so that each file is asked for once. A file that changes after that has
-    another stamp at the next start. Raises DataError for a file that cannot be read.
+    A command uses one Stamps, so that it calls stat once per file. Raises DataError for a file that cannot be read.
     """
 
     def __missing__(self, path):
@@ -134,10 +132,11 @@ class Stamps(dict):
 
 @dataclasses.dataclass(frozen=True)
 class BuildOptions:
-    """How a cache is built. skip_bad: leave out pairs that cannot be read. max_pixels: of a photo or label.
+    """How a cache is built.
 
-    shapes: (height, width) of each pair for a cache at native size, if they are known. stamps: those of this start.
-    progress(done, begun_with) is called after every row.
+    skip_bad: leave out pairs that cannot be read. max_pixels: limit of an image or label. shapes: (height, width) of
+    each pair, for a cache at native size; None to read them. stamps: of this command. progress(done, begun_with) is
+    called after every row.
     """
 
     skip_bad: bool = False
@@ -148,10 +147,11 @@ class BuildOptions:
 
 
 def prepare(pairs, spec, size_px, folder, title, options=None):
-    """The Cache of these pairs at this size (height, width), or each at its own (None); built if it is not there yet.
+    """Open the Cache of these pairs, and build it if it does not exist.
 
-    title: the start of the file's name, e.g. "ade20k-training". options: a BuildOptions. Raises DataError with all bad
-    pairs at once, MachineError if the disk is too small or another process builds this cache.
+    size_px: (height, width) that pairs are resized to; None for their own size. folder: of caches. title: start of the
+    file name, such as "ade20k-training". options: a BuildOptions. Raises DataError that lists all bad pairs,
+    MachineError if the disk is full or another process builds this cache.
     """
     options = options or BuildOptions()
     print_ = fingerprint(pairs, spec, size_px, options.stamps)
@@ -168,8 +168,9 @@ def prepare(pairs, spec, size_px, folder, title, options=None):
         raise errors.DataError(f"{len(found.left_out)} bad pairs were left out of this cache: "
                                f"{', '.join(found.left_out[:5])}", where=found.path,
                                why=f"the list is in {builder.left_out(found.path)}",
-                               fix="--skip-bad goes on without them; mend them, and it is built anew; or, if they are "
-                                    f"good by now (a larger --max-pixels, a disk that is back): {found.rebuilt}.")
+                               fix="--skip-bad continues without them; or correct the files, and the cache is built "
+                                    "again; or, if they can be read now (a larger --max-pixels, a disk that is back): "
+                                    f"{found.rebuilt}.")
     return found
 
 
@@ -181,9 +182,7 @@ def _shapes(pairs, spec, max_pixels):
 
 
 def path_of(pairs, spec, size_px, folder, title):
-    """The file that the cache of these pairs is built in. It is the same however their folders are written: relative,
-    through a link, with a slash at the end.
-    """
+    """Path of the cache of these pairs. It does not depend on how their folders are written (relative, as a link)."""
     size = f"{size_px[0]}x{size_px[1]}" if size_px else "native"
     parents = {file.parent for pair in pairs for file in (pair.image, pair.label)}
     folders = {parent: parent.resolve() for parent in parents}
@@ -192,10 +191,10 @@ def path_of(pairs, spec, size_px, folder, title):
 
 
 def find(path, print_):
-    """The whole Cache of this fingerprint: the file `path`, or another of its title and size in that folder, or None.
+    """The Cache with the fingerprint `print_`: `path`, or another file of its title and size in that folder, or None.
 
-    Others are those of the same files under another path, and those that earlier versions gave other names. Raises
-    DataError if `path` itself is no cache; other files that are none are passed over.
+    Other files are caches of a data set that was moved, and those that older versions named differently. Raises
+    DataError if `path` exists and is not a cache.
     """
     if path.exists() and (own := open_cache(path)).fingerprint == print_:
         return own
@@ -208,7 +207,7 @@ def find(path, print_):
 
 
 def open_cache(path):
-    """The Cache in a file. Raises DataError if it is not a whole cache of this version."""
+    """Open a cache file. Raises DataError unless it is a complete cache of this version, MachineError if unreadable."""
     path = pathlib.Path(path)
     print_, arrays = file_format.open_file(path)
     there = np.flatnonzero(arrays["state"] == file_format.THERE)
@@ -227,7 +226,7 @@ def open_cache(path):
 
 
 def verify(cache, progress=None):
-    """[(index, IMAGE or LABEL)] of all whose bytes are not those that were written. progress(done)."""
+    """[(index, IMAGE or LABEL)] of all images and labels whose checksum does not match. Calls progress(done)."""
     def damaged(index):
         return [(index, part) for part in (IMAGE, LABEL) if not cache.is_whole(part, index)]
 
@@ -241,21 +240,21 @@ def verify(cache, progress=None):
 
 
 def fingerprint(pairs, spec, size_px, stamps):
-    """Hex digest of what the cache is made from: options, and the Stamps of every file. Raises DataError."""
+    """Hex SHA-256 of the options and of name, size and time of every file. Raises DataError as Stamps."""
     files = [[p.name, *stamps[p.image], *stamps[p.label]] for p in pairs]
     return _digest([file_format.SCHEMA_VERSION, _options(spec, size_px), files])
 
 
 def listing_digest(pairs, stamps):
-    """Hex digest of names and sizes of the files: the same for a copy of the data set elsewhere. Raises DataError."""
+    """Hex SHA-256 of names and sizes of the files. A copy of the data set has the same. Raises DataError as Stamps."""
     return _digest([[p.name, *stamps[p.image][:2], *stamps[p.label][:2]] for p in pairs])
 
 
 def _options(spec, size_px):
-    """What else than the files decides the cache's content."""
+    """The options that the content of a cache depends on."""
     options = {"size": stored_size(size_px), "class_names": list(spec.class_names),
                "ignored_ids": list(spec.ignored_ids), "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
-    if spec.encoding == "binary":  # an older version read 255 of 16 bits as background: its caches are not used
+    if spec.encoding == "binary":  # an older version read 255 in 16-bit masks as background; do not use its caches
         options["white_of_16_bits"] = [255, 65535]
     return options | ({"colours": [list(c) for c in spec.colours]} if spec.encoding == "colours" else {})
 

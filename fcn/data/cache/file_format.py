@@ -1,19 +1,21 @@
-"""The cache's HDF5 file: what is in it, and where; and opening one without trusting it.
+"""File format of the HDF5 cache, and opening of an untrusted file.
 
-    images       uint8 (n, height, width, 3), or (all pixels x 3,) when images keep their own sizes;  RGB
-    labels       uint8 (n, height, width), or (all pixels,);  ids as in the label files
+    images       uint8 (n, height, width, 3), RGB; flat (pixels x 3,) if images have different sizes
+    labels       uint8 (n, height, width), ids as in the label files; flat (pixels,) if images have different sizes
     shapes       int32 (n, 2)    height, width of each row
     names        bytes (n,)      stems, UTF-8, sorted
     crc          uint32 (n, 2)   zlib.crc32 of the row's image and label
-    state        uint8 (n,)      1: the row is there, 2: left out as bad; 0 never occurs in a finished file
+    state        uint8 (n,)      1: row is written, 2: left out as bad; 0 never occurs in a finished file
     class_pixels int64 (256,)    pixels of each id
-    made_from    bytes ()        JSON: options, classes, version of the writer
-    summary      uint32 (1,)     crc32 of all of the above but images and labels
+    made_from    bytes ()        JSON: options, classes
+    summary      uint32 (1,)     crc32 of all arrays above except images and labels
 
-and the attributes schema_version and fingerprint. Every array is contiguous and uncompressed, so that any HDF5 reader
-opens the file and reading is a memory map. HDF5 itself writes none of it to the disk: it lays the file out in memory
-(`skeleton`), which takes the same bytes for the same content, and the rows are written past it. So no error of a disk
-meets an open HDF5 file, which would take the process down, and a half-built file is told by comparing bytes.
+and the attributes schema_version and fingerprint. All arrays are contiguous and uncompressed: any HDF5 reader can open
+the file, and it is read as a memory map.
+
+HDF5 does not write to the disk. It lays the file out in memory (`skeleton`), with the same bytes for the same content;
+the rows are written separately. A disk error during a write of HDF5 would end the process. A partly built file is
+recognised by the bytes of its skeleton.
 """
 
 import dataclasses
@@ -30,13 +32,16 @@ from fcn.data.spec import NUM_IDS
 
 SCHEMA_VERSION = 2
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-SMALL = ("shapes", "names", "crc", "state", "class_pixels", "made_from")  # what the summary is taken over
-TO_COME, THERE, LEFT_OUT = 0, 1, 2
+SMALL = ("shapes", "names", "crc", "state", "class_pixels", "made_from")  # the arrays that the summary covers
+TO_COME, THERE, LEFT_OUT = 0, 1, 2  # states of a row
 
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
-    """A laid-out file: its size, the bytes that HDF5 wants in it as (offset, bytes), and {array: (offset, shape)}."""
+    """Layout of a cache file.
+
+    size: bytes. parts: (offset, bytes) that HDF5 writes. places: {array: (offset, shape)}.
+    """
 
     size: int
     parts: list[tuple[int, bytes]]
@@ -44,7 +49,7 @@ class Skeleton:
 
 
 class _Memory:
-    """A file that remembers what is written into it, and nothing of what is not: terabytes cost nothing."""
+    """A file object that keeps only the bytes that are written, so that a file of terabytes takes little memory."""
 
     def __init__(self):
         self.writes, self.position, self.size = [], 0, 0
@@ -63,7 +68,7 @@ class _Memory:
         return len(data)
 
     def parts(self):
-        """[(offset, bytes)] of what is there in the end: writes that touch or overlap are joined, the last one wins."""
+        """[(offset, bytes)] of the content. Writes that touch or overlap are joined; the last write wins."""
         joined: list[list[int]] = []
         for start, end in sorted((offset, offset + len(data)) for offset, data in self.writes):
             if joined and start <= joined[-1][1]:
@@ -80,7 +85,7 @@ class _Memory:
         self.size = size
 
     def read(self, *_):
-        raise OSError("a skeleton is only written")
+        raise OSError("a skeleton is write-only")
 
     readinto = read
 
@@ -89,14 +94,14 @@ class _Memory:
 
 
 def tables(names, shapes, made_from):
-    """{array: content} of what is known of a cache before its rows are. names: texts; made_from: bytes."""
+    """{array: content} of the arrays that are known before the rows. names: str. made_from: bytes."""
     coded = [name.encode("utf-8", "surrogateescape") for name in names]
     return {"shapes": np.asarray(shapes, "<i4").reshape(len(names), 2), "made_from": np.array(made_from),
             "names": np.array(coded, f"S{max(map(len, coded), default=1) or 1}")}
 
 
 def skeleton(small, uniform, fingerprint):
-    """The Skeleton of a cache with these tables."""
+    """The Skeleton of a cache. small: of tables(). uniform: whether all images have one size."""
     memory, places, shapes = _Memory(), {}, small["shapes"]
     with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
         for name, (dtype, shape) in layout(shapes, uniform).items():
@@ -111,7 +116,7 @@ def skeleton(small, uniform, fingerprint):
 
 
 def layout(shapes, uniform):
-    """{array: (dtype, shape)} of a cache whose rows have these shapes; dtype "" where only the content tells it."""
+    """{array: (dtype, shape)} of a cache with these row shapes. dtype is "" if it depends on the content."""
     rows = len(shapes)
     pixels = (rows, *map(int, shapes[0])) if uniform else (sum(math.prod(map(int, shape)) for shape in shapes),)
     colours = (*pixels, 3) if uniform else (pixels[0] * 3,)
@@ -121,25 +126,25 @@ def layout(shapes, uniform):
 
 
 def _contiguous(file, name, shape, dtype):
-    """A dataset whose place in the file is fixed at once and whose bytes are left to us."""
+    """A dataset that is allocated at once and not filled, so that its bytes can be written without HDF5."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    plan.set_obj_track_times(False)  # or no two files are the same
+    plan.set_obj_track_times(False)  # with times, no two files would have the same bytes
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, plan))
 
 
 def row_offsets(places, shapes):
-    """int64 (n,), (n,): where the image and the label of each row begin in the file."""
+    """(offsets of images, offsets of labels), int64 (n,): byte offset of each row in the file."""
     pixels = np.prod(np.asarray(shapes, np.int64).reshape(-1, 2), axis=1)
     before = np.concatenate([[0], np.cumsum(pixels)[:-1]]) if len(pixels) else pixels
     return places["images"][0] + before * 3, places["labels"][0] + before
 
 
 def summary(arrays):
-    """crc32 over the small arrays, {name: array}."""
+    """CRC-32 over the arrays SMALL of {name: array}."""
     total = 0
     for name in SMALL:
         total = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), total)
@@ -147,12 +152,12 @@ def summary(arrays):
 
 
 def fingerprint(path):
-    """The fingerprint that a file has as a cache of this version, without a look at its arrays; None if it has none."""
+    """The fingerprint of a cache of this version; None for other files. Its arrays are not checked."""
     try:
         if _first_bytes(path) == SIGNATURE:
             with h5py.File(path, "r", locking=False) as file:
                 return _fingerprint(file, path)
-    except Exception:  # HDF5 on a damaged file raises nearly anything
+    except Exception:  # for a damaged file, h5py raises many types
         return None
     return None
 
@@ -160,10 +165,10 @@ def fingerprint(path):
 def open_file(path):
     """(fingerprint, {array: read-only memory map}) of a finished cache.
 
-    Nothing but exactly our own kind of file is accepted: arrays by hard links at the root, contiguous, of the
-    dtypes and shapes of layout(), inside the file. External storage and virtual data sets, which would read
-    other files, links, filters and compressed bombs have no way in; nothing but names, shapes and two short attributes
-    is taken through HDF5. Raises DataError; MachineError if the file cannot be read at all.
+    Only files of exactly this format are accepted: arrays as hard links at the root, contiguous, with the dtypes and
+    shapes of layout(), inside the file. External storage, virtual datasets, links and filters are refused, so the file
+    cannot make HDF5 read other files or unpack data. HDF5 reads only names, shapes and two short attributes.
+    Raises DataError; MachineError if the file cannot be read.
     """
     try:
         start = _first_bytes(path)
@@ -172,7 +177,7 @@ def open_file(path):
                                   fix="check its permissions and the disk.") from None
     try:
         if start != SIGNATURE:
-            raise ValueError("it is no HDF5 file" if start is not None else "there is no regular file")
+            raise ValueError("it is not an HDF5 file" if start is not None else "it is not a regular file")
         with h5py.File(path, "r", locking=False) as file:
             fingerprint = _fingerprint(file, path)
             places = _places(file, path.stat().st_size)
@@ -181,16 +186,16 @@ def open_file(path):
         return fingerprint, arrays
     except errors.DataError:
         raise
-    except Exception as error:  # HDF5 on a damaged file raises nearly anything
-        raise errors.DataError("is not a whole cache of ours", where=path,
+    except Exception as error:  # for a damaged file, h5py raises many types
+        raise errors.DataError("is not a complete cache of this program", where=path,
                                why=file_kinds.why_unreadable(path, str(error).split("\n")[0], file_kinds.HDF5),
                                fix=f"{shlex.join(['mv', str(path), str(ownership.free(path))])} and the same command "
-                                    "again: the cache is built from the data. If the old file was one, it can be "
+                                    "again: the cache is built from the data. If the old file was a cache, it can be "
                                     "deleted.") from None
 
 
 def _first_bytes(path):
-    """Eight of them; None if there is no regular file."""
+    """The first eight bytes; None if this is not a regular file."""
     if not path.is_file():
         return None
     with path.open("rb") as raw:
@@ -200,11 +205,11 @@ def _first_bytes(path):
 def _fingerprint(file, path):
     version = int(_attribute(file, "schema_version"))
     if version > SCHEMA_VERSION:
-        raise errors.DataError(f"was made by a newer version of this program (schema {version}, known is "
+        raise errors.DataError(f"was made by a newer version of this program (schema {version}, expected "
                                f"{SCHEMA_VERSION})", where=path,
                                fix="update this program, or give another --cache-dir.")
     if version < SCHEMA_VERSION:
-        raise ValueError(f"it is no cache of version {SCHEMA_VERSION}, but of {version}")
+        raise ValueError(f"it has schema version {version}, expected {SCHEMA_VERSION}")
     return bytes(_attribute(file, "fingerprint")).decode()
 
 
@@ -215,37 +220,37 @@ def _attribute(file, name):
 
 
 def _places(file, file_size):
-    """{array: (dtype, offset, shape)}, each proven to be a plain array inside the file."""
+    """{array: (dtype, offset, shape)}. Raises ValueError unless each is a contiguous array inside the file."""
     wanted, found = dict.fromkeys(layout([(1, 1)], True)), {}
     if set(file) != set(wanted):
         held = [f"{name[:40]!r}" for name in itertools.islice(file, 10)]
-        raise ValueError(f"it holds {', '.join(held) or 'nothing'}; a cache holds {', '.join(wanted)}")
+        raise ValueError(f"it holds {', '.join(held) or 'nothing'}, expected {', '.join(wanted)}")
     for name in wanted:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file.get(name, getclass=True) != h5py.Dataset:
-            raise ValueError(f"{name} is not an array of the file itself")
+            raise ValueError(f"{name} is not an array in this file")
         array = file[name]
         offset = array.id.get_offset()
         if array.chunks or array.external or array.is_virtual or array.dtype.kind not in "iuS":
             raise ValueError(f"{name} is not a plain contiguous array")
         size = math.prod(array.shape) * array.dtype.itemsize
         if size == 0 or offset is None or offset + size > file_size:
-            raise ValueError(f"{name} reaches beyond the end of the file")
+            raise ValueError(f"{name} extends beyond the end of the file")
         found[name] = (array.dtype, offset, array.shape)
     return found
 
 
 def _check(arrays):
-    """Shapes and dtypes agree with each other, and the summary with them all."""
+    """Raise ValueError unless shapes, dtypes and the summary are consistent."""
     shapes = arrays["shapes"]
     if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.min() < 1:
-        raise ValueError("shapes is no table of heights and widths")
+        raise ValueError("shapes is not a table of heights and widths")
     uniform = arrays["images"].ndim == 4
     for name, (dtype, shape) in layout(shapes, uniform).items():
         array = arrays[name]
         if array.shape != shape or (array.dtype != np.dtype(dtype) if dtype else array.dtype.kind != "S"):
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, {dtype or 'bytes'} {shape} is needed")
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype or 'bytes'} {shape}")
     if uniform and (shapes != shapes[0]).any():
-        raise ValueError("shapes differ, images do not")
+        raise ValueError("shapes differ, but images has one size")
     known = np.isin(arrays["state"], (THERE, LEFT_OUT)).all()
     if not known or summary(arrays) != arrays["summary"][0]:
-        raise ValueError("it is damaged: the checksum of its tables is another")
+        raise ValueError("it is damaged: the checksum of its tables does not match")

@@ -1,4 +1,4 @@
-"""Caches -> CSAIL's HDF5 file and its JSON; fcn/cli/csail.py says what is in them."""
+"""Write caches as CSAIL's HDF5 file with its JSON. fcn/cli/csail.py describes the format."""
 
 import json
 import pathlib
@@ -15,11 +15,12 @@ ELSEWHERE = "free space, or give another --out."
 
 
 def export(cache_by_split, spec, path, progress=None):
-    """Write `path` (FILE.h5) and FILE.json from {"training": Cache, "validation": Cache} of one square size.
+    """Write `path` (FILE.h5) and FILE.json.
 
-    Both are written under a temporary name and renamed, the JSON first: a .h5 under its name is whole and has its JSON.
-    Memory does not grow with the number of images; progress(rows done). Raises DataError, UsageError if one of them is
-    there already, and MachineError if the disk is too small.
+    cache_by_split: {"training": Cache, "validation": Cache} of one square size. progress(rows done) is called after
+    every row. Both files are written under a temporary name and renamed, the JSON first, so a FILE.h5 is complete and
+    has its JSON. Memory does not grow with the number of images. Raises DataError for data that the format cannot
+    hold, UsageError if a file exists, MachineError if the disk is full.
     """
     path = pathlib.Path(path).absolute()
     side = _check_data(cache_by_split.values(), spec)
@@ -42,20 +43,20 @@ def export(cache_by_split, spec, path, progress=None):
 
 
 def _check_data(caches, spec):
-    """The side of an image in pixels. Raises DataError if the layout has no place for this data."""
+    """The side of an image in pixels. Raises DataError for data that the format cannot hold."""
     shapes = sorted({tuple(map(int, shape)) for cache in caches for shape in np.unique(cache.shapes, axis=0)})
     if len(shapes) != 1 or shapes[0][0] != shapes[0][1]:
-        raise errors.DataError(f"CSAIL's file holds images of one square size, not {shapes[:3]}",
+        raise errors.DataError(f"found images of {shapes[:3]} px, expected one square size for CSAIL's file",
                                fix="give --size with one number, such as 384.")
     if tuple(spec.ignored_ids) != (0,) or not 2 <= spec.num_classes <= 255:
-        raise errors.DataError(f"CSAIL's file holds 2 to 255 classes of which 0 alone is ignored, not "
-                               f"{spec.num_classes} with {list(spec.ignored_ids)} ignored",
+        raise errors.DataError(f"found {spec.num_classes} classes with the ignored ids {list(spec.ignored_ids)}, "
+                               "expected 2 to 255 classes with only 0 ignored for CSAIL's file",
                                fix="map the ids in the label files first.")
     return shapes[0][0]
 
 
 def check_place(path):
-    """Raise UsageError if `path` cannot become FILE.h5, with FILE.json beside it."""
+    """Raise UsageError if FILE.h5 (`path`) or FILE.json beside it cannot be written."""
     path = pathlib.Path(path).absolute()
     if path.suffix != ".h5":
         raise errors.UsageError("does not end in .h5", where=path)
@@ -71,7 +72,7 @@ def check_place(path):
 
 
 def _lay_out(path, rows, side):
-    """Write the HDF5 file with all but its bytes; offsets of /images and /annotations."""
+    """Write an HDF5 file with unfilled arrays. Returns the offsets of /images and /annotations."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -83,7 +84,7 @@ def _lay_out(path, rows, side):
 
 
 def _fill(file, offsets, rows, progress):
-    """Write the rows past HDF5, so that no error of the disk meets an open HDF5 file."""
+    """Write the rows without HDF5, where a disk error would end the process."""
     for row, (_, cache, i) in enumerate(rows):
         planes = np.ascontiguousarray(np.moveaxis(cache.image(i), 2, 0))
         annotation = cache.label(i) + np.uint8(1)
@@ -93,7 +94,7 @@ def _fill(file, offsets, rows, progress):
 
 
 def _described(rows, spec):
-    """The JSON, one line of it. Bytes of a name that are no UTF-8 are written out, for every reader of JSON to take."""
+    """The JSON as bytes, on one line. Bytes of a name that are not UTF-8 are escaped, so that any JSON reader works."""
     names = [cache.names[i].encode("utf-8", "backslashreplace").decode() for _, cache, i in rows]
     entries = [{"split": theirs, "file_path": f"{SPLITS[theirs]}/{name}.jpg"}
                for (theirs, _, _), name in zip(rows, names, strict=True)]
