@@ -284,7 +284,7 @@ def test_evaluating_a_run_reports_that_its_data_flags_are_unused(tmp_path, capsy
     words = ["--run", a_run(tmp_path / "run", {1: 0.1}, layout="paired", data=str(data))]
     text = said(capsys, evaluate.main, *words, code=3)
     assert "give --label-encoding binary" in text and text.endswith(
-        "--skip-bad goes on without them. With --run labels are read as in its training, without --label-encoding: "
+        "--skip-bad continues without them. With --run labels are read as in its training, without --label-encoding: "
         "change the files, or train another run.\n")
     assert "goes with --weights only" in said(capsys, evaluate.main, *words, "--label-encoding", "binary", code=2)
     for name in data.rglob("targets/*.png"):
@@ -295,7 +295,7 @@ def test_evaluating_a_run_reports_that_its_data_flags_are_unused(tmp_path, capsy
 
 
 def test_other_evaluation_errors_are_unchanged():
-    problem = errors.DataError("a", where="b", fix="--skip-bad goes on without them.")
+    problem = errors.DataError("a", where="b", fix="--skip-bad continues without them.")
     of_run, of_file = evaluate_flags.parse(["--run", "r"], ""), evaluate_flags.parse(["--weights", "w"], "")
     assert evaluate_flags.advised(problem, of_run) is problem
     problem = errors.DataError("a", fix="give --classes FILE.csv.")
@@ -316,7 +316,7 @@ def test_split_of_a_run_is_copied_as_advised(tmp_path):
     assert [pair.name for pair in dataset.to_evaluate(*words)[0]] == ["0"]
     save(data / "images/new.png", np.zeros((4, 4, 3), np.uint8))
     save(data / "masks/new.png", IDS)
-    with pytest.raises(errors.DataError, match="is in no line of"):
+    with pytest.raises(errors.DataError, match="is not listed in"):
         dataset.to_evaluate(*words)
 
 

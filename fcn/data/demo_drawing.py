@@ -1,17 +1,17 @@
-"""Street and room scenes drawn from a seed, with their labels.
+"""Draw street and room scenes from a seed, with their labels.
 
-Photo and labels come from the same strokes, so a label is right to the pixel.
+Image and label are drawn with the same shapes, so labels are exact.
 
-Colour alone does not decide a class: walls and buildings may be as blue as the sky, trees as brown as a floor,
-cars and clothes share their paint. Texture, shape and place have to help. Light and noise vary from photo to photo.
-'window' is a window seen from inside; the panes of a house across the street are building. Pavements, pictures,
-rugs, sculptures and black bars are 'other', label 0, which ADE20K gives to whatever is outside its classes.
+Colour alone does not decide a class: walls and buildings may be as blue as the sky, trees as brown as a floor, and cars
+have the colours of clothes. A net also needs texture, shape and position. Light and noise vary between images.
+'window' is a window viewed from inside; windows of houses across the street are building. Pavements, pictures, rugs,
+sculptures and black bars are 'other', label 0, as in ADE20K.
 """
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-CLASSES = (      # labels 1, 2, ...; the RGB colours a thing starts from
+CLASSES = (      # labels 1, 2, ...: name, and base colours (RGB)
     ("wall",     ((226, 214, 190), (158, 186, 216), (186, 204, 172), (222, 186, 172), (212, 212, 208))),
     ("building", ((152, 86, 68), (198, 180, 148), (128, 138, 154), (166, 188, 212), (186, 150, 120))),
     ("sky",      ((112, 164, 224), (178, 196, 212), (228, 190, 158), (84, 128, 192))),
@@ -32,8 +32,8 @@ COLOURS = dict(
     slab=((176, 168, 156), (150, 146, 144)),
     other=((230, 60, 160), (250, 150, 30), (60, 200, 190), (120, 60, 190), (240, 230, 60)))
 
-# Things are drawn part by part: colour ('own' is one colour for the whole thing), brightness, shape of ImageDraw,
-# and x y pairs counted from the foot in units of the thing's size, y upward.
+# Parts of objects: colour ('own' is one colour for the whole object), brightness, shape of ImageDraw, and x y pairs
+# relative to the foot in units of the object's size, y upward.
 PARTS = {
     "person": (
         ("person", 1.0, "polygon", (-.12, .52, .12, .52, .12, 0, .02, 0, 0, .36, -.02, 0, -.12, 0)),    # trousers
@@ -64,56 +64,59 @@ PARTS = {
 GROWTH = {"person": 1.0, "car side": 1.4, "car end": 0.95, "sofa": 1.2, "tree": 1.5, "other": 0.6}
 SIZES = (        # width, height; from 3:4 to 16:9, few of them multiples of 32
     (128, 96), (96, 128), (160, 120), (160, 90), (149, 101), (137, 103), (103, 137), (120, 150), (111, 111))
-GREY_SHARE, BAR_SHARE = 0.02, 0.08                          # photos without colour, photos with a black bar
+GREY_SHARE, BAR_SHARE = 0.02, 0.08                          # shares of grey images and of images with a black bar
 
 
 class Canvas:
-    """A photo, float32 (H, W, 3) on the 0-255 scale, and its label, uint8 (H, W). Lengths in pixels, y downward."""
+    """An image, float32 (H, W, 3), 0-255, and its label, uint8 (H, W). Lengths are in pixels, y downward."""
 
     def __init__(self, rng, width, height):
         self.rng, self.width, self.height, self.unit = rng, width, height, min(width, height)
-        self.photo = np.zeros((height, width, 3), np.float32)
+        self.image = np.zeros((height, width, 3), np.float32)
         self.label = np.zeros((height, width), np.uint8)
         self.y, self.x = np.mgrid[:height, :width].astype(np.float32)[..., None]
 
     def mask(self, shape, points):
-        """bool (H, W), true inside; points are x y pairs, two corners in any order unless shape is 'polygon'."""
+        """bool (H, W), true inside a shape. points: x y pairs; two corners in any order unless shape is 'polygon'."""
         if shape != "polygon":
             (x0, x1), (y0, y1) = sorted(points[::2]), sorted(points[1::2])
             points = x0, y0, x1, y1
-        image = Image.new("L", (self.width, self.height))
-        getattr(ImageDraw.Draw(image), shape)([float(p) for p in points], fill=1)
-        return np.asarray(image).astype(bool)
+        filled = Image.new("L", (self.width, self.height))
+        getattr(ImageDraw.Draw(filled), shape)([float(p) for p in points], fill=1)
+        return np.asarray(filled).astype(bool)
 
     def paint(self, name, shape, points, colour, gain=1.0):
-        """Fill a shape with colour * gain, which broadcast to (H, W, 3), and give it the label of name."""
-        # Most shapes are small, so only the box around one is worked on.
+        """Fill a shape with colour * gain (both broadcast to (H, W, 3)) and set its label to that of `name`."""
+        # Most shapes are small, so only the bounding box is computed.
         rows, columns = (slice(max(int(min(p)), 0), max(int(max(p)) + 2, 0)) for p in (points[1::2], points[::2]))
-        mask, whole = self.mask(shape, points)[rows, columns], self.photo.shape
+        mask, whole = self.mask(shape, points)[rows, columns], self.image.shape
         colour, gain = (np.broadcast_to(a, whole)[rows, columns][mask] for a in (colour, gain))
-        self.photo[rows, columns][mask] = colour * gain
+        self.image[rows, columns][mask] = colour * gain
         self.label[rows, columns][mask] = LABELS.get(name, 0)
 
     def noise(self, cell_px, contrast):
-        """Gain (H, W, 1) around 1, in soft blobs about cell_px wide."""
+        """Smooth noise, float32 (H, W, 1), from 1 - contrast to 1 + contrast, with blobs about cell_px wide."""
         cells = self.rng.random((int(self.height / cell_px) + 2, int(self.width / cell_px) + 2), np.float32)
         blobs = Image.fromarray(cells).resize((self.width, self.height), Image.Resampling.BICUBIC)
         return 1 + contrast * (2 * np.asarray(blobs)[..., None] - 1)
 
     def between(self, low, high):
+        """A uniform random number."""
         return self.rng.uniform(low, high)
 
     def chance(self, probability):
+        """True with this probability."""
         return self.rng.random() < probability
 
     def colour(self, name):
-        """One of the colours of name, float (3,), a little brighter or darker and off in hue."""
+        """A random colour of `name`, float32 (3,), with small changes of brightness and hue."""
         choices = COLOURS[name]
         base = np.array(choices[self.rng.integers(len(choices))])
         return np.clip(base * self.between(0.82, 1.12) + self.rng.normal(0, 8, 3), 8, 250).astype(np.float32)
 
 
 def paint_sky(c, horizon):
+    """Sky with haze at the horizon and, sometimes, clouds, on the whole canvas."""
     colour, haze = c.colour("sky"), 0.6 * np.clip(c.y / horizon, 0, 1)
     field = colour + haze * (np.array((236, 232, 226)) - colour)
     clouds = c.chance(0.6) * np.clip(1.4 * (c.noise(c.unit / c.between(3, 6), 1.0) - 1), 0, 0.7)
@@ -121,7 +124,7 @@ def paint_sky(c, horizon):
 
 
 def paint_ground(c, horizon):
-    """Grass or, less often, a pavement of slabs from the horizon down."""
+    """Grass or, less often, a pavement of slabs below the horizon."""
     name = "grass" if c.chance(0.8) else "slab"
     depth = np.maximum(c.y - horizon, 1)
     joints = ((c.x - c.width / 2) / depth * 3 % 1 < 0.12) | (2 * c.unit / depth % 1 < 0.12)
@@ -131,20 +134,20 @@ def paint_ground(c, horizon):
 
 
 def paint_road(c, shape, points, dashes):
-    """Asphalt with white dashes where dashes, a bool or bools (H, W, 1), is true."""
+    """Asphalt, with white where `dashes`, a bool or bool (H, W, 1), is true."""
     colour = np.where(dashes, np.array((225, 222, 205)), c.colour("road"))
     c.paint("road", shape, points, colour, c.noise(1, 0.07) * c.noise(c.unit / 4, 0.1))
 
 
 def facade(c, across, upward):
-    """Colour (H, W, 3) of a front of bricks, a pane in every unit of across and upward."""
+    """Colours (H, W, 3) of a brick front with a window in every unit of `across` and `upward`."""
     panes = (across % 1 < c.between(0.35, 0.6)) & (upward % 1 < c.between(0.4, 0.65))
     bricks = c.colour("building") * c.noise(1.5, 0.1) * c.noise(c.unit / 3, 0.08)
     return np.where(panes, c.colour("window") * c.between(0.3, 1.0) * c.noise(5, 0.25), bricks)
 
 
 def paint_front_row(c, base):
-    """Houses side by side that face the viewer and stand on the line y = base."""
+    """A row of houses that face the viewer and stand on the line y = base."""
     x = -c.between(0, 0.2) * c.unit
     while x < c.width:
         wide, top, pitch = c.between(0.3, 0.7) * c.unit, base * c.between(0, 0.6), c.between(0.09, 0.16) * c.unit
@@ -156,7 +159,7 @@ def paint_front_row(c, base):
 
 
 def paint_side_row(c, side, vanish_x, horizon, spread):
-    """Houses along one side of a street (-1 left, 1 right), all lines running to the vanishing point."""
+    """Houses along a side of a street (-1 left, 1 right), in perspective."""
     reach = max(vanish_x, c.width - vanish_x) + 2
     away = np.maximum(side * (c.x - vanish_x), 1)
     for start in reach * np.array((c.between(0.1, 0.2), c.between(0.4, 0.7))):
@@ -167,8 +170,8 @@ def paint_side_row(c, side, vanish_x, horizon, spread):
 
 
 def place(c, kind, x, foot, size):
-    """One thing and its shadow at (x, foot). Trees and sculptures are made up here, the rest is in PARTS."""
-    c.photo[c.mask("ellipse", (x - 0.4 * size, foot - 0.08 * size, x + 0.4 * size, foot + 0.08 * size))] *= 0.65
+    """Draw an object and its shadow at (x, foot). Trees and sculptures are drawn here, other objects from PARTS."""
+    c.image[c.mask("ellipse", (x - 0.4 * size, foot - 0.08 * size, x + 0.4 * size, foot + 0.08 * size))] *= 0.65
     if kind == "tree":
         c.paint("tree", "rectangle", (x - 0.06 * size, foot - 0.5 * size, x + 0.06 * size, foot), c.colour("wood"))
         light = np.clip(0.4 - 0.9 * (c.y - foot) / size, 0.65, 1.25)
@@ -192,9 +195,9 @@ def place(c, kind, x, foot, size):
 
 
 def populate(c, kinds, most, feet, eye, x_of=None):
-    """Up to `most` things with their feet at y in feet = (far, near), far ones first so that near ones hide them.
+    """Draw up to `most` objects, far ones first, so that near ones hide them. feet: (far, near), range of their y.
 
-    A thing is as large as its foot is below y = eye, times its GROWTH. x_of(kind, below) tells where it stands.
+    The size of an object is the distance of its foot below y = eye, times its GROWTH. x_of(kind, below): its x.
     """
     for foot in sorted(c.rng.uniform(*feet, c.rng.integers(1, most + 1))):
         kind, below = c.rng.choice(kinds), foot - eye
@@ -203,7 +206,7 @@ def populate(c, kinds, most, feet, eye, x_of=None):
 
 
 def street(c):
-    """Looking down a road."""
+    """A scene along a road."""
     vanish_x, horizon = c.width * c.between(0.35, 0.65), c.height * c.between(0.3, 0.5)
     road, drop = c.between(0.8, 1.2), 1.1 * (c.height - horizon)    # road: half its width per pixel of depth
     paint_sky(c, horizon)
@@ -223,7 +226,7 @@ def street(c):
 
 
 def lawn(c):
-    """Looking across grass, with or without houses, a road or a path."""
+    """A scene with grass, a road or a path and, sometimes, houses."""
     horizon = c.height * c.between(0.35, 0.58)
     far, near = horizon + c.height * c.between(0.08, 0.16), c.height * c.between(0.85, 1.1)
     end = c.between(0, c.width)
@@ -244,7 +247,7 @@ def lawn(c):
 
 
 def window(c, x0, y0, x1, y1):
-    """A frame and two panes with sky over trees; all of it is window."""
+    """A window with a frame and two panes, through which sky and trees are visible. All of it is labelled window."""
     bar, middle = 0.03 * c.unit, (x0 + x1) / 2
     skyline = y0 + (y1 - y0) * c.between(0.4, 1.1)
     view = np.where(c.y < skyline, c.colour("window"), c.colour("tree")) * c.noise(5, 0.15)
@@ -254,7 +257,7 @@ def window(c, x0, y0, x1, y1):
 
 
 def paint_shell(c, left, right, base):
-    """A back wall from left to right that ends at y = base, darker side walls, and a floor."""
+    """The walls and floor of a room. The back wall is between `left` and `right` and ends at y = base."""
     colour, pitch = c.colour("wall"), c.between(0.06, 0.14) * c.unit
     paper = c.noise(c.unit / 3, 0.08) * (1 - c.rng.choice((0, 0.1)) * (c.x / pitch % 1 < 0.5))
     dim = c.between(0.72, 0.92) * c.noise(c.unit / 3, 0.08)
@@ -269,7 +272,7 @@ def paint_shell(c, left, right, base):
 
 
 def room(c):
-    """A wall with windows or pictures, people and sofas, perhaps a rug."""
+    """A scene in a room: windows or pictures, people and sofas, sometimes a rug."""
     base = c.height * c.between(0.55, 0.75)
     paint_shell(c, c.between(-0.2, 0.2) * c.width, c.between(0.8, 1.2) * c.width, base)
     if c.chance(0.4):
@@ -286,21 +289,21 @@ def room(c):
     populate(c, ("person", "sofa"), 3, (base + 0.03 * c.unit, 1.05 * c.height), base - 0.5 * c.unit)
 
 
-KINDS: tuple = ((street, 0.26), (lawn, 0.36), (room, 0.38))    # and their share of the scenes
+KINDS: tuple = ((street, 0.26), (lawn, 0.36), (room, 0.38))    # (scene, share)
 
 
 def expose(c):
-    """The photo as a camera would give it, with its own exposure, cast, blur and noise: uint8 (H, W, 3)."""
+    """Apply random exposure, colour cast, blur and noise of a camera: uint8 (H, W, 3)."""
     slope = c.between(-0.25, 0.25) * (c.x / c.width - 0.5) + c.between(-0.25, 0.25) * (c.y / c.height - 0.5)
-    lit = np.clip(c.photo * c.between(0.6, 1.15) * (1 + slope) * c.rng.uniform(0.9, 1.1, 3), 0, 255)
+    lit = np.clip(c.image * c.between(0.6, 1.15) * (1 + slope) * c.rng.uniform(0.9, 1.1, 3), 0, 255)
     soft = Image.fromarray(lit.astype(np.uint8)).filter(ImageFilter.GaussianBlur(c.between(0.2, 0.8)))
     return np.clip(soft + c.rng.normal(0, c.between(1, 7), lit.shape), 0, 255).astype(np.uint8)
 
 
 def draw(seed, split, i):
-    """Scene i of a split (0 training, 1 validation); the three numbers decide it whatever else is drawn.
+    """Scene i of a split (0 training, 1 validation), a function of the three numbers.
 
-    Returns photo, label: uint8 (H, W, 3), or (H, W) for the few grey ones, and uint8 (H, W).
+    Returns (image, label): uint8 (H, W, 3), or (H, W) for the few grey images, and uint8 (H, W).
     """
     rng = np.random.default_rng((seed, split, i))
     c = Canvas(rng, *SIZES[rng.integers(len(SIZES))])
@@ -308,5 +311,5 @@ def draw(seed, split, i):
     KINDS[scene][0](c)
     if c.chance(BAR_SHARE):
         c.paint("other", "rectangle", (0, c.between(0.86, 0.92) * c.height, c.width, c.height), np.full(3, 12))
-    photo = Image.fromarray(expose(c))
-    return np.asarray(photo.convert("L") if c.chance(GREY_SHARE) else photo), c.label
+    image = Image.fromarray(expose(c))
+    return np.asarray(image.convert("L") if c.chance(GREY_SHARE) else image), c.label

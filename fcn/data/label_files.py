@@ -1,6 +1,6 @@
-"""One label file -> class ids; where its encoding refuses it, the message names an encoding that does read it.
+"""Read a label file as class ids. If its label format fails, the message names a label format that can read the file.
 
-An encoding is advised only after it has read the very file, and only if the ids that it found could be classes.
+A label format is advised only if it reads this file and the ids that it finds can be classes.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ from fcn.data import images
 from fcn.data.label_formats import _rgb
 from fcn.data.spec import NUM_IDS, VOID_ID
 
-MOST_UNNAMED = 64  # ids; more of them without names are rather grey edges of masks, or a photo
-NEAR_PX_VALUES, MOSTLY = 48, 0.9  # a mask is black and white: this share of it is that near to 0 or 255
-OF_ONE_DATA_SET = ("blue_bits", "ade20k_full")  # encodings whose layouts take no other classes
+MOST_UNNAMED = 64  # ids without names; more are probably grey edges of masks, or a photo
+NEAR_PX_VALUES, MOSTLY = 48, 0.9  # in a mask, at least this share of pixels is that close to 0 or 255
+OF_ONE_DATA_SET = ("blue_bits", "ade20k_full")  # label formats whose layouts have fixed classes
 
 
 def _encoding(name):
@@ -20,7 +20,7 @@ def _encoding(name):
 
 
 def label_size(path, spec, max_pixels=images.MAX_PIXELS):
-    """(height, width) of a label by its header. Raises DataError, with advice."""
+    """(height, width) of a label, from its header. Raises DataError with advice."""
     try:
         return _encoding(spec.encoding).size(path, max_pixels)
     except errors.DataError as error:
@@ -28,7 +28,7 @@ def label_size(path, spec, max_pixels=images.MAX_PIXELS):
 
 
 def read_label(path, spec, max_pixels=images.MAX_PIXELS):
-    """uint8 (height, width) of ids. Raises DataError, with advice."""
+    """Class ids of a label as uint8 (height, width). Raises DataError with advice."""
     try:
         return _encoding(spec.encoding).read(path, spec, max_pixels)
     except errors.DataError as error:
@@ -36,7 +36,7 @@ def read_label(path, spec, max_pixels=images.MAX_PIXELS):
 
 
 def are_masks(paths, spec, most=20):
-    """Whether the encoding "binary" reads the first of these labels, and finds foreground and background in them."""
+    """Whether the label format "binary" can read the first `most` labels, and they have foreground and background."""
     try:
         masks = [_encoding("binary").read(path, spec) for path in paths[:most]]
     except errors.DataError:
@@ -45,7 +45,7 @@ def are_masks(paths, spec, most=20):
 
 
 def _advised(error, path, spec, max_pixels):
-    """The DataError with the first of the other encodings that reads this file in its fix, if there is one."""
+    """The DataError, with the first other label format that can read this file added to its fix."""
     found = next((advice for name, tried in TRIED.items() if name != spec.encoding
                   if (advice := _advice(tried, path, spec, max_pixels))), "")
     if not found:
@@ -62,19 +62,19 @@ def _advice(tried, path, spec, max_pixels):
 
 
 def _ids(path, spec, max_pixels, name="ids"):
-    """The flags under which these ids are read, or ""."""
+    """The flags that read this file as ids, or ""."""
     label = _encoding(name).read(path, spec, max_pixels)
-    seen = np.flatnonzero(np.bincount(label.ravel(), minlength=NUM_IDS)).tolist()
-    classes = [i for i in seen if i != VOID_ID]
-    if not classes or seen == [0, VOID_ID]:  # a mask
+    present = np.flatnonzero(np.bincount(label.ravel(), minlength=NUM_IDS)).tolist()
+    classes = [i for i in present if i != VOID_ID]
+    if not classes or present == [0, VOID_ID]:  # a mask
         return ""
     fits = set(classes) <= set(spec.scored_ids) if spec.class_names else len(classes) <= MOST_UNNAMED
     if not fits and (spec.encoding != "binary" or len(classes) > MOST_UNNAMED):
         return ""
-    flags = [] if fits else ["--layout paired"]  # it has the folders of masks, and counts its classes
+    flags = [] if fits else ["--layout paired"]  # it has the same folders as binary_masks and counts its classes
     if fits or name != "ids":
         flags.append(f"--label-encoding {name}")
-    return f"{' '.join(flags)}, which reads it as ids {_rgb.listed(seen)}"
+    return f"{' '.join(flags)}, which reads it as ids {_rgb.listed(present)}"
 
 
 def _matlab(path, spec, max_pixels):
@@ -82,7 +82,7 @@ def _matlab(path, spec, max_pixels):
 
 
 def _blue(path, spec, max_pixels):
-    """Only where the other two channels are 0: blue alone says something."""
+    """The flags that read the blue channel as ids, if red and green are 0."""
     return "" if _rgb.read(path, max_pixels)[..., :2].any() else _ids(path, spec, max_pixels, "blue")
 
 
@@ -101,9 +101,9 @@ def _full_ade20k(path, spec, max_pixels):
     full = _encoding("ade20k_full")
     pixels = _rgb.read(path, max_pixels)
     known = np.count_nonzero(np.unique(full.read(path, spec, max_pixels)))
-    if known < 2 or not pixels[..., 0].any() or not pixels[..., 2].any():  # class high and low, number of the object
+    if known < 2 or not pixels[..., 0].any() or not pixels[..., 2].any():  # red is a part of the class, blue the object
         return ""
-    return "the folder above images/ as --data, if it is the full ADE20K's"
+    return "the folder above images/ as --data, if this is the full ADE20K"
 
 
 def _colours(path, spec, max_pixels):
@@ -124,28 +124,28 @@ TRIED = {"ids": _ids, "mat_groundtruth": _matlab, "binary": _binary, "blue": _bl
 
 
 def read_pair(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
-    """(photo uint8 (h, w, 3), label uint8 (h, w)) of a Pair, resized to size_px if given. Both may be read-only.
+    """Read a Pair: (image uint8 (h, w, 3) RGB, label uint8 (h, w) of class ids). Both may be read-only.
 
-    The photo is turned as its EXIF orientation says if its label is, see `turned`. Raises DataError if one of the two
-    cannot be read, the sizes differ, or the label holds an id that is none.
+    size_px: (height, width) to resize to, or None. The image is rotated by its EXIF orientation if its label is rotated
+    too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label contains an unknown id.
     """
     label = _label(pair, spec, max_pixels)
-    with images.photo_file(pair.image, max_pixels) as (image, header):
+    with images.photo_file(pair.image, max_pixels) as (file, header):
         upright = turned(header, label.shape, pair.label)
-        photo = images.decoded(image, header, upright, size_px)
-    return photo, label if size_px is None else images.resize_label(label, size_px)
+        image = images.decoded(file, header, upright, size_px)
+    return image, label if size_px is None else images.resize_label(label, size_px)
 
 
 def read_at_both(pair, spec, size_px, max_pixels=images.MAX_PIXELS):
-    """((photo, label), (photo, label) at size_px): what two calls of read() return, the files being decoded once.
+    """((image, label), (image, label) at size_px): the results of two calls of read_pair().
 
-    images.decoded_at_both says for which photos they are not. Raises as read() does.
+    The files are decoded once, except for the images that images.decoded_at_both names. Raises as read_pair().
     """
     label = _label(pair, spec, max_pixels)
-    with images.photo_file(pair.image, max_pixels) as (image, header):
+    with images.photo_file(pair.image, max_pixels) as (file, header):
         upright = turned(header, label.shape, pair.label)
-        photo, resized = images.decoded_at_both(image, header, upright, size_px)
-    return (photo, label), (resized, images.resize_label(label, resized.shape[:2]))
+        image, resized = images.decoded_at_both(file, header, upright, size_px)
+    return (image, label), (resized, images.resize_label(label, resized.shape[:2]))
 
 
 def _label(pair, spec, max_pixels):
@@ -155,20 +155,20 @@ def _label(pair, spec, max_pixels):
 
 
 def turned(header, label_size, label_path):
-    """Whether the label, of label_size (height, width), was drawn on the photo turned upright: its size tells.
+    """Whether a label of label_size (height, width) belongs to the image rotated by its EXIF orientation.
 
-    Raises DataError if neither the photo of this Header nor the turned one has that size.
+    Raises DataError if neither the stored nor the rotated image of this Header has that size.
     """
     if images.is_turned(header, label_size):
         return True
     if tuple(label_size) != (header.height, header.width):
-        raise errors.DataError(f"is {label_size[1]} x {label_size[0]}, its photo is {header.width} x {header.height}",
-                               where=label_path, fix="a label has the size of its photo.")
+        raise errors.DataError(f"is {label_size[1]} x {label_size[0]}, its image is {header.width} x {header.height}",
+                               where=label_path, fix="a label has the size of its image.")
     return False
 
 
 def check_ids(label, spec, path):
-    """Raise DataError if a label holds an id that is neither a class nor ignored."""
+    """Raise DataError if a label contains an id that is neither a class nor ignored."""
     if not spec.class_names:
         return
     beyond = label[label >= spec.num_classes]
@@ -177,5 +177,5 @@ def check_ids(label, spec, path):
         raise errors.DataError(
             f"label id {', '.join(map(str, wrong))} is out of range; classes are 0 to {spec.num_classes - 1}, "
             f"ignored: {', '.join(map(str, spec.ignored_ids)) or 'none'}", where=path,
-            fix="if such pixels mean nothing, give --ignore-label "
-                 f"{','.join(map(str, [*spec.ignored_ids, *wrong]))}; otherwise name the class.")
+            fix="if these pixels have no class, give --ignore-label "
+                f"{','.join(map(str, [*spec.ignored_ids, *wrong]))}; otherwise name the class.")

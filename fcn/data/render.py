@@ -1,4 +1,4 @@
-"""Label maps as pictures: coloured, over the image, with errors marked, side by side; the picture of --show-batch."""
+"""Pictures of labels and predictions: colours, overlays, error maps, panels; the picture of --show-batch."""
 
 import io
 import math
@@ -10,57 +10,56 @@ from fcn.core import atomic_io, ownership
 from fcn.data import images
 
 GAP, ROW, SWATCH = 4, 16, 11  # pixels
-WRONG, NOT_SCORED = (200, 0, 0), (128, 128, 128)  # in the picture of errors; what is right shows the photo, pale
-LONGEST = 1024  # a panel's parts are shrunk to this many pixels
-KEYWORD = "Software"  # of a PNG's text that names its maker
+WRONG, NOT_SCORED = (200, 0, 0), (128, 128, 128)  # colours of the error map
+LONGEST = 1024  # limit of height and width of each part of a panel, in pixels
+KEYWORD = "Software"  # keyword of the PNG text chunk that names the command
 # --show-batch
-CELL, LIGHT, DARK = 6, 200, 150  # the chequers that stand for ignored pixels: side in pixels, two greys
-MOST_PX = 480    # longer samples are shown smaller
-LEGEND_PX = 320  # least width, for long names under small samples
+CELL, LIGHT, DARK = 6, 200, 150  # checkerboard of ignored pixels: side of a cell in pixels, two greys
+MOST_PX = 480    # limit of height and width of a sample
+LEGEND_PX = 320  # minimum width, for long names under small samples
 PREVIEW_MAKER = "fcn --show-batch"
 
 
 def colour(label, palette):
-    """uint8 (h, w) ids -> (h, w, 3). palette: 256 (r, g, b)."""
+    """Colours of class ids: uint8 (h, w) -> uint8 (h, w, 3). palette: 256 colours (r, g, b), 0-255."""
     return np.asarray(palette, np.uint8)[label]
 
 
-def overlay(photo, label, palette):
-    """The colours of the ids, half transparent, over the photo: uint8 (h, w, 3)."""
-    return (photo // 2) + (colour(label, palette) // 2)
+def overlay(image, label, palette):
+    """Colours of class ids, half transparent, over an image uint8 (h, w, 3). Returns uint8 (h, w, 3)."""
+    return (image // 2) + (colour(label, palette) // 2)
 
 
-def error_map(photo, label, prediction, spec):
-    """uint8 (h, w, 3): red where the prediction is wrong, grey where the label is ignored, else the photo, pale."""
-    grey = photo.mean(axis=2, keepdims=True)
-    picture = np.broadcast_to(192 + grey / 4, photo.shape).astype(np.uint8)
+def error_map(image, label, prediction, spec):
+    """uint8 (h, w, 3): wrong pixels red, ignored pixels grey, correct pixels a pale grey version of the image."""
+    grey = image.mean(axis=2, keepdims=True)
+    picture = np.broadcast_to(192 + grey / 4, image.shape).astype(np.uint8)
     picture[label != prediction] = WRONG
     picture[np.isin(label, spec.ignored_ids)] = NOT_SCORED
     return picture
 
 
-def panel(photo, label, prediction, spec):
-    """photo | label | prediction | error side by side over a legend of the classes that occur: uint8 (h', w', 3).
+def panel(image, label, prediction, spec):
+    """image | label | prediction | error map, side by side, above a legend of the classes: uint8 (h', w', 3).
 
-    label may be None, for a photo without one: photo | prediction. Pixels whose label is ignored are black in the
-    label. Each part is shrunk to LONGEST px.
+    label: None gives image | prediction. Ignored pixels of the label are black. Each part is reduced to LONGEST px.
     """
-    photo, label, prediction = (shrunk(array, LONGEST) for array in (photo, label, prediction))
+    image, label, prediction = (shrunk(array, LONGEST) for array in (image, label, prediction))
     maps = [prediction] if label is None else [label, prediction]
-    parts = [photo, *(colour(ids, spec.palette()) for ids in maps)]
+    parts = [image, *(colour(ids, spec.palette()) for ids in maps)]
     entries = classes_in(maps, spec)
     if label is not None:
-        parts.append(error_map(photo, label, prediction, spec))
+        parts.append(error_map(image, label, prediction, spec))
         entries += [("wrong", WRONG), *([("not scored", NOT_SCORED)] if np.isin(label, spec.ignored_ids).any() else [])]
-    gap = np.full((len(photo), GAP, 3), 255, np.uint8)
+    gap = np.full((len(image), GAP, 3), 255, np.uint8)
     row = np.concatenate([parts[0], *(part for other in parts[1:] for part in (gap, other))], axis=1)
     return np.concatenate([row, legend(entries, row.shape[1])])
 
 
 def shrunk(array, longest):
-    """uint8: a photo (h, w, 3) or a map of ids (h, w), in its proportions, with at most `longest` pixels a side.
+    """Reduce an image uint8 (h, w, 3) or class ids uint8 (h, w) to at most `longest` pixels per side.
 
-    Smaller ones, and None, are returned as they are.
+    Class ids are resized by nearest neighbour. Smaller arrays, and None, are returned unchanged.
     """
     if array is None or max(array.shape[:2]) <= longest:
         return array
@@ -69,13 +68,13 @@ def shrunk(array, longest):
 
 
 def classes_in(maps, spec):
-    """[(name, colour)] of the scored classes that occur in one of the maps."""
-    seen = set(np.unique(np.concatenate([m.ravel() for m in maps]))) & set(spec.scored_ids)
-    return [(spec.class_names[i], tuple(spec.palette()[i])) for i in sorted(seen)]
+    """[(name, colour)] of the scored classes that occur in arrays of class ids."""
+    present = set(np.unique(np.concatenate([m.ravel() for m in maps]))) & set(spec.scored_ids)
+    return [(spec.class_names[i], tuple(spec.palette()[i])) for i in sorted(present)]
 
 
 def legend(entries, width):
-    """A strip of colour swatches and names, as many rows as it takes: uint8 (h, width, 3). entries: (name, colour)."""
+    """Legend with colour swatches and names: uint8 (h, width, 3). entries: list of (name, colour)."""
     font = ImageFont.load_default(10)
     places, x, y = [], GAP, GAP
     for name, shade in entries:
@@ -93,15 +92,15 @@ def legend(entries, width):
 
 
 def encode_png(array, maker):
-    """The bytes of a PNG of uint8 (h, w, 3) that says its maker, such as "fcn.compare"."""
-    said, file = PngImagePlugin.PngInfo(), io.BytesIO()
-    said.add_text(KEYWORD, maker)
-    Image.fromarray(array).save(file, "PNG", pnginfo=said)
+    """PNG file, as bytes, of uint8 (h, w, 3) with a text chunk that names its maker, such as "fcn.compare"."""
+    text, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    text.add_text(KEYWORD, maker)
+    Image.fromarray(array).save(file, "PNG", pnginfo=text)
     return file.getvalue()
 
 
 def png_made_by(path, maker):
-    """Whether a file is a PNG that says this maker. Nothing of it is decoded."""
+    """Whether a file is a PNG that names this maker. The image is not decoded."""
     try:
         if not path.is_file() or path.is_symlink():
             return False
@@ -112,21 +111,21 @@ def png_made_by(path, maker):
 
 
 def write_preview(path, images, labels, spec):
-    """Write batch_panel(...) as a PNG, in the place of an earlier picture of this command. Raises UsageError."""
+    """Write batch_panel(...) as a PNG. An earlier picture of this command is replaced. Raises UsageError."""
     check_preview_place(path)
     atomic_io.write_whole(path, encode_png(batch_panel(images, labels, spec), PREVIEW_MAKER), new=not path.exists())
 
 
 def check_preview_place(path):
-    """Raise UsageError if a file is there that this command has not made."""
+    """Raise UsageError if `path` exists and this command has not written it."""
     ownership.check_free(path, "--show-batch", lambda path: png_made_by(path, PREVIEW_MAKER))
 
 
 def batch_panel(images, labels, spec):
-    """uint8 (h', w', 3): photo | label | both over each other, of all samples, over a legend of the classes that occur.
+    """image | label | overlay of all samples, above a legend of the classes: uint8 (h', w', 3).
 
-    images: uint8 (n, h, w, 3). labels: uint8 (n, h, w). Ignored pixels are chequered in the label and plain photo in
-    what lies over it.
+    images: uint8 (n, h, w, 3). labels: uint8 (n, h, w). Ignored pixels are a checkerboard in the label, and show the
+    image in the overlay.
     """
     strips = [_strip(image, label, spec) for image, label in zip(images, labels, strict=True)]
     height, width = strips[0].shape[:2]
@@ -136,12 +135,12 @@ def batch_panel(images, labels, spec):
     for number, strip in enumerate(strips):
         top, left = number // columns * (height + GAP), number % columns * (width + 3 * GAP)
         grid[top:top + height, left:left + width] = strip
-    entries = [*classes_in(labels, spec), ("chequered: ignored", (LIGHT,) * 3)]
+    entries = [*classes_in(labels, spec), ("checkerboard: ignored", (LIGHT,) * 3)]
     return np.concatenate([grid, legend(entries, grid.shape[1])])
 
 
 def _strip(image, label, spec):
-    """Photo | label | both, of one sample, none longer than MOST_PX."""
+    """image | label | overlay of one sample, each reduced to MOST_PX."""
     image, label = shrunk(image, MOST_PX), shrunk(label, MOST_PX)
     ignored = ~np.isin(label, spec.scored_ids)
     coloured = colour(label, spec.palette())

@@ -51,9 +51,9 @@ def test_wrong_lines_are_reported_and_the_others_used(tmp_path):
     listing = csv_list.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["a"]
     assert told(listing) == [
-        "list.csv: line 5: images/c.jpg has no mask", "list.csv: line 7: ../secret.jpg leads out of the data folder",
-        "list.csv: line 8: /etc/passwd leads out of the data folder",
-        "list.csv: line 10: C:/x.jpg leads out of the data folder", "list.csv: line 11: no image",
+        "list.csv: line 5: images/c.jpg has no mask", "list.csv: line 7: ../secret.jpg is outside the data folder",
+        "list.csv: line 8: /etc/passwd is outside the data folder",
+        "list.csv: line 10: C:/x.jpg is outside the data folder", "list.csv: line 11: no image",
         "list.csv: lists b.jpg 2 times", "gone.jpg: is missing", "d.txt: does not end in .png .bmp .jpg .jpeg .mat"]
 
 
@@ -75,8 +75,9 @@ def test_photo_that_is_its_own_mask_is_reported(tmp_path):
     root = listed(tmp_path, "images,masks,split\nimages/a.jpg,masks/a.png,1\nimages/b.jpg,masks/a.png,1\n"
                             "images/c.jpg,./images/c.jpg,1\n", "abc")
     listing = csv_list.listing(root, "training")
-    assert [pair.name for pair in listing.pairs] == ["a", "b"] and listing.notes == ["a.png is the mask of 2 photos."]
-    assert told(listing) == ["list.csv: line 4: images/c.jpg is its own mask: paths count from the list's folder"]
+    assert [pair.name for pair in listing.pairs] == ["a", "b"] and listing.notes == ["a.png is the mask of 2 images."]
+    assert told(listing) == ["list.csv: line 4: images/c.jpg is both image and mask; paths are relative to "
+                             "the folder of the list"]
 
 
 def test_classes_of_the_flag_override_those_beside_the_list(tmp_path):
@@ -135,7 +136,7 @@ def test_other_file_in_place_of_a_list_is_refused(tmp_path, text):
     root = listed(tmp_path, text)
     assert csv_list.recognise(root) == ""
     for data in (root, root / "list.csv"):
-        with pytest.raises(errors.DataError, match="is not a list of pairs"):
+        with pytest.raises(errors.DataError, match="neither is nor holds a list of pairs"):
             csv_list.listing(data, "training")
 
 
@@ -144,7 +145,7 @@ def test_empty_list_and_two_lists_are_refused(tmp_path):
     with pytest.raises(errors.DataError, match="lists no images"):
         csv_list.listing(root, "training")
     (root / "other.CSV").write_text("images,masks\n")
-    with pytest.raises(errors.DataError, match=r"several lists: list\.csv, other\.CSV"):
+    with pytest.raises(errors.DataError, match=r"several lists of pairs: list\.csv, other\.CSV"):
         csv_list.listing(root, "training")
 
 

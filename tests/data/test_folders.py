@@ -64,10 +64,10 @@ def test_only_regular_files_count_and_the_others_are_problems(tmp_path):
     found = folders.walk(tmp_path, (".jpg",))
     assert names(found, tmp_path) == ["1.jpg", "odd.jpg/5.jpg"]
     assert [(problem.path.name, problem.reason) for problem in found.odd] == [
-        ("gone.jpg", "is a broken link"), ("pipe.jpg", "is no regular file")]
+        ("gone.jpg", "is a broken link"), ("pipe.jpg", "is not a regular file")]
     assert {ending: len(paths) for ending, paths in found.others.items()} == {".gif": 3, "": 1}
     assert folders.not_read(found.others, (".jpg", ".png")) == [
-        "3 .gif and 1 without ending files are not read; readable: .jpg .png"]
+        "3 .gif and 1 without suffix files are not read; readable: .jpg .png"]
 
 
 def test_result_folder_is_left_out(tmp_path):

@@ -47,7 +47,7 @@ def test_photo_or_label_without_partner_is_a_problem(tmp_path, layout):
     assert [pair.name for pair in listing.pairs] == ["a", "b"]
     assert sorted(problem.path.name for problem in listing.problems) == ["lonely.jpg", f"orphan{end}"]
     text = " ".join(told(listing))
-    assert "lonely.jpg: has no label of this name" in text and f"orphan{end}: has no photo of this name" in text
+    assert "lonely.jpg: has no label of this name" in text and f"orphan{end}: has no image of this name" in text
 
 
 def test_two_photos_of_equal_stem_are_one_problem(tmp_path):
@@ -77,8 +77,8 @@ def test_pipes_broken_links_and_folders_are_problems(tmp_path):
     os.mkfifo(photos / "pipe.jpg")
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["good", "linked"]
-    assert told(listing) == ["circle.jpg: is a broken link", "folder.jpg: is no regular file",
-                             "gone.jpg: is a broken link", "pipe.jpg: is no regular file"]
+    assert told(listing) == ["circle.jpg: is a broken link", "folder.jpg: is not a regular file",
+                             "gone.jpg: is a broken link", "pipe.jpg: is not a regular file"]
 
 
 def test_non_utf8_long_and_odd_names_work(tmp_path):
@@ -100,7 +100,7 @@ def test_missing_folder_is_named_with_the_expected_layout(tmp_path, layout, whic
 
 @SPLIT
 def test_empty_folder_file_and_missing_path_are_errors(tmp_path, layout):
-    with pytest.raises(errors.DataError, match="no photos"):
+    with pytest.raises(errors.DataError, match="no images"):
         layout.listing(split_tree(tmp_path, layout, [], []), "training")
     (tmp_path / "file").touch()
     with pytest.raises(errors.DataError, match="is a file, not a folder"):
@@ -113,7 +113,7 @@ def test_empty_folder_file_and_missing_path_are_errors(tmp_path, layout):
 def test_training_split_alone_is_explained(tmp_path, layout):
     root = split_tree(tmp_path, layout, ["a.jpg", "b.jpg"], [f"{s}{FOLDERS[layout][2]}" for s in "ab"], "train")
     split_tree(tmp_path, layout, ["c.jpg"], [f"c{FOLDERS[layout][2]}"], "test")
-    with pytest.raises(errors.DataError, match=f"give --data {root / 'train'}, and a split is drawn"):
+    with pytest.raises(errors.DataError, match=f"give --data {root / 'train'}, which is then divided by a drawn split"):
         layout.listing(root, "validation")
     assert layout.listing(root / "train", "validation").drawn
     (root / "val/images").mkdir(parents=True)  # and its labels forgotten
@@ -125,7 +125,7 @@ def test_training_split_alone_is_explained(tmp_path, layout):
 def test_dataset_without_any_label_is_refused(tmp_path, layout):
     photos, labels, end = FLAT[layout]
     root = tree(tmp_path, (photos, labels), ["a.jpg", "b.jpg"], [f"c{end}"])
-    with pytest.raises(errors.DataError, match=r"not one of 2 photos has a label"):
+    with pytest.raises(errors.DataError, match=r"holds no label for any of 2 images"):
         layout.listing(root, "training")
 
 
@@ -140,7 +140,7 @@ def test_preview_beside_a_label_is_ignored_with_a_note(tmp_path, ending):
     root = split_tree(tmp_path, paired, ["a.jpg", "b.jpg"], ["a.png", "b.png", f"b{ending}"])
     listing = paired.listing(root, "training")
     assert names(listing) == [("a", "a.jpg", "a.png"), ("b", "b.jpg", "b.png")] and not listing.problems
-    assert listing.notes == [f"1 files beside labels of the same name are left alone, as b{ending}."]
+    assert listing.notes == [f"1 files beside labels of the same name are ignored, such as b{ending}."]
 
 
 @pytest.mark.parametrize("layout", [paired, binary_masks, camvid, diva_hisdb], ids=lambda layout: layout.__name__)
@@ -214,8 +214,8 @@ def test_split_csv_and_the_files_must_name_the_same_pairs(tmp_path):
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["a"]
     assert told(listing) == [
-        "split.csv: 'c' stands in it more than once", "split.csv: 'b' is in the unknown split 'maybe'",
-        "split.csv: 'x' is no pair of the data set", f"d.jpg: is in no line of {root / 'split.csv'}"]
+        "split.csv: lists 'c' more than once", "split.csv: 'b' is in the unknown split 'maybe'",
+        "split.csv: 'x' is not a pair of the data set", f"d.jpg: is not listed in {root / 'split.csv'}"]
 
 
 def test_split_csv_accepts_semicolons_and_wrong_lines_are_listed(tmp_path):
@@ -223,7 +223,7 @@ def test_split_csv_accepts_semicolons_and_wrong_lines_are_listed(tmp_path):
     (root / "split.csv").write_text("name;split\na;train\nb;val\n")
     assert [pair.name for pair in paired.listing(root, "validation").pairs] == ["b"]
     (root / "split.csv").write_text("name,split\na.jpg,train\nb.jpg,val\n")
-    with pytest.raises(errors.DataError, match=r"says of no pair[^$]*'a\.jpg' is no pair of the data set"):
+    with pytest.raises(errors.DataError, match=r"lists no pair[^$]*'a\.jpg' is not a pair of the data set"):
         paired.listing(root, "training")
 
 
@@ -237,7 +237,7 @@ def test_unused_split_csv_is_reported(tmp_path, layout):
         (root / "list.csv").write_text("images,masks,split\ntraining/images/a.jpg,training/targets/a.png,train\n")
     assert not any("split.csv" in note for note in layout.listing(root, "training").notes)
     (root / "split.csv").write_text("name,split\nzzz,train\n")
-    assert "split.csv is not used, as the data set has a split of its own." in layout.listing(root, "training").notes
+    assert "split.csv is not used, because the data set has splits." in layout.listing(root, "training").notes
 
 
 @pytest.mark.parametrize("text", ["", "name\na\n", "a,training\n", "\0", "name,split\na,test\n"])

@@ -21,10 +21,10 @@ PAIRED = {  # photos, labels: {photo: label}, note
     "one pair": (["photo"], ["photo-seg"], "labels pair by the suffix '-seg'."),
     "prefix": (["1", "2"], ["gt_1", "gt_2"], "labels pair by the prefix 'gt_'."),
     "both ends": (["a_0_rgb", "a_1_rgb"], ["a_0_ids", "a_1_ids"],
-                  "photos and labels pair by the suffixes '_rgb' and '_ids'."),
+                  "images and labels pair by the suffixes '_rgb' and '_ids'."),
     "Cityscapes": (["aachen_0_19_leftImg8bit", "aachen_1_19_leftImg8bit"],
                    ["aachen_0_19_gtFine_labelTrainIds", "aachen_1_19_gtFine_labelTrainIds"],
-                   "photos and labels pair by the suffixes '_leftImg8bit' and '_gtFine_labelTrainIds'."),
+                   "images and labels pair by the suffixes '_leftImg8bit' and '_gtFine_labelTrainIds'."),
 }
 NOT_PAIRED = {  # photos, labels
     "no separator": (["1", "2"], ["11", "21"]),
@@ -65,13 +65,14 @@ def test_photo_without_label_is_a_problem(tmp_path):
 
 
 @pytest.mark.parametrize(("labels", "said"), [
-    (["1_color", "2_color", "1_ids", "2_ids"], ["2 of 4 labels are named as a photo and '_color'",
-                                                "2 of 4 labels are named as a photo and '_ids'"]),
-    (["1_mask", "2_mask", "3_mask"], ["2 of 3 labels are named as a photo and '_mask'", "1 are not, as 3_mask.png"]),
-    (["a_gt", "b_gt"], ["photos are named as 1.jpg, labels as a_gt.png; all labels end in '_gt'"])])
+    (["1_color", "2_color", "1_ids", "2_ids"], ["2 of 4 labels have the name of an image followed by '_color'",
+                                                "2 of 4 labels have the name of an image followed by '_ids'"]),
+    (["1_mask", "2_mask", "3_mask"], ["2 of 3 labels have the name of an image followed by '_mask'",
+                                     "1 have not, such as 3_mask.png"]),
+    (["a_gt", "b_gt"], ["images have names such as 1.jpg, labels such as a_gt.png; all labels end in '_gt'"])])
 def test_without_any_pair_the_common_parts_of_names_are_shown(tmp_path, labels, said):
     root = split_tree(tmp_path, paired, ["1.jpg", "2.jpg"], [f"{label}.png" for label in labels])
-    with pytest.raises(errors.DataError, match="not one of 2 photos has a label in here") as refusal:
+    with pytest.raises(errors.DataError, match="holds no label for any of 2 images") as refusal:
         paired.listing(root, "training")
     assert refusal.value.why[:-1] == said and "--layout csv_list" in refusal.value.fix
 
@@ -130,7 +131,7 @@ def test_folder_without_layout_is_not_converted_twice(tmp_path):
 
 def test_unknown_photo_suffixes_are_named_by_the_given_layout(tmp_path):
     root = tree(tmp_path, ("images", "masks"), ["1.tif", "2.tif"], ["1.png", "2.png"])
-    with pytest.raises(errors.DataError, match=r"images: no photos [^$]*2 \.tif files are not read; readable: \.jpg"):
+    with pytest.raises(errors.DataError, match=r"images: no images [^$]*2 \.tif files are not read; readable: \.jpg"):
         paired.listing(root, "training")
 
 
@@ -155,7 +156,7 @@ def test_sub_folders_beside_photos_are_ignored_with_a_note(tmp_path):
     root = flat_tree(tmp_path, paired, ["1", "2"])
     tree(root, ("images/old",), ["3.jpg"], [])
     listing = paired.listing(root, "training")
-    assert listing.notes == ["images: 1 photos in sub-folders are left alone, as old/3.jpg."] and not listing.problems
+    assert listing.notes == ["images: 1 images in sub-folders are ignored, such as old/3.jpg."] and not listing.problems
 
 
 def test_split_folders_inside_the_photo_folder_are_not_mixed(tmp_path):

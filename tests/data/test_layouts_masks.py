@@ -88,5 +88,5 @@ def test_masks_have_two_classes_whose_names_may_be_given(tmp_path):
     assert (binary_masks.spec(tmp_path).class_names, binary_masks.spec(tmp_path).encoding) == (
         ("skin", "nail"), "binary")
     (tmp_path / "classes.json").write_text('["a", "b", "c"]')
-    with pytest.raises(errors.DataError, match="two classes, 3 are named"):
+    with pytest.raises(errors.DataError, match="names 3 classes, expected two"):
         binary_masks.spec(tmp_path)

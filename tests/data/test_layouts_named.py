@@ -32,7 +32,7 @@ def test_ade20k_has_150_classes_and_other_in_benchmark_order(tmp_path):
 
 def test_part_of_ade20k_is_reported_and_a_similar_tree_is_not(tmp_path):
     root = split_tree(tmp_path, ade20k, ["a.jpg"], ["a.png"])
-    assert ade20k.listing(root, "training").notes == ["1 of the benchmark's 20,210 training pairs are here."]
+    assert ade20k.listing(root, "training").notes == ["1 of the benchmark's 20,210 training pairs found."]
     (root / "objectInfo2.txt").write_text(TABLE)
     assert ade20k.listing(root, "training").notes == []
 
@@ -73,7 +73,7 @@ def test_a_list_of_voc_that_is_a_web_page_is_refused(tmp_path):
     root = flat_tree(tmp_path, voc, ["a"])
     tree(root, ("ImageSets/Segmentation",), ["train.txt"], [])
     (root / "ImageSets/Segmentation/train.txt").write_text("\n<!doctype html><p>a</p>")
-    with pytest.raises(errors.DataError, match=r"train\.txt: is no list of names[^$]*is a web page"):
+    with pytest.raises(errors.DataError, match=r"train\.txt: is not a list of names[^$]*is a web page"):
         voc.listing(root, "training")
 
 
@@ -248,7 +248,7 @@ def test_voc_lists_define_the_splits(tmp_path):
     (root / "ImageSets/Segmentation/train.txt").write_text("b\na\ngone\n")
     training, validation = (voc.listing(root, split) for split in ("training", "validation"))
     assert [pair.name for pair in training.pairs] == ["a", "b"] and not training.drawn
-    assert told(training) == ["train.txt: names gone, which has no photo or no label"]
+    assert told(training) == ["train.txt: lists gone, which has no image or no label"]
     assert (validation.pairs, validation.problems) == ([], [])
     (root / "JPEGImages/B.jpg").touch()  # in the way of b, which is for training
     (root / "SegmentationClass/A.png").touch()
@@ -256,7 +256,7 @@ def test_voc_lists_define_the_splits(tmp_path):
     assert told(voc.listing(root, "training")) == [
         "b.jpg: differs in upper and lower case or accents from B.jpg",
         "a.png: differs in upper and lower case or accents from A.png",
-        "train.txt: names gone, which has no photo or no label"]
+        "train.txt: lists gone, which has no image or no label"]
     with pytest.raises(errors.DataError, match=r"test\.txt: there is no list"):
         voc.listing(root, "test")
 
@@ -266,15 +266,15 @@ def test_voc_without_lists_draws_from_labelled_images(tmp_path):
     (root / "JPEGImages/unlabelled.jpg").touch()
     listing = voc.listing(root, "training")
     assert listing.drawn and len(listing.pairs) == 2 and not listing.problems
-    assert listing.notes == ["1 of 4 photos have no label and are left out.",
-                             "ImageSets/Segmentation/train.txt and val.txt are not there."]
+    assert listing.notes == ["1 of 4 images have no label and are left out.",
+                             "ImageSets/Segmentation/train.txt and val.txt are missing."]
     tree(root, ("ImageSets/Segmentation",), ["trainval.txt"], [])
     (root / "ImageSets/Segmentation/trainval.txt").write_text("a\nb\n")
     assert len(voc.listing(root, "training").pairs) == len(voc.listing(root, "validation").pairs) == 1
     (root / "ImageSets/Segmentation/trainval.txt").write_text("a\nb\nnope\n")  # a line takes no image's place
     for split in ("training", "validation"):
         listing = voc.listing(root, split)
-        assert len(listing.pairs) == 1 and "names nope" in listing.problems[0].reason
+        assert len(listing.pairs) == 1 and "lists nope" in listing.problems[0].reason
 
 
 def test_voc_has_21_classes_unless_the_folder_names_its_own(tmp_path):
@@ -292,7 +292,7 @@ def test_clothing_photos_without_pixel_labels_are_expected(tmp_path):
     (root / "photos/1005.jpg").touch()
     listing = clothing_co_parsing.listing(root, "training")
     assert (len(listing.pairs), listing.problems) == (1, [])
-    assert listing.notes == ["1 of 3 photos have no label and are left out."]
+    assert listing.notes == ["1 of 3 images have no label and are left out."]
     assert clothing_co_parsing.spec(root).num_classes == 59 and clothing_co_parsing.spec(root).ignored_ids == ()
 
 

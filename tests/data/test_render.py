@@ -55,7 +55,7 @@ def test_legend_names_the_classes_that_occur():
     strips = [render.batch_panel(images, maps, SPEC)[4 + GAP:] for maps in (labels, both)]
     for strip, entries in zip(strips, ([("sea", (40, 60, 80))], [("sky", (10, 20, 30)), ("sea", (40, 60, 80))]),
                               strict=True):
-        entries = [*entries, ("chequered: ignored", (render.LIGHT,) * 3)]
+        entries = [*entries, ("checkerboard: ignored", (render.LIGHT,) * 3)]
         np.testing.assert_array_equal(strip, render.legend(entries, strip.shape[1]))
 
 

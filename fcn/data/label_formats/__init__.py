@@ -1,13 +1,21 @@
-"""One file per label format: how a label file holds class ids.
+"""Label formats, one file each: how a label file stores class ids.
 
-    SUFFIXES        endings, in lower case, that its files may have; layouts list the files of all label formats
-    SUFFIX          the ending of what write() makes
-    size(path, max_pixels) -> (height, width)       from the header alone
-    read(path, spec, max_pixels) -> uint8 (height, width)       class ids; spec is the DatasetSpec
-    write(path, ids, spec)                          writes a prediction; replace the file as a whole (images.write_png)
-size and read raise DataError for a file of another format. What write() makes, read() reads, for all ids of the spec.
-Optional:
-    WRITES_ID_PNG   write() makes one-channel PNGs of ids, as the ADE20K server takes
+A file defines
+
+    SUFFIXES                                tuple of file suffixes in lower case, such as (".png",); layouts list the
+                                            files of all label formats
+    SUFFIX                                  suffix of the files that write() makes
+    size(path, max_pixels) -> (h, w)        size in pixels, from the header
+    read(path, spec, max_pixels) -> ids     class ids, uint8 (h, w); spec is the DatasetSpec of the data set
+    write(path, ids, spec)                  write class ids, uint8 (h, w), such as a prediction. An existing file is
+                                            replaced as a whole (images.write_png)
+
+size and read raise DataError for a file that they cannot read, or with more than max_pixels pixels. read() gives back
+what write() wrote, for all ids of the spec.
+
+A file may define
+
+    WRITES_ID_PNG = False                   whether write() makes one-channel PNGs of ids, as the ADE20K server expects
 """
 
 REQUIRED = ("SUFFIXES", "SUFFIX", "size(path, max_pixels)", "read(path, spec, max_pixels)", "write(path, ids, spec)")

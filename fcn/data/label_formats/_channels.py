@@ -1,4 +1,4 @@
-"""The channels of a label file: an opaque alpha says nothing and is dropped, equal channels are one."""
+"""Channels of a label file: drop an opaque alpha channel, and reduce equal channels to one."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from fcn.data import images
 
 
 def stored(image, path):
-    """Integer (h, w) or (h, w, 3): what a decoded label file that is no palette stores, without alpha.
+    """Values of a decoded label file without palette: integer (h, w) or (h, w, 3), without alpha.
 
-    uint16 where it has 16 bits a channel. Raises DataError if any pixel is transparent.
+    uint16 for 16 bits per channel. Raises DataError if a pixel is transparent.
     """
     values = images.stored_values(image)
     if image.mode in ("LA", "RGBA"):
@@ -22,29 +22,29 @@ def stored(image, path):
 
 
 def check_opaque(alpha, path):
-    """Raise DataError naming the first pixel whose alpha, uint8 or uint16 (h, w), is not at its maximum."""
+    """Raise DataError with the first pixel whose alpha, uint8 or uint16 (h, w), is not the maximum."""
     clear = alpha != np.iinfo(alpha.dtype).max
     if clear.any():
         y, x = first(clear)
-        raise errors.DataError(f"has {clear.sum():,} transparent pixels, which are no class; the first is at x {x}, "
+        raise errors.DataError(f"has {clear.sum():,} transparent pixels, which have no class; the first is at x {x}, "
                                f"y {y}, with alpha {alpha[y, x]}", where=path,
                                fix="give these pixels the value of their class, and save it without alpha channel.")
 
 
 def one(values, path):
-    """(h, w) of values (h, w) or (h, w, channels). Raises DataError naming the first pixel whose channels differ."""
+    """(h, w) of values (h, w) or (h, w, channels). Raises DataError with the first pixel whose channels differ."""
     if values.ndim == 2:
         return values
     mixed = (values != values[..., :1]).any(axis=2)
     if mixed.any():
         y, x = first(mixed)
-        raise errors.DataError(f"holds colours where a label of ids holds one value a pixel: ("
+        raise errors.DataError(f"holds colours, expected one id per pixel: ("
                                f"{', '.join(map(str, values[y, x].tolist()))}) at x {x}, y {y}; the channels differ in "
-                               f"{mixed.sum():,} pixels", where=path, fix="save one id a pixel.")
+                               f"{mixed.sum():,} pixels", where=path, fix="save one id per pixel.")
     return values[..., 0]
 
 
 def first(found):
-    """(y, x) of the first True of a bool (h, w), row by row."""
+    """(y, x) of the first True in a bool array (h, w), row by row."""
     y, x = np.unravel_index(found.argmax(), found.shape)
     return int(y), int(x)

@@ -1,8 +1,8 @@
-"""The two kinds of MATLAB 5 variable that label files hold, read from files of unknown origin.
+"""Read numeric arrays and cells of texts from untrusted MATLAB 5 files.
 
-SciPy's reader says of itself that it is not hardened, and a file of 200 bytes with one wrong type number takes the
-process down; so the few fields needed are read here, with every length checked and nothing unpacked beyond what an
-array of its size can take. Source: MathWorks, "MAT-File Format", level 5.
+SciPy's reader is not meant for untrusted files: a file of 200 bytes with one wrong type number ends the process. So the
+few fields that are needed are read here. All lengths are checked, and the size of unpacked data is limited.
+Source: MathWorks, "MAT-File Format", level 5.
 """
 
 import pathlib
@@ -21,16 +21,16 @@ TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16"}
 
 
 class Damaged(Exception):
-    """What is wrong with the file; the caller knows its name."""
+    """What is wrong with the file. The caller adds its name."""
 
 
 def shape(path, name):
     """(height, width) of the numeric 2-D variable `name`. Raises DataError."""
-    return _told(path, lambda: _numeric(_variable(path, name, HEAD_BYTES), name)[0])
+    return _with_data_errors(path, lambda: _numeric(_variable(path, name, HEAD_BYTES), name)[0])
 
 
 def read(path, name, most):
-    """The numeric 2-D variable `name`, of any type, of up to `most` elements. Raises DataError."""
+    """The numeric 2-D variable `name`, of any numeric dtype. most: limit of elements. Raises DataError."""
     def array():
         (height, width), _, _ = _numeric(_variable(path, name, HEAD_BYTES), name)
         if height * width > most:
@@ -39,13 +39,13 @@ def read(path, name, most):
         _, order, rest = _numeric(matrix, name)
         kind, values, _ = _element(rest, order)
         if kind not in STORED or len(values) != height * width * np.dtype(STORED[kind]).itemsize:
-            raise Damaged(f"`{name}` says {height} x {width} and holds {len(values):,} bytes of type {kind}")
+            raise Damaged(f"`{name}` claims {height} x {width} and holds {len(values):,} bytes of type {kind}")
         return np.frombuffer(values, np.dtype(STORED[kind]).newbyteorder(order)).reshape((height, width), order="F")
-    return _told(path, array)
+    return _with_data_errors(path, array)
 
 
 def read_texts(path, name, most=256):
-    """The texts of the cell `name`, in order. Raises DataError."""
+    """List of the texts in the cell `name`. most: limit of texts. Raises DataError."""
     def texts():
         order, matrix = _variable(path, name, 1 << 20)
         kind, _, dims, _, rest = _head(matrix, order)
@@ -55,18 +55,19 @@ def read_texts(path, name, most=256):
         for _ in range(int(np.prod(dims))):
             kind, cell, rest = _element(rest, order)
             if kind != MATRIX:
-                raise Damaged(f"`{name}` holds something else than arrays")
+                raise Damaged(f"`{name}` holds something other than arrays")
             kind, _, _, _, inside = _head(cell, order)
             stored, text, _ = _element(inside, order)
             if kind != CHAR or stored not in TEXTS:
-                raise Damaged(f"`{name}` holds something else than texts")
+                raise Damaged(f"`{name}` holds something other than texts")
             coding = TEXTS[stored] + ({"<": "-le", ">": "-be"}[order] if TEXTS[stored] == "utf-16" else "")
             found.append(text.decode(coding))
         return found
-    return _told(path, texts)
+    return _with_data_errors(path, texts)
 
 
-def _told(path, function):
+def _with_data_errors(path, function):
+    """Call a function and convert its errors to DataError."""
     try:
         return function()
     except OSError as error:
@@ -79,10 +80,10 @@ def _told(path, function):
 
 
 def _variable(path, name, most):
-    """(byte order, content of the array `name`, its first `most` bytes)."""
+    """(byte order, the first `most` bytes of the array `name`)."""
     path = pathlib.Path(path)
     if not path.is_file():
-        raise Damaged("it is no regular file" if path.exists() else "it is missing")
+        raise Damaged("it is not a regular file" if path.exists() else "it is missing")
     size, position = path.stat().st_size, HEADER_BYTES
     names: list[str] = []
     with path.open("rb") as file:
@@ -92,7 +93,7 @@ def _variable(path, name, most):
             kind, length = struct.unpack(order + "II", file.read(TAG_BYTES))
             position += TAG_BYTES + length
             if position > size:
-                raise Damaged(f"it is cut off: it has {size:,} bytes and a variable that ends at {position:,}")
+                raise Damaged(f"it is truncated: it has {size:,} bytes, but a variable ends at {position:,}")
             content = file.read(min(length, most + HEAD_BYTES))
             if kind == COMPRESSED:
                 content = zlib.decompressobj().decompress(content, most + TAG_BYTES)
@@ -107,14 +108,14 @@ def _variable(path, name, most):
 
 def _byte_order(header):
     if header.startswith(b"MATLAB 7.3"):
-        raise Damaged("it is of version 7.3; save it with -v7")
+        raise Damaged("it has version 7.3; save it with -v7")
     if len(header) < HEADER_BYTES or header[126:] not in (b"IM", b"MI"):
         raise Damaged(f"it starts with {header[:16]!r}" if header else "it is empty")
     return "<" if header[126:] == b"IM" else ">"
 
 
 def _element(content, order):
-    """(type, bytes, what follows) of the data element at the start of `content`; small ones share their tag."""
+    """(type, bytes, the rest) of the data element at the start of `content`. Small elements are in their tag."""
     first, length = struct.unpack(order + "II", content[:TAG_BYTES])
     if first >> 16:
         kind, length = first & 0xFFFF, first >> 16
@@ -126,7 +127,7 @@ def _element(content, order):
 
 
 def _head(content, order):
-    """(class, flags, dimensions, name, what follows) of an array."""
+    """(class, flags, dimensions, name, the rest) of an array."""
     _, flags, rest = _element(content, order)
     _, dims, rest = _element(rest, order)
     _, name, rest = _element(rest, order)
@@ -136,7 +137,7 @@ def _head(content, order):
 
 
 def _numeric(variable, name):
-    """((height, width), byte order, the bytes of its values) of a real 2-D numeric array."""
+    """((height, width), byte order, bytes of the values) of a real 2-D numeric array."""
     order, content = variable
     kind, flags, dims, _, rest = _head(content, order)
     if kind not in NUMERIC or flags & COMPLEX or len(dims) != 2 or min(dims) < 1:

@@ -1,9 +1,9 @@
-"""The full ADE20K of 2016: *_seg.png, whose red and green hold one of some 3,000 classes, seen as the benchmark's 150.
+"""The full ADE20K of 2016, mapped to the 150 classes of the benchmark. Labels are *_seg.png.
 
-    class of the full data set = red // 10 * 256 + green     (blue counts the objects)
+    class of the full data set = red // 10 * 256 + green     (about 3,000 classes; blue is the number of the object)
 
-What the benchmark does not score becomes 0, "other". So read() loses what write() cannot bring back: write() makes the
-benchmark's PNG of ids, which encoding ids reads.
+Classes outside the benchmark become 0, "other". They cannot be restored, so write() makes a PNG of the benchmark's ids,
+which the label format `ids` reads.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ FULL_BY_ID = {
 
 
 def _table():
-    """uint8 (HIGHEST + 1,): the benchmark's id of each class."""
+    """uint8 (HIGHEST + 1,): the benchmark's id of each class of the full data set."""
     table = np.zeros(HIGHEST + 1, np.uint8)
     for benchmark, full in FULL_BY_ID.items():
         table[list(full)] = benchmark
@@ -54,14 +54,14 @@ TABLE = _table()
 
 
 def read(path, spec, max_pixels=images.MAX_PIXELS):
-    """uint8 (height, width), 0 to 150. Raises DataError."""
+    """Class ids as uint8 (height, width), 0 to 150. Raises DataError."""
     pixels = _rgb.read(path, max_pixels)
     if (pixels[..., 0] % 10).any():
-        raise errors.DataError("is no label of the full ADE20K: its reds are no multiples of 10", where=path,
-                               fix="take *_seg.png as downloaded, neither scaled nor saved again.")
+        raise errors.DataError("is not a label of the full ADE20K: the values of red are not multiples of 10",
+                               where=path, fix="use *_seg.png as downloaded, neither resized nor saved again.")
     return TABLE[pixels[..., 0].astype(np.uint16) // 10 * 256 + pixels[..., 1]]
 
 
 def write(path, ids, spec):
-    """The benchmark's form: a PNG of ids."""
+    """Write a PNG of the benchmark's ids."""
     ids_format.write(path, ids, spec)

@@ -1,4 +1,4 @@
-"""The class id is the value of the blue channel of an RGB label; red and green mean nothing."""
+"""RGB labels with the class id in the blue channel. Red and green are ignored."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ size = _rgb.size
 
 
 def read(path, spec, max_pixels=images.MAX_PIXELS):
-    """uint8 (height, width). Raises DataError."""
+    """Class ids as uint8 (height, width). Raises DataError."""
     return np.ascontiguousarray(_rgb.read(path, max_pixels)[..., 2])
 
 
 def write(path, ids, spec):
-    """An RGB PNG whose red and green are 0."""
+    """Write an RGB PNG with red and green 0."""
     ids = np.asarray(ids, np.uint8)
     images.write_png(path, np.stack([np.zeros_like(ids), np.zeros_like(ids), ids], axis=-1))

@@ -1,6 +1,6 @@
-"""The class id is the pixel: PNG or BMP of one channel, of equal channels, a palette's indices, or single bits.
+"""Class ids as pixel values: PNG or BMP with one channel, with equal channels, with a palette (its indices), or 1 bit.
 
-An alpha channel that is opaque everywhere says nothing and is left aside.
+An opaque alpha channel is ignored.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from fcn.core import errors
 from fcn.data import images
 from fcn.data.label_formats import _channels
 
-FORMATS = ("PNG", "BMP")  # without loss: a JPEG smears ids at every edge
+FORMATS = ("PNG", "BMP")  # lossless formats: JPEG changes ids at every edge
 SUFFIXES = (".png", ".bmp")
 SUFFIX = ".png"
 WRITES_ID_PNG = True
@@ -17,32 +17,28 @@ MODES = ("L", "P", "1", "LA", "RGB", "RGBA", *images.SIXTEEN_BIT)
 
 
 def size(path, max_pixels=images.MAX_PIXELS):
-    """(height, width) by the header; whether the channels of a file of several are equal, only read() sees.
-
-    Raises DataError.
-    """
+    """(height, width) from the header. Raises DataError. Only read() finds channels that differ."""
     header = images.header(path, FORMATS, "label", max_pixels)
     _check_mode(header.mode, path)
     return header.height, header.width
 
 
 def read(path, spec, max_pixels=images.MAX_PIXELS):
-    """uint8 (height, width): the ids as stored; a palette's indices, not its colours. Raises DataError."""
+    """Class ids as uint8 (height, width), as stored; indices of a palette, not its colours. Raises DataError."""
     with images.opened(path, FORMATS, "label", max_pixels) as image:
         _check_mode(image.mode, path)
         label = _channels.one(_channels.stored(image, path), path)
     if label.max(initial=0) > 255:
-        raise errors.DataError(f"label id {label.max()}; ids go up to 255", where=path,
-                               fix="number the classes again, from 0 to at most 255.")
+        raise errors.DataError(f"contains the id {label.max()}, expected 0 to 255", where=path,
+                               fix="renumber the classes, from 0 to at most 255.")
     return np.ascontiguousarray(label, np.uint8)
 
 
 def _check_mode(mode, path):
     if mode not in MODES:
-        raise errors.DataError(f"a label holds one id a pixel, this file has mode {mode}", where=path,
-                               fix="save one id a pixel.")
+        raise errors.DataError(f"has mode {mode}, expected one id per pixel", where=path, fix="save one id per pixel.")
 
 
 def write(path, ids, spec):
-    """A PNG of 8 bits and one channel."""
+    """Write a PNG with one channel of 8 bits."""
     images.write_png(path, np.asarray(ids, np.uint8))

@@ -1,12 +1,23 @@
-"""One file per layout: how the folders of a data set hold images and labels.
+"""Layouts, one file each: where a data set has its image and label files.
 
-    EXPECTED                            one sentence: what the layout needs, for messages
-    recognise(root) -> str              why the folder looks like this layout, or ""
-    spec(root, classes="", ignore_label=None) -> spec.DatasetSpec       classes: a file of class names
-    listing(root, split) -> spec.Listing        its pairs of an image and a label file, and a Problem per unusable file
-split is "training", "validation", or another name that the user gave.
-Optional:
-    NARROWER_THAN   names of layouts that fit too wherever this one does, which is then the one meant
+A file defines
+
+    EXPECTED                                        one sentence for messages: the files that the layout needs
+    recognise(root) -> str                          why the folder `root` has this layout ("it has images/ and ..."),
+                                                    or ""; cheap, and never raises
+    spec(root, classes, ignore_label) -> spec.DatasetSpec
+                                                    classes: path of a file of class names, "" for none.
+                                                    ignore_label: tuple of ids, None unless given. Give both defaults
+    listing(root, split) -> spec.Listing            pairs of an image and a label file, sorted by name, and a Problem
+                                                    for each file that cannot be used
+
+split is "training", "validation", "test", or another name that the user gave. spec and listing raise DataError if the
+data set cannot be used at all.
+
+A file may define
+
+    NARROWER_THAN = ()                              names of more general layouts that fit wherever this one fits; this
+                                                    one is chosen
 """
 
 REQUIRED = ("EXPECTED", "recognise(root)", "spec(root, classes, ignore_label)", "listing(root, split)")

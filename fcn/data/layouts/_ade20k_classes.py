@@ -1,6 +1,6 @@
-"""The 150 classes of the MIT Scene Parsing benchmark, by id from 1: first name and colour (red, green, blue).
+"""The 150 classes of the MIT Scene Parsing benchmark, by id from 1: first name, and colour (red, green, blue).
 
-Facts of CSAILVision/sceneparsing: objectInfo150.txt and visualizationCode/color150.mat.
+Source: CSAILVision/sceneparsing, objectInfo150.txt and visualizationCode/color150.mat.
 """
 
 PAIRS = {"training": 20_210, "validation": 2_000}
@@ -158,7 +158,7 @@ CLASSES = (
     ("flag", (92, 0, 255)),
 )
 
-# The benchmark's split into 35 classes of stuff and 115 of discrete objects: objectSplit35-115.mat.
+# The benchmark's 35 classes of stuff; the other 115 are discrete objects. Source: objectSplit35-115.mat.
 STUFF = (
     "wall", "building", "sky", "floor", "ceiling", "road", "grass", "sidewalk", "earth", "mountain", "water", "house",
     "sea", "rug", "field", "sand", "skyscraper", "grandstand", "path", "runway", "stairway", "river", "bridge", "hill",

@@ -1,4 +1,4 @@
-"""The tree of the full ADE20K of 2016: photos and *_seg.png side by side, in folders of scenes."""
+"""Folders of the full ADE20K of 2016: images and their *_seg.png, in a folder per scene."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ EXPECTED = "the full ADE20K has images/{training,validation}/<letter>/<scene>/AD
 
 
 def is_full(root):
-    """Whether `root` is such a tree. Looks into no more folders than lead to the first photo of a split."""
+    """Whether `root` has this structure. Stops at the first image of a split."""
     return any(_starts_full(pathlib.Path(root) / "images" / split) for split in ("training", "validation"))
 
 
@@ -26,7 +26,7 @@ def _starts_full(folder):
 
 
 def listing(folder):
-    """The Listing of a split's folder; *_parts_*.png and *_atr.txt are left alone. Raises DataError."""
+    """The Listing of a split's folder. Ignores *_parts_*.png and *_atr.txt. Raises DataError."""
     if not folders.is_folder(folder):
         raise errors.DataError("there is no such folder", where=folder, why=EXPECTED, fix="check --data and --layout.")
     found = folders.walk(folder, (".jpg", ".png"))
@@ -34,7 +34,7 @@ def listing(folder):
     labels = [path for path in found.files if path.suffix.lower() == ".png" and path.stem.endswith(LABEL_END)]
     problems = [problem for problem in found.odd if "_parts_" not in problem.path.name]
     if not photos:
-        raise errors.DataError("no photos (.jpg) are in here", where=pathlib.Path(folder),
+        raise errors.DataError("no images (.jpg) found", where=pathlib.Path(folder),
                                why=[*folders.not_read(found.others, (".jpg",)), EXPECTED],
                                fix="check --data and --layout.")
     paired = _folders.pair_up(photos, labels, "its folder, ending in _seg.png",

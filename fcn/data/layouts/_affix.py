@@ -1,57 +1,59 @@
-"""Labels that are named as their photo and something more, the same for all: PHOTO_mask, PHOTO_segmentation, gt_PHOTO.
+"""Pair labels whose names add the same prefix or suffix to the image's name: NAME_mask, NAME_segmentation, gt_NAME.
 
-Nothing is guessed: such names pair only if no label has the plain name of a photo, and if one reading of them fits all
-labels, and no other does. What is common starts or ends with one of SEPARATORS, so that 1 and 11 are no pair.
+Such names pair only if no label has the name of an image, and if exactly one prefix or suffix fits all labels. It is
+separated by one of SEPARATORS, so that 1 and 11 do not pair.
 """
 
 import collections
 
 SEPARATORS = "_-. "
-MOST_TAILS = 5  # that a message names
+MOST_TAILS = 5  # number of suffixes in a message
 
 
 def keys(photo_stems, label_stems):
-    """(keys of the photos, keys of the labels, note): those of a pair are equal. The stems themselves, and no note, if
-    a label has the stem of a photo or if there is not just one way to take off what labels have in common.
+    """(keys of images, keys of labels, note). An image and a label with the same key are a pair.
+
+    The keys are the stems, without the common prefix or suffix of the labels if exactly one fits; then the note says
+    which.
     """
-    as_they_are = photo_stems, label_stems, ""
+    unchanged = photo_stems, label_stems, ""
     if not photo_stems or not label_stems or not {s.lower() for s in photo_stems}.isdisjoint(
             s.lower() for s in label_stems):
-        return as_they_are
+        return unchanged
     fitting = [affix for affix in _candidates(label_stems) if _fits(affix, photo_stems, label_stems)]
     if len(fitting) == 1:
         before, after = fitting[0]
         note = f"labels pair by the suffix '{after}'." if after else f"labels pair by the prefix '{before}'."
         return photo_stems, [_stripped(stem, before, after) for stem in label_stems], note
-    return as_they_are if fitting else _both(photo_stems, label_stems) or as_they_are
+    return unchanged if fitting else _both(photo_stems, label_stems) or unchanged
 
 
 def in_common(photo_paths, label_paths):
-    """Lines on what the names of labels that do not pair have in common, and how many of them would pair."""
+    """Lines for a message: what the names of unpaired labels have in common, and how many would pair."""
     photos, labels = {path.stem for path in photo_paths}, [path.stem for path in label_paths]
     if not {stem.lower() for stem in photos}.isdisjoint(stem.lower() for stem in labels):
-        return []  # these are told one by one
+        return []  # these are reported one by one
     tails = collections.Counter(label[len(start):] for label in labels for start in _starts(label) if start in photos)
     if tails:
-        most = [f"{count:,} of {len(labels):,} labels are named as a photo and '{tail}'"
+        most = [f"{count:,} of {len(labels):,} labels have the name of an image followed by '{tail}'"
                 for tail, count in sorted(tails.items(), key=lambda item: (-item[1], item[0]))[:MOST_TAILS]]
         named = {start + tail for tail in tails for start in photos} if len(tails) == 1 else set(labels)
         others = [path.name for path in label_paths if path.stem not in named]
-        return most + ([f"{len(others):,} are not, as {', '.join(others[:3])}"] if others else [])
+        return most + ([f"{len(others):,} have not, such as {', '.join(others[:3])}"] if others else [])
     if not labels or not photo_paths:
         return []
     tail = _common_end(labels)
-    return [f"photos are named as {photo_paths[0].name}, labels as {label_paths[0].name}"
+    return [f"images have names such as {photo_paths[0].name}, labels such as {label_paths[0].name}"
             + (f"; all labels end in '{tail}'" if tail and len(labels) > 1 else "")]
 
 
 def _starts(label):
-    """All beginnings of a stem that end before a separator."""
+    """All prefixes of a stem that end before a separator."""
     return [label[:i] for i, letter in enumerate(label) if letter in SEPARATORS and i]
 
 
 def _candidates(stems):
-    """(prefix, suffix) of all that these stems have in common at one end, cut before or after a separator."""
+    """[(prefix, suffix)] that all stems have in common, one of the two "", up to each separator."""
     end = _common_start([stem[::-1] for stem in stems])[::-1]
     start = _common_start(stems)
     return [("", end[i:]) for i, letter in enumerate(end) if letter in SEPARATORS] + \
@@ -59,9 +61,9 @@ def _candidates(stems):
 
 
 def _fits(affix, photo_stems, label_stems):
-    """Whether each label, without the affix, is named as a photo of its own.
+    """Whether each label, without the affix, has the name of a different image.
 
-    An affix that is itself the name of a photo fits none: 1_1 and 1_2 may be two labels of photo 1.
+    An affix that is itself the name of an image does not fit: 1_1 and 1_2 may be two labels of image 1.
     """
     if "".join(affix).strip(SEPARATORS) in photo_stems:
         return False
@@ -74,7 +76,7 @@ def _stripped(stem, before, after):
 
 
 def _both(photo_stems, label_stems):
-    """keys() where photos have an end of their own, too (PHOTO_leftImg8bit, PHOTO_labelIds), and all of them pair."""
+    """keys() if images have a common suffix too (NAME_leftImg8bit, NAME_labelIds) and all of them pair; or None."""
     ends = [_common_end(stems) for stems in (photo_stems, label_stems)]
     if len(photo_stems) < 2 or not all(ends):
         return None
@@ -85,15 +87,15 @@ def _both(photo_stems, label_stems):
                 for stems, end in zip((photo_stems, label_stems), ends, strict=True)]
     if sorted(stripped[0]) != sorted(stripped[1]) or len(set(stripped[0])) < len(stripped[0]):
         return None
-    return *stripped, f"photos and labels pair by the suffixes '{ends[0]}' and '{ends[1]}'."
+    return *stripped, f"images and labels pair by the suffixes '{ends[0]}' and '{ends[1]}'."
 
 
 def _common_end(stems):
-    """What all stems end in, from its first separator on; "" if nothing."""
+    """The common suffix of all stems, from its first separator; "" without one."""
     end = _common_start([stem[::-1] for stem in stems])[::-1]
     return next((end[i:] for i, letter in enumerate(end) if letter in SEPARATORS), "")
 
 
 def _common_start(texts):
-    low, high = min(texts), max(texts)  # all others lie between these two
+    low, high = min(texts), max(texts)  # all others sort between these two
     return low[:next((i for i, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), len(low))]

@@ -1,4 +1,4 @@
-"""Which layout a data set has, asked of every layout in turn."""
+"""--layout auto: find the layout of a data set by asking all layouts."""
 
 import pathlib
 import shlex
@@ -7,30 +7,30 @@ from fcn.core import errors, file_kinds, registry
 from fcn.data import folders, images
 from fcn.data.layouts import _folders
 
-DEPTH, MOST_LINES, MOST_FOLDERS = 3, 8, 200  # of what is said to be there where no layout fits
+DEPTH, MOST_LINES, MOST_FOLDERS = 3, 8, 200  # limits of the search for files to list if no layout fits
 
 
 def choose(root):
-    """(name of the one layout that fits, why). Raises DataError if none fits, UsageError if several do."""
+    """(name, reason) of the layout that fits. Raises DataError if none fits, UsageError if several fit."""
     root = pathlib.Path(root)
     if not root.exists():
         raise errors.DataError("there is no such folder", where=root, fix="--data names the folder of the data set.")
     found = fitting(root)
     if len(found) > 1:
         raise errors.UsageError("several layouts fit", where=root, why=[f"{n}: {why}" for n, why in found.items()],
-                                fix=f"say which: --layout {' or --layout '.join(found)}.")
+                                fix=f"give --layout {' or --layout '.join(found)}.")
     if not found:
-        here, others = _what_is_here(root)
-        convertible = {ending for ending, paths in others.items() if not all(map(_is_converted, paths))}
+        here, others = _content(root)
+        convertible = {suffix for suffix, paths in others.items() if not all(map(_is_converted, paths))}
         raise errors.DataError("no layout fits this folder", where=root,
                                why=[*here, *(layout.EXPECTED for layout in registry.load_all("layouts").values())],
-                               fix=_further_in(root) or file_kinds.to_png(convertible, root) or
+                               fix=_sub_folder(root) or file_kinds.to_png(convertible, root) or
                                "arrange the data set as one of these, or give --layout.")
     return next(iter(found.items()))
 
 
 def fitting(root):
-    """{name: why} of the layouts that recognise `root`, without those of which a narrower one fits too."""
+    """{name: reason} of the layouts that recognise `root`, without those for which a narrower layout fits."""
     layouts = registry.load_all("layouts")
     answers = {name: layout.recognise(root) for name, layout in layouts.items()}
     found = {name: why for name, why in answers.items() if why}
@@ -38,8 +38,8 @@ def fitting(root):
     return {name: why for name, why in found.items() if name not in wider}
 
 
-def _what_is_here(root):
-    """(lines that count the files in the folder and in those in it, {ending: files} of what is not read)."""
+def _content(root):
+    """(lines with the number of files in the folder and its sub-folders, {suffix: files} that are not readable)."""
     known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
     lines: list[str] = []
     others: dict[str, list] = {}
@@ -51,9 +51,9 @@ def _what_is_here(root):
             found = folders.look(folder, ())
         except errors.DataError:
             continue
-        for ending, paths in found.others.items():
-            if ending not in known:
-                others.setdefault(ending, []).extend(paths)
+        for suffix, paths in found.others.items():
+            if suffix not in known:
+                others.setdefault(suffix, []).extend(paths)
         counted = folders.counted(found.others)
         lines += [f"found: {counted} in {folder.relative_to(root)}/"] if counted and folder != root else \
                  [f"found: {counted}"] if counted else []
@@ -62,12 +62,12 @@ def _what_is_here(root):
 
 
 def _is_converted(path):
-    """Whether the .png that the advised command would write is there already, so that the advice would do nothing."""
+    """Whether the .png exists that the advised command would write."""
     return path.with_suffix(".png").exists()
 
 
-def _further_in(root, depth=2):
-    """The fix where a folder inside is meant, as after unpacking an archive; "" otherwise."""
+def _sub_folder(root, depth=2):
+    """The fix if a layout fits a sub-folder, as after unpacking an archive; otherwise ""."""
     try:
         inside = folders.look(root, ()).folders[:20]
     except errors.DataError:
@@ -76,4 +76,4 @@ def _further_in(root, depth=2):
         found = fitting(path)
         if found:
             return f"did you mean --data {shlex.quote(str(path))} ({' or '.join(found)})?"
-    return next((fix for path in inside if depth > 1 and (fix := _further_in(path, depth - 1))), "")
+    return next((fix for path in inside if depth > 1 and (fix := _sub_folder(path, depth - 1))), "")

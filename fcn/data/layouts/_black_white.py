@@ -1,4 +1,4 @@
-"""Are label files black and white masks, or ids? Some of them are looked at."""
+"""Detect from a sample whether label files are black and white masks or ids."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from fcn.core import errors
 from fcn.data import images
 from fcn.data.label_formats import binary
 
-LOOKED_AT = 20
+LOOKED_AT = 20  # number of files in the sample
 LOSSY = (".jpg", ".jpeg")
 
 
 def why(labels):
-    """Why these label files are masks, or "": JPEG can hold nothing else, and ids are never just 0 and 255."""
+    """Why these label files are masks, or "". JPEGs are always masks; ids are never just 0 and 255."""
     lossless = sorted(path for path in labels if path.suffix.lower() not in LOSSY)
     if not lossless:
         return "labels are JPEG" if labels else ""
@@ -21,15 +21,15 @@ def why(labels):
             found |= _values(path)
             if not found <= {0, 255}:
                 return ""
-    except errors.DataError:  # in colour; or what is wrong with it, the reader will say
+    except errors.DataError:  # in colour, or damaged, which its reader reports
         return ""
     return "labels are black and white" if found == {0, 255} else ""
 
 
 def _values(path):
-    """Grey values of a mask, and its indices if it has a palette: those of VOC are 0 and 255 too, but 255 is no white.
+    """The set of grey values of a mask and of its palette indices. (VOC has the indices 0 and 255; 255 is not white.)
 
-    Raises DataError for one in colour.
+    Raises DataError for a file in colour.
     """
     with images.opened(path, binary.FORMATS, "mask") as image:
         both = binary.read_grey(image, path), np.asarray(image) if image.mode == "P" else np.zeros(0, np.uint8)

@@ -1,8 +1,12 @@
-"""A file that names the classes of a data set: one name a line, JSON, or CSV with their colours.
+"""Files with the classes of a data set: text with one name per line, JSON, or CSV with colours.
 
 JSON is a list of names, or {"names": [...]} with any of
-    "ignored": [ids]   "colours": [[red, green, blue], ...], one for each id   "encoding": a file of
-fcn/data/label_formats CSV has the columns name,r,g,b (or red, green, blue), a line for each id.
+
+    "ignored"     list of ids
+    "colours"     [[red, green, blue], ...], one per id
+    "encoding"    a label format (a file in fcn/data/label_formats)
+
+CSV has the columns name,r,g,b (or red, green, blue) and a line per id.
 """
 
 import csv
@@ -17,9 +21,9 @@ LONG = {"red": "r", "green": "g", "blue": "b"}
 
 
 def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
-    """The DatasetSpec of `defaults`, changed by the file `classes`, or by the first of `beside` that lies in `root`.
+    """The DatasetSpec with `defaults`, updated from the file `classes`, or from the first of `beside` in `root`.
 
-    255 is ignored unless the flag, the file or the defaults say otherwise. Raises DataError.
+    ignore_label: ignored ids, before those of the file and the defaults; 255 if there are none. Raises DataError.
     """
     path = file(root, classes, beside)
     fields = {"ignored_ids": (VOID_ID,), **defaults, **(read(path) if path else {})}
@@ -29,16 +33,16 @@ def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
 
 
 def file(root, classes="", beside=BESIDE):
-    """The file that names the classes, or None."""
-    lying = (pathlib.Path(root) / name for name in beside)
-    return pathlib.Path(classes) if classes else next((path for path in lying if path.is_file()), None)
+    """The file of classes: `classes`, or the first of `beside` in `root`, or None."""
+    paths = (pathlib.Path(root) / name for name in beside)
+    return pathlib.Path(classes) if classes else next((path for path in paths if path.is_file()), None)
 
 
 def read(path):
-    """Fields of a DatasetSpec, as far as the file gives them. Raises DataError."""
+    """{field of DatasetSpec: value} of a file of classes. Raises DataError."""
     try:
-        if instead := file_kinds.why_unreadable(path):  # every line of a web page could be a name
-            raise ValueError(instead)
+        if unexpected := file_kinds.why_unreadable(path):  # any line of a web page could be a name
+            raise ValueError(unexpected)
         text, kind = pathlib.Path(path).read_text(encoding="utf-8-sig"), pathlib.Path(path).suffix.lower()
         if kind == ".json":
             content = json.loads(text)
@@ -51,12 +55,12 @@ def read(path):
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise errors.DataError("is not a list of class names", where=path,
                                why=str(error).replace("_checked() ", ""),
-                               fix='one name a line, or JSON: ["sky", ...] or {"names": [...], "ignored": [11]}, or '
-                                    "CSV with the columns name,r,g,b.") from None
+                               fix='write one name per line, or JSON: ["sky", ...] or {"names": [...], "ignored": '
+                                   "[11]}, or CSV with the columns name,r,g,b.") from None
 
 
 def _table(text):
-    """Names and colours of a CSV file."""
+    """{"names": ..., "colours": ...} of a CSV file."""
     first = text.split("\n", 1)[0]
     reader = csv.DictReader(text.splitlines(), delimiter=";" if ";" in first else ",", skipinitialspace=True)
     reader.fieldnames = [LONG.get(name.strip().lower(), name.strip().lower()) for name in reader.fieldnames or ()]
@@ -67,16 +71,16 @@ def _table(text):
 
 def _checked(names, ignored=None, colours=None, encoding=None):
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError("every name must be a text, and none may be empty: a line is an id")
+        raise ValueError("each name must be a non-empty string, one per id")
     if not 1 <= len(names) <= NUM_IDS:
-        raise ValueError(f"{len(names)} names; 1 to {NUM_IDS} are possible")
+        raise ValueError(f"found {len(names)} names, expected 1 to {NUM_IDS}")
     if ignored is not None and not _bytes(ignored):
         raise ValueError('"ignored" must be a list of ids from 0 to 255')
     if colours is not None and not (isinstance(colours, list) and len(colours) <= NUM_IDS and
                                     all(_bytes(colour) and len(colour) == 3 for colour in colours)):
-        raise ValueError("colours must be red, green and blue from 0 to 255, one for each id")
+        raise ValueError("colours must be red, green and blue from 0 to 255, one colour per id")
     if colours is not None and len(colours) < len(names):
-        raise ValueError(f"{len(names)} names and {len(colours)} colours; each class has one")
+        raise ValueError(f"found {len(names)} names and {len(colours)} colours, expected a colour per class")
     if encoding is not None and encoding not in registry.names("label_formats"):
         raise ValueError(f'"encoding" must be one of {", ".join(registry.names("label_formats"))}')
     fields = {"class_names": tuple(names)}

@@ -1,4 +1,4 @@
-"""The lines of a list of pairs, with everything that can be wrong with one."""
+"""Read and check the lines of a CSV list of pairs."""
 
 import collections
 import csv
@@ -13,12 +13,12 @@ from fcn.data.spec import Pair
 
 IMAGES, MASKS = ("images", "image"), ("masks", "mask")
 WORDS = {**_split.SPLIT_OF, "1": "training", "0": "validation"}
-TUTORIAL = {"training": ("train", "training"), "validation": ("valid", "val", "validation")}  # folders of a split
+TUTORIAL = {"training": ("train", "training"), "validation": ("valid", "val", "validation")}  # {split: folder names}
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Photo and label of a line, as paths, and its split, "" if the list has none. text: the photo as written."""
+    """A line: paths of image and label, and the split, "" without one. text: the image's path as written."""
 
     text: str
     image: pathlib.Path
@@ -27,7 +27,7 @@ class Row:
 
 
 def candidates(root):
-    """The lists in a folder, or the file itself, told by their column images; [] for whatever is wrong."""
+    """Lists of pairs in a folder, or the file `root` itself: CSV files with a column images. Never raises."""
     root = pathlib.Path(root)
     try:
         paths = [root] if root.is_file() else folders.look(root, (".csv",)).files
@@ -38,21 +38,22 @@ def candidates(root):
 
 
 def one(root, expected):
-    """The only list in `root`. Raises DataError."""
+    """The list of pairs in `root`. expected: text of the error. Raises DataError unless there is exactly one."""
     if not pathlib.Path(root).is_file():
         _folders.existing(root)
     found = candidates(root)
     if len(found) != 1:
         names = ", ".join(path.name for path in found)
         kind = file_kinds.why_unreadable(root)
-        raise errors.DataError(f"holds several lists: {names}" if found else "is not a list of pairs, and holds none",
+        raise errors.DataError(f"holds several lists of pairs: {names}" if found else
+                               "neither is nor holds a list of pairs",
                                where=root, why=[kind, expected] if kind else expected,
                                fix="give the file itself: --data FILE.csv.")
     return found[0]
 
 
 def _columns(path):
-    """(delimiter, {"images": its column, ...}) of a file whose first line names images; None of any other."""
+    """(delimiter, {"images": title, "masks": title or None, "split": title or None}); None for another file."""
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             first = file.readline(4096)
@@ -67,10 +68,10 @@ def _columns(path):
 
 
 def read(path):
-    """(Rows, Problems) of a list. Raises DataError if it is no CSV file with the column images."""
+    """(Rows, Problems) of a list. Raises DataError unless it is a CSV file with a column images."""
     columns = _columns(path)
     if columns is None:
-        raise errors.DataError("has no column images", where=path, fix="its first line is images,masks,split.")
+        raise errors.DataError("has no column images", where=path, fix="start it with the line images,masks,split.")
     delimiter, column = columns
     rows, problems = [], []
     try:
@@ -78,9 +79,9 @@ def read(path):
             for number, line in enumerate(csv.DictReader(file, delimiter=delimiter), 2):
                 texts = {key: tables.unescape_formula((line.get(name) or "").strip()).replace("\\", "/")
                          for key, name in column.items()}
-                fault = _fault(texts, column)
-                if fault:
-                    problems.append(Problem(path, f"line {number}: {fault}"))
+                reason = _line_problem(texts, column)
+                if reason:
+                    problems.append(Problem(path, f"line {number}: {reason}"))
                 else:
                     rows.append(_row(path.parent, texts, column))
     except (OSError, csv.Error) as error:
@@ -91,7 +92,7 @@ def read(path):
     return [row for row in rows if counts[row.image] == 1], problems
 
 
-def _fault(texts, column):
+def _line_problem(texts, column):
     """What is wrong with the texts of a line, or ""."""
     if not texts["images"]:
         return "no image"
@@ -100,14 +101,14 @@ def _fault(texts, column):
     if column["split"] and texts["split"].lower() not in WORDS:
         return f"{texts['images']} is in the unknown split '{texts['split']}'"
     if not column["masks"] and WORDS[texts["split"].lower()] not in TUTORIAL:
-        return f"{texts['images']} has no mask: only training and validation have folders of their own"
+        return f"{texts['images']} has no mask: only training and validation have a folder of masks"
     if pathlib.PurePosixPath(texts["images"]) == pathlib.PurePosixPath(texts["masks"]):
-        return f"{texts['images']} is its own mask: paths count from the list's folder"
+        return f"{texts['images']} is both image and mask; paths are relative to the folder of the list"
     for text in (texts["images"], texts["masks"]):
         if pathlib.PurePosixPath(text).is_absolute() or ".." in pathlib.PurePosixPath(text).parts or text[1:2] == ":":
-            return f"{text} leads out of the data folder"
+            return f"{text} is outside the data folder"
         if "\0" in text:
-            return "a name holds a zero byte"
+            return "a name contains a zero byte"
     return ""
 
 
@@ -123,15 +124,15 @@ def _row(folder, texts, column):
 def pairs(rows):
     """([(Pair, split)] sorted by name, [(Problem, split)]) of Rows.
 
-    The name is the photo's stem; where two folders have a photo of that stem, the whole path with _ for /.
+    The name is the image's stem, or its path with _ for / if images in two folders have that stem.
     """
     good, problems = [], []
-    there = folders.regular([path for row in rows for path in (row.image, row.label)])
+    existing = folders.regular([path for row in rows for path in (row.image, row.label)])
     for row in rows:
-        fault = (_unusable(row.image, images.PHOTO_SUFFIXES, there)
-                 or _unusable(row.label, _folders.label_suffixes(), there))
-        if fault:
-            problems.append((fault, row.split))
+        problem = (_unusable(row.image, images.PHOTO_SUFFIXES, existing)
+                   or _unusable(row.label, _folders.label_suffixes(), existing))
+        if problem:
+            problems.append((problem, row.split))
         else:
             good.append(row)
     stems = collections.Counter(_folders.folded(row.image.stem) for row in good)
@@ -143,19 +144,19 @@ def pairs(rows):
         if counts[_folders.folded(name)] == 1:
             found.append((Pair(name, row.image, row.label), row.split))
         else:
-            problems.append((Problem(row.image, f"has the name {name} of another photo", "rename it."), row.split))
+            problems.append((Problem(row.image, f"has the name {name}, like another image", "rename it."), row.split))
     return sorted(found, key=lambda item: item[0].name), problems
 
 
 def shared(rows):
-    """Notes on masks that more than one line has."""
+    """Notes on masks that are listed more than once."""
     counts = collections.Counter(row.label for row in rows)
-    return [f"{label.name} is the mask of {count} photos." for label, count in counts.items() if count > 1]
+    return [f"{label.name} is the mask of {count} images." for label, count in counts.items() if count > 1]
 
 
-def _unusable(path, suffixes, there):
-    """The Problem with a path that is no regular file (one of `there`) of one of these endings, or None."""
-    reason = "" if path in there else folders.irregular(path)
+def _unusable(path, suffixes, existing):
+    """The Problem of a path that is not a regular file (not in `existing`) or has another suffix; or None."""
+    reason = "" if path in existing else folders.irregular(path)
     if not reason and path.suffix.lower() not in suffixes:
         reason = f"does not end in {' '.join(suffixes)}"
     return Problem(path, reason, "correct the list, or add the file.") if reason else None

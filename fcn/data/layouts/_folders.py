@@ -1,6 +1,7 @@
-"""What layouts share: photos and labels become pairs by name, never by position; what is in the way is a Problem.
+"""Shared by layouts: pair image and label files by name, never by position. A file without partner is a Problem.
 
-A label has the stem of its photo. If no label has, one ending that all labels share ("_mask") is taken off, see _affix.
+A label has the stem of its image. If no label has the stem of an image, a prefix or suffix that all labels share
+("_mask") is removed, see _affix.
 """
 
 import collections
@@ -21,21 +22,22 @@ def existing(root):
     root = pathlib.Path(root)
     if not root.is_dir():
         raise errors.DataError("is a file, not a folder" if root.exists() else "there is no such folder", where=root,
-                               fix="--data names the folder of the data set.")
+                               fix="give --data the folder of the data set.")
     return root
 
 
 def label_suffixes():
-    """The endings of all label formats: a file of the wrong one is read, and refused with a reason, not passed over."""
+    """Suffixes of all label formats. So a label in another format than expected is reported, and not skipped."""
     formats = registry.load_all("label_formats").values()
     return tuple(dict.fromkeys(suffix for label_format in formats for suffix in label_format.SUFFIXES))
 
 
 def listing(image_folder, label_folder, expected, label_stem=str, partial=False, endings=ids.SUFFIXES):
-    """The Listing of two folders; see pair_up. Raises DataError if one is missing; `expected` says what should be.
+    """The Listing of a folder of images and a folder of labels, paired by pair_up().
 
-    endings: what labels should have; a file of another beside one of these, a preview or a source, is left alone.
-    If the folder of photos holds none but sub-folders do, both folders are listed with their sub-folders.
+    expected: text of the error. label_stem, partial: of pair_up(). endings: suffixes of labels; a file with another
+    suffix beside such a label, such as a preview, is ignored. If the images are in sub-folders, both folders are listed
+    with their sub-folders. Raises DataError if a folder is missing, has no images, or nothing pairs.
     """
     for folder in (image_folder, label_folder):
         if not folders.is_folder(folder):
@@ -47,7 +49,7 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
         photos = folders.walk(image_folder, images.PHOTO_SUFFIXES)
     labels = (folders.walk if nested else folders.look)(label_folder, label_suffixes())
     if not photos.files and not photos.odd:
-        raise errors.DataError(f"no photos ({' '.join(images.PHOTO_SUFFIXES)}) are in here", where=image_folder,
+        raise errors.DataError(f"no images ({' '.join(images.PHOTO_SUFFIXES)}) found", where=image_folder,
                                why=[*folders.not_read(photos.others, images.PHOTO_SUFFIXES), expected],
                                fix=file_kinds.to_png(photos.others, image_folder) or "check --data and --layout.")
     name = functools.partial(_name, (image_folder, label_folder)) if nested else _stem
@@ -59,30 +61,30 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
     if photos.files and not found.pairs:
         raise _nothing_pairs(photos, labels, found, label_folder, expected, problems)
     if beside:
-        found.notes.append(f"{len(beside)} files beside labels of the same name are left alone, "
-                           f"as {next(iter(beside)).name}.")
-    return Listing(found.pairs, problems, [*found.notes, *_left_alone(photos, labels, image_folder, label_folder)])
+        found.notes.append(f"{len(beside)} files beside labels of the same name are ignored, "
+                           f"such as {next(iter(beside)).name}.")
+    return Listing(found.pairs, problems, [*found.notes, *_ignored(photos, labels, image_folder, label_folder)])
 
 
 def _nothing_pairs(photos, labels, found, label_folder, expected, problems):
-    """The DataError that says what all labels have in common, or what is there instead of labels."""
+    """The DataError if no image has a label: what the names of labels have in common, or which other files exist."""
     why = folders.not_read(labels.others, label_suffixes()) + _affix.in_common(photos.files, labels.files)
     if labels.files and not why:
         why = errors.several(problems)
     many = len(photos.files)
-    return errors.DataError(f"not one of {many:,} photos has a label in here" if many > 1 else
-                            f"{photos.files[0].name} has no label in here", where=label_folder,
-                            why=[*(why or ["no labels are in here"]), expected],
+    return errors.DataError(f"holds no label for any of {many:,} images" if many > 1 else
+                            f"holds no label for {photos.files[0].name}", where=label_folder,
+                            why=[*(why or ["no labels found"]), expected],
                             fix=(not labels.files and file_kinds.to_png(labels.others, label_folder)) or
-                            "give labels the names of their photos, or list the pairs in a CSV file with the columns "
+                            "give labels the names of their images, or list the pairs in a CSV file with the columns "
                             "images,masks (--layout csv_list).")
 
 
-def _left_alone(photos, labels, image_folder, label_folder):
-    """Notes on files that are not read: on a photo that is passed over, nobody waits."""
+def _ignored(photos, labels, image_folder, label_folder):
+    """Notes on files that are not read."""
     inside = [path for folder in (photos.folders if photos.files[:1] and photos.files[0].parent == image_folder else ())
               for path in folders.walk(folder, images.PHOTO_SUFFIXES).files]
-    notes = [f"{image_folder.name}: {len(inside):,} photos in sub-folders are left alone, as "
+    notes = [f"{image_folder.name}: {len(inside):,} images in sub-folders are ignored, such as "
              f"{inside[0].relative_to(image_folder)}."] if inside else []
     notes += [f"{image_folder.name}: {line}." for line in folders.not_read(photos.others, images.PHOTO_SUFFIXES)]
     if label_folder != image_folder:
@@ -95,17 +97,18 @@ def _stem(path):
 
 
 def _name(bases, path):
-    """The name of a file in a sub-folder: that of the sub-folder and its stem, joined by _."""
+    """Name of a file in a sub-folder: its path without suffix, relative to one of `bases`, with _ for /."""
     base = next(base for base in bases if path.is_relative_to(base))
     return "_".join(path.relative_to(base).with_suffix("").parts)
 
 
 def pair_up(photos, labels, where, label_stem=str, partial=False, name=_stem):
-    """The Listing of these paths of photos and labels, paired by stem and sorted by it; `where` labels should be.
+    """The Listing of these paths of images and labels, paired and sorted by name.
 
-    name(path): the stem, or what takes its place. label_stem(stem of a label) is the stem of its photo. A stem without
-    partner, or that occurs twice, be it in upper and lower case (which is one file on a Mac and on Windows), is a
-    Problem. partial: only a part of the photos was ever labelled; those without are left out with a note.
+    where: the place of labels, for messages. label_stem(name of a label): the name of its image. partial: images
+    without a label are left out with a note. name(path): the name of a file, by default its stem.
+    A file without partner is a Problem, and so is a name that occurs twice. Names that differ only in case count as the
+    same name, because they are the same file on macOS and Windows.
     """
     photo_stems, label_stems = [name(path) for path in photos], [label_stem(name(path)) for path in labels]
     photo_keys, label_keys, note = _affix.keys(photo_stems, label_stems)
@@ -121,20 +124,20 @@ def pair_up(photos, labels, where, label_stem=str, partial=False, name=_stem):
         elif len(some_photos) == len(some_labels) == 1 and some_photos[0][0] == some_labels[0][0]:
             pairs.append(Pair(some_photos[0][2], some_photos[0][1], some_labels[0][1]))
         else:
-            problems += _misfits(some_photos, some_labels, where)
+            problems += _pairing_problems(some_photos, some_labels, where)
     notes = [note] if note else []
-    notes += [f"{alone:,} of {len(photos):,} photos have no label and are left out."] if alone else []
+    notes += [f"{alone:,} of {len(photos):,} images have no label and are left out."] if alone else []
     return Listing(sorted(pairs, key=lambda pair: pair.name),
                    sorted(problems, key=lambda problem: folders.natural_path(problem.path)), notes)
 
 
 def folded(stem):
-    """One spelling for all that a file system without upper and lower case may take for the same name."""
+    """The name in one case and Unicode normalisation, as file systems without case compare it."""
     return unicodedata.normalize("NFC", stem).lower()
 
 
-def _misfits(photos, labels, where):
-    """Problems of the photos and labels ((key, path, stem) each) that claim one name and are not one of each."""
+def _pairing_problems(photos, labels, where):
+    """Problems of images and labels with one name that are not a pair. Both are lists of (key, path, stem)."""
     problems = []
     for same in (photos, labels):
         for key, path, _ in same[1:]:
@@ -146,5 +149,5 @@ def _misfits(photos, labels, where):
         return [Problem(photos[0][1], f"and its label {labels[0][1].name} differ in upper and lower case or accents",
                         "rename one of them.")]
     if photos:
-        return [Problem(photos[0][1], f"has no label of this name in {where}", "add it, or remove the photo.")]
-    return [Problem(labels[0][1], "has no photo of this name", "add it, or remove the label.")]
+        return [Problem(photos[0][1], f"has no label of this name in {where}", "add it, or remove the image.")]
+    return [Problem(labels[0][1], "has no image of this name", "add it, or remove the label.")]

@@ -1,9 +1,9 @@
-"""A folder of photos beside a folder of labels, once for each split or once for the whole data set.
+"""Shared by layouts: a folder of images beside a folder of labels, for each split or for the whole data set.
 
-    <split>/<photos>/*.jpg   <split>/<labels>/*.png        the data set's own split
-    <photos>/*.jpg           <labels>/*.png                no split: split.csv, or a drawn one
+    <split>/<images>/*.jpg   <split>/<labels>/*.png        the data set has splits
+    <images>/*.jpg           <labels>/*.png                no splits: split.csv, or a drawn split
 
-Keras generators want one sub-folder in each (<split>/images/any/*.jpg, images/any/*.jpg); it is looked through.
+Each folder may have a single sub-folder (images/any/*.jpg), as Keras generators need it.
 """
 
 import dataclasses
@@ -17,14 +17,14 @@ from fcn.data.layouts import _folders, _split
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Names that the two folders may have, those preferred first."""
+    """Possible names of the two folders, preferred ones first. flat: whether there is a form without splits."""
 
     photos: tuple[str, ...]
     labels: tuple[str, ...]
-    flat: bool = True  # whether there is a form without splits
+    flat: bool = True
 
     def expected(self, layout):
-        """What a user is told that the layout looks like."""
+        """EXPECTED of a layout with these folders."""
         labels = "{" + ",".join(self.labels) + "}" if len(self.labels) > 1 else self.labels[0]
         text = f"the {layout} layout has <split>/{self.photos[0]} and <split>/{labels}, split being training (or " \
                "train), validation (or val, valid) and test"
@@ -32,9 +32,9 @@ class Folders:
 
 
 def found(root, names, split=None):
-    """(folder of photos, folder of labels, whether they are of a split) in `root`, or None.
+    """(folder of images, folder of labels, whether they are of a split) in `root`, or None.
 
-    Without `split`: of any that is there.
+    split: None for any split.
     """
     root = pathlib.Path(root)
     of_split = _of_split(root, names, (split,) if split else _split.NAMES)
@@ -51,9 +51,7 @@ def found(root, names, split=None):
 
 
 def _flat(root, names):
-    """The two folders of a data set without splits, whatever is in them; None if folders of splits are in them, as in
-    images/ and annotations/ of ADE20K.
-    """
+    """(images, labels, False) of a data set without splits; None if images/ has folders of splits, as in ADE20K."""
     both = _both(root, names)
     inside = both and [both[0] / name for name in _split.SPLIT_OF]
     return None if not both or any(map(folders.is_folder, inside)) else (*map(_inner, both), False)
@@ -74,16 +72,16 @@ def _both(base, names):
 
 
 def recognise(root, names):
-    """Why `root` has such folders, or ""."""
+    """Why `root` has these folders, or ""."""
     both = found(root, names)
     if not both:
         return ""
     photos, labels = (folder.relative_to(root) for folder in both[:2])
-    return f"it has {photos}/ and {labels}/" + ("" if both[2] else " with photos in them")
+    return f"it has {photos}/ and {labels}/" + ("" if both[2] else " with images in them")
 
 
 def listing(root, split, names, expected, **options):
-    """The Listing of a split; `options` are those of _folders.listing. Raises DataError."""
+    """The Listing of a split. names: Folders. expected, options: of _folders.listing(). Raises DataError."""
     root = _folders.existing(root)
     both = found(root, names, split)
     if both is None and names.flat and not _of_split(root, names, _split.NAMES):
@@ -100,7 +98,7 @@ def listing(root, split, names, expected, **options):
 
 
 def _missing(root, split, names, expected):
-    """The two folders of a split, of which at least one is missing. Raises DataError if there is only training."""
+    """The expected folders of a split, at least one of which is missing. Raises DataError if only training exists."""
     bases = [root / name for name in _split.NAMES.get(split, (split,))]
     there = [base for base in bases if base.is_dir()]
     training = found(root, names, "training")
@@ -108,14 +106,14 @@ def _missing(root, split, names, expected):
         base = next(base for base in training[0].parents if base.parent == root)
         raise errors.DataError("has no folder of the split 'validation'", where=root, why=expected,
                                fix=f"make {root / 'val'} beside {base.name}; or give --data "
-                                    f"{shlex.quote(str(base))}, and a split is drawn from it.")
+                                    f"{shlex.quote(str(base))}, which is then divided by a drawn split.")
     base = (there or bases)[0]
     return [next((base / name for name in some if (base / name).is_dir()), base / some[0])
             for some in (names.photos, names.labels)]
 
 
 def _inner(folder):
-    """The folder itself, or its only sub-folder if neither photos nor labels lie beside that."""
+    """The folder, or its only sub-folder if it has no images or labels."""
     known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
     try:
         inside = [entry for entry in folders.entries(folder)

@@ -1,18 +1,11 @@
-"""ADE20K: the MIT Scene Parsing benchmark's tree (ADEChallengeData2016), or the full download of 2016.
+"""ADE20K: the MIT Scene Parsing benchmark (ADEChallengeData2016), or the full data set of 2016.
 
     images/{training,validation}/ADE_*.jpg   annotations/{training,validation}/ADE_*.png   objectInfo150.txt
-    images/{training,validation}/<letter>/<scene>/ADE_*.jpg with ADE_*_seg.png beside           the full one
+    images/{training,validation}/<letter>/<scene>/ADE_*.jpg and ADE_*_seg.png                   the full data set
 
-A label of the benchmark is an 8-bit PNG: 0 is "other" (unlabelled), 1..150 are the classes. The benchmark ignores 0 in
-its loss (`ignore_label: 0`) and in its score, and its nets have 151 channels. The full data set is seen through the
-benchmark's classes. A smaller tree of the same shape says in its own objectInfo*.txt which classes it has.
-
-Every layout has
-    recognise(root) -> str     why the folder looks like it, or ""; cheap, and never raises
-    spec(root, classes, ignore_label) -> DatasetSpec
-    listing(root, split) -> Listing     split is "training", "validation" or "test"; pairs sorted by name
-    EXPECTED                   what it looks like, for messages
-and raises DataError where nothing can go on; a single bad file is a Problem in the Listing.
+A label of the benchmark is an 8-bit PNG: 0 is "other" (unlabelled), 1 to 150 are the classes. The benchmark ignores 0
+in its loss (`ignore_label: 0`) and its scores, and its nets have 151 channels. Labels of the full data set are mapped
+to the benchmark's classes. A smaller data set of the same structure lists its classes in its own objectInfo*.txt.
 """
 
 import csv
@@ -30,7 +23,7 @@ EXPECTED = "the ade20k layout has images/{training,validation} and annotations/{
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""; also where listing() will say what to do instead."""
+    """Why `root` has this layout, or ""; also for folders for which listing() raises an error with advice."""
     root = pathlib.Path(root)
     for base in (root, root / "ADEChallengeData2016"):
         for split in PAIRS:
@@ -42,7 +35,7 @@ def recognise(root):
 
 
 def spec(root, classes="", ignore_label=None):
-    """The classes of the tree at `root`: the benchmark's 150 after 0 = other, or those of its objectInfo*.txt."""
+    """The classes: 0 = other, then those of `classes` or of objectInfo*.txt in `root`, or the benchmark's 150."""
     colours = dict(CLASSES)
     names = list(colours)
     listed = sorted(pathlib.Path(root).glob("objectInfo*.txt"))
@@ -54,10 +47,10 @@ def spec(root, classes="", ignore_label=None):
 
 
 def read_object_info(path):
-    """Class names of the benchmark's table (Idx, Ratio, Train, Val, Name), by id from 1. Raises DataError.
+    """Class names, by id from 1, of a table with the columns Idx, Ratio, Train, Val, Name. Raises DataError.
 
-    The benchmark's column Name lists synonyms, of which the first is taken. A table of write_object_info has the column
-    Class too, whose names are taken as they are.
+    The column Name lists synonyms, and the first is used. Tables of write_object_info() also have the column Class with
+    the exact names.
     """
     try:
         with pathlib.Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -68,13 +61,14 @@ def read_object_info(path):
         raise errors.DataError("is not a table of classes (tab-separated: Idx, Ratio, Train, Val, Name)", where=path,
                                why=file_kinds.why_unreadable(path, error)) from None
     if not numbers or numbers != list(range(1, len(numbers) + 1)) or len(numbers) > 255:
-        raise errors.DataError("the classes' Idx must be 1, 2, 3, ... (255 at most)", where=path)
+        raise errors.DataError("the column Idx must be 1, 2, 3, ... (at most 255)", where=path)
     return names
 
 
 def write_object_info(path, rows):
-    """Write rows of (id, share of pixels, images of training, of validation, name) as the benchmark's table, with the
-    column Class, from which every name is read back as it is.
+    """Write the benchmark's table, with the additional column Class that holds the exact names.
+
+    rows: (id, share of pixels, number of training images, number of validation images, name).
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
@@ -88,16 +82,16 @@ def listing(root, split):
     root = _folders.existing(root)
     inner = root / "ADEChallengeData2016"
     if not (root / "images").is_dir() and (inner / "images").is_dir():
-        raise errors.DataError("the data set is one folder further in", where=root,
+        raise errors.DataError("the data set is in a sub-folder", where=root,
                                fix=f"give --data {shlex.quote(str(inner))}")
     if (root / "images" / "ADE").is_dir():
-        raise errors.DataError("this is the ADE20K of 2021, which numbers its classes in another way", where=root,
-                               fix="take the benchmark's ADEChallengeData2016, or the full ADE20K of 2016.")
+        raise errors.DataError("this is the ADE20K of 2021, which has other class ids", where=root,
+                               fix="use the benchmark's ADEChallengeData2016, or the full ADE20K of 2016.")
     if _ade20k_full.is_full(root):
         found = _ade20k_full.listing(root / "images" / split)
     else:
         found = _folders.listing(root / "images" / split, root / "annotations" / split, EXPECTED)
     here, all_ = len(found.pairs), PAIRS.get(split)
     if all_ and here != all_ and spec(root).class_names[1:] == tuple(dict(CLASSES)):
-        found.notes.append(f"{here:,} of the benchmark's {all_:,} {split} pairs are here.")
+        found.notes.append(f"{here:,} of the benchmark's {all_:,} {split} pairs found.")
     return Listing(found.pairs, found.problems, found.notes)

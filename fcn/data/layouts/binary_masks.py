@@ -1,9 +1,9 @@
-"""Photos and black and white masks of the same names: foreground and background. JPEG masks are allowed.
+"""Images and black and white masks with the same names: foreground and background. JPEG masks are allowed.
 
-    <split>/images/*.jpg   <split>/masks/*.jpg      masks may also be labels, targets or annotations
-    images/*.jpg           masks/*.png              without splits: split.csv, or a drawn one
+    <split>/images/*.jpg   <split>/masks/*.jpg      masks/ may also be labels/, targets/ or annotations/
+    images/*.jpg           masks/*.png              without splits: split.csv, or a drawn split
 
-What is brighter than --mask-threshold (127) is foreground. A file of classes in the data folder may name the two.
+Values above --mask-threshold (127) are foreground. A file of classes in the data folder may name the two classes.
 """
 
 from fcn.core import errors
@@ -18,7 +18,7 @@ NARROWER_THAN = ("paired",)
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     both = _parallel.found(root, FOLDERS)
     try:
         suffixes = _folders.label_suffixes()
@@ -30,10 +30,10 @@ def recognise(root):
 
 
 def spec(root, classes="", ignore_label=None):
-    """Background and foreground. Raises DataError."""
+    """The two classes background and foreground. Raises DataError for a file with another number of classes."""
     found = _classes.spec(root, classes, ignore_label, **DEFAULTS)
     if len(found.class_names) != 2:
-        raise errors.DataError(f"masks have two classes, {len(found.class_names)} are named", where=classes or root,
+        raise errors.DataError(f"names {len(found.class_names)} classes, expected two for masks", where=classes or root,
                                fix="name background and foreground, or use --layout paired.")
     return found
 

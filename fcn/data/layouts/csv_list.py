@@ -1,15 +1,16 @@
-"""A CSV file that lists the pairs; --data is the file, or a folder with one such file.
+"""A CSV file that lists the pairs. --data is the file, or a folder with one such file.
 
-    images,masks,split                       columns image and mask will do; split may be missing
-    images/0001.jpg,masks/0001.png,training  paths from the CSV's folder; training, train or 1, validation, valid, val
-                                             or 0, test
-    images,train                             the form of the nail tutorial, without masks: NAME is at
-    0001.jpg,1                               {train|valid}/images/NAME, its mask at {train|valid}/masks/NAME
+    images,masks,split                       columns may also be image and mask; split is optional
+    images/0001.jpg,masks/0001.png,training  paths relative to the CSV file; training, train or 1; validation, valid,
+                                             val or 0; test
+    images,train                             form of the nail tutorial, without masks: the image is
+    0001.jpg,1                               {train|valid}/images/NAME, its mask {train|valid}/masks/NAME
 
-Masks that are JPEG, or hold 0 and 255 alone, are black and white (label_formats/binary.py); others hold ids. Classes
-are named as in the layout paired. Without a split, split.csv in the folder says it, or it is drawn.
+Masks that are JPEG, or have only the values 0 and 255, are black and white (label_formats/binary.py). Others are ids.
+Classes are named as in the layout paired. Without the column split, split.csv in the folder is used, or the split is
+drawn.
 
-    python -m fcn csv_list FOLDER [--out FILE]     writes such a list of a folder of images and masks
+    python -m fcn csv_list FOLDER [--out FILE]     writes such a list for a folder of images and masks
 """
 
 import dataclasses
@@ -25,13 +26,13 @@ NARROWER_THAN = ("paired", "binary_masks")
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     found = _csv_rows.candidates(root)
     return f"{found[0].name} has the column images" if len(found) == 1 else ""
 
 
 def spec(root, classes="", ignore_label=None):
-    """Background and foreground where masks are black and white, else the names beside the file. Raises DataError."""
+    """Background and foreground for black and white masks, or else the classes as in `paired`. Raises DataError."""
     found = _csv_rows.candidates(root)
     folder = found[0].parent if found else root
     masks = [row.label for row in _csv_rows.read(found[0])[0]] if len(found) == 1 else []
@@ -42,7 +43,7 @@ def spec(root, classes="", ignore_label=None):
 
 
 def listing(root, split):
-    """The Listing of a split. Raises DataError if there is no list, or not just one."""
+    """The Listing of a split. Raises DataError unless there is exactly one list, with pairs for the split."""
     path = _csv_rows.one(root, EXPECTED)
     rows, problems = _csv_rows.read(path)
     pairs, more = _csv_rows.pairs(rows)
@@ -54,21 +55,21 @@ def listing(root, split):
         return dataclasses.replace(part, problems=problems + part.problems)  # lines of the list are in no split
     if not any(row.split == split for row in rows):
         raise errors.DataError(f"lists nothing for {split}", where=path, why=EXPECTED,
-                               fix="add lines, or leave the column split out, and one is drawn.")
+                               fix="add lines, or leave out the column split: then a split is drawn.")
     return Listing([pair for pair, its_split in pairs if its_split == split],
                    problems + [problem for problem, its_split in more if its_split == split],
                    _csv_rows.shared(rows) + _split.idle(path.parent))
 
 
 def write(folder, out):
-    """Write the list `out` of the images and masks in `folder`; (number of pairs, Problems).
+    """Write the list `out` of the images and masks in `folder`. Returns (number of pairs, Problems).
 
-    Raises DataError, and UsageError if `out` is there already.
+    Raises DataError, and UsageError if `out` exists.
     """
     folder, out = _folders.existing(folder).resolve(), pathlib.Path(out).resolve()
     if not folder.is_relative_to(out.parent):
-        raise errors.UsageError("the list must lie in the data folder or above it", where=out,
-                                why="its paths count from where it lies, and may not lead out of there.")
+        raise errors.UsageError("the list must be in the data folder or in a folder above it", where=out,
+                                why="its paths are relative to its folder, without ..")
     ownership.check_free(out, "--out")
     found = {}
     for split in _split.NAMES:

@@ -1,12 +1,12 @@
-"""DIVA-HisDB: pages of medieval manuscripts of up to 3328x4992 px, whose pixels are flags.
+"""DIVA-HisDB: pages of medieval manuscripts of up to 3328x4992 px. The label of a pixel is a set of flags.
 
     img*/{training,validation,public-test}/*.jpg   pixel-level-gt*/{training,validation,public-test}/*.png
     {train,val,test}/data/*.jpg                    {train,val,test}/gt/*.png
 
-The first is one manuscript of the data set as it is published, such as img-CB55; its archives may have made one folder
-more (img-CB55/img). Splits are also called train, val, valid and test; a label may end in _gt.
-A label's blue channel is the id (label_formats/blue_bits.py): a pixel may be comment and main text at once, and every
-combination is a class. Ids that cannot occur are ignored, and the rim of each component, which is 255.
+The first form is a manuscript of the published data set, such as img-CB55, possibly in another folder (img-CB55/img).
+Splits may also be train, val, valid and test. The name of a label may end in _gt.
+The id is the blue channel of a label (label_formats/blue_bits.py). A pixel may be comment and main text at once; each
+combination is a class. Ids that cannot occur are ignored, and so is the boundary of components, 255.
 """
 
 import pathlib
@@ -24,7 +24,7 @@ EXPECTED = FOLDERS.expected("diva_hisdb") + "; or img*/<split> and pixel-level-g
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     both = next(filter(None, (_published(root, split) for split in _split.NAMES)), None)
     if both:
         return "it has " + " and ".join(f"{folder.relative_to(root)}/" for folder in both)
@@ -32,7 +32,7 @@ def recognise(root):
 
 
 def _published(root, split):
-    """(photos, labels) of a split in the folders of the published data set, or None."""
+    """[images, labels] folders of a split in the published data set, or None."""
     bases = [_only(root, name) for name in PUBLISHED]
     for name in _split.NAMES.get(split, (split,)):
         both = [base / name for base in bases]
@@ -42,7 +42,7 @@ def _published(root, split):
 
 
 def _only(root, name):
-    """The folder `name`, or `name` and more (img-CB55) if there is just one such; in it, the folder `name`, if any."""
+    """The only folder whose name starts with `name` (img-CB55), or `name`; in it, the folder `name` if it exists."""
     try:
         found = [path for path in pathlib.Path(root).iterdir() if path.name.startswith(name) and
                  folders.is_folder(path)]
@@ -59,12 +59,12 @@ def _name(i):
 
 
 def spec(root, classes="", ignore_label=None):
-    """Ids 0 to 14, of which 8 occur; the others are always ignored, and the rim unless ignore_label says otherwise.
+    """Ids 0 to 14. The 8 that occur are classes; the others are ignored. ignore_label replaces the boundary's id 255.
 
-    Raises UsageError for a file of classes: the flags mean what they mean.
+    Raises UsageError for a file of classes, because the flags define the classes.
     """
     if classes:
-        raise errors.UsageError("--classes with the diva_hisdb layout, whose classes are what the flags say",
+        raise errors.UsageError("--classes cannot be used with the diva_hisdb layout, whose flags define the classes",
                                 where=classes, fix="leave it out.")
     highest = max(blue_bits.IDS)
     unused = tuple(i for i in range(highest + 1) if i not in blue_bits.IDS)

@@ -1,11 +1,11 @@
-"""Two parallel folders, photos and labels of the same names: what most small data sets use.
+"""A folder of images and a folder of labels with the same names, as in most small data sets.
 
-    <split>/images/*.jpg   <split>/targets/*.png   classes.json     targets may also be labels, masks or annotations
-    images/*.jpg           labels/*.png                             without splits: split.csv, or a drawn one
+    <split>/images/*.jpg   <split>/targets/*.png   classes.json     targets/ may also be labels/, masks/, annotations/
+    images/*.jpg           labels/*.png                             without splits: split.csv, or a drawn split
 
-Labels hold the ids themselves, or what --label-encoding or classes.json says. Names come from --classes, or from
-classes.json, classes.txt or classes.csv in the data folder (_classes.py). Without names, the classes are counted in the
-labels. 255 is ignored unless --ignore-label or the JSON file says otherwise.
+Labels hold ids, or have the label format of --label-encoding or classes.json. Class names are read from --classes, or
+from classes.json, classes.txt or classes.csv in the data folder (_classes.py). Without names, the classes are the ids
+in the labels. 255 is ignored, unless --ignore-label or classes.json names other ids.
 """
 
 from fcn.data.layouts import _classes, _parallel
@@ -15,12 +15,12 @@ EXPECTED = FOLDERS.expected("paired")
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     return _parallel.recognise(root, FOLDERS)
 
 
 def spec(root, classes="", ignore_label=None):
-    """Names and ignored ids of the data set at `root`. Raises DataError."""
+    """Class names and ignored ids of a file of classes, or their defaults. Raises DataError."""
     return _classes.spec(root, classes, ignore_label)
 
 

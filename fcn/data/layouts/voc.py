@@ -1,12 +1,13 @@
-"""PASCAL VOC's tree, which labelme and others write too.
+"""PASCAL VOC, also as written by labelme and others.
 
     JPEGImages/*.jpg   SegmentationClass/*.png   ImageSets/Segmentation/{train,val,test}.txt   class_names.txt
 
-Where SegmentationClass holds no labels, those of SegmentationClassAug (the augmented VOC 2012) are taken, or of
-SegmentationClassPNG (older versions of labelme).
-Labels are palette PNGs whose indices are the ids; 255 is the rim of objects and ignored. Most photos of VOC were never
-segmented: what is not in the split's list does not count, and without lists a split is drawn from what has a label.
-Names come from --classes, class_names.txt or classes.json, .txt or .csv in the folder, or are VOC's own.
+If SegmentationClass has no labels, SegmentationClassAug (the augmented VOC 2012) or SegmentationClassPNG (older
+versions of labelme) is used.
+Labels are palette PNGs with the ids as indices. 255 is the boundary of objects and ignored. Most images of VOC have no
+segmentation: images that are not in the list of the split are ignored. Without lists, a split is drawn from the images
+with a label. Class names are read from --classes, or from class_names.txt or classes.json, .txt or .csv in the folder;
+by default they are VOC's.
 """
 
 import dataclasses
@@ -28,21 +29,21 @@ EXPECTED = "the voc layout has JPEGImages, SegmentationClass and, where it has a
 
 
 def recognise(root):
-    """Why `root` looks like this layout, or ""."""
+    """Why `root` has this layout, or ""."""
     root = pathlib.Path(root)
     labels = _labels(root)
     return f"it has JPEGImages/ and {labels.name}/" if folders.is_folder(root / "JPEGImages", labels) else ""
 
 
 def _labels(root):
-    """The folder of labels, or where it should be."""
+    """The folder of labels that has some, or SegmentationClass."""
     places = [root / name for name in LABELS]
     return next((place for place in places if folders.holds(place, _folders.label_suffixes())), places[0])
 
 
 def spec(root, classes="", ignore_label=None):
-    """VOC's classes, or those that are named, in VOC's colours, 0 being black. Raises DataError."""
-    colours = tuple(bit_colour(i - 1) for i in range(NUM_IDS))  # bit_colour starts one further on
+    """VOC's classes, or those of a file of classes, in VOC's colours. Raises DataError."""
+    colours = tuple(bit_colour(i - 1) for i in range(NUM_IDS))  # bit_colour(i) is the colour of i + 1
     return _classes.spec(root, classes, ignore_label, ("class_names.txt", *_classes.BESIDE), class_names=NAMES,
                          colours=colours)
 
@@ -61,24 +62,24 @@ def listing(root, split):
                                why=EXPECTED, fix="check --data and --layout.")
     if (lists / BOTH).is_file():
         whole = _chosen(whole, lists / BOTH)
-    whole.notes.append("ImageSets/Segmentation/train.txt and val.txt are not there.")
-    of_list = [problem for problem in whole.problems if problem.path == lists / BOTH]  # lines are in no split
+    whole.notes.append("ImageSets/Segmentation/train.txt and val.txt are missing.")
+    of_list = [problem for problem in whole.problems if problem.path == lists / BOTH]  # lines have no split
     files = [problem for problem in whole.problems if problem not in of_list]
     part = _split.part(root, dataclasses.replace(whole, problems=files), split)
     return dataclasses.replace(part, problems=of_list + part.problems)
 
 
 def _chosen(whole, path):
-    """The part of a Listing that the list `path` names, one a line."""
+    """The part of a Listing whose names are in the list `path`, one per line. Raises DataError."""
     try:
         names = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split()
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
-    if instead := file_kinds.why_unreadable(path, "", file_kinds.EMPTY):
-        raise errors.DataError("is no list of names", where=path, why=instead)
+    if unexpected := file_kinds.why_unreadable(path, "", file_kinds.EMPTY):
+        raise errors.DataError("is not a list of names", where=path, why=unexpected)
     listed, paired = set(names), {pair.name for pair in whole.pairs}
     problems = [problem for problem in whole.problems if problem.path.stem in listed]
     known = paired | {problem.path.stem for problem in problems}
-    problems += [Problem(path, f"names {name}, which has no photo or no label", "add it, or remove the line.")
+    problems += [Problem(path, f"lists {name}, which has no image or no label", "add it, or remove the line.")
                  for name in sorted(listed - known)]
     return Listing([pair for pair in whole.pairs if pair.name in listed], problems)
