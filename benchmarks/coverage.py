@@ -70,7 +70,7 @@ def over(whole, there):
 
 def bootstrap(sums, random):
     """The 95 % percentile interval of mean IoU over resampled images."""
-    images = len(sums.hits)
+    images = len(sums.true_positives)
     weights = random.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
     return np.percentile(benchmark.compute(sums, weights)["mean_iou"], [2.5, 97.5])
 
@@ -80,7 +80,7 @@ def coverage(whole, images, repeats, random):
     every, rows = over(whole, np.ones(CLASSES, bool)), []
     for _ in range(repeats):
         sums = drawn(whole, random.integers(POPULATION, size=images))
-        there = sums.labelled.sum(axis=0) > 0
+        there = sums.target_pixels.sum(axis=0) > 0
         score, truth = benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0], over(whole, there)
         low, high = confidence.interval(score, benchmark.ratios(sums)["mean_iou"])
         plain = bootstrap(sums, random)
@@ -97,7 +97,7 @@ def differences(one, other, images, repeats, random):
     for _ in range(repeats):
         chosen = random.integers(POPULATION, size=images)
         pair = drawn(one, chosen), drawn(other, chosen)
-        there = pair[0].labelled.sum(axis=0) > 0
+        there = pair[0].target_pixels.sum(axis=0) > 0
         terms = [benchmark.ratios(sums)["mean_iou"] for sums in pair]
         scores = [benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0] for sums in pair]
         low, high = confidence.interval_of_difference(scores[0] - scores[1], *terms)

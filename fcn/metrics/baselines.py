@@ -1,7 +1,6 @@
-"""What a score is compared with: nets that do not look at the image, and published results.
+"""Baselines of a score: constant and class-prior predictions, and published results.
 
-Published rows are of the data set's own split and protocol, which are named in their source; None is a number that the
-source does not give.
+The source of a published result names its split and protocol. None is a number that the source does not give.
 """
 
 import math
@@ -52,54 +51,61 @@ CLASSES = {"ade20k": ("other", *(name for name, _ in _ade20k_classes.CLASSES)),
 
 
 def numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
-    """(uniform_nats, prior_nats, constant_accuracy) of labelled pixels; with another loss the first two are None.
+    """(uniform_nats, prior_nats, constant_accuracy): baselines of the loss in nats and of pixel accuracy in [0, 1].
 
-    uniform_nats: ln(number of channels), the loss of a net whose scores start at zero. prior_nats: entropy of the
-    class frequencies, weighted as the loss is, the best loss that a net reaches without looking at the image.
-    constant_accuracy: share of the most frequent class, in [0, 1]. class_pixels: (256,) pixels by id. channels: of the
-    net, trained_ids: ids that count in the loss; both those of the spec unless other.
+    uniform_nats: ln(channels), the loss of a net with all logits zero. prior_nats: entropy of the class frequencies
+    (with class_weights), the smallest loss without using the image. Both are None for a loss other than cross entropy.
+    constant_accuracy: share of the most frequent scored class.
+
+    class_pixels: (256,) pixels of each id. channels: of the net. trained_ids: ids that count in the loss. The defaults
+    of both are those of the spec.
     """
     trained = list(spec.scored_ids if trained_ids is None else trained_ids)
     weights = np.ones(len(trained)) if class_weights is None else np.array([class_weights[i] for i in trained])
     counts = np.asarray([class_pixels[i] for i in trained], np.float64) * weights
     share = counts / max(counts.sum(), 1e-30)
-    seen = share[share > 0]
+    present = share[share > 0]
     scored = np.asarray([class_pixels[i] for i in spec.scored_ids], np.float64)
     constant = float(scored.max(initial=0) / max(scored.sum(), 1))
     if loss != "cross_entropy":
         return None, None, constant
-    return math.log(channels or spec.num_classes), float(-(seen * np.log(seen)).sum()), constant
+    return math.log(channels or spec.num_classes), float(-(present * np.log(present)).sum()), constant
 
 
 def sentence(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
-    """The first line of a run; arguments as in numbers()."""
+    """The line on baselines at the start of a run. Arguments as in numbers()."""
     uniform, prior, constant = numbers(class_pixels, spec, channels, trained_ids, class_weights, loss)
     best = max(spec.scored_ids, key=lambda i: class_pixels[i])
-    answer = f"always answering '{spec.class_names[best]}' gives pixel accuracy {constant:.3f}"
+    accuracy = f"predicting '{spec.class_names[best]}' for every pixel has pixel accuracy {constant:.3f}"
     if uniform is None:
-        return f"what to expect: {answer}"
-    weighted = " (weighted as the loss is)" if class_weights is not None else ""
-    return (f"what to expect: a zero-initialised net starts at loss ln {channels or spec.num_classes} = {uniform:.3f}; "
-            f"guessing by class frequency alone gives {prior:.3f}{weighted}, so a loss stuck there has learnt nothing "
-            f"of the images; {answer}")
+        return f"baselines: {accuracy}"
+    weighted = ", weighted as the loss" if class_weights is not None else ""
+    return (f"baselines: a zero-initialised net starts at loss ln {channels or spec.num_classes} = {uniform:.3f}; "
+            f"predicting the class frequencies has loss {prior:.3f}{weighted}: a net that stays there ignores its "
+            f"images; {accuracy}")
 
 
 def best_constant(sums, class_names, ids=None):
-    """The row of always answering the most frequent of `ids` (all by default), by the benchmark protocol.
+    """Scores of predicting the most frequent class for every pixel, by the benchmark protocol.
 
-    sums: of the scored classes; only what is labelled counts.
+    sums: confusion.Sums of the scored classes. ids: of the classes in the means; None for all. Returns a dict with
+    "name", iou.NAMES and "source", like published_results().
     """
-    labelled = sums.labelled.sum(axis=0)
-    best = max(ids or sums.ids, key=lambda i: labelled[sums.ids.index(i)])
+    target_pixels = sums.target_pixels.sum(axis=0)
+    best = max(ids or sums.ids, key=lambda i: target_pixels[sums.ids.index(i)])
     of_best = np.array(sums.ids) == best
-    answers = Sums(sums.ids, (labelled * of_best)[None], labelled[None], (labelled.sum() * of_best)[None])
-    found = benchmark.compute(answers, np.ones((1, 1)), ids)
+    constant = Sums(sums.ids, (target_pixels * of_best)[None], target_pixels[None],
+                    (target_pixels.sum() * of_best)[None])
+    found = benchmark.compute(constant, np.ones((1, 1)), ids)
     return _row(f"always '{class_names[best]}'", [float(found[name][0]) for name in iou.NAMES],
-                "the most frequent class of these images as the only answer, benchmark protocol")
+                "the most frequent class of these images as constant prediction, benchmark protocol")
 
 
 def published_results(layout, class_names):
-    """The rows of a data set, [] where none are known. The data set is recognised by its layout and class names."""
+    """Published results of a data set, a list of dicts; [] without any.
+
+    The data set is recognised by the name of its layout and its class names.
+    """
     if CLASSES.get(layout) != tuple(class_names):
         return []
     return [_row(name, scores, source) for name, *scores, source in PUBLISHED[layout]]

@@ -1,4 +1,4 @@
-"""Parts of the classes of a data set: those that have a name, and those that somebody asks for."""
+"""Groups of classes: known groups of a data set, and the classes of --classes."""
 
 import difflib
 
@@ -7,9 +7,9 @@ from fcn.data.layouts._ade20k_classes import CLASSES, STUFF
 
 
 def groups(class_names):
-    """{group: ids} that these classes are known to fall into; {} for most data sets.
+    """{group: ids} of the known groups of these classes; {} for most data sets.
 
-    ADE20K's 150, told by their names: "stuff" and "discrete", as the benchmark divides them.
+    The 150 classes of ADE20K have the benchmark's groups "stuff" and "discrete".
     """
     ids = {name: i for i, name in enumerate(class_names)}
     names = [name for name, _ in CLASSES]
@@ -20,11 +20,11 @@ def groups(class_names):
 
 
 def parse_classes(text, class_names, scored_ids):
-    """Ids, in order, of a comma-separated list of groups, class names and ids. Raises UsageError."""
+    """Sorted ids of a comma-separated list of groups, class names and ids. Raises UsageError."""
     known = groups(class_names)
     by_name = {class_names[i].casefold(): i for i in reversed(scored_ids)}
     found: set[int] = set()
-    one = text.casefold() in by_name  # which may hold commas
+    one = text.casefold() in by_name  # a class name may contain commas
     words = [text] if one else [part.strip() for part in text.split(",")]
     for word in filter(None, words):
         if word in known:
@@ -42,8 +42,8 @@ def parse_classes(text, class_names, scored_ids):
 
 def _unknown(word, names, scored_ids):
     if word.isdecimal():
-        return errors.UsageError(f"no scored class has the id {word}; ids are {min(scored_ids)} to {max(scored_ids)}")
+        return errors.UsageError(f"no scored class has the id {word}, expected {min(scored_ids)} to {max(scored_ids)}")
     folded = {name.casefold(): name for name in reversed(names)}
     near = difflib.get_close_matches(word.casefold(), folded, 1, cutoff=0.4)
-    return errors.UsageError(f"no scored class is called '{word}'",
-                             fix=f"did you mean '{folded[near[0]]}'?" if near else f"they are {', '.join(names[:20])}")
+    return errors.UsageError(f"no scored class has the name '{word}'",
+                             fix=f"did you mean '{folded[near[0]]}'?" if near else f"use {', '.join(names[:20])}")

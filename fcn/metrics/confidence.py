@@ -1,24 +1,23 @@
-"""How sure a score is: a confidence interval over images, of one evaluation or of the difference of two; and the
-standard error of a mean loss over batches.
+"""Confidence intervals over images, of a score or of the difference of two; standard error of a mean loss over batches.
 
-Images, not pixels, are what a data set is a sample of: pixels of an image are alike. The intervals say how much a score
-depends on which images were evaluated. They do not say how much another training run, with another seed, would differ.
+The sampling unit is the image, not the pixel, because pixels of an image are correlated. An interval shows how much a
+score depends on the choice of the evaluated images. It does not show how much another training run would differ.
 
-The classes are held fixed: an interval is about the classes that are labelled in these images. A class that no image
-shows is counted as the protocol counts it (0, or not at all), and nothing can be said about its score.
+The classes are held fixed: an interval is about the classes that are labelled in these images. A class in no image
+counts as in the protocol (0, or not at all), and its score remains unknown.
 
-Method. A score is a weighted sum of ratios R_k = sum_i a_ik / sum_i b_ik over images i (iou.Ratios). Each image has an
-influence on it, (a_ik - R_k b_ik) / B_k with B_k = sum_i b_ik, and the variance is the sum of squared influences: the
+Method. A score is a weighted sum of ratios R_k = sum_i a_ik / sum_i b_ik over images i (iou.Ratios). The influence of
+an image is (a_ik - R_k b_ik) / B_k with B_k = sum_i b_ik. The variance is the sum of the squared influences: the
 linearised variance of a ratio (Cochran, Sampling Techniques, 3rd ed. 1977, section 6.4). Rare classes need three
-corrections, without which the interval of a mean over many of them misses the truth (benchmarks/coverage.py):
-  bias      the ratio of a class in few images is biased, most often downwards. The second-order term, -sum_i b_ik (a_ik
-            - R_k b_ik) / B_k^2 (Cochran, 6.8), is estimated and removed from the centre of the interval.
-  leverage  an image that holds most of a class pulls R_k to its own ratio, so that its influence looks small; it is
-            divided by 1 - b_ik / B_k, as leaving the image out would (HC3: MacKinnon & White 1985).
-  sharing   bias and spread of a class cannot be computed from one image, and hardly from a few. Both are drawn
-            towards their means over all classes, the more the fewer images a class has (as Smyth 2004 for genes).
-The quantile is Student's t with the degrees of freedom of the influences (Satterthwaite 1946). An interval is widened
-to hold the score itself where the corrections would exclude it.
+corrections. Without them, the interval of a mean over many rare classes misses the true value (benchmarks/coverage.py):
+  bias      The ratio of a class in few images is biased, usually downwards. The second-order term, -sum_i b_ik (a_ik
+            - R_k b_ik) / B_k^2 (Cochran, 6.8), is estimated and subtracted from the centre of the interval.
+  leverage  An image with most pixels of a class dominates R_k, so its influence appears small. The influence is divided
+            by 1 - b_ik / B_k, the effect of leaving the image out (HC3: MacKinnon & White 1985).
+  shrinkage Bias and variance of a class cannot be estimated well from few images. Both are shrunk towards their means
+            over all classes, more for classes with fewer images (like Smyth 2004 for genes).
+The quantile is that of Student's t with the degrees of freedom of the influences (Satterthwaite 1946). An interval is
+widened to contain the score if the corrections would exclude it.
 """
 
 import dataclasses
@@ -30,21 +29,21 @@ from scipy.special import stdtrit
 from fcn.metrics.confusion import Sums
 
 LEVEL = 0.95
-PRIOR = 2.0             # images that the mean over all classes is worth when it is drawn into a class's own estimate
-ENOUGH = 2.0            # effective images from which on a class has estimates of its own
-MOST_VARIANCE = 0.25    # of a number in [0, 1]: assumed where no class has enough images
-MOST_LEVERAGE = 0.75    # an influence is at most multiplied by 4
-# --average-loss auto: the mean of so few batches whose standard error is at most this share of it.
+PRIOR = 2.0             # weight of the mean over all classes in the shrinkage, in images
+ENOUGH = 2.0            # least number of effective images for an estimate from the class itself
+MOST_VARIANCE = 0.25    # largest variance of a number in [0, 1]; assumed if no class has enough images
+MOST_LEVERAGE = 0.75    # limit of the leverage: an influence is multiplied by at most 4
+# --average-loss auto: largest standard error as a share of the mean, first and last number of batches.
 AUTO_SHARE, AUTO_FIRST, AUTO_MOST = 0.02, 10, 1280
 METHOD = "linearised over images, bias-corrected, classes held fixed (fcn/metrics/confidence.py)"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Linear:
-    """A score and what each image adds to it. K: the classes that have labelled pixels.
+    """A linearised score. K: number of classes that have labelled pixels.
 
-    ratios (K,); influence (images, K): of each image on each ratio; share (images, K): b_ik / B_k; weight (K,);
-    besides (images,): influence on the weights.
+    ratios: (K,). influence: (images, K), of each image on each ratio. share: (images, K), b_ik / B_k. weight: (K,).
+    besides: (images,), influence on the weights.
     """
 
     ratios: np.ndarray
@@ -55,25 +54,26 @@ class _Linear:
 
     @classmethod
     def of(cls, found):
-        """Of iou.Ratios."""
+        """The linearisation of iou.Ratios."""
         total = found.below.sum(axis=0)
         ratios = found.above.sum(axis=0) / total
         return cls(ratios, (found.above - ratios * found.below) / total, found.below / total, found.weight,
                    found.besides)
 
     def centre(self):
-        """The score less its estimated bias."""
-        _, shared = _shared(self.influence, self.share, (self.share * self.influence).sum(axis=0))
-        return float(self.weight @ np.clip(self.ratios + shared, 0, 1))
+        """The score minus its estimated bias."""
+        _, shrunk = _shrunk(self.influence, self.share, (self.share * self.influence).sum(axis=0))
+        return float(self.weight @ np.clip(self.ratios + shrunk, 0, 1))
 
     def raised(self):
-        """The influences as if each image had been left out of its own ratio."""
+        """The influences with the correction for leverage."""
         return self.influence / (1 - np.minimum(self.share, MOST_LEVERAGE))
 
 
 def interval(score, found, level=LEVEL):
-    """[low, high] that holds a score in [0, 1]; found: its iou.Ratios. None for fewer than two images with labelled
-    pixels.
+    """Confidence interval [low, high] of a score in [0, 1]; None for fewer than two images with labelled pixels.
+
+    found: iou.Ratios of the score. level: coverage, such as 0.95.
     """
     if found.images < 2:
         return None
@@ -85,8 +85,9 @@ def interval(score, found, level=LEVEL):
 
 
 def interval_of_difference(score, found, other, level=LEVEL):
-    """[low, high] that holds a difference of two scores; found, other: their iou.Ratios, of the same images and labels.
-    None as in one().
+    """Confidence interval [low, high] of a difference of two scores; None as in interval().
+
+    found, other: iou.Ratios of the scores, for the same images and labels.
     """
     if found.images < 2:
         return None
@@ -100,21 +101,21 @@ def interval_of_difference(score, found, other, level=LEVEL):
 
 
 def _own_variance(influence, raised, share):
-    """(K,): by how much the variance of each class exceeds what its influences show, because few images show it."""
-    _, shared = _shared(influence, share, (influence ** 2).sum(axis=0), MOST_VARIANCE)
-    return np.maximum(shared - (raised ** 2).sum(axis=0), 0)
+    """(K,): by how much the shrunk variance of each class exceeds the sum of its squared influences."""
+    _, shrunk = _shrunk(influence, share, (influence ** 2).sum(axis=0), MOST_VARIANCE)
+    return np.maximum(shrunk - (raised ** 2).sum(axis=0), 0)
 
 
-def _shared(influence, share, sums, otherwise=0.0):
-    """(effective images (K,), sums drawn towards their mean over the classes (K,)).
+def _shrunk(influence, share, sums, otherwise=0.0):
+    """(effective images (K,), sums shrunk towards their mean over the classes (K,)).
 
-    sums (K,): squared influences, or their products with the shares; both fall as 1 / effective images, and are too
-    small by the factor 1 - 1 / effective images. otherwise: the mean where no class has ENOUGH.
+    sums: (K,), squared influences, or their products with the shares. Both decrease as 1 / effective images and are too
+    small by the factor 1 - 1 / effective images. otherwise: the mean if no class has ENOUGH images.
     """
     parts = (share ** 2).sum(axis=0)  # 1 / effective images (Kish 1965)
     free = np.maximum(1 / parts - 1, 0)
     enough = 1 / parts >= ENOUGH
-    unit = np.where(enough, sums / parts / np.maximum(1 - parts, 1e-9), 0)  # of one image
+    unit = np.where(enough, sums / parts / np.maximum(1 - parts, 1e-9), 0)  # per image
     trust = np.where(enough, np.minimum(free, 10), 0)
     mean = trust @ unit / trust.sum() if trust.any() else otherwise
     drawn = np.where(enough, (free * unit + PRIOR * mean) / (free + PRIOR), mean)
@@ -122,7 +123,7 @@ def _shared(influence, share, sums, otherwise=0.0):
 
 
 def _around(centre, influence, more, images, level):
-    """(low, high). influence (images,): of each image on the score, raised(); more: variance besides theirs."""
+    """(low, high). influence: (images,), of each image on the score, from raised(). more: additional variance."""
     squares = influence ** 2
     total, spread = squares.sum(), (squares ** 2).sum() - squares.sum() ** 2 / images
     variance = (images - 1) / images * total + more  # the jackknife's
@@ -132,17 +133,18 @@ def _around(centre, influence, more, images, level):
 
 
 SAMPLES, SEED = 1000, 0
-BLOCK = 1 << 20  # swaps of images at a time: 8 MB, whatever the number of images
-TIE = 1e-12      # smaller differences are rounding
+BLOCK = 1 << 20  # swaps x images that are computed at a time: 8 MB
+TIE = 1e-12      # smaller differences are rounding errors
 
 
 def paired_test(protocol, one, other, ids=None, samples=SAMPLES):
-    """{name: {"one", "other", "difference", "interval", "p"}}: two Sums of the same images, in the same order.
+    """Paired permutation test of two Sums: {name of a score: {"one", "other", "difference", "interval", "p"}}.
 
-    protocol: a module of fcn/metrics. difference: one - other, with its interval (interval_of_difference).
-    p: two-sided, (1 + swaps that differ as much) / (1 + swaps). ids: classes that the means are over, all by default.
+    protocol: a module of fcn/metrics/protocols. one, other: Sums of the same images in the same order. ids: of the
+    classes in the means; None for all. difference: one - other. interval: of interval_of_difference(). p: two-sided, (1
+    + number of swaps with at least this difference) / (1 + number of swaps).
     """
-    images = len(one.hits)
+    images = len(one.true_positives)
     plain = np.ones((1, images))
     first, second = protocol.compute(one, plain, ids), protocol.compute(other, plain, ids)
     terms = protocol.ratios(one, ids), protocol.ratios(other, ids)
@@ -159,7 +161,7 @@ def paired_test(protocol, one, other, ids=None, samples=SAMPLES):
 
 
 def random_swaps(images, samples=SAMPLES, seed=SEED):
-    """Blocks of float64 (B, images), 1 where the two matrices of an image are swapped, which is as likely as not."""
+    """Yield blocks of float64 (B, images): 1 if the two matrices of an image are swapped, with probability 0.5."""
     random = np.random.default_rng(seed)
     size = max(1, BLOCK // max(images, 1))
     for start in range(0, samples, size):
@@ -167,7 +169,7 @@ def random_swaps(images, samples=SAMPLES, seed=SEED):
 
 
 def swapped_differences(compute, one, other, swaps, ids=None):
-    """{name: float64 (B,)}: the differences after swapping images between both. swaps: (B, images) of 0 and 1."""
+    """{name: float64 (B,)}: differences of scores after swapping images. swaps: (B, images) of 0 and 1."""
     both = Sums(one.ids, *(np.concatenate(pair) for pair in zip(one.of(), other.of(), strict=True)))
     kept = 1 - swaps
     left = compute(both, np.hstack([kept, swaps]), ids)
@@ -176,19 +178,20 @@ def swapped_differences(compute, one, other, swaps, ids=None):
 
 
 def _joined(blocks):
-    """One {name: array} of several."""
+    """Concatenate the arrays of several {name: array}."""
     blocks = list(blocks)
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def mean_loss(sums, pixels):
-    """(mean, standard error) of a per-pixel loss from each batch's sum and number of labelled pixels.
+    """(mean, standard error) of a per-pixel loss.
 
-    mean = sum of sums / sum of pixels. The error is that of a ratio of two sums (Cochran, Sampling Techniques,
-    section 6.4): k/(k-1) times the squared residuals sum_i - mean * pixels_i. NaN for fewer than two batches with
-    labelled pixels, as is the mean for none: of these alone, files and screen say that there were no labelled pixels.
-    pixels may be fractions: sums of class weights. Of a loss with several terms, entries of both are lists with a
-    number for each; its mean is the sum of the terms' means.
+    sums: loss of each batch, summed over pixels. pixels: labelled pixels of each batch, or sums of class weights. For a
+    loss with several terms, each entry is a list with a number per term, and the mean is the sum of the terms' means.
+
+    mean = sum of sums / sum of pixels. The error is that of a ratio of two sums (Cochran, Sampling Techniques, section
+    6.4), from the squared residuals sum_i - mean * pixels_i times k / (k - 1). The mean is NaN without labelled pixels;
+    the error is NaN for fewer than two batches with labelled pixels.
     """
     terms = list(zip(_columns(sums), _columns(pixels), strict=True))
     totals = [sum(column) for _, column in terms]
@@ -207,13 +210,15 @@ def mean_loss(sums, pixels):
 
 
 def _columns(numbers):
-    """A list for each term, of a number or a list of numbers a batch."""
+    """A list per term, from a number or a list of numbers per batch."""
     return np.reshape(numbers, (len(numbers), -1)).T.tolist() if len(numbers) else []
 
 
 def mean_of_enough(sums, pixels):
-    """(mean, standard error, batches) of the last 10, 20, 40, ... 1280 batches: of so few that the error is at most
-    2 % of the mean, or else of all. The window doubles, so that no lucky small one is chosen among a thousand.
+    """(mean, standard error, number of batches) over the last 10, 20, 40, ..., 1280 batches.
+
+    The number is the first for which the error is at most 2 % of the mean, or else the largest. It doubles, so that
+    few numbers are tried and a small one is not chosen by chance.
     """
     count = AUTO_FIRST
     while True:

@@ -1,12 +1,15 @@
-"""The four numbers of the FCN paper (section 5), from hits, labelled and called pixels of each class.
+"""The four scores of the FCN paper (section 5), from true positives, target pixels and predicted pixels of each class.
 
-With n_ij pixels of class i called j, t_i = sum_j n_ij (labelled), called_i = sum_j n_ji and C classes:
+With n_ij pixels of class i predicted as j, target pixels t_i = sum_j n_ij, predicted pixels p_i = sum_j n_ji and C
+classes:
+
     pixel_accuracy          sum_i n_ii / sum_i t_i
     mean_accuracy           1/C sum_i n_ii / t_i
-    mean_iou                1/C sum_i n_ii / (t_i + called_i - n_ii)
+    mean_iou                1/C sum_i n_ii / (t_i + p_i - n_ii)
     frequency_weighted_iou  sum_i t_i iou_i / sum_k t_k
-What a class is worth that does not occur, the paper does not say, and results differ by it: it counts 0 ("zero"), or
-it does not count ("nan").
+
+The paper does not define the value of an absent class. Published results differ in it: the class counts 0 (absent =
+"zero"), or is left out of the mean ("nan").
 """
 
 import dataclasses
@@ -18,10 +21,10 @@ NAMES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou"
 
 @dataclasses.dataclass(frozen=True)
 class Ratios:
-    """A score as a weighted sum of ratios of sums over images, for confidence.py: sum_k weight_k A_k / B_k.
+    """A score as a weighted sum of ratios, sum_k weight_k A_k / B_k, for confidence.py.
 
-    above, below: float64 (images, K), whose sums over images are A and B > 0. weight: (K,). besides: (images,), the
-    influence of each image on the weights, 0 where these are constants. images: how many have labelled pixels.
+    above, below: float64 (images, K); their sums over images are A and B > 0. weight: (K,). besides: (images,),
+    influence of each image on the weights, 0 for constant weights. images: number of images with labelled pixels.
     """
 
     above: np.ndarray
@@ -32,9 +35,9 @@ class Ratios:
 
 
 def counts(confusion, ignored_ids=()):
-    """(hits, labelled, called), float64 (K,), of the K classes of a matrix that are not ignored.
+    """(true_positives, target_pixels, predicted_pixels), float64 (K,), of the K classes that are not ignored.
 
-    confusion: int64 (C, C), rows labels, columns predictions. Pixels whose label is ignored count nowhere.
+    confusion: int64 (C, C), labels as rows, predictions as columns. Pixels whose label is ignored do not count.
     """
     scored = [i for i in range(len(confusion)) if i not in ignored_ids]
     rows = confusion[scored]
@@ -42,45 +45,48 @@ def counts(confusion, ignored_ids=()):
             rows.sum(axis=0)[scored].astype(np.float64))
 
 
-def per_class(hits, labelled, called):
-    """(IoU, accuracy) of each class, float64 of the arguments' shape; NaN where a value is not defined."""
-    return _ratio(hits, labelled + called - hits), _ratio(hits, labelled)
+def per_class(true_positives, target_pixels, predicted_pixels):
+    """(IoU, accuracy) of each class, float64 in [0, 1] with the shape of the arguments; NaN if not defined."""
+    union = target_pixels + predicted_pixels - true_positives
+    return _ratio(true_positives, union), _ratio(true_positives, target_pixels)
 
 
-def numbers(hits, labelled, called, *, absent):
-    """{each of NAMES: fractions in [0, 1]}, float64 (...); 0 where no pixel is labelled.
+def numbers(true_positives, target_pixels, predicted_pixels, *, absent):
+    """{each of NAMES: scores in [0, 1], float64 (...)}; 0 without labelled pixels.
 
-    hits, labelled, called: float64 (..., K). absent: "zero" or "nan", what a class without a defined value counts.
+    true_positives, target_pixels, predicted_pixels: float64 (..., K). absent: "zero" or "nan", the value of a class
+    whose score is not defined; "nan" leaves it out of the mean.
     """
-    iou, accuracy = per_class(hits, labelled, called)
-    pixels = np.maximum(labelled.sum(axis=-1), 1)
-    return {"pixel_accuracy": hits.sum(axis=-1) / pixels,
+    iou, accuracy = per_class(true_positives, target_pixels, predicted_pixels)
+    pixels = np.maximum(target_pixels.sum(axis=-1), 1)
+    return {"pixel_accuracy": true_positives.sum(axis=-1) / pixels,
             "mean_accuracy": _mean(accuracy, absent),
             "mean_iou": _mean(iou, absent),
-            "frequency_weighted_iou": (labelled * np.nan_to_num(iou)).sum(axis=-1) / pixels}
+            "frequency_weighted_iou": (target_pixels * np.nan_to_num(iou)).sum(axis=-1) / pixels}
 
 
-def ratios(hits, labelled, called, *, absent):
-    """{each of NAMES: Ratios}, whose weighted sum is what numbers() gives for the sums over all images.
+def ratios(true_positives, target_pixels, predicted_pixels, *, absent):
+    """{each of NAMES: Ratios}. The weighted sum of the ratios is the score of numbers() for the sums over all images.
 
-    hits, labelled, called: float64 (images, K). Classes that no image has labelled pixels of are left out: their share
-    of a score is 0, or they do not count.
+    true_positives, target_pixels, predicted_pixels: float64 (images, K). absent: as in numbers(). Classes without
+    labelled pixels are left out, because their share of a score is 0.
     """
-    pixels = labelled.sum(axis=0)
-    there, union = pixels > 0, labelled + called - hits
-    steady, images = np.zeros(len(hits)), int((labelled.sum(axis=1) > 0).sum())
+    pixels = target_pixels.sum(axis=0)
+    there, union = pixels > 0, target_pixels + predicted_pixels - true_positives
+    steady, images = np.zeros(len(true_positives)), int((target_pixels.sum(axis=1) > 0).sum())
 
     def mean(below):
         defined = len(pixels) if absent == "zero" else (below.sum(axis=0) > 0).sum()
-        return Ratios(hits[:, there], below[:, there], np.full(there.sum(), 1 / max(defined, 1)), steady, images)
+        weight = np.full(there.sum(), 1 / max(defined, 1))
+        return Ratios(true_positives[:, there], below[:, there], weight, steady, images)
 
-    total = labelled.sum(axis=1, keepdims=True)
+    total = target_pixels.sum(axis=1, keepdims=True)
     frequency = pixels[there] / max(pixels.sum(), 1)
-    iou = hits[:, there].sum(axis=0) / union[:, there].sum(axis=0)
-    moved = (labelled[:, there] - frequency * total) / max(pixels.sum(), 1)
-    return {"pixel_accuracy": Ratios(hits.sum(axis=1, keepdims=True), total, np.ones(1), steady, images),
-            "mean_accuracy": mean(labelled), "mean_iou": mean(union),
-            "frequency_weighted_iou": Ratios(hits[:, there], union[:, there], frequency, moved @ iou, images)}
+    iou = true_positives[:, there].sum(axis=0) / union[:, there].sum(axis=0)
+    moved = (target_pixels[:, there] - frequency * total) / max(pixels.sum(), 1)
+    return {"pixel_accuracy": Ratios(true_positives.sum(axis=1, keepdims=True), total, np.ones(1), steady, images),
+            "mean_accuracy": mean(target_pixels), "mean_iou": mean(union),
+            "frequency_weighted_iou": Ratios(true_positives[:, there], union[:, there], frequency, moved @ iou, images)}
 
 
 def _ratio(above, below):
@@ -88,6 +94,6 @@ def _ratio(above, below):
 
 
 def _mean(values, absent):
-    """Over the last axis."""
+    """Mean over the last axis."""
     defined = values.shape[-1] if absent == "zero" else np.isfinite(values).sum(axis=-1)
     return np.nan_to_num(values).sum(axis=-1) / np.maximum(defined, 1)

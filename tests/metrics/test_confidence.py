@@ -18,7 +18,7 @@ PROTOCOLS = [benchmark, berkeley, per_image, tutorial]
 
 def scored(protocol, made, name="mean_iou"):
     """(score, [low, high]) by a protocol."""
-    score = float(protocol.compute(made, np.ones((1, len(made.hits))))[name][0])
+    score = float(protocol.compute(made, np.ones((1, len(made.true_positives))))[name][0])
     return score, confidence.interval(score, protocol.ratios(made)[name])
 
 
@@ -48,7 +48,8 @@ def test_many_images_of_every_class_match_scipys_bootstrap(name):
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.__name__[12:])
 def test_ratios_of_a_protocol_sum_to_its_scores(protocol):
     made = sums(9, 3, classes=5)
-    empty = Sums(made.ids, made.hits * [1, 1, 0, 1, 0], made.labelled * [1, 1, 0, 1, 0], made.called * [1, 1, 0, 1, 1])
+    empty = Sums(made.ids, made.true_positives * [1, 1, 0, 1, 0], made.target_pixels * [1, 1, 0, 1, 0],
+                 made.predicted_pixels * [1, 1, 0, 1, 1])
     for some_sums in (made, empty):
         scores = protocol.compute(some_sums, np.ones((1, 9)))
         for name, found in protocol.ratios(some_sums).items():
@@ -113,10 +114,10 @@ def test_intervals_of_rare_classes_cover_95_percent(images):
     """Mean IoU over the labelled classes; at 60 images about 13 of 40 classes are in one or two, or in none."""
     random, inside = np.random.default_rng(images), []
     whole = zipf(30_000, np.random.default_rng(1))
-    truth = whole.hits.sum(axis=0) / whole.labelled.sum(axis=0)
+    truth = whole.true_positives.sum(axis=0) / whole.target_pixels.sum(axis=0)
     for _ in range(200):
         made = zipf(images, random)
-        there = made.labelled.sum(axis=0) > 0
+        there = made.target_pixels.sum(axis=0) > 0
         _, (low, high) = scored(berkeley, made)
         inside.append(low <= truth[there].mean() <= high)
     assert 0.90 <= np.mean(inside) <= 1

@@ -52,13 +52,14 @@ def test_sums_leave_out_ignored_rows(maps, ignored):
     made = counted(maps)
     sums = made.sums(ignored)
     ids = [i for i in range(5) if i not in ignored]
-    assert sums.ids == tuple(ids) and sums.hits.shape == (len(maps), len(ids)) and sums.hits.dtype == np.float64
+    assert sums.ids == tuple(ids) and sums.true_positives.dtype == np.float64
+    assert sums.true_positives.shape == (len(maps), len(ids))
     for index in range(len(maps)):
         matrix = made.of_image(index)
         matrix[[i for i in ignored if i < 5]] = 0
-        np.testing.assert_array_equal(sums.hits[index], np.diag(matrix)[ids])
-        np.testing.assert_array_equal(sums.labelled[index], matrix.sum(axis=1)[ids])
-        np.testing.assert_array_equal(sums.called[index], matrix.sum(axis=0)[ids])
+        np.testing.assert_array_equal(sums.true_positives[index], np.diag(matrix)[ids])
+        np.testing.assert_array_equal(sums.target_pixels[index], matrix.sum(axis=1)[ids])
+        np.testing.assert_array_equal(sums.predicted_pixels[index], matrix.sum(axis=0)[ids])
 
 
 @given(MAPS, st.randoms(use_true_random=False))
@@ -104,7 +105,7 @@ def test_cell_indices_and_counts_beyond_32_bits_are_refused(tmp_path):
             "counts": np.array([1], np.uint32)}
     for name in ("cells", "counts"):
         np.savez(tmp_path / "bad.npz", **good | {name: np.array([2 ** 32 + 3], np.uint64)})
-        with pytest.raises(errors.DataError, match=f"{name} have more than 32 bits"):
+        with pytest.raises(errors.DataError, match=f"{name} has more than 32 bits"):
             confusion.load(tmp_path / "bad.npz")
 
 
@@ -116,7 +117,7 @@ def test_a_page_larger_than_a_strip_is_counted_whole(monkeypatch):
 
 
 def test_prediction_outside_the_classes_is_refused_where_scored():
-    with pytest.raises(ValueError, match="a prediction of 7 is none of the 5 classes"):
+    with pytest.raises(ValueError, match="predicted id 7, expected 0 to 4"):
         counted([(np.array([1]), np.array([7]))])
     assert counted([(np.array([255]), np.array([7]))]).total().sum() == 0
 
@@ -194,9 +195,9 @@ def bomb(path, **shapes):
 @pytest.mark.parametrize(("shapes", "said"), [
     ({"names": ((1,), "<U50000000")}, "claims 5 arrays of 200,0"),
     ({"cells": ((25_000_000,), "<u4"), "counts": ((25_000_000,), "<u4")}, "claims 5 arrays of 200,0"),
-    ({"cells": ((8_000_000,), "<u4"), "counts": ((8_000_000,), "<u4")}, "8,000,000 filled cells; 1 images of 3"),
-    ({"names": ((3_000_000,), "<U1")}, "do not fit each other"),
-    ({"cells": ((3_000_000,), "<c16")}, "cells are of the wrong kind")])
+    ({"cells": ((8_000_000,), "<u4"), "counts": ((8_000_000,), "<u4")}, "8,000,000 nonzero cells; 1 images of 3"),
+    ({"names": ((3_000_000,), "<U1")}, "do not fit together"),
+    ({"cells": ((3_000_000,), "<c16")}, "cells has a wrong shape or dtype")])
 def test_small_file_that_unpacks_to_much_is_refused_first(tmp_path, shapes, said):
     path = tmp_path / "confusion.npz"
     bomb(path, **shapes)

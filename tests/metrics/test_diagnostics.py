@@ -64,7 +64,7 @@ def test_unlabelled_results_have_no_warning():
 def test_labels_shifted_by_one_are_detected(quality, by, side):
     for seed in range(5):
         text = diagnostics.warnings(shift(sound(quality, seed), by), IDS, NAMES)[0]
-        assert text.startswith("these labels look shifted by one") and f"called by the id {side} that of" in text
+        assert text.startswith("these labels look shifted by one") and f"predicted as the id {side} their label" in text
 
 
 def test_warning_of_shifted_labels_counts_the_better_fit():
@@ -83,7 +83,7 @@ def test_ade20k_labels_with_a_net_of_150_channels_are_detected():
     prediction = np.where(right, label, random.choice(label, label.size)) - 1
     matrix = confusion.matrix(label, prediction, 151)
     names = ade20k.spec("nowhere").class_names
-    assert "called by the id before that of their label" in diagnostics.warnings(matrix, range(1, 151), names)[0]
+    assert "predicted as the id before their label" in diagnostics.warnings(matrix, range(1, 151), names)[0]
     assert diagnostics.warnings(confusion.matrix(label, prediction + 1, 151), range(1, 151), names) == []
 
 
@@ -106,7 +106,7 @@ def test_predictions_collapsed_to_one_class_are_named():
     matrix = np.zeros((12, 12), np.int64)
     matrix[1:, 3] = SHARES
     texts = diagnostics.warnings(matrix, IDS, NAMES)
-    assert texts[0] == "of the 11 classes in the labels the net ever says 1; 100.0% of all pixels are called 'Pole'"
+    assert texts[0] == "the net predicts 1 of the 11 classes in the labels; 100.0% of all pixels are predicted as 'Pole'"
     assert diagnostics.few(np.array([[95, 0], [5, 0]]), (0, 1), ["page", "ink"])
 
 
@@ -115,7 +115,8 @@ def test_predictions_collapsed_to_two_classes_are_reported():
     matrix[1:, 1], matrix[1:, 2] = 60 * SHARES, 39 * SHARES
     matrix[IDS, IDS] += 30
     text = diagnostics.few(matrix, IDS, NAMES)
-    assert text == "99% of the pixels are called by 2 classes ('Sky', 'Building'), where the labels have 10 on as many"
+    assert text == ("99% of the pixels are predicted as 2 classes ('Sky', 'Building'); the labels have 10 classes on as "
+                    "many pixels")
 
 
 def test_worse_than_the_constant_prediction_gives_both_numbers():
@@ -175,7 +176,7 @@ def test_classes_are_selected_by_name_id_or_group():
 @pytest.mark.parametrize(("text", "message"), [
     ("wal", "did you mean 'wall'"), ("0", "no scored class has the id 0; ids are 1 to 150"),
     ("other", "no scored class"),
-    ("stuf", "did you mean 'stuff'"), (" , ", "names no class"), ("-1", "no scored class is called '-1'")])
+    ("stuf", "did you mean 'stuff'"), (" , ", "names no class"), ("-1", "no scored class has the name '-1'")])
 def test_unknown_class_is_answered_with_the_nearest(text, message):
     with pytest.raises(errors.UsageError, match=message):
         class_groups.parse_classes(text, ade20k.spec("nowhere").class_names, tuple(range(1, 151)))

@@ -52,7 +52,7 @@ def swapped_by_loop(protocol, one, other, swap, name):
 def test_p_value_matches_scipys_permutation_test():
     """Pixel accuracy per image is a mean of differences, which SciPy swaps in all 2^10 ways."""
     one, other = sums(10, 1), sums(10, 4, quality=0.66)
-    each = [accuracy_of(s.hits, s.labelled) for s in (one, other)]
+    each = [accuracy_of(s.true_positives, s.target_pixels) for s in (one, other)]
     theirs = scipy.stats.permutation_test(each, lambda a, b, axis: np.mean(a - b, axis=axis), vectorized=True,
                                           permutation_type="samples", n_resamples=np.inf)
     made = confidence.paired_test(per_image, one, other, samples=20_000)["pixel_accuracy"]

@@ -1,4 +1,4 @@
-"""The FCN authors' own: classes without a defined value are left out of a mean."""
+"""Protocol of the FCN authors: classes without a defined score are left out of the means."""
 
 from fcn.metrics import iou
 from fcn.metrics.protocols import benchmark
@@ -10,10 +10,10 @@ scored = benchmark.scored
 
 
 def compute(sums, weights, ids=None):
-    """{name: float64 (B,)}. See fcn/metrics/protocols/__init__.py."""
+    """Scores of the contract (fcn/metrics/protocols/__init__.py)."""
     return iou.numbers(*sums.weighted(weights, ids), absent="nan")
 
 
 def ratios(sums, ids=None):
-    """{name: iou.Ratios}. See fcn/metrics/protocols/__init__.py."""
+    """Ratios of the contract (fcn/metrics/protocols/__init__.py)."""
     return iou.ratios(*sums.of(ids), absent="nan")
