@@ -262,7 +262,7 @@ def test_damaged_checkpoint_advises_an_intact_one(tmp_path, which):
     for path in bad:
         (path / "model.index").write_text("x")
     advice = fix_of(checkpoint_choice.choose, folder, bad[0] if which == "path" else which)
-    assert advice.endswith(" instead, which is whole; or move the damaged one out of the run.")
+    assert advice.endswith(" instead, which is intact; or move the damaged one out of the run.")
     advised, = shlex.split(re.match(r"give (.+) instead", advice)[1])
     assert checkpoint_choice.choose(advised).state["step"] == 3  # the best of those that are whole
     for path in bad:

@@ -33,6 +33,7 @@ class Array:
 
     @property
     def nbytes(self):
+        """Size of the array in bytes, from its header."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self):

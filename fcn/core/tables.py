@@ -61,7 +61,7 @@ def _column(title):
 
 
 def escape_invisible(text):
-    """The text with invisible and control characters as escapes: '\\x1b', '\\n'."""
+    r"""The text with invisible and control characters as escapes: '\x1b', '\n'."""
     return "".join(letter.encode("unicode_escape").decode() if unicodedata.category(letter) in INVISIBLE
                    and letter not in JOINERS else letter for letter in str(text))
 

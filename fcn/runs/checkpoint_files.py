@@ -1,9 +1,10 @@
-"""Which checkpoints a run has. They are found by looking, not by trusting a list in a file; no TensorFlow is needed.
+"""The checkpoint folders of a run: listing, checking, deleting. No TensorFlow.
 
-    checkpoints/step-000123/   Saver's files (variables and optimizer slots) and state.json
+    checkpoints/step-000123/   files of TensorFlow's Saver (variables and optimizer slots) and state.json
 
-state.json holds all that a run needs besides the variables (loop.Position.state), the fingerprints of its run
-(record.fingerprints), size and SHA-256 of the files beside it, and a SHA-256 of itself.
+state.json holds the state of the training loop (loop.Position.state), the fingerprints of the run
+(record.fingerprints), size and SHA-256 of the other files, and a SHA-256 of itself. Checkpoints are found by their
+folder names; there is no list of them.
 """
 
 import contextlib
@@ -19,11 +20,12 @@ OWN_FILES = re.compile(r"model\.(index|data-\d{5}-of-\d{5})|state\.json")
 
 
 def name(step):
+    """Folder name of the checkpoint of a step."""
     return f"step-{step:06d}"
 
 
 def seal(folder, state):
-    """Write state.json with the checksums of all other files in `folder`, and have all of it on the disk."""
+    """Write state.json with the checksums of all other files in `folder`, and sync all files to the disk."""
     folder = pathlib.Path(folder)
     facts = {}
     for path in sorted(p for p in folder.iterdir() if p.name != "state.json"):
@@ -33,34 +35,34 @@ def seal(folder, state):
 
 
 def write_state(folder, state):
-    """Write state.json, whole or not at all. state: with its "files"."""
+    """Write state.json, by atomic_io.write_whole(). state: a dict with "files"."""
     state = {key: value for key, value in state.items() if key != "sha256"}
     atomic_io.write_whole(pathlib.Path(folder) / "state.json", json.dumps(state | {"sha256": digest(state)}).encode())
 
 
 def read_state(path):
-    """The dict in a checkpoint's state.json, with at least "step". Raises WeightsError."""
+    """The content of a checkpoint's state.json, a dict with at least "step". Raises WeightsError."""
     try:
         state = json.loads((pathlib.Path(path) / "state.json").read_text())
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
             raise ValueError("state.json holds no step")
-        written = state.pop("sha256", None)  # absent in a run of an older version, as "files" are
+        written = state.pop("sha256", None)  # missing in runs of older versions, like "files"
         if (written or "files" in state) and written != digest(state):
-            raise ValueError("state.json is not as it was written")
+            raise ValueError("the checksum of state.json does not match")
     except (OSError, ValueError) as error:
-        raise errors.WeightsError("is no checkpoint folder", where=path, why=file_kinds.why_unreadable(
+        raise errors.WeightsError("is not a checkpoint folder", where=path, why=file_kinds.why_unreadable(
             pathlib.Path(path) / "state.json", error)) from None
     return state
 
 
 def verify(path):
-    """The state of a checkpoint whose files are all as they were written. Raises WeightsError naming what is not."""
+    """Compare the files of a checkpoint with their checksums. Returns its state. Raises WeightsError."""
     path, state = pathlib.Path(path), read_state(path)
     for file, facts in state.get("files", {}).items():
         try:
             size = (path / file).stat().st_size
             wrong = (f"{size:,} bytes instead of {facts['bytes']:,}" if size != facts["bytes"] else
-                     "its content has changed" if sha256(path / file) != facts["sha256"] else "")
+                     "its checksum does not match" if sha256(path / file) != facts["sha256"] else "")
         except OSError as error:
             wrong = error.strerror or str(error)
         if wrong:
@@ -69,7 +71,7 @@ def verify(path):
 
 
 def listed(folder):
-    """[(path, state)] of the checkpoints of a run whose state can be read, newest first."""
+    """[(path, state)] of the checkpoints in a folder, newest first, without those whose state cannot be read."""
     found = []
     for path in paths(folder):
         with contextlib.suppress(errors.WeightsError):
@@ -78,37 +80,42 @@ def listed(folder):
 
 
 def best(checkpoints):
-    """(path, state) of the highest validation score, the first of equals; (None, None) if none has one."""
+    """(path, state) of the checkpoint with the highest validation score, the earliest of equals; (None, None) if none.
+
+    checkpoints: [(path, state)].
+    """
     scored = [item for item in checkpoints if item[1].get("score") is not None]
     return max(scored, key=lambda item: (item[1]["score"], -item[1]["step"])) if scored else (None, None)
 
 
 def is_last(state, steps, patience=0):
-    """Whether a run with a checkpoint of this state is done: no steps left, the last one validated; or no patience."""
+    """Whether a run is finished with a checkpoint of this state: all steps done and validated, or early stopping.
+
+    steps: of the run. patience: validations without improvement before early stopping, 0 for none.
+    """
     if patience and state.get("since_best", 0) >= patience:
         return True
     return state["step"] >= steps and state.get("validated", state["step"]) >= state["step"]
 
 
 def paths(folder):
-    """Folders of all checkpoints, damaged ones too, newest first."""
+    """Folders of all checkpoints, also damaged ones, newest first."""
     numbered = [(_step(path), path) for path in pathlib.Path(folder).glob("step-*") if _step(path) is not None]
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def sweep_unfinished(folder):
-    """Delete what a killed process left unfinished."""
+    """Delete unfinished checkpoints that a killed process left."""
     for path in pathlib.Path(folder).glob(".step-*"):
         if ownership.is_temporary(path) and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
 def remove(path, fingerprints):
-    """Delete a checkpoint of the run with these fingerprints: the files that this program writes there, and the folder
-    if it is empty then.
+    """Delete a checkpoint of the run with these fingerprints.
 
-    A folder that lacks both a state of ours and the Saver's index is no checkpoint. It is left as it is, and so is a
-    checkpoint of another run.
+    Only files that this program writes are deleted, and the folder if it is empty afterwards. A checkpoint of another
+    run is not changed, nor is a folder without both a state and files of the Saver.
     """
     path = pathlib.Path(path)
     with contextlib.suppress(OSError):
@@ -116,13 +123,13 @@ def remove(path, fingerprints):
             return
         own = [file for file in path.iterdir() if OWN_FILES.fullmatch(file.name)
                or (ownership.is_temporary(file) and file == ownership.temporary_path(path / "state.json"))]
-        for file in sorted(own, key=lambda file: file.name == "model.index"):  # the proof goes last
+        for file in sorted(own, key=lambda file: file.name == "model.index"):  # it identifies a checkpoint: last
             file.unlink()
         path.rmdir()
 
 
 def is_of_another_run(path, fingerprints):
-    """Whether a checkpoint with other fingerprints is there."""
+    """Whether `path` is a checkpoint with other fingerprints."""
     with contextlib.suppress(errors.WeightsError):
         return read_state(path).get("fingerprints") != fingerprints
     return False
@@ -131,34 +138,35 @@ def is_of_another_run(path, fingerprints):
 def _is_ours(path, fingerprints):
     try:
         return read_state(path).get("fingerprints") == fingerprints
-    except errors.WeightsError:  # damaged: then the Saver's own files are the proof
+    except errors.WeightsError:  # damaged: recognised by the files of the Saver
         return (path / "model.index").is_file() or any(path.glob("model.data-*-of-*"))
 
 
 def sweep(folder, newest, keep=2):
-    """Delete what is older than `newest`, a checkpoint just written, but the last `keep` (itself among them) and the
-    best. One that was made because the run was stopped makes room for the next, so that in the end those are there that
-    an undisturbed run has. Later ones, which could not be read or the run would have gone on from them, stay, and so do
-    those of other runs.
+    """Delete checkpoints older than `newest`, except the best and the last `keep` (including `newest`).
+
+    A checkpoint that was saved because the run was stopped does not count among the last, so a resumed run ends with
+    the same checkpoints as an uninterrupted one. Checkpoints of later steps are damaged, or the run would have resumed
+    from them; they are kept, and so are those of other runs.
     """
     fingerprints = read_state(newest).get("fingerprints")
-    whole = [item for item in listed(folder) if item[1].get("fingerprints") == fingerprints]
+    own = [item for item in listed(folder) if item[1].get("fingerprints") == fingerprints]
     older = [path for path in paths(folder) if _step(path) < _step(newest)]
-    scheduled = [path for path, state in whole if path in older and state.get("scheduled", True)]
-    kept = {best(whole)[0], *scheduled[:keep - 1]}
+    scheduled = [path for path, state in own if path in older and state.get("scheduled", True)]
+    kept = {best(own)[0], *scheduled[:keep - 1]}
     for path in older:
         if path not in kept:
             remove(path, fingerprints)
 
 
 def _step(path):
-    """The step in the name of a checkpoint's folder; None for a name that this program does not give."""
+    """The step in the name of a checkpoint folder; None for any other name."""
     digits = path.name[5:]
     return int(digits) if re.fullmatch(r"\d{6,}", digits, re.ASCII) and path.name == name(int(digits)) else None
 
 
 def digest(content):
-    """Hex SHA-256 of what json takes, whatever the order of its keys."""
+    """Hex SHA-256 of JSON content, independent of the order of keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""Entries of log.jsonl -> pictures: the curves of one run (curves.png), and those of several over each other.
+"""Draw the curves of a run (curves.png) and of several runs, from entries of log.jsonl.
 
-Entries are dicts as run_log.read_entries gives them; whatever in them is no finite number is left out. Matplotlib takes
-half a second to import, so it is imported where something is drawn.
+Entries are dicts of run_log.read_entries(). Values that are not finite numbers are left out. Matplotlib takes half a
+second to import, so it is imported only for drawing.
 """
 
 import io
@@ -13,19 +13,19 @@ import numpy as np
 from fcn.core import atomic_io
 from fcn.data import render
 
-MOST = 2000  # points of a line; more of them are joined ...
-BINS = 500  # ... to so many of equal width, whose extremes stay visible
-FEW = 40  # points that are each marked
-# Okabe & Ito, "Color universal design": told apart with every kind of colour vision. Their yellow is too light here.
+MOST = 2000  # largest number of points of a line; more are averaged in bins
+BINS = 500  # number of bins of equal width; their extremes are drawn too
+FEW = 40  # largest number of points that have markers
+# Okabe & Ito, "Color universal design": distinct for all kinds of colour vision. Their yellow is too light for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-DASHES = ("-", "--", ":")  # after all colours the next dashes
-RUN, COMPARISON = "fcn.train", "fcn.compare"  # what the pictures say of their maker (render.py)
+DASHES = ("-", "--", ":")  # line styles; the next one is used after all colours
+RUN, COMPARISON = "fcn.train", "fcn.compare"  # makers that the PNG files name (render.py)
 
 
 def draw(entries, path, baselines=None, starts=()):
-    """Write the picture of one run. Raises OSError.
+    """Write the curves of one run as a PNG. Raises OSError.
 
-    baselines: (uniform, prior, constant) of metrics.baselines.numbers, drawn as lines. starts: steps at which the run
+    baselines: (uniform, prior, constant) of metrics.baselines.numbers(), drawn as lines. starts: steps at which the run
     was resumed.
     """
     rate, norm = series(entries, "learning_rate"), series(entries, "gradient_norm")
@@ -52,13 +52,13 @@ def draw(entries, path, baselines=None, starts=()):
 
 def _losses(axes, entries, baselines):
     training, validation = series(entries, "loss"), series(entries, "val_loss")
-    joined = f"; pale: range of {len(training[0]) // BINS} lines each" if len(training[0]) > MOST else ""
-    line(axes, training, COLOURS[0], label=f"training, ± standard error{joined}")
+    binned = f"; pale: range of {len(training[0]) // BINS} entries each" if len(training[0]) > MOST else ""
+    line(axes, training, COLOURS[0], label=f"training, ± standard error{binned}")
     bars(axes, validation, COLOURS[1], label="validation, ± standard error")
     uniform, prior = baselines[:2] if baselines else (0, None)
     if prior is not None:
         axes.axhline(prior, color="grey", linestyle="--", linewidth=1,
-                     label=f"class prior, {prior:.3f}: nothing learnt of the images")
+                     label=f"class frequencies, {prior:.3f}")
     axes.set(title="loss" if uniform is None else "loss: cross entropy per labelled pixel, nats")
     _limit(axes, [training, validation], uniform or 0)
 
@@ -73,43 +73,43 @@ def _scores(axes, entries, baselines):
                   label=f"best mean IoU: {iou[1][best]:.4f} at step {iou[0][best]:,.0f}")
     if baselines:
         axes.axhline(baselines[2], color="grey", linestyle="--", linewidth=1,
-                     label=f"best constant answer: pixel accuracy {baselines[2]:.3f}")
+                     label=f"best constant prediction: pixel accuracy {baselines[2]:.3f}")
     axes.set(title="validation, at network size", ylim=(0, 1))
 
 
 def overlay(runs, path):
-    """Write the curves of several runs over each other. runs: [(name, entries)], at least one. Raises OSError."""
+    """Write the curves of several runs as a PNG. runs: [(name, entries)], at least one. Raises OSError."""
     figure = _figure(15, 5.6)
     loss, validation, scores = figure.subplots(1, 3)
-    looks = [{"colour": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)]}
-             for i in range(len(runs))]
-    for axes, key, how, title in ((loss, "loss", line, "training loss, ± standard error"),
-                                  (validation, "val_loss", bars, "validation loss, ± standard error"),
-                                  (scores, "val_mean_iou", bars, "mean IoU of the validation, at network size")):
+    styles = [{"colour": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)]}
+              for i in range(len(runs))]
+    for axes, key, plot, title in ((loss, "loss", line, "training loss, ± standard error"),
+                                   (validation, "val_loss", bars, "validation loss, ± standard error"),
+                                   (scores, "val_mean_iou", bars, "validation mean IoU, at network size")):
         shown = [series(entries, key) for _, entries in runs]
-        for found, look in zip(shown, looks, strict=True):
-            how(axes, found, **look)
+        for found, style in zip(shown, styles, strict=True):
+            plot(axes, found, **style)
         axes.set(title=title, xlabel="step", ylim=(0, None))
         axes.grid(alpha=0.3)
         if axes is not scores:
             _limit(axes, shown)
-    handles = [loss.plot([], [], color=look["colour"], linestyle=look["linestyle"])[0] for look in looks]
+    handles = [loss.plot([], [], color=style["colour"], linestyle=style["linestyle"])[0] for style in styles]
     figure.legend(handles, [_legible(name) for name, _ in runs], loc="outside lower center", ncols=4, fontsize=9)
-    with warnings.catch_warnings():  # a box in the legend: the order is that of `runs`
+    with warnings.catch_warnings():  # a letter without a glyph is drawn as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         write_figure(figure, path, COMPARISON)
 
 
 def number(value):
-    """A float of float32's range, or NaN for whatever else a log may hold."""
+    """The value as a float, if it is a number in the range of float32; otherwise NaN."""
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e38
     return float(value) if known else math.nan
 
 
 def series(entries, key):
-    """float64 arrays (steps, values, standard errors) of the entries that hold `key`, in the order of steps.
+    """(steps, values, standard errors), float64 (n,), of the entries with `key`, sorted by step.
 
-    The standard error is 0 where there is none.
+    A missing standard error is 0.
     """
     rows = [(number(e.get("step")), number(e[key]), number(e.get(f"{key}_se"))) for e in entries
             if isinstance(e, dict) and key in e]
@@ -120,10 +120,10 @@ def series(entries, key):
 
 
 def thinned(found):
-    """(steps, values, errors, least, largest) of what series gives; more than MOST points are joined.
+    """(steps, values, errors, least, largest) of a series(). More than MOST points are averaged in BINS bins.
 
-    The range of steps is cut into BINS of equal width; steps, values and errors are the means of a bin, least and
-    largest its extremes. Empty bins are left out.
+    The bins have equal width. steps, values and errors are means of a bin, least and largest its extreme values. Empty
+    bins are left out.
     """
     steps, values, errors = found
     if len(steps) <= MOST:
@@ -137,7 +137,7 @@ def thinned(found):
 
 
 def line(axes, found, colour, label=None, linestyle="-"):
-    """A line with the band of its standard error; where points were joined, their extremes as a paler band."""
+    """Draw a line with a band of its standard error and, for averaged points, a paler band of their extremes."""
     steps, values, errors, least, largest = thinned(found)
     if (largest > least).any():
         axes.fill_between(steps, least, largest, color=colour, alpha=0.25, linewidth=0.8)
@@ -148,7 +148,7 @@ def line(axes, found, colour, label=None, linestyle="-"):
 
 
 def bars(axes, found, colour, label=None, linestyle="-"):
-    """Marked points with error bars, joined by a line; very many points are a line."""
+    """Draw points with error bars and a line; many points are drawn by line()."""
     steps, values, errors, least, largest = thinned(found)
     if (largest > least).any() or len(steps) > 4 * FEW:
         line(axes, found, colour, label, linestyle)
@@ -158,10 +158,10 @@ def bars(axes, found, colour, label=None, linestyle="-"):
 
 
 def top_of(shown, start=0.0):
-    """(top, hidden): where a loss axis from 0 ends, and how many values lie above it.
+    """(top, hidden): upper limit of a loss axis that starts at 0, and number of values above it.
 
-    The axis covers `start`, the first values and all others, but not spikes far above the rest. shown: what series()
-    gives of each line, at least one value in all.
+    The axis contains `start`, the first values and most others, but not spikes far above them. shown: a series() per
+    line, with at least one value in all.
     """
     values = np.concatenate([found[1] for found in shown])
     usual = min(values.max(), 3 * np.percentile(values, 98))
@@ -170,7 +170,7 @@ def top_of(shown, start=0.0):
 
 
 def _limit(axes, shown, start=0.0):
-    """The y axis from 0 up to top_of(); what is hidden above it is said."""
+    """Set the y axis from 0 to top_of(). The title names the number of hidden values."""
     axes.set_ylim(0, None)
     steps, values = (np.concatenate([found[i] for found in shown]) for i in (0, 1))
     if not len(values):
@@ -178,12 +178,12 @@ def _limit(axes, shown, start=0.0):
     top, hidden = top_of(shown, start)
     if hidden:
         axes.set_ylim(0, top)
-        axes.set_title(f"{axes.get_title()}\n{hidden} above the picture, up to {values.max():.3g} "
+        axes.set_title(f"{axes.get_title()}\n{hidden} values above the axis, up to {values.max():.3g} "
                        f"at step {steps[values.argmax()]:,.0f}", fontsize=10)
 
 
 def _legible(name):
-    """A run's name as matplotlib shows it as it is: no formula, and not hidden for its first letter."""
+    """A run's name for a legend of matplotlib: without formulas, and not hidden for a leading underscore."""
     name = name.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name
 
@@ -198,7 +198,10 @@ def _figure(width, height):
 
 
 def write_figure(figure, path, maker=None, dpi=100):
-    """Write a figure whole. maker: the command that the picture names as its own (render.py). Raises OSError."""
+    """Write a figure as a PNG, by atomic_io.write_whole(). maker: the command that it names (render.py).
+
+    Raises OSError.
+    """
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=dpi, metadata={render.KEYWORD: maker} if maker else None)
     atomic_io.write_whole(path, picture.getvalue())

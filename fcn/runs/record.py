@@ -1,4 +1,4 @@
-"""config.json of a run folder: what the run is made of, so that evaluation and resuming need nothing else."""
+"""config.json of a run folder: all that resuming, evaluation and export need to know of a run."""
 
 import datetime
 import importlib.metadata
@@ -15,19 +15,23 @@ from fcn.data.spec import DatasetSpec
 from fcn.runs import checkpoint_files, run_log
 
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
-         "bad_batch.npz")  # of a run's folder, but its checkpoints, events and evaluations
+         "bad_batch.npz")  # files in a run folder, without checkpoints, events and evaluations
 OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
 DIFFERS = {OWN: "give another --run, or the same settings.",
-           FORKED: "give the same settings; or --weights instead of --resume, to start from its weights alone."}
+           FORKED: "give the same settings; or --weights instead of --resume, to start from its weights only."}
 PACKAGES = ("tensorflow", "numpy", "scipy", "h5py", "imageio", "pillow")
 
 
 def write_record(run, content):
+    """Write config.json of a run folder. content: a dict."""
     atomic_io.write_json(pathlib.Path(run) / "config.json", content)
 
 
 def read_record(run):
-    """The content of a run's config.json; its plugin folders are used. Raises UsageError if this is no run folder."""
+    """The content of a run's config.json. Adds its plugin folders to the registry.
+
+    Raises UsageError if this is not a run folder, or one of an older version that cannot be used.
+    """
     path = pathlib.Path(run) / "config.json"
     try:
         content = json.loads(path.read_text())
@@ -40,42 +44,44 @@ def read_record(run):
         raise errors.UsageError("is damaged", where=path, why=file_kinds.why_unreadable(path, repr(error))) from None
     registry.add_recorded(content["config"])
     if old:
-        raise errors.UsageError("was made by an older version, whose nets were built otherwise", where=run,
-                                fix="use the commit that its config.json names, or train anew.")
+        raise errors.UsageError("was made by an older version, which built its nets differently", where=run,
+                                fix="use the commit that its config.json names, or train again.")
     return content
 
 
 def to_go_on_with(run, resume):
-    """config.json's content of the run in this folder; None if there is none, or none with a checkpoint.
+    """The content of config.json if the run in this folder is resumed; None for a new run.
 
-    A start that failed before the first one binds nobody. Raises UsageError or WeightsError.
+    A run without a checkpoint is started again. resume: the value of --resume. Raises UsageError or WeightsError if the
+    folder cannot be used.
     """
     run = pathlib.Path(run)
     begun = checkpoint_files.paths(run / "checkpoints")
     if not begun:
         check_folder(run)
     elif not os.path.lexists(run / "config.json"):
-        raise errors.UsageError("holds checkpoints, and no config.json of a run of this program", where=run,
+        raise errors.UsageError("holds checkpoints, but no config.json of a run of this program", where=run,
                                 fix=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     if resume == "never" and (begun or (run / "config.json").exists()):
-        raise errors.UsageError("there is a run in this folder", where=run, fix="give another --run.")
+        raise errors.UsageError("holds a run already", where=run, fix="give another --run.")
     if resume not in ("auto", "never"):
         if pathlib.Path(resume).resolve() in [path.resolve() for path in begun[1:]]:
-            raise errors.UsageError("this run has later checkpoints, and goes on from its newest one", where=resume,
+            raise errors.UsageError("this run has later checkpoints, and resumes from its newest one", where=resume,
                                     fix="leave out --resume; or give another --run, to start from this checkpoint.")
-        if not begun:  # later it may have been swept
+        if not begun:  # once this run has a checkpoint, that one may have been deleted
             checkpoint_files.read_state(resume)
     if not begun and run_log.read_entries(run / "log.jsonl"):
-        raise errors.UsageError("there is a run in this folder, whose checkpoints are gone", where=run,
+        raise errors.UsageError("holds a run whose checkpoints are missing", where=run,
                                 fix="give another --run, or delete this one.")
     return _current(run) if begun else None
 
 
 def check_folder(run):
-    """Raise UsageError if a file that a run would write is in this folder, but no config.json of a run beside it."""
+    """Raise UsageError if this folder has a file that a run would write, but no config.json of a run."""
     run = pathlib.Path(run)
     if os.path.lexists(run) and not run.is_dir():
-        raise errors.UsageError("is no folder", where=run, fix=f"give --run {shlex.quote(str(ownership.free(run)))}.")
+        raise errors.UsageError("is not a folder", where=run,
+                                fix=f"give --run {shlex.quote(str(ownership.free(run)))}.")
     found = [run / name for name in FILES if os.path.lexists(run / name)]
     if found and not _is_config(run / "config.json"):
         raise errors.UsageError("exists already, but not from a run of this program; nothing is overwritten",
@@ -84,7 +90,7 @@ def check_folder(run):
 
 
 def _is_config(path):
-    """Whether this config.json was written by this program, of any version."""
+    """Whether this config.json was written by this program, in any version."""
     try:
         content = json.loads(path.read_bytes())
         return isinstance(content, dict) and {"config", "spec"} <= content.keys()
@@ -93,36 +99,40 @@ def _is_config(path):
 
 
 def of_checkpoint(resume):
-    """config.json's content of the run that --resume PATH, a checkpoint, belongs to; None for "auto" and "never"."""
+    """The content of config.json of the run of the checkpoint --resume PATH; None for "auto" and "never"."""
     return None if resume in ("auto", "never") else _current(pathlib.Path(resume).absolute().parent.parent)
 
 
 def _current(run):
     content = read_record(run)
     if "fingerprints" not in content:
-        raise errors.UsageError("was begun by an older version, which drew its samples in another way and kept less",
-                                where=run, fix="eval_fcn.py evaluates it as it is; to train, give another --run.")
+        raise errors.UsageError("was started by an older version and cannot be resumed: it drew other samples and "
+                                "stored less", where=run,
+                                fix="evaluate it with eval_fcn.py; to train, give another --run.")
     return content
 
 
 def check_unchanged(run, old, content, same=(), of=OWN):
-    """Raise UsageError if what content has of the run's config.json is not as it was. same: settings that must be."""
+    """Raise UsageError if the content of a config.json differs from `old` in what a run may not change.
+
+    content: the new content, or a part of it. same: settings that may not change. of: OWN or FORKED, for the message.
+    """
     changes = differences(old["config"], content.get("config", {}), same)
     changes += differences(old, content, [key for key in ("spec",) if key in content])
     graph = content.get("model", {})
     changes += differences(old["model"], graph, [key for key in ("channels", "mean_rgb", "num_classes", "class_weights")
                                                  if key in graph])
     if any(old.get(key) != content[key] for key in ("files", "pixels") if key in content):
-        changes.append("the files in --data are not those that the run began with")
+        changes.append("the files in --data have changed since the run started")
     if changes:
-        raise errors.UsageError(f"{of} was made with other settings or data", where=run,
-                                why=changes, fix=DIFFERS[of])
+        raise errors.UsageError(f"{of} has other settings or data", where=run, why=changes, fix=DIFFERS[of])
 
 
 def begin(run, content, old, before=None):
-    """Write config.json of a run that starts, or goes on as it was: old is its content then.
+    """Write config.json of a run that starts or resumes.
 
-    before: content of the run that it must be like, its own or that of the checkpoint that it starts from.
+    content: the new content. old: the previous content of a run that resumes, or None. before: content of the run that
+    it must agree with, its own or that of the checkpoint it starts from; or None. Raises UsageError.
     """
     if before:
         check_unchanged(run, before, content, of=OWN if old else FORKED)
@@ -132,8 +142,9 @@ def begin(run, content, old, before=None):
 
 
 def fingerprints(content, same):
-    """What tells this run from others, for its checkpoints: digests of the settings that may not change (`same`), of
-    the lists of files, and of both caches' pixels.
+    """Digests that identify a run, for its checkpoints: of settings, lists of files, and pixels of the caches.
+
+    content: of config.json. same: the settings that may not change.
     """
     settings = {key: content["config"][key] for key in same} | {"model": content["model"], "spec": content["spec"]}
     return {"settings": checkpoint_files.digest(settings),
@@ -141,7 +152,7 @@ def fingerprints(content, same):
 
 
 def other_machine(old):
-    """Lines on what is not as it was at the last start and may change the last bits of results, but nothing else."""
+    """Notes on changes of packages and machine since the last start, which may change the last bits of results."""
     last, now = old["starts"][-1], provenance()
     changes = differences(last["versions"], now["versions"], now["versions"])
     changes += differences(last, now, ["machine"])
@@ -149,7 +160,7 @@ def other_machine(old):
 
 
 def on_device(content, device, before):
-    """Put the name of the device into the entry of this start; lines on a device that is not that of the last one."""
+    """Add the name of the device to the entry of this start. Returns notes if the last start used another device."""
     content["starts"][-1]["device"] = device
     last = before["starts"][-1] if before else {}
     changes = differences(last, {"device": device}, ["device"]) if "device" in last else []
@@ -157,20 +168,21 @@ def on_device(content, device, before):
 
 
 def spec_to_dict(spec):
+    """A DatasetSpec as JSON content."""
     return {"class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
             "colours": [list(c) for c in spec.colours], "encoding": spec.encoding,
             "mask_threshold": spec.mask_threshold}
 
 
 def spec_from_dict(content):
-    """A DatasetSpec; a run from before labels had encodings has the default one."""
+    """The DatasetSpec of spec_to_dict(). Fields that older runs lack have their defaults."""
     return DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
                        tuple(tuple(c) for c in content["colours"]),
                        **{key: content[key] for key in ("encoding", "mask_threshold") if key in content})
 
 
 def provenance():
-    """Command, commit, versions, machine and time: what a number needs beside it."""
+    """{"command", "commit", "versions", "machine", "time"} of this process, for records and reports."""
     return {"command": shlex.join(["python", *sys.argv]), "commit": commit(),
             "versions": {"python": platform.python_version(),
                          **{name: importlib.metadata.version(name) for name in PACKAGES}},
@@ -179,12 +191,12 @@ def provenance():
 
 
 def commit():
-    """The commit of this source tree, "+changes" if it was edited since; None outside a repository."""
+    """The commit of this source tree, with "+changes" for uncommitted changes; None outside a repository."""
     def git(*words):
         return subprocess.run(["git", "-C", str(pathlib.Path(__file__).parent), *words], capture_output=True,
                               text=True, check=True).stdout.strip()
     try:
-        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)  # else the commit is of something around us
+        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)  # fails in another project's repository
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
@@ -192,7 +204,7 @@ def commit():
 
 
 def differences(old, new, keys):
-    """['batch: 2 in the run, 4 now', ...] for the keys whose values differ."""
+    """['batch: 2 in the run, 4 now', ...] for the keys whose values differ. old, new: dicts."""
     def plain(value):
         return json.loads(json.dumps(value))
     return [f"{key}: {plain(old.get(key))} in the run, {plain(new.get(key))} now" for key in keys

@@ -1,4 +1,4 @@
-"""What differs between runs: settings (files by their content, not by where they lie), packages and machines."""
+"""Differences between runs: settings (files by their content, not their path), package versions and machines."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ from fcn.config import training_config
 from fcn.data import class_weights
 from fcn.runs.run_facts import dig
 
-# Settings that name a file or folder -> what it is, of a run's config.json. The path alone says nothing.
+# Settings that are paths, and the part of config.json that identifies the content.
 IDENTITIES = {
     "data": lambda content: dig(content, "files"),
     "weights": lambda content: (dig(content, "weights", "sha256") or dig(content, "weights", "files")
@@ -14,12 +14,15 @@ IDENTITIES = {
     "classes": lambda content: _classes(content),
     "class_weights": lambda content: dig(content, "model", "class_weights"),
 }
-NOWHERE = ("cache_dir", "plugins")  # say nothing about a run
-SCORES_NEED = ("data", "classes", "size")  # without which scores mean other things
+NOWHERE = ("cache_dir", "plugins")  # settings that are not compared
+SCORES_NEED = ("data", "classes", "size")  # settings that must be equal for scores to be comparable
 
 
 def differences_between(runs):
-    """{what differs: [a text for each run]}: settings, versions of packages, machines. Absent settings are defaults."""
+    """{what differs: [a text per run]}: settings, versions of packages, machines. Missing settings have their defaults.
+
+    runs: list of run_facts.Run.
+    """
     found, settings = {}, [training_config.from_dict(run.content["config"]) for run in runs]
     for name in (name for name in training_config.fields() if name not in NOWHERE):
         values = [getattr(one, name) for one in settings]
@@ -40,7 +43,7 @@ def differences_between(runs):
 
 
 def shown(name, value):
-    """A setting's value as --help would have it."""
+    """A setting's value as on the command line."""
     if name == "size" and value is None:
         return "native"
     if isinstance(value, tuple):
@@ -49,24 +52,24 @@ def shown(name, value):
 
 
 def warnings(runs, differing):
-    """Lines on what keeps the scores of these runs from being compared."""
+    """Yield lines on why the scores of these runs cannot be compared. differing: keys of differences_between()."""
     needed = [name for name in SCORES_NEED if name in differing]
     if needed:
         yield f"warning: these runs differ in {', '.join(needed)}: their losses and scores cannot be compared"
     settings = [training_config.from_dict(run.content["config"]) for run in runs]
     images = [one.eval_batches * one.batch for one in settings if _are_numbers(one.eval_batches, one.batch)]
     if not needed and _differ(images):
-        seen = ", ".join(str(count or "all") for count in images)
-        yield (f"note: validations saw different numbers of images ({seen}, where there are so many); eval_fcn.py "
-               "takes the whole split")
+        counts = ", ".join(str(count or "all") for count in images)
+        yield f"note: validations used different numbers of images ({counts} at most); eval_fcn.py uses the whole split"
 
 
 def plain(value, form="{}"):
+    """The value as text by a format string; "-" for None."""
     return "-" if value is None else form.format(value)
 
 
 def _classes(content):
-    """What the labels' ids mean. Ignored ids beyond the classes may be those of padding alone, and do not count."""
+    """The meaning of label ids. Ignored ids beyond the classes are left out, because they may be padding only."""
     spec = dig(content, "spec")
     names, ignored = (dig(spec, key) for key in ("class_names", "ignored_ids"))
     if not isinstance(names, list) or not isinstance(ignored, list):
@@ -76,12 +79,12 @@ def _classes(content):
 
 
 def _by_name(name, value):
-    """Whether this setting is no file here."""
+    """Whether this value of a setting is a keyword and not a path."""
     return name == "class_weights" and value in class_weights.KNOWN
 
 
 def _lettered(name, identities, values):
-    """['A (camvid)', 'B (ade)', 'A (copy)']: what is the same has the same letter."""
+    """['A (camvid)', 'B (ade)', 'A (copy)']: values with the same identity have the same letter."""
     known: list = []
     texts = []
     for identity, value in zip(identities, values, strict=True):
@@ -89,9 +92,9 @@ def _lettered(name, identities, values):
             texts.append("unknown")
             continue
         known += [] if identity in known else [identity]
-        called = pathlib.Path(str(value)).name or (f"{len(identity[0])} classes" if name == "classes" else "")
+        short = pathlib.Path(str(value)).name or (f"{len(identity[0])} classes" if name == "classes" else "")
         number = known.index(identity)
-        texts.append(f"{chr(65 + number) if number < 26 else number + 1} ({called})")
+        texts.append(f"{chr(65 + number) if number < 26 else number + 1} ({short})")
     return texts
 
 

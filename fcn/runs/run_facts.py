@@ -1,4 +1,4 @@
-"""A run's folder -> what there is to compare of it. What is damaged, or not there yet, is unknown."""
+"""Read what can be compared from run folders. Damaged or missing parts are unknown (None)."""
 
 import dataclasses
 import json
@@ -9,16 +9,16 @@ import numpy as np
 from fcn.core import errors
 from fcn.runs import checkpoint_files, curves, record, run_log
 
-# What a number of a run is called, in the order of a CSV file.
+# Names of the facts of a run, in the order of the CSV file.
 NAMES = ("steps_done", "steps_planned", "best_mean_iou", "best_step", "validation_loss", "validation_loss_se",
          "training_loss", "training_loss_se", "images_per_s", "starts", "commit", "evaluated_mean_iou",
          "evaluated_split", "evaluated_step", "evaluated_protocol")
-DAMAGED = (OSError, ValueError, RecursionError)  # what reading a file may end in that is not as it was written
+DAMAGED = (OSError, ValueError, RecursionError)  # raised for damaged files
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """content: of config.json; entries: of log.jsonl; facts: {each of NAMES: a number or text, None if unknown}."""
+    """A run. content: of config.json. entries: of log.jsonl. facts: {each of NAMES: value, None if unknown}."""
 
     name: str
     folder: pathlib.Path
@@ -28,15 +28,15 @@ class Run:
 
 
 def find(paths):
-    """([Run], [a line on each path that was passed over]); a folder of stages stands for the runs in it."""
+    """(list of Run, lines on skipped paths). A folder of stages is replaced by the runs in it."""
     found: dict = {}
-    passed_over, runs = [], []
+    skipped, runs = [], []
     for path in map(pathlib.Path, paths):
         stages = sorted(_inside(path, "[0-9]*-*/config.json"), key=lambda file: _number_of(file.parent.name))
         inside = {path: path.resolve().name} if _inside(path, "config.json") else {
             file.parent: f"{path.resolve().name}/{file.parent.name}" for file in stages}
         if not inside:
-            passed_over.append(f"{path}: no run folder, it has no config.json")
+            skipped.append(f"{path}: not a run folder, it has no config.json")
         for folder, name in inside.items():
             found.setdefault(folder.resolve(), (folder, name))
     names = [name for _, name in found.values()]
@@ -45,12 +45,12 @@ def find(paths):
             runs.append(read_log(folder, name if names.count(name) == 1 else str(folder)))
         except errors.UsageError as error:
             why = f": {error.why}" if isinstance(error.why, str) else ""
-            passed_over.append(f"{folder}: {error.what}{why}")
-    return runs, passed_over
+            skipped.append(f"{folder}: {error.what}{why}")
+    return runs, skipped
 
 
 def read_log(folder, name):
-    """The Run in a folder. Raises UsageError where its config.json cannot be used."""
+    """The Run in a folder. Raises UsageError if its config.json cannot be used."""
     try:
         content = record.read_record(folder)
     except RecursionError:
@@ -62,7 +62,7 @@ def read_log(folder, name):
 
 
 def facts(folder, content, entries, speed):
-    """{each of NAMES: what is known of it}."""
+    """{each of NAMES: value, None if unknown}. entries: of log.jsonl. speed: entries of speed.jsonl."""
     known: dict = dict.fromkeys(NAMES)
     steps = [*curves.series(entries, "step")[0], *(state["step"] for _, state in _checkpoints(folder))]
     known["steps_done"] = int(max(steps, default=0))
@@ -75,7 +75,7 @@ def facts(folder, content, entries, speed):
     for name, found in (("validation_loss", losses), ("training_loss", curves.series(entries, "loss"))):
         if len(found[0]):
             known |= {name: float(found[1][-1]), f"{name}_se": float(found[2][-1]) or None}
-    speeds = curves.series(entries + speed, "images_per_s")[1]  # runs of before had it in log.jsonl
+    speeds = curves.series(entries + speed, "images_per_s")[1]  # older runs have it in log.jsonl
     known["images_per_s"] = float(np.median(speeds)) if len(speeds) else None
     starts = dig(content, "starts")
     known["starts"] = sum(entry.get("event") == "start" for entry in speed) or (
@@ -86,7 +86,7 @@ def facts(folder, content, entries, speed):
 
 
 def dig(content, *keys):
-    """content[keys[0]][keys[1]]...; None where there is no such thing."""
+    """content[keys[0]][keys[1]]...; None if it does not exist."""
     for key in keys:
         try:
             content = content[key]
@@ -96,7 +96,7 @@ def dig(content, *keys):
 
 
 def _evaluated(folder):
-    """What the newest report of an evaluation says, {} without one."""
+    """Facts of the newest evaluation; {} without one."""
     newest: tuple = ("", {})
     for path in _inside(folder, "eval/[!.]*/report.json"):
         try:
@@ -115,9 +115,9 @@ def _evaluated(folder):
 
 
 def _how(content):
-    """'benchmark: the net sees ...' of a report; older ones had it in one text."""
-    said = [str(dig(content, key)) for key in ("protocol", "inference") if dig(content, key)]
-    return ": ".join(said) or None
+    """Protocol and inference of a report; older reports have both in one text."""
+    texts = [str(dig(content, key)) for key in ("protocol", "inference") if dig(content, key)]
+    return ": ".join(texts) or None
 
 
 def _log(path):
@@ -135,7 +135,7 @@ def _checkpoints(folder):
 
 
 def _inside(folder, pattern):
-    """Sorted paths; none of a folder that cannot be looked into."""
+    """Sorted paths that match a pattern; [] for a folder that cannot be listed."""
     try:
         return sorted(folder.glob(pattern))
     except DAMAGED:

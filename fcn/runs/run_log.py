@@ -1,7 +1,7 @@
-"""log.jsonl and speed.jsonl: one JSON object a line, appended in one write; a torn last line is left out by the reader.
+"""log.jsonl and speed.jsonl: one JSON object per line, each appended in one write. Readers ignore an incomplete line.
 
-log.jsonl holds what follows from settings and data: a killed and resumed run has the bytes of an undisturbed one.
-speed.jsonl holds what the clock says, and every start and end.
+log.jsonl is a function of settings and data: a resumed run writes the same bytes as an uninterrupted one. speed.jsonl
+holds times, and every start and end.
 """
 
 import contextlib
@@ -14,23 +14,23 @@ from fcn.core import atomic_io
 
 
 class Log:
-    """Appends entries to a file. What a full disk refuses waits, and comes with a later entry; nothing is torn."""
+    """Appends entries to a file. Entries that a full disk refuses are kept and written with a later entry."""
 
     def __init__(self, path):
         self.path, self.waiting = pathlib.Path(path), b""
-        if self.path.exists():  # half a line would swallow the next one
+        if self.path.exists():  # an incomplete line would make the next one unreadable
             content = self.path.read_bytes()
             if not content.endswith(b"\n"):
                 os.truncate(self.path, content.rfind(b"\n") + 1)
 
     def append(self, entry):
-        """Write an entry (a dict), or keep it for later if the disk is full. JSON has no NaN and no infinity: null."""
+        """Write an entry (a dict), or keep it for later if that fails. NaN and infinity become null."""
         self.waiting += (json.dumps({key: _finite(value) for key, value in entry.items()}) + "\n").encode()
-        with contextlib.suppress(OSError):  # a checkpoint, which must not be ahead of its log, will say so
+        with contextlib.suppress(OSError):  # saving a checkpoint calls flush() again and reports the error
             self.flush()
 
     def flush(self, sync=False):
-        """Write what waits, down to the disk itself if `sync`. Raises OSError; then all of it waits on."""
+        """Write the waiting entries. sync: with fsync. Raises OSError, and then keeps all of them."""
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             end = os.fstat(file).st_size
@@ -47,15 +47,15 @@ class Log:
 
 
 def read_entries(path):
-    """All whole entries, in order; [] if there is no file."""
+    """All complete entries, in order; [] without a file."""
     path = pathlib.Path(path)
     return [entry for _, entry in _lines(path.read_bytes() if path.exists() else b"")]
 
 
 def cut(path, step, validated=None):
-    """Drop entries after `step`, and validations after step `validated`: a resumed run writes them again.
+    """Delete entries after `step`, and validations after step `validated`, which a resumed run writes again.
 
-    A validation is an entry with numbers called val_*; they are null where no pixel was labelled.
+    A validation is an entry with keys val_*; their values are null without labelled pixels.
     """
     path, last = pathlib.Path(path), {True: step if validated is None else validated, False: step}
     kept = [line for line, entry in _lines(path.read_bytes() if path.exists() else b"")
@@ -68,7 +68,7 @@ def _finite(value):
 
 
 def _lines(content):
-    """(bytes, dict) of every line that holds an object with a step."""
+    """Yield (bytes, dict) of each line that is a JSON object with a step."""
     for line in content.split(b"\n"):
         try:
             entry = json.loads(line)

@@ -1,6 +1,6 @@
-"""--stages A,B,C: recipes, or TOML files, as runs RUN/1-A, RUN/2-B, ..., each from the weights of the one before.
+"""--stages A,B,C: train recipes or TOML files as runs RUN/1-A, RUN/2-B, ..., each from the weights of the previous one.
 
-Of the one before, the checkpoint is taken that --weights RUN takes: the best by validation mean IoU.
+The checkpoint of the previous stage is the one that --weights RUN uses: the best by validation mean IoU.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from fcn.runs import checkpoint_files, record
 
 
 def listed(arguments):
-    """The arguments of each stage; arguments are those of train_fcn.py. Raises UsageError."""
+    """The arguments of each stage, a list of Namespace. arguments: of train_fcn.py. Raises UsageError."""
     folder = pathlib.Path(arguments.run or "runs/stages")
     found: list[argparse.Namespace] = []
     for number, name in enumerate((name.strip() for name in arguments.stages.split(",")), 1):
@@ -31,32 +31,33 @@ def listed(arguments):
 
 
 def seed_of(seed, number):
-    """The seed of stage `number` (1, 2, ...) of a plan: `seed` itself for the first, which is the run that it would be
-    alone; for the others 31 bits of numpy.random.SeedSequence((seed, number)). With one seed for all, every stage would
-    see the same order, augmentation and dropout masks.
+    """The seed of stage `number` (1, 2, ...).
+
+    The first stage has `seed`, like a run without stages. The others have 31 bits of
+    numpy.random.SeedSequence((seed, number)), so that they differ in order, augmentation and dropout.
     """
     return seed if number == 1 else int(np.random.SeedSequence((seed, number)).generate_state(1)[0] >> 1)
 
 
 def seeded(settings, where, number, own):
-    """(Config, origins of its settings) of stage `number`, with its own seed.
+    """(Config, origins of its settings) of stage `number`, with the stage's seed.
 
-    own: settings of the run, {} before its first checkpoint. It keeps its seed if none is given, or if it was begun
-    when all stages had the seed that is given.
+    settings: a Config. where: {setting: origin}. own: settings of the stage's run, {} before its first checkpoint. A
+    started run keeps its seed if none is given, or if an older version started all stages with the given seed.
     """
     seed = settings.seed
     if number == 1 or where["seed"] == "the run":
         return settings, where
     if own.get("seed") == seed:
-        return settings, where | {"seed": f"the run, begun when all stages had one seed ({where['seed']})"}
+        return settings, where | {"seed": f"the run, started when all stages had one seed ({where['seed']})"}
     origin = f"stage {number} of seed {seed} ({where['seed']})"
     return dataclasses.replace(settings, seed=seed_of(seed, number)), where | {"seed": origin}
 
 
 def is_finished(run, settings, begun_after):
-    """Whether a stage needs no more steps. With any other setting or data the run itself must say what is wrong.
+    """Whether a stage is finished. False if its settings have changed: then the run reports the difference.
 
-    settings: its Config. begun_after: a later stage has begun, so that checkpoints of this one may be gone.
+    settings: a Config. begun_after: whether a later stage has started, so that checkpoints of this one may be deleted.
     """
     run = pathlib.Path(run)
     if not (run / "config.json").exists():

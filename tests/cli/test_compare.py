@@ -188,7 +188,7 @@ def test_other_folders_are_skipped_with_a_line_each(tmp_path, compared):
 
 def test_nothing_to_compare_is_a_usage_error(tmp_path, compared):
     code, _, err = compared(tmp_path, tmp_path / "gone")
-    assert code == 2 and "there is no run to compare" in err and "gone: no run folder" in err and "Fix: " in err
+    assert code == 2 and "there is no run to compare" in err and "gone: not a run folder" in err and "Fix: " in err
     assert not (tmp_path / "compare.png").exists()
 
 

@@ -222,7 +222,7 @@ def test_checkpoint_of_another_run_is_refused_and_the_fix_works(trained, tmp_pat
     words = "--out", tmp_path / "out", "--outputs", "none"
     said = evaluate("--run", trained[0] / "run", "--checkpoint", theirs, *words, code=4)
     assert "belongs to another run" in said and not (tmp_path / "out").exists()
-    advised = re.search(r"as its own run: (--run \S+)", said)[1].split()
+    advised = re.search(r"as a part of its own run: (--run \S+)", said)[1].split()
     assert f"checkpoint: {theirs} (step 8" in evaluate(*advised, *words)
 
 

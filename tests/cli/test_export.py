@@ -25,5 +25,5 @@ def test_unwritable_output_is_reported_before_weights_are_read(tmp_path, name, s
 def test_folder_that_is_not_a_run_is_reported(tmp_path):
     with pytest.raises(errors.UsageError, match="is no folder"):
         main(tmp_path / "nowhere", tmp_path / "net.pb")
-    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
+    with pytest.raises(errors.UsageError, match="neither a run folder nor a checkpoint"):
         main(tmp_path, tmp_path / "net.pb")

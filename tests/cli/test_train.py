@@ -72,7 +72,7 @@ def test_locked_run_folder_is_refused(trained, toy, tmp_path):
     shutil.copytree(trained[0], work)
     said = call(train_words(toy, work, "--steps", "8", "--batch", "3"), code=2).stderr
     assert "batch: 2 in the run, 3 now" in said
-    assert "there is a run in this folder" in call(train_words(toy, work, "--resume", "never"), code=2).stderr
+    assert "holds a run already" in call(train_words(toy, work, "--resume", "never"), code=2).stderr
 
 
 def test_diverging_run_stops_before_weights_are_changed(toy, tmp_path):
@@ -193,7 +193,7 @@ def test_labels_edited_to_the_same_size_prevent_resuming(trained, toy, tmp_path,
         file.seek(-2000, os.SEEK_END)
         file.write(bytes([1, 2] * 1000))
     done = call([*words, "--steps", "4"], code=2)
-    assert "not those that the run began with" in done.stderr
+    assert "have changed since the run started" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere/b.png", "b.jpg", "."])

@@ -253,7 +253,7 @@ def test_start_that_failed_before_a_checkpoint_can_be_repeated(tmp_path):
     record.write_record(tmp_path, {"config": {}, "spec": {}, "model": {}})
     (tmp_path / "transplant.json").touch()
     assert record.to_go_on_with(tmp_path, "auto") is None
-    with pytest.raises(errors.UsageError, match="is no folder"):
+    with pytest.raises(errors.UsageError, match="is not a folder"):
         record.to_go_on_with(foreign(tmp_path / "file"), "auto")
 
 
@@ -316,5 +316,5 @@ def test_benchmark_result_replaces_only_such_a_result(tmp_path):
 def test_folder_with_foreign_checkpoints_is_not_a_run(tmp_path):
     run = tmp_path / "run"
     (run / "checkpoints/step-000002").mkdir(parents=True)
-    with pytest.raises(errors.UsageError, match=r"holds checkpoints, and no config.*\n  Fix: give --run \S+run-2"):
+    with pytest.raises(errors.UsageError, match=r"holds checkpoints, but no config.*\n  Fix: give --run \S+run-2"):
         record.to_go_on_with(run, "auto")

@@ -72,7 +72,7 @@ def test_warning_of_shifted_labels_counts_the_better_fit():
     matrix[[2, 3, 4], [1, 2, 3]] = 30  # zero-based predictions against labels from 1
     matrix[5, 5] = 10
     text = diagnostics.shifted(matrix, IDS, NAMES)
-    assert "90.0% of the pixels" in text and "10.0% by its own" in text and "3 of 4 classes" in text
+    assert "90.0% of the pixels" in text and "10.0% as their label" in text and "3 of 4 classes" in text
 
 
 def test_ade20k_labels_with_a_net_of_150_channels_are_detected():
@@ -106,7 +106,8 @@ def test_predictions_collapsed_to_one_class_are_named():
     matrix = np.zeros((12, 12), np.int64)
     matrix[1:, 3] = SHARES
     texts = diagnostics.warnings(matrix, IDS, NAMES)
-    assert texts[0] == "the net predicts 1 of the 11 classes in the labels; 100.0% of all pixels are predicted as 'Pole'"
+    assert texts[0] == ("the net predicts 1 of the 11 classes in the labels; 100.0% of all pixels are predicted as "
+                        "'Pole'")
     assert diagnostics.few(np.array([[95, 0], [5, 0]]), (0, 1), ["page", "ink"])
 
 
@@ -115,8 +116,8 @@ def test_predictions_collapsed_to_two_classes_are_reported():
     matrix[1:, 1], matrix[1:, 2] = 60 * SHARES, 39 * SHARES
     matrix[IDS, IDS] += 30
     text = diagnostics.few(matrix, IDS, NAMES)
-    assert text == ("99% of the pixels are predicted as 2 classes ('Sky', 'Building'); the labels have 10 classes on as "
-                    "many pixels")
+    assert text == ("99% of the pixels are predicted as 2 classes ('Sky', 'Building'); the labels have 10 classes "
+                    "on as many pixels")
 
 
 def test_worse_than_the_constant_prediction_gives_both_numbers():
@@ -174,7 +175,7 @@ def test_classes_are_selected_by_name_id_or_group():
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("wal", "did you mean 'wall'"), ("0", "no scored class has the id 0; ids are 1 to 150"),
+    ("wal", "did you mean 'wall'"), ("0", "no scored class has the id 0, expected 1 to 150"),
     ("other", "no scored class"),
     ("stuf", "did you mean 'stuff'"), (" , ", "names no class"), ("-1", "no scored class has the name '-1'")])
 def test_unknown_class_is_answered_with_the_nearest(text, message):

@@ -169,4 +169,4 @@ def test_best_constant_prediction_is_the_most_frequent_class():
     uniform, prior, constant = baselines.numbers(counts, spec(4, 0))
     assert uniform == pytest.approx(math.log(4)) and constant == 0.75
     assert prior == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
-    assert "'class 2' gives pixel accuracy 0.750" in baselines.sentence(counts, spec(4, 0))
+    assert "'class 2' for every pixel has pixel accuracy 0.750" in baselines.sentence(counts, spec(4, 0))

@@ -51,12 +51,12 @@ def test_checkpoint_folder_selects_that_checkpoint(tmp_path):
     run = make(tmp_path / "run", {10: 0.5, 20: 0.25})
     chosen = checkpoint_choice.choose(run / "checkpoints/step-000020")
     assert chosen.run == run and chosen.text.endswith("(step 20, validation mean IoU 0.2500)")
-    with pytest.raises(errors.UsageError, match="is one checkpoint already"):
+    with pytest.raises(errors.UsageError, match="is a checkpoint, so"):
         checkpoint_choice.choose(run / "checkpoints/step-000020", "latest")
 
 
 def test_folder_without_run_or_checkpoint_is_named(tmp_path):
-    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
+    with pytest.raises(errors.UsageError, match="neither a run folder nor a checkpoint"):
         checkpoint_choice.choose(tmp_path)
     with pytest.raises(errors.WeightsError, match=r"run/checkpoints: there is no checkpoint of this run"):
         checkpoint_choice.choose(make(tmp_path / "run", {}))

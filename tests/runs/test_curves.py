@@ -123,7 +123,7 @@ def test_long_log_is_drawn_with_few_points_and_visible_spikes(figure_of):
 
 def test_spike_far_above_the_rest_is_cut_off_and_noted(figure_of):
     _, axes = figure_of(curves.draw, long_log(700, {300: 90.0}))
-    assert "1 above the picture, up to 90 at step 3,010" in axes["loss"].get_title()
+    assert "1 values above the axis, up to 90 at step 3,010" in axes["loss"].get_title()
     assert 1.1 < axes["loss"].get_ylim()[1] < 5
 
 
@@ -134,8 +134,8 @@ def test_first_loss_is_inside_the_picture(figure_of):
 
 def test_baselines_without_images_are_drawn_as_lines(figure_of):
     _, axes = figure_of(curves.draw, [VALIDATED], BASELINES)
-    assert points(axes["loss"], "class prior, 1.500")[0][1] == 1.5
-    assert points(axes["validation,"], "best constant answer: pixel accuracy 0.400")[0][1] == 0.4
+    assert points(axes["loss"], "class frequencies, 1.500")[0][1] == 1.5
+    assert points(axes["validation,"], "best constant prediction: pixel accuracy 0.400")[0][1] == 0.4
 
 
 def test_first_of_the_best_validations_is_marked(figure_of):

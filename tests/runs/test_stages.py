@@ -53,5 +53,5 @@ def test_stage_begun_with_the_shared_seed_keeps_it(tmp_path):
     (_, _), (settings, _) = planned(tmp_path)
     begun(tmp_path / "2-long2015_fcn16s", dataclasses.replace(settings, seed=1337))
     again, where = planned(tmp_path)[1]
-    assert again.seed == 1337 and "begun when all stages had one seed" in where["seed"]
+    assert again.seed == 1337 and "started when all stages had one seed" in where["seed"]
     assert planned(tmp_path, "--seed", "8")[1][0].seed == stages.seed_of(8, 2)  # and is refused, as another seed

@@ -198,7 +198,7 @@ def test_changed_digit_of_a_state_is_detected(run):
     state, _, said = run.restored()
     assert state["step"] == 1
     assert "step-000002" in said[0]
-    assert "state.json is not as it was written" in said[0]
+    assert "the checksum of state.json does not match" in said[0]
 
 
 def test_every_flipped_byte_of_a_state_is_noticed_or_harmless(run):
@@ -230,7 +230,7 @@ def test_checkpoint_with_a_damaged_state_is_not_used_and_removed(run, text):
     state_file.unlink() if text is None else state_file.write_text(text)
     state, held, _ = run.restored()
     assert (state["step"], held) == (1, 1)
-    with pytest.raises(errors.WeightsError, match="step-000002: is no checkpoint folder"):
+    with pytest.raises(errors.WeightsError, match="step-000002: is not a checkpoint folder"):
         run.store.restore(run.session, state_file.parent)
     run(3)
     assert steps(run) == ["step-000001", "step-000003"]

@@ -142,7 +142,7 @@ def test_run_with_lost_checkpoints_is_not_restarted(toy, trained, tmp_path):
     work = copy(trained, tmp_path)
     shutil.rmtree(work / "run/checkpoints")
     said = call(train_words(toy, work, "--steps", "4"), code=2).stderr
-    assert "whose checkpoints are gone" in said and (work / "run/log.jsonl").stat().st_size > 0
+    assert "whose checkpoints are missing" in said and (work / "run/log.jsonl").stat().st_size > 0
 
 
 def test_changes_that_affect_the_last_bits_are_noted_on_resume(toy, trained, tmp_path):

@@ -318,7 +318,7 @@ def test_own_run_is_read_as_weights_with_net_and_classes(stage, inside):
 
 def test_folder_without_a_run_or_checkpoint_is_reported(stage, tmp_path):
     run, _, _ = stage
-    with pytest.raises(errors.UsageError, match="neither a run's folder nor a checkpoint"):
+    with pytest.raises(errors.UsageError, match="neither a run folder nor a checkpoint"):
         initialize.from_run(tmp_path)
     for file in (run / "checkpoints/step-000003").iterdir():
         file.unlink()

@@ -27,7 +27,7 @@ def why(labels):
 
 
 def _values(path):
-    """The set of grey values of a mask and of its palette indices. (VOC has the indices 0 and 255; 255 is not white.)
+    """Set of grey values and palette indices of a mask. (VOC has the indices 0 and 255, but 255 is not white.)
 
     Raises DataError for a file in colour.
     """
