@@ -53,7 +53,7 @@ def check_files(found, spec, max_pixels=images.MAX_PIXELS, progress=None):
     return FileReport(good, sizes, problems, dict(kinds))
 
 
-def kinds_of(photos, max_pixels=images.MAX_PIXELS, progress=None):
+def kinds_of(image_files, max_pixels=images.MAX_PIXELS, progress=None):
     """{kind: paths} of images without labels, for lines(). Files that cannot be read as images are skipped."""
     def kinds_of_image(path):
         try:
@@ -62,7 +62,7 @@ def kinds_of(photos, max_pixels=images.MAX_PIXELS, progress=None):
             return []
 
     kinds = collections.defaultdict(list)
-    for path, image_kinds in zip(photos, _each(photos, kinds_of_image, progress), strict=True):
+    for path, image_kinds in zip(image_files, _each(image_files, kinds_of_image, progress), strict=True):
         for kind in image_kinds:
             kinds[kind].append(path)
     return dict(kinds)
@@ -78,10 +78,10 @@ def lines(kinds, max_pixels=images.MAX_PIXELS):
     return conversions + _dark(kinds.get(f"converted: {images.SIXTEEN_TO_EIGHT}", []), max_pixels)
 
 
-def _dark(photos, max_pixels):
+def _dark(image_files, max_pixels):
     """[a warning] if 16-bit images would be nearly black, as 12-bit images in 16 bits are. A sample is decoded."""
     largest = {}
-    some = photos[::-(-len(photos) // LOOKED_AT) or 1]
+    some = image_files[::-(-len(image_files) // LOOKED_AT) or 1]
     for path in some:
         try:
             largest[path] = images.largest_value(path, max_pixels)

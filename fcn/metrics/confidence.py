@@ -43,14 +43,14 @@ class _Linear:
     """A linearised score. K: number of classes that have labelled pixels.
 
     ratios: (K,). influence: (images, K), of each image on each ratio. share: (images, K), b_ik / B_k. weight: (K,).
-    besides: (images,), influence on the weights.
+    weight_influence: (images,), of each image on the weights.
     """
 
     ratios: np.ndarray
     influence: np.ndarray
     share: np.ndarray
     weight: np.ndarray
-    besides: np.ndarray
+    weight_influence: np.ndarray
 
     @classmethod
     def of(cls, found):
@@ -58,16 +58,20 @@ class _Linear:
         total = found.below.sum(axis=0)
         ratios = found.above.sum(axis=0) / total
         return cls(ratios, (found.above - ratios * found.below) / total, found.below / total, found.weight,
-                   found.besides)
+                   found.weight_influence)
 
     def centre(self):
         """The score minus its estimated bias."""
         _, shrunk = _shrunk(self.influence, self.share, (self.share * self.influence).sum(axis=0))
         return float(self.weight @ np.clip(self.ratios + shrunk, 0, 1))
 
-    def raised(self):
+    def corrected_influence(self):
         """The influences with the correction for leverage."""
         return self.influence / (1 - np.minimum(self.share, MOST_LEVERAGE))
+
+    def total_influence(self):
+        """(images,): influence of each image on the score."""
+        return self.corrected_influence() @ self.weight + self.weight_influence
 
 
 def interval(score, found, level=LEVEL):
@@ -78,8 +82,8 @@ def interval(score, found, level=LEVEL):
     if found.images < 2:
         return None
     part = _Linear.of(found)
-    own = _own_variance(part.influence, part.raised(), part.share)
-    influence = part.raised() @ part.weight + part.besides
+    own = _own_variance(part.influence, part.corrected_influence(), part.share)
+    influence = part.total_influence()
     low, high = _around(part.centre(), influence, part.weight ** 2 @ own, found.images, level)
     return [max(min(low, score), 0.0), min(max(high, score), 1.0)]
 
@@ -92,18 +96,18 @@ def interval_of_difference(score, found, other, level=LEVEL):
     if found.images < 2:
         return None
     left, right = _Linear.of(found), _Linear.of(other)
-    influence = (left.raised() @ left.weight + left.besides) - (right.raised() @ right.weight + right.besides)
-    own = _own_variance(left.influence - right.influence, left.raised() - right.raised(),
+    influence = left.total_influence() - right.total_influence()
+    own = _own_variance(left.influence - right.influence, left.corrected_influence() - right.corrected_influence(),
                         (left.share + right.share) / 2)
     weight = (left.weight + right.weight) / 2
     low, high = _around(left.centre() - right.centre(), influence, weight ** 2 @ own, found.images, level)
     return [max(min(low, score), -1.0), min(max(high, score), 1.0)]
 
 
-def _own_variance(influence, raised, share):
+def _own_variance(influence, corrected_influence, share):
     """(K,): by how much the shrunk variance of each class exceeds the sum of its squared influences."""
     _, shrunk = _shrunk(influence, share, (influence ** 2).sum(axis=0), MOST_VARIANCE)
-    return np.maximum(shrunk - (raised ** 2).sum(axis=0), 0)
+    return np.maximum(shrunk - (corrected_influence ** 2).sum(axis=0), 0)
 
 
 def _shrunk(influence, share, sums, otherwise=0.0):
@@ -123,7 +127,7 @@ def _shrunk(influence, share, sums, otherwise=0.0):
 
 
 def _around(centre, influence, more, images, level):
-    """(low, high). influence: (images,), of each image on the score, from raised(). more: additional variance."""
+    """(low, high). influence: (images,), of each image on the score, total_influence(). more: additional variance."""
     squares = influence ** 2
     total, spread = squares.sum(), (squares ** 2).sum() - squares.sum() ** 2 / images
     variance = (images - 1) / images * total + more  # the jackknife's

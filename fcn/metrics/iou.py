@@ -23,14 +23,15 @@ NAMES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou"
 class Ratios:
     """A score as a weighted sum of ratios, sum_k weight_k A_k / B_k, for confidence.py.
 
-    above, below: float64 (images, K); their sums over images are A and B > 0. weight: (K,). besides: (images,),
-    influence of each image on the weights, 0 for constant weights. images: number of images with labelled pixels.
+    above, below: float64 (images, K); their sums over images are A and B > 0. weight: (K,).
+    weight_influence: (images,), influence of each image on the weights, 0 for constant weights. images: number of
+    images with labelled pixels.
     """
 
     above: np.ndarray
     below: np.ndarray
     weight: np.ndarray
-    besides: np.ndarray
+    weight_influence: np.ndarray
     images: int
 
 

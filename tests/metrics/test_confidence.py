@@ -62,7 +62,7 @@ def test_influences_are_derivatives_by_the_image_weights():
         part = confidence._Linear.of(found)
         moved = [benchmark.compute(made, np.ones((1, 7)) + step * sign * np.eye(7))[name] for sign in (1, -1)]
         slope = (moved[0] - moved[1]) / (2 * step)
-        assert part.influence @ part.weight + part.besides == pytest.approx(slope, abs=1e-8)
+        assert part.influence @ part.weight + part.weight_influence == pytest.approx(slope, abs=1e-8)
 
 
 def rare(images=30, classes=50):

@@ -30,14 +30,14 @@ def listing(folder):
     if not folders.is_folder(folder):
         raise errors.DataError("there is no such folder", where=folder, why=EXPECTED, fix="check --data and --layout.")
     found = folders.walk(folder, (".jpg", ".png"))
-    photos = [path for path in found.files if path.suffix.lower() == ".jpg"]
+    image_files = [path for path in found.files if path.suffix.lower() == ".jpg"]
     labels = [path for path in found.files if path.suffix.lower() == ".png" and path.stem.endswith(LABEL_END)]
     problems = [problem for problem in found.odd if "_parts_" not in problem.path.name]
-    if not photos:
+    if not image_files:
         raise errors.DataError("no images (.jpg) found", where=pathlib.Path(folder),
                                why=[*folders.not_read(found.others, (".jpg",)), EXPECTED],
                                fix="check --data and --layout.")
-    paired = _folders.pair_up(photos, labels, "its folder, ending in _seg.png",
+    paired = _folders.pair_up(image_files, labels, "its folder, ending in _seg.png",
                               label_stem=lambda stem: stem.removesuffix(LABEL_END))
     paired.problems[:0] = problems
     return paired

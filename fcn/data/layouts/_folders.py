@@ -43,50 +43,51 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
         if not folders.is_folder(folder):
             raise errors.DataError("there is no such folder", where=folder, why=expected,
                                    fix="check --data and --layout.")
-    photos = folders.look(image_folder, images.PHOTO_SUFFIXES)
-    nested = not photos.files and bool(photos.folders)
+    image_files = folders.look(image_folder, images.PHOTO_SUFFIXES)
+    nested = not image_files.files and bool(image_files.folders)
     if nested:
-        photos = folders.walk(image_folder, images.PHOTO_SUFFIXES)
+        image_files = folders.walk(image_folder, images.PHOTO_SUFFIXES)
     labels = (folders.walk if nested else folders.look)(label_folder, label_suffixes())
-    if not photos.files and not photos.odd:
+    if not image_files.files and not image_files.odd:
         raise errors.DataError(f"no images ({' '.join(images.PHOTO_SUFFIXES)}) found", where=image_folder,
-                               why=[*folders.not_read(photos.others, images.PHOTO_SUFFIXES), expected],
-                               fix=file_kinds.to_png(photos.others, image_folder) or "check --data and --layout.")
+                               why=[*folders.not_read(image_files.others, images.PHOTO_SUFFIXES), expected],
+                               fix=file_kinds.to_png(image_files.others, image_folder) or "check --data and --layout.")
     name = functools.partial(_name, (image_folder, label_folder)) if nested else _stem
     right = {name(path) for path in labels.files if path.suffix.lower() in endings}
     beside = {path: None for path in labels.files if name(path) in right and path.suffix.lower() not in endings}
-    found = pair_up(photos.files, [path for path in labels.files if path not in beside],
+    found = pair_up(image_files.files, [path for path in labels.files if path not in beside],
                     f"{label_folder} ({' '.join(label_suffixes())})", label_stem, partial, name)
-    problems = photos.odd + labels.odd + found.problems
-    if photos.files and not found.pairs:
-        raise _nothing_pairs(photos, labels, found, label_folder, expected, problems)
+    problems = image_files.odd + labels.odd + found.problems
+    if image_files.files and not found.pairs:
+        raise _nothing_pairs(image_files, labels, found, label_folder, expected, problems)
     if beside:
         found.notes.append(f"{len(beside)} files beside labels of the same name are ignored, "
                            f"such as {next(iter(beside)).name}.")
-    return Listing(found.pairs, problems, [*found.notes, *_ignored(photos, labels, image_folder, label_folder)])
+    return Listing(found.pairs, problems, [*found.notes, *_ignored(image_files, labels, image_folder, label_folder)])
 
 
-def _nothing_pairs(photos, labels, found, label_folder, expected, problems):
+def _nothing_pairs(image_files, labels, found, label_folder, expected, problems):
     """The DataError if no image has a label: what the names of labels have in common, or which other files exist."""
-    why = folders.not_read(labels.others, label_suffixes()) + _affix.in_common(photos.files, labels.files)
+    why = folders.not_read(labels.others, label_suffixes()) + _affix.in_common(image_files.files, labels.files)
     if labels.files and not why:
         why = errors.several(problems)
-    many = len(photos.files)
+    many = len(image_files.files)
     return errors.DataError(f"holds no label for any of {many:,} images" if many > 1 else
-                            f"holds no label for {photos.files[0].name}", where=label_folder,
+                            f"holds no label for {image_files.files[0].name}", where=label_folder,
                             why=[*(why or ["no labels found"]), expected],
                             fix=(not labels.files and file_kinds.to_png(labels.others, label_folder)) or
                             "give labels the names of their images, or list the pairs in a CSV file with the columns "
                             "images,masks (--layout csv_list).")
 
 
-def _ignored(photos, labels, image_folder, label_folder):
+def _ignored(image_files, labels, image_folder, label_folder):
     """Notes on files that are not read."""
-    inside = [path for folder in (photos.folders if photos.files[:1] and photos.files[0].parent == image_folder else ())
+    flat = image_files.files[:1] and image_files.files[0].parent == image_folder
+    inside = [path for folder in (image_files.folders if flat else ())
               for path in folders.walk(folder, images.PHOTO_SUFFIXES).files]
     notes = [f"{image_folder.name}: {len(inside):,} images in sub-folders are ignored, such as "
              f"{inside[0].relative_to(image_folder)}."] if inside else []
-    notes += [f"{image_folder.name}: {line}." for line in folders.not_read(photos.others, images.PHOTO_SUFFIXES)]
+    notes += [f"{image_folder.name}: {line}." for line in folders.not_read(image_files.others, images.PHOTO_SUFFIXES)]
     if label_folder != image_folder:
         notes += [f"{label_folder.name}: {line}." for line in folders.not_read(labels.others, label_suffixes())]
     return notes
@@ -102,7 +103,7 @@ def _name(bases, path):
     return "_".join(path.relative_to(base).with_suffix("").parts)
 
 
-def pair_up(photos, labels, where, label_stem=str, partial=False, name=_stem):
+def pair_up(image_files, labels, where, label_stem=str, partial=False, name=_stem):
     """The Listing of these paths of images and labels, paired and sorted by name.
 
     where: the place of labels, for messages. label_stem(name of a label): the name of its image. partial: images
@@ -110,23 +111,23 @@ def pair_up(photos, labels, where, label_stem=str, partial=False, name=_stem):
     A file without partner is a Problem, and so is a name that occurs twice. Names that differ only in case count as the
     same name, because they are the same file on macOS and Windows.
     """
-    photo_stems, label_stems = [name(path) for path in photos], [label_stem(name(path)) for path in labels]
-    photo_keys, label_keys, note = _affix.keys(photo_stems, label_stems)
+    image_stems, label_stems = [name(path) for path in image_files], [label_stem(name(path)) for path in labels]
+    image_keys, label_keys, note = _affix.keys(image_stems, label_stems)
     groups: dict = collections.defaultdict(lambda: ([], []))
-    for key, stem, path in zip(photo_keys, photo_stems, photos, strict=True):
+    for key, stem, path in zip(image_keys, image_stems, image_files, strict=True):
         groups[folded(key)][0].append((key, path, stem))
     for key, stem, path in zip(label_keys, label_stems, labels, strict=True):
         groups[folded(key)][1].append((key, path, stem))
     pairs, problems, alone = [], [], 0
-    for some_photos, some_labels in groups.values():
-        if partial and some_photos and not some_labels:
+    for some_images, some_labels in groups.values():
+        if partial and some_images and not some_labels:
             alone += 1
-        elif len(some_photos) == len(some_labels) == 1 and some_photos[0][0] == some_labels[0][0]:
-            pairs.append(Pair(some_photos[0][2], some_photos[0][1], some_labels[0][1]))
+        elif len(some_images) == len(some_labels) == 1 and some_images[0][0] == some_labels[0][0]:
+            pairs.append(Pair(some_images[0][2], some_images[0][1], some_labels[0][1]))
         else:
-            problems += _pairing_problems(some_photos, some_labels, where)
+            problems += _pairing_problems(some_images, some_labels, where)
     notes = [note] if note else []
-    notes += [f"{alone:,} of {len(photos):,} images have no label and are left out."] if alone else []
+    notes += [f"{alone:,} of {len(image_files):,} images have no label and are left out."] if alone else []
     return Listing(sorted(pairs, key=lambda pair: pair.name),
                    sorted(problems, key=lambda problem: folders.natural_path(problem.path)), notes)
 
@@ -136,18 +137,18 @@ def folded(stem):
     return unicodedata.normalize("NFC", stem).lower()
 
 
-def _pairing_problems(photos, labels, where):
+def _pairing_problems(image_files, labels, where):
     """Problems of images and labels with one name that are not a pair. Both are lists of (key, path, stem)."""
     problems = []
-    for same in (photos, labels):
+    for same in (image_files, labels):
         for key, path, _ in same[1:]:
-            how = "has the same stem as" if key == same[0][0] else "differs in upper and lower case or accents from"
+            how = "has the same stem as" if key == same[0][0] else "differs in case or accents from"
             problems.append(Problem(path, f"{how} {same[0][1].name}", "rename or remove one of them."))
     if problems:
         return problems
-    if photos and labels:
-        return [Problem(photos[0][1], f"and its label {labels[0][1].name} differ in upper and lower case or accents",
+    if image_files and labels:
+        return [Problem(image_files[0][1], f"differs from its label {labels[0][1].name} in case or accents",
                         "rename one of them.")]
-    if photos:
-        return [Problem(photos[0][1], f"has no label of this name in {where}", "add it, or remove the image.")]
+    if image_files:
+        return [Problem(image_files[0][1], f"has no label of this name in {where}", "add it, or remove the image.")]
     return [Problem(labels[0][1], "has no image of this name", "add it, or remove the label.")]

@@ -19,16 +19,16 @@ from fcn.data.layouts import _folders, _split
 class Folders:
     """Possible names of the two folders, preferred ones first. flat: whether there is a form without splits."""
 
-    photos: tuple[str, ...]
+    images: tuple[str, ...]
     labels: tuple[str, ...]
     flat: bool = True
 
     def expected(self, layout):
         """EXPECTED of a layout with these folders."""
         labels = "{" + ",".join(self.labels) + "}" if len(self.labels) > 1 else self.labels[0]
-        text = f"the {layout} layout has <split>/{self.photos[0]} and <split>/{labels}, split being training (or " \
+        text = f"the {layout} layout has <split>/{self.images[0]} and <split>/{labels}, split being training (or " \
                "train), validation (or val, valid) and test"
-        return text + (f"; or {self.photos[0]} and {labels} alone" if self.flat else "")
+        return text + (f"; or {self.images[0]} and {labels} alone" if self.flat else "")
 
 
 def found(root, names, split=None):
@@ -64,10 +64,10 @@ def _of_split(root, names, splits):
 
 def _both(base, names):
     """The two folders in `base`, or None."""
-    for photos in (base / name for name in names.photos):
-        for labels in (base / name for name in names.labels):
-            if folders.is_folder(photos, labels):
-                return photos, labels
+    for image_folder in (base / name for name in names.images):
+        for label_folder in (base / name for name in names.labels):
+            if folders.is_folder(image_folder, label_folder):
+                return image_folder, label_folder
     return None
 
 
@@ -76,8 +76,8 @@ def recognise(root, names):
     both = found(root, names)
     if not both:
         return ""
-    photos, labels = (folder.relative_to(root) for folder in both[:2])
-    return f"it has {photos}/ and {labels}/" + ("" if both[2] else " with images in them")
+    image_folder, label_folder = (folder.relative_to(root) for folder in both[:2])
+    return f"it has {image_folder}/ and {label_folder}/" + ("" if both[2] else " with images in them")
 
 
 def listing(root, split, names, expected, **options):
@@ -87,10 +87,10 @@ def listing(root, split, names, expected, **options):
     if both is None and names.flat and not _of_split(root, names, _split.NAMES):
         both = _flat(root, names)
     if both is None:
-        photos, labels = _missing(root, split, names, expected)
-        return _folders.listing(photos, labels, expected, **options)
-    photos, labels, is_split = both
-    whole = _folders.listing(photos, labels, expected, **options)
+        image_folder, label_folder = _missing(root, split, names, expected)
+        return _folders.listing(image_folder, label_folder, expected, **options)
+    image_folder, label_folder, is_split = both
+    whole = _folders.listing(image_folder, label_folder, expected, **options)
     if is_split:
         whole.notes.extend(_split.idle(root))
         return whole
@@ -109,7 +109,7 @@ def _missing(root, split, names, expected):
                                     f"{shlex.quote(str(base))}, which is then divided by a drawn split.")
     base = (there or bases)[0]
     return [next((base / name for name in some if (base / name).is_dir()), base / some[0])
-            for some in (names.photos, names.labels)]
+            for some in (names.images, names.labels)]
 
 
 def _inner(folder):

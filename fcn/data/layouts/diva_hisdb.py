@@ -76,9 +76,9 @@ def listing(root, split):
     """The Listing of a split. Raises DataError if a folder is missing or empty."""
     both = _published(_folders.existing(root), split)
     if both:
-        return _folders.listing(both[0], both[1], EXPECTED, label_stem=_photo_stem)
-    return _parallel.listing(root, split, FOLDERS, EXPECTED, label_stem=_photo_stem)
+        return _folders.listing(both[0], both[1], EXPECTED, label_stem=_image_stem)
+    return _parallel.listing(root, split, FOLDERS, EXPECTED, label_stem=_image_stem)
 
 
-def _photo_stem(stem):
+def _image_stem(stem):
     return stem.removesuffix("_gt")
