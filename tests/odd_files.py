@@ -79,7 +79,7 @@ REFUSED = {
     "a lower case page.png": (b"\n<html><body>", "is not an image but a web page (13 bytes)"),
     "a git-lfs pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
     "an animation.jpg": (encoded(IMAGE, "GIF", save_all=True, append_images=[Image.new("RGB", SIZE[::-1])]),
-                         "has the format GIF, a photo is JPEG or PNG or BMP or WEBP"),
+                         "has the format GIF, expected JPEG or PNG or BMP or WEBP"),
     "a program.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image but an EPS drawing"),
     "a scan.jpg": (encoded(NOISE, "TIFF"), "has the format TIFF"),
     "text.jpg": (b"not found\n", "starts with b'not found"),

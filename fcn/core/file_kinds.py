@@ -103,17 +103,18 @@ def described(path, kind, formats):
     found = kind_of(path)
     if found.format in formats:
         return f"has a damaged or truncated {found.format} header ({found.size:,} bytes)", AGAIN
-    wanted = f"a {kind} is {' or '.join(formats)}"
+    wanted = " or ".join(formats)
     if found.format:
-        what = f"has the format {found.format}, {wanted}"
+        what = f"has the format {found.format}, expected {wanted}"
         if found.format == "JPEG":
             return what, "JPEG changes ids at every edge; export it again in a lossless format."
         return what, to_png({path.suffix.lower()}, path.parent) or "convert it to .png."
     if found.name == MATLAB and kind == "label":
-        return f"is a MATLAB file, {wanted}", "save it as an image of ids."
+        return f"is a MATLAB file, expected {wanted}", "save it as an image of ids."
+    again = f"download it again, or convert it to {wanted}."
     if not found.name:
-        return f"is not an image (starts with {found.start[:16]!r})", f"{wanted}; download or convert it again."
-    return f"is not an image but {found.name} ({found.size:,} bytes)", found.fix or f"{wanted}; download it again."
+        return f"is not an image (starts with {found.start[:16]!r})", again
+    return f"is not an image but {found.name} ({found.size:,} bytes)", found.fix or again
 
 
 def _packed(path, start, size):

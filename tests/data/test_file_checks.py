@@ -80,7 +80,7 @@ def test_square_photo_with_exif_orientation_is_only_warned_of(pair, orientation,
 
 
 LABELS = {
-    "a JPEG": (odd_files.encoded(odd_files.NOISE[..., 0]), "has the format JPEG, a label is PNG or BMP"),
+    "a JPEG": (odd_files.encoded(odd_files.NOISE[..., 0]), "has the format JPEG, expected PNG or BMP"),
     "of another size": (odd_files.encoded(np.zeros((9, 7), np.uint8), "PNG"), "is 7 x 9, its image is 64 x 48"),
     "empty": (b"", "is not an image but empty (0 bytes)"),
     "a lie": (odd_files.REFUSED["a lie.png"][0], "--max-pixels"),

@@ -226,7 +226,7 @@ def test_a_mask_with_an_opaque_alpha_is_read(tmp_path, channels):
 
 @pytest.mark.parametrize(("array", "said"), [
     ([[[255, 0, 0], [0, 0, 0]]], r"in colour, \(255, 0, 0\) at x 0, y 0"), ([[0, 1]], "no value above 1,"),
-    ([[0, 20]], "no value above 20,"), ([[0, 127]], "brighter than 127 "),
+    ([[0, 20]], "no value above 20,"), ([[0, 127]], "no value above 127,"),
     ([[[9, 9, 9, 0], [9, 9, 9, 255]]], "transparent pixels.* x 0, y 0, with alpha 0")])
 def test_image_that_is_not_a_mask_is_refused(tmp_path, array, said):
     with pytest.raises(errors.DataError, match=said):
