@@ -5,7 +5,7 @@ RUN    := $(VENV)/bin/python
 # Test processes side by side.
 WORKERS ?= 2
 
-.PHONY: demo test check faults bench clean
+.PHONY: demo test check docs faults bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) train_fcn.py --demo
@@ -19,6 +19,10 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pip check
+
+# The documentation with an API reference into site/. A broken link, heading or name fails it; nothing is fetched.
+docs: $(VENV)/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 # What a crash, a failing disk, a signal and a second process do to a cache, to an evaluation and to a run; half an hour
 # on two cores, or with FAULTS=--quick a tenth of the cases.
@@ -34,8 +38,9 @@ BENCH ?=
 bench: $(VENV)/.ready-bench
 	$(RUN) benchmarks/bench.py $(BENCH)
 
-$(VENV)/.ready-bench: $(VENV)/.ready
-	$(RUN) -m pip install --quiet --editable '.[bench]'
+# The extras of setup.cfg that a target needs.
+$(VENV)/.ready-%: $(VENV)/.ready
+	$(RUN) -m pip install --quiet --editable '.[$*]'
 	touch $@
 
 $(VENV)/.ready: setup.cfg pyproject.toml

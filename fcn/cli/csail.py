@@ -95,7 +95,7 @@ def describe(splits, most=10):
 
 def parse(argv):
     parser = command_line.Parser(argv, prog="python -m fcn csail",
-                                 description="CSAIL's HDF5 file: docs/csail_h5.md.")
+                                 description="CSAIL's HDF5 file: docs/data.md.")
     commands = parser.add_subparsers(dest="command", required=True)
     writer = commands.add_parser("export", help="write FILE.h5 and FILE.json from a data set")
     writer.add_argument("--data", required=True, metavar="DIR")

@@ -158,7 +158,7 @@ def use_gradient_checkpointing():
     """Have checkpointed() keep no activations, in parts that are built in the default graph from now on (--recompute).
 
     It saves little of a VGG: its first stage alone needs about as much in the backward pass as all activations that are
-    kept. docs/preflight.md has numbers. Half a batch, or bfloat16, saves more.
+    kept. docs/training.md has numbers. Half a batch, or bfloat16, saves more.
     """
     tf.add_to_collection(_RECOMPUTED, True)
 

@@ -2,7 +2,7 @@
 
 The memory is that of the process on a CPU, as TensorFlow 2.21 takes it. What follows from shapes is counted; what does
 not (the parts of the program, copies) is measured, and stands as numbers in PROGRAM, LOGITS and an optimizer's COPIES
-(docs/preflight.md says how, and how far off it is).
+(docs/training.md says how, and how far off it is).
 """
 
 import dataclasses

@@ -1,0 +1,105 @@
+"""The commands of the documentation, and a folder of small data, weights and runs under the names that they use."""
+
+import glob
+import pathlib
+import re
+import shlex
+import shutil
+
+import numpy as np
+from conftest import save
+from PIL import Image
+from scripts_help import call
+
+from fcn.data import demo_drawing
+from fcn.weights import demo
+
+ROOT = pathlib.Path(__file__).parents[1]
+# Added to every training, so that it takes a second: a later flag replaces an earlier one.
+SMALL = ("--size 64 --crop-size 48 --crops-per-image 1 --batch 1 --batches-per-step 1 --steps 2 --eval-every 2 "
+         "--eval-batches 1 --save-every 2 --log-every 1").split()
+# The small runs end at step 2, not at the steps of the documented ones.
+STEPS = ((r"step-0\d{5}\b", "step-000002"), (r"\bvalidation-\d+", "validation-2"))
+SPLITS = {"train": range(1, 5), "val": range(5, 7)}
+
+
+def blocks(page, language):
+    """[(line number, text)] of the fenced blocks of one language in a page."""
+    text = page.read_text()
+    return [(text[:match.start()].count("\n") + 1, match[1])
+            for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+
+
+def commands(block):
+    """The words of each command in a block: comments are left out, lines that end in a backslash are joined."""
+    lines = block.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def fcn_words(words):
+    """The words after `fcn` in a command, file patterns replaced by what they match; None for another program."""
+    if words[0] == "until":  # until fcn ...; do ...
+        words = " ".join(words[1:]).partition(";")[0].split()
+    if words[0] != "fcn":
+        return None
+    for pattern, small in STEPS:
+        words = [re.sub(pattern, small, word) for word in words]
+    return [path for word in words[1:] for path in (sorted(glob.glob(word)) if "*" in word else ()) or [word]]
+
+
+def run(words, made):
+    """Run `fcn WORDS`. A training of a run that is not in `made` starts anew; it is then added to `made`."""
+    if words[0] == "train":
+        folder = words[words.index("--run") + 1] if "--run" in words else "runs/demo"
+        if folder not in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        made.add(folder)
+        words = [*words, *SMALL]
+    return call(["python", "-m", "fcn", *words]).stdout
+
+
+def scenes(root, images, labels, name="{:04d}", change=lambda ids: ids):
+    """Four training and two validation scenes below root; `{}` in a folder is the split. Returns root."""
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            image, ids = demo_drawing.draw(0, 0, number)
+            save(root / images.format(split) / f"{name.format(number)}.jpg", image)
+            save(root / labels.format(split) / f"{name.format(number)}.png", change(ids))
+    return root
+
+
+def prepare(folder):
+    """Make the files and folders that the documentation names. The current folder must be `folder`."""
+    scenes(folder / "DATA", "{}/images", "{}/targets")
+    (folder / "DATA/classes.txt").write_text("\n".join(["other", *demo_drawing.LABELS]))
+    (folder / "classes.json").write_text('{"names": ["other"], "ignored": [1]}')
+    for name in ("DIR", "SEVEN"):
+        (folder / name).symlink_to("DATA")
+    scenes(folder / "CAMVID", "{}/images", "{}/targets", "0001TP_{:06d}")
+    scenes(folder / "VOC2012", "JPEGImages", "SegmentationClass")
+    for split, numbers in SPLITS.items():
+        listed = folder / f"VOC2012/ImageSets/Segmentation/{split}.txt"
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        listed.write_text("".join(f"{number:04d}\n" for number in numbers))
+    scenes(folder / "nails", "images", "masks", change=lambda ids: np.uint8(ids > 3) * 255)
+    demo.write_scenes(folder / "ADEChallengeData2016", 4, 2)
+    (folder / "ADEChallengeData2016/objectInfo.txt").unlink()  # without it there are the benchmark's 150 classes
+    demo.write_scenes(folder / "data_cache/demo-1/scenes", 4, 2)
+    for name in ("photo.jpg", "photos/1.jpg", "photos/cam2/11.jpg"):
+        save(folder / name, Image.fromarray(demo_drawing.draw(0, 0, 1)[0]))
+    layers = demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4)
+    (folder / "weights").mkdir()
+    for name in ("weights/imagenet-vgg-verydeep-19.mat", "data_cache/demo-1/vgg19-narrow.mat"):
+        demo.write_mat(folder / name, layers)
+    for name in ("conv3_4", "conv4_4", "conv5_4"):
+        del layers[name]
+    demo.write_mat(folder / "weights/imagenet-vgg-verydeep-16.mat", layers)
+    shutil.copytree(ROOT / "tests/plugins", folder / "mine", ignore=shutil.ignore_patterns("__pycache__"))
+    for run_, data in (("ade", "ADEChallengeData2016"), ("camvid", "CAMVID"), ("voc", "VOC2012")):
+        run(["train", "--data", data, "--run", f"runs/{run_}"], set())
+    run("export --run runs/voc --to pascal-fcn8s-dag.mat".split(), set())
+    run("evaluate --run runs/camvid".split(), set())
+    run("evaluate --run runs/ade".split(), set())
+    run("evaluate --run runs/ade --scales 0.75,1,1.25 --flip".split(), set())
+    for name in ("demo", "mine", "NAME"):
+        shutil.copytree(folder / "runs/ade", folder / "runs" / name)
