@@ -1,4 +1,4 @@
-"""The site has every page and picture under its path in the repository, so that links work there and on GitHub alike."""
+"""The site has every page and picture under its path in the repository, so that its links work."""
 
 import pathlib
 

@@ -15,16 +15,17 @@ logging.basicConfig(level=logging.INFO, format="%(message)s")
 data, weights = demo.prepare("data_cache")
 
 # %% Train. The same call resumes an interrupted run, and returns at once when the run is complete.
-run = fcn.train(data=str(data), weights=str(weights), run="runs/example", recipe="demo", steps=int(os.environ.get("STEPS", 2200)))
+steps = int(os.environ.get("STEPS", 2200))
+run = fcn.train(data, run="runs/example", recipe="demo", weights=weights, steps=steps)
 print("best mean IoU in training:", run.best_mean_iou)
 
 # %% Evaluate on the validation split, with intervals and a report.
 model = run.load()
 scores = model.evaluate()
 print("mean IoU:", scores.mean_iou)
-for name, iou in sorted(scores.per_class.items(), key=lambda item: -item[1])[:5]:
-    print(f"{name:12} {iou:.3f}")
-scores.save("scores")
+for name, iou in scores.per_class.items():
+    print(f"{name:12}", "does not occur" if iou is None else f"{iou:.3f}")
+scores.save("report.html")
 
 # %% Predict one image. `ids` is uint8 (height, width).
 photo = next((data / "images/validation").glob("*.jpg"))

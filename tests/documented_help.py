@@ -1,6 +1,6 @@
 """The commands of the documentation, and a folder of small data, weights and runs under the names that they use."""
 
-import glob
+import json
 import pathlib
 import re
 import shlex
@@ -18,10 +18,10 @@ from fcn.weights.formats import dagnn
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Added to every training, so that it takes seconds: a later flag replaces an earlier one.
-SMALL = ("--size 64 --crop-size 48 --crops-per-image 1 --batch 1 --batches-per-step 1 --steps 2 --eval-every 2 "
-         "--eval-batches 1 --save-every 2 --log-every 1").split()
+SMALL = {"size": 64, "crop-size": 48, "crops-per-image": 1, "batch": 1, "batches-per-step": 1, "steps": 2,
+         "eval-every": 2, "eval-batches": 1, "save-every": 2, "log-every": 1}
 # Added to a training that names no net: without pretrained weights, the net of tests/plugins is the fastest.
-FASTEST = "--net example --weights none --learning-rate 1e-2 --plugins mine".split()
+FASTEST = {"net": "example", "weights": "none", "learning-rate": "1e-2", "plugins": "mine"}
 OWN_NET = {"--net", "--recipe", "--stages", "--demo", "--weights"}
 # The small runs end at step 2, not at the steps of the documented ones.
 STEPS = ((r"step-0\d{5}\b", "step-000002"), (r"\bvalidation-\d+", "validation-2"))
@@ -49,24 +49,28 @@ def fcn_words(words):
         return None
     for pattern, small in STEPS:
         words = [re.sub(pattern, small, word) for word in words]
-    return [path for word in words[1:] for path in (sorted(glob.glob(word)) if "*" in word else ()) or [word]]
+    matches = [sorted(map(str, pathlib.Path().glob(word))) if "*" in word else [] for word in words]
+    return [path for word, found in zip(words[1:], matches[1:], strict=True) for path in found or [word]]
 
 
 def run(words, made):
-    """Run `fcn WORDS`. A training of a run that is not in `made` starts anew; it is then added to `made`.
+    """Run `fcn WORDS`. A training starts anew if its run is not in `made`, the folders of earlier calls.
 
     Recipes build a VGG, which takes long: their trainings prepare the data and end after the first batch.
     """
     if words[0] == "train":
-        folder = words[words.index("--run") + 1] if "--run" in words else "runs/demo"
+        added = SMALL if OWN_NET & set(words) else SMALL | FASTEST
+        if {"--recipe", "--stages"} & set(words):
+            words = [*words, *([] if {"--print-config", "--diff"} & set(words) else
+                               ["--print-config"] if "--stages" in words else ["--show-batch", f"{len(made)}.png"])]
+            added = added | {"run": f"runs/recipe-{len(made)}"}
+        elif "--run" not in words and "--demo" not in words:
+            added = added | {"run": f"runs/unnamed-{len(made)}"}
+        words = [*words, *(word for name, value in added.items() for word in (f"--{name}", str(value)))]
+        folder = ([words[i + 1] for i, word in enumerate(words) if word == "--run"] or ["runs/demo"])[-1]
         if folder not in made:
             shutil.rmtree(folder, ignore_errors=True)
         made.add(folder)
-        words = [*words, *SMALL, *(() if OWN_NET & set(words) else FASTEST)]
-        if "--recipe" in words and not {"--print-config", "--diff"} & set(words):
-            words += ["--show-batch", f"{pathlib.Path(folder).name}.png"]
-        elif "--stages" in words:
-            words += ["--print-config"]
     return call(["python", "-m", "fcn", *words]).stdout
 
 
@@ -84,8 +88,8 @@ def prepare(folder):
     """Make the files and folders that the documentation names. The current folder must be `folder`."""
     scenes(folder / "DATA", "{}/images", "{}/targets")
     (folder / "DATA/classes.txt").write_text("\n".join(["other", *demo_drawing.LABELS]))
-    (folder / "classes.json").write_text('{"names": ["other"], "ignored": [1]}')
-    for name in ("DIR", "SEVEN"):
+    (folder / "classes.json").write_text(json.dumps({"names": ["other", *demo_drawing.LABELS]}))
+    for name in ("PETS", "SEVEN", "VOC_SBD"):
         (folder / name).symlink_to("DATA")
     scenes(folder / "CAMVID", "{}/images", "{}/targets", "0001TP_{:06d}")
     scenes(folder / "VOC2012", "JPEGImages", "SegmentationClass")
