@@ -1,9 +1,11 @@
-"""The worst and the best images of an evaluation, small: kept while it runs, written for its page, and read again.
+"""Thumbnails of the images with the lowest and the highest scores of an evaluation.
 
-gallery/index.json  {"worst": [{"name", "score"}, ...], "best": [...]}, the worst and the best first
+`Gallery` collects them during the evaluation and writes them; `read_pictures` reads them for report.html. Files:
+
+gallery/index.json  {"worst": [{"name", "score"}, ...], "best": [...]}, the worst and the best image first
 gallery/00-photo.jpg 00-label.png 00-prediction.png ...  numbered through both lists
 
-The PNGs hold a class id a pixel and the data set's colours as their palette, so that any viewer shows them.
+A PNG stores one class id per pixel, with the data set's colours as its palette.
 """
 
 import bisect
@@ -20,15 +22,15 @@ from fcn.core import atomic_io, errors
 from fcn.data import images, render
 from fcn.metrics import confusion
 
-LONGEST_PX = 480  # of a side of what is kept
-QUALITY = 80  # of the photos' JPEG
+LONGEST_PX = 480  # longer side of a thumbnail
+QUALITY = 80  # JPEG quality of photos
 LISTS = ("worst", "best")
-MOST_BYTES = 4_000_000  # of a file that is read back; what is written has a tenth
+MOST_BYTES = 4_000_000  # limit for a file that is read back, ten times the size of a written one
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One image. photo: the bytes of a JPEG; label, prediction: those of a PNG of ids. All of one size."""
+    """One image: photo (bytes of a JPEG), label and prediction (bytes of PNGs of class ids), all of the same size."""
 
     name: str
     score: float
@@ -38,18 +40,18 @@ class Picture:
 
 
 class Gallery:
-    """Keeps the `count` images of the lowest scores and the `count` of the highest; of equal scores the first ones."""
+    """Keep the `count` images with the lowest scores and the `count` with the highest; of equal scores, the earlier."""
 
     def __init__(self, spec, count=6):
         self.palette, self.count = spec.palette(), count
-        self._kept: list[tuple[tuple[float, int], Picture]] = []  # sorted by score; the middle goes when it is full
+        self._kept: list[tuple[tuple[float, int], Picture]] = []  # sorted by score; the middle is dropped
         self._offered = 0
 
     def offer(self, name, score, photo, label, prediction):
-        """Keep this image if it is among the worst or best so far, shrunk and encoded.
+        """Keep a thumbnail of this image if its score is among the lowest or highest so far.
 
-        photo: uint8 (h, w, 3); label, prediction: uint8 (h, w). score: a number; an image with none (NaN: it has no
-        labelled pixel) is passed over.
+        photo: uint8 (h, w, 3) RGB; label, prediction: uint8 (h, w) class ids. score: float; an image without labelled
+        pixels has NaN and is skipped.
         """
         if math.isnan(score):
             return
@@ -65,12 +67,12 @@ class Gallery:
             del self._kept[self.count]
 
     def lists(self):
-        """{"worst": [Picture], "best": [Picture]}; of few images, the worse half and the better half."""
+        """Return {"worst": [Picture], "best": [Picture]}. Fewer than 2 * count images are split into two halves."""
         kept, half = [picture for _, picture in self._kept], (len(self._kept) + 1) // 2
         return dict(zip(LISTS, (kept[:half], kept[half:][::-1]), strict=True))
 
     def write(self, folder):
-        """Write folder/gallery/, which must not be there yet. Raises OSError."""
+        """Write folder/gallery/. Raises OSError, also if the folder exists."""
         target = pathlib.Path(folder) / "gallery"
         target.mkdir(parents=True)
         found = self.lists()
@@ -83,9 +85,9 @@ class Gallery:
 
 
 def read_pictures(folder):
-    """{"worst": [Picture], "best": [Picture]} of folder/gallery/; None if there is none. Raises DataError.
+    """Read folder/gallery/: {"worst": [Picture], "best": [Picture]}, or None if there is no gallery.
 
-    What is read is checked: a photo and two maps of ids of one size.
+    Raises DataError if a file is missing or damaged, or if photo, label and prediction differ in size.
     """
     source = pathlib.Path(folder) / "gallery"
     if not source.exists():
@@ -104,7 +106,7 @@ def read_pictures(folder):
         except OSError as error:
             raise errors.DataError(f"cannot be read: {error.strerror}", where=error.filename or source,
                                    fix=confusion.AGAIN) from None
-        except errors.DataError as error:  # that of any photo: --max-pixels would not help
+        except errors.DataError as error:  # its fix is for data set images: --max-pixels does not help here
             raise errors.DataError(error.what, where=error.where, why=error.why, fix=confusion.AGAIN) from None
     return found
 
@@ -114,35 +116,36 @@ def _paths(folder, number):
 
 
 def _read(paths):
-    """The bytes of a photo and two maps of ids, none larger than `Gallery` makes them. Raises DataError, OSError."""
+    """Return the checked bytes of a photo, its label and its prediction. Raises DataError, OSError."""
     for path in paths:
         if path.stat().st_size > MOST_BYTES:
             raise errors.DataError(f"has more than {MOST_BYTES:,} bytes", where=path)
     photo = images.read_photo(paths[0], max_pixels=LONGEST_PX ** 2)
     sizes = [photo.shape[:2], *(ids(path).shape for path in paths[1:])]
     if len(set(sizes)) != 1:
-        raise errors.DataError(f"photo, label and prediction have the sizes {sizes}", where=paths[0])
+        raise errors.DataError(f"photo, label and prediction differ in size: {sizes}", where=paths[0])
     return [path.read_bytes() for path in paths]
 
 
 def ids(source):
-    """uint8 (h, w): the ids of a PNG, a path or bytes. Raises DataError, OSError."""
+    """Decode a PNG of class ids (a path or bytes) to uint8 (h, w). Raises DataError, OSError."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as image:
             if max(image.size) > LONGEST_PX:
-                raise errors.DataError(f"has {image.width} x {image.height} pixels, more than {LONGEST_PX} a side",
+                raise errors.DataError(f"has {image.width} x {image.height} pixels, expected at most {LONGEST_PX} per side",
                                        where=None if isinstance(source, bytes) else source)
             if image.mode not in ("P", "L"):
-                raise errors.DataError(f"is no map of ids but an image of mode {image.mode}", where=source)
+                raise errors.DataError(f"has image mode {image.mode}, expected P or L (class ids)", where=source)
             return np.asarray(image)
     except images.DAMAGE as error:
-        raise errors.DataError(f"is no PNG ({error})", where=None if isinstance(source, bytes) else source) from None
+        raise errors.DataError(f"is not a PNG ({error})", where=None if isinstance(source, bytes) else source) from None
 
 
 def id_png(label, palette, opacity=None):
-    """The bytes of an 8-bit PNG with a palette: uint8 (h, w) ids and 256 (r, g, b); opacity: 256 values, or all opaque.
+    """Encode class ids as an 8-bit PNG with a palette and return its bytes.
 
-    No row is filtered, so that its ids are there for whoever unpacks the data (the page does).
+    label: uint8 (h, w). palette: 256 (r, g, b), 0-255. opacity: 256 alpha values, 0-255; None makes all opaque.
+    Pillow does not filter the rows of palette images. The script of report.html relies on that to read the ids.
     """
     image = Image.fromarray(label)
     image.putpalette(np.asarray(palette, np.uint8).tobytes())

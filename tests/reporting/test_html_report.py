@@ -42,14 +42,14 @@ def test_page_has_the_dataset_and_the_four_scores(parsed, report):
     assert "beaches: validation, step 20, fcn8s" in parsed.text
     for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
         low, high = report.content["protocols"]["benchmark"]["intervals"][key]
-        assert f"{report.content[key]:.3f} 95 %: {low:.3f} to {high:.3f}" in parsed.text
+        assert f"{report.content[key]:.3f} 95 % interval: {low:.3f} to {high:.3f}" in parsed.text
     assert "0.853" in parsed.text  # pixel accuracy: 135 sky and 27 sea of 190
     assert "always 'sky'" in parsed.text
 
 
 def test_every_class_has_a_row_with_share_iou_and_confusions(parsed):
-    assert "1 sky 76.3 % 0.828 0.931 2 dune in 6.9 %" in parsed.text
-    assert "2 sea 23.7 % 0.600 0.600 1 sky in 40.0 %" in parsed.text
+    assert "1 sky 76.3 % 0.828 0.931 2 dune: 6.9 %" in parsed.text
+    assert "2 sea 23.7 % 0.600 0.600 1 sky: 40.0 %" in parsed.text
     assert "3 dune 0.0 % 0.000 - 0 -" in parsed.text
 
 
@@ -184,7 +184,7 @@ def test_matrix_of_other_classes_is_left_out_with_a_note(tmp_path):
     folder, other = page_help.write(tmp_path / "run"), page_help.write(
         tmp_path / "other", DatasetSpec(("sky", "sea", "dune", "rock", "tree"), (0,)))
     (folder / "confusion.npz").write_bytes((other / "confusion.npz").read_bytes())
-    assert "has 5 classes, report.json 4" in Parsed(html_report.write_page(folder).read_text()).text
+    assert "has 5 classes, report.json has 4" in Parsed(html_report.write_page(folder).read_text()).text
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"3", b'{"per_class": 3}', b'{"per_class": [], "protocols": {}}'])

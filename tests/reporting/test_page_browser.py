@@ -67,7 +67,7 @@ def test_pointing_at_or_tapping_a_picture_names_its_classes(small, how):
         for (const [kind, x, y] of [["label", .05, .5], ["label", .55, .5], ["prediction", .95, .5], ["error", .65, .5],
                                     ["photo", .5, .95]]) {{
           await point(`.images .${{kind}} svg`, x, y, "{how}");
-          found.push(document.querySelector(".images .says").textContent);
+          found.push(document.querySelector(".images .pixel").textContent);
         }}
         return found.join("\\n");""", SIZES["phone"])
     assert answer.split("\n") == [
@@ -84,7 +84,7 @@ def test_every_pixel_of_a_picture_has_its_class(large):
     answer, console = browser.told(large, f"""{POINT} const found = [];
         for (let row = 0; row < 30; row += 7) for (let column = 0; column < 40; column += 9) {{
           await point(".images .prediction svg", (column + .5) / 40, (row + .5) / 30);
-          found.push(document.querySelector(".images .says").textContent);
+          found.push(document.querySelector(".images .pixel").textContent);
         }}
         return document.querySelector(".images b").textContent + "|" + found.join("|");""".replace("400", "60"))
     name, *found = answer.split("|")
@@ -104,10 +104,10 @@ def test_matrix_cell_names_label_and_prediction(small):
         }}
         return found.join("\\n");""")
     assert answer.split("\n") == [
-        "true sea called sky: 40.0 % of sea (18 px)",
-        "true sky called dune: 6.9 % of sky (10 px)",
-        "true sky called so: 93.1 % of sky (135 px)",
-        "true dune called sea: 0.0 % of dune (0 px)"]
+        "sea predicted as sky: 40.0 % of sea (18 px)",
+        "sky predicted as dune: 6.9 % of sky (10 px)",
+        "sky predicted correctly: 93.1 % of sky (135 px)",
+        "dune predicted as sea: 0.0 % of dune (0 px)"]
     assert console == []
 
 
@@ -156,6 +156,6 @@ def test_hostile_names_are_shown_literally_and_run_nothing(tmp_path):
     path = html_report.write_page(page_help.write(tmp_path / "run", spec,
                                                   names=("<script>self.run = 1</script>", "\"'></svg>")))
     answer, console = browser.told(path, f"""{POINT} await point(".images .label svg", .55, .5);
-        return [self.run, document.querySelector(".images .says").textContent];""")
+        return [self.run, document.querySelector(".images .pixel").textContent];""")
     assert answer == f",label: {page_help.HOSTILE[2]} · prediction: {page_help.HOSTILE[1]} · wrong"
     assert console == []

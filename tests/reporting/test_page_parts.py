@@ -96,7 +96,7 @@ def test_classes_without_pixels_have_no_dot_but_are_counted(report):
 def test_long_log_is_thinned_and_its_spike_noted(report):
     entries = [{"step": step, "loss": 1.0 if step != 5000 else 70.0, "learning_rate": 1e-3} for step in range(20000)]
     built = training.build(dataclasses.replace(report, entries=entries))
-    assert "1 values above the axis, up to 70" in built
+    assert "1 above the chart, up to 70" in built
     assert len(built) < 60_000
 
 

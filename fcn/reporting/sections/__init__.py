@@ -1,12 +1,12 @@
-"""One file per section of report.html. A section module has
+"""Sections of report.html, one file each. A section module defines
 
-    ORDER                   its place on the page: a number, the smallest comes first
-    TITLE                   its heading; "" if it has none and no link
-    LINK                    its name among the links at the top of the page
-    build(report) -> body   markupsafe.Markup made by _html.render or _html.render_text; "" if there is nothing to show
-    data(report)            what script.js needs as JSON, which finds it under the section's name; optional
+    ORDER                   number that sorts the sections; the smallest comes first
+    TITLE                   str, heading of the section; "" shows neither heading nor link
+    LINK                    str, text of the link at the top of the page
+    build(report) -> body   markupsafe.Markup from _html.render or _html.render_text; "" leaves the section out
+    data(report) -> object  optional; JSON-serialisable data that script.js finds under the section's name
 
-report is a _report.Report. Templates escape all values; a body that is a plain string is escaped as well.
+report is a _report.Report. Templates escape all values. A body that is a plain string is escaped too.
 """
 
 REQUIRED = ("ORDER", "TITLE", "LINK", "build(report)")

@@ -1,6 +1,7 @@
-"""Charts as SVG without a viewBox: places are percentages, so that a chart is as wide as its page and its text is not.
+"""Charts as SVG whose width follows the page while the size of the text stays.
 
-A line cannot have percentages: it lies in an inner picture of 1000 x 1000 units that is stretched, its stroke is not.
+Coordinates are percentages, because a viewBox would scale the text too. The points of a polyline cannot be
+percentages; it is drawn in a nested SVG of 1000 x 1000 units, which is stretched without its stroke.
 """
 
 import dataclasses
@@ -10,13 +11,13 @@ import numpy as np
 
 from fcn.reporting.sections._html import place, render
 
-CHARACTER_PX, LINE_PX = 6.2, 13  # of the charts' small text, about
+CHARACTER_PX, LINE_PX = 6.2, 13  # approximate width of a character and height of a line of the labels
 DOT_PX = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """From low to high, by logarithm or not. ticks: (value, text)."""
+    """A linear or logarithmic axis from low to high. ticks: tuple of (value, text)."""
 
     low: float
     high: float
@@ -24,7 +25,7 @@ class Axis:
     logarithmic: bool = False
 
     def at(self, values):
-        """Shares of the axis' length, 0 at low and 1 at high; beyond them cut off."""
+        """Return positions (float64) along the axis: 0 at low, 1 at high. Values outside are clipped."""
         low, high, values = self.low, self.high, np.asarray(values, np.float64)
         if self.logarithmic:
             low, high, values = math.log(low), math.log(high), np.log(values)
@@ -32,7 +33,7 @@ class Axis:
 
 
 def linear(low, high, write=lambda value: f"{value:g}"):
-    """An Axis with some four or five round ticks."""
+    """Return a linear Axis with about five ticks at round values. write: value -> text of a tick."""
     high = high if high > low else low + 1
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
@@ -42,7 +43,7 @@ def linear(low, high, write=lambda value: f"{value:g}"):
 
 
 def logarithmic(least, most):
-    """An Axis of shares around those from least to most, at most 1, by logarithm; its ticks are per cent."""
+    """Return a logarithmic Axis for shares (0 to 1) from least to most, with ticks in per cent."""
     steps = [factor * 10.0 ** power for power in range(-10, 0) for factor in (1, 2, 5)] + [1.0]
     low = max(step for step in steps if step <= max(0.9 * least, steps[0]))
     high = min(step for step in steps if step >= min(1.1 * most, 1.0))
@@ -52,7 +53,7 @@ def logarithmic(least, most):
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """One SVG element. stretched: its coordinates are in 0 to 1000 of the chart's width and height."""
+    """One SVG element. stretched: its coordinates run from 0 to 1000 over the chart's width and height."""
 
     tag: str
     attributes: dict
@@ -62,9 +63,9 @@ class Mark:
 
 
 class Chart:
-    """A chart on two axes, drawn mark by mark; svg() is the whole of it. kind: the CSS class of a mark.
+    """A chart with two axes. Methods add marks, svg() returns the chart. kind: CSS class of a mark.
 
-    description: what it shows, for those who do not see it.
+    description: text for screen readers.
     """
 
     def __init__(self, x, y, x_title, description):
@@ -80,30 +81,30 @@ class Chart:
         self._add("text", x="50%", y="100%", dy=34, text_anchor="middle", text=x_title)
 
     def svg(self):
-        """Markup of the chart."""
+        """Return the chart as Markup."""
         return render("_chart.html", chart=self)
 
     def dot(self, x, y, kind, title, colour=""):
-        """A circle with a title. colour: as CSS has it."""
+        """Add a circle with a title. colour: a CSS colour."""
         self._add("circle", kind, cx=self._x(x), cy=self._y(y), r=DOT_PX, style=f"fill:{colour}" if colour else None,
                   title=title)
 
     def bar(self, x, low, high, kind):
-        """A vertical line from low to high."""
+        """Add a vertical line at x from low to high."""
         self._add("line", kind, x1=self._x(x), x2=self._x(x), y1=self._y(low), y2=self._y(high))
 
     def line(self, xs, ys, kind):
         self._add("polyline", kind, points=self._points(xs, ys), stretched=True)
 
     def band(self, xs, low, high, kind):
-        """The area between two lines."""
+        """Add the area between two lines."""
         points = f"{self._points(xs, low)} {self._points(xs[::-1], high[::-1])}"
         self._add("polygon", kind, points=points, stretched=True)
 
     def names(self, points, kind, size_px):
-        """The names that have room beside their dots in a chart of size_px = (width, height), the first ones first.
+        """Label the dots whose names fit in a chart of size_px = (width, height) without overlap. Earlier points win.
 
-        points: (x, y, name).
+        points: list of (x, y, name).
         """
         width, height = size_px
         dots = [(width * float(self.x.at(x)), height * (1 - float(self.y.at(y)))) for x, y, _ in points]
@@ -120,7 +121,7 @@ class Chart:
                     break
 
     def _add(self, tag, kind=None, text="", title="", stretched=False, **attributes):
-        """kind and attributes that are None are left out; text_anchor is written text-anchor."""
+        """Add a Mark. The template leaves out attributes that are None; text_anchor becomes text-anchor."""
         named = {name.replace("_", "-"): value for name, value in attributes.items()}
         self.marks.append(Mark(tag, {"class": kind, **named}, text, title, stretched))
 

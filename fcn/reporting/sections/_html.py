@@ -1,4 +1,4 @@
-"""The Jinja2 templates of report.html, which escape every value, and how they show numbers, colours and files."""
+"""Jinja2 environment of report.html (all values are escaped) and formatting of numbers, colours and data URIs."""
 
 import base64
 import math
@@ -13,19 +13,19 @@ HEADLINES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "mean_a
 
 
 def known(value):
-    """A finite float, or None for whatever else a file may hold in its place."""
+    """Return value as a float if it is a finite number, else None."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
     return float(value) if number and not math.isnan(value) else None
 
 
 def fixed(value, digits=3):
-    """'0.641', or a dash."""
+    """Format a score, such as '0.641'; '-' if it is unknown."""
     value = known(value)
     return DASH if value is None else f"{value:.{digits}f}"
 
 
 def percent(value):
-    """'23.1 %', '0.012 %', or a dash: never 0 for what is there."""
+    """Format a share, such as '23.1 %' or '0.012 %'; '-' if it is unknown. A positive share never becomes '0.0 %'."""
     value = known(value)
     if value is None:
         return DASH
@@ -33,7 +33,7 @@ def percent(value):
 
 
 def interval(found, score):
-    """(low, high) of {"intervals": {score: [low, high]}}; None where there is none."""
+    """Return (low, high) from {"intervals": {score: [low, high]}}, or None if the interval is missing."""
     pair = (found.get("intervals") or {}).get(score) or ()
     low, high = (known(end) for end in pair) if len(pair) == 2 else (None, None)
     return None if low is None or high is None else (low, high)
@@ -44,22 +44,22 @@ def scores_title(key):
 
 
 def css_colour(colour):
-    """(r, g, b) as CSS has it."""
+    """Format (r, g, b) as a CSS colour."""
     return f"rgb({','.join(str(int(part)) for part in colour[:3])})"
 
 
 def place(share):
-    """A share of a length, 0 to 1, as CSS and SVG have it: '12.50%'; cut off at the ends."""
+    """Format a position from 0 to 1 as a CSS length, such as '12.50%'. Values outside are clipped."""
     return f"{100 * min(max(share, 0), 1):.2f}%"
 
 
 def counted(number, one, many):
-    """'1 class', '1,200 classes'."""
+    """Format a count with its noun: '1 class', '1,200 classes'."""
     return f"{number:,} {one if number == 1 else many}"
 
 
 def data_uri(data, kind):
-    """bytes as an address that holds them. kind: 'image/png'."""
+    """Encode bytes as a data URI. kind: the media type, such as 'image/png'."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
@@ -71,10 +71,10 @@ ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
 
 
 def render(template, **values):
-    """The Markup of a template file of this folder."""
+    """Render a template file of this folder to Markup."""
     return markupsafe.Markup(ENVIRONMENT.get_template(template).render(values))
 
 
 def render_text(template, **values):
-    """The Markup of a template that is given as text, for a section of one file."""
+    """Render a template string to Markup, for sections without a template file."""
     return markupsafe.Markup(ENVIRONMENT.from_string(template).render(values))

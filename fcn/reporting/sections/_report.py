@@ -1,4 +1,4 @@
-"""What every section of the page is built from: report.json, and what there is of matrices, gallery and log."""
+"""The input of every section: report.json, confusion matrix, gallery and training log of an evaluation."""
 
 import dataclasses
 import pathlib
@@ -15,8 +15,11 @@ from fcn.runs import run_log
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """name: of the run. content: of report.json. total: int64 (C, C) or None, rows labels. pictures: as
-    gallery.read_pictures gives them. entries: of log.jsonl. remarks: what is not on the page and why.
+    """An evaluation as sections use it.
+
+    name: name of the run. content: dict of report.json. total: confusion matrix, int64 (C, C), rows are labels; None if
+    it cannot be read. pictures: result of gallery.read_pictures, {} without a gallery. entries: list of dict, lines of
+    log.jsonl. remarks: one text for each file that could not be read.
     """
 
     name: str
@@ -28,20 +31,21 @@ class Report:
 
     @property
     def spec(self):
-        """The DatasetSpec of its classes, for names and colours."""
+        """DatasetSpec with the class names, ignored ids and colours of the evaluation."""
         return DatasetSpec(tuple(map(str, self.content["class_names"])), tuple(self.content["ignored_ids"]),
                            tuple(tuple(colour) for colour in self.content["colours"]))
 
     @property
     def classes(self):
-        """Rows of report.json's per_class, the most frequent first."""
+        """Rows of `per_class` in report.json, sorted by labelled pixels, largest first."""
         return sorted(self.content["per_class"], key=lambda row: -row["pixels"])
 
 
 def read(folder):
-    """The Report in a folder of an evaluation, and of the run that its report.json names or that it lies in.
+    """Read the Report of an evaluation's folder, with the log of its run.
 
-    Raises DataError if report.json cannot be used; whatever else is damaged becomes a remark.
+    The run is named in report.json, else it is the folder two levels up. Raises DataError if report.json is missing or
+    damaged. Every other damaged file becomes a remark.
     """
     folder = pathlib.Path(folder)
     content, remarks = results.read_report(folder), []
@@ -63,12 +67,12 @@ def _total(path, num_classes):
     """int64 (num_classes, num_classes). Raises DataError."""
     stored = confusion.load(path)
     if stored.num_classes != num_classes:
-        raise errors.DataError(f"has {stored.num_classes} classes, report.json {num_classes}", where=path)
+        raise errors.DataError(f"has {stored.num_classes} classes, report.json has {num_classes}", where=path)
     return stored.total()
 
 
 def _run(content, folder):
-    """Its folder; None for weights that come from a file, and where it is gone."""
+    """Return the run's folder, or None if a weight file was evaluated or the folder does not exist any more."""
     if "run" in content and content["run"] is None:
         return None
     places = [pathlib.Path(content["run"])] if "run" in content else []
@@ -77,7 +81,7 @@ def _run(content, folder):
 
 
 def _name(content, run):
-    """The run's, as its folder is called; else that of the weights."""
+    """Return the name of the run's folder, else that of the weights."""
     if content.get("name") or run:
         return str(content.get("name") or run.absolute().name)
     weights = pathlib.Path(str(content.get("weights") or "evaluation"))

@@ -1,4 +1,4 @@
-"""The classes: how well each is found against how often it occurs, and a table that sorts by its columns."""
+"""Classes: a chart of IoU against frequency and a sortable table."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fcn.reporting.sections import _chart
 from fcn.reporting.sections._html import counted, css_colour, known, percent, render
 
 ORDER, TITLE, LINK = 20, "Classes", "classes"
-NARROW_PX, WIDE_PX = (290, 340), (900, 340)  # charts on a phone and on a desk, for which names find room
+NARROW_PX, WIDE_PX = (290, 340), (900, 340)  # chart sizes on a phone and on a desktop, for placing class names
 
 
 def build(report):
@@ -19,13 +19,14 @@ def build(report):
     return render("classes.html", chart=_chart_of(shown, palette) if shown else None,
                   hidden=counted(hidden, "class", "classes") if hidden else "",
                   rows=[{"row": row, "share": share, "colour": palette[row["id"]],
-                         "taken_for": _taken_for(report, row["id"])} for row, share in zip(rows, shares, strict=True)])
+                         "confused_with": _confused_with(report, row["id"])}
+                        for row, share in zip(rows, shares, strict=True)])
 
 
 def _chart_of(shown, palette):
-    """Dots of the classes that have both a share and an IoU. shown: [(share, IoU, row)], the most frequent first."""
+    """Draw one dot per class. shown: [(share, IoU, row of per_class)], the largest share first."""
     chart = _chart.Chart(_chart.logarithmic(shown[-1][0], shown[0][0]), _chart.linear(0, 1),
-                         "share of the labelled pixels", "IoU against frequency, a dot a class")
+                         "share of the labelled pixels", "IoU against frequency, one dot per class")
     for share, iou, row in shown:
         chart.dot(share, iou, "class", f"{row['name']}: IoU {iou:.3f}, {percent(share)} of the pixels",
                   css_colour(palette[row["id"]]))
@@ -34,8 +35,8 @@ def _chart_of(shown, palette):
     return chart.svg()
 
 
-def _taken_for(report, class_id):
-    """(name, share): what this class is called most often where it is not called itself, and how often; or None."""
+def _confused_with(report, class_id):
+    """Return (name, share of this class) of the most frequent wrong prediction of its pixels, or None."""
     if report.total is None or not (labelled := report.total[class_id].sum()):
         return None
     wrong = report.total[class_id].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Settings, where the numbers come from, and the conventions: folded, for those who want to know or do it again."""
+"""Settings, provenance and conventions, in collapsed groups."""
 
 import json
 
@@ -7,15 +7,15 @@ from fcn.reporting.sections._html import render
 ORDER, TITLE, LINK = 60, "Settings and provenance", "settings"
 PROVENANCE = ("command", "commit", "time", "machine", "device", "versions", "weights", "checkpoint_step", "precision",
               "layout", "split", "images", "left_out")
-FOLDED = {"Settings": ("settings",), "Where the numbers come from": PROVENANCE,
-          "How the net was trained": ("training",), "Conventions": ("conventions", "ignored_ids")}
-SHORT = 12  # parts of a list that stands in a line
+GROUPS = {"Settings": ("settings",), "Provenance of the numbers": PROVENANCE,
+          "Training of the net": ("training",), "Conventions": ("conventions", "ignored_ids")}
+SHORT = 12  # items of a list that is written in one line
 
 
 def build(report):
     content = report.content
     groups = []
-    for title, keys in FOLDED.items():
+    for title, keys in GROUPS.items():
         found = {key: content[key] for key in keys if content.get(key) not in (None, "", [], {})}
         if found:
             groups.append((title, next(iter(found.values())) if len(keys) == 1 else found))
@@ -23,7 +23,7 @@ def build(report):
 
 
 def is_long(value):
-    """Whether this is a list that takes a line for each of its parts."""
+    """Return whether this is a list that takes a line for each of its items."""
     return isinstance(value, list) and (len(value) > SHORT or any(isinstance(inside, dict) for inside in value))
 
 

@@ -1,4 +1,4 @@
-"""Warnings first, then the four numbers, each with its interval and beside what others reach."""
+"""Warnings, then the four main scores, each with its interval and published reference scores."""
 
 from fcn.reporting.sections._html import HEADLINES, counted, interval, known, render
 
@@ -20,7 +20,7 @@ def _facts(content):
 
 
 def _card(content, key):
-    """One number, large; below it, on a scale from 0 to 1, this run and the anchors that have this number."""
+    """Return one score with its interval, and the rows of its scale from 0 to 1: this run, then references."""
     value = known(content.get(key))
     ends = interval((content.get("protocols") or {}).get(content.get("protocol")) or {}, key)
     others = [{"name": row["name"], "value": number, "interval": None, "kind": ""}

@@ -1,4 +1,4 @@
-"""The worst and the best images: photo, label, prediction and error, of which every pixel can be asked."""
+"""The worst and the best images: photo, label, prediction and error map, with the classes of a pixel on hover."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from fcn.reporting import gallery
 from fcn.reporting.sections._html import data_uri, fixed, render
 
 ORDER, TITLE, LINK = 40, "Images", "images"
-RIGHT, WRONG, LEFT_OUT = range(3)  # of the map of errors
+CORRECT, WRONG, LEFT_OUT = range(3)  # values of the error map
 ERROR_COLOURS, ERROR_OPACITY = ((0, 0, 0), (224, 30, 50), (128, 128, 128)), (0, 225, 215)
 TITLES = {"worst": "Worst images", "best": "Best images"}
 
 
 def build(report):
     scores = {row["name"]: row for row in report.content.get("per_image") or []}
-    groups = [(title, [_shown(report.spec, picture, scores.get(picture.name))
+    groups = [(title, [_template_values(report.spec, picture, scores.get(picture.name))
                        for picture in report.pictures.get(key, ())]) for key, title in TITLES.items()]
     groups = [(title, pictures) for title, pictures in groups if pictures]
     return render("images.html", groups=groups, wrong=ERROR_COLOURS[WRONG],
@@ -22,28 +22,28 @@ def build(report):
 
 
 def errors_of(label, prediction, spec):
-    """uint8 (h, w): RIGHT, WRONG, or LEFT_OUT where the label is ignored or no class."""
+    """Return the error map, uint8 (h, w): CORRECT, WRONG, or LEFT_OUT where the label is ignored or not a class id."""
     left_out = (label >= spec.num_classes) | np.isin(label, spec.ignored_ids)
-    return np.where(left_out, LEFT_OUT, np.where(label == prediction, RIGHT, WRONG)).astype(np.uint8)
+    return np.where(left_out, LEFT_OUT, np.where(label == prediction, CORRECT, WRONG)).astype(np.uint8)
 
 
-def _shown(spec, picture, scores):
-    """What the template needs of one picture. scores: its row of per_image, or None."""
+def _template_values(spec, picture, scores):
+    """Return the values of one picture for images.html. scores: its row of per_image, or None."""
     label, prediction = gallery.ids(picture.label), gallery.ids(picture.prediction)
     error = gallery.id_png(errors_of(label, prediction, spec), ERROR_COLOURS, ERROR_OPACITY)
     maps = {"label": gallery.id_png(label, spec.palette()), "prediction": gallery.id_png(prediction, spec.palette()),
             "error": error}
-    said = f"mean IoU {fixed(scores.get('mean_iou'))}, pixel accuracy {fixed(scores.get('pixel_accuracy'))}" if (
+    caption = f"mean IoU {fixed(scores.get('mean_iou'))}, pixel accuracy {fixed(scores.get('pixel_accuracy'))}" if (
         scores) else f"score {fixed(picture.score)}"
     height, width = label.shape
-    return {"name": picture.name, "said": said, "width": width, "height": height,
+    return {"name": picture.name, "caption": caption, "width": width, "height": height,
             "maps": {"photo": data_uri(picture.photo, "image/jpeg"),
                      **{kind: data_uri(png, "image/png") for kind, png in maps.items()}},
             "legend": _legend(spec, label, prediction)}
 
 
 def _legend(spec, label, prediction):
-    """[(colour, name)] of the classes that occur in label or prediction, the largest first."""
+    """Return [(colour, name)] of the scored classes in label or prediction, most pixels first."""
     pixels = np.bincount(np.concatenate([label.ravel(), prediction.ravel()]), minlength=NUM_IDS)
     palette = spec.palette()
     return [(palette[i], spec.class_names[i]) for i in np.argsort(-pixels, kind="stable").tolist()

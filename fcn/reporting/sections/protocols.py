@@ -1,4 +1,4 @@
-"""Every protocol beside the others, each with its convention, and the groups of classes."""
+"""Scores under every protocol, the convention of each, and scores of groups of classes."""
 
 from fcn.reporting.sections._html import HEADLINES, interval, render, scores_title
 
@@ -14,7 +14,7 @@ def build(report):
 
 
 def _table(first, title, found):
-    """A row for each of {name: {"scores", "intervals", perhaps "size"}}."""
+    """Return the values of one table. found: {name: {"scores", "intervals", and optionally "size"}}, one row each."""
     keys = list(HEADLINES) + sorted({key for row in found.values() for key in row["scores"]} - set(HEADLINES))
     keys = [key for key in keys if any(key in row["scores"] for row in found.values())]
     return {"title": title, "first": first, "sized": any("size" in row for row in found.values()),

@@ -7,7 +7,7 @@
     return data.ignored.includes(id) ? `ignored (${known})` : known;
   };
 
-  // A pointer that moves over or touches an element: handle(event, x, y) with its place there, each from 0 to 1.
+  // Call handle(event, x, y) when the pointer moves over the element or touches it; x and y run from 0 to 1.
   function point(element, handle, leave) {
     const act = (event) => {
       const box = element.getBoundingClientRect();
@@ -18,7 +18,7 @@
     element.addEventListener("pointerdown", act);
     element.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(); });
   }
-  function say(event, text) {
+  function showTip(event, text) {
     tip.textContent = text;
     tip.hidden = false;
     const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
@@ -26,18 +26,18 @@
     tip.style.left = `${Math.max(left, 8)}px`;
     tip.style.top = `${above > 8 ? above : event.clientY + 18}px`;
   }
-  const hush = () => { tip.hidden = true; };
-  addEventListener("scroll", hush, { passive: true });
+  const hideTip = () => { tip.hidden = true; };
+  addEventListener("scroll", hideTip, { passive: true });
 
-  // Dots: a title takes its time, and a finger never sees it.
+  // Dots: a tooltip instead of the SVG title, which appears late and not on touch screens.
   for (const dot of document.querySelectorAll(".plot circle")) {
     const title = dot.querySelector("title"), text = title.textContent;
     title.remove();
     dot.setAttribute("aria-label", text);
-    point(dot, (event) => say(event, text), hush);
+    point(dot, (event) => showTip(event, text), hideTip);
   }
 
-  // The matrix.
+  // Confusion matrix.
   const matrix = document.getElementById("matrix");
   if (matrix) {
     const { rows, columns, counts } = data.confusion;
@@ -46,16 +46,16 @@
     point(matrix, (event, x, y) => {
       const column = Math.floor(x * columns.length), row = Math.floor(y * rows.length);
       const count = counts[row][column], share = sums[row] ? 100 * count / sums[row] : 0;
-      const what = rows[row] === columns[column] ? "called so" : `called ${name(columns[column])}`;
-      say(event, `true ${name(rows[row])} ${what}: ${share.toFixed(share < 1 && count ? 3 : 1)} % ` +
+      const what = rows[row] === columns[column] ? "predicted correctly" : `predicted as ${name(columns[column])}`;
+      showTip(event, `${name(rows[row])} ${what}: ${share.toFixed(share < 1 && count ? 3 : 1)} % ` +
         `of ${name(rows[row])} (${count.toLocaleString("en")} px)`);
       mark.setAttribute("x", `${100 * column / columns.length}%`);
       mark.setAttribute("y", `${100 * row / rows.length}%`);
       mark.setAttribute("visibility", "visible");
-    }, () => { hush(); mark.setAttribute("visibility", "hidden"); });
+    }, () => { hideTip(); mark.setAttribute("visibility", "hidden"); });
   }
 
-  // The ids of a picture: its PNG has a byte a pixel, a row begins with one byte more, and nothing is filtered.
+  // Class ids of a PNG: one byte per pixel; each row starts with a filter byte, which is 0 (no filter).
   async function ids(image, width) {
     const bytes = Uint8Array.from(atob(image.getAttribute("href").split(",")[1]), (c) => c.charCodeAt(0));
     const view = new DataView(bytes.buffer), packed = [];
@@ -68,15 +68,15 @@
   }
   for (const article of document.querySelectorAll(".images")) {
     const [width, height] = article.dataset.size.split(" ").map(Number);
-    const says = article.querySelector(".says"), marks = article.querySelectorAll(".here");
+    const pixel = article.querySelector(".pixel"), marks = article.querySelectorAll(".here");
     let maps;
     const handle = async (event, x, y) => {
       maps ??= Promise.all(["label", "prediction"].map((kind) => ids(article.querySelector(`.${kind} image`), width)));
       const [across, down] = [Math.floor(x * width), Math.floor(y * height)];
       const [label, prediction] = (await maps).map((at) => at(across, down));
       const verdict = data.ignored.includes(label) || label >= data.names.length ? "" :
-        label === prediction ? " · right" : " · wrong";
-      says.textContent = `label: ${name(label)} · prediction: ${name(prediction)}${verdict}`;
+        label === prediction ? " · correct" : " · wrong";
+      pixel.textContent = `label: ${name(label)} · prediction: ${name(prediction)}${verdict}`;
       for (const mark of marks) {
         mark.setAttribute("cx", x * width);
         mark.setAttribute("cy", y * height);
@@ -85,11 +85,11 @@
     };
     const leave = () => { for (const mark of marks) mark.setAttribute("visibility", "hidden"); };
     for (const picture of article.querySelectorAll("svg")) {
-      point(picture, (event, x, y) => handle(event, x, y).catch(() => { says.textContent = ""; }), leave);
+      point(picture, (event, x, y) => handle(event, x, y).catch(() => { pixel.textContent = ""; }), leave);
     }
   }
 
-  // Tables: a click on a title sorts by that column, numbers by size with the largest first, a second click turns it round.
+  // Tables: a click on a column's title sorts by it, numbers in descending order. A second click reverses the order.
   for (const table of document.querySelectorAll(".sortable")) {
     const body = table.tBodies[0], titles = [...table.tHead.rows[0].cells];
     const value = (row, i) => {
@@ -101,10 +101,10 @@
     titles.forEach((title, i) => title.querySelector("button").addEventListener("click", () => {
       const first = title.classList.contains("n") && i ? "descending" : "ascending";
       const second = first === "ascending" ? "descending" : "ascending";
-      const turn = title.getAttribute("aria-sort") === first ? second : first;
+      const direction = title.getAttribute("aria-sort") === first ? second : first;
       for (const other of titles) other.removeAttribute("aria-sort");
-      title.setAttribute("aria-sort", turn);
-      const sign = turn === "ascending" ? 1 : -1;
+      title.setAttribute("aria-sort", direction);
+      const sign = direction === "ascending" ? 1 : -1;
       body.append(...[...body.rows].sort((a, b) => sign * order(value(a, i), value(b, i))));
     }));
   }

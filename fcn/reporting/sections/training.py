@@ -1,4 +1,4 @@
-"""The curves of the training, from the run's log."""
+"""Training curves from the run's log."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from fcn.runs import curves
 
 ORDER, TITLE, LINK = 50, "Training", "training"
 KEYS = ("loss", "val_loss", "val_pixel_accuracy", "val_mean_iou", "learning_rate")
-MARKED = 60  # points of a line that are each shown
+MARKED = 60  # number of points up to which each has a dot
 
 
 def build(report):
@@ -29,7 +29,7 @@ def _losses(x, found, evaluated):
     top, hidden = curves.top_of(shown)
     note = ", with standard error"
     if hidden:
-        note += f"; {hidden:,} above the picture, up to {max(values.max() for _, values, _ in shown):.3g}"
+        note += f"; {hidden:,} above the chart, up to {max(values.max() for _, values, _ in shown):.3g}"
     return _figure(x, _chart.linear(0, top), "Loss", {"a": ("training", found["loss"]),
                                                       "b": ("validation", found["val_loss"])}, evaluated, note)
 
@@ -41,7 +41,7 @@ def _scores(x, found, evaluated):
     note = ""
     if len(iou[0]):
         best = iou[1].argmax()
-        note = f"; the best mean IoU is {iou[1][best]:.4f} at step {iou[0][best]:,.0f}"
+        note = f"; best mean IoU {iou[1][best]:.4f} at step {iou[0][best]:,.0f}"
     return _figure(x, _chart.linear(0, 1), "Validation, at network size",
                    {"b": ("pixel accuracy", accuracy), "a": ("mean IoU", iou)}, evaluated, note)
 
@@ -55,7 +55,10 @@ def _rate(x, found, evaluated):
 
 
 def _figure(x, y, title, lines, evaluated, note=""):
-    """What the template needs of one chart. lines: {"a" or "b", its colour: (name or "", what curves.series gives)}."""
+    """Return the values of one chart for training.html.
+
+    lines: {"a" or "b", the CSS class: (name or "", a series as curves.series returns it)}.
+    """
     chart = _chart.Chart(x, y, "step", title)
     for kind, (_, found) in lines.items():
         if len(found[0]):
@@ -67,7 +70,7 @@ def _figure(x, y, title, lines, evaluated, note=""):
 
 
 def _draw(chart, found, kind):
-    """A line with the band of its standard error and, where points were joined, that of their extremes."""
+    """Draw a line with its standard error, and the range of the values where points were merged."""
     steps, values, errors, least, largest = curves.thinned(found)
     if (largest > least).any():
         chart.band(steps, least, largest, f"range {kind}")
