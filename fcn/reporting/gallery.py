@@ -132,8 +132,8 @@ def ids(source):
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as image:
             if max(image.size) > LONGEST_PX:
-                raise errors.DataError(f"has {image.width} x {image.height} pixels, expected at most {LONGEST_PX} per side",
-                                       where=None if isinstance(source, bytes) else source)
+                raise errors.DataError(f"has {image.width} x {image.height} pixels, expected at most {LONGEST_PX} per "
+                                       "side", where=None if isinstance(source, bytes) else source)
             if image.mode not in ("P", "L"):
                 raise errors.DataError(f"has image mode {image.mode}, expected P or L (class ids)", where=source)
             return np.asarray(image)
