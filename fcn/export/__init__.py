@@ -1,1 +1,1 @@
-"""Trained nets as files that other programs read."""
+"""Export of trained nets to formats that other programs read."""

@@ -1,7 +1,7 @@
-"""Export of a checkpoint: the file of an export format, checked against the checkpoint, and a JSON file beside it.
+"""Export of a checkpoint: a file in one of the formats of fcn/export/formats, and a JSON file with its metadata.
 
-The formats are in fcn/export/formats. What was written is read back and must give, on images of two sizes, what the
-checkpoint gives; only then does it get its name.
+The exported file is loaded again and must give the checkpoint's outputs on images of two sizes. Only then is it renamed
+to its final name.
 """
 
 import shlex
@@ -14,36 +14,39 @@ from fcn.weights import transfer
 
 
 def format_of(path):
-    """The export format that a path asks for; the path is free. Raises UsageError."""
+    """Return the name of the export format of a path, from its suffix.
+
+    Raises UsageError if the format is unknown, the parent folder does not exist, or a file of the export exists.
+    """
     name, known = path.suffix[1:] or "savedmodel", registry.names("export_formats")
     if name not in known:
-        raise errors.UsageError(f"{path.suffix} is no format", where=path,
-                                fix=f"{', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
+        raise errors.UsageError(f"unknown export format {path.suffix}", where=path,
+                                fix=f"use {', '.join(f'.{name}' for name in known)}, or no suffix for a SavedModel.")
     if not path.parent.is_dir():
-        raise errors.UsageError("is no folder", where=path.parent, fix="make it, or give another --to.")
+        raise errors.UsageError("is not a folder", where=path.parent, fix="create it, or give another --to.")
     check_place(path, name)
     return name
 
 
 def check_place(path, name):
-    """Raise UsageError if a file of the export is there already."""
+    """Raise UsageError if the exported file or its metadata file exists."""
     ownership.check_free(path, "--to")
     note = note_of(path, name)
     if ownership.occupied(note):
         other = shlex.quote(str(ownership.free(path, lambda path: note_of(path, name))))
-        raise errors.UsageError("is there already, where the facts on the export go; nothing is overwritten",
-                                where=note, fix=f"give --to {other}, or move it away.")
+        raise errors.UsageError("exists already; the metadata of the export would overwrite it", where=note,
+                                fix=f"give --to {other}, or move it away.")
 
 
 def note_of(path, name):
-    """Where the facts on an exported net stand: beside a file, in a SavedModel where TensorFlow has a place for it."""
+    """Return the path of the metadata file: beside an exported file, in assets.extra of a SavedModel."""
     return path / "assets.extra" / "fcn.json" if name == "savedmodel" else path.with_name(f"{path.name}.json")
 
 
 def export(chosen, path, name):
-    """Write a checkpoint (a checkpoint_choice.Chosen) to `path` in the format `name`; lines on what is there then.
+    """Write a checkpoint (checkpoint_choice.Chosen) to `path` in the format `name`. Returns lines that describe it.
 
-    Raises WeightsError if what was written is not the checkpoint's net; nothing is there then.
+    Raises WeightsError if the exported net gives other outputs than the checkpoint; nothing is left at `path` then.
     """
     from fcn.export.formats import _check
     from fcn.models import tf_compat
@@ -58,8 +61,8 @@ def export(chosen, path, name):
         note_of(made, name).parent.mkdir(exist_ok=True)
         atomic_io.write_json(note_of(made, name), facts(chosen, name, about,
                                                         verified) | {"device": tf_compat.detect_device().name})
-        check_place(path, name)  # somebody may have come meanwhile
-        if made.is_file():  # the note first: where the net is, it is whole and has its note
+        check_place(path, name)  # another process may have created it meanwhile
+        if made.is_file():  # the metadata first, so that an exported file always has it
             atomic_io.publish(note_of(made, name), note_of(path, name))
     size = sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
     return [f"{path}: {about}; {atomic_io.amount(size)}", _check.text(verified),
@@ -67,7 +70,7 @@ def export(chosen, path, name):
 
 
 def facts(chosen, name, about, verified):
-    """What users of the file must know and cannot ask it."""
+    """Return the metadata of an export as a dict: classes, colours, ids, sizes, checkpoint, scores and provenance."""
     content = chosen.content
     model, spec, settings = content["model"], record.spec_from_dict(content["spec"]), content["config"]
     policy = label_policy.of_run(model, spec)

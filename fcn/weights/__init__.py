@@ -1,1 +1,1 @@
-"""Published weight files, and their transfer into a net."""
+"""Reading of published weight files and transfer of weights into a net."""

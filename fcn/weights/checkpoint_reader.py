@@ -1,4 +1,4 @@
-"""Variables of a graph from a checkpoint folder, or from arrays by name."""
+"""Loading of a graph's variables from a checkpoint folder or from arrays by name."""
 
 import pathlib
 
@@ -9,17 +9,20 @@ from fcn.runs import checkpoint_files
 
 
 def restore(session, path, saver=None):
-    """Restore the net's variables (or the saver's) from a checkpoint folder, checked whole. Raises WeightsError."""
+    """Restore the net's variables from a checkpoint folder; with a saver, all variables of the graph.
+
+    Checksums and shapes are verified first. Raises WeightsError if the checkpoint is damaged or of another net.
+    """
     checkpoint_files.verify(path)
     model = str(pathlib.Path(path) / "model")
     try:
         stored = tf.train.NewCheckpointReader(model).get_variable_to_shape_map()
         for variable in tf.global_variables() if saver else variables.of_net():
             name, needed = variable.op.name, variable.shape.as_list()
-            if stored.get(name) != needed:  # the Saver itself would put any shape into a variable
-                found = f"of shape {stored[name]}" if name in stored else "not at all"
-                raise errors.WeightsError(f"holds {name} {found}, this run needs {needed}", where=path,
-                                          fix="it was made with another --net, --optimizer or number of classes.")
+            if stored.get(name) != needed:  # the Saver itself restores a variable of any shape
+                found = f"has {name} with shape {stored[name]}" if name in stored else f"has no variable {name}"
+                raise errors.WeightsError(f"{found}; this run needs it with shape {needed}", where=path,
+                                          fix="use the --net, --optimizer and number of classes of that checkpoint.")
         (saver or tf.train.Saver(variables.of_net())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
@@ -27,9 +30,9 @@ def restore(session, path, saver=None):
 
 
 def read_variables(path):
-    """{name: array} of the net in a checkpoint folder, checked whole, by name. Raises WeightsError.
+    """Read the net's variables from a checkpoint folder: {name: array}, sorted by name. Raises WeightsError.
 
-    What an optimizer remembers is left out: a variable below another one (conv/kernel/Adam) or of no layer
+    Variables of the optimizer are left out. These are named below another variable (conv/kernel/Adam) or have no layer
     (beta1_power).
     """
     checkpoint_files.verify(path)
@@ -43,9 +46,9 @@ def read_variables(path):
 
 
 def put(session, arrays):
-    """Give variables the values {name: array}, through their own initialisers: none of them stands in the graph.
+    """Assign {name: array} to the net's variables by feeding their initialisers. The graph gets no constants.
 
-    What has been put is taken out of `arrays`, so that a net's weights are in memory once and a layer.
+    Assigned arrays are removed from `arrays`, so that memory holds the weights once plus one layer.
     """
     for variable in variables.of_net():
         if variable.op.name in arrays:

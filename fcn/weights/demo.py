@@ -1,8 +1,7 @@
-"""The embedded demo: drawn scenes in ADE20K's layout and a narrow VGG-19 in MatConvNet's format.
+"""The demo data set: drawn scenes in the layout of ADE20K, and a narrow VGG-19 in MatConvNet's format.
 
-Both are made at run time from a seed and then travel the same road as the real things: layout, cache, .mat reader. The
-scenes also stand in for real photos where those are too much to fetch: in a test, a benchmark, a first try of a new
-net.
+Both are generated from a seed. The same layout, cache and .mat reader process them as real data. Tests and benchmarks
+use the scenes too.
 """
 
 import io
@@ -17,25 +16,28 @@ from fcn.core import atomic_io, errors, ownership
 from fcn.data.demo_drawing import LABELS, draw
 from fcn.models.published_nets import CONVOLUTIONS
 
-VERSION = 1  # count up when scenes or weights come out otherwise than before
+VERSION = 1  # increase when the generated scenes or weights change
 TRAINING, VALIDATION = 768, 96
 SPLITS = (("training", "train"), ("validation", "val"))  # folder, part of the file name
 WIDTHS = {1: 8, 2: 16, 3: 32, 4: 48, 5: 48}
 FC_WIDTH = 96
-# Kernels of He's variance keep the size of activations; these factors give pool3, pool4, pool5 and fc7 about the size
-# that they have in the published VGG-19 on photos (root mean square 1000, 200, 8 and 1).
+# He initialisation keeps the magnitude of activations. These factors give pool3, pool4, pool5 and fc7 about the
+# magnitude that they have in the published VGG-19 on photos (root mean square 1000, 200, 8 and 1).
 GAINS = {"conv3": 1.78, "conv4": 0.67, "conv5": 0.45, "fc6": 0.25, "fc7": 0.5}
-MEAN_RGB = (123.68, 116.779, 103.939)  # ImageNet's, as in the published file
+MEAN_RGB = (123.68, 116.779, 103.939)  # ImageNet mean, as in the published file
 
 
 def prepare(folder, seed=0):
-    """(data folder, .mat path) of the demo in `folder`, made if they are not there yet."""
+    """Return (data folder, path of the .mat) of the demo in `folder`. Creates them if they do not exist.
+
+    Raises DataError if one of the paths is occupied by something else.
+    """
     folder = pathlib.Path(folder) / f"demo-{VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
     data, weights = folder / "scenes", folder / "vgg19-narrow.mat"
     if not ownership.occupied(data):
         with atomic_io.making(data, sync=False) as aside:
-            if not ownership.occupied(data):  # another process may have made it meanwhile
+            if not ownership.occupied(data):  # another process may have created it meanwhile
                 write_scenes(aside, TRAINING, VALIDATION, seed)
     if not ownership.occupied(weights):
         file = io.BytesIO()
@@ -43,14 +45,16 @@ def prepare(folder, seed=0):
         atomic_io.write_whole(weights, file.getvalue())
     for path, is_there in ((data, data.is_dir()), (weights, weights.is_file())):
         if not is_there:
-            raise errors.DataError("is not what the demo makes", where=path, fix="move it away, or give another "
-                                                                                  "--cache-dir.")
+            raise errors.DataError("is not a file of the demo", where=path,
+                                   fix="move it away, or give another --cache-dir.")
     return data, weights
 
 
 def narrow_vgg(seed=0, widths=WIDTHS, fc_width=FC_WIDTH):
-    """{layer: (kernel, bias)} of a VGG-19 with a sixth of the channels: random weights that keep activations in the
-    range of the published net's, so that the scales on pool4 and pool3 mean here what they mean there.
+    """Return {layer: (kernel, bias)} of a VGG-19 with about an eighth of the channels and random weights.
+
+    Activations have about the magnitude of the published net's, so that its scales on pool3 and pool4 fit here too.
+    kernel: float32 (height, width, in, out). bias: float32 (out,), zeros.
     """
     rng, channels, layers = np.random.default_rng(seed), 3, {}
     for name in (*CONVOLUTIONS, "fc6", "fc7"):
@@ -64,7 +68,7 @@ def narrow_vgg(seed=0, widths=WIDTHS, fc_width=FC_WIDTH):
 
 
 def write_mat(file, layers, release="beta16", kernel_order="hw", mean_rgb=MEAN_RGB):
-    """Write {layer: (kernel, bias)} as MatConvNet does; file: path or open binary file.
+    """Write {layer: (kernel, bias)} in MatConvNet's format. file: path or open binary file.
 
     release: "beta16" (mean under `normalization`, weights first in a layer) or "meta" (`meta.normalization`, weights
     third). kernel_order: "hw" or "wh", the first two axes of a stored kernel.
@@ -97,18 +101,18 @@ def _struct(fields):
 
 
 def class_names():
-    """Names indexed by label: ("other", "wall", "building", ...)."""
+    """Return the class names, indexed by class id: ("other", "wall", "building", ...)."""
     return ("other", *LABELS)
 
 
 def write_scenes(root, training=256, validation=64, seed=0):
-    """Draw scenes and write them below root as the benchmark does.
+    """Draw scenes and write them below root in the layout of the ADE20K benchmark. training, validation: numbers.
 
     images/<split>/ADE_<train|val>_00000001.jpg       8-bit RGB, a few with a single grey channel
     annotations/<split>/ADE_<train|val>_00000001.png  8-bit, one channel: indices into class_names()
-    objectInfo.txt   a row per class: index, share of the labelled training pixels, images that hold it, name
+    objectInfo.txt   a row per class: index, share of the labelled training pixels, images that contain it, name
 
-    Raises FileExistsError if one of the folders of a split is there: nothing is replaced.
+    Raises FileExistsError if the folder of a split exists; nothing is overwritten.
     """
     root = pathlib.Path(root)
     pixels = np.zeros((len(SPLITS), len(LABELS) + 1), np.int64)

@@ -1,7 +1,7 @@
-"""A file of published weights -> Weights, whatever kind it is: told by its first bytes and by what is in it.
+"""Detection of the format of a weight file from its content.
 
-The suffix counts for nothing. MatConvNet's .mat (SimpleNN and DagNN), .npz and Keras' .h5 are read; everything else is
-refused by name, with what it is and what to do. weights/README.md lists the files.
+Supported: MatConvNet's .mat (SimpleNN and DagNN), .npz and Keras' .h5. The suffix does not matter. The error for any
+other file names its format and how to convert it. weights/README.md lists the files.
 """
 
 import pathlib
@@ -14,10 +14,10 @@ __all__ = ["Weights", "read_weights"]
 
 
 def read_weights(path):
-    """The Weights in a file; of a bare VGG without fc6 and fc7 if the file ends at pool5.
+    """Read the Weights in a file. A bare VGG that ends at pool5 has no fc6 and fc7.
 
-    Raises WeightsError if the file is missing, of another kind, cut off or damaged, or if a layer is missing,
-    misshapen or not finite.
+    Raises WeightsError if the file is missing, truncated, damaged or in another format, or if a layer is missing, has a
+    wrong shape or holds a value that is not finite.
     """
     path = pathlib.Path(path)
     try:
@@ -35,15 +35,15 @@ def read_weights(path):
 
 
 def _foreign(path, kind):
-    """The WeightsError for a file of another Kind."""
+    """Return the WeightsError for a file of another format. kind: file_kinds.Kind."""
     size = f"{kind.size:,} bytes"
     if kind.name == file_kinds.PYTORCH:
         return refusal(path, kind.described, f"pickles are {NEVER_LOADED}",
-                       f"take the same network as .mat, .npz or .h5. {FIX}")
+                       f"use the same net as .mat, .npz or .h5. {FIX}")
     if kind.pickle:
         return refusal(path, kind.described, f"pickles are {NEVER_LOADED}", file_kinds.to_npz(path))
     if kind.name == file_kinds.MATLAB_7:
-        return refusal(path, f"is a MATLAB 7.3 file ({size}); the published ones are version 5", None,
+        return refusal(path, f"is a MATLAB 7.3 file ({size}), expected version 5 as published", None,
                        f"save it again in MATLAB with `save -v7`. {FIX}")
-    what = kind.described if kind.name else f"is not a known file of weights: it {kind.described}"
-    return refusal(path, what, "MatConvNet's .mat, .npz and Keras' .h5 are read", f"{kind.fix} {FIX}".strip())
+    what = kind.described if kind.name else f"is not a known weight file: it {kind.described}"
+    return refusal(path, what, "expected MatConvNet's .mat, .npz or Keras' .h5", f"{kind.fix} {FIX}".strip())

@@ -1,4 +1,4 @@
-"""Where a net's weights come from at its start: a file, or a run of ours, put in layer by layer."""
+"""Initialisation of a net's variables from a weight file or from a run, layer by layer."""
 
 import dataclasses
 import itertools
@@ -16,9 +16,9 @@ from fcn.weights.formats import _weights
 
 
 def from_run(path):
-    """The Weights of a run's folder (the checkpoint that checkpoint_choice.choose takes) or of a checkpoint's folder.
+    """Read the Weights of a run's folder or a checkpoint's folder.
 
-    Raises UsageError, WeightsError.
+    checkpoint_choice.choose selects the checkpoint of a run. Raises UsageError, WeightsError.
     """
     chosen = checkpoint_choice.choose(path)
     model, spec = chosen.content["model"], chosen.content["spec"]
@@ -33,17 +33,17 @@ def from_run(path):
 
 
 def _variant(architecture):
-    """{field: value} of the Variants of a net, {} of one that has none."""
+    """Return {field: value} of a net's Variants, or {} if it has none."""
     chosen = architecture.chosen()
     return dataclasses.asdict(chosen) if chosen else {}
 
 
 def load_weights(session, weights, class_names, num_classes, carry_scores, chosen):
-    """Put `weights` (Weights) into the net of the default graph, and initialise all other variables; the rows of the
-    transfer report. No layer is left in `weights`: it would be half a gigabyte twice.
+    """Load Weights into the net of the default graph and initialise all other variables.
 
-    class_names: of this net's classes; num_classes: its channels. carry_scores: as transfer.carried_classes has it.
-    chosen: the variants.Variants of this net, or None.
+    class_names: names of this net's classes. num_classes: its channels. carry_scores: see transfer.carried_classes.
+    chosen: variants.Variants of this net, or None. Returns the per-layer loading report, a list of
+    transfer.LayerReport. The layers are removed from `weights`, which halves the memory (VGG-19 has 0.5 GB).
     """
     own = {v.op.name: v for v in variables.of_net()}
     needed = {name: v.shape.as_list() for name, v in own.items()}
@@ -64,7 +64,7 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     arrays |= copied
     weights.layers.clear()
     weights.others.clear()
-    # Only what no file has: to draw fc6's 103 M random numbers and overwrite them took longer than all the rest.
+    # Loaded variables are not initialised first: drawing fc6's 103 M random numbers took longer than everything else.
     initialise(session, [v for v in tf.global_variables() if v.op.name not in arrays])
     new = {name: v for name, v in own.items() if name not in arrays}
     kernels = {name: v for name, v in new.items() if name.endswith("/kernel")}
@@ -75,10 +75,10 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
 
 
 def initialise(session, variables):
-    """Run the initialisers of these variables: those of one kind (Adam, Adam_1, kernel, ...) at a time.
+    """Run the initialisers of these variables, grouped by the last part of the name (kernel, Adam, Adam_1, ...).
 
-    What is zero and of one shape in one run is one piece of memory at first. Adam's two numbers beside a weight would
-    be copied apart in the first update, when memory is fullest: 0.35 GB more for good.
+    Zeros of equal shape that are initialised in one session.run share a buffer until the first update copies them, when
+    most memory is in use. Adam's two slots of a weight would then cost 0.35 GB permanently.
     """
     def kind(variable):
         return variable.op.name.rpartition("/")[2]
@@ -92,10 +92,13 @@ def _first_value(session, variable):
 
 
 def load_all(session, weights):
-    """Put a whole FCN into the net of the default graph, which has the same classes. Raises WeightsError."""
+    """Load an FCN into the net of the default graph, which has the same classes.
+
+    Raises WeightsError if a variable is missing.
+    """
     needed = {v.op.name: v.shape.as_list() for v in variables.of_net()}
     arrays = transfer.plan_transfer(weights.layers, needed)[0] | transfer.others(weights.others, needed)[0]
     missing = sorted(needed.keys() - arrays.keys())
     if missing:
-        raise errors.WeightsError(f"the file of a {weights.net} lacks {', '.join(missing)}")
+        raise errors.WeightsError(f"the weights of {weights.net} have no {', '.join(missing)}")
     checkpoint_reader.put(session, arrays)

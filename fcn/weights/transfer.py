@@ -1,8 +1,8 @@
-"""Which weights of a file go into which layer of the net, and a report of it: Berkeley's net surgery, made visible.
+"""Transfer of weights into a net by layer name, with a per-layer report.
 
-After fcn.berkeleyvision.org's surgery.py: transplant() copies layers by name, expand_score() gives the score layers
-other classes. A net whose fc6 and fc7 were not copied learns next to nothing (CSAILVision/sceneparsing#16), and
-nothing says so but a report.
+Follows surgery.py of fcn.berkeleyvision.org: transplant() copies layers by name, expand_score() changes the number of
+classes of score layers. The report shows layers that were not copied. A net without pretrained fc6 and fc7 hardly
+learns (CSAILVision/sceneparsing#16).
 """
 
 import dataclasses
@@ -12,12 +12,16 @@ import numpy as np
 
 from fcn.core import atomic_io, tables
 
-BLOCK = 4096  # numbers; NumPy splits longer products over threads, which takes longer than the product
+BLOCK = 4096  # numbers per product in norm(); NumPy would compute longer ones in threads, which is slower
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """One layer: what became of it ("copied", "reshaped", "fresh", "dropped"), why, its shape, its kernel's norm."""
+    """Report on one layer.
+
+    fate: "copied", "reshaped", "fresh" (initialised, not in the file) or "dropped" (in the file, not in the net).
+    shape: shape of the kernel. norm: Euclidean norm of the kernel. why: the reason, "" if there is nothing to explain.
+    """
 
     layer: str
     fate: str
@@ -27,12 +31,16 @@ class LayerReport:
 
 
 def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, factors=None):
-    """({variable: array}, [LayerReport, ...]): the variables' values, and what is done with each layer of the file.
+    """Map the layers of a file to the variables of a net.
 
-    stored: {layer: (kernel, bias or None)}. needed: {variable: shape} such as "conv1_1/kernel". keep_fresh: layers that
-    are not taken although the file has them. classes: ((old id, new id), ...) that are carried, and old and new number
-    of classes; None if layers with a class axis are copied as they are. start(variable): its fresh value, which other
-    classes keep (default: zero). factors: {layer: factor on its kernel}.
+    stored: {layer: (kernel, bias or None)} of the file.
+    needed: {variable: shape} of the net, with names such as "conv1_1/kernel".
+    keep_fresh: layers to initialise although the file has them.
+    classes: (((old id, new id), ...), old number of classes, new number of classes); the scores of these classes are
+        transferred. None copies layers with a class axis unchanged.
+    start: function variable -> initial array, the values of the other classes. Default: zeros.
+    factors: {layer: factor that multiplies its kernel}.
+    Returns ({variable: array}, list of LayerReport, one for each layer of the file).
     """
     arrays: dict[str, np.ndarray] = {}
     rows = []
@@ -40,7 +48,7 @@ def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, facto
         found = {f"{layer}/{part}": array for part, array in zip(("kernel", "bias"), parts, strict=True)
                  if f"{layer}/{part}" in needed and array is not None}
         if not found or layer in keep_fresh:
-            why = "it starts from random weights" if found else "this net has no such variable"
+            why = "initialised randomly instead" if found else "this net has no such variable"
             rows.append(_row(layer, "dropped", parts[0], why))
             continue
         factor = (factors or {}).get(layer, 1)
@@ -52,32 +60,33 @@ def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, facto
                   for name, array in found.items()}
         kernel = next(iter(fitted.values()))
         if any(array is None for array in fitted.values()):
-            rows.append(_row(layer, "dropped", parts[0], f"needed is {tuple(needed[next(iter(found))])}"))
+            rows.append(_row(layer, "dropped", parts[0], f"expected {tuple(needed[next(iter(found))])}"))
             continue
         same = all(array is found[name] or np.array_equal(array, found[name]) for name, array in fitted.items())
         why = ", ".join(([] if same else [f"{len(classes[0])} of {classes[1]} classes carried"])
-                        + ([f"x {factor:g}, for pools are scaled otherwise here"] if factor != 1 else []))
+                        + ([f"x {factor:g}, because this net scales its pools differently"] if factor != 1 else []))
         rows.append(_row(layer, "reshaped" if why else "copied", kernel, why))
         arrays |= fitted
     return arrays, rows
 
 
 def is_other(name, names):
-    """Whether the variable `name` is neither a kernel nor the bias beside one in `names`; not for plan_transfer()."""
+    """Return whether `name` is neither a kernel nor the bias of a kernel in `names`; others() transfers these."""
     layer, _, part = name.rpartition("/")
     return part != "kernel" and (part != "bias" or f"{layer}/kernel" not in names)
 
 
 def others(stored, needed):
-    """({variable: array}, [LayerReport, ...]) of variables that are neither kernel nor bias, such as moving averages.
+    """Map variables that are neither kernel nor bias, such as moving averages, to the variables of a net.
 
-    stored: {variable: array}. needed: {variable: shape}. A layer is copied whole, or dropped.
+    stored: {variable: array}. needed: {variable: shape}. A layer is copied if all its variables match, else dropped.
+    Returns ({variable: array}, list of LayerReport).
     """
     arrays: dict[str, np.ndarray] = {}
     rows = []
     for layer, own in _of_layers(stored).items():
         missing = [name for name in own if name not in needed]
-        misfits = [f"needed is {tuple(needed[name])}" for name in own if name not in missing
+        misfits = [f"expected {tuple(needed[name])}" for name in own if name not in missing
                    and own[name].shape != tuple(needed[name])]
         why = "this net has no such variable" if missing else misfits[0] if misfits else ""
         rows.append(_row_of_others(layer, "dropped" if why else "copied", own, why))
@@ -86,12 +95,12 @@ def others(stored, needed):
 
 
 def fresh_others(arrays):
-    """The LayerReports of {variable: array} that no file had, of variables that are neither kernel nor bias."""
+    """Return the LayerReports of initialised variables that are neither kernel nor bias. arrays: {variable: array}."""
     return [_row_of_others(layer, "fresh", own) for layer, own in _of_layers(arrays).items()]
 
 
 def _of_layers(arrays):
-    """{layer: {variable: array}}"""
+    """Group {variable: array} by layer: {layer: {variable: array}}."""
     found: dict[str, dict] = {}
     for name, array in arrays.items():
         found.setdefault(name.rpartition("/")[0], {})[name] = array
@@ -99,7 +108,7 @@ def _of_layers(arrays):
 
 
 def _row_of_others(layer, fate, arrays, why=""):
-    """The LayerReport of a layer's other variables: the shape of the first, the norm of all; `why` lists them."""
+    """Return the LayerReport of a layer's other variables: shape of the first, norm of all, names in `why`."""
     names = ", ".join(name.rpartition("/")[2] for name in arrays)
     first, *_ = arrays.values()
     return LayerReport(layer, fate, first.shape, norm(np.concatenate([array.ravel() for array in arrays.values()])),
@@ -107,19 +116,19 @@ def _row_of_others(layer, fate, arrays, why=""):
 
 
 def _class_axes(layer, stored):
-    """{"kernel": axes, "bias": axes} of a layer that count classes; {} if none does."""
+    """Return the axes of a layer whose length is the number of classes: {"kernel": axes, "bias": axes}, or {}."""
     if re.fullmatch(r"score_\w+", layer):
         return {"kernel": (3,), "bias": (0,)}
     if re.fullmatch(r"upscore\w*", layer):
         return {"kernel": (2, 3)}
-    # deconv1, deconv2, ... of the ports' feature fusion: the first takes scores, the last gives logits.
+    # deconv1, deconv2, ... of nets that fuse features: the first takes scores, the last returns logits.
     first, last = layer == "deconv1", layer == max((n for n in stored if n.startswith("deconv")), default=None)
     axes = ((2,) if last else ()) + ((3,) if first else ())
     return ({"kernel": axes} if axes else {}) | ({"bias": (0,)} if last else {})
 
 
 def _fitted(array, shape, axes, classes, start):
-    """The array in this shape: as it is, or with its classes carried along `axes`; None if that cannot be."""
+    """Return the array in this shape, with classes transferred along `axes`; None if the shapes do not match."""
     if not axes:
         return array if array.shape == tuple(shape) else None
     pairs, old_count, new_count = classes
@@ -136,9 +145,9 @@ def _fitted(array, shape, axes, classes, start):
 
 
 def carried_classes(how, old_names, new_names):
-    """((old id, new id), ...): classes whose scores are carried. how: "name", "id" or "fresh" (none).
+    """Return ((old id, new id), ...), the classes whose scores are transferred. how: "name", "id" or "fresh" (none).
 
-    By name is the only safe way between data sets; by id is Berkeley's expand_score, for a list that was extended.
+    Between data sets only "name" is safe. "id" is Berkeley's expand_score, for a list of classes that was extended.
     """
     if how == "fresh":
         return ()
@@ -149,13 +158,13 @@ def carried_classes(how, old_names, new_names):
 
 
 def _counted(names):
-    """(name, how many of that name came before): two classes of one name are the first and the second of it."""
+    """Return (name, number of earlier classes with that name) for each class, which distinguishes equal names."""
     names = [name.casefold() for name in names]
     return [(name, names[:i].count(name)) for i, name in enumerate(names)]
 
 
 def channel_names(class_names, channels):
-    """A name for every channel of a net; those of ignored labels that are trained besides have no class name."""
+    """Return a name for each channel of a net. Channels beyond the classes (trained ignored ids) become "label 151"."""
     return (*class_names, *(f"label {i}" for i in range(len(class_names), channels)))
 
 
@@ -164,19 +173,19 @@ def _row(layer, fate, kernel, why=""):
 
 
 def fresh(variable, array):
-    """The LayerReport of a kernel that no file had."""
+    """Return the LayerReport of an initialised kernel."""
     return _row(variable.rsplit("/", 1)[0], "fresh", array)
 
 
 def norm(array):
-    """Euclidean norm in float64, of arrays of any size without a copy of all of it."""
+    """Return the Euclidean norm, computed in float64 block by block, without a float64 copy of the array."""
     flat = np.ravel(array)
     return float(np.sqrt(sum(np.dot(part, part) for part in
                              (flat[i:i + BLOCK].astype(np.float64) for i in range(0, flat.size, BLOCK)))))
 
 
 def report_text(rows):
-    """The report as a table, layers in order; a column of norms in which a zero or a monster is seen at once."""
+    """Format the report as a table, one line per layer. The column of norms shows layers of zeros or huge weights."""
     columns = ["<layer", "<", "<kernel", ">norm", ""]
     return "\n".join(tables.lines(columns, [
         [row.layer, row.fate, " x ".join(map(str, row.shape)), f"{row.norm:.4g}", row.why] for row in rows], indent=2))

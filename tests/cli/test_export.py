@@ -11,8 +11,9 @@ def main(run, to):
 
 
 @pytest.mark.parametrize(("name", "said"), [
-    ("net.ckpt", ".ckpt is no format"), ("net.PB", ".PB is no format"), ("there.pb", "exists already"),
-    ("there", "exists already"), ("noted.pb", "noted.pb.json: is there already"), ("no/net.pb", "no: is no folder")])
+    ("net.ckpt", "unknown export format .ckpt"), ("net.PB", "unknown export format .PB"),
+    ("there.pb", "is there already"), ("there", "is there already"), ("noted.pb", "noted.pb.json: exists already"),
+    ("no/net.pb", "no: is not a folder")])
 def test_unwritable_output_is_reported_before_weights_are_read(tmp_path, name, said):
     (tmp_path / "there").mkdir()
     (tmp_path / "there/config.json").write_text('{"spec": {}, "config": {}, "model": {"channels": {}}}')

@@ -202,12 +202,12 @@ def test_file_with_equal_outputs_passes_the_check():
 
 
 @pytest.mark.parametrize(("answer", "said"), [
-    ((LOGITS + np.float32([0, 0, 11e-5 * 9]), ANSWER[1]), "of their spread away"),
-    ((LOGITS * np.float32([1, np.nan, 1]), ANSWER[1]), "nan of their spread away"),
-    ((LOGITS, np.array([[[1, 0]]], np.uint8)), "other classes than its logits on 50.00% of the pixels"),
-    ((LOGITS, np.array([[[1, 2]]], np.uint8)), "other classes"),  # the best logit, which is barred
+    ((LOGITS + np.float32([0, 0, 11e-5 * 9]), ANSWER[1]), "by 0.00011 of their range"),
+    ((LOGITS * np.float32([1, np.nan, 1]), ANSWER[1]), "by nan of their range"),
+    ((LOGITS, np.array([[[1, 0]]], np.uint8)), "a class that is not the argmax of its logits on 50.00% of the pixels"),
+    ((LOGITS, np.array([[[1, 2]]], np.uint8)), "not the argmax"),  # the best logit, which is barred
     ((LOGITS, np.array([[[1, 1]]], np.int64)), "int64"),
-    ((LOGITS[:, :, :1], ANSWER[1]), r"gives float32 \(1, 1, 1, 3\)"),
+    ((LOGITS[:, :, :1], ANSWER[1]), r"outputs float32 \(1, 1, 1, 3\)"),
 ])
 def test_file_with_other_outputs_is_refused(answer, said):
     with pytest.raises(errors.WeightsError, match=said):
@@ -222,7 +222,7 @@ def test_classes_with_equal_scores_may_be_swapped():
 
 def test_tie_with_an_ignored_class_allows_no_other_prediction():
     logits = np.array([[[[0, 9, 9]]]], np.float32)
-    with pytest.raises(errors.WeightsError, match="other classes"):
+    with pytest.raises(errors.WeightsError, match="not the argmax"):
         _check.compare([(logits, np.uint8([[[1]]]))], [(logits, np.uint8([[[0]]]))], (2,))
 
 
@@ -236,7 +236,7 @@ def test_check_images_have_two_sizes_one_odd_and_vary():
 def test_file_that_differs_from_the_checkpoint_is_removed(run, tmp_path, monkeypatch, form, name):
     sound = form.outputs
     monkeypatch.setattr(form, "outputs", lambda *given: [(logits + 1, ids) for logits, ids in sound(*given)])
-    with pytest.raises(errors.WeightsError, match=r"logits .* of their spread away"):
+    with pytest.raises(errors.WeightsError, match=r"logits that differ .* of their range"):
         main(run[0], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -285,7 +285,7 @@ def test_weights_file_is_checked_by_running_its_net(run, tmp_path, suffix):
 
 def test_onnx_without_its_packages_is_reported_with_the_fix(run, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(errors.MachineError, match=r"(?s)tf2onnx and onnxruntime, not installed here.*\[onnx\]"):
+    with pytest.raises(errors.MachineError, match=r"(?s)tf2onnx and onnxruntime: not installed.*\[onnx\]"):
         main(run[0], tmp_path / "net.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -306,5 +306,5 @@ def test_probabilities_that_do_not_match_the_logits_are_refused():
     prediction = (logits[..., 1:].argmax(axis=3) + 1).astype(np.uint8)
     _check.probabilities(logits, prediction, shares)
     for wrong in (np.full_like(shares, 7), shares[..., [0, 2, 1]], shares * 0.99):
-        with pytest.raises(errors.WeightsError, match="not those of its logits"):
+        with pytest.raises(errors.WeightsError, match="not the softmax of its logits"):
             _check.probabilities(logits, prediction, wrong)

@@ -222,7 +222,7 @@ def test_missing_averages_are_fresh_and_misfits_are_dropped(run):
     parts = "beta, gamma, moving_mean, moving_variance"
     assert fates == {("bn_a", "fresh", "gamma, beta, moving_mean, moving_variance"),
                      ("bn_b", "fresh", "gamma, beta, moving_mean, moving_variance"),
-                     ("bn_b", "dropped", f"{parts}: needed is (4,)"),
+                     ("bn_b", "dropped", f"{parts}: expected (4,)"),
                      ("bn_c", "dropped", "gamma: this net has no such variable")}
     assert (held["bn_b/moving_variance"] == 1).all()
 
@@ -258,7 +258,7 @@ def test_file_without_an_average_is_not_a_complete_net(run, tmp_path):
     del weights.others["bn_a/moving_mean"]
     with fresh() as session:
         graph_builder.inference(Architecture("normed", 3), ())
-        with pytest.raises(errors.WeightsError, match=r"lacks .*bn_a/moving_mean"):
+        with pytest.raises(errors.WeightsError, match=r"have no .*bn_a/moving_mean"):
             initialize.load_all(session, weights)
 
 

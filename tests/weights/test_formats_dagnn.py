@@ -103,7 +103,7 @@ def test_biases_of_learned_upsampling_move_into_the_scores(tmp_path):
                                "upscore2": (up2, None), "upscore_pool4": (up4, None),
                                "upscore8": (interpolation(16), None)})
     assert found.net == "fcn8s" and found.variant == {"alignment": "pad100", "learn_upsampling": True}
-    assert sum("moved into" in note for note in found.notes) == 2
+    assert sum("added the bias of" in note for note in found.notes) == 2
 
 
 @pytest.mark.parametrize("stride", [16, 8])
@@ -133,24 +133,24 @@ def test_bare_backbone_has_no_classifier_and_must_be_published(tmp_path):
     net.convs(body | {"fc8": (np.zeros((1, 1, 5, 7), np.float32), np.zeros(7, np.float32))})
     found = detection.read_weights(net.write(tmp_path / "vgg16-dag.mat", **CAFFE_META))
     assert_same(found, body)
-    assert found.net is None and found.variant == {} and "VGG-16 recognised" in found.notes[0]
+    assert found.net is None and found.variant == {} and "conv1_1 matches VGG-16" in found.notes[0]
     net.params[0]["value"] = body["conv1_1"][0] + np.float32(0.2)
-    assert_refused(net.write(tmp_path / "other.mat", **CAFFE_META), "not its numbers")
+    assert_refused(net.write(tmp_path / "other.mat", **CAFFE_META), "but other values")
 
 
 WRONG = {
     "no upsampling that fits": (lambda net: net.add("deconv5", "ConvTranspose", ["x"], (interpolation(10),)),
-                               "deconv5 has kernel (10, 10, 3, 3); upscore of fcn32s is 64 x 64"),
+                               "deconv5 has kernel (10, 10, 3, 3), expected 64 x 64"),
     "a scale that is not known": (lambda net: (
         net.add("up", "ConvTranspose", ["score_fr"], (interpolation(64),)),
         net.add("scale", "Scale", ["pool4"], (np.full((1, 1), 0.5, np.float32),))), "scales its pools by [0.5]"),
     "two upsamplings for one score": (lambda net: [net.add(
         f"up{i}", "ConvTranspose", ["score_fr"], (interpolation(4),)) for i in range(2)], "2 upsampling layers"),
     "a kernel of five axes": (lambda net: net.add(
-        "up", "ConvTranspose", ["score_fr"], (np.zeros((4, 4, 3, 3, 2), np.float32),)), "5 axes"),
+        "up", "ConvTranspose", ["score_fr"], (np.zeros((4, 4, 3, 3, 2), np.float32),)), "expected at most 4 axes"),
     "upsampling without filters": (lambda net: net.add("up", "ConvTranspose", ["score_fr"]), "up has no filters"),
     "a bias after all sums": (lambda net: net.add(
-        "up", "ConvTranspose", ["score_fr"], (interpolation(64), NO_BIAS + 1)), "biases where no net here has any"),
+        "up", "ConvTranspose", ["score_fr"], (interpolation(64), NO_BIAS + 1)), "biases, expected none"),
 }
 
 

@@ -37,7 +37,7 @@ def test_keras_file_has_matrices_read_as_convolutions(by_keras, backbone, named,
 
 def test_keras_vgg19_without_top_gives_its_own_kernels(by_keras):
     found = detection.read_weights(by_keras / "real.weights.h5")
-    assert len(found.layers) == 16 and "taken as documented" in found.notes[0]
+    assert len(found.layers) == 16 and "read as documented" in found.notes[0]
     with np.load(by_keras / "real.npz") as real:
         for layer, (kernel, bias) in found.layers.items():
             expected, expected_bias = (real[f"{keras_name(layer)}/{i}"] for i in (0, 1))

@@ -29,7 +29,7 @@ def test_vgg16_weights_npz_has_matrices_read_as_convolutions(tmp_path, backbone,
     save(tmp_path / "vgg.npz", **family(layers), fc8_W=np.zeros((5, 9)), fc8_b=np.zeros(9))
     found = detection.read_weights(tmp_path / "vgg.npz")
     assert_same(found, layers, IMAGENET_MEAN_RGB)
-    assert "recognised" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
+    assert "conv1_1 matches" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
 
 
 def test_fc6_matrix_axes_are_height_width_channels(tmp_path):
@@ -92,7 +92,8 @@ def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"net": np.array("fcn4s")}, "the net 'fcn4s'"), ({"score_pool4/kernel": np.zeros((1, 1, 9, 3))}, "score_pool4"),
+    ({"net": np.array("fcn4s")}, "unknown net 'fcn4s'"),
+    ({"score_pool4/kernel": np.zeros((1, 1, 9, 3))}, "score_pool4"),
     ({"upscore8/kernel": np.zeros((3, 3, 3, 3), np.float32)}, "upscore8"), ({"mean_rgb": np.zeros(4)}, "mean")])
 def test_misfit_in_an_own_file_is_named(tmp_path, change, said):
     npz.write(tmp_path / "net.npz", thin_fcn("fcn8s"))

@@ -30,7 +30,7 @@ def test_releases_and_axis_orders_give_equal_weights(mat, backbone, release, ker
     found = detection.read_weights(mat(layers, release=release, kernel_order=kernel_order))
     assert_same(found, layers)
     side = "height x width" if kernel_order == "hw" else "width x height"
-    assert "recognised" in found.notes[0] and side in found.notes[0] and "channels RGB" in found.notes[0]
+    assert "conv1_1 matches" in found.notes[0] and side in found.notes[0] and "channels RGB" in found.notes[0]
     assert (found.net, found.variant, found.class_names) == (None, {}, ())
 
 
@@ -55,7 +55,7 @@ def test_rounding_is_tolerated_but_other_numbers_are_not(mat):
     layers["conv1_1"][0][...] += np.float32(0.004)
     assert_same(detection.read_weights(mat(layers)), layers)
     layers["conv1_1"][0][...] += np.float32(0.1)
-    assert_refused(mat(layers), "not its numbers", "0.104")
+    assert_refused(mat(layers), "but other values", "0.104")
 
 
 def test_narrow_net_is_read_with_its_widths(mat):
@@ -97,7 +97,7 @@ def test_a_missing_layer_is_named(mat):
 
 def test_vgg19_without_fourth_convolutions_is_not_vgg16(mat):
     layers = {name: pair for name, pair in thin_vgg("vgg19").items() if not name.endswith("_4")}
-    assert_refused(mat(layers), "VGG-16's shape but not its numbers")
+    assert_refused(mat(layers), "has the shape of VGG-16 but other values")
 
 
 def changed(name, kernel=None, bias=None):
@@ -116,7 +116,7 @@ WRONG = {
     "63 biases": (changed("conv1_1", bias=np.zeros(63)), ("conv1_1", "63 biases")),
     "nan": (changed("conv4_2", np.full((3, 3, 4, 4), np.nan)), ("conv4_2", "not finite")),
     "infinite bias": (changed("fc7", bias=np.full(5, np.inf)), ("fc7", "not finite")),
-    "other net's numbers": (changed("conv1_1", np.zeros((3, 3, 3, 64))), ("VGG-19's shape but not its numbers",)),
+    "other net's numbers": (changed("conv1_1", np.zeros((3, 3, 3, 64))), ("has the shape of VGG-19 but other values",)),
 }
 
 

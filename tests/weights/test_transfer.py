@@ -56,8 +56,8 @@ def test_layer_of_another_shape_is_dropped_and_reported():
     stored = {"fc6": layer(7, 7, 2, 3), "score_fr": layer(1, 1, 4, 60)}
     arrays, rows = transfer.plan_transfer(stored, needed)
     assert arrays == {}
-    assert fates(rows) == [("fc6", "dropped", "needed is (7, 7, 512, 4096)"),
-                           ("score_fr", "dropped", "needed is (1, 1, 4, 21)")]
+    assert fates(rows) == [("fc6", "dropped", "expected (7, 7, 512, 4096)"),
+                           ("score_fr", "dropped", "expected (1, 1, 4, 21)")]
     narrow = {"fc6": (layer(7, 7, 512, 1)[0].repeat(4096, 3), np.zeros(3, np.float32))}  # the bias alone is wrong
     assert transfer.plan_transfer(narrow, needed)[0] == {}
 
@@ -66,7 +66,7 @@ def test_layer_to_start_from_random_weights_is_not_copied():
     stored = {"fc6": layer(1, 1, 2, 3), "fc7": layer(1, 1, 3, 2)}
     arrays, rows = transfer.plan_transfer(stored, shapes(fc6=(1, 1, 2, 3), fc7=(1, 1, 3, 2)), keep_fresh=("fc6",))
     assert arrays.keys() == {"fc7/kernel", "fc7/bias"}
-    assert fates(rows) == [("fc6", "dropped", "it starts from random weights"), ("fc7", "copied", "")]
+    assert fates(rows) == [("fc6", "dropped", "initialised randomly instead"), ("fc7", "copied", "")]
 
 
 def test_layer_may_lack_a_bias():
@@ -94,10 +94,10 @@ def test_norm_is_computed_in_double_precision(shape):
 def test_report_shows_zero_and_huge_norms():
     arrays = {"fc6": np.zeros((7, 7, 2, 3)), "fc7": np.full((1, 1, 1, 1), 1e30), "conv1_1": np.full((1, 1, 2, 2), 2.0)}
     rows = [transfer.fresh(f"{name}/kernel", array) for name, array in arrays.items()]
-    rows[0] = dataclasses.replace(rows[0], fate="dropped", why="needed is (7, 7, 512, 4096)")
+    rows[0] = dataclasses.replace(rows[0], fate="dropped", why="expected (7, 7, 512, 4096)")
     head, *lines = transfer.report_text(rows).splitlines()
     assert [" ".join(line.split()) for line in (head, *lines)] == [
-        "layer kernel norm", "fc6 dropped 7 x 7 x 2 x 3 0 needed is (7, 7, 512, 4096)",
+        "layer kernel norm", "fc6 dropped 7 x 7 x 2 x 3 0 expected (7, 7, 512, 4096)",
         "fc7 fresh 1 x 1 x 1 x 1 1e+30", "conv1_1 fresh 1 x 1 x 2 x 2 4"]
     assert len(lines[1]) == len(lines[2]) == len(head)  # norms end below their title
     assert lines[0][:len(head)].endswith(" 0")
@@ -175,9 +175,9 @@ def test_score_layer_with_an_unexpected_class_count_is_dropped():
     stored, needed = {"score_fr": layer(1, 1, 4, 3)}, shapes(score_fr=(1, 1, 4, 2))
     for classes in ((((0, 0),), 5, 2), (((0, 0),), 3, 7)):
         arrays, rows = transfer.plan_transfer(stored, needed, classes=classes)
-        assert arrays == {} and fates(rows) == [("score_fr", "dropped", "needed is (1, 1, 4, 2)")]
+        assert arrays == {} and fates(rows) == [("score_fr", "dropped", "expected (1, 1, 4, 2)")]
     wide = transfer.plan_transfer({"score_fr": layer(1, 1, 9, 3)}, needed, classes=(((0, 0),), 3, 2))[1]
-    assert fates(wide) == [("score_fr", "dropped", "needed is (1, 1, 4, 2)")]
+    assert fates(wide) == [("score_fr", "dropped", "expected (1, 1, 4, 2)")]
 
 
 def test_layers_without_classes_are_copied():

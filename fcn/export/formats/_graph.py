@@ -1,4 +1,4 @@
-"""What .pb, .tflite and .onnx are made of: a graph without variables, and a checkpoint's weights put into it."""
+"""Shared by .pb, .tflite and .onnx: an inference graph without variables, and a checkpoint's weights as constants."""
 
 from fcn.core import errors
 from fcn.models import graph_builder, layers
@@ -9,12 +9,13 @@ OUTPUTS = ("logits", "prediction")
 
 
 def without_weights(model):
-    """(graph_builder.InferenceGraph, {variable: placeholder}) in the default graph, which has no variables.
+    """Build the inference graph in the default graph, with a placeholder for each variable.
 
-    A converter that copies its graph a dozen times then copies no weights.
+    Returns (graph_builder.InferenceGraph, {variable name: placeholder}). Converters copy their graph many times;
+    placeholders keep the weights out of these copies.
     """
     weights = {}
-    layers.use_implementation("product")  # whatever the device here, a file is the same, and small
+    layers.use_implementation("product")  # the same small graph on every device
 
     def placeholder(getter, name, shape, dtype, **_):
         weights[name] = tf.placeholder(dtype, shape, name)
@@ -24,18 +25,18 @@ def without_weights(model):
 
 
 def arrays(folder, weights):
-    """{placeholder's name: array} of a checkpoint. Raises WeightsError if one is missing or misshapen."""
+    """Read {placeholder name: array} from a checkpoint. Raises WeightsError if one is missing or has another shape."""
     stored, found = checkpoint_reader.read_variables(folder), {}
     for name, placeholder in weights.items():
         array = stored.get(name)
         if array is None or list(array.shape) != placeholder.shape.as_list():
-            raise errors.WeightsError(f"lacks {name} of shape {placeholder.shape.as_list()}", where=folder)
+            raise errors.WeightsError(f"has no variable {name} of shape {placeholder.shape.as_list()}", where=folder)
         found[placeholder.op.name] = array
     return found
 
 
 def frozen(folder, model):
-    """(GraphDef from "images" to OUTPUTS whose weights are constants, the InferenceGraph that it was made of)."""
+    """Return (GraphDef from "images" to OUTPUTS with the weights as constants, the InferenceGraph it was made from)."""
     with tf.Graph().as_default() as graph:
         net, weights = without_weights(model)
     graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), OUTPUTS)

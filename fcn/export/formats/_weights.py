@@ -1,4 +1,4 @@
-"""What .npz and .mat have in common: the weights by layer, of the nets that have a published name."""
+"""Shared by .npz and .mat: the weights by layer, under the name of the published net."""
 
 import dataclasses
 
@@ -14,20 +14,23 @@ from fcn.weights.formats import npz
 
 
 def write(path, checkpoint, form):
-    """Write a checkpoint in the format `form` (fcn/weights/formats). Raises WeightsError unless the bits come back."""
+    """Write a checkpoint in the format `form`, a module of fcn/weights/formats. Returns one line about the file.
+
+    Raises WeightsError if reading the file back gives other bits, UsageError if the format cannot hold the net.
+    """
     weights = initialize.from_run(checkpoint)
     if not (form is npz and is_own(weights)):
         weights = published_name(weights)
     form.write(path, weights)
     differing = differences(weights, detection.read_weights(path))
     if differing:
-        raise errors.WeightsError(f"what was written is not what was read back: {', '.join(differing)}", where=path)
+        raise errors.WeightsError(f"reading the file back gives other values of {', '.join(differing)}", where=path)
     layers = {*weights.layers, *(name.rpartition("/")[0] for name in weights.others)}
     return f"{weights.net}, {len(layers)} layers, read back bit-equal"
 
 
 def outputs(path, batches):
-    """(logits, prediction) of each batch, by the net that the file says it holds."""
+    """Yield (logits, prediction) of each batch, from the net that the file names."""
     weights = detection.read_weights(path)
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         architecture = Architecture(weights.net, weights.num_classes,
@@ -41,26 +44,26 @@ def outputs(path, batches):
 
 
 def is_own(weights):
-    """Whether these Weights are of a net that is no FCN on VGG, of which .npz holds every variable."""
+    """Return whether these Weights are not of an FCN on VGG. An .npz then holds every variable by its own name."""
     return not weights.variant or components.of(weights.net).net.ENCODER != "vgg"
 
 
 def published_name(weights):
-    """These Weights under the name of the published net that they are one of. Raises UsageError if they are none."""
+    """Return these Weights under the name of the published net with the same graph. Raises UsageError without one."""
     own = weights.variant
     if is_own(weights) or weights.others:
-        raise errors.UsageError(f"{weights.net} is not a published FCN on VGG, and .mat holds no other net",
+        raise errors.UsageError(f"{weights.net} is not a published FCN on VGG, the only nets that .mat can hold",
                                 fix="write an .npz, SavedModel, .pb, .tflite or .onnx.")
     if own["fusion"] != "scores" or own["score_relu"]:
-        raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold nets "
-                                "that fuse plain scores", fix="write a SavedModel, .pb, .tflite or .onnx.")
+        raise errors.UsageError(f"{weights.net} fuses features or has a ReLU on its scores; .mat and .npz hold only "
+                                "nets that fuse plain scores", fix="write a SavedModel, .pb, .tflite or .onnx.")
     if weights.net in ("fcn32s", "fcn16s"):
         return weights
     return dataclasses.replace(weights, net="fcn8s_atonce" if own["pool_scaling"] else "fcn8s")
 
 
 def differences(one, other):
-    """Names of the layers and facts in which two Weights differ."""
+    """Return the names of the layers and fields in which two Weights differ."""
     def equal(name):
         pair = one.layers.get(name), other.layers.get(name)
         return all(pair) and all((a is None) == (b is None) and (a is None or np.array_equal(a, b))
@@ -68,6 +71,6 @@ def differences(one, other):
     layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
     layers += [name for name in {**one.others, **other.others}
                if not np.array_equal(one.others.get(name, ()), other.others.get(name, ()))]
-    facts = [name for name in ("net", "class_names", "variant", "ignored_ids")
-             if getattr(one, name) != getattr(other, name)]
-    return layers + facts + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])
+    fields = [name for name in ("net", "class_names", "variant", "ignored_ids")
+              if getattr(one, name) != getattr(other, name)]
+    return layers + fields + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])

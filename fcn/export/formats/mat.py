@@ -1,4 +1,4 @@
-"""MatConvNet's DagNN: the net from "data" to "score", which MATLAB runs (weights/README.md)."""
+"""MatConvNet's DagNN, for MATLAB: the net from "data" to "score" (weights/README.md)."""
 
 from fcn.export.formats import _weights
 from fcn.weights.formats import dagnn

@@ -1,4 +1,4 @@
-"""NumPy's .npz: the weights by layer, and what the net needs besides (weights/README.md)."""
+"""NumPy's .npz: the weights by layer, mean colour, name of the net and class names (weights/README.md)."""
 
 from fcn.export.formats import _weights
 from fcn.weights.formats import npz

@@ -1,7 +1,7 @@
-"""ONNX, for onnxruntime and everything else that reads it: any N, H and W. Needs the extra [onnx] (setup.cfg).
+"""ONNX with dynamic N, H and W. Needs the extra [onnx] (setup.cfg).
 
-tf2onnx copies the whole graph before each of its optimisers: a VGG-19 of constants took more than 21 GB. So it is given
-the net with weights as inputs, which become constants afterwards.
+tf2onnx copies the whole graph before each of its optimisers; with the weights of a VGG-19 as constants that took more
+than 21 GB. It therefore converts a graph with weights as inputs, which become constants (initializers) afterwards.
 """
 
 import collections
@@ -12,13 +12,13 @@ from fcn.core import errors
 from fcn.export.formats import _graph
 from fcn.models.tf_compat import tf
 
-OPSET = 17  # of ONNX 1.12 (2022)
+OPSET = 17  # ONNX 1.12 (2022)
 
 
 def write(path, checkpoint, model):
     missing = [name for name in ("tf2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
-        raise errors.MachineError(f".onnx needs {' and '.join(missing)}, not installed here",
+        raise errors.MachineError(f".onnx needs {' and '.join(missing)}: not installed",
                                   fix="pip install -e '.[onnx]' in this project's folder.")
     content = _converted(checkpoint, model)
     pathlib.Path(path).write_bytes(content.SerializeToString())
@@ -26,7 +26,7 @@ def write(path, checkpoint, model):
 
 
 def _converted(checkpoint, model):
-    """The onnx.ModelProto."""
+    """Return the onnx.ModelProto of a checkpoint."""
     import tf2onnx
 
     with tf.Graph().as_default() as graph:
@@ -41,7 +41,7 @@ def _converted(checkpoint, model):
 
 
 def _fill(graph, arrays):
-    """Make constants of the inputs that `arrays` names, in the order of axes in which they are used."""
+    """Turn the inputs that `arrays` names into initializers. A Transpose or Reshape of one is applied to the array."""
     from onnx import numpy_helper
 
     uses = collections.Counter(name for node in graph.node for name in node.input)

@@ -1,4 +1,4 @@
-"""A frozen graph: one GraphDef, weights included, from "images" to "logits" and "prediction"."""
+"""Frozen graph: one GraphDef with the weights as constants, from "images" to "logits" and "prediction"."""
 
 import pathlib
 
@@ -13,7 +13,7 @@ def write(path, checkpoint, model):
 
 
 def outputs(path, batches):
-    config = tf.ConfigProto()  # the optimiser of graphs would copy a VGG of constants until there are 8 GB of it
+    config = tf.ConfigProto()  # the graph optimiser would copy the constants of a VGG until they take 8 GB
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     with tf.Graph().as_default() as graph, tf.Session(graph=graph, config=config) as session:
         tf.import_graph_def(tf.GraphDef.FromString(pathlib.Path(path).read_bytes()), name="")

@@ -1,7 +1,7 @@
-"""A SavedModel: a folder that TensorFlow 2 loads with tf.saved_model.load and TensorFlow Serving serves.
+"""SavedModel: a folder for tf.saved_model.load of TensorFlow 2 and for TensorFlow Serving.
 
-Each output is a signature of its own, as TensorFlow 2 and Serving compute all outputs of the one that is called:
-whoever wants the ids alone pays for no probabilities.
+Each output has its own signature, because TensorFlow 2 and Serving compute all outputs of a signature. Users who need
+only class ids do not pay for probabilities.
 """
 
 from fcn.core import errors
@@ -16,7 +16,7 @@ TAGS = [tf.saved_model.SERVING]
 
 def write(path, checkpoint, model):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
-        layers.use_implementation("product")  # whatever the device here, a file is the same
+        layers.use_implementation("product")  # the same graph on every device
         net = graph_builder.inference_of_run(model)
         checkpoint_reader.restore(session, checkpoint)
         signatures = {name: tf.saved_model.predict_signature_def({"images": net.images}, {key: getattr(net, key)})
@@ -36,12 +36,12 @@ def outputs(path, batches):
         signatures = tf.saved_model.load(session, TAGS, str(path)).signature_def
         for images in batches:
             logits, prediction, probabilities = (
-                _called(session, signatures[name], images) for name in ("logits", "serving_default", "probabilities"))
+                _call(session, signatures[name], images) for name in ("logits", "serving_default", "probabilities"))
             _check.probabilities(logits, prediction, probabilities)
             yield logits, prediction
 
 
-def _called(session, signature, images):
-    """What TensorFlow Serving answers, of one output."""
+def _call(session, signature, images):
+    """Return the only output of a signature, as TensorFlow Serving would."""
     output, = signature.outputs.values()
     return run(session, output.name, {signature.inputs["images"].name: images})

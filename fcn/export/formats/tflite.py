@@ -1,6 +1,6 @@
-"""TensorFlow Lite (LiteRT), for phones and small boards: float32, its own operators alone, any N, H and W.
+"""TensorFlow Lite (LiteRT): float32, built-in operators only, any N, H and W.
 
-An interpreter is told the size of the images first (resize_tensor_input), and keeps it until it is told another.
+Call `resize_tensor_input` of the interpreter whenever the size of the images changes.
 """
 
 import pathlib
@@ -18,11 +18,11 @@ def write(path, checkpoint, model):
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         content = converter.convert()
     pathlib.Path(path).write_bytes(content)
-    return f"TensorFlow Lite, float32, built-in operators alone: images -> {', '.join(_graph.OUTPUTS)}"
+    return f"TensorFlow Lite, float32, built-in operators only: images -> {', '.join(_graph.OUTPUTS)}"
 
 
 def outputs(path, batches):
-    with warnings.catch_warnings(), terminal.native_output_hidden():  # of its move to the package ai_edge_litert
+    with warnings.catch_warnings(), tf_compat._hushed():  # about the move to the package ai_edge_litert
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(str(path), num_threads=machine.cores())
     images_at = interpreter.get_input_details()[0]["index"]

@@ -1,4 +1,4 @@
-"""One file a format of published weights; detection.py recognises a file by its content and calls one of them.
+"""Formats of published weights, one file each. fcn/weights/detection.py selects one from the content of a file.
 
-Contract: read(...) -> Weights, or WeightsError; a format that can be written also has write(path, weights).
+Contract: read(...) -> Weights; raises WeightsError. A writable format also defines write(path, weights).
 """

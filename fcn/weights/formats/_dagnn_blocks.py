@@ -1,8 +1,8 @@
-"""The layers of a VGG or FCN as MatConvNet's DagNN lists them, one Block each, for both alignments.
+"""The layers of a VGG or FCN as blocks of MatConvNet's DagNN, for both alignments.
 
-"same": pools round up, fc6 is padded by 3, every upsampling is cut by half its factor on each side, as
-vlfeat/matconvnet-fcn does it. "pad100": the image is padded by 100, nothing after it is, and crops lay the streams over
-each other, as fcn.berkeleyvision.org does it (offsets of voc-fcn*/net.py).
+"same": pools round sizes up, fc6 is padded by 3, and each upsampled map is cropped by half the factor on every side, as
+in vlfeat/matconvnet-fcn. "pad100": only the image is padded, by 100 px, and crops with the offsets of voc-fcn*/net.py
+align the streams, as in fcn.berkeleyvision.org.
 """
 
 import dataclasses
@@ -13,17 +13,17 @@ from fcn.models import published_nets
 from fcn.models.published_nets import CROPS
 from fcn.weights.formats import _heads
 
-# The first row and column that a crop keeps, where conv1_1 is padded by 100.
+# Offset of the first row and column that a crop keeps, for alignment "pad100".
 SKIPS = {f"score_{pool}": CROPS[pool] for pool in ("pool4", "pool3")}
 OFFSETS = {"fcn32s": {"score": CROPS[32]}, "fcn16s": SKIPS | {"score": CROPS[16]}, "fcn8s": SKIPS | {"score": CROPS[8]},
            "fcn8s_atonce": SKIPS | {"score": CROPS[8]}}
-# Stages whose pool averages, by the choice "pool". Neither MatConvNet nor TensorFlow counts padding in an average.
+# Stages with average pooling, for each value of --pool. Neither MatConvNet nor TensorFlow counts padding in an average.
 AVERAGED = {"max": (), "avg": (1, 2, 3, 4, 5), "avg1to4": (1, 2, 3, 4)}
 
 
 @dataclasses.dataclass
 class Block:
-    """A layer: params {name: array}, options: the fields of MatConvNet's block."""
+    """One layer. params: {name: array}. options: {field of MatConvNet's block: value}."""
 
     name: str
     type: str
@@ -34,26 +34,26 @@ class Block:
 
 
 def blocks(weights):
-    """The Blocks of Weights, from "data" to "score" of a whole FCN, or to the last activation of a bare VGG.
+    """Return the list of Blocks from "data" to "score" of an FCN, or to the last activation of a bare VGG.
 
-    Of weights.variant, alignment, pool, last_layer (an output of this list that goes into pool5), pool_scaling and
-    learn_upsampling are followed.
+    These fields of weights.variant have an effect: alignment, pool, last_layer (the input of pool5), pool_scaling,
+    learn_upsampling.
     """
     net = _Net(weights)
-    net.body()
+    net.backbone()
     if weights.net is not None:
         net.head()
     return net.listed
 
 
 def learning_rate(param, weights):
-    """Of a parameter as published: twice on biases; nothing on the scales and on interpolation that is kept."""
+    """Return the published learning rate factor: 2 for biases, 0 for scales and fixed upsampling, else 1."""
     fixed = param.startswith("upscore") and not weights.variant.get("learn_upsampling")
     return 0.0 if fixed or param.startswith("scale") else 2.0 if param.endswith("_bias") else 1.0
 
 
 class _Net:
-    """Lists blocks; every method adds one and gives the name of its output."""
+    """Builds the list of blocks. Each method appends a block and returns the name of its output."""
 
     def __init__(self, weights):
         self.weights, self.listed = weights, []
@@ -61,7 +61,7 @@ class _Net:
         self.pools = AVERAGED[weights.variant.get("pool", "max")]
         self.last_layer = weights.variant.get("last_layer", "last")
 
-    def body(self):
+    def backbone(self):
         layers, x = self.weights.layers, "data"
         for stage in range(1, len(published_nets.STAGES) + 1):
             for name in (n for n in published_nets.convolutions(layers) if n[4] == str(stage)):
@@ -109,7 +109,7 @@ class _Net:
         classes, groups = self.weights.layers["score_fr"][0].shape[3], 1
         if name in self.weights.layers:
             kernel = self.weights.layers[name][0]
-        else:  # one filter a class: in full, interpolation by 32 of 151 classes would take 373 MB of zeros
+        else:  # one group per class; the full kernel for factor 32 and 151 classes would be 373 MB, nearly all zeros
             kernel, groups = np.repeat(_heads.bilinear(factor)[:, :, None, None], classes, axis=3), classes
         cut = 0 if self.pad100 else factor // 2
         return self.add(name, "ConvTranspose", (x,), {f"{name}_filter": kernel}, size=_row(*kernel.shape),
@@ -117,7 +117,7 @@ class _Net:
                         numGroups=float(groups))
 
     def crop(self, name, x, like, offset):
-        """x from row and column `offset` on, cut to the size of `like`."""
+        """Crop x to the size of `like`, starting at row and column `offset`."""
         return self.add(name, "Crop", (x, like), crop=_row(offset, offset))
 
     def scale(self, name, x, factor):

@@ -1,6 +1,6 @@
-"""What a whole FCN has on top of its VGG: score layers and upsampling, by net; and which upsampling is plain.
+"""Score and upsampling layers of the published FCNs, and the test for plain bilinear upsampling.
 
-Names are those of fcn.berkeleyvision.org's prototxts (voc-fcn32s, voc-fcn16s, voc-fcn8s, voc-fcn8s-atonce).
+Names are those of the prototxt files of fcn.berkeleyvision.org (voc-fcn32s, voc-fcn16s, voc-fcn8s, voc-fcn8s-atonce).
 """
 
 import json
@@ -11,24 +11,24 @@ from fcn.config import variants
 from fcn.models import published_nets
 from fcn.weights.formats._weights import refusal
 
-# net: score layers, and {upsampling layer: its factor} in the order of the data. A kernel is twice its factor wide.
-EIGHT = ("score_fr", "score_pool4", "score_pool3"), {"upscore2": 2, "upscore_pool4": 2, "upscore8": 8}
+# net: score layers, and {upsampling layer: factor}, both from input to output. A kernel is twice its factor wide.
+FCN8S = ("score_fr", "score_pool4", "score_pool3"), {"upscore2": 2, "upscore_pool4": 2, "upscore8": 8}
 NETS = {
     "fcn32s": (("score_fr",), {"upscore": 32}),
     "fcn16s": (("score_fr", "score_pool4"), {"upscore2": 2, "upscore16": 16}),
-    "fcn8s": EIGHT,
-    "fcn8s_atonce": EIGHT,
+    "fcn8s": FCN8S,
+    "fcn8s_atonce": FCN8S,
 }
 POOL_SCALES = {f"score_{pool}": scale for pool, scale in published_nets.POOL_SCALES.items()}
 
 
 def bilinear(factor):
-    """float32 (2 factor, 2 factor): bilinear interpolation."""
+    """Return the filter of bilinear interpolation, float32 (2 factor, 2 factor)."""
     return published_nets.bilinear_2d(2 * factor).astype(np.float32)
 
 
 def is_plain(kernel):
-    """Whether (height, width, out, in) interpolates every channel bilinearly and for itself, to the last bit."""
+    """Return whether a kernel (height, width, out, in) is exactly bilinear interpolation of each channel by itself."""
     size, _, channels, _ = kernel.shape
     if kernel.shape != (size, size, channels, channels) or size % 2:
         return False
@@ -38,7 +38,10 @@ def is_plain(kernel):
 
 
 def ungrouped(kernel):
-    """(height, width, channels, channels) of one filter a channel, (height, width, 1, channels); others as they are."""
+    """Expand a grouped kernel (height, width, 1, channels) to (height, width, channels, channels).
+
+    Other kernels are returned unchanged.
+    """
     size, _, depth, channels = kernel.shape
     if depth != 1 or channels == 1:
         return kernel
@@ -48,36 +51,36 @@ def ungrouped(kernel):
 
 
 def check(net, layers, path):
-    """Refuses a whole FCN in which a layer is missing or does not fit the widths of its VGG."""
+    """Raise WeightsError if a layer of an FCN is missing or its shape does not match the widths of the VGG."""
     scores, upsampling = NETS[net]
     below = {"score_fr": "fc7", "score_pool4": published_nets.last_of_stage(4, layers),
              "score_pool3": published_nets.last_of_stage(3, layers)}
     missing = [name for name in (*scores, "fc6", "fc7") if name not in layers]
     if missing:
-        raise refusal(path, f"is no whole {net}: {', '.join(missing)} is missing")
+        raise refusal(path, f"is not a complete {net}: {', '.join(missing)} is missing")
     classes = layers["score_fr"][0].shape[3]
     needed = {name: (1, 1, layers[below[name]][0].shape[3], classes) for name in scores}
     needed |= {name: (2 * factor, 2 * factor, classes, classes)
                for name, factor in upsampling.items() if name in layers}
     for name, shape in needed.items():
         if layers[name][0].shape != shape:
-            raise refusal(path, f"{name} has kernel {layers[name][0].shape}, {net} needs {shape}")
+            raise refusal(path, f"{name} has kernel {layers[name][0].shape}, expected {shape} for {net}")
 
 
 def in_order(net, layers):
-    """The layers of a whole FCN from conv1_1 to the last upsampling."""
+    """Return the layers of an FCN sorted from conv1_1 to the last upsampling."""
     scores, upsampling = NETS[net]
     names = (*published_nets.convolutions(layers), *published_nets.FULLY_CONNECTED, *scores, *upsampling)
     return {name: layers[name] for name in names if name in layers}
 
 
 def as_note(weights):
-    """What a file of ours says of a net besides its layers, as JSON."""
+    """Return variant and ignored ids as JSON, the metadata in files that this project writes."""
     return json.dumps(weights.variant | {"ignored_ids": list(weights.ignored_ids)})
 
 
 def read_note(text):
-    """({field of Variants: value}, ignored ids) of as_note's JSON, unknown fields left out; None if it is no JSON."""
+    """Parse the JSON of as_note: ({field of Variants: value}, ignored ids). Drops unknown fields; None if invalid."""
     try:
         noted = json.loads(text)
         ids = noted.get("ignored_ids", [])

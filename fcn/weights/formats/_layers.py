@@ -1,4 +1,4 @@
-"""From arrays as a file has them to checked layers: kinds, shapes, finite numbers, one order of axes and colours."""
+"""Conversion of stored arrays to checked layers: dtypes, shapes, finite values, one order of axes and colours."""
 
 import numpy as np
 
@@ -7,39 +7,39 @@ from fcn.models.published_nets import FULLY_CONNECTED
 from fcn.weights.formats import _published
 from fcn.weights.formats._weights import refusal
 
-BLOCK = 64
+BLOCK = 64  # channels, see transposed()
 
 
 def numbers(array, what, path):
-    """float32 array; refused if it holds something else than finite real numbers."""
+    """Return the array as float32. Raises WeightsError unless it holds finite numbers. what: its name in messages."""
     array = np.asarray(array)
     if array.dtype.kind not in "fiu":
-        raise refusal(path, f"{what} holds no numbers but {array.dtype}")
+        raise refusal(path, f"{what} has dtype {array.dtype}, expected numbers")
     with np.errstate(over="ignore"):
         array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
-        raise refusal(path, f"{what} holds numbers that are not finite")
+        raise refusal(path, f"{what} holds values that are not finite")
     return array
 
 
 def four_axes(kernel, name, path):
-    """The kernel with the last axes of length one that MATLAB drops."""
+    """Return the kernel with four axes; MATLAB drops trailing axes of length one."""
     if kernel.ndim > 4:
-        raise refusal(path, f"{name} has a kernel of {kernel.ndim} axes, {kernel.shape}")
+        raise refusal(path, f"{name} has a kernel of shape {kernel.shape}, expected at most 4 axes")
     return kernel.reshape(kernel.shape + (1,) * (4 - kernel.ndim))
 
 
 def kernel_and_bias(stored, name, path):
-    """(kernel (height, width, in, out), bias (out,)) of a pair as stored."""
+    """Return (kernel (height, width, in, out), bias (out,)), float32, of a stored pair. Raises WeightsError."""
     kernel, bias = (numbers(array, name, path) for array in stored)
     kernel, bias = four_axes(kernel, name, path), bias.ravel()
     if kernel.shape[3] != bias.size:
-        raise refusal(path, f"{name} has kernel {kernel.shape} and {bias.size} biases")
+        raise refusal(path, f"{name} has kernel {kernel.shape} but {bias.size} biases")
     return kernel, bias
 
 
 def as_convolutions(stored):
-    """{name: (kernel, bias)} with fully connected matrices (in, out) as the convolutions that they are."""
+    """Return {name: (kernel, bias)} with fully connected matrices (in, out) reshaped to convolutions."""
     def reshaped(name, kernel):
         side, kernel = published_nets.side(name), np.asarray(kernel)
         if kernel.ndim != 2 or kernel.shape[0] % (side * side):
@@ -48,15 +48,16 @@ def as_convolutions(stored):
     return {name: (reshaped(name, kernel), bias) for name, (kernel, bias) in stored.items()}
 
 
-def body(stored, path, documented, must_be_published=True):
-    """(layers, (axes, reverse), notes): the checked VGG in `stored`, {name: (kernel, bias)}, turned to height x width
-    and RGB; fc6 and fc7 are left out unless both are there. documented and must_be_published: see _published.order;
-    documented None: it is height x width and RGB for certain.
+def read_vgg(stored, path, documented, must_be_published=True):
+    """Check the VGG in `stored`, {name: (kernel, bias)}, and convert it to (height, width, in, out) and RGB.
+
+    documented, must_be_published: see _published.order. documented=None: the file is known to be height x width and
+    RGB. Returns (layers, (axes, reverse), notes). fc6 and fc7 are dropped unless both exist. Raises WeightsError.
     """
     names = published_nets.convolutions(stored)
     missing = [name for name in names if name not in stored]
     if missing:
-        raise refusal(path, f"holds no VGG-16 or VGG-19: {', '.join(missing)} is missing",
+        raise refusal(path, f"is not a VGG-16 or VGG-19: {', '.join(missing)} is missing",
                       why=f"found: {', '.join(list(stored)[:20]) or 'no layer with weights'}")
     with_fc = all(name in stored for name in FULLY_CONNECTED)
     wanted = names + (FULLY_CONNECTED if with_fc else ())
@@ -67,43 +68,45 @@ def body(stored, path, documented, must_be_published=True):
         (axes, reverse), note = _published.order(layers["conv1_1"][0], published_nets.backbone(stored), documented,
                                                  must_be_published, path)
         notes = (note,)
-    layers = {name: (turned(kernel, axes), bias) for name, (kernel, bias) in layers.items()}
+    layers = {name: (transposed(kernel, axes), bias) for name, (kernel, bias) in layers.items()}
     if reverse:
         kernel, bias = layers["conv1_1"]
         layers["conv1_1"] = np.ascontiguousarray(kernel[:, :, ::-1]), bias
     _check_chain(layers, path)
     if not with_fc:
-        notes += ("the file ends at pool5: fc6 and fc7 are not in it and start from random weights",)
+        notes += ("the file ends at pool5: fc6 and fc7 are initialised randomly",)
     return layers, (axes, reverse), notes
 
 
-def turned(kernel, axes):
-    """The kernel with its axes reordered, in C order. MATLAB stores the first axis fastest; copied in blocks that fit
-    a cache, fc6's 411 MB are turned in 0.4 s instead of 1.0.
+def transposed(kernel, axes):
+    """Return the kernel with its axes reordered, in C order.
+
+    MATLAB stores the first axis fastest. Copying in blocks that fit a CPU cache takes 0.4 s instead of 1.0 s for fc6
+    (411 MB).
     """
     kernel = kernel.transpose(axes)
     if kernel.flags.c_contiguous:
         return kernel
-    turned = np.empty(kernel.shape, np.float32)
+    result = np.empty(kernel.shape, np.float32)
     for i in range(0, kernel.shape[2], BLOCK):
         for j in range(0, kernel.shape[3], BLOCK):
-            turned[:, :, i:i + BLOCK, j:j + BLOCK] = kernel[:, :, i:i + BLOCK, j:j + BLOCK]
-    return turned
+            result[:, :, i:i + BLOCK, j:j + BLOCK] = kernel[:, :, i:i + BLOCK, j:j + BLOCK]
+    return result
 
 
 def mean_colour(image, path):
-    """float32 (3,): the mean over an image (height, width, 3), or three numbers, in the order of the file."""
+    """Return the mean colour, float32 (3,), of an image (height, width, 3) or of three numbers, in the file's order."""
     image = numbers(image, "the mean colour", path)
     if image.size % 3 or not image.size:
-        raise refusal(path, f"its mean has shape {image.shape}, three colours are needed")
+        raise refusal(path, f"the mean colour has shape {image.shape}, expected three channels")
     return image.reshape(-1, 3).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def _check_chain(layers, path):
-    """Every layer must take what the one before gives: 3 colours, then each width in turn."""
+    """Raise WeightsError unless the input channels of each layer equal the output channels of the layer before."""
     channels = 3
     for name, (kernel, _) in layers.items():
         needed = (published_nets.side(name), published_nets.side(name), channels, kernel.shape[3])
         if kernel.shape != needed or not kernel.shape[3]:
-            raise refusal(path, f"{name} has kernel {kernel.shape}, the net needs {needed}")
+            raise refusal(path, f"{name} has kernel {kernel.shape}, expected {needed}")
         channels = kernel.shape[3]

@@ -1,6 +1,6 @@
-"""MATLAB 5 files: is this one whole and harmless, and what do its structs, cells and texts say?
+"""Safe reading of MATLAB 5 files, and access to their structs, cells and strings.
 
-What SciPy makes of them: a struct is an array with named fields, a cell an array of objects, a text an array of str.
+SciPy represents a struct as an array with named fields, a cell as an array of objects and a string as an array of str.
 """
 
 import pathlib
@@ -16,25 +16,29 @@ from fcn.weights.formats._weights import most_unpacked, refusal
 MATRIX, COMPRESSED = 14, 15
 HEADER_BYTES, TAG_BYTES, PIECE_BYTES = 128, 8, 1 << 20
 MOST_VARIABLES, MOST_CELLS = 50, 5000  # published nets have at most 2 and 43, or 4 and 90
-# "vars" is left out: it would hold the activations of a net that was saved while it ran.
+# "vars" is not read: in a net that was saved while it ran, it holds activations.
 WANTED = ("layers", "normalization", "meta", "params", "net", "classes")
 
 
 def load(path):
-    """{variable: value} of a MatConvNet file; the fields of `net` where a training run saved the model as that."""
+    """Return {variable: value} of a MatConvNet file, or the fields of its struct `net`. Raises WeightsError.
+
+    MatConvNet's training saves a model as `net`.
+    """
     path = pathlib.Path(path)
     size = f"{path.stat().st_size:,} bytes"
     unpacked = _unpacked_bytes(path)
     try:
         variables = scipy.io.whosmat(path)
-    except Exception as error:  # its complaints about damaged files are of every kind
+    except Exception as error:  # SciPy raises many types for damaged files
         raise _unreadable(path, size, f"{type(error).__name__}: {error}") from None
     names = [name for name, _, _ in variables]
     if not {"layers", "params", "net"} & set(names):
-        raise refusal(path, f"holds no MatConvNet model: {', '.join(names[:20]) or 'nothing'} instead of layers")
+        raise refusal(path, f"is not a MatConvNet model: it holds {', '.join(names[:20]) or 'nothing'}, expected "
+                            "layers, params or net")
     for name, shape, kind in variables:
         if kind in ("cell", "struct", "object") and np.prod(shape, dtype=float) > MOST_CELLS:
-            raise refusal(path, f"is no MatConvNet model: `{name}` is a {kind} of {shape}")
+            raise refusal(path, f"is not a MatConvNet model: `{name}` is a {kind} of shape {shape}")
     fault = _trial.fault("mat", path, unpacked)
     if fault:
         raise _unreadable(path, size, fault)
@@ -46,17 +50,21 @@ def load(path):
     saved_net = content.get("net")
     content = rows(saved_net)[0] if saved_net is not None and rows(saved_net) else content
     if not {"layers", "params"} & content.keys():
-        raise refusal(path, f"holds no MatConvNet model: {', '.join(content)} instead of layers")
+        raise refusal(path, f"is not a MatConvNet model: it holds {', '.join(content)}, expected layers or params")
     return content
 
 
 def _unreadable(path, size, why):
     return refusal(path, f"cannot be read ({size})", why=why,
-                   fix="the file is probably cut off or damaged; get it again. weights/README.md names its checksum.")
+                   fix="the file is probably truncated or damaged; download it again. weights/README.md lists its "
+                       "checksum.")
 
 
 def _unpacked_bytes(path):
-    """The bytes that the file's variables take, from their tags alone; refused if one is cut off or a bomb."""
+    """Return the unpacked size of all variables in bytes, from their tags.
+
+    Raises WeightsError if a variable is truncated or unpacks to far more than its size in the file.
+    """
     size = path.stat().st_size
     most, unpacked, position = most_unpacked(size), 0, HEADER_BYTES
     with path.open("rb") as file:
@@ -70,17 +78,17 @@ def _unpacked_bytes(path):
                 raise _unreadable(path, f"{size:,} bytes", f"no variable starts at byte {position:,}")
             position += TAG_BYTES + length
             if position > size:
-                raise refusal(path, f"is cut off: it has {size:,} bytes and a variable that ends at {position:,}",
-                              fix="get the file again; weights/README.md names sizes and checksums.")
+                raise refusal(path, f"is truncated: it has {size:,} bytes and a variable that ends at {position:,}",
+                              fix="download the file again; weights/README.md lists sizes and checksums.")
             unpacked += _inflated(file, length, most - unpacked) if kind == COMPRESSED else length
             if unpacked > most:
-                raise refusal(path, f"unpacks to more than {most:,} bytes from {size:,}: no net does that")
+                raise refusal(path, f"unpacks from {size:,} to more than {most:,} bytes, far more than a weight file")
             file.seek(position)
-    raise refusal(path, f"is no MatConvNet model: it holds more than {MOST_VARIABLES} variables")
+    raise refusal(path, f"is not a MatConvNet model: it holds more than {MOST_VARIABLES} variables")
 
 
 def _inflated(file, length, most):
-    """Bytes that a compressed variable unpacks to, counted without keeping them, up to a little more than `most`."""
+    """Return the unpacked size of a compressed variable in bytes. Stops a little above `most`; keeps no data."""
     stream, total = zlib.decompressobj(), 0
     while length and total <= most:
         piece = file.read(min(length, PIECE_BYTES))
@@ -89,13 +97,13 @@ def _inflated(file, length, most):
             try:
                 total += len(stream.decompress(piece, PIECE_BYTES))
             except zlib.error:
-                return total  # what is wrong with it, the parser will say
+                return total  # the parser reports the error
             piece = stream.unconsumed_tail
     return total
 
 
 def rows(value):
-    """A struct array as a list of {field: value}; [] if it is none."""
+    """Return a struct array as a list of {field: value}; [] for anything else."""
     value = np.asarray(value)
     if value.dtype.names is None:
         return []
@@ -103,7 +111,7 @@ def rows(value):
 
 
 def field(value, *names):
-    """value.name1.name2... of structs of one element, or None where there is no such field."""
+    """Return value.name1.name2... of structs with one element, or None if a field is missing."""
     for name in names:
         found = rows(value) if not isinstance(value, dict) else [value]
         value = found[0].get(name) if found else None
@@ -113,7 +121,7 @@ def field(value, *names):
 
 
 def texts(value):
-    """A text, or a cell of texts, as a list of str; whatever is no text is left out."""
+    """Return a string or a cell of strings as a list of str. Other items are skipped."""
     value = np.asarray(value)
     if value.dtype.kind == "U":
         return ["".join(value.ravel().tolist())] if value.size else []
@@ -123,7 +131,7 @@ def texts(value):
 
 
 def mean_image(content):
-    """The mean as either release, or matconvnet-fcn, stores it: an image or three numbers; None without any."""
+    """Return the mean image or colour as stored by either release or by matconvnet-fcn, or None."""
     for holder in (content.get("normalization"), field(content, "meta", "normalization")):
         for name in ("averageImage", "rgbMean"):
             image = field(holder, name) if holder is not None else None

@@ -1,8 +1,8 @@
-"""Parse an unknown file in another process first: one that crashes or hangs a parser, or fills the memory, is told so.
+"""Parse an unknown file in a subprocess first, so that a file that crashes, hangs or fills memory only gives an error.
 
-SciPy follows nested cells by recursion in C and is killed by the system when they are some thousand deep; nothing in
-the same process could catch that. The other process only says that it came through; the file is then read again
-here, which costs about half a second more than trusting it (575 MB, page cache warm).
+SciPy reads nested cells by recursion in C. Cells nested thousands deep overflow the stack, which no exception can
+catch. After the subprocess succeeds, the file is read again in this process; that costs about 0.5 s for 575 MB in the
+page cache.
 """
 
 import os
@@ -11,15 +11,15 @@ import signal
 import subprocess
 import sys
 
-SECONDS, BYTES_A_SECOND = 60, 20 << 20  # a slow disk is waited for
-STACK_BYTES = 2 << 20                   # a quarter of the usual, so that what passes there has room to spare here
-LIBRARIES_BYTES = 3 << 29               # address space of Python, NumPy, SciPy and h5py, generously
+SECONDS, BYTES_A_SECOND = 60, 20 << 20  # time limit: 60 s plus the time of a slow disk
+STACK_BYTES = 2 << 20                   # a quarter of the usual size, so that this process has a margin
+LIBRARIES_BYTES = 3 << 29               # upper bound of the address space of Python, NumPy, SciPy and h5py
 
 
 def fault(kind, path, unpacked_bytes):
-    """None if `kind` ("mat" or "h5") of file can be parsed, else a line that says what happened.
+    """Return None if the file can be parsed, else one line with the reason. kind: "mat" or "h5".
 
-    unpacked_bytes: what its arrays take; three times that is allowed, for parsers copy.
+    unpacked_bytes: size of its arrays; the subprocess may use three times as much, because parsers copy.
     """
     most = LIBRARIES_BYTES + 3 * unpacked_bytes
     root = str(pathlib.Path(__file__).parents[3])
@@ -32,7 +32,7 @@ def fault(kind, path, unpacked_bytes):
     except subprocess.TimeoutExpired:
         return f"reading it takes more than {seconds} s"
     if done.returncode < 0:
-        return f"reading it crashes the reader ({signal.Signals(-done.returncode).name}): it is damaged, or made to"
+        return f"the parser crashed ({signal.Signals(-done.returncode).name}); the file is damaged or malicious"
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         return last[-1][:300]
@@ -42,7 +42,7 @@ def fault(kind, path, unpacked_bytes):
 def _limit(most_bytes):
     try:
         import resource
-    except ImportError:  # not on Windows: there the file is parsed without limits, still in a process of its own
+    except ImportError:  # Windows: the subprocess has no limits
         return
     for limit, most in ((resource.RLIMIT_AS, most_bytes), (resource.RLIMIT_STACK, STACK_BYTES),
                         (resource.RLIMIT_CORE, 0)):

@@ -1,4 +1,4 @@
-"""What every format is turned into, and the few words that their refusals share."""
+"""Weights, the common representation of all formats, and shared parts of their error messages."""
 
 import contextlib
 import dataclasses
@@ -8,27 +8,29 @@ import numpy as np
 from fcn.core import atomic_io, errors
 
 FIX = ("imagenet-vgg-verydeep-19.mat has 534,904,783 bytes and md5 106118b7cf60435e6d8e04f6a6dc3657 (of beta16: "
-        "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all files that are read.")
-NEVER_LOADED = "never loaded: unpickling a download runs whatever its maker wrote into it"
-IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # of the VGG group's training images (readme of the Caffe model zoo)
-NO_MEAN = "no mean colour is in the file: ImageNet's is taken"
-# What a file may unpack to: published ones are of 0.5 to 1.1 GB and hardly shrink, since weights are like noise.
+        "8ee3263992981a1d26e73b3ca028a123); weights/README.md lists all supported files.")
+NEVER_LOADED = "never loaded: unpickling a file can run any code that its author put into it"
+IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # mean of VGG's training images (readme of the Caffe model zoo)
+NO_MEAN = "the file has no mean colour: ImageNet's is used"
+# Limits for unpacking: published files have 0.5 to 1.1 GB, and weights hardly compress.
 MOST_BYTES, MOST_RATIO, ALWAYS_BYTES = 3 << 30, 16, 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """A VGG-16 or VGG-19, or a whole FCN on one of them, for RGB input.
+    """Weights of a VGG-16 or VGG-19, of an FCN on one of them, or of another net of this project, for RGB input.
 
-    layers: {name: (kernel float32 (height, width, in, out), bias float32 (out,))}, conv1_1 to conv5_4, fc6, fc7; of a
-    whole FCN also score_fr, score_pool4, score_pool3 and, where not all of them are plain bilinear interpolation,
-    upscore or upscore2, upscore16, upscore_pool4, upscore8 as (kernel (height, width, out, in), None).
-    mean_rgb: float32 (3,), 0-255, to be subtracted from images. notes: what was found out about the file.
-    net: "fcn32s", "fcn16s", "fcn8s" or "fcn8s_atonce" of a whole FCN, else None. variant: what else the file says of
-    that net, e.g. {"alignment": "same" or "pad100", "learn_upsampling": True}. class_names: in the order of ids.
-    ignored_ids: ids that its predictions never hold. of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} of
-    a checkpoint of ours, {} of a file. others: {variable: array float32} of what is neither kernel nor bias, such as
-    stem_bn/gamma and stem_bn/moving_mean.
+    layers: {name: (kernel float32 (height, width, in, out), bias float32 (out,))}: conv1_1 to conv5_4, fc6, fc7. An FCN
+        also has score_fr, score_pool4, score_pool3 and, unless all are plain bilinear interpolation, upscore, upscore2,
+        upscore16, upscore_pool4, upscore8 as (kernel (height, width, out, in), None).
+    mean_rgb: float32 (3,), 0-255, subtracted from images.
+    notes: one line per remark on the file, for the user.
+    net: name of the net, such as "fcn8s"; None for a bare VGG.
+    variant: {field of variants.Variants: value} that the file states, e.g. {"alignment": "pad100"}.
+    class_names: in the order of class ids.
+    ignored_ids: class ids that its predictions never contain.
+    of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} if read from a checkpoint, {} if from a file.
+    others: {variable: float32 array} of variables that are neither kernel nor bias, e.g. stem_bn/moving_mean.
     """
 
     layers: dict
@@ -43,17 +45,17 @@ class Weights:
 
     @property
     def widths(self):
-        """{layer: output channels}: the net takes its widths from here, so a narrow VGG is an ordinary one."""
+        """{layer: output channels}. The net is built with these widths, which allows a narrow VGG."""
         return {name: int(kernel.shape[-1]) for name, (kernel, _) in self.layers.items()}
 
     @property
     def num_classes(self):
-        """Channels of the scores of a whole FCN."""
+        """Number of score channels of an FCN, or of class names."""
         return int(self.layers["score_fr"][0].shape[3]) if "score_fr" in self.layers else len(self.class_names)
 
 
 def by_layer(variables):
-    """({layer: (kernel, bias or None)}, {variable: array}): {name: array} as Weights.layers and Weights.others."""
+    """Split {variable: array} into Weights.layers, {layer: (kernel, bias or None)}, and Weights.others."""
     names = sorted(name.removesuffix("/kernel") for name in variables if name.endswith("/kernel"))
     layers = {name: (variables[f"{name}/kernel"], variables.get(f"{name}/bias")) for name in names}
     pairs = {f"{layer}/{part}" for layer in layers for part in ("kernel", "bias")}
@@ -69,13 +71,13 @@ def imagenet_mean():
 
 
 def most_unpacked(file_bytes):
-    """The bytes that a file of this size may unpack to: a bomb of 2 MB would give 2 GB."""
+    """Return the largest number of bytes that a file of this size may unpack to (a 2 MB zip bomb gives 2 GB)."""
     return min(MOST_BYTES, max(ALWAYS_BYTES, MOST_RATIO * file_bytes))
 
 
 @contextlib.contextmanager
 def new_file(path):
-    """An open binary file that takes the name `path` when it is whole. Raises UsageError if that name is taken."""
+    """Open a new binary file that is renamed to `path` when it is complete. Raises UsageError if `path` exists."""
     with atomic_io.NewFile(path) as aside:
         with aside.opened() as file:
             yield file

@@ -1,8 +1,8 @@
-"""MatConvNet DagNN: a VGG or a whole FCN as `params`, `layers` and `meta`; read and written.
+"""MatConvNet DagNN: a VGG or FCN as `params`, `layers` and `meta`. Read and written.
 
-Read are the published pascal-fcn32s-dag, -16s and -8s (and -8s-tvg), nets that matconvnet-fcn trains, bare bodies, and
-what write() writes. Layers are told by their names under any of the spellings that these have. Sources: vlfeat/
-matconvnet, utils/import-caffe.py, utils/layers.py and @DagNN/saveobj.m; vlfeat/matconvnet-fcn, fcnInitializeModel*.m.
+read() accepts the published pascal-fcn32s-dag, -16s, -8s and -8s-tvg, nets trained with matconvnet-fcn, bare VGGs, and
+files of write(). Layers are identified by name, in all spellings of these files. Sources: vlfeat/matconvnet,
+utils/import-caffe.py, utils/layers.py and @DagNN/saveobj.m; vlfeat/matconvnet-fcn, fcnInitializeModel*.m.
 """
 
 
@@ -13,21 +13,22 @@ from fcn.weights.formats import _dagnn_blocks, _dagnn_layers, _heads, _layers, _
 from fcn.weights.formats._published import HEIGHT_WIDTH, RGB
 from fcn.weights.formats._weights import Weights, new_file, refusal
 
-DOCUMENTED = HEIGHT_WIDTH, RGB  # manual of MatConvNet; its importer turns Caffe's kernels so
+DOCUMENTED = HEIGHT_WIDTH, RGB  # manual of MatConvNet; its importer transposes Caffe's kernels to this order
 
 
 def read(content, path):
-    """The Weights of a DagNN. A whole FCN's net and alignment follow from its layers.
+    """Convert a DagNN to Weights. The layers determine the net and the alignment of an FCN.
 
-    Raises WeightsError if a layer is missing, misshapen or not finite, or if the net is another one.
+    content: result of _mat.load. Raises WeightsError if a layer is missing, has a wrong shape or holds a value that is
+    not finite, or if the net is neither a VGG nor a known FCN.
     """
     layers = _dagnn_layers.parsed(content, path)
-    stored = {item["name"]: _dagnn_layers.in_full(item["values"], item["name"], path)
+    stored = {item["name"]: _dagnn_layers.with_bias(item["values"], item["name"], path)
               for item in layers if item["type"] == "dagnn.Conv" and item["values"]}
     whole = any(item["type"] == "dagnn.ConvTranspose" for item in layers)
-    note = _heads.read_note("".join(_mat.texts(_mat.field(content, "meta", "fcn"))))  # None in others' files
+    note = _heads.read_note("".join(_mat.texts(_mat.field(content, "meta", "fcn"))))  # None in files of other programs
     noted: dict = note[0] if note else {}
-    found, (axes, reverse), notes = _layers.body(stored, path, DOCUMENTED, not whole and note is None)
+    found, (axes, reverse), notes = _layers.read_vgg(stored, path, DOCUMENTED, not whole and note is None)
     image = _mat.mean_image(content)
     if image is None:
         raise refusal(path, "has no mean colour: neither meta.normalization.averageImage nor .rgbMean")
@@ -41,7 +42,7 @@ def read(content, path):
     alignment = _dagnn_layers.alignment(next(item for item in layers if item["name"] == "conv1_1"), path)
     kept, more = _dagnn_layers.upsampling(net, layers, found, axes, alignment, path)
     if not noted.get("learn_upsampling") and all(_heads.is_plain(kernel) for kernel, _ in kept.values()):
-        kept = {}  # the plain kernels of a net that has not learned them are made anew
+        kept = {}  # fixed bilinear kernels are generated, not stored
     found = _heads.in_order(net, found | kept)
     _heads.check(net, found, path)
     variant = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
@@ -52,9 +53,9 @@ def read(content, path):
 
 
 def write(path, weights):
-    """Write Weights as a DagNN that MATLAB loads with dagnn.DagNN.loadobj(load(path)); the same bits come back.
+    """Write Weights as a DagNN, which MATLAB loads with dagnn.DagNN.loadobj(load(path)). read() returns the same bits.
 
-    A bare VGG becomes a net that ends at relu7 (or pool5), a whole FCN one from "data" to "score".
+    A bare VGG ends at relu7 or pool5; an FCN goes from "data" to "score". Raises UsageError if the file exists.
     """
     if weights.net is not None:
         _heads.check(weights.net, weights.layers, path)
@@ -89,8 +90,8 @@ def _class_names(content):
 
 
 def _structs(dicts):
-    """A MATLAB struct array (1, n) of dicts that have the same keys."""
-    if not dicts:  # [], as MatConvNet's own importer writes an empty block
+    """Return a MATLAB struct array (1, n) of dicts with equal keys."""
+    if not dicts:  # [] is what MatConvNet's importer writes for an empty block
         return np.zeros((0, 0))
     array = np.empty((1, len(dicts)), [(key, object) for key in dicts[0]])
     for i, fields in enumerate(dicts):

@@ -1,7 +1,8 @@
 """Keras' HDF5 files of VGG-16 and VGG-19: the .h5 of keras.applications and of model.save_weights, old and new.
 
-Old files hold <layer>/<layer>/kernel:0 (under model_weights/ in a whole model), Keras 3's .weights.h5 layers/<layer>/
-vars/0 and 1. Layers are named block1_conv1 ... fc2, or are counted as conv2d, conv2d_1 ... in the order of the net.
+Old files hold <layer>/<layer>/kernel:0 (below model_weights/ in a saved model); .weights.h5 files of Keras 3 hold
+layers/<layer>/vars/0 and 1. Layers are named block1_conv1 ... fc2, or numbered conv2d, conv2d_1 ... from input to
+output.
 """
 
 import pathlib
@@ -16,16 +17,17 @@ from fcn.weights.formats._published import BGR, HEIGHT_WIDTH
 from fcn.weights.formats._weights import FIX, NO_MEAN, Weights, imagenet_mean, most_unpacked, refusal
 
 DOCUMENTED = HEIGHT_WIDTH, BGR  # keras.applications: preprocess_input in "caffe" mode
-MOST_DEPTH, MOST_THINGS = 12, 5000
+MOST_DEPTH, MOST_OBJECTS = 12, 5000
 NAMED = re.compile(r"(?:.*_)?block(\d)_conv(\d)|(fc[12])")
-COUNTED = re.compile(r"(conv2d|dense)(?:_(\d+))?")
+NUMBERED = re.compile(r"(conv2d|dense)(?:_(\d+))?")
 PARTS = {"kernel:0": 0, "kernel": 0, "0": 0, "bias:0": 1, "bias": 1, "1": 1}
 
 
 def read(path):
-    """The Weights of a VGG in an HDF5 file of Keras; without fc6 and fc7 if it was saved with include_top=False.
+    """Read the Weights of a VGG from a Keras HDF5 file. Files saved with include_top=False have no fc6 and fc7.
 
-    Raises WeightsError if it is another file, damaged, cut off or a bomb, or if layers are missing or misshapen.
+    Raises WeightsError if the file is damaged, truncated, a zip bomb or something else, or if a layer is missing or has
+    a wrong shape.
     """
     path = pathlib.Path(path)
     size = f"{path.stat().st_size:,} bytes"
@@ -39,35 +41,35 @@ def read(path):
                       for layer, pair in _pairs(found, path).items()}
     except errors.WeightsError:
         raise
-    except Exception as error:  # of h5py, of many kinds
+    except Exception as error:  # h5py raises many types
         raise refusal(path, f"is an HDF5 file that cannot be read ({size})", why=f"{type(error).__name__}: {error}",
-                      fix=f"the file is probably cut off; {FIX}") from None
-    layers, _, notes = _layers.body(_layers.as_convolutions(stored), path, DOCUMENTED, must_be_published=False)
+                      fix=f"the file is probably truncated; {FIX}") from None
+    layers, _, notes = _layers.read_vgg(_layers.as_convolutions(stored), path, DOCUMENTED, must_be_published=False)
     return Weights(layers, imagenet_mean(), (*notes, NO_MEAN))
 
 
 def _datasets(file, path):
-    """(path inside, dataset) of all that is really in the file: soft and external links are not followed."""
-    waiting, things = [("", file, 0)], 0
+    """Yield (name, dataset) of all datasets in the file. Soft and external links are not followed."""
+    waiting, objects = [("", file, 0)], 0
     while waiting:
         prefix, group, depth = waiting.pop()
         for name in group:
-            things += 1
-            if things > MOST_THINGS or depth > MOST_DEPTH:
-                raise refusal(path, f"is no file of Keras: more than {MOST_THINGS} things or {MOST_DEPTH} levels")
+            objects += 1
+            if objects > MOST_OBJECTS or depth > MOST_DEPTH:
+                raise refusal(path, f"is not a Keras file: more than {MOST_OBJECTS} objects or {MOST_DEPTH} levels")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 continue
-            thing = group[name]
-            if isinstance(thing, h5py.Group):
-                waiting.append((f"{prefix}{name}/", thing, depth + 1))
-            elif isinstance(thing, h5py.Dataset):
-                yield prefix + name, thing
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                waiting.append((f"{prefix}{name}/", item, depth + 1))
+            elif isinstance(item, h5py.Dataset):
+                yield prefix + name, item
 
 
 def _pairs(found, path):
-    """{layer: (path of its kernel, path of its bias)}; refused if two layers of one name are in the file."""
+    """Return {layer: (name of its kernel, name of its bias)}. Raises WeightsError if two layers have the same name."""
     pairs: dict[str, dict] = {}
-    counted: dict[str, dict] = {}
+    numbered: dict[str, dict] = {}
     for name in found:
         *folders, part = name.split("/")
         if part not in PARTS:
@@ -79,23 +81,25 @@ def _pairs(found, path):
             if pairs.setdefault(layer, {}).setdefault(PARTS[part], name) != name:
                 raise refusal(path, f"holds two layers {layer}: {pairs[layer][PARTS[part]]} and {name}")
         for depth, folder in enumerate(folders):
-            if count := COUNTED.fullmatch(folder):
-                model = counted.setdefault("/".join(folders[:depth]), {"conv2d": {}, "dense": {}})
+            if count := NUMBERED.fullmatch(folder):
+                model = numbered.setdefault("/".join(folders[:depth]), {"conv2d": {}, "dense": {}})
                 model[count[1]].setdefault(int(count[2] or 0), {})[PARTS[part]] = name
     if not pairs:
-        pairs = _by_number(counted, found)
+        pairs = _by_number(numbered, found)
     if not pairs:
         raise refusal(path, "is an HDF5 file without layers of Keras' VGG",
-                      why=f"found: {', '.join(list(found)[:8]) or 'no array'}; needed: block1_conv1 ... or conv2d ...",
-                      fix=f"MATLAB 7.3 files are HDF5 too: save such a one with `save -v7`. {FIX}")
+                      why=f"found {', '.join(list(found)[:8]) or 'no array'}, expected block1_conv1 ... or conv2d ...",
+                      fix=f"if it is a MATLAB 7.3 file (also HDF5), save it with `save -v7`. {FIX}")
     return {layer: (pair[0], pair[1]) for layer, pair in pairs.items() if {0, 1} <= set(pair)}
 
 
-def _by_number(counted, found):
-    """The same for layers that are only counted, {model: {"conv2d" or "dense": {number: pair}}}: the one model of 13
-    convolutions is VGG-16, of 16 VGG-19. Matrices are fc6 and fc7 if the first takes 7 x 7 of the last convolution.
+def _by_number(numbered, found):
+    """Return the pairs of _pairs for numbered layers, {model: {"conv2d" or "dense": {number: pair}}}.
+
+    A model with 13 convolutions is VGG-16, one with 16 is VGG-19. Dense layers are fc6 and fc7 if the input of the
+    first is 7 x 7 times the channels of the last convolution.
     """
-    models = [(names, model) for model in counted.values() for names in published_nets.BACKBONES.values()
+    models = [(names, model) for model in numbered.values() for names in published_nets.BACKBONES.values()
               if len(model["conv2d"]) == len(names)]
     if len(models) != 1:
         return {}
@@ -108,9 +112,9 @@ def _by_number(counted, found):
 
 
 def _array(dataset, name, path):
-    """The numbers of a dataset that lies in this very file and is not far larger than it."""
+    """Read a dataset. Raises WeightsError unless it is stored in this file and not far larger than the file."""
     if dataset.dtype.kind != "f" or dataset.is_virtual or dataset.external:
-        raise refusal(path, f"{name} is no plain array of numbers in this file")
+        raise refusal(path, f"{name} is not a plain array of numbers in this file")
     if dataset.nbytes > most_unpacked(path.stat().st_size):
-        raise refusal(path, f"{name} claims {dataset.nbytes:,} bytes; the file has {path.stat().st_size:,}")
+        raise refusal(path, f"{name} unpacks to {dataset.nbytes:,} bytes; the file has {path.stat().st_size:,}")
     return dataset[()]

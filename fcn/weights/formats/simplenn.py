@@ -1,8 +1,7 @@
-"""MatConvNet SimpleNN: imagenet-vgg-verydeep-19.mat and -16.mat, both releases, and the oldest with `filters`.
+"""MatConvNet SimpleNN: imagenet-vgg-verydeep-19.mat and -16.mat of both releases, and the oldest with `filters`.
 
-The mean stands under `normalization` (beta16) or under `meta.normalization` (later), and the order of a layer's fields
-differs, so every field is read by its name. Of a fully connected layer MatConvNet keeps the convolution that it is:
-fc6 is 7 x 7, fc7 is 1 x 1.
+The mean is in `normalization` (beta16) or `meta.normalization` (later). The order of a layer's fields differs too, so
+fields are read by name. Fully connected layers are stored as convolutions: fc6 is 7 x 7, fc7 is 1 x 1.
 """
 
 from fcn.weights.formats import _layers, _mat
@@ -13,11 +12,12 @@ DOCUMENTED = HEIGHT_WIDTH, RGB  # manual of MatConvNet, section 4.1
 
 
 def read(content, path):
-    """The Weights of a VGG in the variables of a .mat; without fc6 and fc7 if the net ends at pool5.
+    """Convert a SimpleNN to the Weights of a VGG. A net that ends at pool5 has no fc6 and fc7.
 
-    Raises WeightsError if a layer is missing, misshapen or not finite, or if there is no mean colour.
+    content: result of _mat.load. Raises WeightsError if a layer or the mean colour is missing, or if a layer has a
+    wrong shape or holds a value that is not finite.
     """
-    layers, (_, reverse), notes = _layers.body(_stored_layers(content["layers"], path), path, DOCUMENTED)
+    layers, (_, reverse), notes = _layers.read_vgg(_stored_layers(content["layers"], path), path, DOCUMENTED)
     image = _mat.mean_image(content)
     if image is None:
         raise refusal(path, "has no mean colour: neither normalization.averageImage nor meta.normalization."
@@ -27,10 +27,10 @@ def read(content, path):
 
 
 def _stored_layers(cell, path):
-    """{layer name: (kernel, bias) as stored} of the layers that have weights."""
+    """Return {layer: (kernel, bias) as stored} of the layers with weights."""
     found = {}
     if cell.dtype.kind != "O" or cell.dtype.names:
-        raise refusal(path, "`layers` is not MatConvNet's cell array of layers", why=f"it is {cell.dtype}")
+        raise refusal(path, f"`layers` has type {cell.dtype}, expected MatConvNet's cell array of layers")
     for item in cell.ravel():
         for layer in _mat.rows(item)[:1]:
             name = "".join(_mat.texts(layer.get("name", ""))[:1])
