@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Is fc6 faster as a matrix product than as a convolution? Forward and backward, the two taken in turn.
+"""Speed of fc6 as a matrix product and as a convolution, forward and backward pass, alternating.
 
     python benchmarks/fc6.py [--rounds 7]
 
@@ -23,7 +23,7 @@ SHAPE, KERNEL = (4, 7, 9, 512), (7, 7, 512, 4096)  # four crops of 216 x 288
 
 
 def step(convolve):
-    """An op that needs the value, the gradient to the input and the gradient to the kernel."""
+    """Return an operation that depends on the output and on the gradients of input and kernel."""
     x = tf.get_variable(f"x_{convolve.__name__}", SHAPE)
     kernel = tf.get_variable(f"k_{convolve.__name__}", KERNEL)
     loss = tf.reduce_sum(tf.square(convolve(x, kernel, convolution.Window(7))))
@@ -34,7 +34,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    ops = [step(convolution.convolve_plainly), step(convolution.convolve_as_matmul)]
+    ops = [step(convolution.convolve_as_conv2d), step(convolution.convolve_as_matmul)]
     ratios = []
     with new_session() as run:
         run.run(tf.global_variables_initializer())

@@ -9,15 +9,16 @@ def upsampling_by_scattering():
     def bilinear(x, stride):
         channels, size = int(x.shape[3]), 2 * stride
         kernel = convolution.bilinear_kernel((size, size, channels, channels), None)
-        return convolution.transposed_plainly(x, kernel, stride)
-    convolution.implementation, convolution.bilinear_plainly = lambda: convolution.CONV2D_TRANSPOSE, bilinear
+        return convolution.transposed_as_conv2d_transpose(x, kernel, stride)
+    convolution.implementation = lambda: convolution.CONV2D_TRANSPOSE
+    convolution.bilinear_as_conv2d_transpose = bilinear
 
 
 def fc6_as_convolution():
     """fc6, fc7 and scores by tf.nn.conv2d."""
     convolve = convolution.convolve_as_matmul
     convolution.convolve_as_matmul = (lambda x, kernel, window: convolve(x, kernel, window) if window.size == 2 else
-                                      convolution.convolve_plainly(x, kernel, window))
+                                      convolution.convolve_as_conv2d(x, kernel, window))
 
 
 def way_back_by_autodiff():

@@ -1,1 +1,1 @@
-"""The network graph: layers, encoders, decoders, nets, losses. TensorFlow enters by tf_compat."""
+"""The network graph: layers, encoders, decoders, nets and losses. Only tf_compat imports TensorFlow."""

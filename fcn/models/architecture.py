@@ -1,4 +1,4 @@
-"""What the graph of a model is made of, as plain values: what config.json keeps, and what encoder and decoder get."""
+"""Plain values that define a graph: Architecture, stored in config.json, and BuildSettings, for encoder and decoder."""
 
 import dataclasses
 import types
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """All that decides which variables a graph has and what it computes from an image; the loss is not part of it.
+    """All values that determine a graph's variables and outputs, without the loss.
 
-    net: a name in fcn/models/nets. widths: {layer of the encoder: output channels}, where the encoder leaves them to
-    the weights. mean_rgb: mean colour of the images, 0-255. variant: {field of variants.Variants: value}, only of nets
-    that have a VARIANT; None and a missing field are the net's own value. precision: "float32" or "bfloat16", of the
-    encoder. gradient_checkpointing: compute the encoder's activations again in the backward pass.
+    net: name of a file in fcn/models/nets.
+    num_classes: output channels.
+    widths: {layer of the encoder: output channels}, {} for an encoder with fixed widths.
+    mean_rgb: mean colour of the images, 0-255.
+    variant: {field of variants.Variants: value} for nets with a VARIANT. None or a missing field: the net's own value.
+    precision: "float32" or "bfloat16", dtype of the encoder's activations.
+    gradient_checkpointing: recompute the encoder's activations in the backward pass instead of keeping them.
     """
 
     net: str
@@ -31,32 +34,34 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, model):
-        """The Architecture in "model" of a run's config.json, of any version; what is said of the loss is left out."""
+        """Create an Architecture from "model" of a run's config.json, of any version. Ignores fields of the loss."""
         red, green, blue = model["mean_rgb"]
         return cls(model["net"], model["num_classes"], dict(model["channels"]), (red, green, blue),
                    dict(model.get("choices") or {}), model.get("precision", "float32"), model.get("recompute", False))
 
     def to_dict(self):
-        """What config.json says of it: from_dict() reads it back."""
+        """Return a dict for config.json, which from_dict() reads."""
         return {"net": self.net, "num_classes": self.num_classes, "channels": self.widths,
                 "mean_rgb": list(self.mean_rgb), "choices": self.variant, "precision": self.precision,
                 "recompute": self.gradient_checkpointing}
 
     def chosen(self):
-        """The Variants of the net, with the changes in `variant`; None for a net without VARIANT. Raises UsageError."""
+        """Return the net's Variants updated by `variant`, or None for a net without VARIANT. Raises UsageError."""
         return variants.variants_of(self.net, **self.variant)
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildSettings:
-    """What an encoder and a decoder may need to build their part of a graph, beside their input.
+    """Settings with which encoder and decoder build their part of a graph.
 
-    net: the module of the net, for decoders that read settings from it. widths: Architecture.widths. variant: the
-    Variants of nets that have a VARIANT, else None. image_size: height and width of the images, int32 scalars.
-    keep_prob: float32 scalar, the share of activations that dropout keeps; None where there is no dropout in the graph.
-    dropout_seed: int32 (2,), another one for each batch. training: bool scalar, True in a training step: batch
-    normalisation takes the moments of the batch, else its moving averages. False, a Python bool, in a graph that is
-    never trained.
+    net: module of the net, for decoders that read settings from it.
+    widths: Architecture.widths.
+    variant: Variants of a net with a VARIANT, else None.
+    image_size: (height, width) of the images, int32 scalars.
+    keep_prob: float32 scalar, probability that dropout keeps an activation. None: a graph without dropout.
+    dropout_seed: int32 (2,), different for each batch.
+    training: bool scalar. True: batch normalisation uses the moments of the batch; False: its moving averages. The
+        Python value False in a graph that is never trained.
     """
 
     net: types.ModuleType

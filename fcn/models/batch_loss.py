@@ -1,6 +1,6 @@
-"""The loss of a batch, as sums that add up over the batches of a step and over machines.
+"""The loss of a batch as sums, which can be added over the batches of a step and over machines.
 
-fcn/models/losses has a file for each loss; its __init__.py says what such a file holds.
+The losses are files in fcn/models/losses; contract: fcn/models/losses/__init__.py.
 """
 
 import dataclasses
@@ -14,9 +14,11 @@ from fcn.models.tf_compat import tf
 
 @dataclasses.dataclass(frozen=True)
 class LossSettings:
-    """name: a file of fcn/models/losses, or a sum of several (parsers.loss_terms). reduction: as in reduce().
-    class_weights: a number for each channel of the net, or None for 1 each. Raises UsageError for a reduction or
-    weights without a loss of each pixel.
+    """Settings of the loss.
+
+    name: name of a file in fcn/models/losses, or a sum of several (parsers.loss_terms). reduction: see reduce().
+    class_weights: one number per channel of the net; None means 1 each. Raises UsageError if a reduction or weights are
+    given without a per-pixel loss.
     """
 
     name: str = "cross_entropy"
@@ -25,7 +27,7 @@ class LossSettings:
 
     @classmethod
     def from_dict(cls, model: dict) -> "LossSettings":
-        """The LossSettings in "model" of a run's config.json."""
+        """Create LossSettings from "model" of a run's config.json."""
         return cls(model.get("loss", "cross_entropy"), model.get("reduction", "mean"), model.get("class_weights"))
 
     def __post_init__(self):
@@ -36,8 +38,8 @@ class LossSettings:
 class BatchLoss:
     """Four float32 tensors, each a sum over the batch: scalars, or (K,) for a sum of losses with K normalizers.
 
-    Training minimises sum(objective / normalizer), both summed over the batches of a step, and shows
-    sum(loss_sum / pixels), which of a per-pixel loss is the mean of the labelled pixels.
+    Training minimises sum(objective / normalizer), where both are summed over the batches of a step. It displays
+    sum(loss_sum / pixels); for a per-pixel loss, that is the mean over labelled pixels.
     """
 
     objective: tf.Tensor
@@ -47,27 +49,29 @@ class BatchLoss:
 
 
 def build(logits, labels, policy, settings):
-    """The BatchLoss of logits, float32 (N, rows, columns, C), and labels, int32 (N, rows, columns).
+    """Build the BatchLoss of logits, float32 (N, rows, columns, C), and labels, int32 (N, rows, columns).
 
-    Losses of each pixel are added pixel by pixel, as they have the same normalizer; each loss over images has its own.
-    Pixels come in any order within their image (blocks.py). policy: a label_policy.LabelPolicy; settings: LossSettings.
+    All per-pixel losses share one normalizer; each loss over images has its own. The pixels of an image may have any
+    order (blocks.py). policy: label_policy.LabelPolicy. settings: LossSettings.
     """
     terms = [(factor, registry.load("losses", name)) for factor, name in parsers.loss_terms(settings.name)]
-    of_images = [(factor, module) for factor, module in terms if hasattr(module, "build")]
-    of_pixels = [term for term in terms if term not in of_images]
-    found = []
-    if of_pixels:
-        losses, weights = weighted(functools.partial(_pixel_sum, of_pixels), logits, labels, policy,
+    image_terms = [(factor, module) for factor, module in terms if hasattr(module, "build")]
+    pixel_terms = [term for term in terms if term not in image_terms]
+    sums = []
+    if pixel_terms:
+        losses, weights = weighted(functools.partial(_pixel_sum, pixel_terms), logits, labels, policy,
                                    settings.class_weights)
-        found.append((*reduce(losses, weights, settings.reduction), tf.reduce_sum(losses), tf.reduce_sum(weights)))
-    for factor, module in of_images:
+        sums.append((*reduce(losses, weights, settings.reduction), tf.reduce_sum(losses), tf.reduce_sum(weights)))
+    for factor, module in image_terms:
         objective, normalizer = _two_sums(module.build(logits, labels, policy), module)
-        found.append((_times(factor, objective), normalizer) * 2)
-    return BatchLoss(*(found[0] if len(found) == 1 else map(tf.stack, zip(*found, strict=True))))
+        sums.append((_times(factor, objective), normalizer) * 2)
+    return BatchLoss(*(sums[0] if len(sums) == 1 else map(tf.stack, zip(*sums, strict=True))))
 
 
 def _pixel_sum(terms, logits, labels):
-    """The sum of factor * per_pixel(logits, labels) over terms, [(factor, module)]. Raises UsageError for a wrong type.
+    """Return the sum of factor * module.per_pixel(logits, labels) over terms, a list of (factor, module).
+
+    Raises UsageError if per_pixel() returns something else than a float32 tensor of the labels' rank.
     """
     found = []
     for factor, module in terms:
@@ -84,7 +88,7 @@ def _times(factor, x):
 
 
 def _two_sums(found, module):
-    """(objective, normalizer) of a loss over images. Raises UsageError if they are no two scalars."""
+    """Return the checked (objective, normalizer) of a loss over images. Raises UsageError unless both are scalars."""
     if not isinstance(found, tuple) or len(found) != 2 or any(
             not isinstance(one, tf.Tensor) or one.dtype != tf.float32 or one.shape.rank != 0 for one in found):
         raise errors.UsageError(f"build() gives {found!r}, expected (objective, normalizer), two float32 scalars",
@@ -93,7 +97,7 @@ def _two_sums(found, module):
 
 
 def counted(labels, num_classes, policy):
-    """bool, of labels' shape: whether a pixel counts in the loss. Its label is a channel, and not ignored."""
+    """Return a bool tensor of the labels' shape: whether a label is below num_classes and not ignored in the loss."""
     found = labels < num_classes
     for ignored in policy.ignored_in_loss:
         found &= tf.not_equal(labels, ignored)
@@ -101,11 +105,11 @@ def counted(labels, num_classes, policy):
 
 
 def weighted(per_pixel, logits, labels, policy, class_weights=None):
-    """(losses, weights): float32 (N, rows, columns), every pixel's loss times its weight, and its weight: that of its
-    class, 0 where it does not count. sum(losses) / sum(weights) is PyTorch's mean of a weighted cross entropy.
+    """Return (weighted losses, weights) of all pixels, both float32 (N, rows, columns).
 
-    per_pixel(logits, labels): of a file of fcn/models/losses; all its labels are channels, 0 where a pixel does not
-    count.
+    The weight of a pixel is that of its class, and 0 where it does not count. sum(losses) / sum(weights) equals
+    PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in fcn/models/losses; it gets label 0 for
+    pixels that do not count.
     """
     labels = tf.cast(labels, tf.int32)
     counts = counted(labels, int(logits.shape[-1]), policy)
@@ -118,13 +122,14 @@ def weighted(per_pixel, logits, labels, policy, class_weights=None):
 
 
 def reduce(losses, weights, reduction):
-    """(objective, normalizer) of losses and weights, float32 (N, rows, columns), as weighted() gives them.
+    """Return (objective, normalizer) of the losses and weights from weighted(), float32 (N, rows, columns).
 
-    "mean": over all labelled pixels of the step. "sum": summed over pixels, divided by the number of images, those
-    without labelled pixels too: Caffe's `normalize: false` (softmax_loss_layer.cpp, get_normalizer: BATCH_SIZE is
-    outer_num_), to which the paper's learning rates of 1e-10 to 1e-14 belong. "mean-per-image": the mean over each
-    image's labelled pixels, then the mean over the images that have any. (matconvnet-fcn's SegmentationLoss.m adds 1 to
-    the pixels of an image, and divides by all images of the batch.)
+    reduction "mean": mean over all labelled pixels of the step.
+    "sum": sum over pixels, divided by the number of images, including those without labelled pixels. This is Caffe's
+        `normalize: false` (softmax_loss_layer.cpp, get_normalizer: BATCH_SIZE is outer_num_). The learning rates of the
+        paper, 1e-10 to 1e-14, are for this reduction.
+    "mean-per-image": mean over each image's labelled pixels, then over the images that have any. (SegmentationLoss.m of
+        matconvnet-fcn adds 1 to the pixels of an image and divides by all images of the batch.)
     """
     if reduction == "mean":
         return tf.reduce_sum(losses), tf.reduce_sum(weights)

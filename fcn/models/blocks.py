@@ -1,7 +1,7 @@
-"""Scores whose pixels lie in memory block by block, as upsampling makes them (convolution.py).
+"""Scores stored block by block, the order in which upsampling by a matrix product computes them (convolution.py).
 
-A loss or an argmax need not know in which order pixels come. So labels are put into the order of the blocks, and ids
-back into rows, instead of the scores of all classes, which are a hundred times as many numbers.
+Loss and argmax do not depend on the order of pixels. It is cheaper to rearrange labels and predicted ids than the
+scores, which are as many numbers times the number of classes.
 """
 
 import dataclasses
@@ -11,10 +11,11 @@ from fcn.models.tf_compat import tf
 
 @dataclasses.dataclass(frozen=True)
 class Blocks:
-    """Scores of an image: tensor float32 (N, rows, columns, factor * factor * channels), of whose pixels the image is
-    height_width from row and column `offset` on. With factor 1 and offset 0 it is an ordinary (N, H, W, C).
+    """Scores of images in blocks of factor x factor pixels.
 
-    height_width: two numbers, or two scalar tensors.
+    tensor: (N, rows, columns, factor * factor * channels). The image covers height_width pixels from row and column
+    `offset`. With factor 1 and offset 0, the tensor is an ordinary (N, H, W, C). height_width: two ints or two scalar
+    tensors.
     """
 
     tensor: tf.Tensor
@@ -24,19 +25,22 @@ class Blocks:
     height_width: tuple
 
     def crop(self, height_width, offset=0):
-        """The Blocks of height x width of these pixels, from row and column `offset` on. Nothing is computed."""
+        """Return Blocks that cover height x width of these pixels, from row and column `offset`. Copies nothing."""
         return dataclasses.replace(self, offset=self.offset + offset, height_width=height_width)
 
     def pixels(self):
-        """(N, H, W, channels), of the tensor's type."""
+        """Return the scores in image order: (N, H, W, channels), dtype of the tensor."""
         return cut(to_pixels(self.tensor, self.factor), self.height_width, self.offset)
 
     def listed(self):
-        """The same numbers, pixel by pixel in the order of the blocks: (N, rows, columns * factor^2, channels)."""
+        """Return the scores in block order: (N, rows, columns * factor^2, channels)."""
         return tf.reshape(self.tensor, [*self._order(), self.channels])
 
     def arrange(self, labels, outside):
-        """Integers (N, H, W) -> (N, rows, columns * factor^2), as listed(); what lies beside the image is `outside`."""
+        """Bring int labels (N, H, W) into the order of listed(): (N, rows, columns * factor^2).
+
+        Pixels outside the image get the value `outside`.
+        """
         labels = labels[..., None] - outside
         below, right = (self.factor * tf.shape(self.tensor)[axis] - self.offset - self.height_width[axis - 1]
                         for axis in (1, 2))
@@ -44,7 +48,7 @@ class Blocks:
         return tf.reshape(to_blocks(labels, self.factor), self._order()) + outside
 
     def restore(self, ids):
-        """Numbers (N, rows, columns * factor^2), as listed() -> (N, H, W)."""
+        """Bring numbers in the order of listed(), (N, rows, columns * factor^2), into image order (N, H, W)."""
         shape = tf.shape(self.tensor)
         ids = tf.reshape(ids, [shape[0], shape[1], shape[2], self.factor ** 2])
         return cut(to_pixels(ids, self.factor), self.height_width, self.offset)[..., 0]
@@ -55,7 +59,7 @@ class Blocks:
 
 
 def plain(logits):
-    """The Blocks of a net that gives (N, H, W, C) over all pixels of its images."""
+    """Wrap ordinary logits (N, H, W, C) as Blocks."""
     return Blocks(logits, 1, int(logits.shape[3]), 0, height_width(logits))
 
 
@@ -70,7 +74,7 @@ def to_blocks(x, factor):
 
 
 def cut(x, height_width, offset=0):
-    """The height x width pixels of x from row and column `offset` on."""
+    """Return height x width pixels of x (N, H, W, C), from row and column `offset`."""
     y = x[:, offset:offset + height_width[0], offset:offset + height_width[1]]
     y.set_shape((None, None, None, int(x.shape[3])))
     return y

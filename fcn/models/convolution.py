@@ -1,12 +1,12 @@
-"""Convolution and transposed convolution, each in two forms: TensorFlow's operation, and one matrix product.
+"""Convolution and transposed convolution, each in two implementations: TensorFlow's operation and one matrix product.
 
-GPUs run tf.nn.conv2d_transpose. CPUs run one matrix product, which is faster there (benchmarks/RESULTS.md): each block
-of f x f pixels that a transposed convolution of size 2 f and stride f gives depends on 2 x 2 of its inputs alone. So it
-is a 2 x 2 convolution to f * f * C channels: nothing is scattered, and its output lies block by block (blocks.py).
-tests/models/test_convolution.py shows that both give the same numbers and gradients.
+GPUs run tf.nn.conv2d_transpose. CPUs run one matrix product, which is faster there (benchmarks/RESULTS.md). Each block
+of f x f output pixels of a transposed convolution with size 2 f and stride f depends on 2 x 2 inputs only. It therefore
+equals a 2 x 2 convolution to f * f * C channels, whose output is stored block by block (blocks.py).
+tests/models/test_convolution.py compares outputs and gradients.
 
-Sizes are those of the whole transposed convolution (padding VALID): n inputs give n + 1 blocks, of which SAME would cut
-off half a block on either side. Input i reaches the blocks i and i + 1.
+Sizes are those of padding VALID: n inputs give n + 1 blocks, and input i contributes to blocks i and i + 1. Padding
+SAME would crop half a block on either side.
 """
 
 import dataclasses
@@ -19,15 +19,15 @@ from fcn.models.published_nets import bilinear_2d
 from fcn.models.tf_compat import tf
 
 PRODUCT, CONV2D_TRANSPOSE = "product", "conv2d_transpose"
-_CHOSEN = ("implementation of conv2d_transpose",)  # a graph's collection; its last entry counts
+_CHOSEN = ("implementation of conv2d_transpose",)  # key of a graph collection; its last entry is used
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a layer slides over its input: size x size pixels, `dilation` px from one to the next, in steps of `stride`.
+    """Sliding window of a layer: size x size pixels, `dilation` px apart, moved by `stride`.
 
-    padding: "SAME" pads to ceil(n / stride) outputs of n inputs, with the odd pixel at the bottom and right, as
-    TensorFlow and Keras do; "VALID" pads nothing; a number is so many px on every side. A dilation needs stride 1.
+    padding: "SAME" pads n inputs to ceil(n / stride) outputs, with the odd pixel at the bottom and right, as TensorFlow
+    and Keras do. "VALID" pads nothing. An int pads that many px on every side. Dilation above 1 requires stride 1.
     """
 
     size: int
@@ -36,7 +36,7 @@ class Window:
     padding: str | int = "SAME"
 
     def margin(self):
-        """Padding on every side in px, where it does not depend on the size of the input; None where it does."""
+        """Return the padding on every side in px, or None if it depends on the size of the input."""
         reach = (self.size - 1) * self.dilation
         if self.padding == "VALID":
             return 0
@@ -46,27 +46,28 @@ class Window:
 
 
 def as_window(window):
-    """A Window, or the Window of an int's size with stride 1 and padding SAME."""
+    """Return a Window unchanged; an int becomes a Window of that size with stride 1 and padding SAME."""
     return window if isinstance(window, Window) else Window(window)
 
 
 def convolve(x, kernel, window):
-    """x (N, H, W, in) convolved by a kernel (size, size, in, out) in the type of x, without bias."""
+    """Convolve x (N, H, W, in) with a kernel (size, size, in, out) of the same dtype, without bias."""
     as_product = window.size in (1, 7) and window.stride == window.dilation == 1
-    return (convolve_as_matmul if as_product else convolve_plainly)(x, kernel, window)
+    return (convolve_as_matmul if as_product else convolve_as_conv2d)(x, kernel, window)
 
 
-def convolve_plainly(x, kernel, window):
-    x, padding = before_tf(x, window)
+def convolve_as_conv2d(x, kernel, window):
+    """Convolve with tf.nn.conv2d; arguments as in convolve()."""
+    x, padding = tf_padding(x, window)
     if window.dilation == 1:
         return tf.nn.conv2d(x, kernel, window.stride, padding)
-    return tf.nn.with_space_to_batch(  # the CPU has no gradient of tf.nn.conv2d with a dilation
+    return tf.nn.with_space_to_batch(  # on CPUs, tf.nn.conv2d with dilation has no gradient
         x, (window.dilation, window.dilation), padding, filter_shape=(window.size, window.size),
         op=lambda x, _, padding: tf.nn.conv2d(x, kernel, 1, padding))
 
 
-def before_tf(x, window):
-    """(x, padding) for an operation of tf.nn: x is padded here where the window's padding is a number of px."""
+def tf_padding(x, window):
+    """Return (x, padding) for an operation of tf.nn. x is padded here if the window's padding is a number of px."""
     if window.padding in ("SAME", "VALID"):
         return x, window.padding
     if window.margin() == dataclasses.replace(window, padding="SAME").margin():
@@ -75,22 +76,22 @@ def before_tf(x, window):
 
 
 def convolve_as_matmul(x, kernel, window):
-    """The same as one matrix product, for stride 1 and kernels that are nearly as large as what they slide over.
+    """Convolve as one matrix product, for stride 1 and kernels nearly as large as their input. See convolve().
 
-    On a CPU fc6 (7 x 7 over a map of about 7 x 7) takes less than half the time so (benchmarks/RESULTS.md).
+    On a CPU, fc6 (7 x 7 on an input of about 7 x 7) takes less than half the time of conv2d (benchmarks/RESULTS.md).
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
-    seen = windows(padded(x, window.margin()), size)
-    y = product(tf.reshape(seen, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
-    return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [channels]], 0))
+    patches = windows(padded(x, window.margin()), size)
+    y = product(tf.reshape(patches, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
+    return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [channels]], 0))
 
 
 @tf.custom_gradient
 def product(x, kernel):
-    """x (rows, in) times kernel (in, out), where there are few rows and the kernel is large.
+    """Multiply x (rows, in) by kernel (in, out), with a faster gradient for few rows and a large kernel.
 
-    In float32 the gradient to x is taken as (kernel dy')', for which oneDNN needs about half the time with the 49 or 98
-    rows of fc6 (benchmarks/RESULTS.md, "autodiff").
+    In float32, the gradient to x is computed as (kernel dy')'. With the 49 or 98 rows of fc6, oneDNN needs about half
+    the time for that (benchmarks/RESULTS.md, "autodiff").
     """
     def gradient(dy):
         if kernel.dtype == tf.float32:
@@ -102,9 +103,9 @@ def product(x, kernel):
 
 
 def windows(x, size):
-    """All size x size windows of (N, H, W, C): (N, H - size + 1, W - size + 1, size * size * C), as a kernel lies.
+    """Extract all size x size patches of (N, H, W, C): (N, H - size + 1, W - size + 1, size * size * C).
 
-    First columns beside each other, then rows: 2 * size slices instead of size * size, and their gradients.
+    A patch has the order of a kernel's axes. Columns are stacked first, then rows: 2 * size slices, not size * size.
     """
     height, width = (side - size + 1 for side in height_width(x))
     x = tf.concat([tf.slice(x, (0, 0, j, 0), tf.stack([-1, -1, width, -1])) for j in range(size)], axis=3)
@@ -112,27 +113,27 @@ def windows(x, size):
 
 
 def padded(x, pad, value=0):
-    """x with `pad` px of a value on every side."""
+    """Pad x (N, H, W, C) by `pad` px of `value` on every side."""
     return tf.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=value)
 
 
 def use_implementation(name):
-    """Choose "product" or "conv2d_transpose" for layers that are built in the default graph from now on."""
+    """Select "product" or "conv2d_transpose" for layers built later in the default graph. Raises ValueError."""
     if name not in (PRODUCT, CONV2D_TRANSPOSE):
         raise ValueError(f"implementation {name!r} is neither {PRODUCT!r} nor {CONV2D_TRANSPOSE!r}")
     tf.add_to_collection(_CHOSEN, name)
 
 
 def implementation():
-    """The implementation that was chosen for the default graph, else that for the device of this process."""
+    """Return the implementation selected for the default graph, else the one for this process's device."""
     chosen = tf.get_collection(_CHOSEN)
     return chosen[-1] if chosen else CONV2D_TRANSPOSE if tf_compat.has_gpu() else PRODUCT
 
 
-def transposed_plainly(x, kernel, stride):
-    """tf.nn.conv2d_transpose of (N, H, W, in) by (2 stride, 2 stride, out, in), in the type of x.
+def transposed_as_conv2d_transpose(x, kernel, stride):
+    """Apply tf.nn.conv2d_transpose to x (N, H, W, in) with a kernel (2 stride, 2 stride, out, in), in the dtype of x.
 
-    In pixels: (N, stride (H + 1), stride (W + 1), out).
+    Returns pixels: (N, stride (H + 1), stride (W + 1), out).
     """
     shape, channels = tf.shape(x), int(kernel.shape[2])
     whole = tf.stack([shape[0], stride * (shape[1] + 1), stride * (shape[2] + 1), channels])
@@ -142,50 +143,50 @@ def transposed_plainly(x, kernel, stride):
 
 
 def transposed_as_matmul(x, kernel, stride):
-    """The same as one matrix product, in blocks: (N, H + 1, W + 1, stride * stride * out)."""
+    """Compute the same as one matrix product. Returns blocks: (N, H + 1, W + 1, stride * stride * out)."""
     convolution = variables.in_type(kernel, x, lambda k: as_convolution(k, stride))
     return convolve_as_matmul(x, convolution, Window(2, padding=1))
 
 
 def as_convolution(kernel, stride):
-    """(2 stride, 2 stride, out, in) -> (2, 2, in, stride * stride * out), a convolution that gives blocks.
+    """Rearrange a transposed kernel (2 stride, 2 stride, out, in) to a convolution kernel that computes blocks.
 
-    Of the two inputs that a block sees the first meets the kernel's second half: it lies a stride further back. (Halves
-    are exchanged by tf.roll. As [::-1] this takes a tenth of a training step of the tutorial's net.)
+    Returns (2, 2, in, stride * stride * out). Of the two inputs of a block, the first is multiplied by the second half
+    of the kernel, so the halves are swapped. tf.roll does this; [::-1] takes a tenth of a training step of
+    fcn8s_tutorial.
     """
     channels, depth = (int(side) for side in kernel.shape[2:])
     halves = tf.reshape(tf.roll(kernel, (stride, stride), (0, 1)), (2, stride, 2, stride, channels, depth))
     return tf.reshape(tf.transpose(halves, (0, 2, 5, 1, 3, 4)), (2, 2, depth, stride * stride * channels))
 
 
-def bilinear_plainly(x, stride):
-    """Every channel of (N, H, W, C) enlarged for itself by bilinear interpolation.
+def bilinear_as_conv2d_transpose(x, stride):
+    """Upsample each channel of (N, H, W, C) by bilinear interpolation, with zeros outside the input.
 
-    In pixels: (N, stride (H + 1), stride (W + 1), C). Outside the map counts as zero. Each channel is an image of one
-    channel to tf.nn.conv2d_transpose: a kernel of C x C would be nearly all zeros, 0.4 GB of them with stride 32 and
-    151 classes.
+    Returns pixels: (N, stride (H + 1), stride (W + 1), C). tf.nn.conv2d_transpose gets each channel as an image with
+    one channel. A C x C kernel would be nearly all zeros; for stride 32 and 151 classes it would take 0.4 GB.
     """
     channels, (height, width) = int(x.shape[3]), height_width(x)
     images = tf.reshape(tf.transpose(x, (0, 3, 1, 2)), tf.stack([-1, height, width, 1]))
     kernel = tf.constant(bilinear_2d(2 * stride)[:, :, None, None], tf.float32)
-    y = transposed_plainly(images, kernel, stride)
+    y = transposed_as_conv2d_transpose(images, kernel, stride)
     height, width = height_width(y)
     return tf.transpose(tf.reshape(y, tf.stack([-1, channels, height, width])), (0, 2, 3, 1))
 
 
 def bilinear_as_matmul(x, stride):
-    """The same as a product of 4 numbers for each pixel, in blocks: (N, H + 1, W + 1, stride * stride * C)."""
-    channels, seen = int(x.shape[3]), windows(padded(x, 1), 2)
-    corners = tf.reshape(seen, tf.concat([tf.shape(seen)[:3], [4, channels]], 0))
+    """Compute the same as products of 4 numbers per pixel. Returns blocks: (N, H + 1, W + 1, stride * stride * C)."""
+    channels, patches = int(x.shape[3]), windows(padded(x, 1), 2)
+    corners = tf.reshape(patches, tf.concat([tf.shape(patches)[:3], [4, channels]], 0))
     halves = np.roll(bilinear_2d(2 * stride), (stride, stride), (0, 1)).reshape(2, stride, 2, stride)
     weights = halves.transpose(1, 3, 0, 2).reshape(stride * stride, 4).astype(np.float32)
     y = tf.matmul(tf.constant(weights, x.dtype)[None, None, None], corners)
-    return tf.reshape(y, tf.concat([tf.shape(seen)[:3], [stride * stride * channels]], 0))
+    return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [stride * stride * channels]], 0))
 
 
 def bilinear_kernel(shape, seed):
-    """Initialiser: a kernel (size, size, channels, channels) that upsamples every channel for itself.
+    """Initialiser of a kernel (size, size, channels, channels) that upsamples each channel by itself.
 
-    It is made in the graph of its small parts: as a constant it would be megabytes.
+    The graph computes it from small constants; as one constant it would take megabytes.
     """
     return tf.constant(bilinear_2d(shape[0]), tf.float32)[:, :, None, None] * tf.eye(shape[2], shape[3])

@@ -1,10 +1,10 @@
 """Published nets as tables: VGG-19 and VGG-16, and the heads of the published FCNs.
 
-VGG: configurations E and D of Simonyan & Zisserman (2015), table 1. A 2 x 2 max pool closes every stage. VGG-16 lacks
-the fourth convolution of stages 3, 4 and 5 and is the body of the published FCNs; nothing else tells the two apart, so
-a file's or net's layers say which one it is.
+VGG: configurations E and D of Simonyan & Zisserman (2015), table 1. Each stage ends with a 2 x 2 max pool. VGG-16 is
+the encoder of the published FCNs. It differs from VGG-19 only in the fourth convolution of stages 3, 4 and 5, which it
+does not have; the names of the layers therefore identify the two.
 
-Heads (crops, scales and the kernel of interpolation): fcn.berkeleyvision.org, voc-fcn{32,16,8}s/net.py,
+Heads (crops, scales and interpolation kernel): fcn.berkeleyvision.org, voc-fcn{32,16,8}s/net.py,
 voc-fcn8s-atonce/net.py and surgery.py.
 """
 
@@ -25,21 +25,21 @@ FULLY_CONNECTED = ("fc6", "fc7")
 
 
 def backbone(names=None):
-    """"vgg16" if there are names of layers and none that only VGG-19 has, else "vgg19"."""
+    """Return "vgg16" if `names` is not empty and has no layer that only VGG-19 has, else "vgg19"."""
     names = list(names or ())
     return "vgg16" if names and not any(name in ONLY_VGG19 for name in names) else "vgg19"
 
 
 def convolutions(names=None):
-    """The convolutions of the backbone that `names` (layers, or a dict by layer) belong to, from conv1_1 on."""
+    """Return the convolutions, from conv1_1 on, of the backbone to which `names` (layers or a dict of them) belong."""
     return BACKBONES[backbone(names)]
 
 
 def widths(known=None):
-    """{layer: output channels} of the backbone that `known` (from the weights' file) belongs to, conv1_1 to fc7.
+    """Return {layer: output channels} of a VGG, conv1_1 to fc7. known: the same of a weight file, maybe incomplete.
 
-    Channels are the published ones unless `known` has others. fc6 and fc7 that `known` lacks are 8 times as wide as
-    the last convolution, as published. Without `known` it is the published VGG-19.
+    Its layers select VGG-16 or VGG-19. Layers that are not in `known` have their published width; fc6 and fc7 are 8
+    times as wide as the last convolution, as published. Without `known`: the published VGG-19.
     """
     known = known or {}
     table = {name: known.get(name, STAGES[int(name[4]) - 1][1]) for name in convolutions(known)}
@@ -48,24 +48,24 @@ def widths(known=None):
 
 
 def side(name):
-    """Height and width of a layer's kernel."""
+    """Return the height (and width) of a layer's kernel."""
     return {"fc6": 7, "fc7": 1}.get(name, 3)
 
 
 def last_of_stage(stage, names=None):
-    """The last convolution before pool1 ... pool5 of the backbone that `names` belong to, e.g. conv4_3 of VGG-16."""
+    """Return the last convolution of a stage of the backbone to which `names` belong, e.g. conv4_3 for VGG-16."""
     return [name for name in convolutions(names) if name[4] == str(stage)][-1]
 
 
-# How far a skip, or the last map by its factor, is cropped when conv1_1 is padded by 100 px. They follow from pads and
-# kernel sizes; tests/models/test_alignment.py shows that nothing is shifted.
+# Crop offsets with alignment pad100: of a skip connection by its pool, of the last upsampled map by its factor. They
+# follow from paddings and kernel sizes; tests/models/test_alignment.py checks that nothing is shifted.
 CROPS = {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31}
-# At-once training scales the pools so that all streams start with gradients of one size (PAMI 2017, section 4.3).
+# fcn8s_atonce scales the pools to give all streams gradients of similar magnitude (PAMI 2017, section 4.3).
 POOL_SCALES = {"pool4": 0.01, "pool3": 0.0001}
 
 
 def bilinear_2d(size):
-    """float64 (size, size): the interpolation weights of surgery.upsample_filt."""
+    """Return the bilinear filter of surgery.upsample_filt, float64 (size, size)."""
     factor = (size + 1) // 2
     center = factor - 1 if size % 2 else factor - 0.5
     line = 1 - np.abs(np.arange(size) - center) / factor

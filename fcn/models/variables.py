@@ -1,7 +1,8 @@
-"""Variables of a net: how they start, in which type a layer uses them, and which ones belong to the net.
+"""Variables of a net: initialisers, conversion to a layer's dtype, and the distinction from the optimizer's variables.
 
-Kernels, biases, gamma and beta are trained; the moving averages of batch normalisation are not. Both belong to the net:
-checkpoints, weights for another run and exported files hold them (of_net). What an optimizer remembers does not.
+Kernels, biases, gamma and beta are trained; the moving averages of batch normalisation are not. Both belong to the net
+(of_net) and are in checkpoints, transfers to other runs and exported files. Variables of the optimizer are only in
+checkpoints.
 """
 
 import math
@@ -9,31 +10,31 @@ import zlib
 
 from fcn.models.tf_compat import tf
 
-# Collections of a graph. Their keys are tuples, as those of TensorFlow's own private ones: no exported file lists them.
+# Keys of graph collections. They are tuples, as TensorFlow's private keys, so that exported files do not list them.
 _FINAL = ("weights are final",)
 _OPTIMIZER = ("variables of the optimizer",)
 
 
 def of_net():
-    """The variables of the net in the default graph, trained or not, in the order in which they were made."""
+    """Return the net's variables in the default graph, trained or not, in the order of their creation."""
     others = {variable.op.name for variable in tf.get_collection(_OPTIMIZER)}
     return [variable for variable in tf.global_variables() if variable.op.name not in others]
 
 
-def belong_to_optimizer(variables):
-    """Mark saved variables of the default graph that are no part of its net, such as Adam's averages."""
+def mark_optimizer_variables(variables):
+    """Mark variables of the default graph as the optimizer's, such as Adam's averages; of_net() leaves them out."""
     for variable in variables:
         tf.add_to_collection(_OPTIMIZER, variable)
 
 
 def in_type(variable, x, arrange=tf.identity):
-    """arrange(the variable in the type of x), as its layer uses it. A step of training makes it anew.
+    """Return arrange(variable cast to the dtype of x).
 
-    Where weights are final (keep_prepared) it is made once and kept, in a local variable: run
-    tf.local_variables_initializer() after the weights are in.
+    After keep_prepared(), the result is computed once and kept in a local variable; run
+    tf.local_variables_initializer() after loading the weights. Otherwise every session.run computes it.
     """
-    is_as_used = variable.dtype.base_dtype == x.dtype and arrange is tf.identity
-    if is_as_used or not tf.get_collection(_FINAL):
+    unchanged = variable.dtype.base_dtype == x.dtype and arrange is tf.identity
+    if unchanged or not tf.get_collection(_FINAL):
         return arrange(tf.cast(variable, x.dtype))
     kept = tf.Variable(lambda: arrange(tf.cast(variable, x.dtype)), trainable=False, dtype=x.dtype,
                        collections=[tf.GraphKeys.LOCAL_VARIABLES], name="prepared")
@@ -41,7 +42,7 @@ def in_type(variable, x, arrange=tf.identity):
 
 
 def keep_prepared():
-    """Weights are final in the default graph: what its layers make of them is made once, not for every image."""
+    """Declare the weights of the default graph final: layers convert and rearrange them once, not in every run."""
     tf.add_to_collection(_FINAL, True)
 
 
@@ -50,19 +51,19 @@ def zeros(shape, seed):
 
 
 def he(shape, seed):
-    """Normal with variance 2 / fan-in (He et al. 2015), cut at two standard deviations."""
+    """He initialisation (He et al. 2015): normal with variance 2 / fan-in, truncated at two standard deviations."""
     return truncated_normal(math.sqrt(2 / math.prod(shape[:3])))(shape, seed)
 
 
 def truncated_normal(stddev):
-    """Initialiser: normal with this standard deviation, cut at two of them."""
+    """Return an initialiser: normal with this standard deviation, truncated at two standard deviations."""
     def draw(shape, seed):
         return tf.random.stateless_truncated_normal(shape, seed, stddev=stddev)
     return draw
 
 
 def initializer(function, name):
-    """`function(shape, seed)` as get_variable wants it; the seed is made of the run's seed and the layer's name."""
+    """Wrap `function(shape, seed)` for tf.get_variable. The seed combines the run's seed and the layer's name."""
     def make(shape, dtype=None, partition_info=None):
         seed = tf.stack([run_seed(), zlib.crc32(name.encode()) & 0x7FFFFFFF])
         return function([int(side) for side in shape], seed)
@@ -70,5 +71,5 @@ def initializer(function, name):
 
 
 def run_seed():
-    """The graph's own seed as set by tf.set_random_seed, or 0."""
+    """Return the graph's seed as set by tf.set_random_seed, or 0."""
     return tf.get_default_graph().seed or 0

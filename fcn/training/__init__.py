@@ -1,1 +1,1 @@
-"""From a run's settings to its last weight update."""
+"""Training: setup, loop, hooks, optimizers, schedules, validation and checkpoints."""

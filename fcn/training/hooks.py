@@ -1,7 +1,7 @@
-"""What happens now and then during training. The loop calls after_step(position) of each, in order, after a step.
+"""Hooks: periodic work during training. After each step, the loop calls after_step(position) of every hook, in order.
 
-ProgressReport (progress_report.py) shows and logs, Evaluate validates, Save makes checkpoints, Stop ends the run when
-it is asked to.
+ProgressReport (progress_report.py) displays and logs, Evaluate validates, Save writes checkpoints, Stop ends the run
+after a signal.
 """
 
 import dataclasses
@@ -11,16 +11,17 @@ import time
 from fcn.core import errors
 from fcn.training import signals
 
-RETRY_S = 60  # after a checkpoint that could not be saved
+RETRY_S = 60  # until the next attempt, after a checkpoint could not be saved
 FIRST_EVAL = 20  # the step of the first validation under a time budget
 
 
 @dataclasses.dataclass(frozen=True)
 class ValidationTimes:
-    """When a run validates: every so many steps; or, with a budget, as often as that share of the time allows.
+    """When a run validates.
 
-    steps: of the run; after the last one it validates always. patience: validations without a better score that end the
-    run; 0: any number.
+    steps: number of steps of the run; it always validates after the last one. every: steps between validations. budget:
+    share of the run's time for validations, 0 to 1; replaces `every`. patience: number of validations without a better
+    score after which the run ends; 0 turns this off.
     """
 
     steps: int
@@ -30,12 +31,11 @@ class ValidationTimes:
 
 
 class Evaluate:
-    """Validation loss with its standard error, pixel accuracy and mean IoU, at network size; the best so far; patience.
+    """Validates, keeps track of the best score, saves, and ends the run when patience is exhausted.
 
-    validate() -> (numbers, samples), or None if it was broken off: numbers {"val_loss": ..., "val_loss_se": ...,
-    "val_pixel_accuracy": ..., "val_mean_iou": ...}; samples as validation.validate gives them. when: ValidationTimes.
-    A validation without a score (val_mean_iou None: no labelled pixels) is done, but is never the best, and patience
-    does not count it.
+    validate: function without arguments, returns (numbers, samples) as validation.validate, or None if interrupted.
+    when: ValidationTimes. report: ProgressReport. save: Save. A validation without labelled pixels has no score
+    (val_mean_iou None); it is never the best and does not count for patience.
     """
 
     def __init__(self, validate, when, report, save):
@@ -44,7 +44,7 @@ class Evaluate:
         self.started = None  # (time, step) after the first step of this start, which is slow
 
     def resume(self, at):
-        """Do what the run was stopped before: the validation of its last step; see that it is not finished already."""
+        """Run the validation that was due when the run stopped, and check whether patience is exhausted already."""
         if at.step and at.validated < at.step and self._due(at):
             self._validate(at)
         self._lose_patience(at)
@@ -65,7 +65,7 @@ class Evaluate:
     def _validate(self, at):
         before = time.perf_counter()
         found = self.validate()
-        if found is None:  # the run is being stopped; it begins with this validation when it goes on
+        if found is None:  # the run is stopping; resume() repeats this validation
             return
         numbers, samples = found
         at.validated, at.score = at.step, numbers["val_mean_iou"]
@@ -82,26 +82,25 @@ class Evaluate:
         self.spent += time.perf_counter() - before if self.started else 0.0
 
     def _pause(self, at, seconds):
-        """Steps until the next validation may come, if it takes as long as this one, and its saving as the last."""
+        """Return the number of steps until the next validation, from the durations of this one and of the last save."""
         if self.started is None or at.step == self.started[1]:
             return FIRST_EVAL
-        a_step = (time.perf_counter() - self.started[0] - self.spent - seconds) / (at.step - self.started[1])
+        step_s = (time.perf_counter() - self.started[0] - self.spent - seconds) / (at.step - self.started[1])
         budget = self.when.budget
-        return max(1, math.ceil((seconds + self.saving_s) * (1 - budget) / budget / max(a_step, 1e-9)))
+        return max(1, math.ceil((seconds + self.saving_s) * (1 - budget) / budget / max(step_s, 1e-9)))
 
     def _lose_patience(self, at):
         if self.when.patience and at.since_best >= self.when.patience and at.step < self.when.steps:
             at.finished = (f"no better mean IoU in {at.since_best} validations since step {at.best['step']} "
-                           f"({at.best['score']:.3f}): stopped at step {at.step} of {self.when.steps}, as --patience "
-                           "says")
+                           f"({at.best['score']:.3f}): stopped at step {at.step} of {self.when.steps} (--patience)")
 
 
 class Save:
-    """A checkpoint every so many steps; Evaluate and Stop ask for one too. save_state(state) writes it.
+    """Saves a checkpoint every `every` steps; Evaluate and Stop also call it. save_state(state) writes the checkpoint.
 
-    A full disk does not end the run: it is said, and tried again. Only at the last step, or when the run is stopped,
-    does it raise MachineError. saved: (step, step of its last validation) of the checkpoint that the run was resumed
-    from: it is there already, and being stopped at this step again must not turn it into one of a stop.
+    A full disk does not end the run: the failure is reported, and saving is tried again later. Only at the last step or
+    when the run is stopped, a failure raises MachineError. saved: (step, step of the last validation) of the checkpoint
+    from which the run resumed. It is not saved again, which would mark it as unscheduled.
     """
 
     def __init__(self, save_state, every, steps, log, say, saved=None):
@@ -115,33 +114,33 @@ class Save:
             self(at, needed=last, scheduled=last or at.step % self.every == 0)
 
     def __call__(self, at, needed=False, scheduled=True):
-        """Save. scheduled: an undisturbed run saves here, too."""
+        """Save a checkpoint. needed: raise MachineError on failure. scheduled: an uninterrupted run saves here too."""
         if self.saved == (at.step, at.validated):
             return
         try:
             try:
-                self.log.flush(sync=True)  # a checkpoint must not be ahead of its log
+                self.log.flush(sync=True)  # the log must reach the disk before the checkpoint
             except OSError as error:
                 raise errors.MachineError("cannot be written", where=self.log.path, why=error.strerror,
-                                          fix="free space; the checkpoints that are there are whole.") from None
+                                          fix="free space; existing checkpoints are intact.") from None
             self.save_state(at.state() | {"scheduled": scheduled})
         except errors.MachineError as error:
             self.failed = time.monotonic()
             if needed:
                 raise
-            self.say(f"step {at.step}  not saved, training goes on and tries again: {error}")
+            self.say(f"step {at.step}  checkpoint not saved, training continues and will try again: {error}")
             return
         self.saved, self.failed = (at.step, at.validated), None
 
 
 class Stop:
-    """Ends the run when a signal came: after its step, saved. asked: a signals.Signals."""
+    """Saves and ends the run after the step in which a signal arrived. received: signals.Signals."""
 
-    def __init__(self, asked, save):
-        self.asked, self.save = asked, save
+    def __init__(self, received, save):
+        self.received, self.save = received, save
 
     def after_step(self, at):
-        if self.asked.caught and not at.finished and not at.step == self.save.steps == at.validated:
+        if self.received.caught and not at.finished and not at.step == self.save.steps == at.validated:
             self.save(at, needed=True, scheduled=False)
-            raise errors.Stopped(signals.EXIT_AS[self.asked.caught], f"stopped by {self.asked.caught.name} after step "
-                                 f"{at.step}; saved. The same command goes on from here.")
+            raise errors.Stopped(signals.EXIT_AS[self.received.caught], f"stopped by {self.received.caught.name} after "
+                                 f"step {at.step}; saved. Run the same command to resume.")

@@ -1,4 +1,4 @@
-"""train(): batches in, weight updates out. Everything periodic is a hook (hooks.py)."""
+"""The training loop. Periodic work is done by hooks (hooks.py)."""
 
 import collections
 import contextlib
@@ -16,10 +16,10 @@ from fcn.models.tf_compat import run, tf_errors
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """What train() is given of a run; names as in training_config.Config.
+    """Settings of train(); names as in training_config.Config.
 
-    rate_at(step) -> learning rate. batch_at(number) -> (images, labels), uint8. keep_batch(number, images, labels,
-    facts) keeps a batch for inspection and says where.
+    rate_at: function step -> learning rate. batch_at: function batch number -> (images, labels), uint8 (N, H, W, 3) and
+    (N, H, W). keep_batch: function (number, images, labels, facts) that saves a batch for inspection and returns where.
     """
 
     steps: int
@@ -33,15 +33,15 @@ class LoopSettings:
 
 @dataclasses.dataclass
 class Position:
-    """Where a run stands. What a checkpoint keeps of it is in state(); the rest is of this start.
+    """State of a run between two steps. Checkpoints keep state(); the other fields start anew with each process.
 
-    window: (loss sum, labelled pixels, weighted as the loss is) of the last batches; of a loss with several terms, two
-    lists. score: mean IoU of the validation
-    at this step, None without one or if it saw no labelled pixels. best: {"step", "score"} of the best one so far;
-    since_best: validations with a score after it. validated: step of the last one, with a score or not;
-    next_eval: step of the next one under a time budget. gradient_norm: of the last step. finished: why the run ends
-    before its last step, or "". wait_s, run_s: seconds spent waiting for data and in the session; images: seen since
-    this start.
+    step: number of weight updates done.
+    window: (loss sum, weighted number of labelled pixels) of the last batches; two lists for a loss with several terms.
+    score: mean IoU of the validation at this step; None without a validation or without labelled pixels in it.
+    best: {"step", "score"} of the best validation so far. since_best: number of scored validations after it.
+    validated: step of the last validation. next_eval: step of the next one under a time budget.
+    gradient_norm: of the last step. finished: reason for ending before the last step, or "".
+    images: images trained on, wait_s: seconds waiting for data, run_s: seconds in session.run, all since the start.
     """
 
     step: int
@@ -60,24 +60,25 @@ class Position:
     run_s: float = 0.0
 
     def state(self):
-        """What a checkpoint keeps besides the variables. "batch": number of the next one, the position in the data."""
+        """Return the state for a checkpoint, as a dict. "batch": number of the next batch, the position in the data."""
         return {"step": self.step, "batch": self.step * self.batches_per_step, "score": self.score, "best": self.best,
                 "since_best": self.since_best, "validated": self.validated, "next_eval": self.next_eval,
                 "gradient_norm": self.gradient_norm, "window": [list(w) for w in self.window]}
 
     @classmethod
     def of(cls, state, window, batches_per_step):
-        """The Position in a checkpoint's state, or at the start ({"step": 0}). window: batches of the shown loss."""
+        """Create a Position from a checkpoint's state or {"step": 0}. window: batches in the displayed loss."""
         kept = ("step", "score", "best", "since_best", "validated", "next_eval", "gradient_norm")
         return cls(window=collections.deque(map(tuple, state.get("window", [])), window),
                    batches_per_step=batches_per_step, **{key: state[key] for key in kept if key in state})
 
 
 def train(session, model, update, settings, position, hooks):
-    """Run from `position` to settings.steps, or until a hook gives position.finished a reason.
+    """Train from `position` to settings.steps, or until a hook sets position.finished.
 
-    settings: LoopSettings. After every step hook.after_step(position) of each hook is called in turn. Raises
-    DivergedError if loss or gradient is not finite, before the weights are touched.
+    model: graph_builder.TrainingGraph. update: weight_update.Step. settings: LoopSettings. After every step,
+    hook.after_step(position) of each hook is called in order. Raises DivergedError if the loss or gradient is not
+    finite; the weights are unchanged then.
     """
     numbers = range(position.step * settings.batches_per_step, settings.steps * settings.batches_per_step)
     with contextlib.closing(batch_loader.ahead(settings.batch_at, numbers)) as supply:
@@ -112,7 +113,7 @@ def train(session, model, update, settings, position, hooks):
 
 
 def _diverged(error, position, settings, number, images, labels):
-    """The DivergedError for TensorFlow's error in batch `number`, which is kept; the error itself if it is another."""
+    """Return the DivergedError for a loss or gradient that is not finite, and save its batch; else the error itself."""
     if "is not finite" not in error.message:
         return error
     what = "loss" if "the loss is" in error.message else "gradient"
@@ -124,8 +125,8 @@ def _diverged(error, position, settings, number, images, labels):
              "gradient_norm_before": norm, "learning_rate": rate}
     return errors.DivergedError(
         f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
-        why=[f"before: loss {', '.join(shown) or 'unknown'} (of the last batches), gradient norm "
+        why=[f"before: loss {', '.join(shown) or 'unknown'} (last batches), gradient norm "
              f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
              f"the batch is {settings.keep_batch(number, images, labels, facts)}"],
-        fix="the last checkpoint stands. Go on from it with a lower --learning-rate, --warmup or --clip-norm 1; if "
-             "the batch itself is odd, look at its labels.")
+        fix="resume from the last checkpoint with a lower --learning-rate, --warmup or --clip-norm 1; check the "
+            "labels of the batch.")

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it runs: the progress line, the logs, curves.png and TensorBoard's events."""
+"""Output of a run while it trains: progress line, logs, curves.png and TensorBoard events."""
 
 import dataclasses
 import datetime
@@ -12,16 +12,16 @@ from fcn.data.spec import DatasetSpec
 from fcn.metrics import confidence
 from fcn.runs import curves, run_log
 
-DRAWING_SHARE = 0.01  # of the time may go into curves.png
+DRAWING_SHARE = 0.01  # share of the time for drawing curves.png
 DRAW_AT_LEAST_S = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """What a ProgressReport is told of a run. steps: all of them. baselines: (uniform, prior, constant) of
-    baselines.numbers, or None.
+    """Facts about a run for ProgressReport.
 
-    log_every: steps between two lines of the log. average: batches of the shown loss, or "auto".
+    spec: DatasetSpec. steps: number of steps of the run. baselines: (uniform, prior, constant) of baselines.numbers, or
+    None. log_every: steps between two lines of the log. average: number of batches in the displayed loss, or "auto".
     """
 
     spec: DatasetSpec
@@ -32,9 +32,9 @@ class RunFacts:
 
 
 class ProgressReport:
-    """A hook (hooks.py). The screen and the pictures are not worth a run: what cannot be written is said, once.
+    """Hook (hooks.py) that displays, logs and draws. Output that cannot be written is reported once and ends no run.
 
-    run: its folder. facts: RunFacts. screen: a progress_bar.ProgressBar. events: an tensorboard.EventWriter or None.
+    run: folder of the run. facts: RunFacts. screen: progress_bar.ProgressBar. events: tensorboard.EventWriter or None.
     """
 
     def __init__(self, run, facts, first_step, screen, events=None):
@@ -44,8 +44,8 @@ class ProgressReport:
         self.starts = [e["step"] for e in run_log.read_entries(self.speed.path) if e.get("event") == "start"
                        and e["step"]]
         self.starts += [first_step] if first_step else []
-        self.last = 0, 0.0, 0.0  # images, seconds of waiting and of running at the last line of the log
-        self.warm = None  # (time, step) after the first step, which is slow
+        self.last = 0, 0.0, 0.0  # at the last line of the log: images, seconds of waiting, seconds of running
+        self.warm = None  # (time, step) after the first step, which is slow and not counted
         self.happened(first_step, "start")
 
     def after_step(self, at):
@@ -72,13 +72,13 @@ class ProgressReport:
                 self.draw()
 
     def _pace(self, at):
-        """(images/s, share of waiting for data) since the last line of the log, validations and saving left out."""
+        """Return (images/s, share of time waiting for data) since the last log line, without validations and saves."""
         now = at.images, at.wait_s, at.run_s
         images, wait_s, run_s = (new - old for new, old in zip(now, self.last, strict=True))
         return images / max(wait_s + run_s, 1e-9), wait_s / max(wait_s + run_s, 1e-9)
 
     def _to_go(self, step):
-        """'12 min to go', at the pace of this start so far, validations included; '' after its first step."""
+        """Return '12 min to go', from the average pace since the start including validations; '' after one step."""
         self.warm = self.warm or (time.monotonic(), step)
         if step == self.warm[1]:
             return ""
@@ -86,7 +86,7 @@ class ProgressReport:
         return f"{duration(left)} to go  "
 
     def validation(self, at, numbers, samples):
-        """Log, draw and say what a validation found."""
+        """Log, draw and print the result of a validation."""
         self._log({"step": at.step, **numbers})
         if self.events:
             self.events.samples(at.step, samples, self.facts.spec)
@@ -94,17 +94,17 @@ class ProgressReport:
         loss = numbers["val_loss"]
         loss = "" if loss is None else f"loss {plus_minus(loss, numbers['val_loss_se'])}, "
         if at.score is None:
-            self.screen.say(f"step {at.step}  validation: {loss}no labelled pixels among these "
-                            f"{numbers['unlabelled_images']} validation images, so no score; --eval-batches 0 takes "
+            self.screen.say(f"step {at.step}  validation: {loss}no labelled pixels in these "
+                            f"{numbers['unlabelled_images']} validation images, so no score; --eval-batches 0 uses "
                             "the whole split")
             return
-        best = "the best so far" if at.best["step"] == at.step else (
+        best = "best so far" if at.best["step"] == at.step else (
             f"best {at.best['score']:.3f} at step {at.best['step']}")
         self.screen.say(f"step {at.step}  validation: {loss}pixel accuracy {numbers['val_pixel_accuracy']:.3f}, "
                         f"mean IoU {at.score:.3f} ({best}; at network size)")
 
     def happened(self, step, event):
-        """Note in speed.jsonl what became of the run: "start", a signal's name, ..."""
+        """Write an event to speed.jsonl: "start", the name of a signal, ..."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.speed.append({"step": step, "event": event, "time": now})
 
@@ -114,21 +114,23 @@ class ProgressReport:
         try:
             curves.draw(run_log.read_entries(self.log.path), self.run / "curves.png", self.facts.baselines, self.starts)
         except (OSError, errors.MachineError) as error:
-            self._say_once(f"curves.png could not be written ({getattr(error, 'strerror', error)}); the run goes on")
+            self._say_once(f"curves.png could not be written ({getattr(error, 'strerror', error)}); the run continues")
         self.drawn, self.drawing_s = time.monotonic(), time.monotonic() - before
 
     def _log(self, entry):
-        """An entry of log.jsonl and of the events; NaN (an error bar of one batch) is left out. None, a number that
-        does not exist, is null in the log and left out of the events.
+        """Write an entry to log.jsonl and to the events.
+
+        NaN (the standard error of one batch) is left out. None (no value) is null in the log and left out of the
+        events.
         """
         entry = {key: value for key, value in entry.items() if value == value}
         self.log.append(entry)
         if self.log.waiting:
-            self._say_once("log.jsonl could not be written; its lines are kept until it can be")
+            self._say_once("log.jsonl could not be written; its lines are kept in memory and written later")
         if self.events:
             self.events.scalars({key: value for key, value in entry.items() if value is not None})
             if self.events.error:
-                self._say_once(f"TensorBoard's events could not be written ({self.events.error}); the run goes on")
+                self._say_once(f"TensorBoard's events could not be written ({self.events.error}); the run continues")
 
     def _say_once(self, text):
         if text not in self.said:
@@ -137,17 +139,17 @@ class ProgressReport:
 
 
 def plus_minus(mean, error):
-    """'1.842 ± 0.031', or the mean alone where one batch has no spread."""
+    """Format a mean with its standard error, such as '1.842 ± 0.031'; the mean alone if the error is NaN."""
     return f"{mean:.3f} ± {error:.3f}" if error == error else f"{mean:.3f}"
 
 
 def unlabelled(batches):
-    """What stands in place of the loss of so many batches without labelled pixels."""
+    """Return the text that replaces the loss if the last `batches` batches have no labelled pixels."""
     return f"no labelled pixels in the last {f'{batches} batches' if batches > 1 else 'batch'}"
 
 
 def duration(seconds):
-    """'45 s', '12 min', '3 h 05 min', '2 d 3 h'."""
+    """Format a duration: '45 s', '12 min', '3 h 05 min', '2 d 3 h'."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"

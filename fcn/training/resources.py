@@ -1,8 +1,7 @@
-"""What a run will need, from shapes alone: memory, room for checkpoints, time. Plain arithmetic, before any step.
+"""Estimates of memory, disk space and time of a run, computed from shapes before the first step.
 
-The memory is that of the process on a CPU, as TensorFlow 2.21 takes it. What follows from shapes is counted; what does
-not (the parts of the program, copies) is measured, and stands as numbers in PROGRAM, LOGITS and an optimizer's COPIES
-(docs/training.md says how, and how far off it is).
+Memory is that of a process with TensorFlow 2.21 on a CPU. Arrays are computed from their shapes. PROGRAM, LOGITS and
+COPIES of the optimizers are measured (method and accuracy: docs/preflight.md).
 """
 
 import dataclasses
@@ -10,17 +9,17 @@ import math
 
 from fcn.core import registry
 
-PROGRAM = 720e6  # bytes of Python, TensorFlow and a session with no variables in it
-LOGITS = 2       # upsampled, and the gradient of the loss to them
+PROGRAM = 720e6  # bytes of Python, TensorFlow and a session without variables
+LOGITS = 2       # arrays of their size: upsampled logits and their gradient
 FLOAT = 4        # bytes of a float32
-WRITTEN_PER_S = 80e6  # bytes of a checkpoint written, on the disk and checked (65e6 measured beside other work)
+WRITTEN_PER_S = 80e6  # bytes/s of writing and verifying a checkpoint (measured: 65e6 while the machine does other work)
 
 
 def activations(memory_map, size_px, classes, trained=None, width=FLOAT):
-    """Bytes of one image in a training step at most: what is kept for the gradients, and the two largest maps besides.
+    """Return the peak memory of one image in a training step, in bytes: kept activations plus twice the largest one.
 
-    memory_map: encoders.MemoryMap for an image of size_px. trained: layers that are; maps before the first one are
-    dropped as soon as the next one is there (None: all are). width: bytes of a number in the encoder's maps (2 for
+    memory_map: encoders.MemoryMap for an image of size_px. trained: names of trained layers (None: all); activations
+    before the first of them are freed as soon as they are used. width: bytes per number in the encoder (2 for
     bfloat16).
     """
     sizes = _bytes(memory_map, width)
@@ -32,17 +31,17 @@ def activations(memory_map, size_px, classes, trained=None, width=FLOAT):
 
 
 def prediction(memory_map, size_px, classes, width=FLOAT):
-    """Bytes of one image in a validation at most: nothing is kept for gradients."""
+    """Return the peak memory of one image in a validation, in bytes, without activations kept for gradients."""
     largest = max(_bytes(memory_map, width).values())
     return 2 * largest + memory_map.workspace * width + (LOGITS * classes + 3) * math.prod(size_px) * FLOAT
 
 
 def forward(memory_map, size_px, score_count, width=FLOAT, argmaxed=True):
-    """Bytes of one image on its way to a prediction at most, without a loss. score_count: numbers in its scores.
+    """Return the peak memory of predicting one image, in bytes, without a loss. score_count: numbers in its scores.
 
-    Scores come when the encoder's maps are done with, in blocks that reach over the image's sides. They lie where the
-    two largest maps did, if they fit there; else TensorFlow's pool grows by them and gives nothing back. argmaxed: in
-    the graph, as they lie; else they are brought into the order of the image, which takes them twice.
+    Scores are computed after the encoder's activations have been freed. If they fit, they reuse the memory of the two
+    largest activations; else TensorFlow's pool grows by their size and never shrinks. argmaxed: the graph computes the
+    argmax in block order. Otherwise scores are rearranged to image order, which needs them twice.
     """
     largest = max(_bytes(memory_map, width).values())
     encoder = 2 * largest + memory_map.workspace * width + 3 * math.prod(size_px) * FLOAT
@@ -56,8 +55,9 @@ def _bytes(memory_map, width):
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """What the memory of a weight update depends on. decays: whether there is weight decay. terms: of the loss, each
-    with a normalizer of its own.
+    """Settings on which the memory of a weight update depends.
+
+    decays: whether there is weight decay. terms: number of losses with their own normalizer.
     """
 
     optimizer: str = "adam"
@@ -67,11 +67,11 @@ class Update:
 
 
 def memory(parameters, trained, training, validation, update, width=FLOAT):
-    """{part: bytes}: what the process holds at the worst moment; their sum is the estimate.
+    """Return the peak memory of the process as {part: bytes}; the sum of the parts is the estimate.
 
-    parameters, trained: numbers in all variables of the net, and in those that are trained. training, validation:
-    bytes of a batch by activations() and prediction(). update: an Update. width: bytes of a number in the encoder's
-    maps; with fewer than four every weight is held a second time so.
+    parameters, trained: how many numbers all variables of the net have, and the trained ones. training, validation:
+    bytes of a batch from activations() and prediction(). update: Update. width: bytes per number in the encoder; below
+    4, a converted copy of every weight is held too.
     """
     summed = update.terms if update.batches_per_step > 1 else 0
     rule = registry.load("optimizers", update.optimizer)  # it imports TensorFlow
@@ -89,12 +89,12 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
 
 
 def times(first, last, every):
-    """How many multiples of `every` are in first + 1, ..., last."""
+    """Return the number of multiples of `every` in first + 1, ..., last."""
     return last // every - first // every
 
 
 def checkpoints(first, last, save_every, eval_every):
-    """How many checkpoints a run writes after step `first`: every so often, after every validation, and at its end."""
+    """Return the number of checkpoints after step `first`: periodic ones, one after each validation, one at the end."""
     if first >= last:
         return 0
     due = (times(first, last, save_every) + times(first, last, eval_every)
@@ -103,14 +103,15 @@ def checkpoints(first, last, save_every, eval_every):
 
 
 def validations(first, last, eval_every):
-    """How many validations a run makes after step `first`; one is at its end."""
+    """Return the number of validations after step `first`, including the one at the end."""
     return times(first, last, eval_every) + bool(last > first and last % eval_every)
 
 
 def duration(training_s, validation_s, checkpoint_bytes, eval_budget=None):
-    """Seconds of a run, from those of all steps and of all validations, and the bytes of all checkpoints.
+    """Return the duration of a run in seconds, from the total time of steps and validations and the bytes of
+    checkpoints.
 
-    eval_budget: the share of the time that validations take, whatever validation_s.
+    eval_budget: share of the time for validations, 0 to 1; replaces validation_s.
     """
     if eval_budget:
         validation_s = training_s * eval_budget / (1 - eval_budget)

@@ -1,7 +1,7 @@
-"""TensorBoard's events: scalars, pictures of the validation, and the graph. `tensorboard --logdir runs` shows them.
+"""TensorBoard events: scalars, validation images and the graph. View them with `tensorboard --logdir runs`.
 
-A file of events is one of TFRecords. tf.summary.FileWriter would write it from a thread of its own, which ends for good
-on a full disk, with a traceback; here what cannot be written is left out, and a new file is begun when there is room.
+An event file is a TFRecord file. tf.summary.FileWriter is not used, because its thread ends with a traceback when the
+disk is full. Here, events that cannot be written are dropped, and a new file is started when there is space again.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from fcn.models.tf_compat import tf, tf_errors
 
 
 class EventWriter:
-    """Writes RUN/events. What is later than first_step is hidden: a resumed run writes it again.
+    """Writes RUN/events. TensorBoard hides earlier events after first_step, because a resumed run writes them again.
 
-    error: why the last event could not be written, or "".
+    error: reason why the last event could not be written, or "".
     """
 
     def __init__(self, run, first_step, graph=None):
@@ -30,12 +30,15 @@ class EventWriter:
         self._add(step=first_step + 1, session_log=tf.SessionLog(status=tf.SessionLog.START))
 
     def scalars(self, entry):
-        """The numbers of a log's entry, at its step."""
+        """Write the numbers of a log entry, a dict with "step", as scalars."""
         values = [tf.Summary.Value(tag=key, simple_value=value) for key, value in entry.items() if key != "step"]
         self._add(step=entry["step"], summary=tf.Summary(value=values))
 
     def samples(self, step, samples, spec):
-        """photo | label | prediction of each sample, with a legend. samples: (photo, label, prediction), uint8."""
+        """Write an image for each sample: photo, label and prediction side by side, with a legend.
+
+        samples: list of (photo, label, prediction), uint8.
+        """
         values = []
         for number, (photo, label, prediction) in enumerate(samples):
             panel, file = render.panel(photo, label, prediction, spec), io.BytesIO()
@@ -51,20 +54,20 @@ class EventWriter:
             self.writer.write(tf.Event(wall_time=time.time(), **content).SerializeToString())
             self.writer.flush()
             self.error = ""
-        except (tf_errors.OpError, OSError) as error:  # the end of this file is torn now; readers go on with the next
+        except (tf_errors.OpError, OSError) as error:  # this file's last record may be incomplete; readers use the next
             self.writer, self.error = None, str(error).strip().splitlines()[-1][:300]
             with contextlib.suppress(OSError):
                 if self.path.stat().st_size == 0:
                     self.path.unlink()
 
     def _begin(self):
-        """A new file, named as TensorBoard looks for it and after those before it."""
+        """Open a new event file. Names follow TensorBoard's pattern and sort after those of earlier files."""
         self.folder.mkdir(parents=True, exist_ok=True)
         start = f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}"
         while True:
             self.files += 1
             self.path = self.folder / f"{start}.{self.files:06d}"
-            with contextlib.suppress(FileExistsError):  # of a start in the same second
+            with contextlib.suppress(FileExistsError):  # from another start in the same second
                 self.path.open("x").close()
                 break
         writer = tf.io.TFRecordWriter(str(self.path))

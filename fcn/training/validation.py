@@ -1,20 +1,22 @@
-"""A net over the batches of a validation -> its loss and scores, at network size, while training."""
+"""Validation during training: loss and scores at network size."""
 
 import numpy as np
 
 from fcn.metrics import confidence, confusion, iou
 from fcn.models.tf_compat import run
 
-SHOWN = 3  # samples of a validation that are shown as pictures
+SHOWN = 3  # samples of a validation that become images for TensorBoard
 
 
 def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
-    """(numbers, samples): loss (mean over labelled pixels of all batches, with its standard error) and scores, at
-    network size, and the first few (photo, label, prediction). None as soon as stopped() says so.
+    """Compute the loss and scores of `batches`, an iterable of (images, labels), at network size.
 
-    batches: an iterable of (images, labels). mean IoU here is over the classes that occur, as few images may hold few.
-    Images without a single labelled pixel have no score: loss and scores are None, and "unlabelled_images" says how
-    many images were seen. (The loss alone is None if every labelled pixel is of a class of weight 0.)
+    Returns (numbers, samples), or None as soon as stopped() returns True. numbers: {"val_loss": mean over all labelled
+    pixels, "val_loss_se": its standard error, "val_pixel_accuracy", "val_mean_iou": mean over the classes that occur}.
+    samples: the first few (photo, label, prediction), uint8.
+
+    Without any labelled pixel, loss and scores are None, and "unlabelled_images" is the number of images. The loss is
+    also None if all labelled pixels belong to classes with weight 0.
     """
     sums, counts, total, images = [], [], np.zeros((model.num_classes, model.num_classes), np.int64), 0
     samples: list[tuple] = []
@@ -30,9 +32,9 @@ def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
         total += confusion.matrix(labels, prediction, model.num_classes, ignored_in_scores)
     loss, error = confidence.mean_loss(sums, counts)
     numbers = {"val_loss": loss if np.all(np.sum(counts, axis=0)) else None, "val_loss_se": error}
-    hits, labelled, called = iou.counts(total, ignored_in_scores)
-    if not labelled.any():
+    true_positives, target_pixels, predicted_pixels = iou.counts(total, ignored_in_scores)
+    if not target_pixels.any():
         return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": images}, samples
-    scores = iou.numbers(hits, labelled, called, absent="nan")
+    scores = iou.numbers(true_positives, target_pixels, predicted_pixels, absent="nan")
     return numbers | {"val_pixel_accuracy": float(scores["pixel_accuracy"]),
                       "val_mean_iou": float(scores["mean_iou"])}, samples

@@ -135,7 +135,7 @@ def test_missing_last_layer_is_reported_before_caching(toy, tmp_path):
 
 def test_failed_start_can_be_repeated_with_other_settings(toy, tmp_path):
     wrong = train(toy, "--config", toy / "8s.toml", "--rate-factors", "conv9*=0", "--run", tmp_path / "run", code=2)
-    assert "no variable fits 'conv9*'" in wrong.stderr
+    assert "no variable matches 'conv9*'" in wrong.stderr
     train(toy, "--config", toy / "8s.toml", "--rate-factors", "conv1_*=0", "--batch", "1", "--run", tmp_path / "run")
 
 

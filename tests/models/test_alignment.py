@@ -24,7 +24,7 @@ ONE_WIDE, ONE_WIDE16 = dict.fromkeys(THIN, 1), dict.fromkeys(THIN16, 1)
 @pytest.fixture(autouse=True)
 def fewer_nodes(monkeypatch):
     """fc6 as an ordinary convolution: equal by test_layers.py, and a graph is built in half the time."""
-    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
+    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_as_conv2d)
 
 
 # --- ramps through whole nets ---

@@ -32,7 +32,7 @@ def test_convolution_and_its_matrix_product_match_scipy(size, pad, height_width)
     with fresh() as session:
         x, kernel = tf.placeholder(tf.float32, (None, None, None, 3)), tf.constant(weights, tf.float32)
         plain, product = (session.run([y, *tf.gradients(tf.reduce_sum(y * y), [x, kernel])], {x: images}) for y in
-                          (convolution.convolve_plainly(x, kernel, window),
+                          (convolution.convolve_as_conv2d(x, kernel, window),
                            convolution.convolve_as_matmul(x, kernel, window)))
     for ours, theirs in zip(plain, product, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())

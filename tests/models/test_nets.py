@@ -41,7 +41,7 @@ def photo(height, width, count=1, seed=0):
 @pytest.fixture
 def fewer_nodes(monkeypatch):
     """fc6 as an ordinary convolution, for tests of variables alone: a graph is built in half the time."""
-    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
+    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_as_conv2d)
 
 
 def shapes():

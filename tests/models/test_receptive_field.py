@@ -38,7 +38,7 @@ def sights(net, channels, given, axis):
 @pytest.fixture(autouse=True)
 def fewer_nodes(monkeypatch):
     """fc6 as an ordinary convolution: equal by test_layers.py, and a graph is built in half the time."""
-    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_plainly)
+    monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_as_conv2d)
 
 
 @pytest.mark.parametrize(("net", "channels", "given", "axis"), [

@@ -210,7 +210,7 @@ def test_full_disk_is_reported_and_saving_retried(monkeypatch):
         return original()
     book.validate = slowly
     book.run(12, every=1, save_every=3)
-    assert len([text for text in book.said if "training goes on" in text]) == 3
+    assert len([text for text in book.said if "training continues" in text]) == 3
     assert 3 not in steps_of(book.saved) and steps_of(book.saved)[-1] == 12
 
 

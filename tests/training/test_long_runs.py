@@ -34,7 +34,7 @@ def test_run_without_improvement_stops_early_for_good(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "40", "--eval-every", "2", "--learning-rate", "1e-30", "--patience",
                         "2", "--average-loss", "auto")
     output = call(words).stdout
-    assert "since step 2 (" in output and "stopped at step 6 of 40, as --patience says" in output
+    assert "since step 2 (" in output and "stopped at step 6 of 40 (--patience)" in output
     log = (tmp_path / "run/log.jsonl").read_bytes()
     speed, config_json = ((tmp_path / "run" / name).read_bytes() for name in ("speed.jsonl", "config.json"))
     assert "nothing is left to do" in call(words).stdout

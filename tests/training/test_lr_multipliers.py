@@ -100,5 +100,5 @@ def test_patterns_frozen_and_new_layer_factors_are_multiplied():
 @pytest.mark.parametrize("options", [{"rate_factors": [("*", 0.0)]}, {"freeze": "fc7", "new_layer_factor": 0.0},
                                      {"freeze": "fc7", "rate_factors": [(f"{layer}/*", 0.0) for layer in HEAD]}])
 def test_run_with_everything_frozen_is_refused(options):
-    with pytest.raises(errors.UsageError, match=r"everything is frozen(.|\n)*--rate-factors"):
+    with pytest.raises(errors.UsageError, match=r"all variables are frozen(.|\n)*--rate-factors"):
         lr_multipliers.factors(VGG16, tuple(THIN16), **options)

@@ -101,7 +101,7 @@ def test_validation_is_logged_drawn_and_printed_with_the_best(report):
     numbers = {"val_loss": 1.0, "val_loss_se": 0.1, "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25}
     report.validation(at_step(4, score=0.25, best={"step": 4, "score": 0.25}), numbers, [])
     report.validation(at_step(6, score=0.2, best={"step": 4, "score": 0.25}), numbers | {"val_mean_iou": 0.2}, [])
-    assert "the best so far" in report.screen.said[0] and "best 0.250 at step 4" in report.screen.said[1]
+    assert "best so far" in report.screen.said[0] and "best 0.250 at step 4" in report.screen.said[1]
     assert run_log.read_entries(report.run / "log.jsonl")[0] == {"step": 4, **numbers}
     assert (report.run / "curves.png").exists()
 
@@ -135,7 +135,7 @@ def test_unlabelled_validation_is_reported_and_logged(report):
     numbers = {"val_loss": None, "val_loss_se": float("nan"), "val_pixel_accuracy": None, "val_mean_iou": None,
                "unlabelled_images": 3}
     report.validation(at_step(4, validated=4), numbers, [])
-    assert "no labelled pixels among these 3 validation images, so no score" in report.screen.said[0]
+    assert "no labelled pixels in these 3 validation images, so no score" in report.screen.said[0]
     assert "nan" not in report.screen.said[0]
     assert run_log.read_entries(report.run / "log.jsonl") == [
         {"step": 4, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": 3}]

@@ -49,8 +49,8 @@ def ended(data, toy, tmp_path_factory):
 
 def test_unlabelled_validation_is_not_best_and_costs_no_patience(ended):
     work, said = ended
-    assert said.count("no labelled pixels among these 1 validation images, so no score") == 3
-    assert "the best" not in said and "--patience says" not in said and "nan" not in said
+    assert said.count("no labelled pixels in these 1 validation images, so no score") == 3
+    assert "best so far" not in said and "--patience" not in said and "nan" not in said
     entries = strict((work / "run/log.jsonl").read_text())
     assert [entry for entry in entries if "val_loss" in entry] == [
         {"step": step, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": 1}

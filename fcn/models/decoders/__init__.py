@@ -1,22 +1,23 @@
-"""Decoders: features -> scores of every pixel. One file each; a net names its decoder by the file's name.
+"""Decoders: features -> class scores of every pixel. One file each; nets refer to a decoder by its file's name.
 
-A decoder module NAME.py has
+A decoder module NAME.py defines
 
     build(features, num_classes, settings)
-                                 the scores: float32 Blocks over the image (what layers.conv2d_transpose gives, cropped
-                                 to settings.image_size), or an ordinary tensor (N, H, W, num_classes). features:
-                                 {name: tensor} of the encoder, see fcn/models/encoders; settings:
-                                 architecture.BuildSettings
+        Return the scores, float32: a tensor (N, H, W, num_classes), or the result of layers.conv2d_transpose (Blocks)
+        cropped to settings.image_size. features: {name: tensor} of the encoder (fcn/models/encoders). settings:
+        architecture.BuildSettings.
 
-What a decoder may have besides; without it the answer is "unknown", and everything works:
+Optional:
 
-    STRIDES                      {layer: stride} for --dry-run. Default: none of its layers is listed
+    STRIDES
+        {layer: stride}, layers that --dry-run lists. Default: none.
     score_count(size_px, architecture)
-                                 numbers in the scores of one image. Default: num_classes for each pixel
-    cells(pixel, architecture)   {feature: (first, last) cell} along one axis that an output pixel depends on, in an
-                                 image without end; None if unknown. Default: --overlap exact is refused
+        Return how many numbers the scores of one image have. Default: num_classes per pixel.
+    cells(pixel, architecture)
+        Return {feature: (first, last) cell} along one axis on which output pixel `pixel` depends, in an infinite image;
+        None if unknown. Default: unknown, and --overlap exact is not available.
 
-A decoder may read settings from the module of the net, settings.net, under names that its docstring lists.
+A decoder may read settings from the module of the net (settings.net). Its docstring lists their names.
 """
 
 REQUIRED = ("build(features, num_classes, settings)",)

@@ -1,13 +1,15 @@
 """The decoder of the published FCNs: class scores, upsampled by transposed convolutions and fused with finer features.
 
-A net that names this decoder has
+A net with this decoder defines
 
-    head(features, fcn)          the scores, from the encoder's features by the FcnLayers `fcn`; see nets/fcn8s.py
-    FUSED                        names of the features that are fused, from coarse to fine; () for none. Without it the
-                                 receptive field is unknown
+    head(features, fcn)          return the scores. features: {name: tensor} of the encoder. fcn: FcnLayers. Example:
+                                 nets/fcn8s.py
+    FUSED                        names of the fused features, from coarse to fine; () for none. Without it, the
+    receptive
+                                 field is unknown
 
-Layers have the names that they have at fcn.berkeleyvision.org. Scores, their sums and their upsampling are float32
-whatever the encoder computes in; fused features are of the encoder's type.
+Layers have the names of fcn.berkeleyvision.org. Scores, their sums and their upsampling are float32 even if the encoder
+computes in bfloat16; fused features have the dtype of the encoder.
 """
 
 import math
@@ -25,47 +27,50 @@ def build(features, num_classes, settings):
 
 
 class FcnLayers:
-    """The layers of an FCN's head, with the net's Variants applied. variant: these Variants."""
+    """Layers of an FCN's head that apply the net's Variants (attribute `variant`)."""
 
     def __init__(self, num_classes, settings):
         self.num_classes, self.image_size = num_classes, settings.image_size
         self.variant = settings.variant or Variants()
 
     def score(self, name, features):
-        """1 x 1 convolution to class scores: float32 (N, h, w, num_classes).
+        """Return class scores, float32 (N, h, w, num_classes), from a 1 x 1 convolution of the features.
 
-        With pool_scaling "score_pool4" and "score_pool3" scale their features, with score_relu "score_fr" has a ReLU.
+        With pool_scaling, "score_pool4" and "score_pool3" scale their features first. With score_relu, "score_fr" ends
+        with a ReLU.
         """
         x, variant = tf.cast(features, tf.float32), self.variant
         scale = POOL_SCALES.get(name.removeprefix("score_"), 1)
         if variant.pool_scaling and scale != 1:
             x *= scale
-        fresh = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.zeros
-        x = layers.conv(x, name, 1, self.num_classes, fresh)
+        kernel_init = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.zeros
+        x = layers.conv(x, name, 1, self.num_classes, kernel_init)
         return tf.nn.relu(x) if variant.score_relu and name == "score_fr" else x
 
     def conv2d_transpose(self, name, scores, stride):
-        """Blocks of (N, stride (h + 1), stride (w + 1), num_classes): bilinear upsampling of every class for itself.
+        """Upsample each class bilinearly. Returns Blocks of (N, stride (h + 1), stride (w + 1), num_classes).
 
-        The kernel is fixed; with learn_upsampling it is where learning starts.
+        The kernel is fixed, or with learn_upsampling a variable that is initialised so.
         """
-        kernel = layers.bilinear_kernel if self.variant.learn_upsampling else layers.FIXED_BILINEAR
-        return layers.conv2d_transpose(scores, name, stride, kernel_init=kernel)
+        kernel_init = layers.bilinear_kernel if self.variant.learn_upsampling else layers.FIXED_BILINEAR
+        return layers.conv2d_transpose(scores, name, stride, kernel_init=kernel_init)
 
     def learned_conv2d_transpose(self, name, x, stride, like=None):
-        """Blocks of (N, stride (h + 1), stride (w + 1), C), from normal weights, with bias: of num_classes channels, or
-        of the channels and the type of the tensor `like`.
+        """Upsample with learned weights and a bias. Returns Blocks of (N, stride (h + 1), stride (w + 1), C).
+
+        C is num_classes, or with `like` the number of channels of that tensor, whose dtype is used too. The kernel is
+        initialised from a truncated normal distribution.
         """
-        fresh, channels = layers.truncated_normal(self.variant.init_stddev or 0.0001), self.num_classes
+        kernel_init, channels = layers.truncated_normal(self.variant.init_stddev or 0.0001), self.num_classes
         if like is not None:
             x, channels = tf.cast(x, like.dtype), int(like.shape[3])
-        return layers.conv2d_transpose(x, name, stride, channels, fresh, bias=True)
+        return layers.conv2d_transpose(x, name, stride, channels, kernel_init, bias=True)
 
     def fuse(self, pool, upsampled, finer):
-        """The sum (N, h, w, C) of upsampled Blocks and the map of, or scored from, the feature `pool`.
+        """Return the sum, (N, h, w, C), of upsampled Blocks and `finer`, the feature `pool` or its scores.
 
-        With alignment "same", `upsampled` loses half a stride of 2 on every side, so that its pixels lie over those of
-        `finer`, and at bottom and right what an odd size has too much. With "pad100" `finer` is cropped, as in Caffe.
+        With alignment "same", `upsampled` is cropped by one pixel (half the stride of 2) at the top and left and to the
+        size of `finer`, which aligns their pixels. With "pad100", `finer` is cropped, as in Caffe.
         """
         if self.variant.alignment == "pad100":
             finer = layers.cut(finer, upsampled.height_width, CROPS[pool])
@@ -74,11 +79,11 @@ class FcnLayers:
         return tf.cast(upsampled.pixels(), finer.dtype) + finer
 
     def crop(self, upsampled, stride):
-        """The part that lies over the image, of Blocks that were upsampled by `stride` to the image's resolution."""
+        """Crop Blocks at the image's resolution to the image. stride: stride of the last upsampling."""
         return upsampled.crop(self.image_size, _offset(self.variant, stride))
 
     def fuse_features(self, features, fused):
-        """Scores of a net whose own fusion is of scores, with --fusion features: see nets/fcn8s_shekkizh.py."""
+        """Return the scores with --fusion features for nets that normally fuse scores. See nets/fcn8s_shekkizh.py."""
         x, stride = self.score("score_fr", features["fc7"]), 32
         for number, pool in enumerate(fused, 1):
             up = self.learned_conv2d_transpose(f"deconv{number}", x, 2, features[pool])
@@ -87,42 +92,43 @@ class FcnLayers:
 
 
 def _offset(variant, stride):
-    """Pixels before the image in what a transposed convolution by `stride` gives: half a stride is what SAME cuts."""
+    """Return how many pixels of an upsampled map are before the image; with "same" half the stride."""
     return CROPS[stride] if variant.alignment == "pad100" else stride // 2
 
 
 def score_count(size_px, architecture):
-    """Scores come in blocks of the last stride, which reach over the image's sides."""
+    """See fcn/models/decoders. Blocks of the last stride extend beyond the sides of the image."""
     stride = _strides(architecture)[-1][1]
-    rim = _offset(architecture.chosen() or Variants(), stride)
-    return architecture.num_classes * math.prod(math.ceil((side + 2 * rim) / stride) * stride for side in size_px)
+    border = _offset(architecture.chosen() or Variants(), stride)
+    return architecture.num_classes * math.prod(math.ceil((side + 2 * border) / stride) * stride for side in size_px)
 
 
 def cells(pixel, architecture):
     """See fcn/models/decoders.
 
-    Of a transposed convolution of size 2 s and stride s, output p has the inputs p/s - 1 and p/s.
+    Output p of a transposed convolution with size 2 s and stride s depends on inputs p/s - 1 and p/s.
     """
     if not hasattr(components.of(architecture.net).net, "FUSED"):
         return None
     variant, strides = architecture.chosen() or Variants(), _strides(architecture)
     wide = variant.alignment == "pad100"
     at = pixel + _offset(variant, strides[-1][1])
-    span, found = _upsampled((at, at), strides[-1][1]), {}
+    span, found = _inputs_of((at, at), strides[-1][1]), {}
     for (pool, stride), (_, coarser) in zip(reversed(strides), reversed(strides[:-1]), strict=False):
         shift = CROPS[pool] if wide else 0
         found[pool] = span[0] + shift, span[1] + shift
         shift = 0 if wide else 1
-        span = _upsampled((span[0] + shift, span[1] + shift), coarser // stride)
+        span = _inputs_of((span[0] + shift, span[1] + shift), coarser // stride)
     return found | {strides[0][0]: span}
 
 
 def _strides(architecture):
-    """[(feature, stride)] of what the head scores, from coarse to fine: the coarsest feature, then the fused ones."""
-    parts = components.of(architecture.net)
-    strides = {name: stride for name, stride, _ in parts.features(architecture)}
-    return [(name, strides[name]) for name in (list(strides)[-1], *getattr(parts.net, "FUSED", ()))]
+    """Return [(feature, stride)] that the head uses, from coarse to fine: the coarsest feature, then the fused ones."""
+    net = components.of(architecture.net)
+    strides = {name: stride for name, stride, _ in net.features(architecture)}
+    return [(name, strides[name]) for name in (list(strides)[-1], *getattr(net.net, "FUSED", ()))]
 
 
-def _upsampled(span, stride):
+def _inputs_of(span, stride):
+    """Return (first, last) input of a transposed convolution for a span of outputs."""
     return -((2 * stride - 1 - span[0]) // stride), span[1] // stride

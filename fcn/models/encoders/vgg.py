@@ -1,8 +1,8 @@
-"""VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional; which of them, its widths say.
+"""VGG-16 or VGG-19 (Simonyan & Zisserman 2015), fully convolutional. The layers in `widths` select one of the two.
 
-fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. Layers and published widths are
-tables in fcn/models/published_nets.py, the graph is built in _vgg_graph.py. Of the net's Variants it has alignment,
-pool, last_layer and init_stddev.
+fc6 and fc7 are convolutions, 7 x 7 and 1 x 1, as in Long et al. (2015), section 4.1. fcn/models/published_nets.py lists
+layers and published widths; _vgg_graph.py builds the graph. Supported Variants: alignment, pool, last_layer,
+init_stddev.
 """
 
 import math
@@ -14,24 +14,24 @@ from fcn.models.encoders import MemoryMap
 
 STAGES = range(1, len(published_nets.STAGES) + 1)
 STRIDES = {f"pool{stage}": 2 ** stage for stage in STAGES} | dict.fromkeys(published_nets.FULLY_CONNECTED, 32)
-PADDED_PX = 100  # on every side before conv1_1, with alignment pad100; fc6 is unpadded then
+PADDED_PX = 100  # padding of conv1_1 on every side with alignment pad100; fc6 has no padding then
 widths = published_nets.widths
 
 
 def features(widths, variant):
-    """pool1 (stride 2) to pool5 (32), and fc7 (32)."""
+    """Return ((name, stride, channels), ...) of pool1 (stride 2) to pool5 (32) and fc7 (32)."""
     pools = ((f"pool{stage}", 2 ** stage, widths[_used(stage, widths, variant)[-1]]) for stage in STAGES)
     return (*pools, ("fc7", 32, widths["fc7"]))
 
 
 def preprocess(images, mean_rgb):
-    """The images less the mean colour: VGG's Caffe models were trained so."""
+    """Subtract the mean colour, as in the training of VGG's Caffe models."""
     from fcn.models.tf_compat import tf
     return images - tf.constant(mean_rgb, tf.float32)
 
 
 def build(images, settings):
-    """{"pool1", ..., "pool5", "fc7": tensor}; sizes are rounded up at every pool."""
+    """Return {"pool1", ..., "pool5", "fc7": tensor}. Pools round sizes up."""
     from fcn.models.encoders import _vgg_graph
     check(settings.widths, settings.variant)
     return _vgg_graph.build(images, settings.widths, settings.keep_prob, settings.dropout_seed, settings.variant
@@ -43,16 +43,16 @@ def layer_names(widths):
 
 
 def check(widths, variant):
-    """Refuse a last layer that a VGG-16 lacks."""
+    """Raise UsageError if the VGG has no layer `variant.last_layer`."""
     layer = variant.last_layer.replace("relu", "conv") if variant else "last"
     if layer != "last" and layer not in widths:
-        raise errors.UsageError(f"--last-layer {variant.last_layer}: the VGG-16 in these weights has no such layer")
+        raise errors.UsageError(f"--last-layer {variant.last_layer}: the weights are a VGG-16, which has no such layer")
 
 
 def memory_map(widths, size_px, variant):
-    """Activations conv1_1, ..., pool1, ..., pool5, fc6, fc7. Sizes are rounded up at every pool.
+    """Return the MemoryMap of conv1_1, ..., pool1, ..., pool5, fc6, fc7.
 
-    The workspace is that of fc6 (layers.convolve_as_matmul): the shifted maps, and all of its windows side by side.
+    The workspace is that of fc6 (convolution.convolve_as_matmul): its patches and their intermediate result.
     """
     wide = _is_padded(variant)
     height, width = (side + 2 * (PADDED_PX - 1) * wide for side in size_px)
@@ -69,9 +69,9 @@ def memory_map(widths, size_px, variant):
 
 
 def receptive_field(spans, widths, variant):
-    """By going back through the layers with an interval of pixels; see fcn/models/encoders.
+    """Propagate intervals of pixels back through the layers; see fcn/models/encoders.
 
-    One cell of fc7 sees 404 px of an image in VGG-16, 460 in VGG-19, and 428 in one that ends with conv5_3.
+    The receptive field of one cell of fc7 is 404 px in VGG-16, 460 in VGG-19, 428 in VGG-19 up to conv5_3.
     """
     wide, reach = _is_padded(variant), published_nets.side("fc6") // 2
     first, last = spans["fc7"]
@@ -89,12 +89,12 @@ def _is_padded(variant):
 
 
 def of_stage(stage, widths):
-    """The convolutions before pool1 ... pool5."""
+    """Return the convolutions of a stage, 1 to 5."""
     return [name for name in widths if name.startswith(f"conv{stage}_")]
 
 
 def _used(stage, widths, variant):
-    """The convolutions of a stage that its pool depends on."""
+    """Return the convolutions of a stage on which its pool depends."""
     names = of_stage(stage, widths)
     if stage == len(STAGES) and variant and variant.last_layer != "last":
         return names[:names.index(f"conv{variant.last_layer[-3:]}") + 1]

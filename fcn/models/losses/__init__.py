@@ -1,24 +1,22 @@
-"""One file a loss, which --loss names, alone or in a sum (0.5*dice+focal). A file holds one of two functions.
+"""Losses, one file each. --loss takes the name of a file or a weighted sum of several, such as 0.5*dice+focal.
 
-A loss of each pixel by itself:
+A loss module defines one of two functions.
 
     per_pixel(logits, labels) -> losses
-
-logits: float32 (N, rows, columns, C); labels: int32 (N, rows, columns), each a channel; losses: float32 of the same
-shape. batch_loss.py leaves out pixels that do not count and applies --class-weights and --loss-reduction.
-
-A loss of whole images, such as Dice:
+        For losses of single pixels, such as cross entropy. logits: float32 (N, rows, columns, C). labels: int32
+        (N, rows, columns), 0 to C - 1. losses: float32 (N, rows, columns). batch_loss.py excludes ignored pixels and
+        applies --class-weights and --loss-reduction.
 
     build(logits, labels, policy) -> (objective, normalizer)
+        For losses over images, such as Dice. labels: int32, any ids. policy: label_policy.LabelPolicy. Exclude pixels
+        where batch_loss.counted(labels, C, policy) is False. objective, normalizer: float32 scalars, both sums over the
+        images of the batch. Training adds both over the batches of a step and minimises objective / normalizer; the
+        normalizer is usually the number of images. --class-weights and --loss-reduction do not apply to these losses.
 
-Both are float32 scalars and sums over the images of the batch, so that those of several batches can be added;
-objective / normalizer is minimised, and the normalizer is usually the number of images. labels: int32, any ids; policy:
-a label_policy.LabelPolicy. Pixels for which batch_loss.counted(labels, C, policy) is False must not count.
---class-weights and --loss-reduction are refused, or in a sum are of the losses of each pixel alone.
+A sum of losses minimises the sum of factor * objective / normalizer.
 
-A sum minimises factor * objective / normalizer of each loss, added; each normalizer is summed over the step's batches.
-
-In both, pixels come in any order within their image, with some beside the image among them, which do not count.
+In both functions, the pixels of an image may have any order, and pixels outside the image, which do not count, may be
+among them.
 """
 
 REQUIRED = ("per_pixel(logits, labels) or build(logits, labels, policy)",)

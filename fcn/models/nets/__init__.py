@@ -1,15 +1,17 @@
-"""Nets: an encoder and a decoder with their settings. One file each; the file's name is the value of --net.
+"""Nets: an encoder, a decoder and their settings. One file each; the name of the file is the value of --net.
 
-A net module NAME.py has
+A net module NAME.py defines
 
-    ENCODER                      a name in fcn/models/encoders
-    DECODER                      a name in fcn/models/decoders; or, instead,
+    ENCODER
+        str, name of a file in fcn/models/encoders.
+    DECODER
+        str, name of a file in fcn/models/decoders.
     decode(features, num_classes, settings)
-                                 the decoder's build() itself, see fcn/models/decoders
-    VARIANT                      a variants.Variants, only where the net takes --alignment, --pool, --fusion ... and the
-                                 like: options in which published FCNs on VGG differ
+        Instead of DECODER: the build() of a decoder, see fcn/models/decoders.
+    VARIANT
+        Optional variants.Variants, for FCNs on VGG that accept --alignment, --pool, --fusion and similar flags.
 
-and what its decoder asks for. That is all: a net of another encoder and decoder is three lines.
+and the names that its decoder requires (listed in the decoder's docstring).
 """
 
 REQUIRED = ("ENCODER", "DECODER or decode(features, num_classes, settings)")

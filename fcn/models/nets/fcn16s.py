@@ -1,7 +1,7 @@
-"""FCN-16s: the scores of fc7, upsampled twice, plus those of pool4; the sum upsampled 16 times.
+"""FCN-16s: scores of fc7, upsampled by 2, plus scores of pool4; the sum is upsampled by 16.
 
-Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn16s/net.py. The second of three stages:
-it starts from a trained FCN-32s, its new score_pool4 from zero.
+Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn16s/net.py. Second of three training
+stages: initialised from a trained FCN-32s, with zeros in the new score_pool4.
 """
 
 from fcn.config.variants import Variants
@@ -12,7 +12,7 @@ FUSED = ("pool4",)
 
 
 def head(features, fcn):
-    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    """Return the scores of the image; see decoders/fcn.py. Layers have the names of net.py."""
     if fcn.variant.fusion == "features":
         return fcn.fuse_features(features, FUSED)
     score_fr = fcn.score("score_fr", features["fc7"])                 # stride 32

@@ -1,6 +1,7 @@
-"""FCN-32s: the scores of fc7, upsampled 32 times by one bilinear layer.
+"""FCN-32s: scores of fc7, upsampled by 32 in one bilinear layer.
 
-Long, Shelhamer & Darrell (2015), section 4.1; fcn.berkeleyvision.org, voc-fcn32s/net.py. The first of three stages.
+Long, Shelhamer & Darrell (2015), section 4.1; fcn.berkeleyvision.org, voc-fcn32s/net.py. First of three training
+stages.
 """
 
 from fcn.config.variants import Variants
@@ -11,7 +12,7 @@ FUSED = ()
 
 
 def head(features, fcn):
-    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    """Return the scores of the image; see decoders/fcn.py. Layers have the names of net.py."""
     if fcn.variant.fusion == "features":
         return fcn.fuse_features(features, FUSED)
     score_fr = fcn.score("score_fr", features["fc7"])            # stride 32

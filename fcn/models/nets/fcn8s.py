@@ -1,7 +1,7 @@
-"""FCN-8s, staged: scores of fc7, pool4 and pool3 are upsampled bilinearly and added, figure 3 of the paper.
+"""FCN-8s, trained in stages: scores of fc7, pool4 and pool3 are upsampled bilinearly and added (figure 3 of the paper).
 
-Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn8s/net.py. The last of three stages: it
-starts from a trained FCN-16s, its new score_pool3 from zero. To train it from VGG alone take fcn8s_atonce.
+Long, Shelhamer & Darrell (2015), section 4.2; fcn.berkeleyvision.org, voc-fcn8s/net.py. Last of three training stages:
+initialised from a trained FCN-16s, with zeros in the new score_pool3. To train from VGG in one stage, use fcn8s_atonce.
 """
 
 from fcn.config.variants import Variants
@@ -12,7 +12,7 @@ FUSED = ("pool4", "pool3")
 
 
 def head(features, fcn):
-    """The scores over the image, layers named as in net.py. fcn: the FcnLayers of decoders/fcn.py."""
+    """Return the scores of the image; see decoders/fcn.py. Layers have the names of net.py."""
     if fcn.variant.fusion == "features":
         return fcn.fuse_features(features, FUSED)
     score_fr = fcn.score("score_fr", features["fc7"])                       # stride 32

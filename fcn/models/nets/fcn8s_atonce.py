@@ -1,7 +1,7 @@
-"""FCN-8s, trained at once: as fcn8s, but pool4 x 0.01 and pool3 x 0.0001 before they are scored.
+"""FCN-8s, trained in one stage: fcn8s with pool4 multiplied by 0.01 and pool3 by 0.0001 before their score layers.
 
-So all three streams start with gradients of one size, and one stage does for three: Shelhamer, Long & Darrell (PAMI
-2017), section 4.3; fcn.berkeleyvision.org, voc-fcn8s-atonce/net.py.
+The scales give all three streams gradients of similar magnitude, so that one training stage replaces three. Shelhamer,
+Long & Darrell (PAMI 2017), section 4.3; fcn.berkeleyvision.org, voc-fcn8s-atonce/net.py.
 """
 
 from fcn.config.variants import Variants

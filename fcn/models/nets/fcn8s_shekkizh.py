@@ -1,8 +1,8 @@
-"""The net of shekkizh/FCN.tensorflow (FCN.py), from which many ports descend.
+"""The net of shekkizh/FCN.tensorflow (FCN.py), on which many other implementations are based.
 
-Its departures from the paper are the choices below: average pools 1 to 4; conv5_3 before its ReLU into pool5 (issues
-#7, #25, #46, #94), so that conv5_4 is never used; random fc6 and fc7; fusion of features (#11, #112); normal weights
-of deviation 0.02, with which the first loss is in the hundreds (#1).
+Differences from the paper: average pooling in pools 1 to 4; pool5 takes conv5_3 before its ReLU (issues #7, #25, #46,
+#94), so conv5_4 is unused; fc6 and fc7 are initialised randomly; features are fused instead of scores (#11, #112);
+weights are initialised with standard deviation 0.02, which makes the first loss several hundred (#1).
 """
 
 from fcn.config.variants import Variants
@@ -15,8 +15,7 @@ FUSED = ("pool4", "pool3")
 
 
 def head(features, fcn):
-    """The scores over the image; FCN.py calls the layers conv8, conv_t1, fuse_1 ... fcn: FcnLayers of decoders/fcn.py.
-    """
+    """Return the scores of the image; see decoders/fcn.py. FCN.py names the layers conv8, conv_t1, fuse_1 ..."""
     if fcn.variant.fusion == "scores":
         return fcn8s.head(features, fcn)
     score_fr = fcn.score("score_fr", features["fc7"])                                        # stride 32

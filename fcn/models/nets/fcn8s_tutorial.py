@@ -1,10 +1,10 @@
-"""The net of the tutorial "Tensorflow - Segmentation" (sdeck51/CNNTutorials), its last notebook, after shekkizh's.
+"""The net of the tutorial "Tensorflow - Segmentation" (sdeck51/CNNTutorials, last notebook), based on shekkizh's.
 
-Its departures from the paper are the choices below: average pools under weights trained with maximum pools; relu5_3
-into pool5, so that conv5_4 (2.36 M weights) is never used; random fc6 and fc7 although the file has them; a ReLU on
-the scores; fusion of features, with 13.2 M fresh weights where FCN-8s has 0.1 M; normal weights of deviation 0.0001.
-The author's training also has the label 0 for a class (recipe tutorial). Only its second ReLU after every layer is
-left out: it changes nothing.
+Differences from the paper: average pooling, though the weights were trained with max pooling; pool5 takes relu5_3, so
+conv5_4 (2.36 M weights) is unused; fc6 and fc7 are initialised randomly although the file has them; a ReLU on the
+scores; features are fused instead of scores, with 13.2 M new weights instead of 0.1 M; standard deviation 0.0001. The
+tutorial also trains label 0 as a class (recipe tutorial). Its second ReLU after every layer has no effect and is
+omitted here.
 """
 
 from fcn.config.variants import Variants

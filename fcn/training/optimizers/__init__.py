@@ -1,14 +1,20 @@
-"""One file per optimizer: the rule by which a gradient moves a weight.
+"""Optimizers, one file each. The name of the file is the value of --optimizer. An optimizer module defines
 
-    apply(grads, rate_of, momentum) -> op       moves every variable once, after all gradients have been computed
-grads: [(gradient, variable)]. rate_of: {name of a variable: its learning rate, a scalar tensor}; variables of one rate
-share a tensor. momentum: the flag, for rules that have one. Everything that a rule remembers is made by
-_slots.slot() or by tf.train's optimizers, so that checkpoints hold it.
+    apply(grads, rate_of, momentum) -> operation
+        Return an operation that updates every variable once, after all gradients have been computed. grads: list of
+        (gradient, variable). rate_of: {variable name: learning rate, float32 scalar tensor}; variables with equal rates
+        share a tensor. momentum: float, value of --momentum. Create state variables with _slots.slot() or an optimizer
+        of tf.train, so that checkpoints contain them.
+
 Optional:
-    SLOTS       numbers kept beside each weight, for the estimate of memory
-    COPIES      copies of all trained weights during an update, for the same, as measured
-    DECOUPLED_WEIGHT_DECAY      --weight-decay shrinks the weights apart from the rule (w = w - rate decay w), instead
-                                of being added to the gradient
+
+    SLOTS
+        int, state variables per weight, for the memory estimate. Default: 2.
+    COPIES
+        int, temporary copies of all trained weights during an update, as measured, for the memory estimate. Default: 0.
+    DECOUPLED_WEIGHT_DECAY
+        bool. True: --weight-decay is applied separately, w = w - rate * decay * w. False: it is added to the gradient.
+        Default: False.
 """
 
 REQUIRED = ("apply(grads, rate_of, momentum)",)

@@ -1,9 +1,9 @@
-"""What an optimizer remembers of each weight."""
+"""State variables of optimizers."""
 
 from fcn.models.tf_compat import tf
 
 
 def slot(variable, name):
-    """A variable of this one's shape, from zero, named as tf.train's optimizers name theirs."""
+    """Create a variable of the same shape, initialised to 0, with a name as in the optimizers of tf.train."""
     return tf.get_variable(f"{variable.op.name}/{name}", variable.shape, initializer=tf.zeros_initializer(),
                            trainable=False)

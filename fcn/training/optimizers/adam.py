@@ -6,7 +6,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def apply(grads, rate_of, momentum):
-    """One tf.train.AdamOptimizer for each learning rate."""
+    """See fcn/training/optimizers. Uses one tf.train.AdamOptimizer per learning rate."""
     groups: dict = {}
     for g, v in grads:
         rate = rate_of[v.op.name]

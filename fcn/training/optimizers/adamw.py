@@ -1,4 +1,4 @@
-"""AdamW: Adam, with the weight decay apart from the gradient (Loshchilov & Hutter 2019)."""
+"""AdamW: Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
 from fcn.training.optimizers import adam
 

@@ -1,6 +1,6 @@
-"""Gradient descent with momentum as Caffe has it: v = m v + rate g, w = w - v, where the velocity holds the rate.
+"""Gradient descent with momentum as in Caffe: v = m v + rate g, w = w - v. The velocity includes the learning rate.
 
-TensorFlow's own (w = w - rate v) is another rule once the rate changes.
+TensorFlow's rule (w = w - rate v) differs as soon as the rate changes.
 """
 
 from fcn.models.tf_compat import tf

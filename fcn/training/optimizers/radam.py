@@ -1,7 +1,7 @@
-"""Rectified Adam, Liu et al. (2020), algorithm 2, with epsilon as in Adam here and in the authors' code.
+"""Rectified Adam, Liu et al. (2020), algorithm 2, with epsilon as in adam.py and in the authors' code.
 
-Rectified where rho > 4, the paper's condition, which is from the 5th step on (the authors' code has rho >= 5, from the
-6th on, and waits until then); w = w - rate m / (1 - 0.9^t) before.
+Updates are rectified if rho > 4 (the paper's condition), which holds from step 5; before, w = w - rate m / (1 - 0.9^t).
+The authors' code requires rho >= 5 (from step 6) and makes no update before.
 """
 
 import math
@@ -28,10 +28,10 @@ def apply(grads, rate_of, momentum):
 
 
 def rectified(t):
-    """(whether step t is rectified, what its m / (sqrt(s) + epsilon), or bare m, is multiplied by besides the rate).
+    """Return (whether step t is rectified, the factor of m / (sqrt(s) + epsilon), or of m if it is not rectified).
 
-    t: float64 scalar from 1 on. In float32 rho_t would be wrong by a tenth at t = 1, a difference of two numbers near
-    2000 made of a 1 - 0.999^t with few digits.
+    t: float64 scalar, at least 1. In float32, rho would be wrong by 0.1 at t = 1, because it is the difference of two
+    numbers near 2000 and 1 - 0.999^t has few correct digits.
     """
     correction1, correction2 = (-tf.math.expm1(t * math.log(beta)) for beta in (BETA1, BETA2))
     most = 2 / (1 - BETA2) - 1

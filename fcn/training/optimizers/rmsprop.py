@@ -1,7 +1,7 @@
-"""Keras 3's RMSprop: s = 0.9 s + 0.1 g g from s = 0, w = w - rate g / sqrt(s + 1e-7). Hinton (2012), lecture 6e.
+"""RMSprop as in Keras 3: s = 0.9 s + 0.1 g g from s = 0, w = w - rate g / sqrt(s + 1e-7). Hinton (2012), lecture 6e.
 
-Not tf.train.RMSPropOptimizer, where s starts at 1. Keras before 2.11 has sqrt(s) + 1e-7, which moves a weight whose
-gradient is much below 3e-4 further.
+tf.train.RMSPropOptimizer differs: s starts at 1. Keras before 2.11 differs too: it divides by sqrt(s) + 1e-7, which
+gives larger updates for gradients far below 3e-4.
 """
 
 from fcn.models.tf_compat import tf

@@ -1,9 +1,12 @@
-"""One file per schedule of the learning rate: plain numbers, fed to the graph and kept in no checkpoint.
+"""Learning rate schedules, one file each. The name of the file is the value of --schedule. A schedule module defines
 
-    factor(t, step, settings) -> float      what the learning rate is multiplied by in weight update `step` (from 0);
-                                            finite and not negative
-t is the share of the run that is done, from 0 after the warm-up to 1 where the run ends (which no update reaches);
-settings is the Schedule, with the flags poly_power, step_size and gamma. The warm-up is the same for all.
+    factor(t, step, settings) -> float
+        Return the factor of the learning rate in weight update `step` (0 is the first): finite, not negative. t:
+        fraction of the run that is done, 0 at the end of the warm-up; 1 would be the update after the last one.
+        settings: Schedule, with the values of --poly-power, --step-size and --gamma.
+
+Schedule applies the warm-up for all schedules. A factor depends on its arguments only, so checkpoints hold no schedule
+state.
 """
 
 import dataclasses
@@ -16,7 +19,11 @@ REQUIRED = ("factor(t, step, settings)",)
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The learning rate over a run. warmup: updates in which it grows linearly; the last of them has learning_rate."""
+    """The learning rate over a run.
+
+    name: name of a file in fcn/training/schedules. warmup: number of updates in which the rate grows linearly; the last
+    of them has learning_rate. Other fields: settings of the schedules.
+    """
 
     learning_rate: float
     name: str = "poly"
@@ -26,12 +33,15 @@ class Schedule:
     gamma: float = 0.1
 
     def rate(self, step, steps):
-        """The learning rate of weight update `step`, from 0 to steps - 1. warmup < steps (config.checks)."""
+        """Return the learning rate of weight update `step`, 0 to steps - 1. Raises UsageError for an invalid factor.
+
+        config.checks ensures that warmup < steps.
+        """
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         t = (step - self.warmup) / (steps - self.warmup)
         factor = registry.load("schedules", self.name).factor(t, step, self)
         if not isinstance(factor, (int, float)) or not 0 <= factor < math.inf:
-            raise errors.UsageError(f"the factor of step {step} is {factor!r}, expected a number from 0 on",
+            raise errors.UsageError(f"the factor of step {step} is {factor!r}, expected a finite number of at least 0",
                                     where=registry.path("schedules", self.name))
         return self.learning_rate * factor

@@ -1,4 +1,4 @@
-"""Half a cosine, from 1 to 0 (Loshchilov & Hutter 2017, equation 5, without restarts)."""
+"""Cosine annealing from 1 to 0 (Loshchilov & Hutter 2017, equation 5, without restarts)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The learning rate stays."""
+"""Constant learning rate."""
 
 
 def factor(t, step, settings):

@@ -1,4 +1,4 @@
-"""A power of the share of the run that is left (DeepLab; Caffe's "poly")."""
+"""Polynomial decay: (1 - t) ** poly_power (DeepLab; Caffe's "poly")."""
 
 
 def factor(t, step, settings):

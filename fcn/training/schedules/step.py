@@ -1,4 +1,4 @@
-"""A drop by `gamma` every `step_size` updates (Caffe's "step"); those of the warm-up are counted too."""
+"""Step decay: multiplied by `gamma` every `step_size` updates (Caffe's "step"). Updates of the warm-up count."""
 
 
 def factor(t, step, settings):
