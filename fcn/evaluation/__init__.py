@@ -1,1 +1,1 @@
-"""Predictions of a trained net, their scores, and the folder that holds both."""
+"""Evaluation of a trained net: prediction, scores and the folder of results."""

@@ -1,4 +1,4 @@
-"""What an evaluation goes through: the pairs of a split, or photos without labels."""
+"""The images of an evaluation: pairs of a split, or photos without labels."""
 
 import collections
 import dataclasses
@@ -12,13 +12,15 @@ from fcn.data import folders, images, label_files
 from fcn.data.spec import Pair
 from fcn.evaluation import manifest
 
-MOST_FOLDERS = 10  # that are named
+MOST_FOLDERS = 10  # number of folders to list
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """photo: uint8 (h, w, 3), label: uint8 (h, w) or None, as they are; seen, seen_label: the same as the cache reads
-    them at network size, the very pixels of training, or those above if the net sees images at their own size.
+    """One image.
+
+    photo: uint8 (h, w, 3) RGB at its original size. label: uint8 (h, w), or None. seen, seen_label: network input and
+    its label, resized as in the training cache; the originals if the net takes images at their own size.
     """
 
     name: str
@@ -30,7 +32,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """name: that of what is written for it. pair: None for a photo without label."""
+    """Where to read one image. name: stem of its output files. pair: None for a photo without label."""
 
     name: str
     photo: pathlib.Path
@@ -42,22 +44,22 @@ def from_pairs(found):
 
 
 def from_photos(where):
-    """([Source], Problems, lines on what is there) of a photo, or of those in a folder and its sub-folders.
+    """List a photo, or all photos in a folder and its subfolders, in natural order.
 
-    They come in natural order. A name is the photo's path in the folder without its ending (cam2/11); if two are then
-    the same, the endings stay in all names. Folders of results in it (manifest.py) are left out. Raises DataError if
-    there is no photo.
+    Returns (list of Source, Problems of unusable files, lines that describe what was found). A name is the path in the
+    folder without suffix (cam2/11); if two names would be equal, all keep their suffix. Folders of results
+    (manifest.py) are skipped. Raises DataError if there is no photo.
     """
     where = pathlib.Path(where)
     if not where.is_dir():
-        images.header(where, images.PHOTO_FORMATS, "photo", sys.maxsize)  # how large it may be is asked later
+        images.header(where, images.PHOTO_FORMATS, "photo", sys.maxsize)  # the limit on pixels is checked later
         return [Source(where.stem, where)], [], []
     found = folders.walk(where, images.PHOTO_SUFFIXES, manifest.read_manifest)
     if not found.files and not found.odd:
-        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
+        raise errors.DataError(f"holds no photos ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
                                why=folders.not_read(found.others, images.PHOTO_SUFFIXES), fix=_fix(found, where))
     paths = [path.relative_to(where) for path in found.files]
-    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
+    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # casefold: for Windows
     names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
     counts = collections.Counter(path.parent.as_posix() for path in paths)
     lines = [f"photos in {where / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
@@ -68,14 +70,17 @@ def from_photos(where):
 
 
 def _fix(found, where):
-    """What to do about a folder without photos, by the endings that are there instead."""
+    """Return the fix for a folder without photos, which depends on the files that it holds."""
     videos = [path for ending, paths in found.others.items() if ending in file_kinds.VIDEO_ENDINGS for path in paths]
     return file_kinds.to_png(found.others, where) or (videos and file_kinds.frames(videos[0])) or \
         "give a photo, or a folder with photos."
 
 
 def read_sample(source, spec, size_px, max_pixels):
-    """The Sample of a Source. Raises DataError. size_px: (height, width) that the net sees; None: the photo's own."""
+    """Read the Sample of a Source. size_px: (height, width) of the network input, None for the photo's own size.
+
+    max_pixels: limit for the decoded photo. Raises DataError.
+    """
     if source.pair:
         (photo, label), (seen, seen_label) = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
         return Sample(source.name, photo, label, seen, seen_label)

@@ -1,4 +1,4 @@
-"""How an image is predicted, as settings: what the net sees of it, and how that becomes one answer."""
+"""Settings of prediction: size of the network input, tiling, scales, mirroring and merging."""
 
 import dataclasses
 
@@ -11,14 +11,16 @@ SMALLEST_PX = 32
 
 @dataclasses.dataclass(frozen=True)
 class InferenceConfig:
-    """How an image is predicted. Raises UsageError for what cannot be.
+    """Settings of prediction. Raises UsageError for invalid values.
 
-    size: (height, width) px that the net sees at scale 1, the base grid; None: the image's own. window: (height,
-    width) px, multiples of 32, or None for whole images. overlap: of windows, a share below 1 or px (tiling.along).
-    merge: a rule of tiling.RULES, for windows, scales and mirrored images alike. scales: of the base grid.
-    flip: each window also mirrored. enlarge: "labels": ids are found on the base grid and resized to the original by
-    nearest neighbour, as in the benchmark's own demoSegmentation.m; "scores": merged scores are resized bilinearly to
-    the original, and ids found there. Both are the same where the base grid is the original's.
+    size: (height, width) of the network input at scale 1 (the base grid), in px; None: the image's own size.
+    window: (height, width) of windows (tiles) in px, multiples of 32; None: whole images.
+    overlap: of neighbouring windows; below 1 a share of the window, else px (tiling.along).
+    merge: key of tiling.RULES, used for windows, scales and mirrored images.
+    scales: factors of the base grid's size.
+    flip: predict each window mirrored as well.
+    enlarge: "labels" computes ids on the base grid and resizes them by nearest neighbour, as in the benchmark's
+        demoSegmentation.m. "scores" resizes merged scores bilinearly to the original size and computes ids there.
     """
 
     size: tuple[int, int] | None = None
@@ -34,40 +36,41 @@ class InferenceConfig:
             tiling.check(self.window, self.overlap)
         for name, value, allowed in (("merge", self.merge, tiling.RULES), ("enlarge", self.enlarge, ENLARGE)):
             if value not in allowed:
-                raise errors.UsageError(f"--{name} {value}: it is one of {', '.join(allowed)}")
+                raise errors.UsageError(f"invalid --{name} {value}: expected one of {', '.join(allowed)}")
         if not self.scales or not all(0 < scale < 100 for scale in self.scales):
-            raise errors.UsageError(f"--scales {self.scales}: they are numbers above 0, such as 0.75,1,1.25")
+            raise errors.UsageError(f"invalid --scales {self.scales}: expected numbers between 0 and 100, such as "
+                                    "0.75,1,1.25")
 
     def describe(self):
-        """The sentence for report.json."""
-        parts = [f"the net sees each image at {f'{self.size[0]} x {self.size[1]} px' if self.size else 'its own size'}"]
+        """Return a sentence for report.json."""
+        parts = [f"network input {f'{self.size[0]} x {self.size[1]} px' if self.size else 'at original size'}"]
         if self.scales != (1.0,):
             parts[0] += f" times {', '.join(f'{scale:g}' for scale in self.scales)}"
         if self.window:
-            lapping = f"{self.overlap:g} px" if self.overlap >= 1 else f"{100 * self.overlap:g} %"
-            parts.append(f"in windows of {self.window[0]} x {self.window[1]} px that overlap by {lapping}")
+            overlap = f"{self.overlap:g} px" if self.overlap >= 1 else f"{100 * self.overlap:g} %"
+            parts.append(f"in windows of {self.window[0]} x {self.window[1]} px with {overlap} overlap")
         if self.flip:
-            parts.append("plain and mirrored")
+            parts.append("original and mirrored")
         if self.window or self.flip or len(self.scales) > 1:
             parts.append(f"merged by {tiling.RULES[self.merge].text}")
         if self.enlarge == "scores" and self.size:
-            parts.append("the scores are enlarged bilinearly to the original size")
+            parts.append("scores resized bilinearly to the original size")
         elif self.size:
-            parts.append("the prediction is enlarged by nearest neighbour")
+            parts.append("prediction resized by nearest neighbour to the original size")
         return ", ".join(parts)
 
     def sizes(self, base):
-        """[(height, width)] of the image at each scale, at least 32 px a side; base: that of the base grid."""
+        """Return [(height, width)] of the image at each scale, at least 32 px per side. base: size of the base grid."""
         return [(max(SMALLEST_PX, round(base[0] * scale)), max(SMALLEST_PX, round(base[1] * scale)))
                 if scale != 1 else base for scale in self.scales]
 
     def spans(self, size):
-        """(spans down, spans across) of the windows over an image of this size."""
+        """Return (vertical spans, horizontal spans) of the windows of an image of size (height, width)."""
         if self.window is None:
             return [(0, size[0])], [(0, size[1])]
         return (tiling.along(size[0], self.window[0], self.overlap),
                 tiling.along(size[1], self.window[1], self.overlap))
 
     def is_plain(self, base):
-        """Whether one pass over the whole image is all there is to it."""
+        """Return whether a single forward pass of the whole image is enough."""
         return self.scales == (1.0,) and not self.flip and all(len(spans) == 1 for spans in self.spans(base))

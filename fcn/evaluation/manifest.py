@@ -1,10 +1,10 @@
-"""manifest.json: the files of a folder of results, by which the program knows its own from a user's.
+"""manifest.json: list of the files in a folder of results, which distinguishes the program's files from a user's.
 
     {"format": "fcn results 1", "kind": "evaluation", ..., "files": {"report.json": [81234, 1795708893], ...}}
 
-A file is listed with its bytes and the second in which it was written; a correction may well have as many bytes.
-"files" is written last, when every file is on the disk: without it the folder is unfinished. An empty folder is listed
-as "name/": 0.
+A file is listed with its size in bytes and its modification time in seconds; an edited file may have the same size.
+"files" is added last, when every file is on the disk; a folder without it is unfinished. An empty folder is listed as
+"name/": 0.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ import stat
 from fcn.core import atomic_io, ownership
 
 NAME = "manifest.json"
-ASIDE = ownership.temporary_path(NAME).name  # while it is being written
+ASIDE = ownership.aside_of(NAME).name  # temporary name while it is being written
 FORMAT = "fcn results 1"
-CLOCK_S = 2  # by which times may differ: FAT and archives round them
-NO_FILE = -1  # in place of the facts of a link, a pipe or the like, which the program never writes
+CLOCK_S = 2  # tolerance for modification times, which FAT and archives round
+NO_FILE = -1  # listed for links, pipes and the like, which the program never writes
 
 
 def write_manifest(folder, content):
@@ -27,7 +27,7 @@ def write_manifest(folder, content):
 
 
 def read_manifest(folder):
-    """The content of a folder's manifest; None if it has none that this program wrote."""
+    """Return the content of a folder's manifest, or None if this program wrote none there."""
     path = pathlib.Path(folder) / NAME
     try:
         content = json.loads(path.read_bytes()) if path.is_file() else None
@@ -39,13 +39,13 @@ def read_manifest(folder):
 
 
 def seal(folder, content):
-    """Have everything in the folder on the disk, and then write its manifest with the list of its files."""
+    """Sync everything in the folder to the disk, then write its manifest with the list of files."""
     atomic_io.sync_tree(folder)
     write_manifest(folder, content | {"files": entries(folder)})
 
 
 def update(folder, name):
-    """List the present facts of a file that was written anew. A folder without a list stays without one."""
+    """Update the entry of a file that was rewritten. Does nothing for a folder without a list."""
     content = read_manifest(folder)
     if content and name in content.get("files", {}):
         content["files"][name] = _facts(pathlib.Path(folder) / name)
@@ -53,7 +53,7 @@ def update(folder, name):
 
 
 def is_changed(folder, name):
-    """Whether the folder's list says that a file in it is not as the program wrote it."""
+    """Return whether a file differs from its entry in the folder's list."""
     content, path = read_manifest(folder), pathlib.Path(folder) / name
     if not content or "files" not in content or not os.path.lexists(path):
         return False
@@ -61,7 +61,7 @@ def is_changed(folder, name):
 
 
 def entries(folder):
-    """{path below the folder: facts} of all files and empty folders but the manifest. Raises OSError."""
+    """Return {relative path: facts} of all files and empty folders, without the manifest. Raises OSError."""
     folder, found = pathlib.Path(folder), {}
     for place, folders, files in os.walk(folder, onerror=_raise):
         here = pathlib.Path(place)
@@ -75,18 +75,21 @@ def entries(folder):
 
 
 def _facts(path):
-    """[bytes, second of its last change] of a regular file, else NO_FILE."""
+    """Return [size in bytes, modification time in seconds] of a regular file, else NO_FILE."""
     status = path.lstat()
     return [status.st_size, int(status.st_mtime)] if stat.S_ISREG(status.st_mode) else NO_FILE
 
 
 def foreign(folder, files):
-    """Sorted names in the folder that are not in the list `files`, or were changed since. Raises OSError."""
+    """Return the sorted names in the folder that are not in the list `files` or have changed. Raises OSError."""
     return sorted(name for name, facts in entries(folder).items() if not _is_own(name, facts, files))
 
 
 def _is_own(name, facts, files):
-    """A listed folder that was emptied, and a file that a killed process was writing anew, count as the program's."""
+    """Return whether the program wrote this file or folder.
+
+    A listed folder that was emptied counts, and so does the temporary file of a process that was killed.
+    """
     if name.endswith("/") and any(listed.startswith(name) for listed in files):
         return True
     final = ownership.final_path(pathlib.PurePath(name))
@@ -97,12 +100,12 @@ def _is_own(name, facts, files):
 def _same(facts, listed):
     try:
         return facts == listed or (facts[0] == listed[0] and abs(facts[1] - listed[1]) <= CLOCK_S)
-    except (TypeError, IndexError):  # a folder, or a list that somebody else has written
+    except (TypeError, IndexError):  # a folder, or a list with other content
         return False
 
 
 def is_own(folder):
-    """Whether the program made this folder: by its manifest, or because it holds nothing but the beginning of one."""
+    """Return whether the program created this folder: it has a manifest, or only the temporary file of one."""
     folder = pathlib.Path(folder)
     if folder.is_symlink() or not folder.is_dir():
         return False
@@ -110,10 +113,10 @@ def is_own(folder):
 
 
 def remove(folder, files=None):
-    """Delete a folder of the program's: the listed files (all without `files`), the manifest, then the folders.
+    """Delete a folder that the program created: the files listed in `files` (None: all), then folders and the manifest.
 
-    The manifest goes last, so that a deletion that was interrupted can be finished. What is not listed stays, and the
-    manifest with it. Raises OSError.
+    The manifest is deleted last, so that an interrupted deletion can be finished. Files that are not listed are kept,
+    and the manifest with them. Raises OSError.
     """
     folder = pathlib.Path(folder)
     for name, facts in entries(folder).items():

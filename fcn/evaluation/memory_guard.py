@@ -1,4 +1,4 @@
-"""Whether an image fits into memory, asked before a net sees it: a process that the system ends for it says nothing."""
+"""Memory check before prediction. Without it, the system would kill a process that runs out of memory, silently."""
 
 from fcn.core import errors, machine
 from fcn.evaluation import tiling
@@ -6,25 +6,26 @@ from fcn.models import components
 from fcn.training import resources
 from fcn.training.resources import FLOAT
 
-UNASKED_BYTES = 1e9  # what needs less is never refused
+UNCHECKED_BYTES = 1e9  # images that need less are not checked
 
 
 class Room:
-    """Of one net and one inference_config.InferenceConfig, image after image.
+    """Memory check for one net and one InferenceConfig.
 
-    need: bytes that the net takes for an image, see need_of(); None: nothing is ever refused.
+    need: function from need_of(); None turns the check off.
     """
 
     def __init__(self, config, num_classes, need, session):
         self.config, self.num_classes, self.need, self.session = config, num_classes, need, session
-        self.held = 0.0  # bytes that the net has taken so far, and keeps
+        self.held = 0.0  # bytes that TensorFlow has allocated for earlier images and keeps
 
     def needed(self, base, target, is_plain=True):
-        """(bytes that the net takes, bytes of scores besides), beside the program and the weights.
+        """Return (bytes for the net, bytes for scores), without the program and the weights.
 
-        base, target: (height, width) at scale 1 and of the ids. is_plain: the argmax is made in the graph. Else scores
-        are held too: those of a window several times, as they come, are prepared and joined; of images in more windows
-        than one the rows that are open at every scale; and a few strips. Mirrored windows are up to 31 px wider.
+        base, target: (height, width) at scale 1 and of the prediction. is_plain: the graph computes the argmax.
+        Otherwise
+        scores are held too: several copies for a window, the unfinished rows of an image in several windows at every
+        scale, and a few strips. Mirrored windows are up to 31 px wider.
         """
         sizes, flip = self.config.sizes(base), self.config.flip
         spans = [self.config.spans(size) for size in sizes]
@@ -39,26 +40,27 @@ class Room:
         return net, FLOAT * self.num_classes * scores + 6 * tiling.STRIP_BYTES + target[0] * target[1]
 
     def check(self, base, target, is_plain=True):
-        """Raise MachineError if the machine has not as much; arguments as in needed().
+        """Raise MachineError if the available memory is too small. Arguments as in needed().
 
-        What the net took for an image before is TensorFlow's to use again, though it no longer counts as available.
+        Memory that TensorFlow allocated for earlier images is reused, although the system does not count it as
+        available.
         """
         if self.need is None:
             return
         net, scores = self.needed(base, target, is_plain)
-        if net + scores > UNASKED_BYTES:
+        if net + scores > UNCHECKED_BYTES:
             free = machine.available_memory()
             if free is not None and net + scores > free + self.held and not self._on_gpu():
                 raise errors.MachineError(f"an image of {base[0]} x {base[1]} px needs about "
                                           f"{(net + scores) / 1e9:.1f} GB of memory, {(free + self.held) / 1e9:.1f} GB "
-                                          "are there for it", fix=self.fix(base))
+                                          "are available", fix=self.fix(base))
         self.held = max(self.held, net)
 
     def fix(self, base):
-        """Advice for an image of `base` (height, width) px: windows smaller than what the net saw of it."""
-        seen = int(min([max(base) * max(self.config.scales), *(self.config.window or ())]))
-        smaller = max(tiling.SMALLEST_PX, min(512, seen // 64 * 32))
-        if smaller >= seen:
+        """Return the fix for an image of `base` (height, width) px: windows smaller than the present network input."""
+        input_px = int(min([max(base) * max(self.config.scales), *(self.config.window or ())]))
+        smaller = max(tiling.SMALLEST_PX, min(512, input_px // 64 * 32))
+        if smaller >= input_px:
             return "end other programs, or give a smaller --size."
         return f"--window {smaller} predicts in windows, which takes less memory."
 
@@ -67,14 +69,15 @@ class Room:
 
 
 def need_of(architecture):
-    """Function of (height, width), and whether the argmax is made in the graph -> bytes that a net takes for an image;
-    None if its encoder does not know.
+    """Return need(size_px, is_plain), a function that returns the bytes that a net needs for an image.
+
+    size_px: (height, width). is_plain: the graph computes the argmax. Returns None if the encoder has no memory map.
     """
-    parts, width = components.of(architecture.net), 2 if architecture.precision == "bfloat16" else FLOAT
-    if parts.memory_map(architecture, (tiling.SMALLEST_PX, tiling.SMALLEST_PX)) is None:
+    net, width = components.of(architecture.net), 2 if architecture.precision == "bfloat16" else FLOAT
+    if net.memory_map(architecture, (tiling.SMALLEST_PX, tiling.SMALLEST_PX)) is None:
         return None
 
     def need(size_px, is_plain=True):
-        return resources.forward(parts.memory_map(architecture, size_px), size_px,
-                                 parts.score_count(architecture, size_px), width, is_plain)
+        return resources.forward(net.memory_map(architecture, size_px), size_px,
+                                 net.score_count(architecture, size_px), width, is_plain)
     return need

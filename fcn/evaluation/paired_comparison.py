@@ -1,4 +1,4 @@
-"""Two evaluations of the same images beside each other: differences with intervals, and how likely mere chance is."""
+"""Paired comparison of two evaluations of the same images: differences of scores, intervals and p-values."""
 
 import numpy as np
 
@@ -6,14 +6,15 @@ from fcn.core import errors, tables
 from fcn.metrics import confidence, iou, protocols
 
 SHOWN = (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy"))
-CHANGED = 10  # classes that are listed
+CHANGED = 10  # number of classes to list
 
 
 def compare(one, other, ids=None, samples=confidence.SAMPLES, only=None):
-    """([a dict for each protocol and number], [a dict for each class that changed, most first], [notes]).
+    """Compare two Evaluations (stored.py) of the same images and classes.
 
-    one, other: Evaluations (fcn/evaluation/stored.py) of the same images and classes. ids: classes that means are over.
-    only: the name of one protocol. Raises DataError if they are of other data.
+    ids: classes over which means are taken, all by default. samples: number of random permutations. only: name of a
+    single protocol. Returns (one dict per protocol and score, one dict per class as in changed(), notes). Raises
+    DataError if images, classes or labels differ.
     """
     other = _matched(one, other)
     rows, notes = [], []
@@ -21,7 +22,7 @@ def compare(one, other, ids=None, samples=confidence.SAMPLES, only=None):
     for name, (module, sums) in protocols.computed(one.original, one.network, one.spec.ignored_ids).items():
         if only in (None, name) and name in theirs:
             if not _same_labels(sums, theirs[name][1]):
-                notes.append(f"{name}: not compared, as both nets saw the labels at other sizes")
+                notes.append(f"{name}: not compared, because the two evaluations used labels of different sizes")
                 continue
             found = confidence.paired_test(module, sums, theirs[name][1], ids, samples)
             rows += [{"protocol": name, "number": number, **found[number]} for number, _ in SHOWN]
@@ -29,7 +30,7 @@ def compare(one, other, ids=None, samples=confidence.SAMPLES, only=None):
 
 
 def changed(one, other, ids=None):
-    """Classes by how much their IoU differs, most first: id, name, share of pixels, both IoUs, difference."""
+    """Return one dict per labelled class, largest difference of IoU first: id, name, share, one, other, difference."""
     both = [protocols.computed(e.original, None, e.spec.ignored_ids)["benchmark"][1] for e in (one, other)]
     ious = [iou.per_class(*(array.sum(axis=0) for array in sums.of(ids)))[0] for sums in both]
     labelled = both[0].of(ids)[1].sum(axis=0)
@@ -40,15 +41,15 @@ def changed(one, other, ids=None):
 
 
 def _matched(one, other):
-    """`other` with its images in the order of `one`'s. Raises DataError if images, classes or labels differ."""
+    """Return `other` with its images in the order of `one`. Raises DataError if images, classes or labels differ."""
     def fail(why):
-        return errors.DataError("are evaluations of other data, which no test can pair",
+        return errors.DataError("are evaluations of different data, which cannot be compared in pairs",
                                 where=f"{one.folder} and {other.folder}", why=why,
                                 fix="evaluate both on the same split, with the same classes.")
     mine, theirs = one.original.names, other.original.names
-    lacking = sorted({*mine} ^ {*theirs})
-    if lacking:
-        raise fail(f"{len(lacking)} images are in one of them only: {', '.join(lacking[:5])}")
+    unpaired = sorted({*mine} ^ {*theirs})
+    if unpaired:
+        raise fail(f"{len(unpaired)} images are in only one of them: {', '.join(unpaired[:5])}")
     if len({*mine}) < len(mine) or len(mine) != len(theirs):
         raise fail("several images have the same name")
     if one.scored_names() != other.scored_names():
@@ -56,8 +57,8 @@ def _matched(one, other):
     other = other.select([theirs.index(name) for name in mine])
     sums = [protocols.computed(e.original, None, e.spec.ignored_ids)["benchmark"][1] for e in (one, other)]
     if not _same_labels(*sums):
-        wrong = np.flatnonzero((sums[0].target_pixels != sums[1].target_pixels).any(axis=1))
-        raise fail(f"{len(wrong)} images have other labels in the two: {', '.join(mine[i] for i in wrong[:5])}")
+        wrong = np.flatnonzero((sums[0].labelled != sums[1].labelled).any(axis=1))
+        raise fail(f"{len(wrong)} images have different labels: {', '.join(mine[i] for i in wrong[:5])}")
     return other
 
 
@@ -66,7 +67,7 @@ def _same_labels(one, other):
 
 
 def text(one, other, rows, classes, notes):
-    """What `compare` found, as lines."""
+    """Format the result of compare() as text."""
     titles = dict(SHOWN)
     scores = [[row["protocol"], titles[row["number"]], f"{row['one']:.4f}", f"{row['other']:.4f}",
                f"{row['difference']:+.4f}", "[{:+.4f}, {:+.4f}]".format(*row["interval"]) if row["interval"] else "-",

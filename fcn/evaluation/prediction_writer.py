@@ -1,7 +1,7 @@
-"""What an evaluation writes for every image: predictions as label files, pictures, probabilities; and the server's zip.
+"""Output files for every image: predictions as label files, pictures, probabilities, and a zip for the ADE20K server.
 
-KINDS are the values of --outputs; each is also the name of its folder, except the zip. BackgroundWorker is the thread
-that writes them while the net predicts the next image.
+KINDS are the values of --outputs and, except for the zip, the names of the folders. BackgroundWorker writes in a thread
+while the net predicts the next image.
 """
 
 import argparse
@@ -23,11 +23,13 @@ USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
 
 
 class PredictionWriter:
-    """folder: where they go. spec: of the data set, whose encoding the predictions have. kinds: of KINDS.
+    """Writes the output files of images.
 
-    What cannot be written must not cost the numbers: `unwritten` lists (name of the image, OSError), and once the disk
-    is full (`full`) nothing more is tried. Without numbers (photos without labels, needed=True) a full disk is raised
-    at once.
+    folder: output folder. spec: DatasetSpec; predictions use its label format. kinds: subset of KINDS. needed: raise
+    OSError at once if the disk is full (for photos without labels, which have no scores). Otherwise, files that cannot
+    be
+    written do not end the evaluation: `unwritten` lists (name of the image, OSError), and after the disk is full
+    (`full`) nothing more is written.
     """
 
     def __init__(self, folder, spec, kinds, needed=False):
@@ -40,9 +42,9 @@ class PredictionWriter:
         self.full = False
 
     def write(self, name, photo, label, prediction):
-        """Write all of one image except probabilities. photo uint8 (h, w, 3); label (or None), prediction (h, w)."""
-        with self._unless_full(name) as go_on:
-            if go_on:
+        """Write all files except probabilities. photo: uint8 (h, w, 3). label (or None), prediction: uint8 (h, w)."""
+        with self._unless_full(name) as has_space:
+            if has_space:
                 self._write(name, photo, label, prediction)
 
     def _write(self, name, photo, label, prediction):
@@ -60,8 +62,10 @@ class PredictionWriter:
 
     @contextlib.contextmanager
     def probabilities(self, name, height, width, num_classes):
-        """A function of (top, float32 (rows, width, C)) that fills probabilities/<name>.npy, float16 (h, w, C); None
-        if they are not asked for. Rows are written as they come, top to bottom, and never in memory as a whole.
+        """Open probabilities/<name>.npy, float16 (h, w, C), for writing row by row.
+
+        Yields a function (top, float32 (rows, width, C)), to be called from top to bottom, or None if probabilities
+        were not requested. The array is never held in memory as a whole.
         """
         if PROBABILITIES not in self.kinds or self.full:
             yield None
@@ -70,21 +74,21 @@ class PredictionWriter:
         np.lib.format.write_array_header_1_0(header, {"shape": (height, width, num_classes), "descr": "<f2",
                                                       "fortran_order": False})
         with contextlib.ExitStack() as stack:
-            file, end = None, 0  # of what is written; None where nothing more is tried
+            file, end = None, 0  # file is None after a failure; end: bytes written so far
             with self._unless_full(name):
                 file = stack.enter_context(atomic_io.NewFile(self._path(PROBABILITIES, name, ".npy")))
 
             def append(data):
                 nonlocal file, end
-                with self._unless_full(name) as go_on:
-                    written, file = file if go_on else None, None
+                with self._unless_full(name) as has_space:
+                    written, file = file if has_space else None, None
                     if written:
                         atomic_io.write_at(written.handle, data, end)
                         file, end = written, end + memoryview(data).nbytes
             append(header.getvalue())
             yield lambda top, rows: append(np.ascontiguousarray(rows, "<f2"))
-            with self._unless_full(name) as go_on:
-                if go_on and file:
+            with self._unless_full(name) as has_space:
+                if has_space and file:
                     file.commit(sync=False)
 
     @contextlib.contextmanager
@@ -98,10 +102,10 @@ class PredictionWriter:
                 raise
 
     def finish(self):
-        """predictions.zip, if it is asked for: the files alone, without folders."""
+        """Write predictions.zip if requested. It holds the prediction files without their folder."""
         path = self.folder / "predictions.zip"
-        with self._unless_full(path.name) as go_on:
-            if go_on and ZIP in self.kinds and not self.unwritten:
+        with self._unless_full(path.name) as has_space:
+            if has_space and ZIP in self.kinds and not self.unwritten:
                 with atomic_io.NewFile(path) as aside:
                     with aside.opened() as file, zipfile.ZipFile(file, "w") as archive:  # PNGs are compressed already
                         for prediction in self.written:
@@ -109,44 +113,44 @@ class PredictionWriter:
                     aside.commit(sync=False)
 
     def complain(self, where):
-        """Raise MachineError if not everything could be written for every image. where: the folder of the results."""
+        """Raise MachineError if any file could not be written. where: folder of the results, for the message."""
         if not self.unwritten:
             return
         name, error = self.unwritten[0]
-        others = f", nor {len(self.unwritten) - 1} more" if len(self.unwritten) > 1 else ""
+        others = f" and {len(self.unwritten) - 1} more" if len(self.unwritten) > 1 else ""
         raise errors.MachineError(
-            f"'{name}' could not be written{', nor anything after it' if self.full else others}: {error.strerror}",
-            where=where, fix="free space, and give the same command again; or ask for fewer --outputs."
+            f"'{name}'{' and all later files' if self.full else others} could not be written: {error.strerror}",
+            where=where, fix="free space and run the same command again, or request fewer --outputs."
             if self.full else "give another --out, or rename the image.")
 
     def _path(self, kind, name, suffix):
-        path = self.folder / kind / f"{name}{suffix}"  # the name of a photo in a sub-folder has that in it
+        path = self.folder / kind / f"{name}{suffix}"  # name may contain subfolders
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
 
 def refuse_zip(kinds, spec):
-    """Raise UsageError if a zip for the ADE20K server is asked for and the labels have no encoding that it takes."""
+    """Raise UsageError if a zip is requested for a label format that the ADE20K server does not accept."""
     if ZIP in kinds and not registry.load("label_formats", spec.encoding).WRITES_ID_PNG:
-        raise errors.UsageError(f"the ADE20K server takes one-channel PNGs of ids, and these labels are encoded as "
-                                f"'{spec.encoding}'", fix="leave zip out of --outputs.")
+        raise errors.UsageError(f"the ADE20K server expects one-channel PNGs of ids; these labels have the format "
+                                f"'{spec.encoding}'", fix="remove zip from --outputs.")
 
 
 def parse_outputs(text):
-    """--outputs: a tuple of KINDS, of "predictions,panels", "all" (but the zip) or "none"."""
+    """Parse --outputs, such as "predictions,panels", "all" (without the zip) or "none", to a tuple of KINDS."""
     if text in ("none", "all"):
         return KINDS[:-1] if text == "all" else ()
     kinds = tuple(word.strip() for word in text.split(","))
     unknown = [word for word in kinds if word not in KINDS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(KINDS)}, all, none")
+        raise argparse.ArgumentTypeError(f"invalid output '{unknown[0]}': expected {', '.join(KINDS)}, all or none")
     return kinds
 
 
 class BackgroundWorker:
-    """Context manager: submit() returns at once unless `depth` calls are still waiting.
+    """Runs calls in a thread, in order. Context manager; submit() blocks while `depth` calls are waiting.
 
-    What a call raises comes up at a later submit, or at the end; no call is made after it.
+    An exception of a call is raised by a later submit() or at the end; calls after it are skipped.
     """
 
     def __init__(self, depth=4):

@@ -1,18 +1,18 @@
-"""A folder of results, an evaluation or predictions: it appears whole, and replaces only what this program wrote.
+"""A folder of results (evaluation or predictions) that appears complete and only replaces this program's own files.
 
     PLACE               the results, with a manifest.json that lists them
-    .NAME.unfinished    beside it: results that are being written, or were interrupted
-    .NAME.previous      beside it: the older results while the new ones take their place
-    .NAME.lock          beside it: held by the process that writes; without one it means nothing
+    .NAME.unfinished    beside it: results that are being written or were interrupted
+    .NAME.previous      beside it: the older results while the new ones replace them
+    .NAME.lock          beside it: locked by the process that writes; a file that nobody has locked has no meaning
 
-Results are written into .NAME.unfinished, synced, listed in its manifest; then PLACE -> .NAME.previous,
-.NAME.unfinished -> PLACE, and .NAME.previous is deleted. What a process that ended suddenly leaves, and what `settle`
-(called by the next writer and by readers) does with it:
+Results are written to .NAME.unfinished, synced and listed in its manifest. Then PLACE is renamed to .NAME.previous and
+.NAME.unfinished to PLACE, and .NAME.previous is deleted. A process that is killed may leave one of the following
+states, which `settle` (called by the next writer and by readers) resolves:
 
-    .unfinished without a list    PLACE was not touched; the next writer deletes .unfinished, readers ignore it
-    .unfinished with its list     the new results are whole: the steps above are finished
-    .previous, and no PLACE       (only if .unfinished is gone) the older results get their place back
-    .previous beside PLACE        it is deleted, file by file of its list
+    .unfinished without a list    PLACE is unchanged; the next writer deletes .unfinished, readers ignore it
+    .unfinished with its list     the new results are complete; the remaining steps are done
+    .previous, and no PLACE       (only without .unfinished) the older results are renamed back
+    .previous beside PLACE        .previous is deleted, only the files in its list
 """
 
 import contextlib
@@ -31,13 +31,14 @@ logger = logging.getLogger(__name__)
 EVALUATION, PREDICTIONS = "evaluation", "predictions"
 PHRASES = {EVALUATION: "an evaluation", PREDICTIONS: "predictions of photos"}
 HIDDEN = ("unfinished", "previous")
-DISK = (*atomic_io.FULL, errno.EIO)  # no other --out on the same disk will help
+DISK = (*atomic_io.FULL, errno.EIO)  # errors for which another --out on the same disk does not help
 
 
 class ResultFolder:
-    """place: the folder where results go. kind: EVALUATION or PREDICTIONS. say(text): prints a line.
+    """Checks, writes and publishes one folder of results.
 
-    photos: paths of the photos that are predicted. Older predictions are replaced if all their photos are among them.
+    place: output folder. kind: EVALUATION or PREDICTIONS. photos: paths of the predicted photos; older predictions are
+    replaced only if all their photos are among these. say: function that shows a line.
     """
 
     def __init__(self, place, kind, photos=(), say=logger.info):
@@ -49,10 +50,10 @@ class ResultFolder:
             self._content["photos"] = [str(pathlib.Path(photo).absolute()) for photo in photos]
 
     def check(self):
-        """Raise UsageError, naming a free folder, if results must not go here. Nothing is touched."""
+        """Raise UsageError, with a free folder as fix, if results must not be written here. Changes nothing."""
         here = pathlib.Path.cwd()
         if self.target in (here, *here.parents):
-            raise errors.UsageError("is the current folder, or holds it; results are a folder of their own",
+            raise errors.UsageError("is or contains the current folder; results need a folder of their own",
                                     where=self.place, fix=_advice(free(pathlib.Path(self.kind))))
         above = next(folder for folder in self.target.parents if os.path.lexists(folder))
         if os.path.ismount(self.target) or not _is_writable(above):
@@ -72,10 +73,10 @@ class ResultFolder:
 
     @contextlib.contextmanager
     def writing(self, **facts):
-        """Hold the lock, and yield the folder to write into, which publish() renames. facts: for its manifest.
+        """Hold the lock and yield a folder to write into, which publish() renames. facts: extra fields of its manifest.
 
-        What was written is kept if the body fails, and named. Raises UsageError as check() does, MachineError if
-        another process writes here, or if the disk fails.
+        If the body of the with statement fails, written files are kept and reported. Raises UsageError like check(),
+        and MachineError if another process writes here or the disk fails.
         """
         self._content |= facts
         with contextlib.ExitStack() as stack:
@@ -100,9 +101,9 @@ class ResultFolder:
                 raise
 
     def publish(self, complete=True):
-        """Give the written folder its place, once all of it is on the disk. Raises OSError.
+        """Sync the written folder to the disk and rename it to its place. Raises OSError.
 
-        complete: whether everything was written that was asked for; if not, older results stay where they are.
+        complete: whether all requested files were written. If not, older results are not replaced.
         """
         if not complete and not _is_vacant(self.target):
             for line in self._kept():
@@ -110,43 +111,44 @@ class ResultFolder:
             return
         manifest.seal(self.unfinished, self._content)
         found = _obstacle(self.target, self._content)
-        if found:  # since the beginning, somebody has put files there
+        if found:  # files were added there after the start
             before, self.place = self.place, another(self.place)
             self.target = _resolved(self.place)
             self.say(f"note: {before} {found[0]}: {', '.join(found[1][:5])}; the results go to {self.place}")
         _take_place(self.target, self.unfinished, self.previous)
 
     def _begin(self):
-        """Make an empty .NAME.unfinished, in the place of an older one that the program made."""
+        """Create an empty .NAME.unfinished; an older one of this program is deleted."""
         for folder in (self.previous, self.unfinished):
             if os.path.lexists(folder) and not manifest.is_own(folder):
-                raise errors.UsageError("is in the way, and is not of this program", where=folder,
-                                        fix=f"move it elsewhere, or {_advice(another(self.place))}")
+                raise errors.UsageError("is needed as a temporary folder, but this program did not create it",
+                                        where=folder, fix=f"move it elsewhere, or {_advice(another(self.place))}")
         if os.path.lexists(self.previous):
-            raise errors.UsageError("holds what is left of older results, and files that are not of this program",
+            raise errors.UsageError("holds files of older results and files that this program did not write",
                                     where=self.previous, fix=f"move it elsewhere, or {_advice(another(self.place))}")
         if self.unfinished.exists():
             if manifest.entries(self.unfinished):
-                self.say(f"deleting what an interrupted command has left in {self.unfinished}")
+                self.say(f"deleting files of an interrupted command in {self.unfinished}")
             manifest.remove(self.unfinished)
         if not _is_vacant(self.target):
-            self.say(f"the results in {self.place} are replaced when the new ones are whole")
+            self.say(f"the results in {self.place} will be replaced when the new ones are complete")
         self.unfinished.mkdir()
         manifest.write_manifest(self.unfinished, self._content)
 
     def _kept(self):
-        """Lines that say where the unfinished results are; none, and no folder, if there are no files in it."""
+        """Return lines that tell where the unfinished results are. If there are no files, delete the folder instead."""
         listed = manifest.read_manifest(self.unfinished)
         if listed is None:
             return []
         if "files" in listed:
-            return [f"the results are whole, in {self.unfinished}; to keep them: {_move(self.unfinished, self.place)}"]
+            return [f"the results are complete, in {self.unfinished}; to keep them: "
+                    f"{_move(self.unfinished, self.place)}"]
         with contextlib.suppress(OSError):
             if not manifest.entries(self.unfinished):
                 manifest.remove(self.unfinished)
                 return []
-        return [f"what was written is in {self.unfinished}; the next results that go to {self.place} replace it",
-                f"to keep it: {_move(self.unfinished, self.place)}"]
+        return [f"written files are in {self.unfinished}; the next results for {self.place} replace them",
+                f"to keep them: {_move(self.unfinished, self.place)}"]
 
     def _unusable(self, error):
         kind = errors.MachineError if error.errno in DISK else errors.UsageError
@@ -156,7 +158,7 @@ class ResultFolder:
 
 
 def settle(target):
-    """Finish, or undo, what a process that ended suddenly began with `target`; the caller holds the lock."""
+    """Finish or undo the work of a process that was killed while writing `target`. The caller holds the lock."""
     unfinished, previous = _hidden(target, "unfinished"), _hidden(target, "previous")
     new = manifest.read_manifest(unfinished)
     if new and "files" in new and not os.path.ismount(target) and not _obstacle(target, new):
@@ -171,7 +173,7 @@ def settle(target):
 
 
 def restore(place):
-    """settle() for a reader, where something was left; nothing while a process writes, or on a read-only disk."""
+    """Call settle() for a reader if files were left. Does nothing while a process writes or on a read-only disk."""
     target = _resolved(place)
     if any(os.path.lexists(_hidden(target, word)) for word in HIDDEN):
         with contextlib.suppress(errors.FcnError, OSError), _locked(target, place, EVALUATION):
@@ -179,7 +181,7 @@ def restore(place):
 
 
 def restore_all(folder):
-    """restore() every folder of results in a folder."""
+    """Call restore() for every folder of results in a folder."""
     for word in HIDDEN:
         for hidden in sorted(pathlib.Path(folder).glob(f".*.{word}")):
             restore(hidden.with_name(hidden.name[1:].removesuffix(f".{word}")))
@@ -187,38 +189,38 @@ def restore_all(folder):
 
 @contextlib.contextmanager
 def rewriting(place, name):
-    """Hold the lock while the body writes a file of finished results anew; its new facts are listed.
+    """Hold the lock while the body rewrites a file of finished results, then update the manifest.
 
-    Raises UsageError if the file was changed since the program wrote it.
+    Raises UsageError if the file was changed after the program wrote it.
     """
     with _locked(_resolved(place), place, EVALUATION, "wait until it is done."):
         if manifest.is_changed(place, name):
-            raise errors.UsageError("was changed since this program wrote it; nothing is overwritten",
+            raise errors.UsageError("was changed after this program wrote it and is not overwritten",
                                     where=pathlib.Path(place) / name, fix="move it away.")
         yield
         manifest.update(place, name)
 
 
 def free(place):
-    """`place` if that is free, else another()."""
+    """Return `place` if it is free, else another(place)."""
     return place if _is_free(place) else another(place)
 
 
-def usable(place, kind, say=logger.info):
-    """The first of `place`, `place`-2, ... where results of this kind may go, and a line if that is not `place`."""
+def usable(place, kind, say=print):
+    """Return the first of `place`, `place`-2, ... to which results may be written; say so if it is not `place`."""
     try:
         found = _obstacle(_resolved(place), {"kind": kind})
         if not found:
             return place
         other = next(one for one in _numbered(place) if not _obstacle(_resolved(one), {"kind": kind}))
-    except OSError:  # check() says it
+    except OSError:  # check() reports it
         return place
     say(f"note: {place} {found[0]}{': ' if found[1] else ''}{', '.join(found[1][:3])}; the results go to {other}")
     return other
 
 
 def another(place):
-    """`place` with the first number from 2 that is free."""
+    """Return the first free path of `place`-2, `place`-3, ..."""
     return next(filter(_is_free, _numbered(place)))
 
 
@@ -227,12 +229,12 @@ def _numbered(place):
 
 
 def _is_free(place):
-    """Whether nothing is there, nor about to be."""
+    """Return whether neither the folder nor one of its temporary folders exists."""
     return not any(map(os.path.lexists, (place, *(_hidden(place, word) for word in HIDDEN))))
 
 
 def _obstacle(target, content):
-    """(what, names of files) that keeps results with this manifest from the place of `target`; None if nothing does."""
+    """Return (reason, names of files) if results with this manifest must not replace `target`, else None."""
     if _is_vacant(target):
         return None
     if not target.is_dir():
@@ -241,7 +243,7 @@ def _obstacle(target, content):
     if listed is None:
         older = (target / "report.json").exists()
         return ("holds an evaluation of an older version, which did not list its files" if older else
-                "is not empty, and holds no results of this program"), sorted(path.name for path in target.iterdir())
+                "is not empty and holds no results of this program"), sorted(path.name for path in target.iterdir())
     if "files" not in listed:
         return "holds results of a command that was interrupted", sorted(manifest.entries(target))
     if listed.get("kind") != content.get("kind"):
@@ -250,7 +252,7 @@ def _obstacle(target, content):
     if others:
         return "holds predictions of other photos", others
     foreign = manifest.foreign(target, listed["files"])
-    return ("holds files that this program did not write, or that were changed since", foreign) if foreign else None
+    return ("holds files that this program did not write or that were changed later", foreign) if foreign else None
 
 
 def _take_place(target, unfinished, previous):
@@ -269,7 +271,7 @@ def _take_place(target, unfinished, previous):
 
 
 def _discard(previous, files):
-    """Delete older results, as far as they are listed; what fails is tried again by the next settle()."""
+    """Delete the listed files of older results. The next settle() retries after a failure."""
     with contextlib.suppress(OSError):
         manifest.remove(previous, files or {})
 
@@ -279,7 +281,7 @@ def _is_writable(folder):
 
 
 def _is_vacant(target):
-    """Whether there is nothing, or an empty folder, which a rename replaces."""
+    """Return whether `target` does not exist or is an empty folder, which a rename replaces."""
     if not os.path.lexists(target):
         return True
     return target.is_dir() and not target.is_symlink() and not any(target.iterdir())
@@ -292,13 +294,16 @@ def _locked(target, place, kind, fix=""):
 
 
 def _named(place, target):
-    """`place` as it was given, if it has a name of its own; "." and the like have not."""
+    """Return `place` as given, or the resolved target if it has no name (such as ".")."""
     place = pathlib.Path(place)
     return target if place.name in ("", "..") else place
 
 
 def _resolved(place):
-    """The absolute path without links and dots: renames are done beside the real folder. Raises UsageError."""
+    """Return the absolute path without links and dots, because renames happen beside the real folder.
+
+    Raises UsageError.
+    """
     try:
         return pathlib.Path(place).resolve()
     except (OSError, RuntimeError) as error:
@@ -319,5 +324,5 @@ def _move(folder, place):
 
 
 def _as_argument(place):
-    """A path that no command takes for an option."""
+    """Return a path that does not look like an option."""
     return f"./{place}" if str(place).startswith("-") else str(place)

@@ -1,8 +1,8 @@
 """Results of an evaluation, from its confusion matrices: report.json, per_class.csv, confusion.npz and a text table.
 
-report.json holds the facts of the evaluation and what `measured` returns. "protocol" names that of the numbers at its
-top, "protocols" holds all of them with intervals. confusion.npz and confusion_network.npz are
-confusion.ConfusionMatrices, from which fcn/cli/report.py computes everything anew for other classes and images.
+report.json holds facts about the evaluation and the result of `measured`. "protocol" names the protocol of the scores
+at its top level; "protocols" holds all protocols with intervals. confusion.npz and confusion_network.npz are
+confusion.ConfusionMatrices, from which fcn/cli/report.py computes scores for other classes and images.
 """
 
 import json
@@ -27,10 +27,10 @@ SCORE_TITLES = [f"<{title}" for _, title in SCORE_NAMES]
 
 
 def save(folder, original, network, content):
-    """Write the files of an evaluation, those that everything can be computed from first.
+    """Write the files of an evaluation, the confusion matrices first.
 
-    original, network: ConfusionMatrices at the images' own size and at the net's (None without). content: what
-    `measured` gives of them, and the facts (split, inference, layout, checkpoint_step, ...).
+    original, network: ConfusionMatrices at the images' original size and at network size (or None). content: result of
+    `measured` plus facts (split, inference, layout, checkpoint_step, ...).
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,9 +42,10 @@ def save(folder, original, network, content):
 
 
 def measured(original, network, spec, layout=None, ids=None):
-    """All of report.json that follows from the matrices.
+    """Return the part of report.json that is computed from the confusion matrices, as a dict.
 
-    ids: the classes that means and rows are over, all scored ones by default; parts have no published anchors.
+    original, network: as in save(). ids: classes for means and rows; default: all scored classes. With ids, there are
+    no published reference scores.
     """
     names = list(transfer.channel_names(spec.class_names, original.num_classes))
     found = protocols.computed(original, network, spec.ignored_ids)
@@ -72,12 +73,12 @@ def measured(original, network, spec, layout=None, ids=None):
 
 
 def read_report(folder):
-    """The content of an evaluation's report.json; its plugin folders are used. Raises DataError."""
+    """Read an evaluation's report.json and register the plugin folders that it names. Raises DataError."""
     path = pathlib.Path(folder) / "report.json"
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise errors.DataError("is no evaluation: it has no report.json", where=folder, fix=AGAIN) from None
+        raise errors.DataError("is not an evaluation: it has no report.json", where=folder, fix=AGAIN) from None
     except DAMAGE as error:
         raise errors.DataError("is damaged", where=path, why=file_kinds.why_unreadable(path, error),
                                fix=AGAIN) from None
@@ -88,15 +89,15 @@ def read_report(folder):
     try:
         table(content)
         if not _is_sound(content):
-            raise ValueError("ids, colours or intervals are none")
+            raise ValueError("invalid ids, colours or intervals")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise errors.DataError("is damaged, or no report of an evaluation", where=path, why=repr(error),
+        raise errors.DataError("is damaged or not a report of an evaluation", where=path, why=repr(error),
                                fix=AGAIN) from None
     return content
 
 
 def _is_sound(content):
-    """Whether what is computed with later is of the kinds that `measured` makes."""
+    """Return whether ids, colours and intervals have the types that `measured` returns."""
     ids = [*content["ignored_ids"], *(row["id"] for row in content["per_class"])]
     colours = [tuple(map(type, colour)) for colour in content["colours"]]
     intervals_ = [between for entry in content["protocols"].values() for between in entry["intervals"].values()]
@@ -105,29 +106,29 @@ def _is_sound(content):
 
 
 def as_csv(rows):
-    """A list of dicts with the same keys as CSV, in full precision; None is an empty cell."""
+    """Format a list of dicts with equal keys as CSV, in full precision. None becomes an empty cell."""
     return tables.csv_text([list(rows[0]), *([row[key] for key in rows[0]] for row in rows)])
 
 
 def _scored(module, sums, ids):
-    """{"size", "text", "scores", "intervals"} of one protocol."""
-    plain = module.compute(sums, np.ones((1, len(sums.true_positives))), ids)
+    """Return {"size", "text", "scores", "intervals"} of one protocol."""
+    plain = module.compute(sums, np.ones((1, len(sums.hits))), ids)
     scores, terms = {name: float(value[0]) for name, value in plain.items()}, module.ratios(sums, ids)
     return {"size": module.SIZE, "text": module.TEXT, "scores": scores,
             "intervals": {name: confidence.interval(score, terms[name]) for name, score in scores.items()}}
 
 
 def _per_class(sums, names, ids):
-    hits, labelled, called = (array.sum(axis=0) for array in sums.of(ids))
+    true_positives, target_pixels, predicted_pixels = (array.sum(axis=0) for array in sums.of(ids))
     images = (sums.of(ids)[1] > 0).sum(axis=0)
-    ious, accuracies = iou.per_class(hits, labelled, called)
+    ious, accuracies = iou.per_class(true_positives, target_pixels, predicted_pixels)
     return [{"id": i, "name": names[i], "iou": _number(ious[k]), "accuracy": _number(accuracies[k]),
-             "pixels": int(labelled[k]), "predicted": int(called[k]), "images": int(images[k])}
+             "pixels": int(target_pixels[k]), "predicted": int(predicted_pixels[k]), "images": int(images[k])}
             for k, i in enumerate(ids or sums.ids)]
 
 
 def _per_image(names, sums, ids):
-    """Of each image by itself, over the classes in its label or prediction; None without labelled pixels."""
+    """Return scores of each image over the classes in its label or prediction; None without labelled pixels."""
     labelled = sums.of(ids)[1].sum(axis=1) > 0
     scores = iou.numbers(*sums.of(ids), absent="nan")
     return [{"name": name, **{key: float(scores[key][k]) if labelled[k] else None
@@ -139,13 +140,13 @@ def _number(value):
 
 
 def table(content):
-    """The content of report.json as text, at most 110 columns: classes, protocols, references, warnings."""
+    """Format the content of report.json as text: classes, protocols, references, warnings. At most 110 columns."""
     return "\n".join([*_class_lines(content), "", *_protocol_lines(content), *_reference_lines(content),
                       *_warning_lines(content)])
 
 
 def _class_lines(content):
-    """Every class that occurs, most frequent first."""
+    """Return one line per class that occurs, most frequent first."""
     rows = content["per_class"]
     total = max(sum(row["pixels"] for row in rows), 1)
     shown = [[str(row["id"]), row["name"], f"{row['pixels'] / total:.1%}", _score_text(row["iou"], 3),
@@ -154,26 +155,26 @@ def _class_lines(content):
     lines = tables.lines([">id", "class", ">share", ">IoU", ">acc"], shown)
     absent = [row["name"] for row in rows if row["iou"] is None]
     if absent:
-        lines.append(f"      {len(absent)} of {len(rows)} classes are in neither labels nor predictions (count 0);"
+        lines.append(f"      {len(absent)} of {len(rows)} classes are in neither labels nor predictions (count as 0);"
                      f" mean IoU of the others {content['mean_iou_present']:.4f}")
     return lines
 
 
 def _protocol_lines(content):
-    """What was evaluated and how, a row for each protocol, and one for each known part of the classes."""
-    said = [content.get("split"), f"{content['images']} images", content.get("inference")]
+    """Return what was evaluated and how, then a row per protocol and per group of classes."""
+    facts = [content.get("split"), f"{content['images']} images", content.get("inference")]
     rows = [[name, entry["size"], *_score_cells(entry)] for name, entry in content["protocols"].items()]
     rows += [[f"  {name} only", "", *_score_cells(entry)] for name, entry in content.get("subsets", {}).items()]
-    lines = [*_wrapped(", ".join(text for text in said if text), 0),
+    lines = [*_wrapped(", ".join(text for text in facts if text), 0),
              *tables.lines(["<protocol", "<size", *SCORE_TITLES], rows)]
     if any(entry["intervals"]["mean_iou"] for entry in content["protocols"].values()):
         lines += _wrapped(f"[...]: 95% intervals over the {content['images']} images, for the classes in their labels; "
-                          "other classes are counted as the protocol says", 2)
+                          "the protocol defines how other classes count", 2)
     return lines
 
 
 def _reference_lines(content):
-    """Published and baseline numbers to compare with, each with its source."""
+    """Return published and baseline scores for comparison, each with its source."""
     rows = [[*(_score_text(row[key]) for key, _ in SCORE_NAMES), f"{row['name']}: {row['source']}"]
             for row in content["anchors"]]
     return ["", *tables.lines([*SCORE_TITLES, "for comparison"], rows)]
@@ -184,7 +185,7 @@ def _warning_lines(content):
 
 
 def _score_cells(entry):
-    """One protocol's numbers; intervals may be missing."""
+    """Return the scores of one protocol as text, with intervals where they exist."""
     cells = []
     for key, _ in SCORE_NAMES:
         between = entry["intervals"][key] if key in WITH_INTERVAL else None

@@ -1,4 +1,4 @@
-"""An evaluation read back from its folder, whole or in part: its report's content and its matrices."""
+"""Reading of stored evaluations: report.json and confusion matrices, of all images or a selection."""
 
 import dataclasses
 import fnmatch
@@ -13,7 +13,7 @@ from fcn.metrics import confusion
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """content: of report.json. original, network: ConfusionMatrices; network may be None."""
+    """A stored evaluation. content: dict of report.json. original, network: ConfusionMatrices; network may be None."""
 
     folder: pathlib.Path
     content: dict
@@ -22,23 +22,23 @@ class Evaluation:
     network: confusion.ConfusionMatrices | None
 
     def select(self, indices):
-        """This evaluation of some of its images. Raises DataError if both files are not of the same images."""
+        """Return this evaluation for some of its images. Raises DataError if the two files have different images."""
         network = self.network
         if network and network.names != self.original.names:
-            raise errors.DataError("is of other images than confusion.npz beside it",
+            raise errors.DataError("has other images than confusion.npz in the same folder",
                                    where=self.folder / results.FILES["network"], fix=results.AGAIN)
         return dataclasses.replace(self, original=self.original.select(indices),
                                    network=network and network.select(indices))
 
     def scored_names(self):
-        """{id: name} of the scored classes."""
+        """Return {id: name} of the scored classes."""
         return {i: self.spec.class_names[i] for i in self.spec.scored_ids}
 
 
 def folder_of(path):
-    """The folder of an evaluation; of a run, that of its newest. Raises UsageError.
+    """Return the folder of an evaluation; for a run, the folder of its newest evaluation. Raises UsageError.
 
-    An evaluation that a sudden end has left without its name gets it back first.
+    Unfinished renames of a killed process are completed first (result_folder.settle).
     """
     path = pathlib.Path(path)
     result_folder.restore(path)
@@ -55,7 +55,7 @@ def folder_of(path):
 
 
 def _time(report):
-    """When it was made, as it says itself; "" if it cannot be read."""
+    """Return the time that a report states, or "" if it cannot be read."""
     try:
         return str(json.loads(report.read_bytes()).get("time") or "")
     except (OSError, ValueError, RecursionError, AttributeError):
@@ -63,36 +63,37 @@ def _time(report):
 
 
 def read_evaluation(folder):
-    """The Evaluation in a folder. Raises DataError."""
+    """Read the Evaluation in a folder. Raises DataError."""
     folder = pathlib.Path(folder)
-    original = confusion.load(folder / results.FILES["original"])  # tells an older version from a damaged file
+    original = confusion.load(folder / results.FILES["original"])  # distinguishes an older version from a damaged file
     content = results.read_report(folder)
     beside = folder / results.FILES["network"]
     spec = DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
                        tuple(tuple(colour) for colour in content["colours"]))
     if spec.num_classes != original.num_classes:
-        raise errors.DataError(f"has {original.num_classes} classes, report.json {spec.num_classes}",
+        raise errors.DataError(f"has {original.num_classes} classes, report.json has {spec.num_classes}",
                                where=folder / results.FILES["original"], fix=results.AGAIN)
     return Evaluation(folder, content, spec, original, confusion.load(beside) if beside.exists() else None)
 
 
-def matching(names, asked):
-    """Indices of the images that a file lists, one name a line, or that a pattern such as "ADE_val_0000*" matches.
+def matching(names, selection):
+    """Return the sorted indices of selected images.
 
-    A name may carry its file's ending. Raises UsageError if a listed image is not there, or none matches.
+    names: all images. selection: path of a file with one name per line (with or without suffix), or a pattern such as
+    "ADE_val_0000*". Raises UsageError if a listed image was not evaluated or nothing matches.
     """
-    path = pathlib.Path(asked)
+    path = pathlib.Path(selection)
     if path.is_file():
         listed = {line.strip() for line in path.read_text("utf-8-sig", "replace").splitlines() if line.strip()}
         known = {name: i for i, name in enumerate(names)}
         found = {known.get(line, known.get(pathlib.PurePath(line).stem)) for line in listed}
         unknown = sorted(line for line in listed if line not in known and pathlib.PurePath(line).stem not in known)
         if unknown:
-            raise errors.UsageError(f"names {len(unknown)} images that were not evaluated", where=path,
+            raise errors.UsageError(f"lists {len(unknown)} images that were not evaluated", where=path,
                                     why=errors.several(unknown, 5))
     else:
-        found = {i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, asked)}
+        found = {i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, selection)}
     if not found:
-        raise errors.UsageError(f"--images {asked}: no evaluated image matches",
-                                fix=f"names are such as '{names[0]}'" if names else None)
+        raise errors.UsageError(f"--images {selection}: no evaluated image matches",
+                                fix=f"use names such as '{names[0]}'." if names else None)
     return sorted(found)

@@ -1,12 +1,12 @@
-"""Evaluation in windows (tiles): where they lie, how overlapping scores are merged, and resizing of merged scores.
+"""Tiling: positions of windows (tiles), merging of overlapping scores, and resizing of merged scores.
 
 Windows start at multiples of 32 px, so that every pool of the net pairs the same pixels in a window as in the whole
-image, and end where the image ends at the latest: a window sees what the whole image has there, nothing added and
-nothing moved. components.margin says how far from its inner edges a window's result is that of the whole image.
+image. They never extend beyond the image. Pixels that are farther from a window's inner edges than components.margin
+have the same scores as in the whole image.
 
-Scores are merged and resized in strips of rows, so that only a few rows are in memory. Resizing is bilinear: centres of
-pixels are aligned and the outermost pixels are repeated beyond the edge, as in TensorFlow's half_pixel_centers and in
-Pillow's bilinear resize where it enlarges. (Pillow takes means where it shrinks; this does not.)
+Scores are merged and resized in strips of rows, so that only a few rows are in memory. Resizing is bilinear with
+aligned pixel centres and repeated border pixels, as TensorFlow's half_pixel_centers and Pillow's bilinear enlargement.
+(Pillow averages when it shrinks; this code does not.)
 """
 
 import dataclasses
@@ -17,17 +17,17 @@ import numpy as np
 
 from fcn.core import errors
 
-STRIDE_PX = 32  # of the coarsest map
+STRIDE_PX = 32  # of the coarsest feature
 SMALLEST_PX = 64
-BLOCK = 32  # rows that are finished together
-STRIP_BYTES = 32e6  # of a strip of resized scores
+BLOCK = 32  # rows that are merged together
+STRIP_BYTES = 32e6  # largest strip of resized scores
 
 
 def along(length, window, overlap):
-    """[(start, end)] along an axis of `length` px, in order; together they cover it, ends do not go beyond it.
+    """Return the sorted spans [(start, end)] of the windows that cover an axis of `length` px.
 
-    window: px. overlap: of neighbours, at least: below 1 the share of a window, from 1 on px. All windows are of
-    `window` px but the last one, which is up to 31 px shorter, and that of an image smaller than a window.
+    window: px. overlap: minimum overlap of neighbours; below 1 a share of the window, else px. The last window may be
+    up to 31 px shorter than `window`; an image smaller than a window has one window of its size.
     """
     step = _step(window, overlap)
     starts = list(range(0, max(length - window, 0), step))
@@ -36,15 +36,15 @@ def along(length, window, overlap):
 
 
 def check(window, overlap):
-    """Raise UsageError unless windows of (height, width) px with this overlap can be laid."""
+    """Raise UsageError unless (height, width) in px and the overlap are valid for windows."""
     for side in window:
         if side < SMALLEST_PX or side % STRIDE_PX:
             near = max(SMALLEST_PX, round(side / STRIDE_PX) * STRIDE_PX)
-            raise errors.UsageError(f"a window of {side} px: its sides are multiples of {STRIDE_PX}, "
-                                    f"{SMALLEST_PX} at least", fix=f"--window {near} is the nearest.")
+            raise errors.UsageError(f"invalid window of {side} px: expected a multiple of {STRIDE_PX}, at least "
+                                    f"{SMALLEST_PX}", fix=f"--window {near} is the nearest.")
         if overlap < 0 or _step(side, overlap) < STRIDE_PX:
-            raise errors.UsageError(f"an overlap of {overlap:g} in windows of {side} px: it is a share from 0 to "
-                                    f"{1 - STRIDE_PX / side:.3g}, or px up to {side - STRIDE_PX}")
+            raise errors.UsageError(f"invalid overlap of {overlap:g} for windows of {side} px: expected a share from 0 "
+                                    f"to {1 - STRIDE_PX / side:.3g}, or at most {side - STRIDE_PX} px")
 
 
 def check_strides(stride, net):
@@ -58,21 +58,23 @@ def check_strides(stride, net):
 
 
 def _step(window, overlap):
-    """Px from one start to the next: what the overlap leaves, rounded down to a multiple of 32."""
+    """Return the distance of neighbouring windows in px: window minus overlap, rounded down to a multiple of 32."""
     step = window - overlap if overlap >= 1 else window * (1 - overlap)
-    return int(step + 1e-6) // STRIDE_PX * STRIDE_PX  # 1 - 0.9 is a little less than 0.1
+    return int(step + 1e-6) // STRIDE_PX * STRIDE_PX  # 1e-6: in floating point, 1 - 0.9 < 0.1
 
 
 def middles(spans):
-    """[(first, end)]: the part of each window in which a pixel is farther from inner edges than in any other window.
+    """Return [(first, end)], the middle part of each window. The parts cover the axis without overlap.
 
-    It ends where two windows' middles meet, so that no pixel is nearer to an inner edge than half the overlap.
+    A part ends at the middle of the overlap with the next window, so its pixels are at least half the overlap away from
+    the window's inner edges.
     """
     meet = [(start + end) // 2 for (_, end), (start, _) in itertools.pairwise(spans)]
     return list(zip([spans[0][0], *meet], [*meet, spans[-1][1]], strict=True))
 
+
 def softmax(logits):
-    """float32 (..., C) -> probabilities that add up to 1."""
+    """Return the softmax of logits, float32 (..., C)."""
     scores = logits - logits.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
@@ -85,8 +87,10 @@ def unchanged(logits):
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """text: for the report. join: adds scores up, for their mean, or takes the larger ones. prepare: logits -> what
-    is joined. only_middles: windows are not joined; each pixel is taken from that in whose middle it lies most.
+    """A rule for merging scores.
+
+    text: description for the report. join: np.add (for the mean) or np.maximum. prepare: function applied to logits
+    before joining. only_middles: windows are not joined; each pixel is taken from the window whose centre is nearest.
     """
 
     text: str
@@ -95,7 +99,7 @@ class Rule:
     only_middles: bool = False
 
     def joined(self, parts):
-        """One array of several, of one shape; none of them is changed."""
+        """Merge arrays of equal shape into one. Does not change its inputs."""
         if len(parts) == 1:
             return parts[0]
         total = self.join(parts[0], parts[1])
@@ -106,7 +110,7 @@ class Rule:
         return total
 
     def probabilities(self, scores, excluded_ids):
-        """float32 (..., C) that add up to 1, of merged scores; 0 for excluded_ids."""
+        """Return the probabilities of merged scores, float32 (..., C), which sum to 1. excluded_ids get 0."""
         excluded = list(excluded_ids)
         if self.prepare is softmax:
             found = scores.copy()
@@ -122,13 +126,13 @@ RULES = {
     "max": Rule("the maximum activation of each class", np.maximum),  # DeepDIVA
     "mean": Rule("the mean of the logits", np.add),
     "probability": Rule("the mean of the probabilities", np.add, softmax),
-    "centre": Rule("taking each pixel from the window in whose middle it lies most, and the mean of the logits of "
-                   "scales and mirrored images", np.add, only_middles=True),
+    "centre": Rule("taking each pixel from the window whose centre is nearest, and the mean of the logits of scales "
+                   "and mirrored images", np.add, only_middles=True),
 }
 
 
 def best(scores, excluded_ids):
-    """uint8 (...): the best class that is not in excluded_ids, of float32 (..., C); of equals the first."""
+    """Return the argmax of scores, float32 (..., C), over classes that are not in excluded_ids, as uint8 (...)."""
     if not excluded_ids:
         return scores.argmax(axis=-1).astype(np.uint8)
     allowed = np.array([i for i in range(scores.shape[-1]) if i not in excluded_ids], np.uint8)
@@ -136,10 +140,11 @@ def best(scores, excluded_ids):
 
 
 def rows(spans, rule, scores):
-    """(top, float32 (rows, W, C)) of an image in windows, in order, as soon as no further window reaches them.
+    """Yield (top, float32 (rows, W, C)), the merged rows of an image from top to bottom.
 
-    spans: of the windows (tiling.along), down and across. scores((start, end) down, (start, end) across) -> float32
-    (h, w, C) of that window, prepared by the rule. At most one window's height of rows is open.
+    spans: (vertical, horizontal) spans of the windows (tiling.along). rule: Rule. scores: function (vertical span,
+    horizontal span) -> float32 (h, w, C), the prepared scores of a window. Rows are yielded as soon as no later window
+    covers them; at most the height of one window is held.
     """
     down, across = spans
     if len(down) == len(across) == 1:
@@ -157,7 +162,7 @@ def rows(spans, rule, scores):
 
 
 def _lay(opened, found, first, piece, size, join):
-    """Join scores, whose first row is `first` and whose columns are `piece`, with the blocks of rows that are open."""
+    """Join scores (first row `first`, columns `piece`) into the open blocks of rows."""
     end = first + len(found)
     for top in range(first // BLOCK * BLOCK, end, BLOCK):
         if top not in opened:
@@ -175,7 +180,7 @@ def _finished(block, top, cover_down, cover_across, join):
 
 
 def _cover(parts):
-    """float32 (length,): how many parts hold each pixel of the axis."""
+    """Return the number of parts that cover each pixel of the axis, float32 (length,)."""
     count = np.zeros(parts[-1][1], np.float32)
     for first, end in parts:
         count[first:end] += 1
@@ -183,8 +188,9 @@ def _cover(parts):
 
 
 def strip_bounds(size, channels, sources=()):
-    """[(top, end)]: strips that cover a float32 grid of (height, width) px from the top down, none above 32 MB, nor the
-    rows of each of the `sources` (height, width) that it is made of.
+    """Return [(top, end)] of strips that cover a float32 grid of size (height, width) from top to bottom.
+
+    A strip takes at most 32 MB, and so do the rows of each source grid from which it is resized. sources: their sizes.
     """
     height, width = size
     widest = max([width, *(max(w, width) * max(1, h / height) for h, w in sources)])
@@ -193,7 +199,7 @@ def strip_bounds(size, channels, sources=()):
 
 
 def resized_strips(rows, source, target, bounds):
-    """For each (top, end) of `bounds`: float32 (end - top, width, C), those rows of the target grid.
+    """Yield the resized rows, float32 (end - top, width, C), for each (top, end) in `bounds`.
 
     rows: iterable of (top, float32 (h, W, C)), all rows of the source grid in order. source, target: (height, width).
     """
@@ -211,13 +217,13 @@ def resized_strips(rows, source, target, bounds):
 
 
 class HeldRows:
-    """Rows of a stream, kept from the first one that is still wanted on."""
+    """Buffer over a stream of rows that drops rows which are no longer needed."""
 
     def __init__(self, rows):
         self.stream, self.blocks = iter(rows), []
 
     def rows(self, first, end):
-        """float32 (end - first, W, C). Rows above `first` are given up for good."""
+        """Return rows first to end, float32 (end - first, W, C). Rows before `first` are dropped."""
         self.blocks = [(top, block) for top, block in self.blocks if top + len(block) > first]
         while not self.blocks or self.blocks[-1][0] + len(self.blocks[-1][1]) < end:
             self.blocks.append(next(self.stream))
@@ -226,7 +232,7 @@ class HeldRows:
 
 
 def _between(source, target):
-    """(before, after, weight of after): between which pixels of the source each one of the target lies."""
+    """Return (index before, index after, weight of after) in the source for each pixel of the target."""
     at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     before = np.floor(at).astype(int)
     return before, np.ceil(at).astype(int), (at - before).astype(np.float32)

@@ -328,14 +328,14 @@ def test_files_of_the_user_are_never_deleted(trained, thesis, monkeypatch, out, 
     Image.new("RGB", (40, 30)).save("photo.png")
     before = contents(thesis.parent)
     said = latest(trained, out, *words, code=2)
-    assert "is the current folder, or holds it" in said and contents(thesis.parent) == before
+    assert "is or contains the current folder" in said and contents(thesis.parent) == before
     monkeypatch.chdir(trained[0])
     said = latest(trained, thesis, *words, code=3 if words[:1] == ["--images"] else 2)
     assert contents(thesis.parent) == before
     if not words:
         checkpoint, refused = said.split("\n", 1)
         assert checkpoint.startswith(f"checkpoint: {trained[0]}/run/checkpoints/step-000008 (")
-        assert refused == (f"UsageError: {thesis}: is not empty, and holds no results of this program\n"
+        assert refused == (f"UsageError: {thesis}: is not empty and holds no results of this program\n"
                            f"  colour\n  gallery\n  photo.png\n  predictions\n  report.html\n"
                            f"  Fix: --out {thesis}-2 is free.\n")
 
@@ -371,8 +371,8 @@ def test_interrupted_evaluation_keeps_the_older_one(trained, tmp_path, monkeypat
         said = latest(trained, out, "--outputs", "predictions", code=130)
     assert contents(out) == before
     unfinished = tmp_path / ".out.unfinished"
-    assert f"what was written is in {unfinished}" in said and len(list((unfinished / "predictions").iterdir())) == 2
-    assert f"deleting what an interrupted command has left in {unfinished}" in latest(trained, out, "--outputs", "none")
+    assert f"written files are in {unfinished}" in said and len(list((unfinished / "predictions").iterdir())) == 2
+    assert f"deleting files of an interrupted command in {unfinished}" in latest(trained, out, "--outputs", "none")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out"]
 
 
@@ -424,10 +424,10 @@ def test_predictions_before_a_full_disk_are_kept(trained, photos, tmp_path, monk
     monkeypatch.setattr(ids, "write", full)
     said = latest(trained, tmp_path / "out", "--images", photos, "--outputs", "predictions", code=5)
     unfinished = tmp_path / ".out.unfinished"
-    assert f"No space left on device\n  what was written is in {unfinished}" in said
+    assert f"No space left on device\n  written files are in {unfinished}" in said
     assert sorted(path.name for path in (unfinished / "predictions").iterdir()) == ["a.png", "b.png"]
     assert not (tmp_path / "out").exists()
-    run_process(re.search(r"to keep it: (mv .*)", said)[1].split())
+    run_process(re.search(r"to keep them: (mv .*)", said)[1].split())
     assert len(list((tmp_path / "out-2/predictions").iterdir())) == 2
 
 
@@ -438,7 +438,7 @@ def test_evaluation_that_lacks_pictures_replaces_no_older_one(trained, tmp_path,
     monkeypatch.setattr(images, "write_png", full)
     before = contents(tmp_path / "out")
     said = latest(trained, tmp_path / "out", "--outputs", "colour", code=5)
-    assert contents(tmp_path / "out") == before and f"what was written is in {tmp_path / '.out.unfinished'}" in said
+    assert contents(tmp_path / "out") == before and f"written files are in {tmp_path / '.out.unfinished'}" in said
     latest(trained, tmp_path / "new", "--outputs", "colour", code=5)  # where there is none, numbers are better
     assert (tmp_path / "new/report.json").exists()
 

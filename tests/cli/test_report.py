@@ -165,7 +165,7 @@ def test_classes_that_changed_most_come_first(runs):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ("images", "2 images are in one of them only: scene_10, scene_11"), ("labels", "1 images have other labels"),
+    ("images", "2 images are in only one of them: scene_10, scene_11"), ("labels", "1 images have different labels"),
     ("classes", "their scored classes differ")])
 def test_evaluations_of_other_data_are_not_compared(runs, tmp_path, change, message):
     labels, spec = LABELS.copy(), SPEC
@@ -192,7 +192,7 @@ def test_other_input_sizes_are_compared_by_other_protocols(runs, tmp_path, capsy
     (["nowhere"], errors.UsageError, "there is no such folder"),
     (["."], errors.UsageError, "holds no evaluation"),
     (["run", "--classes", "skye"], errors.UsageError, "did you mean 'sky'"),
-    (["run", "--images", "photo_*"], errors.UsageError, "names are such as 'scene_00'"),
+    (["run", "--images", "photo_*"], errors.UsageError, "use names such as 'scene_00'"),
     (["run", "--csv", "no/folder.csv"], errors.UsageError, "cannot be written")])
 def test_impossible_requests_are_refused_in_one_line(runs, monkeypatch, words, error, message):
     monkeypatch.chdir(runs)
@@ -220,5 +220,5 @@ def test_damaged_older_or_foreign_files_are_one_error(runs, tmp_path):
         report.main(words)
     write(tmp_path, 0.5, 1)
     counted(0.5, 1, LABELS[:3]).save(tmp_path / "confusion_network.npz")
-    with pytest.raises(errors.DataError, match="is of other images"):
+    with pytest.raises(errors.DataError, match="has other images"):
         report.main([str(tmp_path), "--images", "scene_0*"])

@@ -333,7 +333,7 @@ def test_slightly_larger_image_reuses_memory_held_by_tensorflow(monkeypatch):
     predict = predicting(InferenceConfig(), lambda size, is_plain: next(needs))
     predict()
     predict()  # 8.5 of the 8 that are held and 1 that is free
-    with pytest.raises(errors.MachineError, match=r"9\.5 GB are there for it"):
+    with pytest.raises(errors.MachineError, match=r"9\.5 GB are available"):
         predict()
 
 
@@ -357,16 +357,14 @@ def test_memory_estimate_follows_from_shapes():
 # --- the plan ---
 
 @pytest.mark.parametrize(("plan", "text"), [
-    (InferenceConfig(), "the net sees each image at its own size"),
+    (InferenceConfig(), "network input at original size"),
     (InferenceConfig(size=(384, 512)),
-     "the net sees each image at 384 x 512 px, the prediction is enlarged by nearest neighbour"),
+     "network input 384 x 512 px, prediction resized by nearest neighbour to the original size"),
     (InferenceConfig(window=(512, 512)),
-     "the net sees each image at its own size, in windows of 512 x 512 px that overlap by "
-     "50 %, merged by the mean of the logits"),
+     "network input at original size, in windows of 512 x 512 px with 50 % overlap, merged by the mean of the logits"),
     (InferenceConfig((384, 384), (256, 128), 64, "max", (0.75, 1, 1.25), True, "scores"),
-     "the net sees each image at 384 x 384 px times 0.75, 1, 1.25, in windows of 256 x 128 px that overlap by 64 px, "
-     "plain and mirrored, merged by the maximum activation of each class, the scores are enlarged bilinearly to the "
-     "original size")])
+     "network input 384 x 384 px times 0.75, 1, 1.25, in windows of 256 x 128 px with 64 px overlap, original and "
+     "mirrored, merged by the maximum activation of each class, scores resized bilinearly to the original size")])
 def test_inference_settings_are_one_sentence(plan, text):
     assert plan.describe() == text
 

@@ -86,7 +86,7 @@ def test_full_disk_ends_only_the_writing_of_pictures(tmp_path, monkeypatch):
         assert sink is None
     assert [path.name for path in made.folder.rglob("*.*")] == ["a.png"]
     assert made.full and [name for name, _ in made.unwritten] == ["b"]
-    with pytest.raises(errors.MachineError, match="'b' could not be written, nor anything after it: No space left"):
+    with pytest.raises(errors.MachineError, match="'b' and all later files could not be written: No space left"):
         made.complain(tmp_path)
     with pytest.raises(OSError, match="No space"):  # photos without labels have no numbers: files are all they are for
         monkeypatch.setattr(images, "write_png", full)
@@ -151,7 +151,7 @@ def test_outputs_are_selected_by_name():
     assert prediction_writer.parse_outputs("panels, zip") == ("panels",
                                                               "zip") and prediction_writer.parse_outputs("none") == ()
     assert prediction_writer.parse_outputs("all") == ("predictions", "colour", "overlays", "panels", "probabilities")
-    with pytest.raises(argparse.ArgumentTypeError, match="'panel' is none of predictions, colour"):
+    with pytest.raises(argparse.ArgumentTypeError, match="invalid output 'panel': expected predictions, colour"):
         prediction_writer.parse_outputs("panel")
 
 

@@ -122,8 +122,8 @@ def other_manifest(out):
 
 
 FOREIGN = {
-    "user_predictions": (user_predictions, "is not empty, and holds no results of this program\n  predictions\n"),
-    "beside": (beside, "did not write, or that were changed since\n  notes.txt\n"),
+    "user_predictions": (user_predictions, "is not empty and holds no results of this program\n  predictions\n"),
+    "beside": (beside, "did not write or that were changed later\n  notes.txt\n"),
     "in a folder": (lambda out: beside(out, "colour/mine.png"), "changed since\n  colour/mine.png\n"),
     "empty folder": (empty_folder, "changed since\n  mine/\n"),
     "changed": (changed, "changed since\n  colour/a.png\n"),
@@ -184,7 +184,7 @@ def test_current_folder_and_its_parents_are_refused(tmp_path, monkeypatch, place
     (here / "sub").mkdir(parents=True)
     (here / "evaluation").mkdir()
     monkeypatch.chdir(here)
-    with pytest.raises(errors.UsageError, match="is the current folder, or holds it") as told:
+    with pytest.raises(errors.UsageError, match="is or contains the current folder") as told:
         ResultFolder(tmp_path / place if place == "here" else place, EVALUATION).check()
     assert str(told.value).endswith("--out evaluation-2 is free.")
     write(pathlib.Path("evaluation-2"))
@@ -279,10 +279,10 @@ def test_predictions_before_an_interruption_are_kept_and_named(out):
         interrupted(out, said, KeyboardInterrupt())
     kept = out.parent / ".out.unfinished"
     assert (kept / "predictions/a.png").read_text() == "done" and not out.exists()
-    assert said == [f"what was written is in {kept}; the next results that go to {out} replace it",
-                    f"to keep it: mv {kept} {out}-2"]
+    assert said == [f"written files are in {kept}; the next results for {out} replace them",
+                    f"to keep them: mv {kept} {out}-2"]
     write(out, kind=PREDICTIONS, photos=["a.jpg"], said=said)
-    assert said[2:] == [f"deleting what an interrupted command has left in {kept}"]
+    assert said[2:] == [f"deleting files of an interrupted command in {kept}"]
     assert tree(out.parent).keys() == {"out", "out/colour", "out/colour/a.png", "out/manifest.json", "out/report.json"}
 
 
@@ -295,7 +295,7 @@ def test_renamed_unfinished_results_are_not_replaced(out):
 
 
 def test_full_disk_is_reported_with_what_is_kept(out):
-    with pytest.raises(errors.MachineError, match="could not be written: No space left on device\n  what was written"):
+    with pytest.raises(errors.MachineError, match="could not be written: No space left on device\n  written files"):
         interrupted(out, [], OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(OSError, match="cannot identify"):  # without a number it is none of the system's errors
         interrupted(out, [], OSError("cannot identify"))
@@ -316,8 +316,8 @@ def test_older_results_stay_if_new_ones_are_incomplete(out):
         (folder / "report.json").write_text("new")
         made.publish(complete=False)
     assert (out / "report.json").read_text() == "old"
-    assert said[0] == f"the results in {out} are replaced when the new ones are whole"
-    assert "what was written is in" in said[1] and (made.unfinished / "report.json").read_text() == "new"
+    assert said[0] == f"the results in {out} will be replaced when the new ones are complete"
+    assert "written files are in" in said[1] and (made.unfinished / "report.json").read_text() == "new"
 
 
 def test_incomplete_results_take_their_place_if_it_is_free(out):
@@ -346,7 +346,7 @@ def test_foreign_hidden_folder_is_left_alone(out, word):
     hidden = out.parent / f".out.{word}"
     hidden.mkdir()
     (hidden / "mine").write_text("mine")
-    with pytest.raises(errors.UsageError, match="is in the way, and is not of this program") as told:
+    with pytest.raises(errors.UsageError, match="this program did not create it") as told:
         write(out)
     assert (hidden / "mine").read_text() == "mine" and f"--out {out}-2 is free." in str(told.value)
 
@@ -427,7 +427,7 @@ def test_rewritten_file_is_listed_again(out, monkeypatch, place):
 
 def test_file_changed_by_the_user_is_not_rewritten(out):
     corrected(out)
-    with pytest.raises(errors.UsageError, match="was changed since this program wrote it"), \
+    with pytest.raises(errors.UsageError, match="was changed after this program wrote it"), \
             result_folder.rewriting(out, "colour/a.png"):
         raise AssertionError("the body must not run")
     assert (out / "colour/a.png").read_text() == "her"
