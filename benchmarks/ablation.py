@@ -1,10 +1,11 @@
-"""The ablation: each departure of the ports alone against the paper's choice, on CamVid at half resolution.
+"""Ablation on CamVid at half resolution: each deviation of other implementations from the paper, one at a time.
 
     python benchmarks/ablation.py --data CAMVID --weights VGG19.mat
 
-Every run is one call of train_fcn.py with the settings of COMMON and one line of VARIANTS, seeds one after the other,
-so that an interrupted series is balanced. What is done stands in ablation.json, and the same command goes on from
-there; the picture is drawn after every run, the table printed at the end. docs/ablation.md says what it can tell.
+Each run is one call of train_fcn.py with the settings COMMON and one line of VARIANTS. All variants are run for one
+seed before the next seed, so that an interrupted series is balanced. Finished runs are stored in ablation.json; the
+same command resumes there. The plot is updated after every run, the table is printed at the end. docs/ablation.md
+discusses the results.
 """
 
 import argparse
@@ -26,7 +27,7 @@ STEPS = 100
 COMMON = f"""--layout camvid --size 180x240 --net fcn8s_atonce
     --batch 2 --steps {STEPS} --optimizer adam --learning-rate 5e-5 --schedule poly --keep-prob 0.5
     --eval-every {STEPS} --eval-batches 0 --save-every {STEPS} --log-every 5""".split()
-VARIANTS = {  # name: (what departs, flags)
+VARIANTS = {  # name: (deviation, flags)
     "paper": ("FCN-8s at once, as published", ""),
     "avg_pool": ("average pools", "--pool avg"),
     "conv5_3": ("conv5_3 before its ReLU into pool5", "--last-layer conv5_3"),
@@ -65,28 +66,28 @@ def main():
 
 
 def before(file):
-    """The entries of ablation.json so far. Ends the program if it, or the picture, is another file."""
+    """Return the entries of ablation.json so far. Exits if it or the plot is a file of something else."""
     if ownership.occupied(file):
         try:
             results = json.loads(file.read_text())
             scores(results, "paper"), [(r["seed"], r["steps"], r["flags"]) for r in results]
             return results
         except (OSError, ValueError, TypeError, KeyError):
-            sys.exit(f"{file} is there already and no result of an ablation; give another --out")
+            sys.exit(f"{file} exists and is not a result of an ablation; give another --out")
     if ownership.occupied(file.with_suffix(".png")):
-        sys.exit(f"{file.with_suffix('.png')} is there already, and no {file.name} beside it; give another --out")
+        sys.exit(f"{file.with_suffix('.png')} exists without {file.name}; give another --out")
     return []
 
 
 def train(name, seed, arguments):
-    """One run; its entry in ablation.json."""
+    """Train one variant and return its entry for ablation.json."""
     run = pathlib.Path(arguments.runs) / f"{name}-{seed}"
     command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, *VARIANTS[name][1].split(), "--seed", str(seed),
                "--data", arguments.data, "--weights", arguments.weights, "--run", str(run)]
     started = time.perf_counter()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
     if code not in (0, 6):
-        sys.exit(f"{name}, seed {seed}: train_fcn.py ended with {code}; the same command goes on")
+        sys.exit(f"{name}, seed {seed}: train_fcn.py ended with exit code {code}; run the same command to resume")
     seconds = time.perf_counter() - started
     for checkpoint in checkpoint_files.paths(run / "checkpoints"):
         checkpoint_files.remove(checkpoint, record.read_record(run).get("fingerprints"))
@@ -100,14 +101,14 @@ def train(name, seed, arguments):
 
 
 def scores(results, name, key="mean_iou"):
-    """The scores of a variant, one a seed; a diverged run counts 0."""
+    """Return the scores of a variant, one per seed. A diverged run counts as 0."""
     return [r[key] or 0.0 for r in results if r["variant"] == name]
 
 
 def table(results):
-    """Markdown: mean over seeds, each seed, and the difference to the paper's with its standard error."""
+    """Return a Markdown table: mean over seeds, each seed, difference from the paper with its standard error."""
     paper = scores(results, "paper")
-    lines = ["| what departs | first loss | pixel accuracy | mean IoU | each seed | difference |",
+    lines = ["| deviation | first loss | pixel accuracy | mean IoU | each seed | difference |",
              "|---|---|---|---|---|---|"]
     for name, (what, _) in VARIANTS.items():
         found = scores(results, name)
@@ -123,7 +124,7 @@ def table(results):
 
 
 def draw(results, path):
-    """A dot for every run, a line at the mean of every variant."""
+    """Plot a dot for every run and a line at the mean of every variant."""
     from matplotlib.figure import Figure
     names = [name for name in VARIANTS if scores(results, name)]
     figure = Figure(figsize=(8, 0.45 * len(names) + 1.2), layout="constrained")
@@ -136,7 +137,7 @@ def draw(results, path):
     axes.set_yticks(range(len(names)), [VARIANTS[name][0] for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"mean IoU on validation at 180x240, {STEPS} steps of 2 images; a dot a seed")
+    axes.set_xlabel(f"mean IoU on validation at 180x240, {STEPS} steps of 2 images; one dot per seed")
     curves.write_figure(figure, path, dpi=120)
 
 

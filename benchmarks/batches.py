@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How many random batches a second come out of the cache, and how many the net takes? All ways in turn.
+"""Random batches per second from the cache, compared with other ways of loading and with the net's training speed.
 
     python benchmarks/batches.py [--data FOLDER --layout NAME] [--images 1000] [--rounds 7] [--no-net]
 
-Without --data the images are drawn scenes. A round is one shuffled epoch of every way and three training steps of the
-tutorial's net with random weights (about 6 GB). Prints medians over the rounds, their range, and how often faster than
-the net each way is.
+Without --data, the images are drawn scenes. A round is one shuffled epoch of every way and three training steps of
+fcn8s_tutorial with random weights (about 6 GB). Prints medians and ranges over the rounds, and the speed of each way
+relative to the net.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SIZE, STEPS = (224, 224), 3
 
 
 def prepare(arguments, folder):
-    """The Cache of the training images."""
+    """Return the Cache of the training images."""
     data, layout = arguments.data, registry.load("layouts", arguments.layout)
     if not data:
         data = folder / "scenes"
@@ -39,7 +39,7 @@ def prepare(arguments, folder):
 
 
 def ours(found, batch, names):
-    """A way: a function that goes through one shuffled epoch and says how many batches that were."""
+    """Return a function that reads one shuffled epoch from the cache and returns the number of batches."""
     sampling = batch_loader.Sampling(batch, seed=0, augment=names)
     count, epochs = len(found) // batch, iter(range(10**9))
 
@@ -52,7 +52,7 @@ def ours(found, batch, names):
 
 
 def in_memory(found, batch):
-    """The tutorial's way: all images are arrays, which are shuffled as a whole and then sliced."""
+    """As the tutorial: all images in memory, shuffled by a copy and then sliced. Returns a function as ours()."""
     images = np.stack([found.image(i) for i in range(len(found))])
     labels = np.stack([found.label(i) for i in range(len(found))])
     rng = np.random.default_rng(0)
@@ -66,7 +66,7 @@ def in_memory(found, batch):
 
 
 def fancy_h5py(path, batch):
-    """The cache's own file, contiguous, read by h5py with a list of rows (which must be sorted)."""
+    """Read the cache's file by h5py with lists of rows, which must be sorted. Returns a function as ours()."""
     file, rng = h5py.File(path), np.random.default_rng(0)
     images, labels = file["images"], file["labels"]
 
@@ -79,7 +79,7 @@ def fancy_h5py(path, batch):
 
 
 def net(found, batch):
-    """Training steps of the tutorial's net with Adam; the same batch each time."""
+    """Return a function that makes training steps of fcn8s_tutorial with Adam on one batch."""
     from fcn.models import graph_builder, published_nets
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session, tf
@@ -101,7 +101,7 @@ def net(found, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder of a data set; left out: drawn scenes")
+    parser.add_argument("--data", help="folder of a data set (default: drawn scenes)")
     parser.add_argument("--layout", default="ade20k")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=2)
@@ -128,7 +128,7 @@ def main():
 
 
 def table(rates):
-    """Rows of Markdown. rates: {way: batches/s of each round}, the net's the last one if it was run."""
+    """Return a Markdown table. rates: {way: batches/s of each round}; speeds are relative to the last way."""
     slowest = list(rates.values())[-1]
     lines = ["| way | batches/s, median | range | times the last row |", "|---|---|---|---|"]
     for name, found in rates.items():

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""All benchmarks of speed and memory, one after the other, and the page of their results. `make bench`.
+"""Run all benchmarks of speed and memory and write the page of results. `make bench`.
 
     python benchmarks/bench.py [--quick] [--only gemm,train-2,...] [--weights VGG19.mat] [--data FOLDER --layout NAME]
 
-What each part found is kept in benchmarks/results/ and takes its older finding's place; RESULTS.md and results.png are
-written anew at the end, of all that is there. A part that fails is said, and the others go on. Nothing else should run
-on the machine meanwhile. --quick tries the whole in minutes, with narrow nets, into a folder that is not kept.
+Each part replaces its result in benchmarks/results/. At the end, RESULTS.md and results.png are written from all
+results there. If a part fails, the others still run. Nothing else should run on the machine meanwhile. --quick is a
+trial of a few minutes with narrow nets and a temporary folder.
 """
 
 import argparse
@@ -35,8 +35,10 @@ QUICK_SHARE = "0.125"
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One script: its words on the command line, minutes on two cores, those of --quick; title: of one that writes no
-    JSON, whose printed lines are kept. takes: which of "data" and "weights" it is handed.
+    """One script.
+
+    words: its command line. minutes: duration on two cores. quick: command line for --quick. title: for a script
+    without --json, whose printed lines are stored. takes: which of "data" and "weights" it accepts.
     """
 
     name: str
@@ -75,7 +77,7 @@ PARTS = (
 
 
 def words_of(part, given, folder):
-    """The command of a part: its script, and what it is handed."""
+    """Return the command line of a part: its script and arguments."""
     script, *words = part.quick if given.quick and part.quick else part.words
     if "data" in part.takes and given.data:
         words += ["--data", given.data, "--layout", given.layout]
@@ -85,20 +87,20 @@ def words_of(part, given, folder):
 
 
 def run(part, given, folder):
-    """Run a part; None if it came to its end, else a line that says why it did not."""
+    """Run a part. Returns None, or one line with the reason if it fails."""
     script, *words = words_of(part, given, folder)
-    command, said = [sys.executable, str(HERE / script), *words], []
-    with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process:
+    command, output = [sys.executable, str(HERE / script), *words], []
+    with tempfile.TemporaryFile("w+") as stderr, subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             print(f"    {line}", end="", flush=True)
         if code := process.wait():
-            complaints.seek(0)
-            return measuring.complaint(complaints.read()) or f"{script} ended with {code}"
+            stderr.seek(0)
+            return measuring.complaint(stderr.read()) or f"{script} ended with exit code {code}"
     if part.title:
-        kind = "markdown" if said and said[-1].startswith("|") else "text"
-        measuring.write(folder / f"{part.name}.json", {"title": part.title, kind: "".join(said),
+        kind = "markdown" if output and output[-1].startswith("|") else "text"
+        measuring.write(folder / f"{part.name}.json", {"title": part.title, kind: "".join(output),
                                                        "command": measuring.shown_command(script, words)})
     return None
 
@@ -107,9 +109,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help=f"of {', '.join(part.name for part in PARTS)}")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", help="folder of a data set; left out: drawn scenes")
+    parser.add_argument("--data", help="folder of a data set (default: drawn scenes)")
     parser.add_argument("--layout", default="ade20k")
-    parser.add_argument("--weights", help="VGG-19 as .mat; left out: random numbers")
+    parser.add_argument("--weights", help="VGG-19 as .mat (default: random weights)")
     given = parser.parse_args()
     wanted = given.only.split(",") if given.only else [part.name for part in PARTS]
     parts = [part for part in PARTS if part.name in wanted]

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How fast is a data set cached, and what memory does it take? Ours against the tutorial's way, in turn.
+"""Time and memory of building a cache, compared with the method of the tutorial.
 
     python benchmarks/cache_build.py [--data FOLDER --layout NAME] [--images 1000] [--rounds 5] [--size 224]
 
-The tutorial's way: read every file, resize by nearest neighbour, keep all arrays, pickle them (one thread). Ours: check
-of all headers, decoding on all cores, photos resized over the whole area, ids checked, checksums, synced to the disk.
-Each round is a process of its own. Without --data the images are drawn scenes, enlarged to 683 x 512 as ADE20K's. A
-data set with fewer pairs than --images is gone through several times; files come from the page cache either way.
+Tutorial: read every file, resize by nearest neighbour, keep all arrays in memory, pickle them (one thread). Ours: check
+all headers, decode on all cores, resize photos by area averaging, check ids, compute checksums, sync to the disk. Each
+round runs in its own process, and the two alternate. Without --data, the images are drawn scenes, enlarged to 683 x 512
+like ADE20K's. If the data set has fewer pairs than --images, they are repeated. Files are in the page cache.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from fcn.weights import demo
 
 
 def scenes(folder, count=64, size=(683, 512)):
-    """Drawn scenes as large as ADE20K's photos."""
+    """Write drawn scenes of the size of ADE20K's photos."""
     demo.write_scenes(folder, count, 1)
     for path in folder.glob("*/training/*"):
         how = Image.Resampling.BICUBIC if path.suffix == ".jpg" else Image.Resampling.NEAREST
@@ -59,7 +59,7 @@ def tutorial(pairs, spec, size_px, folder):
 
 
 def measured(way, *arguments):
-    """(seconds, peak memory in MB) of way(*arguments) in a forked child."""
+    """Return (seconds, peak memory in MB) of way(*arguments) in a forked process."""
     started = time.monotonic()
     pid = os.fork()
     if not pid:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What does it cost that a row of a cache is compared with its checksum when it is first read? With it and without.
+"""Cost of verifying the checksum of a cache's row when it is first read.
 
     python benchmarks/cache_checks.py [--images 200] [--rounds 7] [--no-net]
 
-The loader alone, in one thread: a shuffled epoch in which every row is compared, the epoch after it, and one in which
-no row is compared, in turn. Rows are drawn scenes resized to 224 x 224, and A4 pages of 2480 x 3508 at their own size,
-of which 32 crops of 512 x 512 are taken each. Then the training of a narrow VGG-19 on the scenes, with batches prepared
-ahead as in a run. CPU time stands beside wall time, for other programs disturb it less.
+First the loader in one thread: a shuffled epoch that verifies every row, the epoch after it, and an epoch without
+verification, alternating. Rows are drawn scenes of 224 x 224, and A4 pages of 2480 x 3508 with 32 crops of 512 x 512
+each. Then training of a narrow VGG-19 on the scenes, with batches prepared ahead as in a run. CPU time is reported as
+well as wall time, because other programs affect it less.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from fcn.data.cache import cache
 from fcn.data.spec import DatasetSpec, Pair
 from fcn.weights import demo
 
-PAGES, PAGE, WIDTH = 6, (3508, 2480), 0.1  # pages; height, width of one; of the published channels
+PAGES, PAGE, WIDTH = 6, (3508, 2480), 0.1  # number of pages; their height, width; share of the published channels
 WAYS = ("first epoch, compared", "next epoch", "first epoch, not compared")
 
 
 def scenes(folder, count):
-    """The file of a cache of `count` drawn scenes at 224 x 224."""
+    """Build a cache of `count` drawn scenes at 224 x 224 and return its path."""
     demo.write_scenes(folder / "scenes", count, 1)
     layout = registry.load("layouts", "ade20k")
     pairs = layout.listing(folder / "scenes", "training").pairs
@@ -38,7 +38,7 @@ def scenes(folder, count):
 
 
 def pages(folder):
-    """The file of a cache of pages at their own size."""
+    """Build a cache of pages at their original size and return its path."""
     pairs, rng = [], np.random.default_rng(0)
     for i in range(PAGES):
         pair = Pair(f"{i}", folder / f"{i}.png", folder / f"{i}_label.png")
@@ -51,14 +51,14 @@ def pages(folder):
 
 
 def opened(path, compared):
-    """The cache, none or all of whose rows count as compared."""
+    """Open the cache with all rows still to be compared, or with none."""
     made = cache.open_cache(path)
     made._checked[:] = not compared
     return made
 
 
 def epoch(made, number, sampling):
-    """(batches/s by the clock, seconds of CPU time of this thread) of an epoch."""
+    """Return (batches/s, CPU seconds of this thread) of an epoch."""
     count = len(made) * sampling.crops_per_image // sampling.batch
     clock, cpu = time.perf_counter(), time.thread_time()
     for k in range(number * count, (number + 1) * count):
@@ -67,7 +67,7 @@ def epoch(made, number, sampling):
 
 
 def loader(title, path, sampling, rounds):
-    """Print the table of the ways to go through a cache."""
+    """Measure the loader for all WAYS and print a table."""
     found = {way: [] for way in WAYS}
     for number in range(rounds + 1):
         fresh = opened(path, True)
@@ -85,7 +85,7 @@ def loader(title, path, sampling, rounds):
 
 
 def trained(path, batch, rounds):
-    """Print images/s of a narrow net in a first epoch with comparing and without, in turn."""
+    """Train a narrow net for first epochs with and without comparison, alternating, and print images/s."""
     from fcn.models import graph_builder
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session, tf

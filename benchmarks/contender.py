@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""One contender in a process of its own, which makes a step whenever it is told to and sleeps otherwise.
+"""One contender (implementation of the net) in its own process. It makes a step on request and sleeps otherwise.
 
     python benchmarks/contender.py --name pytorch --variant nchw-float32 --job train --batch 2 [--size 224x224]
 
-After two steps to warm up it prints {"ready": true, ...}. Every line of standard input is one step more, answered by
-{"seconds", "others": CPU seconds that all other processes took meanwhile}. At the end of the input it prints
-{"peak_bytes": of the whole life, "step_bytes": since it was ready, "idle": share of a core that it took between steps}.
+After two warm-up steps it prints {"ready": true, ...}. Each line of standard input requests a step, whose result is
+printed as {"seconds", "others": CPU seconds of all other processes meanwhile}. At the end of the input it prints
+{"peak_bytes": since the start of the process, "step_bytes": since it was ready, "idle": share of a core used between
+steps}.
 """
 
 import argparse
@@ -32,16 +33,16 @@ PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 
 
 class Meter:
-    """What a step takes, and what this process takes between its steps. Memory of the start is forgotten."""
+    """Measures time and memory of steps and the CPU time between them. Peak memory before the steps is reset."""
 
     def __init__(self):
         self.start_bytes, self.idle_s, self.idle_cpu_s = machine.peak_memory(), 0.0, 0.0
         with contextlib.suppress(OSError):
-            pathlib.Path("/proc/self/clear_refs").write_text("5")  # Linux: from here on the peak is that of the steps
+            pathlib.Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak of the resident size
         self.ended = time.perf_counter(), time.process_time()
 
     def step(self, step):
-        """The answer to a line of input."""
+        """Make a step and return the answer to a line of input."""
         start, cpu, busy = time.perf_counter(), time.process_time(), busy_s()
         self.idle_s, self.idle_cpu_s = self.idle_s + start - self.ended[0], self.idle_cpu_s + cpu - self.ended[1]
         step()
@@ -50,14 +51,14 @@ class Meter:
         return {"seconds": self.ended[0] - start, "others": others}
 
     def end(self):
-        """The last answer."""
+        """Return the last answer."""
         step_bytes = machine.peak_memory()
         return {"peak_bytes": max(self.start_bytes or 0, step_bytes or 0) or None, "step_bytes": step_bytes,
                 "idle": self.idle_cpu_s / self.idle_s if self.idle_s else 0.0}
 
 
 def busy_s():
-    """CPU seconds that all processes of this machine, and its neighbours on the same host, have taken; Linux only."""
+    """Return the CPU seconds of all processes and the time stolen by other virtual machines. None except on Linux."""
     taken = psutil.cpu_times()
     if not hasattr(taken, "steal"):
         return None
@@ -65,7 +66,7 @@ def busy_s():
 
 
 def held_bytes():
-    """Memory that this process holds now."""
+    """Return the resident size of this process."""
     return psutil.Process().memory_info().rss
 
 
@@ -78,28 +79,28 @@ def versions():
 
 
 def channels(share):
-    """{layer: width}: this share of VGG-19's."""
+    """Return {layer: channels} with this share of VGG-19's channels."""
     return {name: max(1, int(width * share)) for name, width in published_nets.widths().items()}
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--name", required=True, help=f"one of {', '.join(contenders.NAMES)}")
-    parser.add_argument("--variant", required=True, help="e.g. float32; a wrong one is answered with the right ones")
+    parser.add_argument("--variant", required=True, help="e.g. float32; an invalid one is answered with the valid ones")
     parser.add_argument("--job", choices=("train", "predict"), required=True)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=parsers.parse_crop, default=(224, 224))
     parser.add_argument("--classes", type=int, default=151)
-    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels, for a small trial")
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, for a small trial")
     return parser.parse_args(argv)
 
 
 def main(argv):
     given = parse(argv)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     with contextlib.suppress(OSError):
-        pathlib.Path("/proc/self/oom_score_adj").write_text("800")  # when memory is out, this process is the one to go
+        pathlib.Path("/proc/self/oom_score_adj").write_text("800")  # out of memory, the system kills this process first
     step = contenders.build(given.name, given.job, given.batch, given.size, given.classes, given.variant,
                             channels(given.share))
     for _ in range(WARM_UP):

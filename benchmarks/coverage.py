@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""How often do the 95 % intervals of mean IoU hold the truth? A simulation of whole populations of images.
+"""Coverage of the 95 % intervals of mean IoU, measured on simulated populations of images.
 
     python benchmarks/coverage.py [--quick]
 
-A population is 20,000 images whose scores are known exactly. Classes appear with Zipf frequencies (class k as often as
-1 / k), as those of ADE20K nearly do; objects differ in size by a log-normal factor, large ones are found more often,
-and wrong pixels go to classes of the same image or to any. From it, sets of 30 to 2,000 images are drawn again and
-again, each is evaluated as eval_fcn.py does, and the share of the intervals that hold the population's value is
-printed: over the classes labelled in the set, which is what an interval is about, and over all classes, which a set
-that lacks some cannot tell. `bootstrap` is the percentile bootstrap over images, for comparison.
+A population has 20,000 images whose scores are known exactly. Class frequencies follow Zipf's law (1 / k for class k),
+similar to ADE20K. Object sizes are log-normal, large objects are recognised more often, and wrong pixels are assigned
+to classes of the same image or to any class. Sets of 30 to 2,000 images are drawn repeatedly and evaluated as
+eval_fcn.py does. Printed is the share of intervals that contain the population's mean IoU: over the classes labelled in
+the set, for which the interval is defined, and over all classes. `bootstrap` is the percentile bootstrap over images,
+for comparison.
 """
 
 import argparse
@@ -31,60 +31,61 @@ RESAMPLES = 300
 
 
 def population(zipf, draws, seed, net=0, better=0.0):
-    """Sums of POPULATION images. draws: mean number of class draws an image besides the first.
+    """Return the Sums of POPULATION images. draws: mean number of further class draws per image, after the first.
 
-    Nets of one seed see the same labels, of images that are as hard for both. better: log-odds of a right pixel.
+    Nets with the same seed have the same labels and equally difficult images. better: added to the log-odds of a
+    correct pixel.
     """
     random, errors = np.random.default_rng(seed), np.random.default_rng([seed, net])
     frequency = 1 / np.arange(1, CLASSES + 1) ** zipf
     frequency /= frequency.sum()
     quality = np.clip(0.8 - 0.5 * np.arange(CLASSES) / CLASSES + random.normal(0, 0.15, CLASSES), 0.05, 0.95)
     ease = np.log(quality / (1 - quality)) + better
-    hits, labelled, called = np.zeros((3, POPULATION, CLASSES), np.float32)
+    true_positives, target_pixels, predicted_pixels = np.zeros((3, POPULATION, CLASSES), np.float32)
     for image in range(POPULATION):
         classes = np.unique(random.choice(CLASSES, 1 + random.poisson(draws), p=frequency))
         size = random.lognormal(0, 1.5, len(classes))
         size = np.ceil(size / size.sum() * PIXELS)
         logit = (ease[classes] + random.normal(0, 0.6) + errors.normal(0, 1.2, len(classes))
                  + 0.3 * np.log(size / size.mean()))
-        right = np.floor(size / (1 + np.exp(-logit)))
-        labelled[image, classes], hits[image, classes] = size, right
-        called[image, classes] += right
-        for own, lost in zip(classes, size - right, strict=True):
-            inside = np.floor(0.7 * lost) if len(classes) > 1 else 0
+        correct = np.floor(size / (1 + np.exp(-logit)))
+        target_pixels[image, classes], true_positives[image, classes] = size, correct
+        predicted_pixels[image, classes] += correct
+        for own, wrong in zip(classes, size - correct, strict=True):
+            inside = np.floor(0.7 * wrong) if len(classes) > 1 else 0
             if inside:
-                called[image, errors.choice(classes[classes != own])] += inside
-            called[image, errors.choice(CLASSES, p=frequency)] += lost - inside
-    return Sums(tuple(range(CLASSES)), hits, labelled, called)
+                predicted_pixels[image, errors.choice(classes[classes != own])] += inside
+            predicted_pixels[image, errors.choice(CLASSES, p=frequency)] += wrong - inside
+    return Sums(tuple(range(CLASSES)), true_positives, target_pixels, predicted_pixels)
 
 
-def drawn(whole, chosen):
-    return Sums(whole.ids, *(array[chosen].astype(np.float64) for array in whole.of()))
+def subset(population, chosen):
+    return Sums(population.ids, *(array[chosen].astype(np.float64) for array in population.of()))
 
 
-def over(whole, there):
-    """Mean IoU of the population over the classes `there`, the others counting 0."""
-    sums = [array.sum(axis=0, dtype=np.float64) for array in whole.of()]
-    return np.nan_to_num(iou.per_class(*sums)[0])[there].sum() / CLASSES
+def population_mean_iou(population, present):
+    """Return the mean IoU of the population; classes that are not `present` count as 0."""
+    sums = [array.sum(axis=0, dtype=np.float64) for array in population.of()]
+    return np.nan_to_num(iou.per_class(*sums)[0])[present].sum() / CLASSES
 
 
 def bootstrap(sums, random):
-    """The 95 % percentile interval of mean IoU over resampled images."""
-    images = len(sums.true_positives)
+    """Return the 95 % percentile interval of mean IoU over resampled images."""
+    images = len(sums.hits)
     weights = random.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
     return np.percentile(benchmark.compute(sums, weights)["mean_iou"], [2.5, 97.5])
 
 
 def coverage(whole, images, repeats, random):
-    """{column: mean over `repeats` sets of so many images}."""
-    every, rows = over(whole, np.ones(CLASSES, bool)), []
+    """Return {column: mean over `repeats` sets of `images` images}. whole: Sums of the population."""
+    every, rows = population_mean_iou(whole, np.ones(CLASSES, bool)), []
     for _ in range(repeats):
-        sums = drawn(whole, random.integers(POPULATION, size=images))
-        there = sums.target_pixels.sum(axis=0) > 0
-        score, truth = benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0], over(whole, there)
+        sums = subset(whole, random.integers(POPULATION, size=images))
+        present = sums.labelled.sum(axis=0) > 0
+        score, truth = benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0], population_mean_iou(whole, present)
         low, high = confidence.interval(score, benchmark.ratios(sums)["mean_iou"])
         plain = bootstrap(sums, random)
-        rows.append({"labelled": there.sum(), "bias": score - truth, "width": high - low,
+        rows.append({"labelled": present.sum(), "bias": score - truth, "width": high - low,
                      "held": low <= truth <= high, "all": low <= every <= high, "out": not low <= score <= high,
                      "boot": plain[1] - plain[0],
                      "boot held": plain[0] <= truth <= plain[1], "boot out": not plain[0] <= score <= plain[1]})
@@ -92,16 +93,16 @@ def coverage(whole, images, repeats, random):
 
 
 def differences(one, other, images, repeats, random):
-    """Share of the intervals of a difference of two nets that hold the population's difference."""
+    """Return the share of the intervals of a difference of two nets that contain the population's difference."""
     held = 0
     for _ in range(repeats):
         chosen = random.integers(POPULATION, size=images)
-        pair = drawn(one, chosen), drawn(other, chosen)
-        there = pair[0].target_pixels.sum(axis=0) > 0
+        pair = subset(one, chosen), subset(other, chosen)
+        present = pair[0].labelled.sum(axis=0) > 0
         terms = [benchmark.ratios(sums)["mean_iou"] for sums in pair]
         scores = [benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0] for sums in pair]
         low, high = confidence.interval_of_difference(scores[0] - scores[1], *terms)
-        held += low <= over(one, there) - over(other, there) <= high
+        held += low <= population_mean_iou(one, present) - population_mean_iou(other, present) <= high
     return held / repeats
 
 

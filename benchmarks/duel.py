@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Contenders against each other on this machine, in turn, round by round: seconds, ratios, memory.
+"""Compare contenders (implementations of the net) on this machine: seconds, ratios, memory.
 
     python benchmarks/duel.py --job train --batch 2 [--rounds 7] [--json OUT] ours:float32 pytorch:nchw-float32 ...
 
-Each contender is a process of its own (contender.py) and asleep while another one has its turn, so that a ratio is of
-two steps a few seconds apart; a round starts with another one each time. As many take part as memory holds beside the
-first one, the reference; the rest follow in further groups, each with the reference. One that fails becomes a row that
-says so. A turn of `--steps` steps counts as their median.
+Each contender runs in its own process (contender.py) and sleeps while another one makes its steps. In a round, every
+contender has a turn of `--steps` steps, so that a ratio compares steps a few seconds apart. The order rotates from
+round to round. The first contender is the reference. If memory cannot hold all contenders, they are measured in groups,
+each with the reference. A contender that fails is reported in its row of the table. The time of a turn is the median of
+its steps.
 
-It takes 20 to 40 s a contender, a minute or two with compile or jit, and then the sum of all steps: for training at
-batch 2 with seven contenders and seven rounds about eight minutes on two cores.
+Starting takes 20 to 40 s per contender, one or two minutes with compile or jit. Training at batch 2 with seven
+contenders and seven rounds takes about eight minutes on two cores.
 """
 
 import argparse
@@ -29,18 +30,18 @@ from fcn.config import parsers
 from fcn.core import machine
 from fcn.runs import record
 
-MARGIN = 1 << 30  # bytes that stay free for everything else
-GROWTH = 1.3      # a contender is expected to need this much more than the largest so far
+MARGIN = 1 << 30  # bytes to keep free for other processes
+GROWTH = 1.3      # expected memory of the next contender, relative to the largest so far
 
 
 def held(ready):
-    """(peak, bytes that come back in a step) by a contender's first answer."""
+    """Return (peak memory, bytes that a step allocates again) from a contender's first answer."""
     peak = ready["peak_bytes"] or 0
     return peak, max(0, peak - (ready["held_bytes"] or 0))
 
 
 def fits(group, available):
-    """Whether one more contender would fit beside these: its own peak, and what one of them takes again in its turn."""
+    """Return whether memory can hold one more contender: its peak plus the largest growth of a running one."""
     if available is None:
         return True
     known = [held(rival.ready) for rival in group]
@@ -48,7 +49,7 @@ def fits(group, available):
 
 
 def turn(rival, steps):
-    """{"seconds": [...], "others": CPU seconds of all else} of a rival's turn; None if it failed."""
+    """Return {"seconds": [...], "others": CPU seconds of other processes} of a turn, or None if it failed."""
     answers = []
     for _ in range(steps):
         if not (answer := rival.step()):
@@ -59,7 +60,10 @@ def turn(rival, steps):
 
 
 def play(group, rounds, steps, tell):
-    """[{label: turn}] of these rivals; one that fails is left out from then on, and with the first all end."""
+    """Run the rounds of a group. Returns one {label: turn} per round.
+
+    A contender that fails has no further turns. If the reference fails, the rounds end.
+    """
     played = []
     for number in range(rounds):
         start = number % len(group)
@@ -76,16 +80,16 @@ def play(group, rounds, steps, tell):
 
 
 def run(labels, start, rounds, steps, available=machine.available_memory, tell=print):
-    """(groups, contenders): the rounds of each group, and {label: {"failed", "ready" and what it said last}}.
+    """Return (rounds of each group, {label: {"failed", "ready", and the contender's last answer}}).
 
-    start(label) -> Rival. The first label is the reference.
+    start: function label -> Rival. The first label is the reference.
     """
     found, groups, waiting = {}, [], list(labels[1:])
 
     def enter(label):
         tell(f"{label} starts")
         rival = start(label)
-        tell(f"{label} " + (f"is out: {rival.failed}" if rival.failed else "is ready"))
+        tell(f"{label} " + (f"failed: {rival.failed}" if rival.failed else "is ready"))
         return rival
 
     def leave(rival):
@@ -103,7 +107,7 @@ def run(labels, start, rounds, steps, available=machine.available_memory, tell=p
                 group.append(rival)
         if waiting and len(group) == 1:
             label = waiting.pop(0)
-            found[label] = {"failed": f"not run: {available() / 1e9:.1f} GB of memory are left beside {labels[0]}",
+            found[label] = {"failed": f"not run: {available() / 1e9:.1f} GB of memory are free while {labels[0]} runs",
                             "ready": {}}
         if len(group) > 1 or not (groups or waiting):
             groups.append(play(group, rounds, steps, tell))
@@ -128,14 +132,14 @@ def parse(argv):
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=parsers.parse_crop, default=(224, 224))
     parser.add_argument("--classes", type=int, default=151)
-    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels, for a small trial")
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, for a small trial")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=1, help="of a turn; more for steps that are short")
-    parser.add_argument("--seconds-allowed", type=float, default=600, help="for one answer of a contender")
-    parser.add_argument("--json", type=pathlib.Path, help="all that was measured")
+    parser.add_argument("--steps", type=int, default=1, help="steps per turn; use more for short steps")
+    parser.add_argument("--seconds-allowed", type=float, default=600, help="time limit for one answer of a contender")
+    parser.add_argument("--json", type=pathlib.Path, help="write all measurements to this file")
     given = parser.parse_args(argv)
     if len(set(given.contenders)) < len(given.contenders):
-        parser.error("a contender is named twice")
+        parser.error("the same contender is given twice")
     return given
 
 

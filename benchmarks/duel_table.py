@@ -1,25 +1,25 @@
-"""What a duel measured -> medians, ratios and a table."""
+"""Medians, ratios and a table from the measurements of duel.py."""
 
 import statistics
 
 
 def seconds(result, label):
-    """[median of the turn in each round, None where there was none] over all groups."""
+    """Return the median seconds of the contender's turn in each round of all groups; None for rounds without it."""
     return [statistics.median(done[label]["seconds"]) if label in done else None
             for group in result["groups"] for done in group]
 
 
 def ratios(result, label, other):
-    """[seconds of `label` / seconds of `other`] of every round in which both had a turn."""
+    """Return [seconds of `label` / seconds of `other`] for every round with both."""
     pairs = zip(seconds(result, label), seconds(result, other), strict=True)
     return [one / two for one, two in pairs if one and two]
 
 
 def rows(result):
-    """{label: {"seconds", "images_per_second", "ratio", "ratio_range", "rounds", "others", ...}} of a duel's result.
+    """Return {label: {"seconds", "images_per_second", "ratio", "ratio_range", "rounds", "others", ...}} of a result.
 
-    ratio: how many times the seconds of the first contender, the median of the rounds. others: cores that everything
-    else on the machine took during its turns (None: not known): with more than a few hundredths it was not quiet.
+    ratio: seconds relative to the first contender, median over the rounds. others: cores that other processes used
+    during its turns (None: unknown). More than a few hundredths mean that the machine was not idle.
     """
     first, found = next(iter(result["contenders"])), {}
     for label, contender in result["contenders"].items():
@@ -42,7 +42,7 @@ def _others(result, label):
 
 
 def markdown(result):
-    """A table of the rows, and what they were measured on."""
+    """Return the rows as a Markdown table, with machine, versions and command."""
     first = next(iter(result["contenders"]))
     lines = [f"| {result['job']}, batch {result['batch']} | images/s | s | times {first} (range) | peak | of the steps "
              "| others' cores | idle |", "|---|---|---|---|---|---|---|---|"]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Does the net ever wait? Evaluation of 100 images end to end, and training, by the scripts as a user calls them.
+"""Speed of an evaluation of 100 images end to end, and the share of time that training waits for data.
 
     python benchmarks/evaluate_speed.py [--data FOLDER --layout NAME] [--weights VGG19.mat] [--images 100] [--json OUT]
 
-Trains a few steps, which gives the share of time that training waited for data, then evaluates the checkpoint on the
-validation images with all outputs. The net is FCN-8s of VGG-19's width at the images' size of 360 x 480 or 224 x 224.
-Without --data the images are drawn scenes, without --weights they are random numbers. About 4 minutes.
+Runs the scripts as a user does: trains a few steps, then evaluates the checkpoint on the validation images with all
+outputs. The net is FCN-8s with VGG-19's width at 360 x 480 or 224 x 224. Without --data, the images are drawn scenes;
+without --weights, the weights are random. Takes about 4 minutes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SIZES = {"camvid": "360x480"}
 
 
 class Part:
-    """Seconds that calls of a function have taken, in whatever thread."""
+    """Measures the total seconds of all calls of a function, in all threads."""
 
     def __init__(self, place, name):
         self.seconds, self.lock, function = 0.0, threading.Lock(), getattr(place, name)
@@ -48,7 +48,7 @@ class Part:
 
 
 def case(run, out, images):
-    """One evaluation in this process: seconds of all, of the images, and of each part."""
+    """Run one evaluation in this process. Returns seconds in total, for the images and for each part."""
     started = time.perf_counter()
     from fcn.cli import evaluate
     from fcn.core import machine
@@ -73,7 +73,7 @@ def case(run, out, images):
 
 
 def measured(data, layout, weights, share, images, steps=STEPS):
-    """{"training": {"wait_shares", "images_per_s"}, "evaluation": what case() gives}; either may have "failed"."""
+    """Return {"training": {"wait_shares", "images_per_s"}, "evaluation": of case()}; both have "failed" on failure."""
     with tempfile.TemporaryDirectory() as folder:
         folder, run = pathlib.Path(folder), pathlib.Path(folder, "run")
         if not data:
@@ -96,14 +96,14 @@ def measured(data, layout, weights, share, images, steps=STEPS):
 
 
 def waited(entries):
-    """Shares of waiting, and images/s, of the lines of a speed.jsonl after the first WARM_UP."""
+    """Return the shares of waiting and images/s of the lines of speed.jsonl, without the first WARM_UP."""
     lines = [entry for entry in entries if "wait_share" in entry][WARM_UP:]
     return {"wait_shares": [entry["wait_share"] for entry in lines],
             "images_per_s": [entry["images_per_s"] for entry in lines], "failed": None}
 
 
 def table(found):
-    """Rows of Markdown. found: what measured() gives."""
+    """Return a Markdown table. found: result of measured()."""
     training, one = found["training"], found["evaluation"]
     lines = ["| what | value |", "|---|---|"]
     if training["failed"]:
@@ -116,21 +116,21 @@ def table(found):
     return "\n".join([*lines,
         f"| evaluation of {one['images']} images | {one['images'] / one['seconds']:.2f} images/s, "
         f"{one['seconds']:.1f} s |",
-        f"| with start and report | {one['all_s']:.1f} s, of them import {one['import_s']:.1f} s |",
-        f"| of the images' time: the net | {one['parts']['net'] / one['seconds']:.1%} |",
-        f"| the net waited | {one['waited'] / one['seconds']:.1%} |",
+        f"| with start and report | {one['all_s']:.1f} s, including {one['import_s']:.1f} s of imports |",
+        f"| share of the images' time in the net | {one['parts']['net'] / one['seconds']:.1%} |",
+        f"| share of the images' time waiting | {one['waited'] / one['seconds']:.1%} |",
         *(f"| {name}, {where} | {one['parts'][name] / one['images'] * 1e3:.1f} ms an image |" for name, where in
-          (("reading", "ahead of the net"), ("metrics", "behind it"), ("writing", "behind it"))),
-        f"| the report at the end | {one['parts']['report']:.2f} s |",
+          (("reading", "before the net"), ("metrics", "after it"), ("writing", "after it"))),
+        f"| report at the end | {one['parts']['report']:.2f} s |",
         f"| peak memory | {one['peak_bytes'] / 1e9:.2f} GB |"])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder of a data set; left out: drawn scenes")
+    parser.add_argument("--data", help="folder of a data set (default: drawn scenes)")
     parser.add_argument("--layout", default="ade20k")
-    parser.add_argument("--weights", help="left out: random numbers")
-    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels, without --weights")
+    parser.add_argument("--weights", help="VGG-19 (default: random weights)")
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, without --weights")
     parser.add_argument("--images", type=int, default=100)
     given = measuring.parsed(parser, case)
     found = measured(given.data, given.layout, given.weights, given.share, given.images)

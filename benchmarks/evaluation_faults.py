@@ -1,17 +1,17 @@
-"""What a sudden end, a failing disk, a second evaluation and a user's files do to results. `make faults` prints it.
+"""Fault injection for folders of results: killed processes, failing disks, concurrent evaluations. `make faults`.
 
     python benchmarks/evaluation_faults.py [--quick] [--kills 200] [--seed 0]
 
-An evaluation of made-up predictions is written (pictures, matrices, numbers, page; without a net) while one durable
-call of the system fails, or is the last one: every call in turn, in six ways, where nothing was before and where an
-older evaluation is replaced. After each case a reader looks for it, as `python -m fcn report` does. Then:
-  - under the evaluation's name lies all of the old one, or all of the new one; where nothing was before, nothing, or
-    after an error a new one that lacks pictures but no number;
-  - an error ended the evaluation with exit code 5 and a message, never with a crash;
-  - the same command afterwards ends with the new evaluation, and leaves nothing beside it but its lock;
-  - the user's files beside it, some with names like those of an evaluation, are byte for byte the same.
-Then real SIGKILLs at random moments, two evaluations at once, and folders that hold files of the user's.
-The bytes of pictures are written by imageio, whose calls are not made to fail; they are synced before the rename.
+An evaluation of made-up predictions is written (pictures, matrices, scores, page; without a net) while one durable
+system call fails or kills the process. This is done for every call, in six modes, with and without an older evaluation
+to replace. After each case a reader opens the evaluation, as `python -m fcn report` does. The checks:
+  - the folder holds the complete old or the complete new evaluation; without an older one, nothing, or after an error
+    a new one that lacks pictures but no scores;
+  - an error ends the evaluation with exit code 5 and a message, without a traceback;
+  - running the same command again gives the new evaluation and leaves only its lock file;
+  - the user's files beside it, some with names as in an evaluation, are unchanged.
+Then SIGKILLs at random moments, two concurrent evaluations, and folders with files of the user.
+Pictures are written by imageio, whose system calls do not fail here; they are synced before the rename.
 """
 
 import argparse
@@ -41,7 +41,7 @@ NAMES = {"old": ("a", "b"), "new": ("a", "c")}  # an old one has a file that a n
 
 
 def images(version):
-    """[(name, photo, label, prediction)] of the "old" or the "new" evaluation."""
+    """Return [(name, photo, label, prediction)] of the "old" or the "new" evaluation."""
     rng = np.random.default_rng(len(version) + (version == "new"))
     return [(name, rng.integers(0, 256, (6, 8, 3), np.uint8), rng.integers(1, 3, (6, 8), np.uint8),
              rng.integers(1, 3, (6, 8), np.uint8)) for name in NAMES[version]]
@@ -49,7 +49,7 @@ def images(version):
 
 @functools.cache
 def numbers(version):
-    """(Matrices, content of report.json)."""
+    """Return (confusion matrices, content of report.json)."""
     counting = confusion.Counting(3)
     for name, _, label, prediction in images(version):
         counting.add(name, label, prediction)
@@ -58,7 +58,7 @@ def numbers(version):
 
 
 def evaluate(place, version):
-    """What eval_fcn.py does once it has predictions."""
+    """Write an evaluation as eval_fcn.py does after prediction."""
     folder = result_folder.ResultFolder(place, result_folder.EVALUATION)
     folder.check()
     with folder.writing(version=version) as where:
@@ -76,7 +76,7 @@ def evaluate(place, version):
 
 
 def contents(folder):
-    """{path: bytes} of the files in a folder; manifest.json and the zip, which hold times, are only named."""
+    """Return {path: bytes} of the files in a folder; None for manifest.json and the zip, which contain times."""
     return {path.relative_to(folder).as_posix(): None if path.name in ("manifest.json", "predictions.zip") else
             path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
 
@@ -86,18 +86,18 @@ def is_picture(name):
 
 
 class Case:
-    """The files of undisturbed evaluations, and folders to evaluate into."""
+    """Files of evaluations without faults, and folders for new cases."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         for version in NAMES:
             evaluate(self.folder / version, version)
-        self.whole = {version: contents(self.folder / version) for version in NAMES}
-        assert self.whole["old"].keys() != self.whole["new"].keys()
+        self.complete = {version: contents(self.folder / version) for version in NAMES}
+        assert self.complete["old"].keys() != self.complete["new"].keys()
 
     def start(self, replacing):
-        """The place of an evaluation in a folder with the user's files, with an older evaluation in it or absent."""
+        """Create a folder with the user's files, optionally with an older evaluation. Returns the evaluation's path."""
         where = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         for name in USERS:
             (where / name).parent.mkdir(exist_ok=True)
@@ -107,28 +107,28 @@ class Case:
         return where / "out"
 
     def attempt(self, place, at=0, mode="die before"):
-        """Evaluate with a fault; exit code as of the program."""
+        """Evaluate with a fault and return the exit code of the program."""
         with inject.Injector(at, mode):
             return errors.run_command(lambda _: evaluate(place, "new"), [])
 
     def stands(self, place, replacing, code=inject.DIED):
-        """Whether a reader finds a whole evaluation, and the user's files are as they were. code: how it ended."""
+        """Return whether a reader finds a complete evaluation and the user's files are unchanged. code: exit code."""
         try:
             found = contents(stored.folder_of(place))
         except errors.UsageError:
             found = None
-        allowed = [self.whole["new"], self.whole["old"] if replacing else None]
+        allowed = [self.complete["new"], self.complete["old"] if replacing else None]
         if found and not replacing and code == errors.MachineError.exit_code:
-            allowed.append({name: data for name, data in self.whole["new"].items()
+            allowed.append({name: data for name, data in self.complete["new"].items()
                             if name in found or not is_picture(name)})
         return found in allowed and users(place)
 
     def recovers(self, place):
-        """Whether an undisturbed evaluation is whole, and leaves nothing beside it; the folder is removed."""
+        """Return whether an evaluation without faults is complete and leaves no other files. Removes the folder."""
         code = inject.wait(inject.child(self.attempt, place))
         top = {path.parts[0] for path in map(pathlib.Path, USERS)}
         beside = {path.name for path in place.parent.iterdir()} - top - {".out.lock"}
-        good = code == 0 and contents(place) == self.whole["new"] and beside == {"out"} and users(place)
+        good = code == 0 and contents(place) == self.complete["new"] and beside == {"out"} and users(place)
         shutil.rmtree(place.parent)
         return good
 
@@ -138,7 +138,7 @@ def users(place):
 
 
 def calls(case, replacing):
-    """Durable calls of an undisturbed evaluation."""
+    """Return the number of durable calls in an evaluation without faults."""
     place = case.start(replacing)
     with inject.Injector() as counting:
         evaluate(place, "new")
@@ -147,7 +147,7 @@ def calls(case, replacing):
 
 
 def every_call(case, modes=inject.MODES, replacings=(False, True), step=1):
-    """{mode: (cases, of which lost)} over every durable call, or every `step`-th."""
+    """Return {mode: (cases, failed cases)} over every durable call, or every `step`-th."""
     found = {}
     for replacing in replacings:
         numbers = range(1, calls(case, replacing) + 1, step)
@@ -156,7 +156,7 @@ def every_call(case, modes=inject.MODES, replacings=(False, True), step=1):
             for at in numbers:
                 place = case.start(replacing)
                 code = inject.wait(inject.child(case.attempt, place, at, mode))
-                # 0: the call was one that the evaluation can do without, such as deleting the older one
+                # 0: the evaluation does not need the call, such as the deletion of the older results
                 allowed = (inject.DIED,) if mode.startswith("die") else (0, errors.MachineError.exit_code)
                 good = code in allowed and case.stands(place, replacing, code)
                 lost += not (case.recovers(place) and good)
@@ -165,7 +165,7 @@ def every_call(case, modes=inject.MODES, replacings=(False, True), step=1):
 
 
 def twice(case, rounds, rng):
-    """(cases, lost): die at one call, and then again at a call of the next evaluation, without a reader in between."""
+    """Kill an evaluation at one call and the next one at another, without a reader between. Returns (cases, failed)."""
     lost, count = 0, calls(case, True)
     for _ in range(rounds):
         place = case.start(True)
@@ -178,7 +178,7 @@ def twice(case, rounds, rng):
 
 
 def random_kills(case, kills, rng):
-    """(SIGKILLs, lost)."""
+    """Send SIGKILL at random moments. Returns (SIGKILLs, failed cases)."""
     started = time.monotonic()
     inject.wait(inject.child(case.attempt, place := case.start(True)))
     usual = time.monotonic() - started
@@ -194,7 +194,7 @@ def random_kills(case, kills, rng):
 
 
 def two_at_once(case, rounds):
-    """(rounds, both evaluated, lost): two processes evaluate into the same place at the same moment."""
+    """Start two evaluations into the same folder. Returns (rounds, rounds in which both evaluated, failed cases)."""
     both = lost = 0
     for number in range(rounds):
         place = case.start(number % 2 == 0)
@@ -206,7 +206,7 @@ def two_at_once(case, rounds):
 
 
 def with_foreign_files(case):
-    """(cases, lost): a file of the user's in the place, in an older evaluation or without; nothing may change."""
+    """Evaluate into a folder that holds a file of the user. Nothing may change. Returns (cases, failed cases)."""
     lost, added = 0, ("notes.txt", "predictions/mine.png", "gallery/mine", "confusion.npz", "colour/deeper/mine.png")
     for replacing in (False, True):
         for name in added:
@@ -235,7 +235,7 @@ def main(argv):
         table.row("die, and die again in the next evaluation", *twice(case, 200 // tenth, rng))
         table.row("SIGKILL at a random moment", *random_kills(case, arguments.kills // tenth, rng))
         rounds, both, lost = two_at_once(case, 40 // tenth)
-        table.row("two evaluations at once", rounds, lost, f"the second was sent away {rounds - both} times")
+        table.row("two evaluations at once", rounds, lost, f"the second was refused {rounds - both} times")
         table.row("files of the user's in the place", *with_foreign_files(case))
     return table.end()
 

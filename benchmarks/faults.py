@@ -1,14 +1,15 @@
-"""What a sudden end, a failing disk and a second builder do to the cache. `make faults` prints the counts.
+"""Fault injection for the cache: killed processes, failing disks, concurrent builders. `make faults` prints the counts.
 
     python benchmarks/faults.py [--quick] [--kills 300] [--seed 0]
 
-A small data set is cached while one durable call of the system fails, or is the last one: every call in turn, in six
-ways, on an empty folder and while an older cache is replaced. After each case:
-  - under the cache's name lies nothing, or the whole old cache, or the whole new one;
-  - an error ended the build with exit code 5 and a message, never with a crash;
-  - the same command afterwards ends with a file byte for byte that of an undisturbed build, and leaves nothing beside.
-Then real SIGKILLs at random moments, two builders at once, and a file system that is too small.
-Power loss (lost page cache, reordered writes) is not simulated: rows are synced before they are marked for that.
+A small data set is cached while one durable system call fails or kills the process. This is done for every call, in six
+modes, in an empty folder and while an older cache is replaced. The checks after each case:
+  - the cache does not exist, or is the complete old one, or the complete new one;
+  - an error ends the build with exit code 5 and a message, without a traceback;
+  - running the same command again gives the same bytes as a build without faults and leaves no other files.
+Then SIGKILLs at random moments, two concurrent builders, and a file system that is too small.
+Power loss (lost page cache, reordered writes) is not simulated; against it, rows are synced before they are marked as
+valid.
 """
 
 import argparse
@@ -35,7 +36,7 @@ SIZE = (20, 24)
 
 
 def make_pairs(folder, count, seed=0):
-    """`count` pairs of noise on the disk."""
+    """Write `count` pairs of noise and return them."""
     rng, pairs = np.random.default_rng(seed), []
     for i in range(count):
         pair = Pair(f"{i:04}", folder / f"{i:04}.png", folder / f"{i:04}_label.png")
@@ -46,13 +47,13 @@ def make_pairs(folder, count, seed=0):
 
 
 class Case:
-    """A data set, and the bytes of an undisturbed build of its cache: old before a change of the data, new after."""
+    """A data set and the bytes of its cache without faults: `old` before a change of the data, `new` after it."""
 
     def __init__(self, folder, count):
         self.folder, self.data = folder, folder / "data"
         self.data.mkdir(parents=True)
         self.pairs = make_pairs(self.data, count)
-        Image.new("L", (30, 24), 9).save(self.pairs[-1].label)  # no class: left out, and written down
+        Image.new("L", (30, 24), 9).save(self.pairs[-1].label)  # an invalid id: left out and listed
         os.utime(self.pairs[0].label, ns=(0, 1))
         self.old = self.undisturbed()
         os.utime(self.pairs[0].label, ns=(0, 2))  # the same name, another fingerprint
@@ -67,7 +68,7 @@ class Case:
             return self.build(where).path.read_bytes()
 
     def start(self, replacing):
-        """A folder to build in, with the older cache in it or empty."""
+        """Create a folder for a build, optionally with the older cache."""
         where = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         if replacing:
             self.path(where).write_bytes(self.old)
@@ -77,17 +78,17 @@ class Case:
         return cache.path_of(self.pairs, SPEC, SIZE, where, "t")
 
     def attempt(self, where, at=0, mode="die before"):
-        """Build with a fault; exit code as of the program."""
+        """Build with a fault and return the exit code of the program."""
         with inject.Injector(at, mode):
             return errors.run_command(lambda _: self.build(where) and None, [])
 
     def stands(self, where, replacing):
-        """Whether what lies under the cache's name is whole."""
+        """Return whether the cache is complete, or absent if it may be."""
         path = self.path(where)
         return path.read_bytes() in (self.old, self.new) if path.exists() else not replacing
 
     def recovers(self, where):
-        """Whether an undisturbed build gives the right bytes, and leaves nothing beside; the folder is removed."""
+        """Return whether a build without faults gives the right bytes and leaves no other files. Removes the folder."""
         code = inject.wait(inject.child(self.attempt, where))
         path = self.path(where)
         names = {p.name for p in where.iterdir()} - {f"{path.name}.lock"}
@@ -97,7 +98,7 @@ class Case:
 
 
 def calls(case, replacing):
-    """Durable calls of an undisturbed build."""
+    """Return the number of durable calls in a build without faults."""
     where = case.start(replacing)
     with inject.Injector() as counting:
         case.build(where)
@@ -106,7 +107,7 @@ def calls(case, replacing):
 
 
 def every_call(case, modes=inject.MODES, replacings=(False, True)):
-    """{mode: (cases, of which lost)} over every durable call."""
+    """Return {mode: (cases, failed cases)} over every durable call."""
     results = {}
     for replacing in replacings:
         count = calls(case, replacing)
@@ -115,7 +116,7 @@ def every_call(case, modes=inject.MODES, replacings=(False, True)):
             for at in range(1, count + 1):
                 where = case.start(replacing)
                 code = inject.wait(inject.child(case.attempt, where, at, mode))
-                # 0: the call was one that the build can do without, such as the text in the lock
+                # 0: the build does not need the call, such as the text in the lock
                 allowed = (inject.DIED,) if mode.startswith("die") else (0, errors.MachineError.exit_code)
                 good = code in allowed and case.stands(where, replacing)
                 lost += not (case.recovers(where) and good)
@@ -124,7 +125,7 @@ def every_call(case, modes=inject.MODES, replacings=(False, True)):
 
 
 def twice(case, rounds, rng):
-    """(cases, lost): die at one call, and then again at a call of the recovery."""
+    """Kill a build at one call and its recovery at another. Returns (cases, failed cases)."""
     lost = 0
     for _ in range(rounds):
         where = case.start(False)
@@ -136,7 +137,7 @@ def twice(case, rounds, rng):
 
 
 def random_kills(case, kills, rng):
-    """(SIGKILLs, finished caches, lost): builds are killed and begun again until they are through."""
+    """Kill builds at random moments and restart them. Returns (SIGKILLs, finished caches, failed cases)."""
     started = time.monotonic()
     inject.wait(inject.child(case.attempt, where := case.start(False)))
     usual = time.monotonic() - started
@@ -153,7 +154,7 @@ def random_kills(case, kills, rng):
 
 
 def two_builders(case, rounds):
-    """(rounds, both built, lost): two processes want the same cache at the same moment."""
+    """Start two builds of the same cache. Returns (rounds, rounds in which both succeeded, failed cases)."""
     both = lost = 0
     for _ in range(rounds):
         where = case.start(False)
@@ -164,7 +165,7 @@ def two_builders(case, rounds):
 
 
 def small_disk(case):
-    """A file system that has no room: (exit code, message), or None where none can be mounted."""
+    """Build on a full file system. Returns (exit code, message, files left), or None if mounting is not allowed."""
     where = pathlib.Path(tempfile.mkdtemp(dir=case.folder))
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "none", str(where)], capture_output=True)
     if mounted.returncode:
@@ -200,7 +201,7 @@ def main(argv):
         kills, finished, lost = random_kills(large, arguments.kills // tenth, rng)
         row("SIGKILL at a random moment", kills, lost, f"{finished} caches of 400 pairs finished in between")
         rounds, both, lost = two_builders(large, 40 // tenth)
-        row("two builders at once", rounds, lost, f"the second was sent away {rounds - both} times")
+        row("two builders at once", rounds, lost, f"the second was refused {rounds - both} times")
         found = small_disk(large)
         if found is None:
             print("a tmpfs of 32 kB: not run, mounting is not allowed here")

@@ -1,4 +1,4 @@
-"""What the numbers must reach, as a table, and whether they do. Reads what is in benchmarks/results/, nothing else."""
+"""Goals for speed and memory, and whether the results in benchmarks/results/ reach them."""
 
 import statistics
 from collections.abc import Callable
@@ -14,9 +14,10 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Goal:
-    """found(results) -> the number, None where it was not measured, which must be at least, or at most, the limit.
+    """A limit for one number.
 
-    results: {name of the file without .json: its content}.
+    found: function results -> the number, None if it was not measured. results: {file name without .json: content}.
+    at_least: whether the number must be at least the limit, else at most.
     """
 
     what: str
@@ -26,7 +27,7 @@ class Goal:
     unit: str = ""
 
     def row(self, results):
-        """A row of Markdown: what, goal, found, verdict."""
+        """Return a Markdown row: what, goal, measured number, verdict."""
         number = self.found(results)
         limit = f"{'>=' if self.at_least else '<='} {self.limit:g}{self.unit}"
         if number is None:
@@ -36,8 +37,9 @@ class Goal:
 
 
 def contenders(results, job, batch, prefix="", kind=""):
-    """[{"name", "seconds" (median), "peak_bytes", ...}] of those of a duel that came to their end and whose names begin
-    with `prefix` and hold `kind`.
+    """Return [{"name", "seconds" (median), "peak_bytes", ...}] of the contenders of a duel that did not fail.
+
+    Only names that start with `prefix` and contain `kind`.
     """
     rows = results.get(f"{job}-{batch}", {"rows": {}})["rows"]
     return [{"name": name, **row} for name, row in rows.items()
@@ -46,12 +48,12 @@ def contenders(results, job, batch, prefix="", kind=""):
 
 
 def fastest(found):
-    """The one that is fastest against the reference of its duel, in the same rounds; None of none."""
+    """Return the contender with the smallest ratio to the reference of its duel, or None for an empty list."""
     return min(found, key=lambda one: one["ratio"], default=None)
 
 
 def ratio(job, batch, ours, peer, kind=""):
-    """found() of a Goal: how many times as fast ours (its fastest) is as the fastest of the peer's."""
+    """Return a found() for a Goal: speed of our fastest variant relative to the fastest of the peer."""
     def found(results):
         one, other = (fastest(contenders(results, job, batch, *which)) for which in (("ours:", ours), (peer, kind)))
         return one and other and times_as_fast(results[f"{job}-{batch}"], one["name"], other["name"])[0]
@@ -59,9 +61,9 @@ def ratio(job, batch, ours, peer, kind=""):
 
 
 def times_as_fast(duel, one, other):
-    """(median, least, largest) of other's seconds over one's, over the rounds in which both had a turn.
+    """Return (median, minimum, maximum) of seconds of `other` / seconds of `one`, over the rounds with both.
 
-    Where memory never held both, the two medians against the duel's first contender, multiplied.
+    If there is no such round, the product of their median ratios to the duel's first contender.
     """
     pairs = duel_table.ratios(duel, other, one)
     if not pairs:
@@ -73,7 +75,7 @@ def times_as_fast(duel, one, other):
 
 
 def memory(batch):
-    """found(): peak memory of our training in float32 over the smallest of PyTorch's in float32."""
+    """Return a found(): peak memory of our training in float32 relative to the smallest of PyTorch's in float32."""
     def found(results):
         ours, theirs = (contenders(results, "train", batch, prefix, "float32") for prefix in ("ours:", "pytorch:"))
         return ours[0]["peak_bytes"] / min(one["peak_bytes"] for one in theirs) if ours and theirs else None
@@ -81,7 +83,7 @@ def memory(batch):
 
 
 def share(job, batch, name):
-    """found(): the share of the peak of a matrix product that this contender reaches."""
+    """Return a found(): the contender's share of the speed of a matrix product."""
     def found(results):
         duel = results.get(f"{job}-{batch}")
         return duel and share_of_peak(duel, name)
@@ -89,8 +91,9 @@ def share(job, batch, name):
 
 
 def share_of_peak(duel, name):
-    """Operations a second of a contender over those of the matrix product of its type, the median of the rounds in
-    which both had a turn; None where there is none.
+    """Return operations/s of a contender relative to the matrix product of the same dtype, median over the rounds.
+
+    None if there is no round with both.
     """
     kind = "bfloat16" if "bfloat16" in name else "float32"
     if f"gemm:{kind}" not in duel["rows"] or name not in duel["rows"]:
@@ -103,7 +106,7 @@ def share_of_peak(duel, name):
 
 
 def started(number):
-    """found(): the median of number(start) over our starts."""
+    """Return a found(): median of number(start) over our starts."""
     def found(results):
         good = [one for one in results.get("startup", {"starts": {}})["starts"].get("ours", []) if not one["failed"]]
         return statistics.median(map(number, good)) if good else None
@@ -116,7 +119,7 @@ def wait_percent(results):
 
 
 def paper(results):
-    """The fast form of fcn8s against its dense one."""
+    """Return the speed of fcn8s relative to its dense implementation, or None."""
     found = duel_table.ratios(results["paper"], "ours:fcn8s-float32-scattered", "ours:fcn8s-float32") \
         if "paper" in results else []
     return statistics.median(found) if found else None

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How do time and memory of a step grow with batch, pixels and classes? And an evaluation's with its images?
+"""Time and memory of a step by batch, pixels and classes, and of an evaluation by its number of images.
 
     python benchmarks/growth.py [--quick] [--share 1] [--rounds 3] [--json OUT]
 
-Training with Adam and prediction of the tutorial's net with random weights, in float32 and bfloat16; one of batch,
-pixels and classes changes at a time, from 1 image of 224 x 224 and 151 classes. Every case is a process of its own.
-Evaluations are eval_fcn.py's with an eighth of VGG-19's channels. About 8 minutes; --quick leaves out the inner
-points and takes an eighth of the channels everywhere, 4 minutes.
+Training with Adam and prediction with fcn8s_tutorial and random weights, in float32 and bfloat16. Starting from 1 image
+of 224 x 224 and 151 classes, one of batch, pixels and classes changes at a time. Every case runs in its own process.
+Evaluations run eval_fcn.py with an eighth of VGG-19's channels. Takes about 8 minutes; --quick skips the middle points,
+uses an eighth of the channels everywhere and takes 4 minutes.
 """
 
 import argparse
@@ -28,7 +28,7 @@ EVALUATION_SHARE = 1 / 8
 
 
 def cases(points):
-    """[{"batch", "side", "classes"}, ...]: the base, and each axis along its points."""
+    """Return [{"batch", "side", "classes"}, ...]: BASE with each axis varied over its points."""
     found = []
     for axis, values in points.items():
         for value in values:
@@ -38,21 +38,21 @@ def cases(points):
 
 
 def along(rows, axis):
-    """The rows in which no other axis has left the base, in the order of this one."""
+    """Return the rows in which all other axes have their value in BASE, sorted by this axis."""
     others = [name for name in BASE if name != axis]
     found = [row for row in rows if all(row[name] == BASE[name] for name in others)]
     return sorted(found, key=lambda row: row[axis])
 
 
 def case(job, precision, batch, side, classes, share, rounds):
-    """{"seconds": [...], "peak_bytes"} of a few steps in this process."""
+    """Return {"seconds": [...], "peak_bytes"} of a few steps in this process."""
     import contenders
     step = contenders.build("ours", job, batch, (side, side), classes, precision, measuring.widths(share))
     return {"seconds": measuring.timed(step, rounds), "peak_bytes": machine.peak_memory()}
 
 
 def steps(points, share, rounds):
-    """A row for every job, precision and case: the case, "seconds", "peak_bytes" and "failed"."""
+    """Return a row for every job, precision and case: the case, "seconds", "peak_bytes" and "failed"."""
     rows = []
     for job in JOBS:
         for precision in PRECISIONS:
@@ -71,7 +71,7 @@ def line(row):
 
 
 def evaluations(counts):
-    """[{"images", "seconds", "peak_bytes", ...}] of evaluations of so many scenes by a narrow net."""
+    """Return [{"images", "seconds", "peak_bytes", ...}] of evaluations with a narrow net. counts: numbers of scenes."""
     import evaluate_speed
     rows = []
     for count in counts:
@@ -84,7 +84,7 @@ def evaluations(counts):
 
 
 def table(rows, axis):
-    """Rows of Markdown along one axis: seconds and peak memory of every job and precision."""
+    """Return a Markdown table along one axis: seconds and peak memory of every job and precision."""
     kinds = [(job, precision) for job in JOBS for precision in PRECISIONS]
     values = list(dict.fromkeys(row[axis] for row in along(rows, axis)))
     lines = [f"| {axis} | {' | '.join(f'{job} {precision}' for job, precision in kinds)} |",
@@ -103,7 +103,7 @@ def table(rows, axis):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels")
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels")
     parser.add_argument("--rounds", type=int, default=3)
     given = measuring.parsed(parser, case)
     points = {axis: (values[0], values[-1]) for axis, values in POINTS.items()} if given.quick else POINTS

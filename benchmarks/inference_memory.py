@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Peak memory of predicting one large image, whole and in windows, each in a process of its own.
+"""Peak memory of predicting one large image, whole and in windows, each in its own process.
 
     python benchmarks/inference_memory.py [--size 3328x4992] [--windows 512,1024] [--classes 11,151] [--channels 1/16]
 
-Prints a table: the largest resident size, what fcn.evaluation.inference counts of it (open rows, the net on a window,
-strips), and seconds. Window 0 is the whole image. The net is FCN-8s on a VGG-19 of random weights with a part of its
-channels; the image is noise.
+Prints a table: peak resident size, the estimate of fcn.evaluation.memory_guard (program, weights, net on a window,
+unfinished rows, strips) and seconds. Window 0 is the whole image. The net is FCN-8s on a VGG-19 with random weights and
+a share of its channels; the image is noise.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from fcn.training import resources
 
 
 def case(size, window, classes, channels):
-    """{"peak", "counted", "seconds"} of one prediction in this process."""
+    """Return {"peak", "counted", "seconds"} of one prediction in this process."""
     from fcn.evaluation import inference
     from fcn.models import graph_builder
     from fcn.models.architecture import Architecture

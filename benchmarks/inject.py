@@ -1,7 +1,7 @@
-"""Faults at the calls by which a program reaches the disk: one of them fails, or is the last thing that happens.
+"""Fault injection at system calls that change the disk: one call fails or kills the process.
 
-fcn writes what must survive through `os.*` alone, so wrapping these functions reaches every durable call. A case runs
-in a forked child: the fault, or the death, is that child's only.
+fcn writes durable files only through functions of `os`, so wrapping these reaches every durable call. A case runs in a
+forked process, so that the fault affects only that process.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from he
 
 
 def child(work, *arguments):
-    """work(*arguments) in a forked child; (its pid). Its exit code is that of errors.run_command, or DIED."""
+    """Run work(*arguments) in a forked process and return its pid. Its exit code is the result of work, or DIED."""
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -36,12 +36,12 @@ def child(work, *arguments):
 
 
 def wait(pid):
-    """Exit code of a child; minus the signal if one killed it."""
+    """Wait for a child and return its exit code; minus the number of the signal if one killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def kill_after(pid, seconds, begun=lambda: True):
-    """SIGKILL so many seconds after begun() is true; whether it came before the end."""
+    """Send SIGKILL `seconds` after begun() becomes true. Returns whether it arrived before the process ended."""
     deadline = None
     while deadline is None or time.monotonic() < deadline:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
@@ -53,7 +53,7 @@ def kill_after(pid, seconds, begun=lambda: True):
 
 
 class Injector:
-    """Wraps CALLS of `os`; call number `at` (from 1) gets the fault `mode`. at 0: they are only counted."""
+    """Wraps CALLS of `os` and injects the fault `mode` at call number `at`, from 1; at=0 only counts the calls."""
 
     def __init__(self, at=0, mode="die before"):
         self.at, self.mode, self.count = at, mode, 0
@@ -82,7 +82,7 @@ class Injector:
         if self.mode == "die before":
             os._exit(DIED)
         if self.mode == "die after":
-            with contextlib.suppress(OSError):  # such as that a folder exists
+            with contextlib.suppress(OSError):  # for example, the folder exists
                 self.real[name](*arguments, **options)
             os._exit(DIED)
         if self.mode == "die torn":

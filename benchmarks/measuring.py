@@ -1,4 +1,4 @@
-"""What the benchmarks of speed share: a case in a process of its own, medians of rounds, and where a number is from."""
+"""Shared by the benchmarks of speed: cases in their own process, medians of rounds, provenance of numbers."""
 
 import argparse
 import datetime
@@ -25,7 +25,7 @@ PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 
 
 def facts():
-    """Command, commit, time, machine and versions: what a number needs beside it. Versions of what is installed."""
+    """Return the provenance of a number: command, commit, time, machine, versions of installed packages."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -38,7 +38,7 @@ def facts():
 
 
 def shown_command(script, words):
-    """The command as anyone can type it: without --json, and with no folder of this machine."""
+    """Return the command without --json and without paths of this machine."""
     shown, words = [], iter(words)
     for word in words:
         if word in ("--json", "--data", "--weights"):
@@ -50,9 +50,9 @@ def shown_command(script, words):
 
 
 def parsed(parser, case):
-    """The arguments of a benchmark, --json OUT among them.
+    """Parse the arguments of a benchmark, after adding --json OUT.
 
-    Where in_a_process() has started it with --case, this prints what case(*CASE) returns as JSON and ends the process.
+    In a process that in_a_process() has started with --case, print the result of case(*CASE) as JSON and exit.
     """
     parser.add_argument("--json", metavar="OUT")
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -64,9 +64,9 @@ def parsed(parser, case):
 
 
 def in_a_process(script, case, timeout=None, environment=None):
-    """What `script --case JSON` prints as its last line, a dict, with "failed": why it has none, or None.
+    """Run `script --case JSON` and return the dict in its last line of output, with "failed": reason or None.
 
-    environment: all of it; None: this process's.
+    environment: all environment variables; None: those of this process.
     """
     words = [sys.executable, str(script), "--case", json.dumps(case)]
     try:
@@ -75,28 +75,28 @@ def in_a_process(script, case, timeout=None, environment=None):
         return {"failed": f"no answer in {timeout} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        return {"failed": complaint(done.stderr) or f"ended with {done.returncode}"}
+        return {"failed": complaint(done.stderr) or f"ended with exit code {done.returncode}"}
     return json.loads(lines[-1]) | {"failed": None}
 
 
 def complaint(text):
-    """The line of standard error that says what went wrong, not where."""
+    """Return the line of standard error with the exception, else the last line."""
     lines = [line for line in text.strip().splitlines() if line[:1].strip()]
     named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt): ", line)]
     return (named or lines or [""])[-1][:200]
 
 
 def write(path, content):
-    """Write `content` with the facts() as JSON, whole or not at all. Ends the program if another file is there."""
+    """Write `content` and facts() as JSON, atomically. Exits if `path` is a file of something else."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if ownership.occupied(path) and not is_result(path):
-        sys.exit(f"{path} is there already and is no result of a benchmark; give {ownership.free(path)}")
+        sys.exit(f"{path} exists and is not a result of a benchmark; give {ownership.free(path)}")
     atomic_io.write_whole(path, (json.dumps(facts() | content, indent=1) + "\n").encode())
 
 
 def is_result(path):
-    """Whether `write` has written this file."""
+    """Return whether `write` has written this file."""
     try:
         content = json.loads(path.read_bytes())
         return isinstance(content, dict) and {"command", "commit", "machine", "versions", "time"} <= content.keys()
@@ -105,12 +105,12 @@ def is_result(path):
 
 
 def widths(share=1.0):
-    """{layer: channels} of a VGG-19 with this share of the published channels, at least one a layer."""
+    """Return {layer: channels} of a VGG-19 with this share of the published channels, at least one per layer."""
     return {name: max(1, int(width * share)) for name, width in published_nets.widths().items()}
 
 
 def timed(step, rounds, warm=1):
-    """Seconds of each of `rounds` calls of step(), after `warm` calls that are not counted."""
+    """Return the seconds of each of `rounds` calls of step(), after `warm` warm-up calls."""
     found = []
     for number in range(warm + rounds):
         before = time.perf_counter()
@@ -121,11 +121,11 @@ def timed(step, rounds, warm=1):
 
 
 def ratios(one, other):
-    """(median, least, largest) of one / other, round by round: what disturbs a round disturbs both."""
+    """Return (median, minimum, maximum) of one / other by round, so that disturbances affect both."""
     found = [a / b for a, b in zip(one, other, strict=True)]
     return statistics.median(found), min(found), max(found)
 
 
 def shown(number):
-    """Three digits that count: '0.0123', '1.23', '123', '12,345'."""
+    """Format a number with three significant digits: '0.0123', '1.23', '123', '12,345'."""
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

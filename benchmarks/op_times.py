@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Where the time of a step of ours goes: milliseconds by kind of operation, and of the longest ones.
+"""Profile of one of our steps: milliseconds by type of operation, and the longest operations.
 
     python benchmarks/op_times.py [--job train] [--variant float32] [--batch 2] [--size 224x224] [--classes 151]
 
-By TensorFlow's own trace of the fastest of four steps. One operation runs at a time, so that the times add up.
+Uses TensorFlow's trace of the fastest of four steps. One operation runs at a time, so that the times add up.
 """
 
 import argparse
@@ -24,7 +24,7 @@ TRIES, WARM_UP, SHOWN = 4, 2, 12
 
 
 def traced(contender, step):
-    """(seconds, [(kind, name, milliseconds) of every operation]) of one step()."""
+    """Run step() with a trace. Returns (seconds, [(type, name, milliseconds) of every operation])."""
     session, found = contender.session, tf.RunMetadata()
     options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
     run = session.run
@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--size", type=parsers.parse_crop, default=(224, 224))
     parser.add_argument("--classes", type=int, default=151)
-    parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels")
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels")
     given = parser.parse_args()
     contender = ours.Contender(given.job, given.size, given.classes, measuring.widths(given.share), given.variant)
     images, labels = net.batch(given.batch, given.size, given.classes)
@@ -60,7 +60,7 @@ def main():
     kinds = collections.Counter()
     for kind, _, ms in operations:
         kinds[kind] += ms
-    print(f"{1e3 * seconds:.0f} ms, of them in operations {sum(kinds.values()):.0f}\n\n| kind | ms |\n|---|---|")
+    print(f"{1e3 * seconds:.0f} ms, {sum(kinds.values()):.0f} ms in operations\n\n| type | ms |\n|---|---|")
     print("\n".join(f"| {kind} | {ms:.1f} |" for kind, ms in kinds.most_common(SHOWN)))
     longest = sorted(operations, key=lambda one: -one[2])[:SHOWN]
     print("\n| longest | ms |\n|---|---|\n" + "\n".join(f"| {name}, {kind} | {ms:.1f} |" for kind, name, ms in longest))

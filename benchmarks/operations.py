@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Arithmetic of a net, counted by hand from shapes: a multiply-add is two operations. Convolutions alone are counted.
+"""Arithmetic operations of a net, counted from shapes. A multiply-add is two operations; only convolutions are counted.
 
     python benchmarks/operations.py [--net fcn8s_tutorial] [--size 224x224] [--classes 151] [--share 1]
 
-Prints a row a layer. A step has the forward pass and two more of the same cost for every layer, the gradient to its
-kernel and that to its input; the first layer needs no gradient to its input, and a kernel that is fixed none of its
-own. Work that a faster algorithm saves (Winograd's, taps of fc6 that lie outside its map) is counted all the same.
+Prints one row per layer. A training step is the forward pass and, at the same cost each, the gradients to kernel and
+input. The first layer needs no gradient to its input, and a fixed kernel none to itself. Operations that a faster
+algorithm saves (Winograd, padding of fc6) are counted too.
 """
 
 import argparse
@@ -23,14 +23,17 @@ from fcn.models import published_nets
 
 NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last")}  # fusion, last convolution used
 BILINEAR = ("dense", "blocks")
-SIDE, PRODUCTS = 4096, 5  # of contenders/gemm.py: square matrix products in one of its steps
+SIDE, PRODUCTS = 4096, 5  # contenders/gemm.py: size of its matrices, matrix products per step
 PEAK_STEP = PRODUCTS * 2 * SIDE ** 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """forward: operations of one image's forward pass. gradients: passes of that cost in the backward pass. weights:
-    numbers of a kernel that is trained.
+    """Cost of one layer.
+
+    forward: operations in the forward pass of one image. gradients: number of gradients of the same cost in the
+    backward pass.
+    weights: numbers in a trained kernel.
     """
 
     name: str
@@ -40,21 +43,21 @@ class Layer:
 
     @property
     def step(self):
-        """Operations of one image's forward and backward pass."""
+        """Operations in the forward and backward pass of one image."""
         return self.forward * (1 + self.gradients)
 
 
 def convolution(name, height_width, size, channels_in, channels_out, gradients=2):
-    """The Layer of a size x size convolution to height x width, or of a transposed one from height x width."""
+    """Return the Layer of a size x size convolution to height x width, or of a transposed one from height x width."""
     weights = size * size * channels_in * channels_out
     return Layer(name, 2 * math.prod(height_width) * weights, weights, gradients)
 
 
 def layers(net, size, classes, channels=None, bilinear="dense"):
-    """[Layer, ...] of one image of size (height, width); sizes are rounded up at every pool ("same" alignment).
+    """Return the Layers of a net for one image of size (height, width). Pools round sizes up (alignment "same").
 
-    channels: {layer: width}, VGG-19's if None. bilinear: fixed upsampling as a "dense" transposed convolution from all
-    classes to all classes, or in "blocks" as ours, four inputs to a pixel.
+    channels: {layer: channels}, VGG-19's if None. bilinear: fixed upsampling as a "dense" transposed convolution from
+    all classes to all classes, or in "blocks" with four inputs per pixel, as this project does.
     """
     fusion, last = NETS[net]
     channels = channels or published_nets.widths()
@@ -77,14 +80,14 @@ def layers(net, size, classes, channels=None, bilinear="dense"):
 
 
 def _features(pools, depths, classes):
-    """Learned transposed convolutions into the channels of pool4 and pool3, then into the classes."""
+    """Return the learned transposed convolutions to the channels of pool4 and pool3, then to the classes."""
     return [convolution("deconv1", pools[5], 4, classes, depths[4]),
             convolution("deconv2", pools[4], 4, depths[4], depths[3]),
             convolution("deconv3", pools[3], 16, depths[3], classes)]
 
 
 def _scores(pools, depths, classes, bilinear):
-    """1 x 1 scores of pool4 and pool3, and fixed bilinear upsampling of all classes."""
+    """Return the score layers of pool4 and pool3 and fixed bilinear upsampling of all classes."""
     def upsampled(name, height_width, factor):
         height, width = height_width
         dense = 2 * height * width * (2 * factor * classes) ** 2
@@ -101,22 +104,22 @@ def half(size):
 
 
 def forward(*arguments, **options):
-    """Operations of one image's forward pass; arguments of layers()."""
+    """Return the operations in the forward pass of one image. Arguments as in layers()."""
     return sum(layer.forward for layer in layers(*arguments, **options))
 
 
 def training(*arguments, **options):
-    """Operations of one image's share of a training step; arguments of layers()."""
+    """Return the operations in a training step per image. Arguments as in layers()."""
     return sum(layer.step for layer in layers(*arguments, **options))
 
 
 def weights(*arguments, **options):
-    """Numbers in the kernels of a net that are trained; arguments of layers()."""
+    """Return how many numbers the trained kernels have. Arguments as in layers()."""
     return sum(layer.weights for layer in layers(*arguments, **options))
 
 
 def of_job(job, *arguments, **options):
-    """forward() for "predict", training() for "train"."""
+    """Return forward() for "predict", training() for "train"."""
     return (training if job == "train" else forward)(*arguments, **options)
 
 

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""benchmarks/results/*.json -> the generated part of benchmarks/RESULTS.md, and benchmarks/results.png.
+"""Write the generated part of benchmarks/RESULTS.md and benchmarks/results.png from benchmarks/results/*.json.
 
     python benchmarks/results.py
 
-Each table stands with its command, commit, machine, date and versions. What stands outside the two markers in
-RESULTS.md is written by hand, and kept.
+Each table has its command, commit, machine, date and versions. Text outside the two markers in RESULTS.md is kept.
 """
 
 import argparse
@@ -21,7 +20,7 @@ import growth
 import measuring
 import startup
 
-from fcn.core import atomic_io, ownership  # measuring has put our root on the path
+from fcn.core import atomic_io, ownership  # measuring adds the repository to sys.path
 
 BEGIN, END = "<!-- what follows is written by benchmarks/results.py -->", "<!-- end of what is written -->"
 JOBS = {"train": "Training step with Adam", "predict": "Prediction"}
@@ -31,12 +30,12 @@ DUELS = {"paper": "The paper's fcn8s against its own dense-bilinear form, traini
 
 
 def read(folder):
-    """{name of the file without .json: its content}."""
+    """Return {file name without .json: content}."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))}
 
 
 def source(content):
-    """The line under a table: where its numbers are from."""
+    """Return the line under a table: the provenance of its numbers."""
     versions = ", ".join(f"{name} {content['versions'][name]}" for name in ("python", *measuring.PACKAGES)
                          if name in content["versions"])
     return (f"`{content['command']}`; commit {content['commit']}, {content['time'][:10]}; {content['machine']}; "
@@ -44,7 +43,7 @@ def source(content):
 
 
 def duel_rows(duel):
-    """Rows of Markdown of one duel, the fastest first: seconds, images/s, how ours compares, memory, share of peak."""
+    """Return a Markdown table of one duel, fastest first: seconds, images/s, relative speed, memory, share of peak."""
     good = sorted(goals.contenders({"a-1": duel}, "a", 1), key=lambda one: one["ratio"])
     ours = [one["name"] for one in good if one["name"].startswith("ours:")]
     head = ["contender", "seconds", "images/s", *(f"{name} is ... times as fast" for name in ours), "peak memory",
@@ -61,7 +60,7 @@ def duel_rows(duel):
 
 
 def against(duel, ours, name):
-    """'1.50 (1.41 to 1.62)', or nothing for a contender against itself."""
+    """Return a relative speed such as '1.50 (1.41 to 1.62)'; '' for a contender relative to itself."""
     return "" if ours == name else "{:.2f} ({:.2f} to {:.2f})".format(*goals.times_as_fast(duel, ours, name))
 
 
@@ -83,7 +82,7 @@ SECTIONS = {
 
 
 def generated(results):
-    """The text between the markers."""
+    """Return the text between the markers."""
     commits = sorted({content["commit"] for content in results.values()})
     parts = ["## Against the goals", goals.table(results),
              f"By the tables below, of commit {' and '.join(commits)}.", "![images a second, and growth](results.png)"]
@@ -103,7 +102,7 @@ def generated(results):
 
 
 def insert(page, text):
-    """The page with `text` between the markers, which are put at its end where there are none."""
+    """Return the page with `text` between the markers. Missing markers are appended."""
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}\n{after.lstrip()}"
@@ -117,7 +116,7 @@ def main():
     found, page = read(given.results), pathlib.Path(given.page)
     picture, before = page.with_name("results.png"), page.read_text() if page.exists() else "# Results"
     if ownership.occupied(picture) and BEGIN not in before:
-        sys.exit(f"{picture} is there already and no page of ours beside it; give another --page")
+        sys.exit(f"{picture} exists without a generated page beside it; give another --page")
     atomic_io.write_whole(page, insert(before, generated(found)).encode())
     from results_plot import draw
     draw(found, picture)

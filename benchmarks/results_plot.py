@@ -1,11 +1,11 @@
-"""benchmarks/results.png: images a second of every contender, and how a step grows."""
+"""Plots for benchmarks/results.png: images/s of every contender, and growth of a step."""
 
 import statistics
 
 import duel_table
 import goals
 import growth
-import measuring  # noqa: F401  (it puts our root on the path)
+import measuring  # noqa: F401  (adds the repository to sys.path)
 
 from fcn.runs import curves
 
@@ -15,7 +15,7 @@ STYLES = {"float32": "-", "bfloat16": "--"}
 
 
 def draw(results, path):
-    """Write the picture; what was not measured is left out."""
+    """Write the plots. Missing measurements are left out."""
     from matplotlib.figure import Figure
     duels = [duel for duel in DUELS if goals.contenders(results, *duel)]
     steps = results.get("growth", {}).get("steps", [])
@@ -40,7 +40,7 @@ def row_of(part, count):
 
 
 def bars(axes, duel, found):
-    """Images a second, the fastest lowest; a line from the slowest to the fastest round."""
+    """Plot images/s of each contender as a bar, with a line from the slowest to the fastest round."""
     found = sorted(found, key=lambda one: one["seconds"])
     for row, one in enumerate(found):
         speeds = [duel["batch"] / seconds for seconds in duel_table.seconds(duel, one["name"]) if seconds]
@@ -53,7 +53,7 @@ def bars(axes, duel, found):
 
 
 def growth_lines(axes, rows, axis, what):
-    """Seconds of a step, or its peak memory, along one axis of the growth."""
+    """Plot seconds or peak memory of a step along one axis of growth.py."""
     for job, colour in zip(growth.JOBS, ("#0072B2", "#D55E00"), strict=True):
         for precision, style in STYLES.items():
             line = [row for row in growth.along(rows, axis) if (row["job"], row["precision"]) == (job, precision)]

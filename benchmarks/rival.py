@@ -1,4 +1,4 @@
-"""A contender as the duel sees it: a process that answers lines, may fail at any time and then says why."""
+"""Client of a contender's process: sends requests, reads answers, and handles failures at any time."""
 
 import json
 import queue
@@ -8,38 +8,38 @@ import threading
 
 
 class Rival:
-    """A process that obeys contender.py's rules.
+    """A process with the protocol of contender.py. Call finish() at the end.
 
-    label: how it is shown. ready: its first answer, {} if it never came. failed: why it is out, or "".
-    seconds_allowed: for one answer. finish() must be called.
+    label: name in tables. ready: its first answer, {} if there was none. failed: reason of a failure, or "".
+    seconds_allowed: time limit for one answer.
     """
 
     def __init__(self, label, command, seconds_allowed=600):
         self.label, self.seconds_allowed, self.failed, self.last = label, seconds_allowed, "", {}
-        self.said = tempfile.TemporaryFile()  # noqa: SIM115  (closed by finish)
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said,
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by finish)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr,
                                         text=True)
         self.answers = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
         self.ready = self._answer() or {}
 
     def step(self):
-        """{"seconds", "others"} of one step; None if it failed."""
+        """Request a step. Returns {"seconds", "others"}, or None if it failed."""
         try:
             self.process.stdin.write("step\n")
             self.process.stdin.flush()
         except OSError:
-            pass  # it is gone; what _answer finds says why
+            pass  # the process has ended; _answer finds the reason
         return self._answer()
 
     def finish(self):
-        """End the process; {"peak_bytes", "step_bytes", "idle"}, or {} if it had failed."""
+        """End the process. Returns {"peak_bytes", "step_bytes", "idle"}, or {} after a failure."""
         if not self.failed:
             self.process.stdin.close()
             self.last = self._answer() or {}
         self.process.kill()
         self.process.wait()
-        self.said.close()
+        self.stderr.close()
         return self.last
 
     def _listen(self):
@@ -57,8 +57,8 @@ class Rival:
         if line:
             return json.loads(line)
         code = self.process.wait()
-        self.said.seek(0)
-        lines = self.said.read().decode(errors="replace").strip().splitlines()
-        self.failed = (f"ended by signal {-code}" + (", memory out?" if code == -9 else "") if code < 0 else
+        self.stderr.seek(0)
+        lines = self.stderr.read().decode(errors="replace").strip().splitlines()
+        self.failed = (f"ended by signal {-code}" + (", out of memory?" if code == -9 else "") if code < 0 else
                        lines[-1][:200] if lines else f"exit code {code}")
         return None

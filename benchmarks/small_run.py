@@ -1,9 +1,9 @@
-"""A training run small enough to be ended hundreds of times: scenes and narrow VGG-19 of the demo, 24 steps.
+"""A training run small enough to be killed hundreds of times: scenes and narrow VGG-19 of the demo, 24 steps.
 
-TensorFlow takes five seconds to import, so every start is a forked child of a process that has imported fcn.training
-but has made no session, and so has no threads of TensorFlow: a fork copies one thread, and whatever the others held
-stays locked for good. Each child has one core. Its only change is that curves.png is not drawn, which would take half
-of its time, but is written as so many bytes; a fault may change more.
+TensorFlow takes five seconds to import. Every start is therefore a fork of a process that has imported fcn.training.
+That process has created no session and so has no TensorFlow threads; a fork copies only one thread, and locks of other
+threads would never be released. Each child runs on one core. curves.png, which would take half of the time, is replaced
+by dummy bytes; faults may change more.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ STEPS, BATCHES = 24, 3
 FLAGS = (f"--layout ade20k --size 48x64 --crop-size 32x32 --batch 2 --batches-per-step {BATCHES} --steps {STEPS} "
          "--save-every 3 --eval-every 5 --eval-batches 2 --log-every 1 --patience 0 --learning-rate 1e-3 "
          "--freeze conv4").split()  # the graph is built in half the time
-DOING = ("before the first step", "no batch of a step done", "some batches of a step done", "in a validation",
+PHASES = ("before the first step", "no batch of a step done", "some batches of a step done", "in a validation",
          "in a save")
 
 
 class SmallRun:
-    """The data and the command of the run. expected, usual_s, data_bytes: of an undisturbed one, see undisturbed."""
+    """Data and command of the run. expected, usual_s, data_bytes: results of `undisturbed`."""
 
     def __init__(self, folder):
         from fcn.cli import train  # noqa: F401
@@ -46,7 +46,7 @@ class SmallRun:
             demo.write_mat(file, demo.narrow_vgg())
 
     def undisturbed(self, name):
-        """(digests of its files, seconds, bytes of a checkpoint's variables) of a run from its start to its end."""
+        """Run without faults. Returns (digests of its files, seconds, bytes of a checkpoint's variables)."""
         run, before = self.folder / name, time.monotonic()
         if inject.wait(self.start(run)):
             raise RuntimeError(said(run))
@@ -56,8 +56,9 @@ class SmallRun:
         return digests, seconds, data_bytes
 
     def start(self, run, change=lambda: None, said_to=None):
-        """The command of `run` in a forked child, after change(); its pid. What it says goes to RUN.said, or beside
-        `said_to`.
+        """Start the command of `run` in a forked process, after change(). Returns its pid.
+
+        Its output goes to RUN.said, or to the same file of `said_to`.
         """
         sys.stdout.flush()
         pid = os.fork()
@@ -81,27 +82,27 @@ class SmallRun:
             os._exit(code)
 
     def finish(self, run, said_to=None):
-        """Give the command again; a list of what is not as after an undisturbed run, and how it ended."""
+        """Run the command again. Returns a list of differences from a run without faults."""
         code = inject.wait(self.start(run, said_to=said_to))
         wrong = [] if code == 0 else [f"exit code {code}: {said(said_to or run)[-300:]}"]
         return wrong + [f"{name} differs" for name in self.differences(run)]
 
     def differences(self, run):
-        """Names of the files that an undisturbed run has otherwise, or not at all."""
+        """Return the names of the files that differ from those of a run without faults."""
         found = contents(run)
         return sorted(name for name in found.keys() | self.expected.keys()
                       if found.get(name) != self.expected.get(name))
 
 
 def contents(run):
-    """{name: SHA-256} of all that follows from settings and data: checkpoints, whole or not, and both logs of facts."""
+    """Return {name: SHA-256} of the reproducible files: checkpoints, also unfinished ones, and two logs."""
     files = [*(run / "checkpoints").rglob("*"), run / "log.jsonl", run / "transplant.json"]
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in files if path.is_file()}
 
 
 def damaged(run):
-    """Which of the two newest checkpoints is not whole. An older one may be: it is about to be deleted, or half is."""
+    """Return which of the two newest checkpoints are damaged. Older ones may be half deleted."""
     found = []
     for path in checkpoint_files.paths(run / "checkpoints")[:2]:
         try:
@@ -112,26 +113,26 @@ def damaged(run):
 
 
 def said(run):
-    """What all starts of a run have written to the screen."""
+    """Return the output of all starts of a run."""
     path = pathlib.Path(f"{run}.said")
     return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _settle(run):
-    """Make this forked child a process of its own: its output, its folder, its signals."""
+    """Set output, working folder and signal handlers of this forked process."""
     out = os.open(f"{run}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(out, 1)
     os.dup2(out, 2)
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     os.chdir(pathlib.Path(run).parent)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs behind itself
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore SIGINT in background jobs
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 class Watch:
-    """What a child is doing, through memory that it shares with us. A `change` of SmallRun.start, called in the child.
+    """Reports the phase of a child through shared memory. Pass it as `change` to SmallRun.start.
 
     before_step(at), before_save(at): called in the child, before the hooks of a step and before a save.
     """
@@ -171,16 +172,16 @@ class Watch:
         hooks.Save.__call__, progress_report.ProgressReport.after_step = as_phase(4, a_save), a_step
 
     def doing(self):
-        """One of DOING."""
-        return DOING[self.memory[0]]
+        """Return the present phase, one of PHASES."""
+        return PHASES[self.memory[0]]
 
     def batches(self):
-        """How many this start has done."""
+        """Return the number of batches that this start has done."""
         return self.memory[2]
 
 
 def side_by_side(function, items):
-    """[function(item), ...] in as many processes as there are cores, one core each. Each may fork."""
+    """Return [function(item), ...], computed in one process per core. The functions may fork."""
     context = multiprocessing.get_context("fork")
     cores = context.SimpleQueue()
     available = sorted(os.sched_getaffinity(0))

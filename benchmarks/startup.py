@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""From a .mat of 575 MB to the first training step: seconds and peak memory. Ours and the tutorial's way.
+"""Time and peak memory from a .mat of 575 MB to the first training step, compared with the tutorial's method.
 
     python benchmarks/startup.py [--weights imagenet-vgg-verydeep-19.mat] [--rounds 5] [--share 1] [--json OUT]
 
-Ours: the file is checked, read and turned, the graph is built, the weights go into the session variable by variable.
-The tutorial's way: loadmat as it is, the convolutions stand in the graph as constants that initialise its variables.
-The net is the tutorial's with 151 classes; "ours" has fc6 and fc7 from the file as well, "ours, random fc" and
-"tutorial" have them random as the tutorial does. Every start is a process of its own, the ways in turn; the file comes
-from the page cache. Without --weights one of random numbers is written first. About 4 minutes.
+Ours: check, read and transpose the file, build the graph, load the weights variable by variable. Tutorial: loadmat,
+then convolutions as constants in the graph that initialise its variables. The net is fcn8s_tutorial with 151 classes.
+"ours" takes fc6 and fc7 from the file; "ours, random fc" and "tutorial" initialise them randomly. Every start runs in
+its own process, and the ways alternate; the file is in the page cache. Without --weights, a file of random numbers is
+written first. Takes about 4 minutes.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SIZE, CLASSES = (224, 224), 151
 
 
 class Stopwatch:
-    """Seconds of each phase, and the peak memory at its end."""
+    """Measures the seconds of each phase and the peak memory at its end."""
 
     def __init__(self):
         self.started, self.found = time.perf_counter(), {}
@@ -43,7 +43,7 @@ class Stopwatch:
 
 
 def ours(path, fc, watch):
-    """(session, TrainingGraph) with the weights of the file in it. fc: "transplanted" or "random" fc6 and fc7."""
+    """Return (session, TrainingGraph) with the weights of the file. fc: "transplanted" or "random" fc6 and fc7."""
     from fcn.models import graph_builder, published_nets
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session
@@ -64,7 +64,7 @@ def ours(path, fc, watch):
 
 
 def tutorial(path, watch):
-    """The same net, with constants of the file's convolutions in its graph."""
+    """Return the same net, initialised from constants in the graph."""
     import scipy.io
 
     from fcn.models import graph_builder, published_nets
@@ -99,7 +99,7 @@ WAYS = {"ours": lambda path, watch: ours(path, "transplanted", watch),
 
 
 def case(way, path, size):
-    """{phase: {"seconds", "peak_bytes"}} of one start in this process."""
+    """Return {phase: {"seconds", "peak_bytes"}} of one start in this process."""
     watch = Stopwatch()
     session, graph = WAYS[way](path, watch)
     from fcn.models.tf_compat import tf
@@ -117,20 +117,20 @@ def case(way, path, size):
 
 
 def random_file(path, share):
-    """A .mat like the published VGG-19's, with random numbers and this share of its channels."""
+    """Write a .mat like the published VGG-19, with random numbers and this share of its channels."""
     wide = measuring.widths(share)
     layers = demo.narrow_vgg(0, {stage: wide[f"conv{stage}_1"] for stage in range(1, 6)}, wide["fc6"])
     kernel, known = layers["conv1_1"][0], _published.conv1_1("vgg19")
-    if kernel.shape == known.shape:  # else it would be refused: a file of this shape must be the published one
+    if kernel.shape == known.shape:  # a file with the published shape must have the published values
         np.copyto(kernel, known, where=~np.isnan(known))
     demo.write_mat(path, layers)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", help="left out: a file of random numbers is written")
+    parser.add_argument("--weights", help="VGG-19 as .mat (default: a file of random numbers)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, of a random file")
+    parser.add_argument("--share", type=float, default=1.0, help="share of VGG-19's channels, without --weights")
     given = measuring.parsed(parser, case)
     with tempfile.TemporaryDirectory() as folder:
         path = given.weights or str(pathlib.Path(folder, "vgg19.mat"))
@@ -148,7 +148,7 @@ def main():
 
 
 def ready(found):
-    """Seconds from the file to weights in the session, TensorFlow imported, of one start."""
+    """Return the seconds of a start from the file to loaded weights, without the import of TensorFlow."""
     return sum(found[phase]["seconds"] for phase in ("read", "graph", "session"))
 
 
@@ -160,7 +160,7 @@ def summary(found):
 
 
 def table(starts, file_bytes):
-    """Rows of Markdown, medians over the starts. starts: {way: [what case() gives, ...]}."""
+    """Return a Markdown table of medians over the starts. starts: {way: [result of case(), ...]}."""
     lines = [f"| way ({file_bytes / 1e6:.0f} MB) | {' | '.join(PHASES)} | read + graph + session | peak memory then |",
              "|---" * (len(PHASES) + 3) + "|"]
     for way, found in starts.items():

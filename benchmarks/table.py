@@ -1,10 +1,10 @@
-"""The table that `make faults` prints: a row for each kind of fault, its cases and how many lost anything."""
+"""The table of `make faults`: one row per type of fault, with the number of cases and of failed cases ("lost")."""
 
 import collections
 
 
 class Table:
-    """Prints rows as they come, and counts."""
+    """Prints rows and adds up the cases."""
 
     def __init__(self):
         self.total = collections.Counter()
@@ -14,7 +14,7 @@ class Table:
         print(f"{name:<46}{cases:>6} cases  {lost:>3} lost  {note}".rstrip(), flush=True)
 
     def results(self, name, results):
-        """A row of results [(what is wrong, [word, ...]), ...]; words that tell how cases went are counted."""
+        """Print a row for results [(list of errors, list of words), ...]. The words describe cases and are counted."""
         words = collections.Counter(word for _, words in results for word in words)
         wrong = [texts for texts, _ in results if texts]
         self.row(name, len(results), len(wrong), ", ".join(f"{count} x {word}" for word, count in words.most_common()))
@@ -22,6 +22,6 @@ class Table:
             print("  " + "\n  ".join(texts), flush=True)
 
     def end(self):
-        """Exit code: 1 if anything was lost."""
+        """Print the totals. Returns the exit code, 1 if a case failed."""
         print(f"{self.total['cases']} cases, {self.total['lost']} lost")
         return 1 if self.total["lost"] else 0

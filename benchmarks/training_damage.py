@@ -1,4 +1,4 @@
-"""What becomes of a run whose newest checkpoints, or all of them, were damaged after they had been written."""
+"""Fault cases of training runs: checkpoints that were damaged or deleted after they had been written."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ from small_run import Watch, contents, said, side_by_side
 from fcn.core import errors
 from fcn.runs import checkpoint_files
 
-KILLED_AT = 14  # checkpoints of the steps 10, 12 and 14 or fewer are there: the newest two and the best
+KILLED_AT = 14  # step; at most the checkpoints of steps 10, 12 and 14 exist then: the newest two and the best
 DATA, INDEX, STATE = "model.data-00000-of-00001", "model.index", "state.json"
 
 
@@ -26,7 +26,7 @@ def zeros_behind(path):
 
 
 def zeroed(path):
-    """As after a power cut on a file system that had the size and not yet the content."""
+    """Fill the file with zeros, as after a power cut on a file system that has stored only the size."""
     path.write_bytes(bytes(path.stat().st_size))
 
 
@@ -39,14 +39,14 @@ def torn(path):
 
 
 def flipped(path, at=0.5):
-    """One bit of one byte, at this share of the file."""
+    """Flip one bit of the byte at this share of the file."""
     content = bytearray(path.read_bytes())
     content[int(at * (len(content) - 1))] ^= 1
     path.write_bytes(content)
 
 
 def digit(path, key):
-    """Another first digit in the number behind a key of state.json: it stays JSON."""
+    """Change the first digit of the number after a key of state.json; the file stays valid JSON."""
     content = path.read_bytes()
     at = content.index(key.encode()) + len(key)
     at += next(i for i, byte in enumerate(content[at:]) if chr(byte).isdigit())
@@ -67,7 +67,7 @@ LIES = {"garbage": b"\x00\xff garbage", "empty": b"", "a path elsewhere":
 
 
 def stopped(small):
-    """A run that was killed at a step, as a template for others; its folder."""
+    """Create a run that was killed at KILLED_AT, a template for the cases. Returns its folder."""
     run = small.folder / "template"
     watch = Watch(before_step=lambda at: at.step == KILLED_AT and os.kill(os.getpid(), signal.SIGKILL))
     inject.wait(small.start(run, watch))
@@ -81,7 +81,7 @@ def copied(small, template, name):
 
 
 def newest_damaged(small, template, name):
-    """The newest checkpoint is damaged; it is named, and the one before is taken."""
+    """Damage the newest checkpoint. It must be reported, and the run must resume from the one before."""
     run, found = copied(small, template, name)
     file, damage = DAMAGE[name]
     damage(found[0] / file)
@@ -94,7 +94,7 @@ def newest_damaged(small, template, name):
 
 
 def lied_to(small, template, name):
-    """TensorFlow's own list of checkpoints, in every folder where one could be looked for, says something else."""
+    """Write a wrong TensorFlow list of checkpoints into every folder where it could be read. It must be ignored."""
     run, found = copied(small, template, f"lie {name}")
     for folder in (run, run / "checkpoints", found[0]):
         (folder / "checkpoint").write_bytes(LIES[name])
@@ -106,7 +106,7 @@ def lied_to(small, template, name):
 
 
 def all_damaged(small, template, name):
-    """No checkpoint can be read: exit code 4, and all is left as it lies."""
+    """Damage all checkpoints. Expected: exit code 4 and unchanged files."""
     run, found = copied(small, template, f"all {name}")
     file, damage = DAMAGE[name]
     for path in found:
@@ -115,7 +115,7 @@ def all_damaged(small, template, name):
 
 
 def all_gone(small, template, name):
-    """The checkpoints were deleted (or their folder was), but not the log: exit code 2, and all is left as it lies."""
+    """Delete the checkpoints or their folder, but not the log. Expected: exit code 2 and unchanged files."""
     run, found = copied(small, template, f"gone {name}")
     for path in found if name == "folders" else [run / "checkpoints"]:
         shutil.rmtree(path)
@@ -132,7 +132,7 @@ def _refused(small, run, expected, name):
 
 
 def bytes_changed(template, item):
-    """Change single bytes of a checkpoint: what is taken for whole must say the same. item: (file, first, every)."""
+    """Change single bytes of a checkpoint; each change must be detected or harmless. item: (file, first, every)."""
     file, first, every = item
     folder = template.parent / f"bytes-{file}-{first}"
     shutil.copytree(checkpoint_files.paths(template / "checkpoints")[0], folder)
@@ -143,7 +143,7 @@ def bytes_changed(template, item):
         changed[at] ^= rng.randint(1, 255)
         (folder / file).write_bytes(changed)
         try:
-            if file != STATE or checkpoint_files.verify(folder) != state:  # a space may have become a tab
+            if file != STATE or checkpoint_files.verify(folder) != state:  # e.g. a space may become a tab
                 checkpoint_files.verify(folder)
                 wrong.append(f"byte {at} of {file} may be {changed[at]} instead of {content[at]}")
         except errors.WeightsError:
@@ -153,11 +153,11 @@ def bytes_changed(template, item):
 
 
 def rows(small, share):
-    """[(row, function, items), ...]"""
+    """Return [(row, function, items), ...]."""
     (template,), every = side_by_side(stopped, [small]), max(1, round(0.4 / share))
     return [("the newest checkpoint damaged", functools.partial(newest_damaged, small, template),
              list(DAMAGE)[::every]),
-            ("a `checkpoint` file that lies", functools.partial(lied_to, small, template), list(LIES)),
+            ("a wrong `checkpoint` file", functools.partial(lied_to, small, template), list(LIES)),
             ("all checkpoints damaged", functools.partial(all_damaged, small, template), list(DAMAGE)[1::3 * every]),
             ("all checkpoints deleted, log.jsonl there", functools.partial(all_gone, small, template),
              ["folders", "all"]),

@@ -1,4 +1,4 @@
-"""Full and failing disks under a training run: small file systems, a disk that fills in between, every call in turn."""
+"""Fault cases of training runs: small disks, disks that fill up during a run, and failing system calls."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from small_run import Watch, damaged, said
 from fcn.core import errors
 
 PAGE = 4096
-FILLS_AT, FREED_AFTER = 6, 2  # the step whose save finds a full disk; steps until there is room again
+FILLS_AT, FREED_AFTER = 6, 2  # step at which the disk is full; steps until it has space again
 RETRY_S = 0.05
 SIZES_KB = (100, 1000, 5000, 6500, 7000, 7500, 8500, 10_000, 12_000, 13_000, 14_000, 16_000, 19_000, 25_000)
 MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from here on")
@@ -21,7 +21,7 @@ MODES = ("die before", "die torn", "die after", "ENOSPC", "EIO", "ENOSPC from he
 
 @contextlib.contextmanager
 def disk(folder, size_kb):
-    """A file system of so many kB, mounted at a new folder; as a function grow() to give it room."""
+    """Mount a file system of `size_kb` at a new folder. Yields a function that enlarges it."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "none", str(folder)], check=True)
     try:
@@ -31,7 +31,7 @@ def disk(folder, size_kb):
 
 
 def mountable(folder):
-    """Whether a tmpfs can be mounted here."""
+    """Return whether a tmpfs can be mounted."""
     try:
         with disk(pathlib.Path(folder, "try"), 32):
             return True
@@ -40,7 +40,7 @@ def mountable(folder):
 
 
 def small_disk(small, size_kb):
-    """The run on a disk of this size, which is given room after it; (what is wrong, how it ended)."""
+    """Run on a disk of this size, then again on a larger one. Returns (list of errors, [exit code])."""
     where = small.folder / f"disk-{size_kb}"
     with disk(where, size_kb) as grow:
         run = where / "run"
@@ -53,9 +53,9 @@ def small_disk(small, size_kb):
 
 
 def filled(small, item):
-    """A foreign file leaves `pages` for the save of a step, the check of the room before it notwithstanding.
+    """Fill the disk up to `pages` free pages before the save of a step, without the check for free space.
 
-    item: (pages, whether there is room again later, step).
+    item: (pages, whether the disk has space again later, step).
     """
     pages, freed, step = item
     where = small.folder / f"filled-{pages}-{freed}-{step}"
@@ -74,11 +74,11 @@ def filled(small, item):
         def before_step(at):
             if freed and at.step == step + FREED_AFTER:
                 foreign.unlink(missing_ok=True)
-        # step 4 is not saved: there the log and the events meet the full disk first
+        # at step 4 there is no save: the log and the events are the first writes to the full disk
         watch = Watch(before_step if step != 4 else lambda at: (before_save(at), before_step(at)), before_save)
         code = inject.wait(small.start(run, change, said_to))
         wrong = _told(code, said_to) + damaged(run)
-        wrong += ["the run did not end well, though there was room again"] if freed and code else []
+        wrong += ["the run failed although the disk had space again"] if freed and code else []
         wrong += small.differences(run) if freed else []
         grow()
         foreign.unlink(missing_ok=True)
@@ -88,22 +88,24 @@ def filled(small, item):
 
 
 def _but_the_best(small, wrong):
-    """A best checkpoint whose save met the full disk is not there, and another is the best of those that are; the
-    newest two, the logs and what is said must be as they are without a fault.
+    """Return the errors without differences of older checkpoints.
+
+    If the best checkpoint could not be saved, another one is the best. The newest two and the logs must be as without
+    faults.
     """
     newest = sorted({name.split("/")[1] for name in small.expected if name.startswith("checkpoints/")})[-2:]
     return [text for text in wrong if not text.startswith("checkpoints/") or any(name in text for name in newest)]
 
 
 def _fill(foreign, pages):
-    """Write `foreign` so that so many pages are left on its disk."""
+    """Write a file so that `pages` are left on its disk."""
     free = os.statvfs(foreign.parent).f_bavail
     with foreign.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, free - pages) * PAGE)
 
 
 def _patient(blind=False):
-    """In the child: try to save again soon; blind: another process takes the room after it was looked at."""
+    """In the child: retry saves soon. blind: skip the check for free space."""
     from fcn.training import checkpoint, hooks
     hooks.RETRY_S = RETRY_S
     if blind:
@@ -111,7 +113,7 @@ def _patient(blind=False):
 
 
 def _told(code, said_to):
-    """What is wrong with how a run on a full disk ended: it goes on, or says one thing and exits with 5."""
+    """Return the errors in how a run on a full disk ended: it must continue, or print one message and exit with 5."""
     text = said(said_to)
     wrong = [] if code in (0, errors.MachineError.exit_code) else [f"exit code {code}: {text[-500:]}"]
     wrong += ["it ended without one clear message"] if code and text.count("\nMachineError: ") != 1 else []
@@ -119,7 +121,7 @@ def _told(code, said_to):
 
 
 def call_failed(small, item):
-    """Durable call number `at` of the save of step 6 fails in this way, or is the last thing that happens."""
+    """Inject a fault into durable call number `at` of the save of step 6. item: (at, mode)."""
     at, mode = item
     run = small.folder / f"call-{at}-{mode.replace(' ', '-')}"
     pid = small.start(run, lambda: _inject(at, mode))
@@ -132,7 +134,7 @@ def call_failed(small, item):
 
 
 def calls(small):
-    """Durable calls in the save of step 6 of an undisturbed run: their number."""
+    """Return the number of durable calls in the save of step 6 without faults."""
     run = small.folder / "calls"
     inject.wait(small.start(run, lambda: _inject(0, "die before", run.with_suffix(".count"))))
     shutil.rmtree(run)
@@ -140,7 +142,7 @@ def calls(small):
 
 
 def _inject(at, mode, count_to=None):
-    """In the child: the fault comes within the save of step 6; with "from here on" it stays."""
+    """In the child: inject a fault into the save of step 6; with "from here on" it stays."""
     from fcn.training import hooks
     _patient()
     save = hooks.Save.__call__
@@ -161,7 +163,7 @@ def _inject(at, mode, count_to=None):
 
 
 def rows(small, share):
-    """[(row, function, items), ...] of full disks; [] where no tmpfs can be mounted."""
+    """Return [(row, function, items), ...] of full disks, or [] if no tmpfs can be mounted."""
     if not mountable(small.folder):
         print("full disks: not run, mounting is not allowed here")
         return []
@@ -177,10 +179,10 @@ def rows(small, share):
 
 
 def rows_of_calls(small, share):
-    """[(row, function, items), ...] of the durable calls of one save."""
+    """Return [(row, function, items), ...] of the durable calls of one save."""
     count, every = calls(small), max(1, round(0.4 / share))
     print(f"{count} durable calls in a save")
-    # Before a call is after the one before it, and both errors are met alike: of these every second one does.
+    # "die before" a call equals "die after" the one before, and both errors are handled alike: test every second call.
     return [(f"a call of a save: {mode}", functools.partial(call_failed, small),
              [(at, mode) for at in range(1 + number % 2, count + 1, every if mode == "die torn" else 2 * every)])
             for number, mode in enumerate(MODES)]

@@ -1,10 +1,10 @@
-"""What kill -9, signals, full disks, failing calls and damage do to a training run. `make faults` prints the counts.
+"""Fault injection for training runs: SIGKILL, signals, full disks, failing calls, damaged files. `make faults`.
 
     python benchmarks/training_faults.py [--quick] [--cases N] [--only kills,signals,...] [--seed 0]
 
-After each case the same command is given again, and what it ends with must be, byte for byte, what an undisturbed run
-ends with: checkpoints (variables, optimizer slots, state.json) and log.jsonl. small_run.py has the run,
-training_disks.py and training_damage.py the cases of disks and of damaged checkpoints.
+After each case, the same command is run again. Its checkpoints (variables, optimizer slots, state.json) and log.jsonl
+must equal those of a run without faults, byte for byte. small_run.py defines the run, training_disks.py and
+training_damage.py the cases with full disks and damaged checkpoints.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from table import Table
 
 from fcn.runs import checkpoint_files
 
-A_BATCH_S = 0.05  # at most, with what comes after it
+A_BATCH_S = 0.05  # upper bound of the time of a batch and the work after it
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 143}
 
 
 def killed(small, seed):
-    """SIGKILL at a random moment of the run's life, every fourth time twice; (what is wrong, where it was)."""
+    """Send SIGKILL at a random moment, every fourth time twice. Returns (list of errors, phases)."""
     rng, run, places = random.Random(seed), small.folder / f"kill-{seed}", []
-    while not places:  # one that has ended before its moment is no kill
+    while not places:  # repeat if the run ended before the signal
         shutil.rmtree(run, ignore_errors=True)
         places = _kill(small, run, rng)
     if seed % 4 == 0:
@@ -43,10 +43,10 @@ def killed(small, seed):
 
 
 def _kill(small, run, rng):
-    """Words that tell where a start of the run was when it was killed; [] if it had ended before.
+    """Kill a start of the run. Returns words that describe its phase, or [] if it had ended before.
 
-    The moment is drawn from the time of a whole run, of which most goes by before the first step, or (two times of
-    three) from its batches: then every batch, with the save and the validation after it, is as likely as the next.
+    One time in three, the moment is uniform over the time of a run, most of which is before the first step. Otherwise
+    it is uniform over the batches, including the save and validation after them.
     """
     watch = Watch()
     pid = small.start(run, watch)
@@ -64,14 +64,14 @@ def _kill(small, run, rng):
 
 
 def signalled(small, seed):
-    """A signal at a random moment; (what is wrong, its exit code)."""
+    """Send a signal at a random moment. Returns (list of errors, [exit code])."""
     rng, run = random.Random(seed), small.folder / f"signal-{seed}"
     number = (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)[seed % 4]
     pid = small.start(run)
     time.sleep(rng.uniform(0, small.usual_s))
     os.kill(pid, number)
     code = inject.wait(pid)
-    code = 128 - code if code < 0 else code  # before the first step nothing is there to be saved
+    code = 128 - code if code < 0 else code  # killed by the signal: before the first step there is nothing to save
     code = SIGNALS[number] if code == 128 + number else code
     wrong = [] if code in (SIGNALS[number], 0) else [f"{number.name}: exit code {code}: {said(run)[-300:]}"]
     wrong += damaged(run) + small.finish(run)
@@ -80,7 +80,7 @@ def signalled(small, seed):
 
 
 def twice_interrupted(small, seed):
-    """Two Ctrl-C while a batch takes a minute: the second ends the process at once."""
+    """Send SIGINT twice while a batch takes a minute. The second must end the process at once."""
     run = small.folder / f"interrupted-{seed}"
     watch = Watch(before_step=lambda at: time.sleep(60) if at.step == 4 else None)
     pid, code = small.start(run, watch), None
@@ -103,7 +103,7 @@ def twice_interrupted(small, seed):
 
 
 def two_at_once(small, seed):
-    """A second process with the same --run, at the same moment or (every other time) later."""
+    """Start a second process with the same --run, at the same time or, every other time, later."""
     run = small.folder / f"two-{seed}"
     pids = [small.start(run)]
     if seed % 2:
@@ -112,14 +112,14 @@ def two_at_once(small, seed):
     codes = [inject.wait(pid) for pid in pids]
     allowed = ([0, 5],) if seed % 2 else ([0, 5], [5, 0])
     wrong = [] if codes in allowed else [f"exit codes {codes}: {said(run)[-300:]}"]
-    wrong += [] if "is being trained by process" in said(run) else ["the second was not told why"]
+    wrong += [] if "is being trained by process" in said(run) else ["the second process gave no reason"]
     wrong += small.differences(run)
     shutil.rmtree(run)
-    return wrong, ["second sent away with 5"]
+    return wrong, ["second refused with exit code 5"]
 
 
 def _until(true, most_s=300):
-    """Wait until it is so."""
+    """Wait until true() is true. Raises TimeoutError after most_s."""
     deadline = time.monotonic() + most_s
     while not true():
         if time.monotonic() > deadline:
@@ -128,7 +128,7 @@ def _until(true, most_s=300):
 
 
 def groups(small, share, seed):
-    """{name: a function that gives [(row, function, items), ...]}; share: of the cases, at least a few of each."""
+    """Return {name: function that returns [(row, function, items), ...]}. share: of the cases, at least two of each."""
     def some(count):
         return range(seed, seed + max(2, round(count * share)))
     return {

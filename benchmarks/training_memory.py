@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Peak memory of a few training steps against the estimate before the start, each case in a process of its own.
+"""Peak memory of a few training steps compared with the estimate, each case in its own process.
 
     python benchmarks/training_memory.py [--channels 1/4]        1: the real VGG-19, 3 to 5 GB and a minute a case
 
-Prints a table: the largest resident size, the estimate (fcn.training.resources) and how far it is off. Images are
-noise.
+Prints a table: peak resident size, estimate (fcn.training.resources) and relative error. Images are noise.
 """
 
 import argparse
@@ -32,7 +31,7 @@ CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum
 
 
 def built(options, channels):
-    """(what is meant, Architecture, TrainingGraph, Step) in the default graph."""
+    """Build a case in the default graph. Returns (all options, Architecture, TrainingGraph, Step)."""
     from fcn.models import graph_builder
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import tf
@@ -50,7 +49,7 @@ def built(options, channels):
 
 
 def estimated(o, architecture, step):
-    """Bytes, as dry_run.memory_of has them."""
+    """Return the estimate in bytes, as in dry_run.memory_of."""
     from fcn.models.tf_compat import tf
 
     trained, width = [v for _, v in step.grads], tf.as_dtype(o["precision"]).size
@@ -63,7 +62,7 @@ def estimated(o, architecture, step):
 
 
 def case(options, channels):
-    """{"peak", "estimate"}: bytes, of a few steps in this process."""
+    """Return {"peak", "estimate"} in bytes of a few steps in this process."""
     from fcn.models.tf_compat import new_session, tf
     from fcn.weights import initialize
 
@@ -91,7 +90,7 @@ def main():
     if given.case:
         print(json.dumps(case(json.loads(given.case), float(given.channels))))
         return
-    print("| case | peak | estimate | off by |\n|---|---|---|---|")
+    print("| case | peak | estimate | error |\n|---|---|---|---|")
     for options in CASES:
         words = ", ".join(f"{name} {value}" for name, value in options.items()) or "plain"
         done = subprocess.run([sys.executable, __file__, "--channels", str(given.channels), "--case",

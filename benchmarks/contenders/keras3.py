@@ -1,8 +1,8 @@
 """The same net in Keras 3 on TensorFlow: a functional model, train_on_batch and predict_on_batch.
 
-Variants: the precision (Keras's dtype policy), with XLA (jit) or without it, and with one operation at a time (inter1)
-instead of TensorFlow's default, which is no setting of Keras but helps on a CPU. Eager TensorFlow: it must not meet
-fcn.models.tf_compat in one process.
+Variants: precision (Keras's dtype policy), with or without XLA (jit), and one operation at a time (inter1) instead of
+TensorFlow's default; inter1 is not a Keras setting but helps on CPUs. It uses eager TensorFlow and must not run in one
+process with fcn.models.tf_compat.
 """
 
 import os
@@ -59,7 +59,7 @@ class Contender:
 
 
 def _logits(images, size, classes, channels, policy, drop):
-    """Logits float32, computed by layers of this policy."""
+    """Return float32 logits, computed by layers with this dtype policy."""
     def conv(x, name, width, side, activation="relu"):
         return layers.Conv2D(width, side, padding="same", activation=activation, name=name, dtype=policy)(x)
 
@@ -83,7 +83,7 @@ def _logits(images, size, classes, channels, policy, drop):
 
 
 def _loss(classes):
-    """Mean cross entropy of the labelled pixels."""
+    """Return the loss: mean cross entropy of the labelled pixels."""
     def loss(labels, logits):
         known = labels < classes
         losses = keras.losses.sparse_categorical_crossentropy(ops.where(known, labels, 0), logits, from_logits=True)

@@ -1,4 +1,4 @@
-"""What all contenders have in common: the net's facts, its weights, its batches. NumPy alone.
+"""Shared by all contenders: constants of the net, weights and batches. Needs only NumPy.
 
 The net is fcn8s_tutorial (fcn/models/nets): VGG-19 with average pools as far as relu5_3, fc6 and fc7 as convolutions
 with dropout, a ReLU on the scores, learned transposed convolutions deconv1 and deconv2 (4 x 4, stride 2) into the
@@ -17,28 +17,28 @@ DECONVS = (("deconv1", 4, 2), ("deconv2", 4, 2), ("deconv3", 16, 8))  # name, si
 
 
 def stages(channels):
-    """[[conv1_1, conv1_2], ..., [conv5_1, conv5_2, conv5_3]]: the convolutions before each of the five pools."""
+    """Return [[conv1_1, conv1_2], ..., [conv5_1, conv5_2, conv5_3]], the convolutions before each of the five pools."""
     return [[name for name in channels if name.startswith(f"conv{stage}_") and name != "conv5_4"]
             for stage in range(1, 6)]
 
 
 def draw(name, shape):
-    """Random weights of the variable <layer>/kernel or <layer>/bias, float32; the same for the same name.
+    """Return random weights, float32, of the variable <layer>/kernel or <layer>/bias; equal for equal names.
 
-    shape: of a kernel (height, width, in, out), of a transposed convolution's (height, width, out, in). A kernel has
-    He's deviation, so that activations keep their size.
+    shape: (height, width, in, out) of a kernel, (height, width, out, in) of a transposed convolution. Kernels have He's
+    standard deviation, which keeps the magnitude of activations.
     """
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith("/bias"):
         return rng.uniform(0, 0.1, shape).astype(np.float32)
-    fan_in = 4 * shape[3] if name.startswith("deconv") else math.prod(shape[:3])  # a size is twice its stride
+    fan_in = 4 * shape[3] if name.startswith("deconv") else math.prod(shape[:3])  # the size is twice the stride
     array = rng.standard_normal(shape, np.float32)
     array *= math.sqrt(2 / fan_in)
     return array
 
 
 def batch(count, size, classes, seed=0):
-    """(images uint8 (count, H, W, 3), labels uint8 (count, H, W)), random; every pixel is labelled."""
+    """Return random (images uint8 (count, H, W, 3), labels uint8 (count, H, W)). Every pixel is labelled."""
     rng = np.random.default_rng(seed)
     return (rng.integers(0, 256, (count, *size, 3), np.uint8),
             rng.integers(0, classes, (count, *size), np.uint8))

@@ -1,7 +1,7 @@
-"""The project itself, asked as fcn/training/loop.py and eval_fcn.py ask it.
+"""This project, called as in fcn/training/loop.py and eval_fcn.py.
 
-A variant is [<net>-]<precision>[-<what is undone>], as in fcn8s-float32-scattered; the net is fcn8s_tutorial, the one
-that the others have too, unless another is named, and what can be undone stands in plain.py.
+A variant is [<net>-]<precision>[-<optimisation that is undone>], such as fcn8s-float32-scattered. The default net is
+fcn8s_tutorial, which the other contenders implement too. plain.py lists the optimisations.
 """
 
 import itertools
@@ -37,7 +37,7 @@ class Contender:
             else:
                 self.graph = graph_builder.inference(architecture, prepared=True)
             self.variables = {v.op.name: v for v in tf.trainable_variables()}
-            for name, variable in self.variables.items():  # no other draw: it would count in the peak
+            for name, variable in self.variables.items():  # one at a time, for the peak memory
                 value = net.draw(name, variable.shape.as_list())
                 self.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
             others = set(tf.global_variables()) - set(self.variables.values())

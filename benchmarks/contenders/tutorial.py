@@ -1,11 +1,10 @@
-"""The graph as "Tensorflow - Segmentation" (sdeck51/CNNTutorials) has it, with what it costs, in TensorFlow's default
-session: convolutions throughout, weights of the VGG as constants in the graph that its variables start from, images
-fed as float32, ids fetched as int64 with an axis too many.
+"""The graph of the tutorial "Tensorflow - Segmentation" (sdeck51/CNNTutorials), in TensorFlow's default session.
 
-As there, every variable is trained and conv5_4 is built but leads nowhere; fc6 and fc7 have their ReLU twice. The page
-does not show its training loop. Here a step is one session.run of update and loss, the quickest way to have both.
-Transposed convolutions are given the size of the pool they are added to, so the net is that of the others only where
-height and width are multiples of 32; and every pixel must be labelled.
+As in the tutorial: only tf.nn convolutions, VGG weights as constants that initialise the variables, images fed as
+float32, ids fetched as int64 with an additional axis, all variables trained, an unused conv5_4, two ReLUs after fc6 and
+fc7. The tutorial does not show its training loop; here a step is one session.run of update and loss, the fastest way.
+Transposed convolutions have the output size of the pool to which they are added, so the net equals the others only if
+height and width are multiples of 32. Every pixel must be labelled.
 """
 
 import numpy as np
@@ -37,7 +36,7 @@ class Contender:
             self.session = tf.Session(graph=graph)
             self.session.run(tf.global_variables_initializer())
             for name, variable in self.variables.items():
-                if not name.startswith("conv"):  # those start from their constants
+                if not name.startswith("conv"):  # those are initialised from constants
                     value = net.draw(name, variable.shape.as_list())
                     self.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
 
@@ -58,7 +57,7 @@ class Contender:
 
 
 def _vgg(x, channels):
-    """{number: tensor} of the five pools."""
+    """Return {number: tensor} of the five pools."""
     pools = {}
     for stage in range(1, 6):
         for name in (name for name in channels if name.startswith(f"conv{stage}_")):
@@ -82,7 +81,7 @@ def _fully_connected(x, channels, keep_prob):
 
 
 def _deconvolution(x, images, pools, classes):
-    """(class ids int64 (N, H, W, 1), logits)."""
+    """Return (class ids int64 (N, H, W, 1), logits)."""
     with tf.variable_scope("deconv1"):
         x = tf.add(pools[4], _transposed(x, tf.shape(pools[4]), 4, 2, int(pools[4].shape[3])))
     with tf.variable_scope("deconv2"):

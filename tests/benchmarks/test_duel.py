@@ -43,7 +43,7 @@ def test_every_contender_runs_once_per_round_in_rotating_order():
 
 @pytest.mark.parametrize(("label", "why"), [("absent", "torch is not installed"), ("dying", "weights are gone"),
                                             ("hanging", "no answer in 0.5 s"),
-                                            ("killed", "ended by signal 9, memory out?")])
+                                            ("killed", "ended by signal 9, out of memory?")])
 def test_failed_contender_gives_its_reason_and_others_continue(label, why):
     groups, found = run("good", label, "better")
     assert found[label]["failed"] == why
@@ -71,7 +71,7 @@ def test_group_grows_while_peak_memory_and_one_gib_fit():
 
 def test_contender_that_never_fits_is_refused():
     groups, found = run("good", "better", available=5 * GIB)
-    assert found["better"]["failed"] == "not run: 5.4 GB of memory are left beside good"
+    assert found["better"]["failed"] == "not run: 5.4 GB of memory are free while good runs"
     assert [list(done) for group in groups for done in group] == [["good"], ["good"]]
 
 
