@@ -216,7 +216,7 @@ def test_damaged_older_or_foreign_files_are_one_error(runs, tmp_path):
     with pytest.raises(errors.DataError, match=r"confusion\.npz: is damaged"):
         report.main(words)
     confusion.Counting(7).done().save(tmp_path / "confusion.npz")
-    with pytest.raises(errors.DataError, match=r"has 7 classes, report\.json 5"):
+    with pytest.raises(errors.DataError, match=r"has 7 classes, report\.json has 5"):
         report.main(words)
     write(tmp_path, 0.5, 1)
     counted(0.5, 1, LABELS[:3]).save(tmp_path / "confusion_network.npz")

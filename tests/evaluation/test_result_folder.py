@@ -358,7 +358,7 @@ def test_file_added_to_old_results_at_the_last_moment_is_kept(out):
     (previous / "colour/mine.png").write_text("mine")
     result_folder.restore(out)
     assert tree(previous).keys() == {"colour", "colour/mine.png", "manifest.json"}
-    with pytest.raises(errors.UsageError, match="and files that are not of this program"):
+    with pytest.raises(errors.UsageError, match="and files that this program did not write"):
         write(out)
 
 
