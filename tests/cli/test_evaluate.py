@@ -286,14 +286,14 @@ def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp
 
 @pytest.mark.parametrize("words, code, said", [
     (["--overlap", "0.25"], 2, "--overlap is that of windows"),
-    (["--window", "100"], 2, "multiples of 32"),
+    (["--window", "100"], 2, "a multiple of 32"),
     (["--window", "512", "--overlap", "exact", "--merge", "centre"], 2, "windows of 608 px at least"),
     (["--window", "512", "--overlap", "exact"], 2, "--overlap exact is for --merge centre"),
     (["--enlarge", "scores", "--size", "native"], 2, "at their own size"),
     (["--images", "x", "--split", "training"], 2, "--split is of labels"),
     (["--images", "x", "--outputs", "none"], 2, "nothing would come of it"),
     (["--scales", "0"], 2, "no list of scales"),
-    (["--outputs", "panel"], 2, "none of predictions"),
+    (["--outputs", "panel"], 2, "invalid output 'panel'"),
     (["--layout", "voc"], 2, "--layout goes with --weights only"),
     (["--merge", "centre"], 2, "--merge"),
 ])
