@@ -23,10 +23,10 @@ from fcn.training import lr_multipliers, resources
 
 STEPS = 4
 PLAIN = {"net": "fcn8s_tutorial", "classes": 151, "size": (224, 224), "batch": 2, "batches": 1, "optimizer": "adam",
-         "precision": "float32", "recompute": False, "freeze": ""}
+         "precision": "float32", "freeze": ""}
 CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum"}, {"optimizer": "rmsprop"},
          {"optimizer": "radam"}, {"precision": "bfloat16"}, {"freeze": "conv5_4"}, {"freeze": "fc7"},
-         {"recompute": True}, {"size": (448, 448)}, {"size": (448, 448), "recompute": True},
+         {"size": (448, 448)},
          {"net": "fcn8s", "classes": 11, "size": (216, 288), "batch": 4}, {"net": "fcn8s", "classes": 21})
 
 
@@ -39,11 +39,10 @@ def built(options, channels):
 
     o = PLAIN | options
     widths = {name: max(1, int(width * channels)) for name, width in published_nets.widths().items()}
-    architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"],
-                                gradient_checkpointing=o["recompute"])
+    architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"])
     graph = graph_builder.build(architecture)
-    factors = lr_multipliers.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, {},
-                                     o["freeze"], 1.0)
+    factors = lr_multipliers.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, (),
+                                     o["freeze"])
     rule = weight_update.Rule(o["optimizer"], factor_of=factors)
     return o, architecture, graph, weight_update.build(graph.objective, graph.normalizer, rule, o["batches"])
 

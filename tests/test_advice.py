@@ -27,11 +27,12 @@ from fcn.runs import checkpoint_choice, checkpoint_files, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
-COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""),
+COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""), "predict": lambda: evaluate_flags.parse_prediction([], ""),
             "inspect": lambda: inspect.parse([]), "export": lambda: export.main([]),
             "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
             "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
-FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir"}  # git, docker, ...
+FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir",  # git, docker, ...
+           "--version"}  # fcn itself
 READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
 NOT_TO = {"inspect": {"--skip-bad", "--run"}, "csail": {"--run"}}  # inspect lists all problems; neither has a run
 
@@ -68,7 +69,8 @@ def passed_over(node):
     """The parts of a syntax node that no message shows as advice."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return [node]
-    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("add_argument", "add_parser"):
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "add_argument", "add_option", "add_parser", "Parser", "rare", "option"):
         return [node]
     return []
 
@@ -286,7 +288,7 @@ def test_evaluating_a_run_reports_that_its_data_flags_are_unused(tmp_path, capsy
     assert "give --label-encoding binary" in text and text.endswith(
         "--skip-bad continues without them. With --run labels are read as in its training, without --label-encoding: "
         "change the files, or train another run.\n")
-    assert "goes with --weights only" in said(capsys, evaluate.main, *words, "--label-encoding", "binary", code=2)
+    assert "--label-encoding needs --weights" in said(capsys, evaluate.main, *words, "--label-encoding", "binary", code=2)
     for name in data.rglob("targets/*.png"):
         save(name, mask // 255)  # the files are changed
     arguments = evaluate_flags.parse(list(map(str, words)), "")

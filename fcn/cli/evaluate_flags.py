@@ -1,6 +1,7 @@
-"""The flags of eval_fcn.py: what they are, which of them go together, and the folder that they name."""
+"""The flags of `fcn evaluate` and `fcn predict`, which of them exclude each other, and the folder that they name."""
 
 import argparse
+import functools
 import hashlib
 import os
 import pathlib
@@ -16,81 +17,129 @@ OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_enc
 
 
 def parse(argv, description):
-    """The arguments. Raises UsageError for flags that do nothing together; argparse answers all else itself."""
-    parser = command_line.Parser(argv, description=description, prog="eval_fcn.py")
-    of = parser.add_mutually_exclusive_group(required=True)
-    of.add_argument("--run", help="folder of a run, or of one checkpoint in it")
-    of.add_argument("--weights", help="a whole FCN in a file: MatConvNet's pascal-fcn8s-dag.mat and its like, or .npz")
-    parser.add_argument("--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|PATH",
-                        help="best: the highest validation mean IoU (default)")
-    what = parser.add_argument_group("what is looked at")
-    what.add_argument("--split", default=SPLIT, help="default: validation")
-    what.add_argument("--data", help="folder of the data set, if it is not where the run found it")
-    what.add_argument("--images", help="predict this photo or folder of photos, which need no labels")
-    what.add_argument("--skip-bad", action="store_true", help="go on without images and labels that cannot be used")
-    what.add_argument("--max-pixels", type=parsers.count, help="refuse larger images (default: the run's)")
-    how = parser.add_argument_group("how the net looks at an image")
-    how.add_argument("--size", type=parsers.parse_size, default=argparse.SUPPRESS,
-                     help="size the net sees, or native (default: the run's; with --weights native)")
-    how.add_argument("--window", type=parsers.parse_crop, help="look through windows of this many pixels, such as 512 "
-                     "(multiples of 32): for images that do not fit into memory as a whole")
-    how.add_argument("--overlap", type=parsers.parse_overlap, default=OVERLAP, metavar="SHARE|exact",
-                     help="of neighbouring windows (default: 0.5); exact: so much that --merge centre gives what the "
-                     "whole image would")
-    how.add_argument("--merge", choices=("mean", "probability", "max", "centre"), default=MERGE,
-                     help="where windows, scales and mirror images overlap: mean of logits (default), mean of "
-                     "probabilities, maximum activation, or the window whose middle is nearest")
-    how.add_argument("--scales", type=parsers.parse_scales, default=(1.0,), help="such as 0.75,1,1.25 (default: 1)")
-    how.add_argument("--flip", action="store_true", help="look at the mirror image, too")
-    how.add_argument("--enlarge", choices=("labels", "scores"), default="labels", help="to the original size: the "
-                     "prediction by nearest neighbour, as the benchmark's own code does (default), or the scores "
-                     "bilinearly")
-    how.add_argument("--precision", choices=("float32", "bfloat16"), help="default: the run's")
-    to = parser.add_argument_group("what is written")
-    to.add_argument("--out", help="folder of results, replaced only if this program wrote all that is in it (default: "
-                    "RUN/eval/SPLIT-STEP and the options; with --images predictions, predictions-2, ...)")
-    to.add_argument("--outputs", type=prediction_writer.parse_outputs, default=prediction_writer.USUAL, metavar="WORDS",
-                    help=f"for every image, of {', '.join(prediction_writer.KINDS)}; all, none (default: "
-                    f"{','.join(prediction_writer.USUAL)})")
-    of_file = parser.add_argument_group("the data set, with --weights")
-    of_file.add_argument("--layout", default="auto", choices=["auto", *registry.names("layouts")],
-                         help="how its folders are laid out (default: auto, as they look)")
-    of_file.add_argument("--classes", default="", help="file with the class names (docs/data.md)")
-    of_file.add_argument("--label-encoding", choices=registry.names("label_formats"),
-                         help="how label files hold their ids (default: as the layout has it)")
-    of_file.add_argument("--mask-threshold", type=parsers.between(0, 254),
-                         help="binary masks: values above it are foreground (default: 127)")
-    of_file.add_argument("--ignore-label", type=parsers.parse_ids, help="label ids left out, e.g. 255")
+    """The arguments of `fcn evaluate`. Raises UsageError for flags that have no effect together."""
+    parser = command_line.Parser(
+        argv, has_more=True, prog="fcn evaluate", description=description,
+        usage="fcn evaluate --run DIR [options]\n       fcn evaluate --weights FILE --data DIR [options]")
+    add_model(parser)
+    data = parser.section("data")
+    parser.add_option(data, "--split", default=SPLIT, metavar="NAME", help="training, validation or test (default: "
+                      "validation)")
+    parser.add_option(data, "--data", metavar="DIR", help="folder of the data set (default: the run's)")
+    parser.add_option(data, "--images", nargs="+", metavar="PHOTOS", help="predict photos, which need no labels, as "
+                      "fcn predict does")
+    add_unlabelled(parser, data)
+    rare = functools.partial(parser.add_option, data, is_common=False)
+    rare("--layout", default="auto", type=parsers.one_of(["auto", *registry.names("layouts")], "layout"),
+         metavar="NAME", help="with --weights: folder structure of the data set (default: auto, detected)")
+    rare("--classes", default="", metavar="FILE", help="with --weights: class names (docs/data.md)")
+    rare("--label-encoding", type=parsers.one_of(registry.names("label_formats"), "label format"), metavar="NAME",
+         help="with --weights: format of the label files (default: the layout's)")
+    rare("--mask-threshold", type=parsers.between(0, 254), metavar="VALUE",
+         help="with --weights, binary masks: larger values are foreground (default: 127)")
+    rare("--ignore-label", type=parsers.parse_ids, metavar="IDS", help="with --weights: label ids ignored in scores, "
+         "such as 0,255")
+    add_inference(parser)
+    add_output(parser, "RUN/eval/SPLIT-STEP-OPTIONS")
     arguments = parser.parse_args(argv)
     refuse_idle(arguments)
     return arguments
 
 
+def parse_prediction(argv, description):
+    """The arguments of `fcn predict`: those of `fcn evaluate --images`. Raises UsageError."""
+    parser = command_line.Parser(argv, has_more=True, prog="fcn predict", description=description,
+                                 usage="fcn predict PHOTOS (--run DIR | --weights FILE) [--out DIR] [options]")
+    parser.add_argument("images", nargs="+", metavar="PHOTOS", help="photos, folders, or patterns such as "
+                        "'photos/*.jpg'")
+    add_model(parser)
+    add_unlabelled(parser, parser)
+    add_inference(parser)
+    add_output(parser, "predictions, predictions-2, ...")
+    parser.set_defaults(split=SPLIT, data=None, **OF_THE_DATA)
+    arguments = parser.parse_args(argv)
+    refuse_idle(arguments)
+    return arguments
+
+
+def add_model(parser):
+    """The flags that name a net."""
+    section = parser.section("model")
+    of = section.add_mutually_exclusive_group(required=True)
+    of.add_argument("--run", metavar="DIR", help="folder of a run, or of one of its checkpoints")
+    of.add_argument("--weights", metavar="FILE", help="file with a whole FCN: MatConvNet's pascal-fcn8s-dag.mat and "
+                    "similar, or .npz")
+    parser.add_option(section, "--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|DIR",
+                      help="checkpoint of the run; best (default): highest validation mean IoU")
+
+
+def add_unlabelled(parser, section):
+    """Flags about images that cannot be used."""
+    parser.add_option(section, "--skip-bad", is_common=False, action="store_true",
+                      help="leave out images and labels that cannot be used, and list them")
+    parser.add_option(section, "--max-pixels", is_common=False, type=parsers.count, metavar="N",
+                      help="refuse images with more pixels (default: the run's)")
+
+
+def add_inference(parser):
+    """Flags that change the prediction of an image."""
+    section = parser.section("inference")
+    option, rare = (functools.partial(parser.add_option, section, is_common=common) for common in (True, False))
+    option("--size", type=parsers.parse_size, default=argparse.SUPPRESS, metavar="HxW", help="resize images to this "
+           "size: 384, HEIGHTxWIDTH, or native (default: the run's; with --weights native)")
+    option("--window", type=parsers.parse_crop, metavar="HxW", help="predict in tiles of this size (multiples of 32), "
+           "for images that do not fit into memory")
+    option("--scales", type=parsers.parse_scales, default=(1.0,), metavar="S,S,...", help="average over these scales, "
+           "such as 0.75,1,1.25 (default: 1)")
+    option("--flip", action="store_true", help="average with the mirrored image")
+    rare("--overlap", type=parsers.parse_overlap, default=OVERLAP, metavar="SHARE|exact", help="overlap of tiles "
+         "(default: 0.5); exact: as much as --merge centre needs to equal the prediction of the whole image")
+    rare("--merge", choices=("mean", "probability", "max", "centre"), default=MERGE, help="combine tiles, scales and "
+         "mirror images by mean of logits (default), mean of probabilities, maximum, or the tile with the nearest "
+         "centre")
+    rare("--enlarge", choices=("labels", "scores"), default="labels", help="resize to the original size: predicted "
+         "labels by nearest neighbour (default), or scores bilinearly")
+    rare("--precision", choices=("float32", "bfloat16"), help="arithmetic of the encoder (default: the run's)")
+
+
+def add_output(parser, default):
+    """Flags of what is written. default: what --help says of --out."""
+    section = parser.section("output")
+    parser.add_option(section, "--out", metavar="DIR", help=f"folder of the results (default: {default})")
+    parser.add_option(section, "--outputs", type=prediction_writer.parse_outputs, default=prediction_writer.USUAL,
+                      metavar="NAMES", help=f"files per image, of {', '.join(prediction_writer.KINDS)}; all or none "
+                      f"(default: {','.join(prediction_writer.USUAL)})")
+
+
 def refuse_idle(arguments):
-    """A flag that would change nothing is a misunderstanding. Raises UsageError."""
+    """Refuse flags that would have no effect. Raises UsageError."""
     for is_so, idle, why in (
-            (arguments.weights, {"checkpoint": checkpoint_choice.BEST}, "goes with --run only"),
-            (arguments.run, OF_THE_DATA, "goes with --weights only"),
-            (arguments.images, OF_THE_DATA | {"split": SPLIT, "data": None}, "is of labels, and --images need none"),
-            (not arguments.window, {"overlap": OVERLAP}, "is that of windows: give --window, too")):
-        given = [f"--{name.replace('_', '-')}" for name, default in idle.items() if getattr(arguments, name) != default]
+            (arguments.weights, {"checkpoint": checkpoint_choice.BEST}, "needs --run"),
+            (arguments.run, OF_THE_DATA, "needs --weights: a run knows its data set"),
+            (arguments.images, OF_THE_DATA | {"split": SPLIT, "data": None}, "is about labels; photos need none"),
+            (not arguments.window, {"overlap": OVERLAP}, "is the overlap of tiles: it needs --window")):
+        given = [flag_of(name) for name, default in idle.items() if getattr(arguments, name) != default]
         if is_so and given:
-            raise errors.UsageError(f"{', '.join(given)} {why}")
+            raise errors.UsageError(f"{', '.join(given)} {why}", fix=f"leave out {' and '.join(given)}.")
     if arguments.overlap == "exact" and arguments.merge != "centre":
-        raise errors.UsageError("--overlap exact is for --merge centre", fix="give --merge centre, too.")
+        raise errors.UsageError("--overlap exact needs --merge centre", fix="add --merge centre.")
     if arguments.merge != MERGE and not merges(arguments):
         raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
-                                fix="give --window, --scales or --flip, too.")
+                                fix="add --window, --scales or --flip, or leave out --merge.")
     if arguments.images and not arguments.outputs:
-        raise errors.UsageError("--images without outputs: nothing would come of it", fix="leave out --outputs none.")
+        raise errors.UsageError("--outputs none with photos: nothing would be written", fix="leave out --outputs none.")
+
+
+def flag_of(name):
+    """'--max-pixels' of 'max_pixels'."""
+    return f"--{name.replace('_', '-')}"
 
 
 def advised(error, arguments):
-    """The DataError, with what its advice is worth for a run: labels are read as in its training, so that the flags of
-    the data set, which train_fcn.py has too, are refused.
+    """The DataError, with a fix that works for a run: labels are read as in training, so that the flags of the data
+    set, which `fcn train` has, are refused.
     """
-    named = [flag for flag in (f"--{name.replace('_', '-')}" for name in OF_THE_DATA)
-             if re.search(rf"{flag}(?![\w-])", str(error))]
+    named = [flag_of(name) for name in OF_THE_DATA if re.search(rf"{flag_of(name)}(?![\w-])", str(error))]
     if not arguments.run or not named:
         return error
     fix = f"{error.fix} " if error.fix else ""
@@ -99,10 +148,10 @@ def advised(error, arguments):
 
 
 def refuse_enlarging(arguments, settings):
-    """At their own size images are not enlarged. Raises UsageError."""
+    """Refuse --enlarge for images that are predicted at their own size. Raises UsageError."""
     if arguments.enlarge != "labels" and settings.size is None:
-        raise errors.UsageError(f"--enlarge {arguments.enlarge}: the net sees images at their own size",
-                                fix="leave it out, or give a --size.")
+        raise errors.UsageError(f"--enlarge {arguments.enlarge}: images are predicted at their own size",
+                                fix=f"leave out --enlarge {arguments.enlarge}, or give --size 384.")
 
 
 def merges(arguments):
@@ -110,7 +159,7 @@ def merges(arguments):
 
 
 def folder(arguments, evaluated):
-    """RUN/eval/validation-680, with what was asked for besides: results of other options do not replace each other."""
+    """RUN/eval/validation-680, with the options that were given: results of other options are kept."""
     words = [arguments.split, *([str(evaluated.step)] if evaluated.step is not None else [])]
     if arguments.data and not (evaluated.data and same(arguments.data, evaluated.data)):
         root = pathlib.Path(arguments.data).resolve()  # two data sets may have folders of one name

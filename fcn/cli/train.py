@@ -1,8 +1,8 @@
 """Train an FCN: data folder + pretrained VGG-19 -> a run folder with checkpoints, log and curves.
 
-    python train_fcn.py --layout ade20k --data DIR --weights weights/imagenet-vgg-verydeep-19.mat --run runs/NAME
-    python train_fcn.py --run runs/NAME        resumes the run
-    python train_fcn.py --demo                 the same on generated scenes, in minutes
+    fcn train --data DIR --run runs/NAME       with the default net and weights
+    fcn train --run runs/NAME                  resumes the run
+    fcn train --demo                           trains on generated scenes, in minutes
 """
 
 import dataclasses
@@ -102,26 +102,33 @@ def show(settings, arguments):
 
 
 def parse(argv):
-    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="train_fcn.py",
-                           epilog="Precedence: flag > --config > --recipe > the run's own settings > default.")
-    parser.add_argument("--run", help="folder of this run (default: runs/LAYOUT-NET)")
-    parser.add_argument("--demo", action="store_true", help="train on the embedded demo (recipe demo, run runs/demo)")
-    parser.add_argument("--recipe", help=f"settings to start from: {', '.join(registry.names('recipes'))}")
-    parser.add_argument("--config", metavar="FILE.toml", help="settings from a file, keys named as the flags")
-    parser.add_argument("--resume", default="auto", metavar="auto|never|PATH",
-                        help="auto: go on from the run's newest checkpoint (default); never: refuse a folder with a "
-                             "run in it; PATH: a checkpoint to start from if the run has none yet")
-    parser.add_argument("--stages", metavar="A,B,...", help="recipes, or TOML files, trained one after the other, each "
-                        "from the weights of the one before: long2015_fcn32s,long2015_fcn16s,long2015_fcn8s")
-    parser.add_argument("--print-config", action="store_true", help="show all settings, each with its source, and stop")
-    parser.add_argument("--diff", metavar="RECIPE", help="show every setting in which --recipe and this one differ")
-    parser.add_argument("--show-batch", metavar="FILE.png", help="write a picture of the first batch as the net would "
-                        "get it, and stop")
-    parser.add_argument("--dry-run", action="store_true", help="all but the training: prepare the data, build the net, "
-                        "time a few steps; say what it will need of memory, disk and time, and stop")
-    parser.add_argument("--sanity", action="store_true", help="check that the net overfits one batch, in 200 "
-                        "steps at most, and stop")
-    parser.add_argument("--verify-cache", action="store_true", help="check every row of the caches first")
+    parser = command_line.Parser(
+        argv, has_more=True, prog="fcn train", description=__doc__.split("\n\n")[0],
+        usage="fcn train --data DIR --run DIR [options]\n       fcn train --run DIR     (resumes the run)",
+        epilog="Precedence: option > --config > --recipe > the run's own settings > default.")
+    run = parser.section("run")
+    parser.add_option(run, "--run", metavar="DIR", help="folder of the run (default: runs/LAYOUT-NET)")
+    parser.add_option(run, "--recipe", metavar="NAME", help="published or tested settings to start from: "
+                      + ", ".join(registry.names("recipes")))
+    parser.add_option(run, "--config", metavar="FILE.toml", help="settings of a file, as --print-config writes it")
+    parser.add_option(run, "--demo", action="store_true", help="train on generated scenes, in minutes")
+    parser.add_option(run, "--dry-run", action="store_true", help="time a few steps, estimate memory, disk and time, "
+                      "and stop")
+    parser.add_option(run, "--sanity", is_common=False, action="store_true", help="check that the net overfits one "
+                      "batch within 200 steps, and stop")
+    parser.add_option(run, "--show-batch", is_common=False, metavar="FILE.png", help="write a picture of the first "
+                      "batch, and stop")
+    parser.add_option(run, "--print-config", is_common=False, action="store_true", help="print all settings with their "
+                      "origin as TOML, and stop")
+    parser.add_option(run, "--diff", is_common=False, metavar="RECIPE", help="print the settings in which these and "
+                      "RECIPE differ, and stop")
+    parser.add_option(run, "--resume", is_common=False, default="auto", metavar="auto|never|CHECKPOINT",
+                      help="auto: resume from the run's newest checkpoint (default); never: refuse a folder with a "
+                      "run; CHECKPOINT: start a new run from this checkpoint's full state")
+    parser.add_option(run, "--stages", is_common=False, metavar="A,B,...", help="train these recipes or TOML files one "
+                      "after another, each from the weights of the one before")
+    parser.add_option(run, "--verify-cache", is_common=False, action="store_true", help="check every row of the caches "
+                      "before training")
     command_line.add_flags(parser)
     return parser.parse_args(argv)
 

@@ -18,15 +18,15 @@ SETTINGS = {
         "learning_rate", "schedule", "poly_power", "gamma", "step_size", "momentum", "weight_decay", "clip_norm",
         "batches_per_step", "average_loss", "log_every", "save_every", "steps"),
     "said of the net, which the solver file does not hold": (
-        "batch", "loss_reduction", "keep_prob", "rate_factors", "freeze", "new_layer_factor"),
+        "batch", "loss_reduction", "keep_prob", "rate_factors", "freeze"),
     "refused where Caffe has no such thing": (
         "optimizer", "warmup", "epochs", "patience", "class_weights", "loss"),
-    "validation, outside of Caffe's solver": ("eval_every", "eval_budget", "eval_batches", "keep"),
+    "validation, outside of Caffe's solver": ("eval_every", "eval_batches", "keep"),
     "not part of the optimizer": (
         "layout", "data", "classes", "label_encoding", "mask_threshold", "ignore_label", "size", "crop_size",
         "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels", "cache_dir", "net",
         "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev",
-        "pool_scaling", "score_relu", "learn_upsampling", "precision", "train_ignored", "recompute", "seed",
+        "pool_scaling", "score_relu", "learn_upsampling", "precision", "train_ignored", "seed",
         "deterministic", "plugins"),
 }
 
@@ -44,8 +44,8 @@ def prototxt(settings) -> str:
     if s.clip_norm:  # Caffe clips the sum over iter_size, ours is the threshold of its mean
         fields["clip_gradients"] = s.clip_norm * s.batches_per_step
     fields["iter_size"] = s.batches_per_step
-    if s.average_loss != "auto":  # Caffe shows a loss averaged over iterations, of iter_size batches each
-        fields["average_loss"] = math.ceil(s.average_loss / s.batches_per_step)
+    # Caffe shows a loss averaged over iterations, of iter_size batches each.
+    fields["average_loss"] = math.ceil(s.average_loss / s.batches_per_step)
     fields |= {"display": s.log_every, "max_iter": s.steps, "snapshot": s.save_every}
     return "\n".join([*(f"{field}: {value}" for field, value in fields.items()), *notes(s)])
 
@@ -57,8 +57,7 @@ def notes(settings):
     lines = [f"# net: batch {s.batch}; biases with decay_mult: 0; loss_param {{ normalize: {normalize} }}; "
              f"dropout_ratio: {1 - s.keep_prob:g}"]
     factors = [text for text, is_given in (
-        (f"x {s.rate_factors}", s.rate_factors), (f"0 up to and with {s.freeze}", s.freeze),
-        (f"x {s.new_layer_factor:g} in layers that no VGG has", s.new_layer_factor != 1)) if is_given]
+        (f"x {s.rate_factors}", s.rate_factors), (f"0 up to and including {s.freeze}", s.freeze)) if is_given]
     if factors:
         lines.append(f"# net: lr_mult: 1, {', '.join(factors)}")
     if s.clip_norm and s.batches_per_step > 1:
@@ -66,8 +65,6 @@ def notes(settings):
                      "divides by it")
     if s.loss_reduction == "mean-per-image" and s.batches_per_step > 1:
         lines.append("# data: every image needs labelled pixels; Caffe counts one without any in iter_size")
-    if s.average_loss == "auto":
-        lines.append("# average_loss: Caffe has no 'auto'; it changes only the loss that is shown")
     return lines
 
 

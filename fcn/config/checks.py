@@ -7,14 +7,14 @@ from fcn.core import errors, registry
 
 # Settings that do nothing unless another one has this value.
 ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
-             "momentum": ("optimizer", "momentum"), "eval_every": ("eval_budget", None)}
+             "momentum": ("optimizer", "momentum")}
 KINDS = {"schedule": "schedules", "optimizer": "optimizers"}  # a plugin of these may use every setting
 
 
 def without_effect(config, where):
     """A line on each setting that was given as a flag and does nothing here. where: of provenance.origins_of."""
-    return [f"note: --{name.replace('_', '-')} has no effect " + (f"without --{other} {value}" if value else
-            f"with --{other.replace('_', '-')}") for name, (other, value) in ONLY_WITH.items()
+    return [f"note: --{name.replace('_', '-')} has no effect without --{other} {value}"
+            for name, (other, value) in ONLY_WITH.items()
             if where[name] == "flag" and getattr(config, other) != value
             and not (other in KINDS and registry.is_plugin(KINDS[other], getattr(config, other)))]
 

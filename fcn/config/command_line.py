@@ -2,59 +2,119 @@
 
 import argparse
 import difflib
+import functools
+import re
 
-from fcn.config import training_config
-from fcn.config.parsers import augmentations, parse_folders
+from fcn.config import old_settings, training_config
+from fcn.config.parsers import FIX, parse_folders
+from fcn.config.setting import GROUPS
 from fcn.core import errors, registry
+
+MORE, HELP_COLUMN = "--help-all", 30
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that complains in one block, not in a page, and names the flag nearest to an unknown one.
+    """argparse with errors of one block that name the nearest flag, and with options that only --help-all shows.
 
-    Every command has --debug, which errors.run_command advises, and --plugins. That one is looked for in `argv`, the
-    arguments that will be parsed, before any flag is added: it says which names flags may have.
+    Every command has --debug and --plugins. The latter is looked for in `argv`, the arguments that will be parsed,
+    before any flag is added, because plugins add names that flags accept. argv None: the parser of a sub-command.
+    has_more: there are options that only --help-all shows (add_option).
     """
 
-    def __init__(self, argv=None, **kwargs):
-        super().__init__(allow_abbrev=False, **kwargs)
-        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
-        add_flags(self, ("plugins",))
-        if argv is not None:  # None: the parser of a sub-command
+    def __init__(self, argv=None, has_more=False, **kwargs):
+        super().__init__(allow_abbrev=False, formatter_class=functools.partial(
+            argparse.RawDescriptionHelpFormatter, max_help_position=HELP_COLUMN), **kwargs)
+        self.shows_all = not has_more or MORE in (argv or ())
+        self.sections = {}
+        if argv is not None:
             only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
             only.add_argument("--plugins", type=parse_folders, nargs="?", default=())
             registry.use(only.parse_known_args(argv)[0].plugins or ())
+        if has_more:
+            self.add_argument(MORE, action="help", help="show all options, also those that are rarely needed")
+        self.add_option(self, "--debug", is_common=not has_more, action="store_true", default=argparse.SUPPRESS,
+                        help="show the traceback of an error")
+        add_flags(self, ("plugins",), self)
+
+    def section(self, title, text=""):
+        """The argument group of this title; `text` describes it."""
+        if title not in self.sections:
+            self.sections[title] = self.add_argument_group(title, text or None)
+        return self.sections[title]
+
+    def add_option(self, section, *flags, is_common=True, help, **kwargs):
+        """Add an option to an argument group; unless it is common, only --help-all shows it."""
+        section.add_argument(*flags, help=help if is_common or self.shows_all else argparse.SUPPRESS, **kwargs)
 
     def has(self, name):
         """Whether there is a flag for this setting."""
         return any(action.dest == name for action in self._actions)
 
     def error(self, message):
-        self.exit(errors.UsageError.exit_code, f"UsageError: {message}\n  Fix: {self.prog} --help lists every flag.\n")
+        fix = "" if FIX in message else FIX + self._fix(message)
+        self.exit(errors.UsageError.exit_code, f"UsageError: {message}{fix}\n")
+
+    def _fix(self, message):
+        """How to correct an error of argparse: '--batch N; fcn train --help-all describes it.'"""
+        page = f"{self.prog} {MORE if self.has('help_all') else '--help'}"
+        if one_of := re.fullmatch(r"one of the arguments (.*) is required", message):
+            return f"give {' or '.join(one_of[1].split())}; {page} describes them."
+        match = re.match(r"argument ([^:]+): ", message)
+        named = [action for action in self._actions if match and match[1].split("/")[-1] in (
+            *action.option_strings, action.metavar)]
+        if not named:
+            return f"{page} lists the options."
+        usage = " ".join([*named[0].option_strings[-1:], str(named[0].metavar or "")]).strip()
+        return f"give {usage}; {page} describes it."
 
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, 1)
-            self.error(f"unknown argument {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+            self.error(self._unknown(unknown[0]))
         return parsed
 
+    def _unknown(self, word):
+        flag = word.split("=")[0]
+        if flag.lstrip("-").removeprefix("no-").replace("-", "_") in old_settings.REMOVED and self.has("optimizer"):
+            name = flag.lstrip("-").removeprefix("no-").replace("-", "_")
+            return f"{flag} was removed{FIX}{old_settings.REMOVED[name]}"
+        flags = [known for action in self._actions for known in action.option_strings]
+        near = difflib.get_close_matches(flag, flags, 1)
+        return f"unknown argument {word}" + (f"{FIX}did you mean {near[0]}?" if near else "")
 
-def add_flags(parser, wanted=()):
-    """One flag a field, or a field of `wanted` (names). A flag that is not given is absent from the result, so that
-    files may speak.
+
+def add_flags(parser, wanted=(), section=None):
+    """Add one flag for each setting, or for those in `wanted`, in the section of their group or in `section`.
+
+    A flag that is not given is absent from the result, so that files and recipes count.
     """
     for name, default in training_config.fields().items():
         if (wanted and name not in wanted) or parser.has(name):
             continue
-        flag, of = "--" + name.replace("_", "-"), training_config.about(name)
-        shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
-        text = of.help.replace("{augmentations}", ", ".join(augmentations()))
-        text = text.replace("{losses}", ", ".join(registry.names("losses")))
-        text += f" (default: {shown})" if shown not in ("", None) else ""
-        if of.parse is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
-            continue
-        allowed = of.allowed()
-        parser.add_argument(flag, default=argparse.SUPPRESS, help=text.replace("%", "%%"), choices=allowed,
-                            type=of.parse, metavar=None if allowed else "X")
+        of = training_config.about(name)
+        add_flag(parser, section or _section_of(parser, of.group), name, default)
+
+
+def _section_of(parser, group):
+    is_shown = parser.shows_all or any(training_config.about(name).is_common for name in training_config.fields()
+                                       if training_config.about(name).group == group)
+    return parser.section(group, GROUPS[group] if is_shown else "")
+
+
+def add_flag(parser, section, name, default):
+    """Add the flag of one setting."""
+    flag, of = "--" + name.replace("_", "-"), training_config.about(name)
+    text = of.full_help() + _default(default)
+    options = {"action": argparse.BooleanOptionalAction} if of.parse is bool else {
+        "type": of.value, "metavar": of.metavar or "{" + ",".join(of.allowed() or ()) + "}"}
+    parser.add_option(section, flag, is_common=of.is_common, default=argparse.SUPPRESS, help=text.replace("%", "%%"),
+                      **options)
+
+
+def _default(value):
+    """' (default: 384x384)' of a default that a user can give, else ''."""
+    if value in ("", None, (), False):
+        return ""
+    if isinstance(value, tuple):
+        value = ("x" if isinstance(value[0], int) else ",").join(map(str, value))
+    return f" (default: {'on' if value is True else value})"

@@ -1,4 +1,4 @@
-"""Texts of flags, and values of TOML, into settings; each raises ArgumentTypeError that says what would be right."""
+"""Parsers of flags and of TOML values; each raises ArgumentTypeError that says what was expected."""
 
 import argparse
 import difflib
@@ -10,6 +10,7 @@ from fcn.core import registry
 from fcn.data.spec import MAX_PIXELS
 
 FIRST_AUGMENTATIONS = ("hflip", "vflip", "turn", "scale")  # config.json of every run has them first, others by name
+FIX = "\n  Fix: "  # in the text of an ArgumentTypeError, before how to correct the value
 
 
 def parse_size(text):
@@ -22,17 +23,18 @@ def parse_size(text):
     except ValueError:
         height = width = 0
     if height < 1 or width < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size; write 384, or 360x480 (height x width)")
+        raise argparse.ArgumentTypeError(f"invalid size '{text}': expected 384 or HEIGHTxWIDTH")
     if height * width > MAX_PIXELS:
-        raise argparse.ArgumentTypeError(f"'{text}' is more than {MAX_PIXELS:,} pixels")
+        raise argparse.ArgumentTypeError(f"invalid size '{text}': more than {MAX_PIXELS:,} pixels")
     return height, width
 
 
 def parse_crop(text):
-    """A size in pixels; there is no native one."""
+    """A size in pixels, which cannot be native."""
     size = parse_size(text)
     if size is None:
-        raise argparse.ArgumentTypeError("a crop has a size; leave it out for whole images")
+        raise argparse.ArgumentTypeError(f"invalid size 'native': expected 384 or HEIGHTxWIDTH{FIX}leave it out for "
+                                         "whole images.")
     return size
 
 
@@ -41,15 +43,24 @@ def parse_augmentations(text):
     given = text if isinstance(text, (list, tuple)) else [name.strip() for name in str(text).split(",")]
     chosen, known = () if list(given) in (["none"], [""]) else tuple(given), augmentations()
     for name in chosen:
-        _check_known(name, known)
+        check_name(name, known, "augmentation")
     return tuple(name for name in known if name in chosen)
 
 
-def _check_known(name, known):
+def check_name(name, known, word="value"):
+    """Raise ArgumentTypeError, with the nearest name if there is one, if `name` is not in the list `known`."""
     if name not in known:
         near = difflib.get_close_matches(str(name), known, 1)
-        raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(known)}"
-                                         + (f"; did you mean {near[0]}?" if near else ""))
+        raise argparse.ArgumentTypeError(f"unknown {word} '{name}': expected {', '.join(known)}"
+                                         + (f"{FIX}did you mean {near[0]}?" if near else ""))
+
+
+def one_of(known, word="value"):
+    """Parser of one of these names."""
+    def name(text):
+        check_name(text, known, word)
+        return text
+    return name
 
 
 def augmentations():
@@ -62,7 +73,7 @@ def parse_folders(text):
     """'DIR:DIR' (';' on Windows) or a list -> absolute paths, () for none."""
     given = text if isinstance(text, (list, tuple)) else str(text).split(os.pathsep)
     if not all(isinstance(folder, str) for folder in given):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a list of folders")
+        raise argparse.ArgumentTypeError(f"invalid list of folders {text}")
     return tuple(str(pathlib.Path(folder).absolute()) for folder in given if folder)
 
 
@@ -73,43 +84,54 @@ def parse_ids(text):
     except ValueError:
         values = (-1,)
     if not all(0 <= v <= 255 for v in values):
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of label ids from 0 to 255, such as 11 or 0,255")
+        raise argparse.ArgumentTypeError(f"invalid label ids '{text}': expected numbers from 0 to 255, such as 11 or "
+                                         "0,255")
     return values
 
 
 def optional(parse):
-    """Parser that takes '' for None: as if the setting had not been given."""
+    """Parser that reads '' as None: as if the setting had not been given."""
     def optionally(text):
         return None if text in ("", None) else parse(text)
-    optionally.__name__ = parse.__name__  # argparse: "invalid number value: 'x'"
     return optionally
 
 
 def whole(value):
-    """int(value), but 2.7 and true are no whole numbers. Raises ValueError."""
+    """int(value); 2.7 and true are refused. Raises ValueError."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(f"{value} is no whole number")
+        raise ValueError(f"{value} is not a whole number")
     return int(value)
 
 
 def real(value):
+    """float(value); true is refused. Raises ValueError."""
     if isinstance(value, bool):
-        raise ValueError(f"{value} is no number")
+        raise ValueError(f"{value} is not a number")
     return float(value)
+
+
+MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph
 
 
 def between(low, high, kind=whole):
     """Parser of a number from low to high; NaN is refused."""
+    wanted = f"{'a whole number' if kind is whole else 'a number'} {_range(low, high)}"
+
     def number(text):
         try:
             value = kind(text)
-        except TypeError:  # a list, of a TOML file
-            raise ValueError(f"{text} is no number") from None
+        except (TypeError, ValueError):  # TypeError: a list, of a TOML file
+            value = float("nan")
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"invalid number '{text}': expected {wanted}")
         return value
-    number.__name__ = "number"  # argparse: "invalid number value: 'x'"
     return number
+
+
+def _range(low, high):
+    if high < MOST:
+        return f"from {low} to {high}"
+    return "above 0" if 0 < low < 1 else f"of at least {low}"
 
 
 def parse_mean(text):
@@ -119,12 +141,12 @@ def parse_mean(text):
     except ValueError:
         values = ()
     if len(values) != 3 or not all(0 <= v <= 255 for v in values):
-        raise argparse.ArgumentTypeError(f"'{text}' is no colour; write red,green,blue from 0 to 255")
+        raise argparse.ArgumentTypeError(f"invalid colour '{text}': expected RED,GREEN,BLUE from 0 to 255")
     return values
 
 
 def parse_factors(text):
-    """'*/bias=2, conv*=0' as it is, if it can be read as patterns of variable names and their factors."""
+    """'*/bias=2, conv*=0' unchanged, if it can be read as patterns of variable names and their factors."""
     factors(text)
     return text
 
@@ -141,15 +163,15 @@ def factors(text):
         except ValueError:
             found.append(("", -1.0))
         if not found[-1][0] or not 0 <= found[-1][1] <= 1e6:
-            raise argparse.ArgumentTypeError(f"'{part}' is no factor; write patterns of variable names and their "
-                                             "factors, such as '*/bias=2, conv1_*=0'")
+            raise argparse.ArgumentTypeError(f"invalid factor '{part}': expected PATTERN=FACTOR with a pattern of "
+                                             "variable names, such as '*/bias=2, conv1_*=0', or new=10")
     return found
 
 
 def parse_loss(text):
     """The text of a loss or a sum of losses, 'dice' or '0.5*dice+focal', unchanged. Raises ArgumentTypeError."""
     for _, name in loss_terms(text):
-        _check_known(name, registry.names("losses"))
+        check_name(name, registry.names("losses"), "loss")
     return text
 
 
@@ -161,46 +183,56 @@ def loss_terms(text):
     for term in text.split("+"):
         factor, star, name = (part.strip() for part in term.rpartition("*"))
         if not name:
-            raise argparse.ArgumentTypeError(f"'{text}' has a term without a loss; write a sum of losses as dice+focal "
-                                             "or 0.5*dice+focal")
+            raise argparse.ArgumentTypeError(f"'{text}' has a term without a loss: expected a sum of losses such as "
+                                             "dice+focal or 0.5*dice+focal")
         try:
             found.append((float(factor) if star else 1.0, name))
         except ValueError:
             found.append((-1.0, name))
         if not 0 < found[-1][0] <= 1e6:
-            raise argparse.ArgumentTypeError(f"'{factor}' in '{text}' is not a valid factor; write a number above 0 "
-                                             "and up to 1000000, such as 0.5*dice+focal")
+            raise argparse.ArgumentTypeError(f"invalid factor '{factor}' in '{text}': expected a number above 0 and up "
+                                             "to 1000000, as in 0.5*dice+focal")
     return found
 
 
 def parse_freeze(text):
-    """'conv4', 'conv3_2', 'fc6': the last layer that keeps its weights, or '' for nothing. The encoder has the names.
-    """
+    """'conv4', 'conv3_2', 'fc6': the last layer that is frozen, or '' for none. The encoder knows the names."""
     if not isinstance(text, str) or not re.fullmatch(r"[\w./-]*", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no name of a layer or stage, such as conv3_2 or conv4")
+        raise argparse.ArgumentTypeError(f"invalid layer '{text}': expected the name of a layer or stage, such as "
+                                         "conv3_2 or conv4")
     return text
 
 
-def parse_average_loss(text):
-    """'20' -> 20 batches; 'auto' as it is."""
+def parse_interval(text):
+    """'500' -> 500 steps; '5%' or 0.05 -> 0.05, a share of the time."""
     try:
-        return text if text == "auto" else count(text)
-    except (ValueError, TypeError):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of batches; write 20, or auto") from None
+        steps = whole(text)
+        if 1 <= steps <= MOST:
+            return steps
+    except (TypeError, ValueError):
+        if (share := _share(text)) is not None:
+            return share
+    raise argparse.ArgumentTypeError(f"invalid interval '{text}': expected a number of steps such as 500, or a "
+                                     "share of the time such as 5%")
 
 
 def parse_share(text):
     """'5%' or 0.05 -> 0.05."""
+    share = _share(text)
+    if share is None:
+        raise argparse.ArgumentTypeError(f"invalid share '{text}': expected 5% or 0.05")
+    return share
+
+
+def _share(text):
+    """A share between 0 and 1, or None."""
     try:
         value = real(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else real(text)
     except (TypeError, ValueError):
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no share; write 5% or 0.05")
-    return value
+        return None
+    return value if 0 < value < 1 else None
 
 
-MOST = 2 ** 31 - 1  # numbers of batches, samples and seeds are int32 in the graph
 count, counted_from_0, positive = between(1, MOST), between(0, MOST), between(1e-30, 1e30, real)
 fraction = between(1e-6, 1.0, real)
 
@@ -212,15 +244,17 @@ def parse_scales(text):
     except ValueError:
         scales = (0.0,)
     if not all(0.1 <= scale <= 8 for scale in scales):
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of scales from 0.1 to 8, such as 0.75,1,1.25")
+        raise argparse.ArgumentTypeError(f"invalid scales '{text}': expected numbers from 0.1 to 8, such as "
+                                         "0.75,1,1.25")
     return tuple(sorted(set(scales)))
 
 
 def parse_overlap(text):
-    """'0.5' or '50%' -> 0.5; 'exact' stays."""
+    """'0.5' or '50%' -> 0.5, '0' -> 0.0; 'exact' unchanged."""
     if text == "exact":
         return text
-    try:
-        return 0.0 if float(str(text).removesuffix("%")) == 0 else parse_share(text)
-    except ValueError:
-        return parse_share(text)
+    overlap = 0.0 if str(text) in ("0", "0%", "0.0") else _share(text)
+    if overlap is None:
+        raise argparse.ArgumentTypeError(f"invalid overlap '{text}': expected a share of the window's size such as 0.5 "
+                                         "or 50%, or exact")
+    return overlap

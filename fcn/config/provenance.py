@@ -1,7 +1,7 @@
-"""Where every setting comes from: a flag, a file, a recipe's line with its source, the run, or the default.
+"""Where every setting comes from: a flag, a file, a line of a recipe with its source, the run, or the default.
 
-A line of a recipe reads `learning_rate = 1e-14  # source: voc-fcn8s/solver.prototxt, base_lr`; the comment is kept
-beside the value, so that two recipes can be compared number by number, each with the file it was read from.
+A line of a recipe reads `learning_rate = 1e-14  # source: voc-fcn8s/solver.prototxt, base_lr`. The comment is kept
+with the value, so that a comparison of two recipes names the source of each number.
 """
 
 import json
@@ -9,7 +9,7 @@ import pathlib
 import re
 import tomllib
 
-from fcn.config import training_config, variants
+from fcn.config import settings_file, training_config, variants
 from fcn.core import registry
 
 ASSIGNMENT = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
@@ -17,7 +17,7 @@ MARK = "source:"
 
 
 def sources(path) -> dict:
-    """{key: comment less its "source:"} of a TOML file with one value a line; "" where there is no comment."""
+    """{key: comment without its "source:"} of a TOML file with one value per line; "" without a comment."""
     found = {}
     for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         if match := ASSIGNMENT.match(line):
@@ -26,7 +26,7 @@ def sources(path) -> dict:
 
 
 def _comment(line):
-    """The comment of one TOML line. A # inside a text starts none: what is left of it would be no TOML."""
+    """The comment of one TOML line. A # within a text starts none: what is before it would not be valid TOML."""
     for place in (i for i, letter in enumerate(line) if letter == "#"):
         try:
             tomllib.loads(line[:place])
@@ -53,16 +53,16 @@ def _of_file(path, name):
 
 
 def as_toml(settings, where) -> str:
-    """Every setting as a TOML line with its origin (where: of()) as comment; --config reads the same settings back.
+    """TOML of every setting, in the table of its group, with its origin (where: of origins_of) as a comment.
 
-    A setting that is left to the net or to the weights' file is written as "".
+    --config reads the same settings back. A setting that is left to the net or to the weights' file is written as "".
     """
-    lines = []
+    lines = {}
     for key, value in vars(settings).items():
         origin = " ".join(where.get(key, "default").split())  # one line, whatever a file is called
         left = " (the net's)" if value is None and key in variants.NAMES else ""
-        lines.append(f"{f'{key} = {toml_setting(key, value)}':<40}  # {origin}{left}")
-    return "\n".join(lines)
+        lines[key] = f"{f'{key} = {toml_setting(key, value)}':<40}  # {origin}{left}"
+    return settings_file.text(lines, training_config.groups())
 
 
 def toml_setting(name, value) -> str:
@@ -75,7 +75,7 @@ def toml_value(value) -> str:
         return f"[{', '.join(map(toml_value, value))}]"
     if value is None:
         return '""'
-    # JSON's texts, numbers, true and false are TOML's too; DEL is the one letter that TOML wants escaped.
+    # JSON's texts, numbers, true and false are valid TOML, except that TOML also escapes DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -92,7 +92,7 @@ def with_choices(settings, where):
 def diff(one, other) -> str:
     """Every setting in which two sets differ, with both values and both origins.
 
-    one, other: (name, settings, origins of of()).
+    one, other: (name, settings, origins of origins_of).
     """
     names = [one[0], other[0]]
     (left, left_from), (right, right_from) = (with_choices(*side[1:]) for side in (one, other))

@@ -20,7 +20,7 @@ SETTINGS says what happens to every setting; caffe_solver.py writes the result a
 import dataclasses
 import math
 
-from fcn.config import checks, provenance
+from fcn.config import checks, provenance, settings_file, training_config
 from fcn.core import errors
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
@@ -34,13 +34,13 @@ SETTINGS = {
     "steps between two events: as many images, rounded": ("eval_every", "save_every", "log_every"),
     "batches: as many images, rounded up": ("average_loss", "eval_batches"),
     "part of the optimizer, the same in both": (
-        "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "new_layer_factor", "loss",
-        "class_weights", "train_ignored", "keep_prob", "patience", "eval_budget", "keep"),
+        "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "loss", "class_weights",
+        "train_ignored", "keep_prob", "patience", "keep"),
     "not part of the optimizer": (
         "layout", "data", "classes", "label_encoding", "mask_threshold", "ignore_label", "size", "crop_size",
         "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels", "cache_dir", "net",
         "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev",
-        "pool_scaling", "score_relu", "learn_upsampling", "precision", "recompute", "seed", "deterministic", "plugins"),
+        "pool_scaling", "score_relu", "learn_upsampling", "precision", "seed", "deterministic", "plugins"),
 }
 _, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()
 ROUNDING = 0.01  # of a number of steps that shapes the rate
@@ -126,12 +126,12 @@ def settings_of(settings, old, new):
                                 "weights, which depends on the labels of every image",
                                 fix="--class-weights none, or leave out --to.")
     found = {field.name: getattr(new, field.name) for field in dataclasses.fields(Solver) if field.name != "pixels"}
-    found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS}
+    found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS
+              if getattr(settings, name) >= 1}  # a share of the time (eval_every) stays
     found["steps"] = -(-settings.steps * old.images // new.images)  # 0, by epochs, stays
     shapes = [name for name in SHAPES if name != "step_size" or settings.schedule == "step"]
     found |= {name: whole_steps(name, getattr(settings, name), old.images, new.images) for name in shapes}
-    found |= {name: -(-getattr(settings, name) * old.batch // new.batch) for name in BATCHES
-              if getattr(settings, name) != "auto"}
+    found |= {name: -(-getattr(settings, name) * old.batch // new.batch) for name in BATCHES}
     converted = dataclasses.replace(settings, **found)
     checks.check(converted)
     return converted
@@ -165,6 +165,6 @@ def as_toml(old, converted, base) -> str:
     sizes = ("size",) if converted.batch > 1 else ()  # images of native size make no batch
     changed = [name for name in (*BY_LAW, "steps", *SHAPES, *PERIODS, *BATCHES, *KEPT, *sizes)
                if name not in always and getattr(converted, name) != getattr(base, name)]
-    return "\n".join([f"# converted from {note}",
-                      *(f"{name} = {provenance.toml_setting(name, getattr(converted, name))}"
-                                                    for name in (*always, *changed))])
+    lines = {name: f"{name} = {provenance.toml_setting(name, getattr(converted, name))}"
+             for name in (*always, *changed)}
+    return f"# converted from {note}\n{settings_file.text(lines, training_config.groups())}"

@@ -1,19 +1,16 @@
-"""Every setting of a training run, once: flags and TOML keys are derived from the fields below.
+"""Every setting of a training run, once: flags and TOML keys are derived from the fields of Config.
 
-Precedence: flag > --config file > --recipe > the run's own settings > default. Only the commands and
-what explains or records settings read this file; everything else takes plain arguments.
+Precedence: flag > --config file > --recipe > the run's own settings > default. Only the commands, and modules that
+explain or record settings, read this file; all others take plain arguments.
 """
 
 import argparse
-import collections.abc
 import dataclasses
-import difflib
 import os
-import pathlib
-import tomllib
 
-from fcn.config import checks, variants
+from fcn.config import checks, old_settings, settings_file, variants
 from fcn.config.parsers import (
+    FIX,
     MAX_PIXELS,
     MOST,
     between,
@@ -23,20 +20,20 @@ from fcn.config.parsers import (
     loss_terms,
     optional,
     parse_augmentations,
-    parse_average_loss,
     parse_crop,
     parse_factors,
     parse_folders,
     parse_freeze,
     parse_ids,
+    parse_interval,
     parse_loss,
     parse_mean,
-    parse_share,
     parse_size,
     positive,
     real,
 )
-from fcn.core import errors, file_kinds, registry
+from fcn.config.setting import setting, variant
+from fcn.core import errors, registry
 from fcn.data import augment
 from fcn.data.spec import size_of, stored_size
 
@@ -44,129 +41,111 @@ NO_WEIGHTS = "none"  # --weights none: a net trained from scratch
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
-    """What is known of a field of Config. parse: text of a flag, or value of a TOML file -> value; it raises ValueError
-    or ArgumentTypeError. kind: of plugins (registry.KINDS), whose names are allowed. choices: values allowed besides;
-    without kind and choices every value is allowed that parse takes.
+class Config:
+    """All settings of a training run: one field is one setting, in the order of the groups.
+
+    Fields: group, default, name of the value, help text, parser; is_common: shown by --help.
     """
 
-    help: str
-    parse: collections.abc.Callable = str
-    kind: str | None = None
-    choices: tuple[str, ...] = ()
-
-    def allowed(self):
-        """The values that are allowed, None for any."""
-        return [*(registry.names(self.kind) if self.kind else ()), *self.choices] or None
-
-
-def setting(default, help, parse=str, kind=None, choices=()):
-    """A field of Config."""
-    return dataclasses.field(default=default, metadata={"setting": Setting(help, parse, kind, tuple(choices))})
-
-
-def choice(name, help):
-    """A setting of which every net has its own default (its CHOICES)."""
-    return setting(None, f"{help} (default: the net's)", optional(str), choices=variants.ALLOWED[name])
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """One field a setting; the help text is what --help shows."""
-
-    layout: str = setting("auto", "how the data set's folders are laid out; auto: as they look", kind="layouts",
-                          choices=("auto",))
-    data: str = setting("", "folder of the data set")
-    classes: str = setting("", "file with the class names: text, JSON or CSV with colours (docs/data.md)")
-    label_encoding: str | None = setting(None, "how label files hold their ids (default: as the layout has it)",
+    data: str = setting("data", "", "DIR", "folder of the data set", is_common=True)
+    layout: str = setting("data", "auto", "NAME", "folder structure of the data set, auto to detect it",
+                          is_common=True, kind="layouts", choices=("auto",))
+    classes: str = setting("data", "", "FILE", "class names: text, JSON, or CSV with colours (docs/data.md)")
+    label_encoding: str | None = setting("data", None, "NAME", "format of the label files (default: the layout's)",
                                          optional(str), kind="label_formats")
-    mask_threshold: int = setting(127, "binary masks: values above it are foreground", between(0, 254))
-    ignore_label: tuple | None = setting(None, "label ids left out of loss and metrics, e.g. 11 or 0,255",
+    mask_threshold: int = setting("data", 127, "VALUE", "binary masks: larger values are foreground", between(0, 254))
+    ignore_label: tuple | None = setting("data", None, "IDS", "label ids ignored in loss and scores, such as 0,255",
                                          optional(parse_ids))
-    size: tuple | None = setting((384, 384), "what images are resized to: 384, HEIGHTxWIDTH, or native: not at all",
-                          parse_size)
-    crop_size: tuple | None = setting(None, "train on random crops of this size, e.g. 216x288", optional(parse_crop))
-    crops_per_image: int = setting(1, "crops of each image in an epoch", count)
-    images_in_memory: int = setting(0, "images whose crops are mixed with each other, so that only these are read at a "
-                                    "time; 0: all", counted_from_0)
-    augment: tuple = setting(("hflip",), "random changes, by name: {augmentations}; or none", parse_augmentations)
-    replacement: bool = setting(False, "draw images with replacement, not in shuffled epochs", bool)
-    skip_bad: bool = setting(False, "go on without images and labels that cannot be used, and list them", bool)
-    max_pixels: int = setting(MAX_PIXELS, "refuse larger images", count)
-    cache_dir: str = setting("data_cache", "where the HDF5 caches are kept")
+    size: tuple | None = setting("data", (384, 384), "HxW", "resize images to this size: 384, HEIGHTxWIDTH, or native "
+                                 "(no resizing)", parse_size, is_common=True)
+    crop_size: tuple | None = setting("data", None, "HxW", "train on random crops of this size", optional(parse_crop),
+                                      is_common=True)
+    crops_per_image: int = setting("data", 1, "N", "crops of each image per epoch", count)
+    images_in_memory: int = setting("data", 0, "N", "shuffle crops within groups of this many images, so that only "
+                                    "these are in memory; 0: all images", counted_from_0)
+    augment: tuple = setting("data", ("hflip",), "NAMES", "random augmentations, comma-separated, or none: "
+                             "{augmentations}", parse_augmentations)
+    replacement: bool = setting("data", False, "", "draw images with replacement instead of shuffled epochs", bool)
+    skip_bad: bool = setting("data", False, "", "leave out images and labels that cannot be used, and list them", bool)
+    max_pixels: int = setting("data", MAX_PIXELS, "N", "refuse images with more pixels", count)
+    cache_dir: str = setting("data", "data_cache", "DIR", "folder of the HDF5 caches")
 
-    net: str = setting("fcn8s_atonce", "which net", kind="nets")
-    weights: str = setting("weights/imagenet-vgg-verydeep-19.mat", "pretrained VGG-16 or VGG-19 (MatConvNet .mat, "
-                           "Keras .h5, .npz), or a whole FCN: such a file, a run's folder (its best checkpoint) or a "
-                           "checkpoint's; none: train from scratch")
-    carry_scores: str = setting("name", "score layers of a whole FCN in --weights: carried class by class of the same "
-                                "name, by the same id, or fresh", choices=("name", "id", "fresh"))
-    mean_rgb: tuple | None = setting(None, "mean colour to subtract, red,green,blue (default: that of --weights)",
-                                     optional(parse_mean))
-    alignment: str | None = choice("alignment", "how output pixels come to lie over input pixels")
-    pool: str | None = choice("pool", "pooling; avg1to4: average, but pool5 by maximum")
-    last_layer: str | None = choice("last_layer", "what pool5 sees: relu5_3 after, conv5_3 before its ReLU, ...")
-    fc: str | None = choice("fc", "fc6 and fc7 of a VGG in --weights, or random ones")
-    fusion: str | None = choice("fusion", "pool4 and pool3 are fused as class scores or as features")
-    init_stddev: float | None = setting(None, "fresh weights: normal with this standard deviation; 0: scores are zero "
-                                        "(default: the net's)", optional(between(0.0, 10.0, real)))
-    pool_scaling: bool | None = setting(None, "pool4 x 0.01 and pool3 x 0.0001 before they are scored (default: the "
-                                        "net's)", bool)
-    score_relu: bool | None = setting(None, "a ReLU on the scores of fc7 (default: the net's)", bool)
-    learn_upsampling: bool | None = setting(None, "learn the bilinear kernels instead of keeping them (default: the "
-                                            "net's)", bool)
-    keep_prob: float = setting(0.5, "dropout after fc6 and fc7: share of activations that is kept", fraction)
-    precision: str = setting("float32", "arithmetic of the convolutions", choices=("float32", "bfloat16"))
+    net: str = setting("model", "fcn8s_atonce", "NAME", "net", is_common=True, kind="nets")
+    weights: str = setting("model", "weights/imagenet-vgg-verydeep-19.mat", "PATH", "initial weights: VGG-16, VGG-19 "
+                           "or a whole FCN (MatConvNet .mat, Keras .h5, .npz), a run (its best checkpoint) or a "
+                           "checkpoint; none: random", is_common=True)
+    carry_scores: str = setting("model", "name", "", "copy the score layers of a whole FCN in --weights by class name, "
+                                "by class id, or initialise them (fresh)", choices=("name", "id", "fresh"))
+    mean_rgb: tuple | None = setting("model", None, "R,G,B", "mean colour to subtract, 0-255 (default: that of "
+                                     "--weights)", optional(parse_mean))
+    keep_prob: float = setting("model", 0.5, "SHARE", "dropout after fc6 and fc7: share of activations kept", fraction)
+    precision: str = setting("model", "float32", "", "arithmetic of the encoder's convolutions",
+                             choices=("float32", "bfloat16"))
 
-    loss: str = setting("cross_entropy", "which loss, or a sum such as 0.5*dice+focal: {losses}", parse_loss)
-    loss_reduction: str = setting("mean", "over the pixels of a step: their mean, their sum per image (the paper's), "
-                                  "or the mean of every labelled image's mean", choices=("mean", "sum",
-                                                                                         "mean-per-image"))
-    class_weights: str = setting("none", "weights of the classes in the loss: none, inverse (frequency), median "
+    alignment: str | None = variant("alignment", "padding: SAME in every layer, or the input padded by 100 px and "
+                                    "outputs cropped")
+    pool: str | None = variant("pool", "pooling; avg1to4: average in pool1 to pool4, maximum in pool5")
+    last_layer: str | None = variant("last_layer", "input of pool5: relu5_3 is conv5_3 after its ReLU, conv5_3 before")
+    fc: str | None = variant("fc", "fc6 and fc7: copied from the VGG in --weights, or random")
+    fusion: str | None = variant("fusion", "fuse pool4 and pool3 as class scores or as features")
+    init_stddev: float | None = setting("variants", None, "STDDEV", "standard deviation of normal initial weights; 0: "
+                                        "scores start at zero", optional(between(0.0, 10.0, real)))
+    pool_scaling: bool | None = setting("variants", None, "", "multiply pool4 by 0.01 and pool3 by 0.0001 before "
+                                        "scoring", bool)
+    score_relu: bool | None = setting("variants", None, "", "ReLU on the scores of fc7", bool)
+    learn_upsampling: bool | None = setting("variants", None, "", "train the bilinear upsampling kernels", bool)
+
+    loss: str = setting("loss", "cross_entropy", "NAME", "loss, or a sum such as 0.5*dice+focal: {losses}", parse_loss,
+                        is_common=True)
+    loss_reduction: str = setting("loss", "mean", "", "mean over the pixels of a step, sum over the pixels per image "
+                                  "(Long et al.), or mean over images of each image's mean",
+                                  choices=("mean", "sum", "mean-per-image"))
+    class_weights: str = setting("loss", "none", "NAME", "class weights: none, inverse (frequency), median "
                                  "(frequency), or a file with a number per class")
-    train_ignored: bool = setting(False, "train ignored labels as classes too (scores leave them out all the same)",
-                                  bool)
-    batch: int = setting(2, "images in one trip through the graph", count)
-    recompute: bool = setting(False, "compute the maps of the body again in the backward pass instead of keeping them: "
-                              "a little less memory, more time", bool)
-    batches_per_step: int = setting(1, "batches whose gradients make one weight update", count)
-    average_loss: int | str = setting(20, "the loss that is shown is the mean over this many batches; auto: over as "
-                                      "many as its standard error asks for", parse_average_loss)
-    optimizer: str = setting("adam", "how weights are updated", kind="optimizers")
-    learning_rate: float = setting(5e-5, "for the loss as --loss-reduction has it", positive)
-    momentum: float = setting(0.9, "of --optimizer momentum", between(0.0, 1.0, real))
-    weight_decay: float = setting(0.0, "on kernels, never on biases; part of the gradient (L2), but for adamw",
-                                  between(0.0, 1e9, real))
-    rate_factors: str = setting("", "factors on the rate of variables, e.g. '*/bias=2, conv*=0' (0: frozen)",
+    train_ignored: bool = setting("loss", False, "", "train ignored labels as classes; scores still ignore them", bool)
+
+    optimizer: str = setting("optimizer", "adam", "NAME", "optimizer", is_common=True, kind="optimizers")
+    learning_rate: float = setting("optimizer", 5e-5, "RATE", "learning rate, for the --loss-reduction in use",
+                                   positive, is_common=True)
+    batch: int = setting("optimizer", 2, "N", "images per forward/backward pass", count, is_common=True)
+    batches_per_step: int = setting("optimizer", 1, "N", "batches whose gradients are accumulated for a step", count)
+    momentum: float = setting("optimizer", 0.9, "FACTOR", "of --optimizer momentum", between(0.0, 1.0, real))
+    weight_decay: float = setting("optimizer", 0.0, "FACTOR", "L2 penalty on kernels, not on biases; decoupled in "
+                                  "adamw", between(0.0, 1e9, real))
+    rate_factors: str = setting("optimizer", "", "PATTERN=FACTOR,...", "multiply the learning rate of variables, such "
+                                "as '*/bias=2, conv1*=0, new=10' (0: frozen; new: layers that the encoder lacks)",
                                 parse_factors)
-    freeze: str = setting("", "layers of the body that keep their weights: up to and with this one, e.g. conv4, "
-                          "conv3_2 or fc7", parse_freeze)
-    new_layer_factor: float = setting(1.0, "factor on the rate of layers that no VGG has (score_*, upscore*, deconv*)",
-                                      between(0.0, 1e6, real))
-    clip_norm: float = setting(0.0, "scale the gradient down to this norm over all variables; 0: never",
+    freeze: str = setting("optimizer", "", "LAYER", "freeze the encoder up to and including this layer or stage, such "
+                          "as conv4, conv3_2 or fc7", parse_freeze)
+    clip_norm: float = setting("optimizer", 0.0, "NORM", "clip the gradient to this global norm; 0: never",
                                between(0.0, 1e30, real))
-    schedule: str = setting("poly", "learning rate over the run", kind="schedules")
-    poly_power: float = setting(0.9, "poly: rate x (1 - step / steps) ** power", positive)
-    step_size: int = setting(100_000, "step: the rate is multiplied by --gamma every so many steps", count)
-    gamma: float = setting(0.1, "step: the factor", positive)
-    warmup: int = setting(0, "steps in which the rate grows linearly to its first value", counted_from_0)
-    steps: int = setting(0, "weight updates of the run; 0: as --epochs says", counted_from_0)
-    epochs: float = setting(20.0, "passes over the training images, if --steps is 0", positive)
-    eval_every: int = setting(500, "steps between two validations (each is saved too)", count)
-    eval_budget: float | None = setting(None, "validate as often as this share of the time allows, e.g. 5%, instead "
-                                        "of every --eval-every steps", optional(parse_share))
-    eval_batches: int = setting(50, "validation batches each time; 0: the whole split", counted_from_0)
-    patience: int = setting(0, "stop after so many validations without a better mean IoU; 0: never",
+
+    steps: int = setting("schedule", 0, "N", "weight updates of the run; 0: use --epochs", counted_from_0,
+                         is_common=True)
+    epochs: float = setting("schedule", 20.0, "N", "passes over the training images, if --steps is 0", positive,
+                            is_common=True)
+    schedule: str = setting("schedule", "poly", "NAME", "learning rate schedule", kind="schedules")
+    poly_power: float = setting("schedule", 0.9, "POWER", "poly: rate x (1 - step / steps) ** power", positive)
+    step_size: int = setting("schedule", 100_000, "N", "step: multiply the rate by --gamma every N steps", count)
+    gamma: float = setting("schedule", 0.1, "FACTOR", "step: the factor", positive)
+    warmup: int = setting("schedule", 0, "N", "steps of linear warm-up", counted_from_0)
+
+    eval_every: int | float = setting("validation", 500, "N|SHARE", "steps between validations, or the share of the "
+                                      "time that they may take, such as 5%", parse_interval, is_common=True)
+    eval_batches: int = setting("validation", 50, "N", "batches of a validation; 0: the whole split", counted_from_0)
+    patience: int = setting("validation", 0, "N", "stop after N validations without a better mean IoU; 0: never",
                             counted_from_0)
-    save_every: int = setting(500, "steps between two checkpoints", count)
-    keep: int = setting(2, "newest checkpoints that are kept; the best one is kept besides", between(2, MOST))
-    log_every: int = setting(10, "steps between two lines of log.jsonl", count)
-    seed: int = setting(0, "of order, augmentation, dropout and fresh weights; stages after the first have seeds of "
-                        "their own, made of it", counted_from_0)
-    deterministic: bool = setting(True, "operations whose results are the same every time, also on a GPU; a resumed "
-                                  "run ends as an undisturbed one", bool)
-    plugins: tuple = setting((), "folders of your own nets, losses, layouts, ... (docs/plugins.md), separated by "
-                             f"'{os.pathsep}'; besides those in {registry.ENVIRONMENT}", parse_folders)
+    save_every: int = setting("validation", 500, "N", "steps between checkpoints; each validation saves one too", count)
+    keep: int = setting("validation", 2, "N", "newest checkpoints to keep; the best one is always kept",
+                        between(2, MOST))
+    log_every: int = setting("validation", 10, "N", "steps between lines of log.jsonl", count)
+    average_loss: int = setting("validation", 20, "N", "show the mean loss of the last N batches", count)
+
+    seed: int = setting("run", 0, "N", "seed of shuffling, augmentation, dropout and initial weights", counted_from_0)
+    deterministic: bool = setting("run", True, "", "use deterministic operations, also on a GPU: a resumed run equals "
+                                  "an uninterrupted one", bool)
+    plugins: tuple = setting("run", (), "DIRS", "folders with your own nets, losses, layouts, ... (docs/plugins.md), "
+                             f"separated by '{os.pathsep}'; also read from {registry.ENVIRONMENT}", parse_folders)
 
     @classmethod
     def create(cls, recipe=None, file=None, **settings):
@@ -197,7 +176,7 @@ class Config:
 SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size", "crops_per_image",
                   "images_in_memory", "augment", "replacement", "net", "mean_rgb", *variants.NAMES, "precision", "loss",
                   "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
-                  "rate_factors", "freeze", "new_layer_factor", "seed", "deterministic")
+                  "rate_factors", "freeze", "seed", "deterministic")
 
 
 def fields():
@@ -210,39 +189,31 @@ def about(name):
     return Config.__dataclass_fields__[name].metadata["setting"]
 
 
+def groups():
+    """{name of a setting: its group}."""
+    return {name: about(name).group for name in fields()}
+
+
 def read_toml(path) -> dict:
     """Settings of a TOML file, parsed and checked; its plugins are used. Raises UsageError naming file and key."""
-    try:
-        table = tomllib.loads(pathlib.Path(path).read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise errors.UsageError("cannot be read as TOML", where=path,
-                                why=file_kinds.why_unreadable(path, error)) from None
-    if "plugins" in table:
-        registry.add(parsed("plugins", table["plugins"], path))  # first: it says which names there are
-    return {key: parsed(key, value, path) for key, value in table.items()}
+    values = settings_file.read(path, groups())
+    if "plugins" in values:
+        registry.add(_parsed("plugins", values["plugins"], path))  # first: it says which names there are
+    return {key: _parsed(key, value, path) for key, value in values.items()}
 
 
-def parsed(key, value, where=None):
-    """The value of a setting, as a TOML file or a Python program gives it, checked. Raises UsageError.
-
-    where: the file, for the message.
-    """
-    if key not in fields():
-        near = difflib.get_close_matches(key, fields(), 1)
-        raise errors.UsageError(f"no setting is called '{key}'", where=where,
-                                fix=f"did you mean {near[0]}?" if near else "train_fcn.py --help lists them.")
-    of, may_be_none = about(key), fields()[key] is None
-    if value == "" and may_be_none:  # also of a switch: as if it had not been given
+def _parsed(key, value, where):
+    of = about(key)
+    if value == "" and fields()[key] is None:  # also of a switch: as if it had not been given
         return None
     try:
         if of.parse is bool and not isinstance(value, bool):
-            raise ValueError("true or false is needed")
-        value, allowed = of.parse(value), of.allowed()
-        if allowed and value not in allowed and not (value is None and may_be_none):
-            raise ValueError(f"one of {', '.join(allowed)} is needed")
+            raise ValueError("expected true or false")
+        return of.value(value)
     except (ValueError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
-        raise errors.UsageError(f"{key} = {value!r}: {error}", where=where) from None
-    return value
+        what, _, fix = str(error).partition(FIX)
+        raise errors.UsageError(f"{key} = {value!r}: {what}", where=where,
+                                fix=fix or f"correct {key}; fcn train --help-all describes it.") from None
 
 
 def from_python(settings):
@@ -270,7 +241,8 @@ def to_dict(config):
 
 def from_dict(settings):
     """The Config of a run's config.json; settings that this version does not know are left out."""
-    values: dict = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in fields()}
+    values: dict = {k: tuple(v) if isinstance(v, list) else v for k, v in old_settings.current(settings).items()
+                    if k in fields()}
     return Config(**values | ({"size": size_of(values["size"])} if "size" in values else {}))
 
 

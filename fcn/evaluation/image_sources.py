@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import glob
+import os
 import pathlib
 import sys
 
@@ -44,29 +46,63 @@ def from_pairs(found):
 
 
 def from_photos(where):
-    """List a photo, or all photos in a folder and its subfolders, in natural order.
+    """([Source], Problems, lines to print) of a photo, a folder with its sub-folders, a pattern, or a list of these.
 
-    Returns (list of Source, Problems of unusable files, lines that describe what was found). A name is the path in the
-    folder without suffix (cam2/11); if two names would be equal, all keep their suffix. Folders of results
-    (manifest.py) are skipped. Raises DataError if there is no photo.
+    Photos are in natural order. The name of one is its path in the folder that holds all of them, without its ending
+    (cam2/11); if two names would be the same, all keep their endings. Folders of results (manifest.py) are left out.
+    Raises DataError if there is no photo.
     """
-    where = pathlib.Path(where)
-    if not where.is_dir():
-        images.header(where, images.PHOTO_FORMATS, "photo", sys.maxsize)  # the limit on pixels is checked later
-        return [Source(where.stem, where)], [], []
-    found = folders.walk(where, images.PHOTO_SUFFIXES, manifest.read_manifest)
+    places = [place for one in ([where] if isinstance(where, (str, pathlib.Path)) else where) for place in _places(one)]
+    if len(places) == 1 and not places[0].is_dir():
+        images.header(places[0], images.PHOTO_FORMATS, "photo", sys.maxsize)  # its size is checked later
+        return [Source(places[0].stem, places[0])], [], []
+    found = _found(places)
+    base = places[0] if len(places) == 1 else pathlib.Path(
+        os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
     if not found.files and not found.odd:
-        raise errors.DataError(f"holds no photos ({' '.join(images.PHOTO_SUFFIXES)})", where=where,
-                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), fix=_fix(found, where))
-    paths = [path.relative_to(where) for path in found.files]
-    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # casefold: for Windows
+        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=base,
+                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), fix=_fix(found, base))
+    paths = [path.relative_to(base) for path in found.files]
+    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
     names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
     counts = collections.Counter(path.parent.as_posix() for path in paths)
-    lines = [f"photos in {where / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
+    lines = [f"photos in {base / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
     lines = lines if len(counts) > 1 else []
     lines += [f"... and in {len(counts) - MOST_FOLDERS:,} more folders"] if len(counts) > MOST_FOLDERS else []
     lines += folders.not_read(found.others, images.PHOTO_SUFFIXES)
     return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
+
+
+def _places(where):
+    """The paths that a path or a pattern such as photos/*.jpg names, in natural order. Raises DataError."""
+    if os.path.lexists(where) or not glob.has_magic(str(where)):
+        return [pathlib.Path(where)]
+    matching = glob.glob(str(where), recursive=True)  # noqa: PTH207  (pathlib's takes no absolute pattern)
+    found = sorted(map(pathlib.Path, matching), key=folders.natural_path)
+    if not found:
+        raise errors.DataError("no file matches this pattern", where=where, fix="give a folder with photos, or a "
+                               "pattern that matches some, such as 'photos/*.jpg'.")
+    return found
+
+
+def _found(places):
+    """folders.Found of all photos in these files and folders, each photo once."""
+    parts = []
+    for place in places:
+        if place.is_dir():
+            parts.append(folders.walk(place, images.PHOTO_SUFFIXES, manifest.read_manifest))
+        elif why := folders.irregular(place):
+            parts.append(folders.Found([], [errors.Problem(place, why)], {}, []))
+        elif place.suffix.lower() in images.PHOTO_SUFFIXES:
+            parts.append(folders.Found([place], [], {}, []))
+        else:
+            parts.append(folders.Found([], [], {place.suffix.lower(): [place]}, []))
+    others: dict = {}
+    for ending, paths in (item for part in parts for item in part.others.items()):
+        others.setdefault(ending, []).extend(paths)
+    files = dict.fromkeys(path for part in parts for path in part.files)
+    return folders.Found(sorted(files, key=folders.natural_path), [odd for part in parts for odd in part.odd], others,
+                         [folder for part in parts for folder in part.folders])
 
 
 def _fix(found, where):

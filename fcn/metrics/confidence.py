@@ -29,12 +29,10 @@ from scipy.special import stdtrit
 from fcn.metrics.confusion import Sums
 
 LEVEL = 0.95
-PRIOR = 2.0             # weight of the mean over all classes in the shrinkage, in images
-ENOUGH = 2.0            # least number of effective images for an estimate from the class itself
-MOST_VARIANCE = 0.25    # largest variance of a number in [0, 1]; assumed if no class has enough images
-MOST_LEVERAGE = 0.75    # limit of the leverage: an influence is multiplied by at most 4
-# --average-loss auto: largest standard error as a share of the mean, first and last number of batches.
-AUTO_SHARE, AUTO_FIRST, AUTO_MOST = 0.02, 10, 1280
+PRIOR = 2.0             # images that the mean over all classes is worth when it is drawn into a class's own estimate
+ENOUGH = 2.0            # effective images from which on a class has estimates of its own
+MOST_VARIANCE = 0.25    # of a number in [0, 1]: assumed where no class has enough images
+MOST_LEVERAGE = 0.75    # an influence is at most multiplied by 4
 METHOD = "linearised over images, bias-corrected, classes held fixed (fcn/metrics/confidence.py)"
 
 
@@ -216,17 +214,3 @@ def mean_loss(sums, pixels):
 def _columns(numbers):
     """A list per term, from a number or a list of numbers per batch."""
     return np.reshape(numbers, (len(numbers), -1)).T.tolist() if len(numbers) else []
-
-
-def mean_of_enough(sums, pixels):
-    """(mean, standard error, number of batches) over the last 10, 20, 40, ..., 1280 batches.
-
-    The number is the first for which the error is at most 2 % of the mean, or else the largest. It doubles, so that
-    few numbers are tried and a small one is not chosen by chance.
-    """
-    count = AUTO_FIRST
-    while True:
-        mean, error = mean_loss(sums[-count:], pixels[-count:])
-        if error <= AUTO_SHARE * abs(mean) or count >= len(sums):
-            return mean, error, min(count, len(sums))
-        count *= 2

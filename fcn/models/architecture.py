@@ -15,13 +15,10 @@ if TYPE_CHECKING:
 class Architecture:
     """All values that determine a graph's variables and outputs, without the loss.
 
-    net: name of a file in fcn/models/nets.
-    num_classes: output channels.
-    widths: {layer of the encoder: output channels}, {} for an encoder with fixed widths.
-    mean_rgb: mean colour of the images, 0-255.
-    variant: {field of variants.Variants: value} for nets with a VARIANT. None or a missing field: the net's own value.
-    precision: "float32" or "bfloat16", dtype of the encoder's activations.
-    gradient_checkpointing: recompute the encoder's activations in the backward pass instead of keeping them.
+    net: a name in fcn/models/nets. widths: {layer of the encoder: output channels}, where the encoder leaves them to
+    the weights. mean_rgb: mean colour of the images, 0-255. variant: {field of variants.Variants: value}, only of nets
+    that have a VARIANT; None and a missing field are the net's own value. precision: "float32" or "bfloat16", of the
+    encoder.
     """
 
     net: str
@@ -30,20 +27,18 @@ class Architecture:
     mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
     variant: dict = dataclasses.field(default_factory=dict)
     precision: str = "float32"
-    gradient_checkpointing: bool = False
 
     @classmethod
     def from_dict(cls, model):
         """Create an Architecture from "model" of a run's config.json, of any version. Ignores fields of the loss."""
         red, green, blue = model["mean_rgb"]
         return cls(model["net"], model["num_classes"], dict(model["channels"]), (red, green, blue),
-                   dict(model.get("choices") or {}), model.get("precision", "float32"), model.get("recompute", False))
+                   dict(model.get("choices") or {}), model.get("precision", "float32"))
 
     def to_dict(self):
         """Return a dict for config.json, which from_dict() reads."""
         return {"net": self.net, "num_classes": self.num_classes, "channels": self.widths,
-                "mean_rgb": list(self.mean_rgb), "choices": self.variant, "precision": self.precision,
-                "recompute": self.gradient_checkpointing}
+                "mean_rgb": list(self.mean_rgb), "choices": self.variant, "precision": self.precision}
 
     def chosen(self):
         """Return the net's Variants updated by `variant`, or None for a net without VARIANT. Raises UsageError."""

@@ -63,12 +63,7 @@ class InferenceGraph:
 
 
 def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B008, both are frozen
-    """Build the TrainingGraph of an Architecture in the default graph. policy: LabelPolicy. loss: LossSettings.
-
-    Raises UsageError if an encoder, decoder or loss violates its contract.
-    """
-    if architecture.gradient_checkpointing:
-        layers.use_gradient_checkpointing()
+    """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings."""
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
     labels = tf.placeholder(tf.uint8, (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")

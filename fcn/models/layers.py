@@ -15,13 +15,12 @@ from fcn.models.convolution import Window, as_window, bilinear_kernel, convolve,
 from fcn.models.tf_compat import tf
 from fcn.models.variables import he, in_type, initializer, keep_prepared, truncated_normal, zeros
 
-__all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "checkpointed", "conv",
-           "conv2d_transpose", "cut", "depthwise_conv", "dropout", "he", "height_width", "keep_prepared", "max_pool",
-           "truncated_normal", "use_gradient_checkpointing", "use_implementation", "zeros"]
+__all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
+           "depthwise_conv", "dropout", "he", "height_width", "keep_prepared", "max_pool",
+           "truncated_normal", "use_implementation", "zeros"]
 
 FIXED_BILINEAR = "fixed bilinear"
-HALF = Window(2, stride=2)  # an odd last row or column is pooled by itself, so sizes are rounded up
-_RECOMPUTED = "maps are computed again"  # a graph collection; not empty if gradient checkpointing is on
+HALF = Window(2, stride=2)  # an odd last row or column is pooled alone, so sizes are rounded up
 
 
 def conv(x, name, window, channels, kernel_init=None, *, bias=True):
@@ -155,37 +154,3 @@ def _bias(channels):
 def _he_depthwise(shape, seed):
     """He initialisation of a kernel (size, size, channels, 1), whose fan-in is size * size."""
     return tf.reshape(he((shape[0], shape[1], 1, shape[2]), seed), shape)
-
-
-def use_gradient_checkpointing():
-    """Enable gradient checkpointing for parts built later in the default graph with checkpointed() (--recompute).
-
-    It saves little memory with VGG, whose first stage needs about as much in the backward pass as all kept activations
-    (numbers: docs/preflight.md). Half the batch or bfloat16 saves more.
-    """
-    tf.add_to_collection(_RECOMPUTED, True)
-
-
-def checkpointed(function, x):
-    """Return function(x), a tensor. After use_gradient_checkpointing(), the backward pass recomputes its activations.
-
-    function must get its variables from tf.get_variable, so that the recomputation reuses them. The recomputation has a
-    control dependency on the incoming gradient; otherwise TensorFlow would merge it with the forward pass or run it
-    right after it.
-    """
-    return _recomputed(function, x) if tf.get_collection(_RECOMPUTED) else function(x)
-
-
-def _recomputed(function, x):
-    scope = tf.get_variable_scope()
-
-    @tf.custom_gradient
-    def run(x):
-        def gradient(dy, variables=()):
-            with tf.control_dependencies([dy]):
-                recomputed = tf.identity(x)
-            with tf.variable_scope(scope, reuse=True):
-                gradients = tf.gradients(function(recomputed), [recomputed, *variables], dy)
-            return gradients[0], gradients[1:]
-        return function(x), gradient
-    return run(x)

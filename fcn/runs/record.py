@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 
+from fcn.config import old_settings
 from fcn.core import atomic_io, errors, file_kinds, machine, ownership, registry
 from fcn.data.spec import DatasetSpec
 from fcn.runs import checkpoint_files, run_log
@@ -36,12 +37,13 @@ def read_record(run):
     try:
         content = json.loads(path.read_text())
         old = "channels" in content and "model" not in content
-        content["spec"], content["config"], old or content["model"]["channels"]
+        content["spec"], old or content["model"]["channels"]
+        content["config"] = old_settings.current(content["config"])
     except (FileNotFoundError, NotADirectoryError):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 fix="--run names a folder that train_fcn.py has written.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.UsageError("is damaged", where=path, why=file_kinds.why_unreadable(path, repr(error))) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.UsageError("is damaged", where=path, why=file_kinds.instead(path, repr(error))) from None
     registry.add_recorded(content["config"])
     if old:
         raise errors.UsageError("was made by an older version, which built its nets differently", where=run,

@@ -194,14 +194,15 @@ def _time(trainer, step, seconds, waiting, validation_s):
         trainer.batch_at(number)
     batch_s = (time.perf_counter() - before) / TIMED_STEPS
     every = sum(1 for _ in trainer.validation_batches())
-    checks = resources.validations(step, trainer.steps, s.eval_every)
-    saves = resources.checkpoints(step, trainer.steps, s.save_every, trainer.steps if s.eval_budget else s.eval_every)
+    share = s.eval_every if s.eval_every < 1 else None
+    checks = 0 if share else resources.validations(step, trainer.steps, s.eval_every)
+    saves = resources.checkpoints(step, trainer.steps, s.save_every, trainer.steps if share else s.eval_every)
     whole = resources.duration((trainer.steps - step) * step_s, checks * every * validation_s,
-                               saves * trainer.store.bytes, s.eval_budget)
+                               saves * trainer.store.bytes, share)
     return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "
             f"{s.batch * s.batches_per_step / step_s:.3g} images/s",
             f"  data: a batch is made in {batch_s * 1e3:.3g} ms, ahead of its use; {waiting:.1%} of the time goes into "
             "waiting for it",
             f"  validation: {every} batches of {validation_s:.3g} s, {progress_report.duration(every * validation_s)}",
-            f"  {trainer.steps - step} steps, {'' if s.eval_budget else f'{checks} validations, '}{saves} checkpoints: "
+            f"  {trainer.steps - step} steps, {f'{checks} validations, ' if checks else ''}{saves} checkpoints: "
             f"about {progress_report.duration(whole)}"]

@@ -19,15 +19,19 @@ FIRST_EVAL = 20  # the step of the first validation under a time budget
 class ValidationTimes:
     """When a run validates.
 
-    steps: number of steps of the run; it always validates after the last one. every: steps between validations. budget:
-    share of the run's time for validations, 0 to 1; replaces `every`. patience: number of validations without a better
-    score after which the run ends; 0 turns this off.
+    steps: of the run; it always validates after the last one. every: steps between two validations, or, below 1, the
+    share of the time that validations may take. patience: validations without a better score that end the run; 0: any
+    number.
     """
 
     steps: int
-    every: int
-    budget: float | None = None
+    every: int | float
     patience: int = 0
+
+    @property
+    def budget(self):
+        """The share of the time that validations may take; None if they come every so many steps."""
+        return self.every if self.every < 1 else None
 
 
 class Evaluate:

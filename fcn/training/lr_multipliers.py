@@ -9,27 +9,31 @@ import math
 
 from fcn.core import errors
 
+NEW = "new"  # in rate_factors: layers that the encoder does not have
 
-def factors(names, encoder_layers, rate_factors=(), freeze="", new_layer_factor=1.0):
-    """Return {variable: product of the factors that apply to its learning rate}, 0 for a frozen variable.
 
-    names: all trainable variables. rate_factors: (pattern, factor) pairs (parsers.factors), e.g. ("*/bias", 2.0).
-    freeze: see frozen(). new_layer_factor: factor of layers outside the encoder. Raises UsageError if a pattern matches
-    nothing, the encoder has no layer `freeze`, or every variable is frozen.
+def factors(names, encoder_layers, rate_factors=(), freeze=""):
+    """{name of a variable: factor on its learning rate, 0 if it is frozen}: the product of all that match it.
+
+    rate_factors: (pattern, factor) pairs (parsers.factors), e.g. ("*/bias", 2.0); the pattern "new" matches the layers
+    that the encoder does not have. freeze: as in frozen(). Raises UsageError for a pattern that matches nothing, a
+    frozen layer that the encoder lacks, and if nothing is left to train.
     """
+    def matches(name, pattern):
+        return layer_of(name) not in encoder_layers if pattern == NEW else fnmatch.fnmatchcase(name, pattern)
+
     for pattern, _ in rate_factors:
-        if not fnmatch.filter(names, pattern):
+        if not any(matches(name, pattern) for name in names):
             raise errors.UsageError(f"--rate-factors: no variable matches '{pattern}'",
-                                    fix=f"use names such as {', '.join(names[-3:])}.")
-    frozen_layers = frozen(encoder_layers, freeze)
+                                    fix=f"use a name such as {', '.join(names[-3:])}, or a pattern such as '*/bias'.")
+    kept = frozen(encoder_layers, freeze)
     found = {}
     for name in names:
-        layer = layer_of(name)
-        by_pattern = math.prod(factor for pattern, factor in rate_factors if fnmatch.fnmatchcase(name, pattern))
-        found[name] = by_pattern * (layer not in frozen_layers) * (1.0 if layer in encoder_layers else new_layer_factor)
+        by_pattern = math.prod(factor for pattern, factor in rate_factors if matches(name, pattern))
+        found[name] = by_pattern * (layer_of(name) not in kept)
     if not any(found.values()):
-        raise errors.UsageError("all variables are frozen",
-                                fix="change --rate-factors, --freeze or --new-layer-factor so that a layer is trained.")
+        raise errors.UsageError("all variables are frozen: nothing is left to train",
+                                fix="leave a layer out of --rate-factors and --freeze.")
     return found
 
 

@@ -20,15 +20,13 @@ DRAW_AT_LEAST_S = 30
 class RunFacts:
     """Facts about a run for ProgressReport.
 
-    spec: DatasetSpec. steps: number of steps of the run. baselines: (uniform, prior, constant) of baselines.numbers, or
-    None. log_every: steps between two lines of the log. average: number of batches in the displayed loss, or "auto".
+    log_every: steps between two lines of the log.
     """
 
     spec: DatasetSpec
     steps: int
     baselines: tuple | None
     log_every: int
-    average: int | str
 
 
 class ProgressReport:
@@ -50,8 +48,7 @@ class ProgressReport:
 
     def after_step(self, at):
         sums, pixels = zip(*at.window, strict=True)
-        loss, error, count = confidence.mean_of_enough(sums, pixels) if self.facts.average == "auto" else (
-            *confidence.mean_loss(sums, pixels), len(sums))
+        (loss, error), count = confidence.mean_loss(sums, pixels), len(sums)
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
         held = f"  peak {atomic_io.amount(memory)}" if memory else ""
@@ -59,7 +56,7 @@ class ProgressReport:
         self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)
         if at.step % self.facts.log_every == 0 or at.step in (1, self.facts.steps):
-            empty = sum(not np.all(p) for p in pixels[-count:])
+            empty = sum(not np.all(p) for p in pixels)
             self._log({"step": at.step, "loss": loss if loss == loss else None, "loss_se": error, "batches": count,
                        **({"unlabelled_batches": empty} if empty else {}),
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})

@@ -107,12 +107,11 @@ def validations(first, last, eval_every):
     return times(first, last, eval_every) + bool(last > first and last % eval_every)
 
 
-def duration(training_s, validation_s, checkpoint_bytes, eval_budget=None):
-    """Return the duration of a run in seconds, from the total time of steps and validations and the bytes of
-    checkpoints.
+def duration(training_s, validation_s, checkpoint_bytes, validation_share=None):
+    """Seconds of a run, from those of all steps and of all validations, and the bytes of all checkpoints.
 
-    eval_budget: share of the time for validations, 0 to 1; replaces validation_s.
+    validation_share: of the time that validations take, whatever validation_s.
     """
-    if eval_budget:
-        validation_s = training_s * eval_budget / (1 - eval_budget)
+    if validation_share:
+        validation_s = training_s * validation_share / (1 - validation_share)
     return training_s + validation_s + checkpoint_bytes / WRITTEN_PER_S

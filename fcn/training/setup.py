@@ -7,7 +7,7 @@ import dataclasses
 import math
 import pathlib
 
-from fcn.config import training_config, variants
+from fcn.config import parsers, training_config, variants
 from fcn.core import errors, registry
 from fcn.data import batch_loader, class_weights, label_policy
 from fcn.data.cache.cache import Cache
@@ -75,9 +75,10 @@ def check_layers(settings, weights):
     parts = components.of(settings.net)
     widths = parts.widths(weights.widths)
     layers = parts.layer_names(widths)
-    if layers is not None and lr_multipliers.frozen(layers,
-                                                    settings.freeze) == list(layers) and not settings.new_layer_factor:
-        raise errors.UsageError(f"--freeze {settings.freeze} with --new-layer-factor 0: nothing is left to train")
+    if layers is not None and lr_multipliers.frozen(layers, settings.freeze) == list(layers) and (
+            lr_multipliers.NEW, 0) in parsers.factors(settings.rate_factors):
+        raise errors.UsageError(f"--freeze {settings.freeze} with --rate-factors new=0: nothing is left to train",
+                                fix="leave out one of the two.")
     chosen = variants.variants_of(settings.net, **_variant(settings))
     try:
         parts.check(widths, chosen)
@@ -107,7 +108,7 @@ def describe(settings, spec, listings, caches, weights, old):
     graph = {"net": settings.net, "choices": _variant(settings),
              "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": body["channels"],
              "mean_rgb": body["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
-             "class_weights": by_class, "precision": settings.precision, "recompute": settings.recompute}
+             "class_weights": by_class, "precision": settings.precision}
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
                                         / (settings.batch * settings.batches_per_step))
     kept = training_config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})

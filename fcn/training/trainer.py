@@ -15,7 +15,6 @@ import numpy as np
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, label_policy
-from fcn.metrics import confidence
 from fcn.models import graph_builder, tf_compat
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
@@ -49,7 +48,7 @@ class Trainer:
         self.graph = graph_builder.of_run(job.content["model"])
         names = [v.op.name for v in tf.trainable_variables()]
         factor_of = lr_multipliers.factors(names, self.graph.encoder_layers, parsers.factors(settings.rate_factors),
-                                           settings.freeze, settings.new_layer_factor)
+                                           settings.freeze)
         rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
                                   factor_of)
         self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)
@@ -151,12 +150,11 @@ def _train(trainer):
         damaged.append(text)
 
     with tf_compat.new_session() as session:
-        window = confidence.AUTO_MOST if settings.average_loss == "auto" else settings.average_loss
         checkpoint_files.sweep_unfinished(trainer.store.folder)
         state = trainer.start(session, skip)
         if trainer.rows:
             transfer.write_report(job.run / "transplant.json", trainer.rows)
-        at = loop.Position.of(state, window, settings.batches_per_step)
+        at = loop.Position.of(state, settings.average_loss, settings.batches_per_step)
         run_log.cut(job.run / "log.jsonl", at.step, at.validated)
         logger.info(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
               f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step")
@@ -189,11 +187,11 @@ def _train(trainer):
 def periodic(trainer, session, at, view, asked):
     """The hooks of a run that report, validate and save. view: a progress_bar.ProgressBar; asked: a signals.Signals."""
     job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
-    facts = progress_report.RunFacts(job.spec, steps, job.baselines, settings.log_every, settings.average_loss)
+    facts = progress_report.RunFacts(job.spec, steps, job.baselines, settings.log_every)
     report = progress_report.ProgressReport(job.run, facts, at.step, view,
                                             tensorboard.EventWriter(job.run, at.step, session.graph))
     save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say,
                       (at.step, at.validated) if trainer.store.holds(at.step) else None)
-    when = hooks.ValidationTimes(steps, settings.eval_every, settings.eval_budget, settings.patience)
+    when = hooks.ValidationTimes(steps, settings.eval_every, settings.patience)
     check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), when, report, save)
     return report, check, save

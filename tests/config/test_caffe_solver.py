@@ -25,7 +25,6 @@ def test_poly_schedule_and_average_loss_match_caffe():
 def test_stepped_rate_and_clipped_gradient_are_written_for_caffe():
     lines = caffe_solver.prototxt(dataclasses.replace(
         SGD, loss_reduction="sum", batches_per_step=4, clip_norm=0.5, schedule="step", step_size=300, gamma=0.2,
-        freeze="conv2", new_layer_factor=10, average_loss="auto")).splitlines()
+        freeze="conv2", rate_factors="new=10")).splitlines()
     assert {'lr_policy: "step"', "gamma: 0.2", "stepsize: 300", "clip_gradients: 2.0"} < set(lines)
-    assert "# net: lr_mult: 1, 0 up to and with conv2, x 10 in layers that no VGG has" in lines
-    assert not any(line.startswith("average_loss") for line in lines)
+    assert "# net: lr_mult: 1, x new=10, 0 up to and including conv2" in lines

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fcn.config import provenance, training_config
+from fcn.config.setting import GROUPS
 from fcn.core import registry
 
 NAMES = registry.names("recipes")
@@ -64,15 +65,21 @@ def test_every_recipe_is_checked():
     assert {name for name, _ in NUMBERS} == set(NAMES)
 
 
+def flat(text):
+    """{setting: value} of TOML text with tables."""
+    return {key: value for table in tomllib.loads(text).values() for key, value in table.items()}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_has_a_source_and_fits_the_page(name):
     path = registry.path("recipes", name)
     lines = path.read_text().splitlines()
     assert all(len(line) <= 120 for line in lines)
     for line in lines:
-        assert not line or line.startswith("#") or re.search(r"  # source: \S", line), line
+        assert not line or line.startswith("#") or re.fullmatch(r"\[\w+\]", line) or re.search(
+            r"  # source: \S", line), line
     sources = provenance.sources(path)
-    assert set(sources) == set(tomllib.loads(path.read_text())) and all(sources.values())
+    assert set(sources) == set(flat(path.read_text())) and all(sources.values())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -120,8 +127,10 @@ def test_printed_settings_are_toml_with_the_same_values(name, tmp_path):
     path.write_text(text)
     assert training_config.resolve({}, path) == settings
     assert training_config.resolve({}, path, recipe="shekkizh") == settings  # what is left open is said, too
-    assert [line.split(" = ")[0] for line in text.splitlines()] == list(dataclasses.asdict(settings))
-    assert all("  # " in line for line in text.splitlines())
+    lines = [line for line in text.splitlines() if line and not line.startswith("[")]
+    assert [line.split(" = ")[0] for line in lines] == list(flat(text)) == list(dataclasses.asdict(settings))
+    assert all("  # " in line for line in lines)
+    assert list(tomllib.loads(text)) == list(GROUPS)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

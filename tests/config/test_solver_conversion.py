@@ -183,12 +183,13 @@ def test_counts_of_steps_and_batches_scale_with_the_images():
 
 
 @given(st.sampled_from(solver_conversion.REDUCTIONS), st.integers(1, 9), st.integers(1, 9), st.integers(1, 10 ** 6),
-       st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from(["auto", 1, 7, 20]))
+       st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from([1, 7, 20]))
 def test_printed_lines_on_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):
     base = training_config.resolve({}, recipe="matconvnet_fcn8s")
     settings = dataclasses.replace(base, steps=steps, schedule=schedule, average_loss=average)
     old = solver_conversion.of_settings(settings, 1000.0)
     new = solver_conversion.settings_of(settings, old, solver_conversion.convert(old, loss_reduction=to, batch=batch,
                                                              batches_per_step=batches_per_step))
-    lines = tomllib.loads(solver_conversion.as_toml(old, new, base))
+    tables = tomllib.loads(solver_conversion.as_toml(old, new, base))
+    lines = {name: value for table in tables.values() for name, value in table.items()}
     assert dataclasses.replace(base, **lines) == new

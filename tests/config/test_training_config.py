@@ -1,4 +1,4 @@
-"""Settings: where they come from, how they are written, and what is refused with which words."""
+"""Settings: precedence, flags, TOML files, their help and their error messages."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ import re
 import pytest
 
 from fcn.config import checks, command_line, parsers, provenance, training_config
+from fcn.config.setting import GROUPS
 from fcn.core import errors, registry
 
 
@@ -17,7 +18,7 @@ def parse(*arguments):
 
 
 def refusal(capsys, *arguments):
-    """What is said of wrong arguments, which end with code 2."""
+    """The message about wrong arguments, which end with code 2."""
     with pytest.raises(SystemExit) as end:
         parse(*arguments)
     assert end.value.code == 2
@@ -30,7 +31,7 @@ def toml(tmp_path, text):
     return path
 
 
-def test_every_field_is_a_flag_and_has_a_help_text(capsys):
+def test_every_setting_is_a_flag_with_help(capsys):
     with pytest.raises(SystemExit) as end:
         parse("--help")
     assert end.value.code == 0
@@ -44,6 +45,28 @@ def test_flags_not_given_are_absent():
     assert parse() == {}
     assert parse("--batch", "4", "--learning-rate", "1e-3", "--crop-size", "12x16", "--ignore-label", "0,255") == {
         "batch": 4, "learning_rate": 1e-3, "crop_size": (12, 16), "ignore_label": (0, 255)}
+
+
+def test_help_lists_common_options_and_help_all_every_one(capsys):
+    shown = {}
+    for flag in ("--help", "--help-all"):
+        parser = command_line.Parser([flag], has_more=True, prog="test")
+        command_line.add_flags(parser)
+        with pytest.raises(SystemExit):
+            parser.parse_args([flag])
+        text = capsys.readouterr().out
+        shown[flag] = {name for name in training_config.fields() if re.search(
+            rf"^  --{name.replace('_', '-')}[ ,]", text, re.MULTILINE)}
+    common = {name for name in training_config.fields() if training_config.about(name).is_common}
+    assert shown["--help"] == common and {"data", "net", "batch", "steps"} < common and len(common) < 18
+    assert shown["--help-all"] == set(training_config.fields())
+
+
+def test_every_group_has_settings_and_every_value_a_name():
+    abouts = [training_config.about(name) for name in training_config.fields()]
+    assert list(dict.fromkeys(about.group for about in abouts)) == list(GROUPS)
+    for about in abouts:
+        assert bool(about.metavar) != (about.parse is bool or bool(about.choices and not about.kind)), about
 
 
 def test_a_switch_can_be_turned_on_and_off():
@@ -68,34 +91,62 @@ def test_settings_file_takes_everything_a_flag_takes(tmp_path):
                                                "learning_rate": 1.0, "optimizer": "momentum", "epochs": 2.5}
 
 
+def test_a_file_with_tables_sets_what_a_flat_file_sets(tmp_path):
+    flat = training_config.read_toml(toml(tmp_path, 'data = "x"\nnet = "fcn8s"\nbatch = 3\n'))
+    tables = training_config.read_toml(toml(tmp_path, '[data]\ndata = "x"\n[model]\nnet = "fcn8s"\n'
+                                                      "[optimizer]\nbatch = 3\n"))
+    mixed = training_config.read_toml(toml(tmp_path, 'batch = 3\n[data]\ndata = "x"\n[model]\nnet = "fcn8s"\n'))
+    assert flat == tables == mixed == {"data": "x", "net": "fcn8s", "batch": 3}
+
+
+def test_removed_settings_of_a_run_have_their_replacements():
+    old = {"batch": 3, "recompute": True, "new_layer_factor": 10.0, "rate_factors": "*/bias=2", "eval_budget": 0.05,
+           "eval_every": 500, "average_loss": "auto"}
+    settings = training_config.from_dict(old)
+    assert (settings.batch, settings.rate_factors, settings.eval_every, settings.average_loss) == (
+        3, "*/bias=2, new=10", 0.05, 20)
+    unused = training_config.from_dict({"new_layer_factor": 1.0, "eval_budget": None, "recompute": False})
+    assert unused == training_config.Config()
+
+
 @pytest.mark.parametrize(("text", "words"), [
-    ("bacth = 4", ["no setting is called 'bacth'", "did you mean batch?"]),
-    ("zzz = 4", ["no setting is called 'zzz'", "--help"]),
-    ("batch = 0", ["batch = 0", "not from 1"]),
+    ("bacth = 4", ["unknown setting 'bacth'", "did you mean batch in [optimizer]?"]),
+    ("zzz = 4", ["unknown setting 'zzz'", "--help-all"]),
+    ("batch = 0", ["batch = 0", "a whole number of at least 1", "Fix: correct batch"]),
     ("batch = true", ["batch = True"]),
     ("keep_prob = 1.5", ["keep_prob = 1.5", "to 1.0"]),
     ("keep_prob = 0", ["keep_prob = 0"]),
     ("learning_rate = nan", ["learning_rate"]),
     ('skip_bad = "yes"', ["skip_bad = 'yes'", "true or false"]),
     ("skip_bad = 1", ["skip_bad = 1", "true or false"]),
-    ('net = "fcn8"', ["net = 'fcn8'", "fcn8s"]),
+    ('net = "fcn8"', ["net = 'fcn8'", "unknown net 'fcn8'", "Fix: did you mean fcn8s?"]),
     ('optimizer = "sgd"', ["optimizer = 'sgd'", "adam, adamw, momentum"]),
     ("size = [1, 2, 3]", ["size = [1, 2, 3]"]),
-    ('size = "12y16"', ["size = '12y16'", "360x480"]),
+    ('size = "12y16"', ["size = '12y16'", "invalid size '12y16': expected 384 or HEIGHTxWIDTH"]),
     ("size = true", ["size = True"]),
     ("ignore_label = 256", ["ignore_label = 256", "0 to 255"]),
     ("batch = [2]", ["batch = [2]"]),
     ('loss = "0.5*cros_entropy"', ["loss = '0.5*cros_entropy'", "'cros_entropy'", "did you mean cross_entropy?"]),
     ('loss = "cross_entropy+"', ["'cross_entropy+' has a term without a loss", "0.5*dice+focal"]),
     ("loss = 3", ["loss = 3", "not a text"]),
-    ("batch = ", ["cannot be read as TOML"]),
-    ("a = 'b", ["cannot be read as TOML"]),
+    ("batch = ", ["cannot be read as TOML", "Fix: correct this line"]),
+    ("net = 'b", ["cannot be read as TOML", "Fix: correct this line"]),
+    ("net = fcn8s", ["cannot be read as TOML", "line 1", "texts in quotes"]),
+    ("[model]\nbatch = 4", ["batch does not belong to [model]", "Fix: move it to [optimizer]."]),
+    ("[modle]\nnet = 'fcn8s'", ["there is no table [modle]", "[model], [variants]", "Fix: did you mean [model]?"]),
+    ("[mine]\nsteps = 4", ["there is no table [mine]", "Fix: did you mean [schedule]?"]),
+    ("[model]\nnte = 'fcn8s'", ["unknown setting 'nte'", "did you mean net in [model]?"]),
+    ("batch = 4\n[optimizer]\nbatch = 4", ["batch is given twice", "Fix: leave one of them, below [optimizer]."]),
+    ("data = 'x'\n[data]\nsize = 4", ["cannot be read as TOML", "Fix: leave one of the two"]),
+    ("recompute = true", ["recompute was removed", "Fix: leave it out"]),
+    ("new_layer_factor = 10", ["new_layer_factor was removed", "--rate-factors 'new=10'"]),
+    ("[validation]\neval_budget = 0.05", ["eval_budget was removed", "--eval-every 5%"]),
 ])
 def test_wrong_line_of_a_file_is_refused_with_file_and_key(tmp_path, text, words):
     path = toml(tmp_path, text)
     with pytest.raises(errors.UsageError) as caught:
         training_config.resolve({}, path)
-    for word in (str(path), *words):
+    for word in (str(path), "\n  Fix: ", *words):
         assert word in str(caught.value)
 
 
@@ -106,7 +157,8 @@ def test_fraction_for_an_integer_is_refused(tmp_path, text):
 
 
 def test_a_missing_file_is_a_usage_error(tmp_path):
-    with pytest.raises(errors.UsageError, match=r"none\.toml: cannot be read"):
+    (tmp_path / "nona.toml").touch()
+    with pytest.raises(errors.UsageError, match=r"none\.toml: cannot be read(.|\n)*Fix: did you mean .*/nona\.toml\?"):
         training_config.resolve({}, tmp_path / "none.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(errors.UsageError, match="cannot be read"):
@@ -116,29 +168,39 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--bacth", "4"), ["unknown argument --bacth", "did you mean --batch?"]),
     (("--learn-upsample",), ["did you mean --learn-upsampling?"]),
-    (("--net=fcn8",), ["fcn8s"]),
-    (("--size", "12x"), ["'12x' is no size", "360x480"]),
-    (("--size", "0"), ["'0' is no size"]),
-    (("--crop-size", "1x2x3"), ["'1x2x3' is no size"]),
-    (("--size=-3",), ["'-3' is no size"]),
-    (("--ignore-label", "a"), ["'a' is no list of label ids"]),
+    (("--net=fcn8",), ["unknown net 'fcn8'", "Fix: did you mean fcn8s?"]),
+    (("--layout", "camvidd"), ["unknown layout 'camvidd'", "Fix: did you mean camvid?"]),
+    (("--optimizer", "zzz"), ["unknown optimizer 'zzz': expected adam, adamw", "Fix: give --optimizer NAME"]),
+    (("--pool", "maxx"), ["unknown value 'maxx': expected max, avg", "Fix: did you mean max?"]),
+    (("--augment", "flip"), ["unknown augmentation 'flip'", "Fix: did you mean vflip?"]),
+    (("--size", "12x"), ["invalid size '12x': expected 384 or HEIGHTxWIDTH", "Fix: give --size HxW"]),
+    (("--size", "0"), ["invalid size '0'"]),
+    (("--crop-size", "1x2x3"), ["invalid size '1x2x3'"]),
+    (("--crop-size", "native"), ["invalid size 'native'", "leave it out for whole images"]),
+    (("--size=-3",), ["invalid size '-3'"]),
+    (("--ignore-label", "a"), ["invalid label ids 'a': expected numbers from 0 to 255"]),
     (("--ignore-label", "0,256"), ["'0,256'"]),
-    (("--batch", "0"), ["--batch", "0 is not from 1"]),
-    (("--batch", "2.5"), ["invalid number value: '2.5'"]),
-    (("--keep-prob", "0"), ["0 is not from 1e-06 to 1.0"]),
-    (("--learning-rate", "fast"), ["invalid number value: 'fast'"]),
+    (("--batch", "0"), ["argument --batch: invalid number '0': expected a whole number of at least 1",
+                        "Fix: give --batch N"]),
+    (("--batch", "2.5"), ["invalid number '2.5': expected a whole number"]),
+    (("--keep-prob", "0"), ["expected a number from 1e-06 to 1.0"]),
+    (("--learning-rate", "fast"), ["invalid number 'fast': expected a number above 0"]),
     (("--learning-rate", "nan"), ["--learning-rate"]),
+    (("--eval-every", "0"), ["invalid interval '0': expected a number of steps such as 500, or a share", "5%"]),
+    (("--eval-budget", "5%"), ["--eval-budget was removed", "Fix: give the share of the time to eval_every"]),
+    (("--no-recompute",), ["--no-recompute was removed", "Fix: leave it out"]),
+    (("--new-layer-factor", "10"), ["--new-layer-factor was removed", "--rate-factors 'new=10'"]),
     (("--bat", "4"), ["unknown argument --bat"]),  # an abbreviation may mean another flag tomorrow
-    (("--batch",), ["expected one argument"]),
-    (("--loss", "nice+cross_entropy"), ["argument --loss: 'nice' is none of", "cross_entropy"]),
+    (("--batch",), ["expected one argument", "Fix: give --batch N"]),
+    (("--loss", "nice+cross_entropy"), ["argument --loss: unknown loss 'nice': expected", "cross_entropy"]),
     (("--loss", "2*"), ["'2*' has a term without a loss"]),
-    (("--loss", "0,5*cross_entropy"), ["'0,5' in '0,5*cross_entropy' is not a valid factor", "0.5*dice+focal"]),
+    (("--loss", "0,5*cross_entropy"), ["invalid factor '0,5' in '0,5*cross_entropy'", "0.5*dice+focal"]),
     (("--loss", "cross_entropy+-1*cross_entropy"), ["'-1' in", "a number above 0"]),
     (("--loss", "nan*cross_entropy"), ["'nan' in", "a number above 0"]),
 ])
 def test_wrong_flag_is_refused_with_what_is_expected(capsys, arguments, words):
     said = refusal(capsys, *arguments)
-    for word in words:
+    for word in ("\n  Fix: ", *words):
         assert word in said
 
 
@@ -241,23 +303,22 @@ def test_flag_without_effect_is_noted():
         return checks.without_effect(settings, provenance.origins_of(flags))
     assert notes(gamma=0.5, momentum=0.5) == ["note: --gamma has no effect without --schedule step",
                                               "note: --momentum has no effect without --optimizer momentum"]
-    assert notes(eval_every=7, eval_budget=0.1) == ["note: --eval-every has no effect with --eval-budget"]
     assert notes(gamma=0.5, schedule="step", eval_every=7, learning_rate=0.1) == []
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ('average_loss = "Auto"', "20, or auto"), ("average_loss = []", "20, or auto"), ("gamma = []", "no number"),
-    ("rate_factors = 3", "not a text"), ("freeze = []", "no name of a layer"), ("freeze = false", "no name of a layer"),
-    ('freeze = "conv 6"', "no name of a layer"), ('eval_budget = "5 percent"', "5% or 0.05"),
-    ("eval_budget = 1.0", "0.05"), ("keep = 1", "not from 2"), ("warmup = -1", "not from 0"),
-    ('schedule = "linear"', "cosine")])
+    ('average_loss = "auto"', "a whole number of at least 1"), ("average_loss = []", "a whole number"),
+    ("gamma = []", "invalid number '[]'"), ("rate_factors = 3", "not a text"), ("freeze = []", "invalid layer '[]'"),
+    ("freeze = false", "invalid layer 'False'"), ('freeze = "conv 6"', "invalid layer 'conv 6'"),
+    ('eval_every = "5 percent"', "a share of the time such as 5%"), ("eval_every = 1.5", "a number of steps"),
+    ("keep = 1", "of at least 2"), ("warmup = -1", "of at least 0"), ('schedule = "linear"', "cosine")])
 def test_wrong_value_is_answered_with_the_allowed_ones(tmp_path, text, words):
     with pytest.raises(errors.UsageError, match=re.escape(words)):
         training_config.read_toml(toml(tmp_path, text))
 
 
 @pytest.mark.parametrize(("text", "value"), [
-    ('average_loss = "auto"', "auto"), ("average_loss = 30", 30), ('eval_budget = "5%"', 0.05),
-    ("eval_budget = 0.05", 0.05), ('eval_budget = ""', None), ('freeze = "conv3_2"', "conv3_2"), ('freeze = ""', "")])
-def test_settings_of_long_runs_are_read_from_files(tmp_path, text, value):
+    ("average_loss = 30", 30), ('eval_every = "5%"', 0.05), ("eval_every = 0.05", 0.05), ("eval_every = 500", 500),
+    ("eval_every = 1", 1), ('rate_factors = "new=0"', "new=0"), ('freeze = "conv3_2"', "conv3_2"), ('freeze = ""', "")])
+def test_values_are_read_from_files(tmp_path, text, value):
     assert list(training_config.read_toml(toml(tmp_path, text)).values()) == [value]

@@ -174,7 +174,7 @@ def test_encoder_with_undeclared_features_is_reported(tiny):
 
 
 def test_architecture_round_trips_through_config_json():
-    architecture = Architecture("fcn8s", 3, {"conv1_1": 2}, (1.0, 2.0, 3.0), {"pool": "avg"}, "bfloat16", True)
+    architecture = Architecture("fcn8s", 3, {"conv1_1": 2}, (1.0, 2.0, 3.0), {"pool": "avg"}, "bfloat16")
     assert Architecture.from_dict(architecture.to_dict()) == architecture
     old = {"net": "fcn32s", "num_classes": 2, "ignored_ids": [], "channels": {}, "mean_rgb": [1, 2, 3],
            "choices": {"pool": None}, "loss": "cross_entropy"}

@@ -46,7 +46,7 @@ class Book:
         """Go through all steps as the loop does; the Position. caught: the step in which a signal comes."""
         at = at or position()
         save = hooks.Save(self.save_state, save_every, steps, self, self.said.append)
-        check = hooks.Evaluate(self.validate, hooks.ValidationTimes(steps, every, budget, patience), self, save)
+        check = hooks.Evaluate(self.validate, hooks.ValidationTimes(steps, budget or every, patience), self, save)
         self.asked = types.SimpleNamespace(caught=signal.SIGTERM if caught == at.step else None)
         check.resume(at)
         hooks.Stop(self.asked, save).after_step(at)
@@ -262,7 +262,7 @@ def test_validation_takes_its_share_of_time(monkeypatch):
     def validate():
         now[0] += 8
         return {"val_mean_iou": 0.5}, []
-    check = hooks.Evaluate(validate, hooks.ValidationTimes(200, 3, 0.2), book, save)
+    check = hooks.Evaluate(validate, hooks.ValidationTimes(200, 0.2), book, save)
     check.resume(at)
     for step in range(1, 201):
         now[0] += 1
@@ -282,7 +282,7 @@ def test_pause_after_a_resume_counts_only_steps_of_this_start(monkeypatch):
         now[0] += 10
         return {"val_mean_iou": 0.4}, []
     save = hooks.Save(book.save_state, 10 ** 6, 2000, book, book.said.append)
-    check = hooks.Evaluate(validate, hooks.ValidationTimes(2000, 3, 0.5), book, save)
+    check = hooks.Evaluate(validate, hooks.ValidationTimes(2000, 0.5), book, save)
     check.resume(at)
     for step in range(1001, 1020):
         now[0] += 100 if step == 1001 else 1

@@ -32,7 +32,7 @@ def copy(trained, tmp_path):
 
 def test_run_without_improvement_stops_early_for_good(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "40", "--eval-every", "2", "--learning-rate", "1e-30", "--patience",
-                        "2", "--average-loss", "auto")
+                        "2")
     output = call(words).stdout
     assert "since step 2 (" in output and "stopped at step 6 of 40 (--patience)" in output
     log = (tmp_path / "run/log.jsonl").read_bytes()
@@ -46,7 +46,7 @@ def test_run_without_improvement_stops_early_for_good(toy, tmp_path):
 
 
 def test_checkpoint_stores_the_next_validation_of_a_time_budget(toy, tmp_path):
-    call(train_words(toy, tmp_path, "--steps", "24", "--eval-budget", "50%"))
+    call(train_words(toy, tmp_path, "--steps", "24", "--eval-every", "50%"))
     validated = [e["step"] for e in run_log.read_entries(tmp_path / "run/log.jsonl") if "val_loss" in e]
     assert validated[0] == 20 and validated[-1] == 24
     assert checkpoint_files.listed(tmp_path / "run/checkpoints")[0][1]["next_eval"] > 20

@@ -83,21 +83,21 @@ def test_weights_file_tells_what_can_be_frozen_before_any_graph():
 
 
 def test_new_layers_are_those_outside_the_encoder():
-    found = lr_multipliers.factors(VGG16, tuple(THIN16), new_layer_factor=10.0)
+    found = lr_multipliers.factors(VGG16, tuple(THIN16), [("new", 10.0)])
     assert layers_with(found, 10) == list(HEAD)
     assert layers_with(found, 1) == list(THIN16)
 
 
 def test_patterns_frozen_and_new_layer_factors_are_multiplied():
-    found = lr_multipliers.factors(VGG16, tuple(THIN16), [("*/bias", 2.0), ("fc7/*", 0.5)], freeze="fc6",
-                                   new_layer_factor=10.0)
+    found = lr_multipliers.factors(VGG16, tuple(THIN16), [("*/bias", 2.0), ("fc7/*", 0.5), ("new", 10.0)],
+                                   freeze="fc6")
     assert {name: found[name] for name in ("conv1_1/bias", "fc6/kernel", "fc7/kernel", "fc7/bias", "score_fr/kernel",
                                            "upscore2/bias")} == {
         "conv1_1/bias": 0, "fc6/kernel": 0, "fc7/kernel": 0.5, "fc7/bias": 1, "score_fr/kernel": 10,
         "upscore2/bias": 20}
 
 
-@pytest.mark.parametrize("options", [{"rate_factors": [("*", 0.0)]}, {"freeze": "fc7", "new_layer_factor": 0.0},
+@pytest.mark.parametrize("options", [{"rate_factors": [("*", 0.0)]}, {"freeze": "fc7", "rate_factors": [("new", 0.0)]},
                                      {"freeze": "fc7", "rate_factors": [(f"{layer}/*", 0.0) for layer in HEAD]}])
 def test_run_with_everything_frozen_is_refused(options):
     with pytest.raises(errors.UsageError, match=r"all variables are frozen(.|\n)*--rate-factors"):

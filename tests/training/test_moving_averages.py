@@ -24,7 +24,7 @@ MODEL = {"net": "normed", "num_classes": 3, "ignored_ids": [], "channels": {}, "
 
 
 ENCODER = '''
-"""Two convolutions with batch normalisation, the first of them under gradient checkpointing."""
+"""Two convolutions with batch normalisation."""
 
 from fcn.models import layers
 from fcn.models.tf_compat import tf
@@ -37,10 +37,8 @@ def preprocess(images, mean_rgb):
 
 
 def build(images, settings):
-    def first(x):
-        x = layers.conv(x, "conv_a", layers.Window(3, stride=2), 4, bias=False)
-        return tf.nn.relu(layers.batch_norm(x, "bn_a", settings.training, momentum=0.8))
-    x = layers.checkpointed(first, images)
+    x = layers.conv(images, "conv_a", layers.Window(3, stride=2), 4, bias=False)
+    x = tf.nn.relu(layers.batch_norm(x, "bn_a", settings.training, momentum=0.8))
     x = layers.depthwise_conv(x, "conv_b", 3, bias=False)
     return {"half": tf.nn.relu(layers.batch_norm(x, "bn_b", settings.training, momentum=0.8))}
 '''
@@ -166,23 +164,6 @@ def test_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(run, tmp_path):
     assert set(AVERAGES) < found[0].keys() == found[1].keys()
     for name in found[0]:
         np.testing.assert_array_equal(*(each[name] for each in found), err_msg=name)
-
-
-def test_recomputed_activations_update_the_averages_once():
-    found = []
-    for wanted in (False, True):
-        with fresh() as session:
-            graph, step = built(1, gradient_checkpointing=wanted)
-            assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == 4
-            start(session)
-            images, labels = batch_at(0)
-            gradients = {v.op.name: g for g, v in step.grads}
-            grads = session.run(gradients, {graph.images: images, graph.labels: labels, graph.training: True})
-            train(session, graph, step, 0, 1, batches_per_step=1)
-            found.append(grads | {name: values()[name] for name in AVERAGES})
-    assert found[0].keys() == found[1].keys() >= {"bn_a/gamma", "bn_a/beta", "conv_a/kernel"}
-    for name, one in found[0].items():
-        np.testing.assert_allclose(found[1][name], one, rtol=1e-5, atol=1e-6 * np.abs(one).max(), err_msg=name)
 
 
 def test_net_is_its_variables_without_those_of_the_optimizer(run):

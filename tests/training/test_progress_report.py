@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from fcn.data.spec import DatasetSpec
-from fcn.metrics import confidence
 from fcn.models.tf_compat import tf
 from fcn.runs import curves, run_log
 from fcn.training import loop, progress_report, tensorboard
@@ -37,7 +36,7 @@ class Shown:
 
 @pytest.fixture
 def report(tmp_path):
-    return progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 4, (1.1, 1.0, 0.5), 2, 20), 0,
+    return progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 4, (1.1, 1.0, 0.5), 2), 0,
                                           Shown())
 
 
@@ -145,7 +144,7 @@ def test_resumes_are_marked_in_the_curves(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(curves, "draw", lambda entries, path, baselines, starts: drawn.append(starts))
     for step in (0, 30, 20):
-        progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 40, None, 2, 20), step, Shown()).draw()
+        progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 40, None, 2), step, Shown()).draw()
     assert drawn == [[], [30], [30, 20]]
 
 
@@ -174,27 +173,6 @@ def test_curves_are_redrawn_if_that_takes_1_percent_of_the_time(report, monkeypa
         now[0] += 1
         report.after_step(at_step(step, 2.0, 1.0))
     assert drawn[0] == pytest.approx(31) and drawn[1] - drawn[0] == pytest.approx(506, abs=2)
-
-
-def test_auto_window_doubles_until_its_error_is_2_percent():
-    """Losses 1 and 3 in turn: the error of n is 1/sqrt(n-1), 2 % of 2 is 0.04, so n is at least 626: 640."""
-    losses = [1.0, 3.0] * 1000
-    mean, error, count = confidence.mean_of_enough(losses, [1.0] * 2000)
-    assert (mean, count) == (2.0, 640) and error == pytest.approx(1 / np.sqrt(639))
-    assert confidence.mean_of_enough(losses[:100], [1.0] * 100)[2] == 100
-    assert confidence.mean_of_enough([2.0] * 100, [1.0] * 100)[2] == 10
-    assert confidence.mean_of_enough([2.0], [1.0])[2] == 1
-
-
-def test_auto_window_weighs_pixels_equally_and_skips_unlabelled():
-    mean, _, count = confidence.mean_of_enough([6.0, 0.0, 2.0], [3.0, 0.0, 1.0])
-    assert (mean, count) == (2.0, 3)
-
-
-def test_auto_window_is_printed_in_the_line(tmp_path):
-    report = progress_report.ProgressReport(tmp_path, progress_report.RunFacts(SPEC, 9, None, 1, "auto"), 0, Shown())
-    report.after_step(at_step(1, *[9.0] * 50, *[2.0] * 10))
-    assert report.screen.lines[0][1].startswith("loss 2.000 ± 0.000 of 10 ")
 
 
 NOBODY = """

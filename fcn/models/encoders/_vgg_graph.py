@@ -1,7 +1,5 @@
 """The graph of VGG-16 or VGG-19 as a fully convolutional encoder (encoders/vgg.py)."""
 
-import functools
-
 from fcn.models import layers
 from fcn.models.tf_compat import tf
 
@@ -15,9 +13,8 @@ def build(images, channels, keep_prob, seed, variant):
     """
     features, x = {}, images
     for number in range(1, 6):
-        stage = functools.partial(_stage, number=number, channels=channels, variant=variant)
-        x = features[f"pool{number}"] = layers.checkpointed(stage, x)
-    kernel_init = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.he
+        x = ends[f"pool{number}"] = _stage(x, number, channels, variant)
+    fresh = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.he
     fc6 = layers.Window(7, padding="VALID" if variant.alignment == "pad100" else "SAME")
     for number, (name, window) in enumerate((("fc6", fc6), ("fc7", 1))):
         x = tf.nn.relu(layers.conv(x, name, window, channels[name], kernel_init))

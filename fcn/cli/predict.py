@@ -1,0 +1,12 @@
+"""Predict photos: a photo, a folder or a pattern -> a folder with label files and pictures of the predictions.
+
+    fcn predict PHOTOS --run runs/NAME
+    fcn predict 'photos/*.jpg' --run runs/NAME --out predictions
+    fcn predict PHOTOS --weights pascal-fcn8s-dag.mat       a published net
+"""
+
+from fcn.cli import evaluate, evaluate_flags
+
+
+def main(argv):
+    evaluate.evaluate(evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0]))
