@@ -27,12 +27,14 @@ from fcn.runs import checkpoint_choice, checkpoint_files, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
-COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""), "predict": lambda: evaluate_flags.parse_prediction([], ""),
-            "inspect": lambda: inspect.parse([]), "export": lambda: export.main([]),
-            "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
+COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""),
+            "predict": lambda: evaluate_flags.parse_prediction([], ""), "inspect": lambda: inspect.parse([]),
+            "export": lambda: export.main([]), "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
             "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir",  # git, docker, ...
            "--version"}  # fcn itself
+FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
+COMMAND_LINE = re.compile(rf"fcn ({'|'.join(COMMANDS)}) .*--[a-z].*")
 READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
 NOT_TO = {"inspect": {"--skip-bad", "--run"}, "csail": {"--run"}}  # inspect lists all problems; neither has a run
 
@@ -62,7 +64,14 @@ def flags_in(path):
     skipped = {id(inner) for part in parts for inner in ast.walk(part)}
     texts = [node for node in ast.walk(tree)
              if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped]
-    return {flag: node.lineno for node in texts for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", node.value)}
+    return {flag: node.lineno for node in texts for flag in re.findall(FLAG, COMMAND_LINE.sub("", node.value))}
+
+
+def advised_commands(path):
+    """[(command, flags)] of the texts in a file that show the command line of another command."""
+    texts = [node.value for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [(found[1], re.findall(FLAG, found[0])) for text in texts for found in COMMAND_LINE.finditer(text)]
 
 
 def passed_over(node):
@@ -106,6 +115,8 @@ def test_flags_in_messages_belong_to_a_command_that_prints_them(monkeypatch):
         known |= {flag.replace("--", "--no-", 1) for flag in known}
         wrong += [f"{path.relative_to(ROOT)}:{line}: {flag}" for flag, line in flags_in(path).items()
                   if flag not in known]
+        wrong += [f"{path.relative_to(ROOT)}: {command} {flag}" for command, given in advised_commands(path)
+                  for flag in given if flag not in flags[command] | {"--help"}]
     assert not wrong
 
 
@@ -288,7 +299,8 @@ def test_evaluating_a_run_reports_that_its_data_flags_are_unused(tmp_path, capsy
     assert "give --label-encoding binary" in text and text.endswith(
         "--skip-bad continues without them. With --run labels are read as in its training, without --label-encoding: "
         "change the files, or train another run.\n")
-    assert "--label-encoding needs --weights" in said(capsys, evaluate.main, *words, "--label-encoding", "binary", code=2)
+    words_of_data = [*words, "--label-encoding", "binary"]
+    assert "--label-encoding needs --weights" in said(capsys, evaluate.main, *words_of_data, code=2)
     for name in data.rglob("targets/*.png"):
         save(name, mask // 255)  # the files are changed
     arguments = evaluate_flags.parse(list(map(str, words)), "")

@@ -1,11 +1,12 @@
-"""Runs beside each other: a table of how far they came, the settings in which they differ, and all curves in a picture.
+"""Compare runs: a table of scores and progress, the settings in which they differ, and a picture of all curves.
 
-    python -m fcn compare runs/* [--out compare.png] [--csv runs.csv]
+    fcn compare runs/* [--out compare.png] [--csv runs.csv]
 
-Folders without a run are passed over. The best mean IoU comes first.
+Folders without a run are skipped. Runs are sorted by best mean IoU.
 """
 
 import pathlib
+import shlex
 
 from rich.console import Console
 from rich.text import Text
@@ -22,22 +23,22 @@ def main(argv):
     runs, passed_over = run_facts.find(arguments.runs)
     if not runs:
         raise errors.UsageError("there is no run to compare", why=errors.several(passed_over),
-                                fix="give folders that train_fcn.py has written, such as runs/*.")
+                                fix="give folders that fcn train has written, such as runs/*.")
     runs.sort(key=lambda run: -(run.facts["best_mean_iou"] or 0))
     differing = run_differences.differences_between(runs)
     console = Console(highlight=False)
     show(console, runs, passed_over, differing)
     curves.overlay([(run.name, run.entries) for run in runs], arguments.out)
-    say(console, f"the curves are in {arguments.out}")
+    say(console, f"curves: {arguments.out}")
     if arguments.csv:
         atomic_io.write_whole(arguments.csv, as_csv(runs, differing).encode("utf-8", "backslashreplace"), new=True)
-        say(console, f"the table is in {arguments.csv}")
+        say(console, f"table: {arguments.csv}")
 
 
 def show(console, runs, passed_over, differing):
-    """Print the two tables, and what must be known to read them."""
+    """Print the two tables, the protocols of the scores, and warnings."""
     for line in passed_over:
-        say(console, f"passed over: {line}")
+        say(console, f"skipped: {line}")
     print_table(console, ["run", *COLUMNS], [[run.name, *(cell(run.facts) for cell in COLUMNS.values())]
                                              for run in runs])
     protocols: dict = {}
@@ -53,21 +54,21 @@ def show(console, runs, passed_over, differing):
         print_table(console, ["differs", *(run.name for run in runs)],
                     [[key, *values] for key, values in differing.items()])
     elif len(runs) > 1:
-        say(console, "nothing differs: settings, data, packages and machine are the same")
+        say(console, "settings, data, packages and machine are the same")
 
 
 def parse(argv):
-    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn compare")
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of stages")
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="fcn compare")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of --stages")
     parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
-                        help="the picture (default: compare.png)")
-    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the table for spreadsheets too")
+                        help="picture of the curves (default: compare.png)")
+    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="also write the table as CSV")
     arguments = parser.parse_args(argv)
     if arguments.out.suffix.lower() != ".png":
-        raise errors.UsageError(f"--out {arguments.out}: a .png is needed")
+        raise errors.UsageError(f"--out {arguments.out}: the picture is a PNG file",
+                                fix=f"give --out {shlex.quote(str(arguments.out.with_suffix('.png')))}.")
     for path in filter(None, (arguments.out, arguments.csv)):
-        if path.is_dir() or not path.parent.is_dir():
-            raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=path)
+        command_line.check_writable(path)
     ownership.check_free(arguments.out, "--out", lambda path: render.png_made_by(path, curves.COMPARISON))
     if arguments.csv:
         ownership.check_free(arguments.csv, "--csv")
@@ -79,7 +80,7 @@ def say(console, text, style=""):
 
 
 def print_table(console, titles, rows):
-    """As wide as the terminal; elsewhere a row is a line, however long."""
+    """Print a table as wide as the terminal; in a file or pipe, a row is one line of any length."""
     width = console.width if console.is_terminal else None
     for line in tables.lines([tables.wrapped(title) for title in titles], rows, width=width):
         say(console, line)
@@ -107,7 +108,7 @@ COLUMNS = {
 
 
 def as_csv(runs, differing):
-    """One row a run: its facts, in full precision, and what differs."""
+    """CSV text with a row for each run: its facts in full precision, and the settings that differ."""
     return tables.csv_text([["run", "folder", *run_facts.NAMES, *differing],
                            *([run.name, str(run.folder), *(run.facts[name] for name in run_facts.NAMES),
                               *(values[number] for values in differing.values())] for number, run in enumerate(runs))])

@@ -1,9 +1,9 @@
-"""Learning rate and weight decay from one loss reduction, batch or momentum to another.
+"""Convert learning rate and weight decay to another loss reduction, batch or momentum.
 
-    python -m fcn convert --recipe long2015_fcn8s --to mean --size 384
-    python -m fcn convert --learning-rate 1e-10 --momentum 0.99 --weight-decay 5e-4 --loss-reduction sum --to mean
+    fcn convert --recipe long2015_fcn8s --to mean --size 384
+    fcn convert --learning-rate 1e-10 --momentum 0.99 --weight-decay 5e-4 --loss-reduction sum --to mean
 
-fcn/config/solver_conversion.py has the law.
+fcn/config/solver_conversion.py has the formulas.
 """
 
 import math
@@ -13,18 +13,21 @@ from fcn.core import errors, tables
 
 
 def parse(argv):
-    parser = command_line.Parser(argv, prog="python -m fcn convert", description="Rate and decay under another loss "
-                           "reduction, batch or momentum: the law is explained in fcn/config/solver_conversion.py.")
-    parser.add_argument("--recipe", help="settings to start from")
-    parser.add_argument("--config", metavar="FILE.toml", help="settings to start from, or over those of the recipe")
-    command_line.add_flags(parser)
-    parser.add_argument("--labelled", type=parsers.fraction, default=1.0, metavar="X",
+    parser = command_line.Parser(argv, prog="fcn convert", has_more=True, description=__doc__.split("\n\n")[0])
+    start = parser.section("settings to convert")
+    start.add_argument("--recipe", metavar="NAME", help="settings of a recipe")
+    start.add_argument("--config", metavar="FILE.toml", help="settings of a file; they replace those of the recipe")
+    target = parser.section("convert to")
+    target.add_argument("--to", choices=solver_conversion.REDUCTIONS, help="loss reduction")
+    target.add_argument("--to-momentum", type=parsers.between(0.0, 1.0, parsers.real), metavar="FACTOR",
+                        help="momentum")
+    target.add_argument("--to-batch", type=parsers.count, metavar="N", help="images per forward/backward pass")
+    target.add_argument("--to-batches-per-step", type=parsers.count, metavar="N", help="batches per step")
+    target.add_argument("--labelled", type=parsers.fraction, default=1.0, metavar="SHARE",
                         help="share of an image's pixels that is labelled (default: 1)")
-    parser.add_argument("--to", choices=solver_conversion.REDUCTIONS, help="loss reduction to convert to")
-    parser.add_argument("--to-momentum", type=parsers.between(0.0, 1.0, parsers.real), metavar="X")
-    parser.add_argument("--to-batch", type=parsers.count, metavar="X")
-    parser.add_argument("--to-batches-per-step", type=parsers.count, metavar="X")
-    parser.add_argument("--prototxt", action="store_true", help="show Caffe's solver lines of the converted settings")
+    target.add_argument("--prototxt", action="store_true", help="also print the lines of a Caffe solver")
+    command_line.add_flags(parser, common=("size", "optimizer", "learning_rate", "batch", "batches_per_step",
+                                           "momentum", "weight_decay", "loss_reduction"))
     return parser.parse_args(argv)
 
 
@@ -36,8 +39,8 @@ def main(argv):
     settings = training_config.resolve(flags, arguments.config, arguments.recipe)
     size = settings.crop_size or settings.size
     if size is None:
-        raise errors.UsageError("these settings train every image at its own size",
-                                fix="give the size to convert for, e.g. --size 375x500.")
+        raise errors.UsageError("these settings train each image at its own size",
+                                fix="give the size to convert for, such as --size 375x500.")
     old = solver_conversion.of_settings(settings, math.prod(size) * arguments.labelled)
     wanted = {"loss_reduction": arguments.to, "momentum": arguments.to_momentum, "batch": arguments.to_batch,
               "batches_per_step": arguments.to_batches_per_step}
@@ -50,7 +53,7 @@ def main(argv):
 
 
 def table(old, new, warmup=0) -> str:
-    """Both solvers side by side."""
+    """A table of both solvers."""
     clipped = ["clip_norm"] if old.clip_norm else []
     rows = [(name, getattr(old, name), getattr(new, name)) for name in
             ("loss_reduction", "learning_rate", "weight_decay", *clipped, "momentum", "batch", "batches_per_step",

@@ -1,10 +1,10 @@
-"""CSAIL's HDF5 file: what the Torch code of the MIT Scene Parsing benchmark trains on, written and read.
+"""Read or write CSAIL's HDF5 file, on which the Torch code of the MIT Scene Parsing benchmark trains.
 
-    python -m fcn csail export --data DIR --size 384 --out data_ADE20K_384x384.h5
-    python -m fcn csail info FILE.h5
-    python -m fcn csail import FILE.h5 --out DIR       an ordinary --layout ade20k, for everything else here
+    fcn csail export --data DIR --size 384 --out data_ADE20K_384x384.h5
+    fcn csail info FILE.h5
+    fcn csail import FILE.h5 --out DIR       a data set of --layout ade20k
 
-What is in the two files, FILE.h5 and FILE.json, and who says so (CSAILVision/sceneparsing, where no other name stands):
+Content of the two files, FILE.h5 and FILE.json, with its sources (of CSAILVision/sceneparsing unless named otherwise):
 - /images (N, 3, H, W) and /annotations (N, H, W), H = W: trainCode/torch/DataLoader.lua, which reads both into
   ByteTensors, so uint8.
 - channels in the order R, G, B: trainingCode/torch/net_utils.lua subtracts (124.69, 118.69, 109.54), "in RGB order",
@@ -16,10 +16,10 @@ What is in the two files, FILE.h5 and FILE.json, and who says so (CSAILVision/sc
 - the JSON is {"images": [{"split": "train"}, ...]}; entry i (from 0) is row i; the splits are "train" and "val":
   DataLoader.lua, train_segmentation.lua. utils.lua reads one line of it, so it must be one line.
 
-No stored text says: how an image's name is keyed ("image name and split info" is all that is said of it; written is
-"file_path", as in karpathy/neuraltalk2's prepro.py, from which DataLoader.lua descends); how images were resized (ours
-are resized as for our caches); how the datasets were laid out (ours are contiguous, uncompressed). "class_names" in the
-JSON is our own addition, which their code does not look at.
+No source says: the key of an image's name ("image name and split info" is all; this module writes "file_path", as in
+karpathy/neuraltalk2's prepro.py, from which DataLoader.lua is derived); how images were resized (this module resizes
+as for the caches); how the HDF5 datasets are stored (here contiguous, uncompressed). "class_names" in the JSON is an
+addition of this project, which the Torch code ignores.
 """
 
 import concurrent.futures
@@ -41,9 +41,9 @@ OF_THE_DATA = ("classes", "label_encoding", "mask_threshold", "ignore_label", "m
 
 
 def unpack(splits, folder, progress=None):
-    """Write the Splits of open_file as a tree of --layout ade20k: photos and labels as PNG, without loss.
+    """Write the Splits of open_file as a data set of --layout ade20k: photos and labels as PNG, without loss.
 
-    Written under a temporary name and renamed. Raises UsageError if `folder` is there and not empty.
+    It is written under a temporary name and renamed. Raises UsageError if `folder` exists and is not empty.
     """
     folder = pathlib.Path(folder).absolute()
     ownership.check_free(folder, "--out")
@@ -73,7 +73,7 @@ def _write_tree(splits, folder, progress):
 
 
 def _write_pair(part, folder, split, index):
-    """Write photo and label of a row; bool (256,): which ids the label holds."""
+    """Write photo and label of a row; bool (256,): the ids in the label."""
     name, label = f"{part.names[index]}.png", part.label(index)
     images.write_png(folder / "images" / split / name, part.image(index))
     images.write_png(folder / "annotations" / split / name, label)
@@ -81,10 +81,10 @@ def _write_pair(part, folder, split, index):
 
 
 def describe(splits, most=10):
-    """Lines on sizes, splits and the commonest classes."""
+    """Lines on sizes, splits and the most frequent classes."""
     first = next(iter(splits.values()))
     height, width = first.shapes[0]
-    lines = [f"images of {width} x {height} pixels, {len(first.class_names)} classes"]
+    lines = [f"images of {height}x{width} pixels, {len(first.class_names)} classes"]
     for split, part in splits.items():
         lines.append(f"{split}: {len(part)} images, {part.names[0]} to {part.names[-1]}")
         rows = [[f"{part.class_pixels[i] / part.class_pixels.sum():.2%}", str(i), part.class_names[i]]
@@ -94,19 +94,21 @@ def describe(splits, most=10):
 
 
 def parse(argv):
-    parser = command_line.Parser(argv, prog="python -m fcn csail",
-                                 description="CSAIL's HDF5 file: docs/data.md.")
+    parser = command_line.Parser(argv, prog="fcn csail",
+                                 description=__doc__.split("\n\n")[0] + "\nFormat: docs/csail_h5.md")
     commands = parser.add_subparsers(dest="command", required=True)
     writer = commands.add_parser("export", help="write FILE.h5 and FILE.json from a data set")
-    writer.add_argument("--data", required=True, metavar="DIR")
-    writer.add_argument("--layout", default="ade20k", choices=registry.names("layouts"))
-    writer.add_argument("--size", type=parsers.count, default=384, metavar="PX")
+    writer.add_argument("--data", required=True, metavar="DIR", help="folder of the data set")
+    layouts = registry.names("layouts")
+    writer.add_argument("--layout", default="ade20k", metavar="NAME", type=parsers.one_of(layouts, "layout"),
+                        help=f"folder structure (default: ade20k): {', '.join(layouts)}")
+    writer.add_argument("--size", type=parsers.count, default=384, metavar="PX", help="height and width (default: 384)")
     command_line.add_flags(writer, OF_THE_DATA)
     writer.add_argument("--out", required=True, metavar="FILE.h5")
-    for name, text in (("info", "sizes, splits, classes"), ("import", "unpack into a tree of --layout ade20k")):
+    for name, text in (("info", "sizes, splits, classes"), ("import", "write a data set of --layout ade20k from it")):
         reader = commands.add_parser(name, help=text)
         reader.add_argument("file", metavar="FILE.h5")
-        reader.add_argument("--unshifted", action="store_true", help="annotations are ids as they are, 0 is other")
+        reader.add_argument("--unshifted", action="store_true", help="annotations are class ids: 0 is other")
         if name == "import":
             reader.add_argument("--out", required=True, metavar="DIR")
     return parser.parse_args(argv)
@@ -115,7 +117,7 @@ def parse(argv):
 def main(argv):
     arguments = parse(argv)
     if arguments.command == "export":
-        check_place(arguments.out)  # before minutes go into a cache
+        check_place(arguments.out)  # before a cache is built, which takes minutes
         settings = training_config.resolve(vars(arguments) | {"size": (arguments.size,) * 2})
         spec, training, validation = dataset.prepare_caches(settings, dataset.find_data(settings))
         with progress_bar.counted("writing", len(training) + len(validation)) as advance:
@@ -130,4 +132,4 @@ def main(argv):
     if arguments.command == "import":
         with progress_bar.counted("unpacking", sum(map(len, splits.values()))) as advance:
             unpack(splits, arguments.out, advance)
-        print(f"{arguments.out}: now --layout ade20k --data {shlex.quote(arguments.out)}")
+        print(f"written; use it with --layout ade20k --data {shlex.quote(arguments.out)}")

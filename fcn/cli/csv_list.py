@@ -1,6 +1,6 @@
 """Write a CSV list (images,masks,split) of a folder of images and masks or labels: the layout csv_list reads it.
 
-    python -m fcn csv_list FOLDER [--out FILE]
+    fcn csv_list FOLDER [--out FILE]
 """
 
 import pathlib
@@ -12,9 +12,10 @@ from fcn.data.layouts import binary_masks, csv_list
 
 
 def main(argv):
-    parser = command_line.Parser(argv, prog="python -m fcn csv_list", description=__doc__.split("\n\n")[0])
-    parser.add_argument("folder", help=binary_masks.FOLDERS.expected("usual"))
-    parser.add_argument("--out", help="the list, a new file (default: FOLDER/list.csv)")
+    parser = command_line.Parser(argv, prog="fcn csv_list", description=__doc__.split("\n\n")[0])
+    parser.add_argument("folder", metavar="FOLDER", help=binary_masks.FOLDERS.expected("usual"))
+    parser.add_argument("--out", metavar="FILE", help="the list, a new file (default: "
+                        "FOLDER/list.csv)")
     arguments = parser.parse_args(argv)
     out = arguments.out or pathlib.Path(arguments.folder) / "list.csv"
     count, problems = csv_list.write(arguments.folder, out)

@@ -1,9 +1,9 @@
-"""What a data set looks like to this program, before any training: layout, pairs, problems, and pixels of each class.
+"""Check a data set before training: its layout, pairs, problems, and pixels of each class.
 
-    python -m fcn inspect DATA [--layout auto]
+    fcn inspect DATA [--layout auto]
 
-Every photo and label is decoded once, as a training run would. The exit code is 3 if a file cannot be used, or if
-training or validation is empty.
+Every photo and label is decoded once, as in training. The exit code is 3 if a file cannot be used, or if training or
+validation is empty.
 """
 
 import collections
@@ -19,7 +19,7 @@ from fcn.data.layouts import _auto
 from fcn.data.spec import NUM_IDS
 
 SPLITS = ("training", "validation", "test")
-NAMED = 20  # files of one and the same problem
+NAMED = 20  # files of one problem
 COLUMNS = [">id", "class", ">pixels", ">share", ">labels"]
 
 
@@ -36,7 +36,7 @@ def listings(layout, root):
 
 
 def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
-    """What reading all pairs tells: (pixels of each id (256,), labels that hold it (256,), sizes, Problems)."""
+    """Read all pairs: (pixels of each id (256,), labels that hold it (256,), Counter of sizes, Problems)."""
     pixels, holding = np.zeros(NUM_IDS, np.int64), np.zeros(NUM_IDS, np.int64)
     sizes: collections.Counter = collections.Counter()
     problems = []
@@ -53,16 +53,16 @@ def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
 
 
 def _counted(pair, spec, max_pixels):
-    """(pixels of each id, (width, height)) of a pair, or the Problem with it."""
+    """(pixels of each id, (height, width)) of a pair, or its Problem."""
     try:
         _, label = label_files.read_pair(pair, spec, max_pixels=max_pixels)
     except errors.DataError as error:
         return file_checks.problem(error, pair.label)
-    return np.bincount(label.ravel(), minlength=NUM_IDS), label.shape[::-1]
+    return np.bincount(label.ravel(), minlength=NUM_IDS), label.shape
 
 
 def table(pixels, holding, spec):
-    """Lines: id, class, pixels, share of all pixels, and the number of labels that hold it; then who is absent."""
+    """Lines: id, class, pixels, share of all pixels, labels that hold it; then the classes that do not occur."""
     spec = spec.counted(pixels)
     rows = []
     for i in np.flatnonzero(pixels).tolist():
@@ -78,20 +78,17 @@ def table(pixels, holding, spec):
 
 
 def parse(argv):
-    parser = command_line.Parser(argv, prog="python -m fcn inspect", description=__doc__.split("\n\n")[0])
-    parser.add_argument("data", nargs="?", default="", help="folder of the data set, or a list of pairs (CSV)")
-    parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same, as other commands have it")
-    parser.add_argument("--layout", default="auto", choices=["auto", *registry.names("layouts")])
-    parser.add_argument("--classes", default="", metavar="FILE", help="file of class names")
-    parser.add_argument("--label-encoding", choices=registry.names("label_formats"),
-                        help="how label files hold their ids")
-    parser.add_argument("--mask-threshold", type=parsers.between(0, 254), metavar="X", help="of binary masks")
-    parser.add_argument("--ignore-label", type=parsers.parse_ids, metavar="IDS", help="label ids left out, e.g. 0,255")
-    parser.add_argument("--max-pixels", type=parsers.count, default=images.MAX_PIXELS, metavar="X",
-                        help="refuse larger images")
+    parser = command_line.Parser(argv, prog="fcn inspect", description=__doc__.split("\n\n")[0])
+    parser.add_argument("data", nargs="?", default="", metavar="DATA", help="folder of the data set, or a CSV list of "
+                        "pairs")
+    parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same as DATA")
+    parser.set_defaults(layout="auto", classes="", label_encoding=None, mask_threshold=None, ignore_label=None,
+                        max_pixels=images.MAX_PIXELS)
+    command_line.add_flags(parser, ("layout", "classes", "label_encoding", "mask_threshold", "ignore_label",
+                                    "max_pixels"), parser)
     arguments = parser.parse_args(argv)
     if bool(arguments.data) == bool(arguments.flag_data):
-        parser.error("one data set is needed: DATA, or --data DATA")
+        parser.error(f"expected one data set{parsers.FIX}give its folder: fcn inspect DIR")
     arguments.data = arguments.data or arguments.flag_data
     return arguments
 
@@ -116,7 +113,8 @@ def main(argv):
         print(line)
     with progress_bar.counted("reading", len(report.good)) as progress:
         pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels)
-    print(f"labels: {spec.encoding}, sizes " + ", ".join(f"{w}x{h} ({n})" for (w, h), n in sizes.most_common(4))
+    most = ", ".join(f"{height}x{width} ({number})" for (height, width), number in sizes.most_common(4))
+    print(f"labels: {spec.encoding}, height x width {most}"
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
     print("\n".join([*table(pixels, holding, spec), *file_checks.sparse_ids_warning(
         spec, pixels, report.good, arguments, arguments.max_pixels)]))

@@ -1,9 +1,8 @@
-"""The numbers of an evaluation: as they were printed, of some classes or images only, or against another evaluation.
+"""Show the scores of an evaluation: all, those of some classes or images, or compared with another evaluation.
 
-    python -m fcn report FOLDER [--classes stuff] [--images 'ADE_val_0000*'] [--against FOLDER]
+    fcn report FOLDER [--classes stuff] [--images 'ADE_val_0000*'] [--against FOLDER]
 
-Everything is computed from the confusion matrices in the folder, without the net. Nothing in it is changed, but by
---html.
+Scores are computed from the confusion matrices in the folder, without the net. Only --html changes the folder.
 """
 
 import pathlib
@@ -22,46 +21,45 @@ def main(argv):
     rows = compare(folder, arguments) if arguments.against else show(folder, arguments)
     if arguments.csv:
         atomic_io.write_whole(arguments.csv, results.as_csv(rows).encode("utf-8", "backslashreplace"), new=True)
-        print(f"the numbers are in {arguments.csv}")
+        print(f"scores: {arguments.csv}")
 
 
 def parse(argv):
-    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="python -m fcn report")
-    parser.add_argument("folder", metavar="FOLDER", help="of an evaluation, or of a run: its newest evaluation")
-    parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="means over these classes only: a comma-separated "
-                        "list of names and ids; with ADE20K also stuff and discrete")
-    parser.add_argument("--images", metavar="FILE_OR_GLOB", help="these images only: a file with a name a line, or a "
+    parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="fcn report")
+    parser.add_argument("folder", metavar="FOLDER", help="folder of an evaluation, or of a run (its newest evaluation)")
+    parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="average over these classes only: a comma-separated "
+                        "list of names and ids; for ADE20K also stuff and discrete")
+    parser.add_argument("--images", metavar="FILE_OR_GLOB", help="these images only: a file with a name per line, or a "
                         "pattern")
     parser.add_argument("--protocol", metavar="NAME", help="this protocol only: "
                         f"{', '.join(registry.names('protocols'))}, or a plugin that the evaluation used")
     parser.add_argument("--against", metavar="FOLDER", help="compare with another evaluation of the same images")
     parser.add_argument("--samples", type=parsers.count, default=confidence.SAMPLES, metavar="N",
                         help=f"permutations of --against (default: {confidence.SAMPLES})")
-    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="write the numbers for spreadsheets too")
-    parser.add_argument("--html", action="store_true", help="write the folder's report.html anew")
+    parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="also write the scores as CSV")
+    parser.add_argument("--html", action="store_true", help="write report.html again")
     arguments = parser.parse_args(argv)
     if arguments.samples != confidence.SAMPLES and not arguments.against:
         raise errors.UsageError("--samples is the number of permutations of --against",
                                 fix="leave it out, or give --against FOLDER.")
-    if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
-        raise errors.UsageError("cannot be written: a file in a folder that exists is needed", where=arguments.csv)
     if arguments.csv:
+        command_line.check_writable(arguments.csv)
         ownership.check_free(arguments.csv, "--csv")
     return arguments
 
 
 def show(folder, arguments):
-    """Print the table of an evaluation, or of the part that is asked for; rows for a CSV file."""
+    """Print the table of an evaluation, or of the classes and images that are given; rows of a CSV file."""
     content = results.read_report(folder)
     if arguments.classes is not None or arguments.images is not None or "uncertainty" not in content:
         whole = stored.read_evaluation(folder)
         part, ids = part_of(whole, arguments)
         content = part.content | results.measured(part.original, part.network, part.spec, part.content.get("layout"),
                                                   ids)
-        content["warnings"] = part.content["warnings"]  # of the whole: a part may well lack most classes
+        content["warnings"] = part.content["warnings"]  # those of all images: a part may lack most classes
         if ids or arguments.images is not None:
             content.pop("subsets", None)
-            content["anchors"] = content["anchors"][:1]  # what is published is of all images and classes
+            content["anchors"] = content["anchors"][:1]  # published scores are of all images and classes
             print(f"{len(part.original.names)} of {len(whole.original.names)} images, "
                   f"{len(content['per_class'])} of {len(whole.spec.scored_ids)} classes")
     if arguments.protocol:
@@ -70,7 +68,7 @@ def show(folder, arguments):
                                 if name == arguments.protocol}
         if not content["protocols"]:
             raise errors.UsageError(f"--protocol {arguments.protocol}: this evaluation has no predictions at network "
-                                    "size", where=folder)
+                                    "size", where=folder, fix="leave out --protocol.")
         if arguments.protocol != "benchmark":
             content.pop("subsets", None)
     print(results.table(content))
@@ -80,30 +78,30 @@ def show(folder, arguments):
 
 
 def compare(folder, arguments):
-    """Print a paired comparison; rows for a CSV file."""
+    """Print a paired comparison; rows of a CSV file."""
     one, ids = part_of(stored.read_evaluation(folder), arguments)
     other, _ = part_of(stored.read_evaluation(stored.folder_of(arguments.against)), arguments)
     if arguments.protocol:
         registry.path("protocols", arguments.protocol)
     rows, classes, notes = paired_comparison.compare(one, other, ids, arguments.samples, arguments.protocol)
     if not rows:
-        raise errors.UsageError(f"--protocol {arguments.protocol}: the evaluations have no predictions in common size",
-                                why=notes)
+        raise errors.UsageError(f"--protocol {arguments.protocol}: the evaluations have no predictions of one size",
+                                why=notes, fix="leave out --protocol.")
     print(paired_comparison.text(one, other, rows, classes, notes))
     return [{**{key: row[key] for key in ("protocol", "number", "one", "other", "difference")},
              **dict(zip(("low", "high"), row["interval"] or (None, None), strict=True)), "p": row["p"]} for row in rows]
 
 
 def part_of(whole, arguments):
-    """(the Evaluation of the images that are asked for, ids that are asked for or None).
+    """(the Evaluation of the images of --images, the class ids of --classes or None).
 
     Raises UsageError, and DataError if no pixel of these images is labelled.
     """
     if arguments.images is not None:
         whole = whole.select(stored.matching(whole.original.names, arguments.images))
     if not whole.original.total()[list(whole.spec.scored_ids)].any():
-        raise errors.DataError(f"not one pixel of these {len(whole.original.names)} images is labelled: there is "
-                               "nothing to score", where=whole.folder, fix="leave out --images, or name other ones.")
+        raise errors.DataError(f"these {len(whole.original.names)} images have no labelled pixels: there is nothing to "
+                               "score", where=whole.folder, fix="leave out --images, or give others.")
     scored = protocols.computed(whole.original, None, whole.spec.ignored_ids)["benchmark"][1].ids
     asked = arguments.classes
     return whole, None if asked is None else class_groups.parse_classes(asked, whole.spec.class_names, scored)
@@ -113,4 +111,4 @@ def write_page(folder):
     from fcn.reporting import html_report
     with result_folder.rewriting(folder, "report.html"):
         html_report.write_page(folder)
-    print(f"the page is {folder / 'report.html'}")
+    print(f"page: {folder / 'report.html'}")

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import functools
 import re
+import shlex
 
 from fcn.config import old_settings, training_config
 from fcn.config.parsers import FIX, parse_folders
@@ -83,31 +84,28 @@ class Parser(argparse.ArgumentParser):
         return f"unknown argument {word}" + (f"{FIX}did you mean {near[0]}?" if near else "")
 
 
-def add_flags(parser, wanted=(), section=None):
+def add_flags(parser, wanted=(), section=None, common=None):
     """Add one flag for each setting, or for those in `wanted`, in the section of their group or in `section`.
 
-    A flag that is not given is absent from the result, so that files and recipes count.
+    common: settings that --help shows; by default those that are is_common. A flag that is not given is absent from the
+    result, so that files and recipes count.
     """
-    for name, default in training_config.fields().items():
-        if (wanted and name not in wanted) or parser.has(name):
-            continue
-        of = training_config.about(name)
-        add_flag(parser, section or _section_of(parser, of.group), name, default)
+    if common is None:
+        common = [name for name in training_config.fields() if training_config.about(name).is_common]
+    shown_groups = {training_config.about(name).group for name in common}
+    for name in training_config.fields():
+        group = training_config.about(name).group
+        if (not wanted or name in wanted) and not parser.has(name):
+            text = GROUPS[group] if parser.shows_all or group in shown_groups else ""
+            _add_flag(parser, section or parser.section(group, text), name, name in common)
 
 
-def _section_of(parser, group):
-    is_shown = parser.shows_all or any(training_config.about(name).is_common for name in training_config.fields()
-                                       if training_config.about(name).group == group)
-    return parser.section(group, GROUPS[group] if is_shown else "")
-
-
-def add_flag(parser, section, name, default):
-    """Add the flag of one setting."""
-    flag, of = "--" + name.replace("_", "-"), training_config.about(name)
+def _add_flag(parser, section, name, is_common):
+    flag, of, default = "--" + name.replace("_", "-"), training_config.about(name), training_config.fields()[name]
     text = of.full_help() + _default(default)
     options = {"action": argparse.BooleanOptionalAction} if of.parse is bool else {
         "type": of.value, "metavar": of.metavar or "{" + ",".join(of.allowed() or ()) + "}"}
-    parser.add_option(section, flag, is_common=of.is_common, default=argparse.SUPPRESS, help=text.replace("%", "%%"),
+    parser.add_option(section, flag, is_common=is_common, default=argparse.SUPPRESS, help=text.replace("%", "%%"),
                       **options)
 
 
@@ -118,3 +116,12 @@ def _default(value):
     if isinstance(value, tuple):
         value = ("x" if isinstance(value[0], int) else ",").join(map(str, value))
     return f" (default: {'on' if value is True else value})"
+
+
+def check_writable(path):
+    """Raise UsageError if a file cannot be at this path: it is a folder, or its folder does not exist."""
+    if path.is_dir():
+        raise errors.UsageError("is a folder, expected a file", where=path, fix=f"give {path / 'NAME'}{path.suffix}.")
+    if not path.parent.is_dir():
+        raise errors.UsageError("cannot be written: its folder does not exist", where=path,
+                                fix=f"mkdir -p {shlex.quote(str(path.parent))}")

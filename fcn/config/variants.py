@@ -1,6 +1,6 @@
-"""The choices in which published FCNs differ, by name: a net is a place in this table, an ablation a step in it.
+"""The options in which published FCNs differ: a net is one row of this table, an ablation changes one field of it.
 
-Every default is that of Long, Shelhamer & Darrell; every departure of a port is one value of one field.
+The defaults are those of Long, Shelhamer & Darrell. A port that differs has another value in one field.
 """
 
 import dataclasses
@@ -10,22 +10,23 @@ from fcn.core import errors, registry
 
 @dataclasses.dataclass(frozen=True)
 class Variants:
-    """One field a choice; ALLOWED lists what the text ones may be.
+    """One field per option; ALLOWED lists the values of those that are texts.
 
     alignment: "same": sizes rounded up at every pool, SAME padding (matconvnet-fcn); "pad100": the input padded by 100
-        px, fc6 unpadded, outputs cropped at 19 | 5, 27 | 5, 9, 31 px (fcn.berkeleyvision.org). Both put every output
-        pixel over its input pixel.
+        px, fc6 unpadded, outputs cropped at 19 | 5, 27 | 5, 9, 31 px (fcn.berkeleyvision.org). In both,
+        output pixels are aligned with input pixels.
     pool: "max"; "avg" in all five; "avg1to4": average in pool1..4, maximum in pool5 (shekkizh).
     last_layer: what goes into pool5: "last" is the last convolution after its ReLU (relu5_3 in VGG-16, relu5_4 in
-        VGG-19); "conv5_3" is conv5_3 before its ReLU. Convolutions after it are built, as the ports do, and never used.
-    fc: fc6 and fc7 "transplanted" from the weights' file, or "random".
+        VGG-19); "conv5_3" is conv5_3 before its ReLU. Convolutions after it are built, as in the ports, and not used.
+    fc: fc6 and fc7 "transplanted" (copied) from the weight file, or "random".
     fusion: "scores": 1 x 1 scores of pool4 and pool3 are added, upsampling is bilinear; "features": learned transposed
         convolutions into the channels of pool4 and pool3, which are added raw.
-    init_stddev: fresh weights are normal with this deviation, cut at two; 0: scores start at zero, a random fc6 and
-        fc7 with He's deviation, transposed convolutions of fused features with 0.0001 (they cannot start at zero).
-    pool_scaling: pool4 x 0.01 and pool3 x 0.0001 before they are scored (PAMI 2017, at-once training).
+    init_stddev: standard deviation of initial weights, a normal distribution cut at two deviations; 0: scores start at
+        zero, random fc6 and fc7 with He's deviation, transposed convolutions of fused features with 0.0001 (they cannot
+        start at zero).
+    pool_scaling: multiply pool4 by 0.01 and pool3 by 0.0001 before scoring (PAMI 2017, at-once training).
     score_relu: a ReLU on the scores of fc7.
-    learn_upsampling: the bilinear kernels are where learning starts, instead of fixed (lr_mult 0).
+    learn_upsampling: the bilinear upsampling kernels are trained; otherwise they are fixed (lr_mult 0).
     """
 
     alignment: str = "same"
@@ -50,7 +51,7 @@ NAMES = tuple(field.name for field in dataclasses.fields(Variants))
 
 
 def is_valid(name, value):
-    """Whether this is a value that the field `name` of Variants may have."""
+    """Whether the field `name` of Variants may have this value."""
     kinds = {field.name: type(field.default) for field in dataclasses.fields(Variants)}
     if name in ALLOWED:
         return value in ALLOWED[name]
@@ -63,26 +64,27 @@ def variants_of(net, **given):
     """The Variants of a net (a name in fcn/models/nets), changed by those that are given and not None; None if the net
     has no VARIANT.
 
-    Raises UsageError for a value that no choice has, for a pair that cannot learn, and for any choice that is given to
-    a net without VARIANT.
+    Raises UsageError for an invalid value, for two values with which nothing is learned, and for any value that is
+    given to a net without VARIANT.
     """
     changes = {name: value for name, value in given.items() if value is not None}
     for name, value in changes.items():
         if not is_valid(name, value):
-            raise errors.UsageError(f"{name} = {value!r} is no choice of a net",
-                                    fix=f"{name}: {', '.join(ALLOWED.get(name, NAMES))}.")
+            raise errors.UsageError(f"invalid {name} {value!r}", fix=f"use one of {', '.join(ALLOWED[name])}."
+                                    if name in ALLOWED else f"{flag_of(name)} is described by fcn train --help-all.")
     own = getattr(registry.load("nets", net), "VARIANT", None)
     if own is None:
         if changes:
             raise errors.UsageError(f"the net {net} has no {', '.join(flag_of(name) for name in changes)}",
-                                    fix="leave it out, or take another --net.")
+                                    fix=f"leave out {' and '.join(map(flag_of, changes))}, or give another --net.")
         return None
     chosen = dataclasses.replace(own, **changes)
     if chosen.score_relu and not chosen.init_stddev:
-        raise errors.UsageError("scores that start at zero under a ReLU never learn",
-                                fix="give --init-stddev 0.0001 too, or --no-score-relu.")
+        raise errors.UsageError("--score-relu with scores that start at zero: their gradient stays zero",
+                                fix="add --init-stddev 0.0001, or give --no-score-relu.")
     if chosen.fusion == "features" and given.get("pool_scaling"):
-        raise errors.UsageError("fused features are not scaled", fix="leave out --pool-scaling or --fusion features.")
+        raise errors.UsageError("--pool-scaling has no effect with --fusion features",
+                                fix="leave out one of the two.")
     return chosen
 
 

@@ -15,7 +15,8 @@ def check_syntax(file):
         compile(file.read_bytes(), str(file), "exec")
     except (SyntaxError, ValueError, OSError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise errors.UsageError("cannot be read as Python", where=f"{file}{line}", why=str(error)) from None
+        raise errors.UsageError("cannot be read as Python", where=f"{file}{line}", why=str(error),
+                                fix="correct this line, or move the file out of the plugin folder.") from None
 
 
 def load(name, file):
@@ -32,7 +33,8 @@ def load(name, file):
         lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
                  if pathlib.Path(frame.filename).is_relative_to(root)]
         raise errors.UsageError(f"cannot be imported: {type(error).__name__}: {error}",
-                                where=lines[-1] if lines else file) from error
+                                where=lines[-1] if lines else file,
+                                fix="correct the plugin (docs/plugins.md has an example of each kind).") from error
 
 
 def contract_problems(module, required):

@@ -128,7 +128,8 @@ def path(kind, name):
     near = difflib.get_close_matches(str(name), known, 1)
     gone = [f"the run used the plugin folder {folder}, which is missing" for folder in _plugins.missing]
     raise errors.UsageError(f"unknown {KINDS[kind].word} '{name}'; available: {', '.join(known)}", why=gone,
-                            fix=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else None)
+                            fix=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else
+                            "use one of the available names, or add a plugin (docs/plugins.md).")
 
 
 def functions(kind, name):
@@ -179,10 +180,14 @@ def _add(roots):
     """Check plugin folders and add them."""
     for root in (pathlib.Path(root).absolute() for root in roots):
         if not root.is_dir():
-            raise errors.UsageError("no such plugin folder", where=root)
+            near = difflib.get_close_matches(root.name, [path.name for path in root.parent.glob("*/")], 1)
+            raise errors.UsageError("there is no such plugin folder", where=root, fix=f"did you mean "
+                                    f"{root.with_name(near[0])}?" if near else f"check --plugins and {ENVIRONMENT}, or "
+                                    "create the folder.")
         if not any((root / kind).is_dir() for kind in KINDS):
             raise errors.UsageError("holds no plugins", where=root,
-                                    why=f"expected at least one of the folders {', '.join(KINDS)}")
+                                    why=f"a plugin folder has folders named {', '.join(KINDS)}",
+                                    fix="give the folder that holds such a folder.")
         for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in KINDS):
             near = difflib.get_close_matches(folder.name, KINDS, 1)
             if near:

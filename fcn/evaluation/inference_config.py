@@ -36,10 +36,9 @@ class InferenceConfig:
             tiling.check(self.window, self.overlap)
         for name, value, allowed in (("merge", self.merge, tiling.RULES), ("enlarge", self.enlarge, ENLARGE)):
             if value not in allowed:
-                raise errors.UsageError(f"invalid --{name} {value}: expected one of {', '.join(allowed)}")
+                raise errors.UsageError(f"invalid {name} '{value}'", fix=f"use one of {', '.join(allowed)}.")
         if not self.scales or not all(0 < scale < 100 for scale in self.scales):
-            raise errors.UsageError(f"invalid --scales {self.scales}: expected numbers between 0 and 100, such as "
-                                    "0.75,1,1.25")
+            raise errors.UsageError(f"invalid scales {self.scales}", fix="use numbers above 0, such as 0.75,1,1.25.")
 
     def describe(self):
         """Return a sentence for report.json."""

@@ -1,9 +1,11 @@
 """Reading of stored evaluations: report.json and confusion matrices, of all images or a selection."""
 
 import dataclasses
+import difflib
 import fnmatch
 import json
 import pathlib
+import shlex
 
 from fcn.core import errors
 from fcn.data.spec import DatasetSpec
@@ -44,14 +46,21 @@ def folder_of(path):
     result_folder.restore(path)
     result_folder.restore_all(path / "eval")
     if not path.is_dir():
-        raise errors.UsageError("there is no such folder", where=path)
+        raise errors.UsageError("there is no such folder", where=path, fix=_near(path))
     if (path / "report.json").exists():
         return path
     found = sorted(path.glob("eval/[!.]*/report.json"))  # a hidden one is unfinished
     if not found:
         raise errors.UsageError("holds no evaluation: neither report.json nor eval/*/report.json", where=path,
-                                fix="python eval_fcn.py makes one.")
+                                fix=f"fcn evaluate --run {shlex.quote(str(path))} makes one.")
     return max(found, key=lambda report: (_time(report), report)).parent
+
+
+def _near(path):
+    """What to do about a folder that does not exist."""
+    beside = [found.name for found in path.parent.glob("*/")] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, 1)
+    return f"did you mean {path.with_name(near[0])}?" if near else "give the folder of a run or of an evaluation."
 
 
 def _time(report):
@@ -89,8 +98,8 @@ def matching(names, selection):
         found = {known.get(line, known.get(pathlib.PurePath(line).stem)) for line in listed}
         unknown = sorted(line for line in listed if line not in known and pathlib.PurePath(line).stem not in known)
         if unknown:
-            raise errors.UsageError(f"lists {len(unknown)} images that were not evaluated", where=path,
-                                    why=errors.several(unknown, 5))
+            raise errors.UsageError(f"names {len(unknown)} images that were not evaluated", where=path,
+                                    why=errors.several(unknown, 5), fix="remove these lines from the file.")
     else:
         found = {i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, selection)}
     if not found:

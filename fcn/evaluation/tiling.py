@@ -43,18 +43,8 @@ def check(window, overlap):
             raise errors.UsageError(f"invalid window of {side} px: expected a multiple of {STRIDE_PX}, at least "
                                     f"{SMALLEST_PX}", fix=f"--window {near} is the nearest.")
         if overlap < 0 or _step(side, overlap) < STRIDE_PX:
-            raise errors.UsageError(f"invalid overlap of {overlap:g} for windows of {side} px: expected a share from 0 "
-                                    f"to {1 - STRIDE_PX / side:.3g}, or at most {side - STRIDE_PX} px")
-
-
-def check_strides(stride, net):
-    """Raise UsageError for a net whose features would be of other pixels in tiles than in the whole image.
-
-    stride: px after which features of the net repeat.
-    """
-    if STRIDE_PX % stride:
-        raise errors.UsageError(f"windows start at multiples of {STRIDE_PX} px, but features of the net {net} repeat "
-                                f"every {stride} px", fix="leave out --window: whole images are predicted.")
+            raise errors.UsageError(f"invalid overlap {overlap:g} of windows of {side} px: expected a share from 0 to "
+                                    f"{1 - STRIDE_PX / side:.3g}", fix="--overlap 0.5 is the default.")
 
 
 def _step(window, overlap):

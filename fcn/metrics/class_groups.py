@@ -36,13 +36,14 @@ def parse_classes(text, class_names, scored_ids):
         else:
             raise _unknown(word, [*known, *(class_names[i] for i in scored_ids)], scored_ids)
     if not found:
-        raise errors.UsageError("--classes names no class")
+        raise errors.UsageError("--classes names no class", fix=f"give names or ids, such as {scored_ids[0]}.")
     return tuple(i for i in scored_ids if i in found)
 
 
 def _unknown(word, names, scored_ids):
     if word.isdecimal():
-        return errors.UsageError(f"no scored class has the id {word}, expected {min(scored_ids)} to {max(scored_ids)}")
+        return errors.UsageError(f"no scored class has the id {word}",
+                                 fix=f"give ids from {min(scored_ids)} to {max(scored_ids)}.")
     folded = {name.casefold(): name for name in reversed(names)}
     near = difflib.get_close_matches(word.casefold(), folded, 1, cutoff=0.4)
     return errors.UsageError(f"no scored class has the name '{word}'",

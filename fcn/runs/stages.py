@@ -20,7 +20,9 @@ def listed(arguments):
     found: list[argparse.Namespace] = []
     for number, name in enumerate((name.strip() for name in arguments.stages.split(",")), 1):
         if not name:
-            raise errors.UsageError(f"--stages {arguments.stages}: stage {number} has no name")
+            raise errors.UsageError(f"--stages {arguments.stages}: stage {number} has no name",
+                                    fix="separate recipes or TOML files by single commas, as in "
+                                        "long2015_fcn32s,long2015_fcn16s.")
         path = pathlib.Path(name)
         stage = argparse.Namespace(**vars(arguments) | {"run": str(folder / f"{number}-{path.stem}"), "stage": number})
         stage.config, stage.recipe = (name, stage.recipe) if path.suffix == ".toml" else (stage.config, name)

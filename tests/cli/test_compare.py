@@ -118,14 +118,14 @@ def test_only_differing_settings_have_a_row(tmp_path, compared):
 def test_runs_with_equal_settings_are_reported(tmp_path, compared):
     make(tmp_path / "a")
     make(tmp_path / "b")
-    assert any(line.startswith("nothing differs") for line in compared(tmp_path / "a", tmp_path / "b")[1])
-    assert not any(line.startswith("nothing differs") for line in compared(tmp_path / "a")[1])
+    assert any(line.startswith("settings, data, packages") for line in compared(tmp_path / "a", tmp_path / "b")[1])
+    assert not any(line.startswith("settings, data, packages") for line in compared(tmp_path / "a")[1])
 
 
 def test_data_and_weights_are_compared_by_content_not_path(tmp_path, compared):
     make(tmp_path / "a", data="/here/camvid", weights="/here/vgg.mat")
     make(tmp_path / "b", data="/there/copy", weights="/there/vgg.mat")
-    assert any(line.startswith("nothing differs") for line in compared(tmp_path / "a", tmp_path / "b")[1])
+    assert any(line.startswith("settings, data, packages") for line in compared(tmp_path / "a", tmp_path / "b")[1])
     make(tmp_path / "c", data="/here/camvid", weights="/here/vgg.mat", files=("d1", "d3"), sha256="w2")
     _, out, _ = compared(*(tmp_path / name for name in "abc"))
     assert row(out, "data") == ["data", "A (camvid)", "A (copy)", "B (camvid)"]
@@ -166,7 +166,7 @@ def test_old_run_gets_defaults_and_its_speed_from_the_log(tmp_path, compared):
     content["config"]["a setting of before"] = 3
     record.write_record(tmp_path / "a", content)
     _, out, _ = compared(tmp_path / "a", tmp_path / "b")
-    assert any(line.startswith("nothing differs") for line in out)
+    assert any(line.startswith("settings, data, packages") for line in out)
     assert row(out, "a")[-3:] == ["2", "0123456789ab", "-"] and row(out, "a")[5] == "4.00"
 
 
@@ -179,7 +179,7 @@ def test_other_folders_are_skipped_with_a_line_each(tmp_path, compared):
     (tmp_path / "runs/old").mkdir()
     (tmp_path / "runs/old/config.json").write_text('{"spec": {}, "config": {}, "channels": {}}')
     code, out, _ = compared(*sorted((tmp_path / "runs").iterdir()), tmp_path / "gone")
-    passed = [line for line in out if line.startswith("passed over")]
+    passed = [line for line in out if line.startswith("skipped:")]
     assert code == 0 and len(passed) == 5 and row(out, "a")[1] == "20/40"
     for name, why in (("empty", "it has no config.json"), ("compare.png", "it has no config.json"), ("gone", "no run"),
                       ("torn", "is damaged"), ("old", "made by an older version")):
@@ -275,7 +275,7 @@ def test_damaged_files_cause_no_crash(tmp_path, pictured, seed):
         for path in (folder / "log.jsonl", folder / "speed.jsonl", folder / "eval/validation-0/report.json"):
             whole = [json.loads(line) for line in path.read_text().splitlines()]
             path.write_bytes(torn(path.read_bytes(), draw) if draw.random() < 0.5 else
-                             lines(mutated(whole, draw) or []).encode())
+                             lines(broken if isinstance(broken := mutated(whole, draw), list) else []).encode())
     code, out, err = pictured(tmp_path / "whole", tmp_path / "a", tmp_path / "b", "--csv", "table.csv")
     assert (code, err) == (0, "")
     assert row(out, "whole")[1:3] == ["20/40", "0.5000 @ 10"]

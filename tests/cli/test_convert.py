@@ -25,7 +25,7 @@ def test_command_takes_numbers_and_the_labelled_share(capsys):
                   "--batch", "1", "--size", "500x375", "--labelled", "0.8", "--to", "mean", "--to-momentum", "0.9"])
     text = capsys.readouterr().out
     found = tomllib.loads(text[text.index("# converted"):])
-    assert found["learning_rate"] == pytest.approx(1e-10 * 500 * 375 * 0.8 * 10)
+    assert found["optimizer"]["learning_rate"] == pytest.approx(1e-10 * 500 * 375 * 0.8 * 10)
     assert "first order: momentum changed" in text
 
 

@@ -57,7 +57,7 @@ def test_unlabelled_images_do_not_score_0(tmp_path):
         counting.add(f"scene_{number}", label, np.ones(60, np.uint8))
     found = counting.done()
     results_help.write(tmp_path / "part", found, found, SPEC, {"split": "test"})
-    with pytest.raises(errors.DataError, match="not one pixel of these 1 images is labelled"):
+    with pytest.raises(errors.DataError, match="these 1 images have no labelled pixels"):
         report.main([str(tmp_path / "part"), "--images", "scene_0"])
     report.main([str(tmp_path / "part"), "--images", "scene_1"])
 

@@ -380,7 +380,7 @@ def test_export_info_and_import_restore_the_dataset(tiny_ade, tmp_path, capsys):
     csail.main(["export", *flags, "--out", str(tmp_path / "data.h5")])
     csail.main(["info", str(tmp_path / "data.h5")])
     said = capsys.readouterr().out
-    assert "32 x 32 pixels" in said and "training: 6 images, ADE_train_00000001 to ADE_train_00000006" in said
+    assert "32x32 pixels" in said and "training: 6 images, ADE_train_00000001 to ADE_train_00000006" in said
     assert "validation: 2 images" in said
     csail.main(["import", str(tmp_path / "data.h5"), "--out", str(tmp_path / "tree")])
     for split in ("training", "validation"):

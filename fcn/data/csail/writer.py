@@ -59,7 +59,7 @@ def check_place(path):
     """Raise UsageError if FILE.h5 (`path`) or FILE.json beside it cannot be written."""
     path = pathlib.Path(path).absolute()
     if path.suffix != ".h5":
-        raise errors.UsageError("does not end in .h5", where=path)
+        raise errors.UsageError("does not end in .h5", where=path, fix=f"give --out {shlex.quote(str(path))}.h5")
     def beside(path):
         return path.with_suffix(".json")
     for taken in (path, beside(path)):
@@ -68,7 +68,8 @@ def check_place(path):
             raise errors.UsageError("exists already; nothing is overwritten", where=taken,
                                     fix=f"give --out {other}, or move it away.")
     if not path.parent.is_dir():
-        raise errors.UsageError("there is no such folder", where=path.parent)
+        raise errors.UsageError("there is no such folder", where=path.parent,
+                                fix=f"mkdir -p {shlex.quote(str(path.parent))}")
 
 
 def _lay_out(path, rows, side):

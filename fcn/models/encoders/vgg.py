@@ -46,7 +46,8 @@ def check(widths, variant):
     """Raise UsageError if the VGG has no layer `variant.last_layer`."""
     layer = variant.last_layer.replace("relu", "conv") if variant else "last"
     if layer != "last" and layer not in widths:
-        raise errors.UsageError(f"--last-layer {variant.last_layer}: the weights are a VGG-16, which has no such layer")
+        raise errors.UsageError(f"--last-layer {variant.last_layer}: the VGG-16 in these weights has no such layer",
+                                fix="give --last-layer last, or the weights of a VGG-19.")
 
 
 def memory_map(widths, size_px, variant):
