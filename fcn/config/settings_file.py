@@ -20,7 +20,7 @@ def read(path, group_of):
         if isinstance(value, dict):
             _check_table(key, value, group_of, path)
         for name, its in value.items() if isinstance(value, dict) else [(key, value)]:
-            _check_setting(name, group_of, path)
+            check_setting(name, group_of, path)
             if name in found:
                 raise errors.UsageError(f"{name} is given twice, once outside of [{group_of[name]}]", where=path,
                                         fix=f"leave one of them, below [{group_of[name]}].")
@@ -34,10 +34,10 @@ def _parsed(path):
     except FileNotFoundError:
         raise errors.UsageError("cannot be read: there is no such file", where=path, fix=_other_file(path)) from None
     except tomllib.TOMLDecodeError as error:
-        raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.instead(path, error),
+        raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.why_unreadable(path, error),
                                 fix=_syntax_fix(str(error))) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.instead(path, error),
+        raise errors.UsageError("cannot be read as TOML", where=path, why=file_kinds.why_unreadable(path, error),
                                 fix="give a text file with lines such as batch = 4.") from None
 
 
@@ -66,7 +66,8 @@ def _check_table(table, values, group_of, path):
                                     fix=f"move it to [{group_of[name]}].")
 
 
-def _check_setting(name, group_of, path):
+def check_setting(name, group_of, path):
+    """Raise UsageError for an unknown or a removed setting. path: the file for the message, None without."""
     if name in group_of:
         return
     if name in old_settings.REMOVED:

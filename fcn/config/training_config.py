@@ -7,6 +7,7 @@ explain or record settings, read this file; all others take plain arguments.
 import argparse
 import dataclasses
 import os
+import pathlib
 
 from fcn.config import checks, old_settings, settings_file, variants
 from fcn.config.parsers import (
@@ -198,11 +199,16 @@ def read_toml(path) -> dict:
     """Settings of a TOML file, parsed and checked; its plugins are used. Raises UsageError naming file and key."""
     values = settings_file.read(path, groups())
     if "plugins" in values:
-        registry.add(_parsed("plugins", values["plugins"], path))  # first: it says which names there are
-    return {key: _parsed(key, value, path) for key, value in values.items()}
+        registry.add(parsed("plugins", values["plugins"], path))  # first: it says which names there are
+    return {key: parsed(key, value, path) for key, value in values.items()}
 
 
-def _parsed(key, value, where):
+def parsed(key, value, where=None):
+    """The value of a setting, as a TOML file or a Python program gives it, checked. Raises UsageError.
+
+    where: the file, for the message.
+    """
+    settings_file.check_setting(key, groups(), where)
     of = about(key)
     if value == "" and fields()[key] is None:  # also of a switch: as if it had not been given
         return None

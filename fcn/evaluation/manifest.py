@@ -16,7 +16,7 @@ import stat
 from fcn.core import atomic_io, ownership
 
 NAME = "manifest.json"
-ASIDE = ownership.aside_of(NAME).name  # temporary name while it is being written
+ASIDE = ownership.temporary_path(NAME).name  # temporary name while it is being written
 FORMAT = "fcn results 1"
 CLOCK_S = 2  # tolerance for modification times, which FAT and archives round
 NO_FILE = -1  # listed for links, pipes and the like, which the program never writes

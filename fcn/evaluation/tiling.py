@@ -47,6 +47,16 @@ def check(window, overlap):
                                     f"{1 - STRIDE_PX / side:.3g}", fix="--overlap 0.5 is the default.")
 
 
+def check_strides(stride, net):
+    """Raise UsageError if features of a net would be of other pixels in tiles than in the whole image.
+
+    stride: px after which features of the net repeat.
+    """
+    if STRIDE_PX % stride:
+        raise errors.UsageError(f"windows start at multiples of {STRIDE_PX} px, but features of the net {net} repeat "
+                                f"every {stride} px", fix="leave out --window: whole images are predicted.")
+
+
 def _step(window, overlap):
     """Return the distance of neighbouring windows in px: window minus overlap, rounded down to a multiple of 32."""
     step = window - overlap if overlap >= 1 else window * (1 - overlap)

@@ -38,7 +38,7 @@ def write_page(folder):
 
 def check_sections():
     """Raise UsageError if a section from a plugin folder cannot be imported or violates the contract."""
-    for module in registry.every("sections").values():
+    for module in registry.load_all("sections").values():
         if not isinstance(module.ORDER, int | float) or not isinstance(module.TITLE, str) or not isinstance(
                 module.LINK, str):
             raise errors.UsageError(f"ORDER is {module.ORDER!r}, TITLE {module.TITLE!r} and LINK {module.LINK!r}, "

@@ -43,7 +43,7 @@ def read_record(run):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 fix="--run names a folder that train_fcn.py has written.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.UsageError("is damaged", where=path, why=file_kinds.instead(path, repr(error))) from None
+        raise errors.UsageError("is damaged", where=path, why=file_kinds.why_unreadable(path, repr(error))) from None
     registry.add_recorded(content["config"])
     if old:
         raise errors.UsageError("was made by an older version, which built its nets differently", where=run,

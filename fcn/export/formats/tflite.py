@@ -22,7 +22,7 @@ def write(path, checkpoint, model):
 
 
 def outputs(path, batches):
-    with warnings.catch_warnings(), tf_compat._hushed():  # about the move to the package ai_edge_litert
+    with warnings.catch_warnings(), terminal.native_output_hidden():  # about the move to the package ai_edge_litert
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(str(path), num_threads=machine.cores())
     images_at = interpreter.get_input_details()[0]["index"]

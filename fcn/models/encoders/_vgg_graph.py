@@ -13,8 +13,8 @@ def build(images, channels, keep_prob, seed, variant):
     """
     features, x = {}, images
     for number in range(1, 6):
-        x = ends[f"pool{number}"] = _stage(x, number, channels, variant)
-    fresh = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.he
+        x = features[f"pool{number}"] = _stage(x, number, channels, variant)
+    kernel_init = layers.truncated_normal(variant.init_stddev) if variant.init_stddev else layers.he
     fc6 = layers.Window(7, padding="VALID" if variant.alignment == "pad100" else "SAME")
     for number, (name, window) in enumerate((("fc6", fc6), ("fc7", 1))):
         x = tf.nn.relu(layers.conv(x, name, window, channels[name], kernel_init))
