@@ -5,7 +5,7 @@ RUN    := $(VENV)/bin/python
 # Test processes side by side.
 WORKERS ?= 2
 
-.PHONY: demo test check docs faults bench clean
+.PHONY: demo test quick check faults bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) train_fcn.py --demo
@@ -13,6 +13,10 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
+
+# The tests that are not marked slow: under 90 seconds on two cores.
+quick: $(VENV)/.ready
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

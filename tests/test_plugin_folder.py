@@ -15,6 +15,8 @@ from fcn.cli import export, report
 from fcn.core import errors, registry
 from fcn.runs import record, run_log
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = pathlib.Path(__file__).parent / "plugins"
 SETTINGS = ("--net", "example", "--loss", "example", "--optimizer", "example", "--schedule", "example", "--augment",
             "example,hflip", "--layout", "example", "--size", "64", "--batch", "2", "--learning-rate", "1e-3",

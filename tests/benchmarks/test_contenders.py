@@ -16,6 +16,8 @@ from contenders import net, ours, tutorial
 
 from fcn.core import errors
 
+pytestmark = pytest.mark.slow
+
 CLASSES, CHANNELS = 5, THIN | {"fc6": 16, "fc7": 12}  # so that some of them live behind their ReLU
 SIZES = {"even": (64, 96), "odd": (40, 56)}  # 40 x 56: the pools are 20, 10, 5, 3, 2 px high and 28, 14, 7, 4, 2 wide
 UNUSED = ("conv5_4/kernel", "conv5_4/bias")

@@ -107,6 +107,7 @@ def test_meter_separates_time_of_a_step_from_time_between_steps(monkeypatch):
     assert meter.end() == {"peak_bytes": 7, "step_bytes": 7, "idle": 0.1}
 
 
+@pytest.mark.slow
 def test_command_writes_its_measurements(tmp_path):
     done = subprocess.run([sys.executable, duel.__file__, "--job", "predict", "--size", "32", "--classes", "5",
                            "--share", "0.02", "--rounds", "2", "--json", tmp_path / "out.json", "ours:float32",

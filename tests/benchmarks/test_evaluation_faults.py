@@ -14,6 +14,8 @@ import inject
 from fcn.core import errors
 from fcn.evaluation import result_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):

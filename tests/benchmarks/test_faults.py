@@ -13,6 +13,8 @@ import inject
 
 from fcn.data.cache import builder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def case(tmp_path, monkeypatch):

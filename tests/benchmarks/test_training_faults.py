@@ -112,6 +112,7 @@ def test_row_counts_losses_and_outcomes(capsys):
     assert table.Table().end() == 0
 
 
+@pytest.mark.slow
 def test_killed_run_ends_like_an_uninterrupted_one(tmp_path):
     """In a process of its own: one that has had a session cannot be forked. Seed 5: killed after batch 45 of 72."""
     words = [sys.executable, str(BENCHMARKS / "training_faults.py"), "--only", "kills", "--cases", "1"]

@@ -27,6 +27,8 @@ from fcn.metrics import confusion
 from fcn.runs import checkpoint_files
 from fcn.training import setup
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def usual(trained, tmp_path_factory):

@@ -12,6 +12,8 @@ from fcn.metrics import confusion
 from fcn.runs import checkpoint_files, run_log, stages
 from fcn.weights import demo, detection
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = dict.fromkeys(range(1, 6), 4)
 COMMON = ('layout = "ade20k"\nsize = "33x47"\nbatch = 2\nsteps = 2\neval_every = 2\nsave_every = 2\n'
           'learning_rate = 1e-3\n')

@@ -19,6 +19,7 @@ from fcn.data.label_formats import ids
 from fcn.runs import checkpoint_files, run_log
 
 
+@pytest.mark.slow
 def test_run_prints_the_expected_first_loss_and_starts_there(trained):
     work, output = trained
     assert "a zero-initialised net starts at loss ln 12 = 2.485" in output
@@ -26,6 +27,7 @@ def test_run_prints_the_expected_first_loss_and_starts_there(trained):
     assert first["step"] == 1 and first["loss"] == pytest.approx(np.log(12), abs=5e-4)
 
 
+@pytest.mark.slow
 def test_run_writes_log_curves_events_and_checkpoints(trained):
     run = trained[0] / "run"
     entries = run_log.read_entries(run / "log.jsonl")
@@ -37,6 +39,7 @@ def test_run_writes_log_curves_events_and_checkpoints(trained):
     assert json.loads((run / "config.json").read_text())["config"]["steps"] == 8
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_and_ends_like_an_uninterrupted_one(toy, trained, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "8")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
@@ -53,6 +56,7 @@ def test_killed_run_resumes_and_ends_like_an_uninterrupted_one(toy, trained, tmp
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_finishes_the_step_and_saves(toy, tmp_path, number, code):
     process = subprocess.Popen(train_words(toy, tmp_path, "--steps", "5000"), stdout=subprocess.PIPE,
@@ -67,6 +71,7 @@ def test_signal_finishes_the_step_and_saves(toy, tmp_path, number, code):
     assert f"stopped by {number.name} after step {step}" in said
 
 
+@pytest.mark.slow
 def test_locked_run_folder_is_refused(trained, toy, tmp_path):
     work = tmp_path / "copy"
     shutil.copytree(trained[0], work)
@@ -75,6 +80,7 @@ def test_locked_run_folder_is_refused(trained, toy, tmp_path):
     assert "holds a run already" in call(train_words(toy, work, "--resume", "never"), code=2).stderr
 
 
+@pytest.mark.slow
 def test_diverging_run_stops_before_weights_are_changed(toy, tmp_path):
     words = train_words(toy, tmp_path, "--steps", "40", "--optimizer", "momentum", "--learning-rate", "1e30")
     said = call(words, code=6).stderr
@@ -149,6 +155,7 @@ def test_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer)
     assert answer in refused(toy, tmp_path, 2, *words)
 
 
+@pytest.mark.slow
 def test_help_and_settings_need_no_data(tmp_path):
     assert "--batches-per-step" in run_process(command("train_fcn.py", "--help")).stdout
     words = command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")
@@ -164,12 +171,14 @@ def test_seven_real_ade20k_pairs_are_cached(tmp_path, shared_file):
     assert len(made) == 7 and spec.num_classes == 151 and made.path.stat().st_size > 7 * 96 * 128 * 4
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_before_a_cache_is_built(trained, toy):
     done = call([*train_words(toy, trained[0], "--steps", "8"), "--size", "48x64"], code=2)
     assert "size: [40, 56] in the run, [48, 64] now" in done.stderr
     assert "files in --data" not in done.stderr and "cache of" not in done.stdout
 
 
+@pytest.mark.slow
 def test_run_of_an_older_sampling_version_is_not_resumed(trained, toy, tmp_path):
     shutil.copytree(trained[0] / "run", tmp_path / "run")
     content = json.loads((tmp_path / "run/config.json").read_text())
@@ -183,6 +192,7 @@ def test_run_of_an_older_sampling_version_is_not_resumed(trained, toy, tmp_path)
     call(command("eval_fcn.py", "--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest"))
 
 
+@pytest.mark.slow
 def test_labels_edited_to_the_same_size_prevent_resuming(trained, toy, tmp_path, scenes):
     words = [*train_words(toy, tmp_path, "--steps", "2"), "--data", str(scenes)]
     label = next((scenes / "annotations/training").glob("*.png"))
@@ -202,6 +212,7 @@ def test_unwritable_picture_is_reported_before_caches_are_built(toy, tmp_path, n
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_first_batch_is_shown_without_weights_and_tensorflow(toy, tmp_path):
     (tmp_path / "barred").mkdir()
     (tmp_path / "barred/tensorflow.py").write_text("raise SystemExit(99)")

@@ -295,6 +295,7 @@ def test_traceback_of_a_bug_goes_into_a_new_temporary_file(tmp_path, monkeypatch
     assert path.read_bytes() == FOREIGN and sorted(p.name for p in tmp_path.iterdir()) == ["fcn-bug.log", "tmp"]
 
 
+@pytest.mark.slow
 def test_two_starts_in_one_second_write_two_event_files(tmp_path, monkeypatch):
     from fcn.training import tensorboard
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)

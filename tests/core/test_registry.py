@@ -48,6 +48,7 @@ def test_every_example_meets_the_contract_of_its_kind(kind):
     assert registry.load(kind, "example").__file__ == str(EXAMPLES / kind / "example.py")
 
 
+@pytest.mark.slow
 def test_names_are_listed_without_tensorflow():
     code = ("import sys; from fcn.core import registry; registry.use(sys.argv[1:]); "
             "[registry.names(kind) for kind in registry.KINDS]; sys.exit('tensorflow' in sys.modules)")

@@ -113,6 +113,7 @@ def test_inspection_and_a_run_print_the_same(grey_data, tmp_path, capsys):
     assert lines[0].startswith("warned: 3 of 76") and all(line in said for line in lines)
 
 
+@pytest.mark.slow
 def test_advised_file_trains_a_net_of_three_classes(grey_data, toy, tmp_path, capsys):
     errors.run_command(inspect.main, [str(grey_data)])
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("{"))

@@ -79,6 +79,7 @@ def checked(run, path, suffix, photos, expected):
     assert (prediction == 1 + expected[..., 1:].argmax(axis=3)).mean() > 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "variant"), CASES)
 def test_every_exported_net_matches_numpy(tmp_path, net, variant):
     expected = by_hand(net, variant, make(tmp_path / "run", net, variant), PHOTOS)
@@ -87,6 +88,7 @@ def test_every_exported_net_matches_numpy(tmp_path, net, variant):
     assert b"Flex" not in (tmp_path / "net.tflite").read_bytes()  # what an operator of TensorFlow's is called there
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "variant"), [("fcn8s_atonce", {}), ("fcn8s_shekkizh", {}),
                                               ("fcn16s", {"alignment": "pad100", "learn_upsampling": True})])
 def test_every_decoder_in_onnxruntime_matches_numpy(tmp_path, net, variant):
@@ -103,6 +105,7 @@ def test_every_decoder_in_onnxruntime_matches_numpy(tmp_path, net, variant):
     assert not [node.name for node in graph.node if node.op_type == "Transpose" and set(node.input) & weights]
 
 
+@pytest.mark.slow
 def test_documented_lines_run_without_this_project(run, tmp_path):
     folder, logits = run
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL)

@@ -200,6 +200,7 @@ def test_settings_of_pixels_need_a_pixel_loss_in_the_sum():
     assert training_config.resolve({"loss": SUM, "loss_reduction": "sum"}).loss == SUM
 
 
+@pytest.mark.slow
 def test_run_with_a_sum_of_losses_is_resumed_exactly(toy, tmp_path, plugins):
     words = ["--data", toy / "scenes", "--weights", "none", "--cache-dir", tmp_path / "cache", "--run",
              tmp_path / "run", *SMALL, "--eval-every", "2", "--net", "example", "--loss", SUM, "--steps", "4",

@@ -345,6 +345,7 @@ def test_widths_come_from_the_weights_file():
     assert published_nets.widths(THIN16) == THIN16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "learn"), [("fcn32s", True), ("fcn8s", False), ("fcn8s_tutorial", True)])
 def test_full_size_graph_holds_no_weights(name, learn):
     with fresh():

@@ -20,6 +20,8 @@ from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 from fcn.weights import detection
 
+pytestmark = pytest.mark.slow
+
 ADE = "data/ade20k_samples"
 # What ImageNet's 1000 classes call it, its number among them, and the probability that was measured when this was
 # written, of the whole photo squashed to 224 x 224.

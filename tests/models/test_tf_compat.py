@@ -122,6 +122,7 @@ def test_used_cpu_is_reported_in_one_line(monkeypatch, fresh_device, visible):
     assert tf_compat.describe_device() == f"device: CPU, {machine.cores()} cores ({machine.processor()})"
 
 
+@pytest.mark.slow
 def test_missing_gpu_is_explained_by_tensorflow():
     if tf_compat.gpus() or machine.signs_of_a_gpu():
         pytest.skip("this machine has a GPU")
@@ -133,6 +134,7 @@ def test_missing_gpu_is_explained_by_tensorflow():
     assert "(CUDA_VISIBLE_DEVICES=0)" in done.stdout and "nvidia-smi must list the GPU" in done.stdout
 
 
+@pytest.mark.slow
 def test_training_prints_and_records_its_device(trained):
     work, output = trained
     starts = json.loads((work / "run/config.json").read_text())["starts"]
@@ -140,6 +142,7 @@ def test_training_prints_and_records_its_device(trained):
     assert output.index("device: ") < output.index("memory about")
 
 
+@pytest.mark.slow
 def test_evaluation_and_export_record_the_device(trained, tmp_path):
     run = trained[0] / "run"
     said = evaluate("--run", run, "--checkpoint", "latest", "--out", tmp_path / "eval", "--outputs", "none")

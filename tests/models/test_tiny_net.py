@@ -8,6 +8,8 @@ from fcn.cli import evaluate, train
 from fcn.core import errors, registry
 from fcn.models.tf_compat import tf
 
+pytestmark = pytest.mark.slow
+
 ENCODER = '''
 """Two convolutions; stride 4."""
 from fcn.models import layers

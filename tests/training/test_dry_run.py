@@ -51,6 +51,7 @@ def line_with(said, start):
     return next(line.split() for line in said.splitlines() if line.strip().startswith(start))
 
 
+@pytest.mark.slow
 def test_dry_run_prints_requirements_and_creates_no_run(toy, tmp_path, quickly, capsys):
     train_toy(toy, tmp_path, "--dry-run", "--batches-per-step", "2", "--eval-every", "2")
     said = capsys.readouterr().out
@@ -71,6 +72,7 @@ def begun(toy, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_dry_run_reads_an_existing_run_without_changes(toy, begun, quickly, capsys):
     before = bytes_of(begun)
     train_toy(toy, begun, "--dry-run", "--learning-rate", "0.001")
@@ -80,17 +82,20 @@ def test_dry_run_reads_an_existing_run_without_changes(toy, begun, quickly, caps
     assert bytes_of(begun) == before
 
 
+@pytest.mark.slow
 def test_dry_run_refuses_other_settings_of_a_run(toy, begun):
     with pytest.raises(errors.UsageError, match="batch: 2 in the run, 3 now"):
         train_toy(toy, begun, "--dry-run", "--batch", "3")
 
 
+@pytest.mark.slow
 def test_non_finite_loss_ends_a_dry_run_and_leaves_no_file(toy, tmp_path):
     with pytest.raises(errors.DivergedError, match="is not finite at step"):
         train_toy(toy, tmp_path, "--dry-run", "--optimizer", "momentum", "--learning-rate", "1e30")
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
+@pytest.mark.slow
 def test_overfit_check_leaves_the_weights_of_the_run_unchanged(toy, tmp_path, quickly, capsys):
     train_toy(toy, tmp_path, "--dry-run", "--sanity", "--learning-rate", "0.02", "--crop-size", "32x32", "--batch", "1")
     said = capsys.readouterr().out
@@ -98,6 +103,7 @@ def test_overfit_check_leaves_the_weights_of_the_run_unchanged(toy, tmp_path, qu
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, cause", [
     (["--learning-rate", "1e-9"], "the rate may be too small: try --learning-rate 1e-08"),
     (["--optimizer", "momentum", "--learning-rate", "1e6"], "the rate is too large: try --learning-rate 1e+05"),
@@ -158,6 +164,7 @@ def test_estimated_activations_match_the_graph(net, channels, size_px, alignment
     assert found["images"] == (*size_px, 3) and found["logits"] == (*size_px, 5) and found["score_fr"][2] == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net, optimizer", [*((net, "radam") for net in registry.names("nets")), ("fcn8s", "adam")])
 def test_real_width_graph_holds_no_weights(net, optimizer):
     with tf.Graph().as_default() as graph:

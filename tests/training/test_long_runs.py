@@ -16,6 +16,8 @@ from fcn.data.cache import cache
 from fcn.runs import checkpoint_files, run_log, stages
 from fcn.training import setup
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(toy, tmp_path_factory):

@@ -16,6 +16,8 @@ from fcn.training import checkpoint, weight_update
 from fcn.weights import checkpoint_reader, initialize
 from fcn.weights.formats import npz
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("road", "sky", "tree")
 AVERAGES = ("bn_a/moving_mean", "bn_a/moving_variance", "bn_b/moving_mean", "bn_b/moving_variance")
 PHOTOS = np.random.default_rng(5).integers(0, 256, (2, 33, 47, 3)).astype(np.uint8)

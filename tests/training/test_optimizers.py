@@ -116,6 +116,7 @@ def by_keras():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "momentum"])
 def test_every_weight_moves_like_in_keras(by_keras, optimizer):
     found = followed(optimizer, weight_decay=0.5 if optimizer == "adamw" else 0.0)

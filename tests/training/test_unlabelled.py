@@ -11,6 +11,8 @@ from scripts_help import call, command, evaluate
 from fcn.config import training_config
 from fcn.runs import checkpoint_files, run_log
 
+pytestmark = pytest.mark.slow
+
 STRIPES = np.repeat(np.repeat([[0, 1]], 32, 1), 64, 0).astype(np.uint8)
 NOTHING = np.full((64, 64), 255, np.uint8)
 

@@ -327,6 +327,7 @@ def run_of_a_vgg(optimizer, batch):
     return after, norms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_vgg_is_equal_after_8_single_images_or_one_batch_of_8(optimizer):
     several, norms = run_of_a_vgg(optimizer, 1)

@@ -27,6 +27,7 @@ def by_keras(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 @pytest.mark.parametrize(("named", "suffix"), list(itertools.product((True, False), (".weights.h5", ".h5"))))
 def test_keras_file_has_matrices_read_as_convolutions(by_keras, backbone, named, suffix):
@@ -35,6 +36,7 @@ def test_keras_file_has_matrices_read_as_convolutions(by_keras, backbone, named,
     assert "channels BGR" in found.notes[0] and "no mean colour" in found.notes[-1] and found.net is None
 
 
+@pytest.mark.slow
 def test_keras_vgg19_without_top_gives_its_own_kernels(by_keras):
     found = detection.read_weights(by_keras / "real.weights.h5")
     assert len(found.layers) == 16 and "read as documented" in found.notes[0]

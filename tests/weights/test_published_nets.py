@@ -2,6 +2,7 @@
 
 import nets_help
 import numpy as np
+import pytest
 from formats_help import MEAN
 from nets_help import MAXIMUM, conv, crop, spread
 from PIL import Image
@@ -9,6 +10,8 @@ from test_formats_dagnn import interpolation, published_fcn8s
 
 from fcn.cli import evaluate
 from fcn.data.label_formats import ids
+
+pytestmark = pytest.mark.slow
 
 
 def layer_by_layer(image, body, scores, kernels):

@@ -251,6 +251,7 @@ def test_fresh_scores_need_no_class_names():
     assert not logits.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "variant", "how"), [
     ("fcn8s", {}, "name"),
     ("fcn8s", {"learn_upsampling": True}, "name"),  # were what is new zero: zero scores times zero kernels,
