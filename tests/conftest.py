@@ -1,4 +1,4 @@
-"""What several test files share: a small data set, the real files where this machine has them, and a way to write."""
+"""Fixtures of several test files: a small dataset, a trained run, real files if this machine has them."""
 
 import contextlib
 import pathlib
@@ -6,15 +6,21 @@ import signal
 
 import numpy as np
 import pytest
+import scripts_help
 from PIL import Image
 from scripts_help import run_process, train_words
 
 from fcn.core import terminal
 from fcn.weights import demo
 
-# A shell has what it runs behind itself ignore Ctrl-C; tests that send one would wait for ever.
+# Background processes of a shell ignore Ctrl-C; tests that send it would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = pathlib.Path(__file__).parents[2] / "shared"
+
+
+def pytest_runtest_setup(item):
+    """Only tests marked slow run commands with TensorFlow, so that `make quick` is quick."""
+    scripts_help.commands_allowed = item.get_closest_marker("slow") is not None
 
 
 def save(path, array, **options):
