@@ -36,3 +36,23 @@ def test_losses_are_means_even_if_class_weights_sum_below_1(monkeypatch):
 def test_unlabelled_batch_has_no_displayed_loss(monkeypatch):
     error, facts = diverged(monkeypatch, (0.0, 0.0), (6.0, 3.0))
     assert facts["losses_before"] == [None, 2.0] and "before: loss no labelled pixels, 2 (of" in str(error)
+
+
+def test_hooks_are_called_in_order_after_every_step(monkeypatch):
+    """A step of two batches: a hook gets the position after the second one, and ends the run by a reason."""
+    monkeypatch.setattr(loop, "run", lambda *_: {"loss": np.float32(1), "pixels": np.float32(2), "norm": 0.5})
+    graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "training",
+                                                   "loss_sum", "pixels"), 0))
+    update = types.SimpleNamespace(learning_rate=1, update=None, norm=None, collect=None)
+    settings = loop.LoopSettings(9, 2, 0.5, 0, lambda step: 0.1, lambda number: (np.zeros((1, 2, 2, 3), np.uint8),
+                                                                                np.zeros((1, 2, 2), np.uint8)), None)
+    called = []
+
+    def hook(name):
+        def after_step(at):
+            called.append((name, at.step, len(at.window)))
+            at.finished = "enough" if at.step == 2 else ""
+        return types.SimpleNamespace(after_step=after_step)
+    loop.train(None, graph, update, settings, loop.Position(0, collections.deque(), batches_per_step=2),
+               [hook("first"), hook("second")])
+    assert called == [("first", 1, 2), ("second", 1, 2), ("first", 2, 4), ("second", 2, 4)]
