@@ -71,7 +71,7 @@ def population_mean_iou(population, present):
 
 def bootstrap(sums, random):
     """Return the 95 % percentile interval of mean IoU over resampled images."""
-    images = len(sums.hits)
+    images = len(sums.true_positives)
     weights = random.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
     return np.percentile(benchmark.compute(sums, weights)["mean_iou"], [2.5, 97.5])
 
@@ -81,7 +81,7 @@ def coverage(whole, images, repeats, random):
     every, rows = population_mean_iou(whole, np.ones(CLASSES, bool)), []
     for _ in range(repeats):
         sums = subset(whole, random.integers(POPULATION, size=images))
-        present = sums.labelled.sum(axis=0) > 0
+        present = sums.target_pixels.sum(axis=0) > 0
         score, truth = benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0], population_mean_iou(whole, present)
         low, high = confidence.interval(score, benchmark.ratios(sums)["mean_iou"])
         plain = bootstrap(sums, random)
@@ -98,7 +98,7 @@ def differences(one, other, images, repeats, random):
     for _ in range(repeats):
         chosen = random.integers(POPULATION, size=images)
         pair = subset(one, chosen), subset(other, chosen)
-        present = pair[0].labelled.sum(axis=0) > 0
+        present = pair[0].target_pixels.sum(axis=0) > 0
         terms = [benchmark.ratios(sums)["mean_iou"] for sums in pair]
         scores = [benchmark.compute(sums, np.ones((1, images)))["mean_iou"][0] for sums in pair]
         low, high = confidence.interval_of_difference(scores[0] - scores[1], *terms)

@@ -112,7 +112,7 @@ def as_csv(rows):
 
 def _scored(module, sums, ids):
     """Return {"size", "text", "scores", "intervals"} of one protocol."""
-    plain = module.compute(sums, np.ones((1, len(sums.hits))), ids)
+    plain = module.compute(sums, np.ones((1, len(sums.true_positives))), ids)
     scores, terms = {name: float(value[0]) for name, value in plain.items()}, module.ratios(sums, ids)
     return {"size": module.SIZE, "text": module.TEXT, "scores": scores,
             "intervals": {name: confidence.interval(score, terms[name]) for name, score in scores.items()}}
