@@ -1,6 +1,7 @@
 """The flags of `fcn evaluate` and `fcn predict`, which of them exclude each other, and the folder that they name."""
 
 import argparse
+import difflib
 import functools
 import hashlib
 import os
@@ -13,6 +14,7 @@ from fcn.evaluation import prediction_writer
 from fcn.runs import checkpoint_choice
 
 MERGE, OVERLAP, SPLIT = "mean", 0.5, "validation"
+SPLITS = ("training", "validation", "test", "train", "val", "valid")  # names that layouts know
 OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_encoding": None, "mask_threshold": None}
 
 
@@ -121,6 +123,11 @@ def refuse_idle(arguments):
         given = [flag_of(name) for name, default in idle.items() if getattr(arguments, name) != default]
         if is_so and given:
             raise errors.UsageError(f"{', '.join(given)} {why}", fix=f"leave out {' and '.join(given)}.")
+    if arguments.overlap != "exact" and arguments.overlap >= 1:
+        share = min(round(arguments.overlap / min(arguments.window), 4), 0.9)
+        raise errors.UsageError(f"--overlap {arguments.overlap:g}: expected a share of the window, or exact",
+                                fix=f"give --overlap {share:g}: {share * min(arguments.window):.0f} of "
+                                    f"{min(arguments.window)} px.")
     if arguments.overlap == "exact" and arguments.merge != "centre":
         raise errors.UsageError("--overlap exact needs --merge centre", fix="add --merge centre.")
     if arguments.merge != MERGE and not merges(arguments):
@@ -139,6 +146,9 @@ def advised(error, arguments):
     """The DataError, with a fix that works for a run: labels are read as in training, so that the flags of the data
     set, which `fcn train` has, are refused.
     """
+    near = difflib.get_close_matches(arguments.split, SPLITS, 1)
+    if near and arguments.split not in SPLITS and arguments.split in str(error.where):
+        return errors.DataError(error.what, where=error.where, why=error.why, fix=f"did you mean --split {near[0]}?")
     named = [flag_of(name) for name in OF_THE_DATA if re.search(rf"{flag_of(name)}(?![\w-])", str(error))]
     if not arguments.run or not named:
         return error

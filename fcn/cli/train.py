@@ -90,7 +90,8 @@ def show(settings, arguments):
     """Write a picture of the first batch as the net would get it."""
     path = pathlib.Path(arguments.show_batch)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
-        raise errors.UsageError(f"--show-batch {path}: a .png in a folder that exists is needed")
+        raise errors.UsageError(f"--show-batch {path}: expected a PNG file in an existing folder",
+                                fix="give --show-batch batch.png.")
     render.check_preview_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)

@@ -52,6 +52,11 @@ class Parser(argparse.ArgumentParser):
         return any(action.dest == name for action in self._actions)
 
     def error(self, message):
+        if found := re.fullmatch(r"argument (.+): invalid choice: '(.*)' \(choose from (.+)\)", message):
+            known = [word.strip("' ") for word in found[3].split(",")]
+            near = difflib.get_close_matches(found[2], known, 1)
+            message = f"argument {found[1]}: unknown value '{found[2]}': expected {', '.join(known)}" + (
+                f"{FIX}did you mean {near[0]}?" if near else "")
         fix = "" if FIX in message else FIX + self._fix(message)
         self.exit(errors.UsageError.exit_code, f"UsageError: {message}{fix}\n")
 

@@ -250,10 +250,12 @@ def parse_scales(text):
 
 
 def parse_overlap(text):
-    """'0.5' or '50%' -> 0.5, '0' -> 0.0; 'exact' unchanged."""
+    """'0.5' or '50%' -> 0.5, '0' -> 0.0; 'exact' unchanged. A share of 1 or more is refused with the window."""
     if text == "exact":
         return text
     overlap = 0.0 if str(text) in ("0", "0%", "0.0") else _share(text)
+    if overlap is None and str(text).isdecimal():
+        return float(text)
     if overlap is None:
         raise argparse.ArgumentTypeError(f"invalid overlap '{text}': expected a share of the window's size such as 0.5 "
                                          "or 50%, or exact")

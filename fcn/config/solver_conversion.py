@@ -86,7 +86,8 @@ def convert(solver, **changes) -> Solver:
     """
     new = dataclasses.replace(solver, **changes)
     if not (0 <= solver.momentum < 1 and 0 <= new.momentum < 1):
-        raise errors.UsageError("a momentum of 1 never forgets: no rate makes another momentum equal to it")
+        raise errors.UsageError("a momentum of 1 cannot be converted: no learning rate makes another momentum equal to "
+                                "it", fix="give a --momentum and --to-momentum below 1, such as 0.9.")
     if solver.clip_norm and new.images != solver.images:
         raise errors.UsageError(f"--clip-norm {solver.clip_norm:g} cannot be converted from {solver.images} to "
                                 f"{new.images} images per step",
@@ -151,8 +152,9 @@ def whole_steps(name, steps, images, new_images):
 def of_settings(settings, pixels) -> Solver:
     """The Solver in a Config. Raises UsageError for Adam, which divides the gradient's scale out again."""
     if settings.optimizer != "momentum":
-        raise errors.UsageError(f"the law is that of --optimizer momentum, this is {settings.optimizer}",
-                                why="Adam divides the scale of the gradient out: one rate serves sum and mean.")
+        raise errors.UsageError(f"the conversion is for --optimizer momentum, this is {settings.optimizer}",
+                                why="Adam divides the scale of the gradient out: one rate serves sum and mean.",
+                                fix="keep the learning rate; or convert another one with --optimizer momentum.")
     names = [field.name for field in dataclasses.fields(Solver) if field.name != "pixels"]
     return Solver(**{name: getattr(settings, name) for name in names}, pixels=pixels)
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import difflib
 import glob
 import os
 import pathlib
@@ -54,6 +55,7 @@ def from_photos(where):
     """
     places = [place for one in ([where] if isinstance(where, (str, pathlib.Path)) else where) for place in _places(one)]
     if len(places) == 1 and not places[0].is_dir():
+        _check_exists(places[0])
         images.header(places[0], images.PHOTO_FORMATS, "photo", sys.maxsize)  # its size is checked later
         return [Source(places[0].stem, places[0])], [], []
     found = _found(places)
@@ -71,6 +73,16 @@ def from_photos(where):
     lines += [f"... and in {len(counts) - MOST_FOLDERS:,} more folders"] if len(counts) > MOST_FOLDERS else []
     lines += folders.not_read(found.others, images.PHOTO_SUFFIXES)
     return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
+
+
+def _check_exists(path):
+    """Raise DataError, with the nearest name, for a photo that does not exist."""
+    if os.path.lexists(path):
+        return
+    beside = [entry.name for entry in folders.entries(path.parent)] if folders.is_folder(path.parent) else []
+    near = difflib.get_close_matches(path.name, beside, 1)
+    raise errors.DataError("this photo is missing", where=path, fix=f"did you mean {path.with_name(near[0])}?" if near
+                           else "give a photo, a folder with photos, or a pattern such as 'photos/*.jpg'.")
 
 
 def _places(where):

@@ -4,7 +4,6 @@ KINDS are the values of --outputs and, except for the zip, the names of the fold
 while the net predicts the next image.
 """
 
-import argparse
 import collections
 import concurrent.futures
 import contextlib
@@ -14,6 +13,7 @@ import zipfile
 
 import numpy as np
 
+from fcn.config import parsers
 from fcn.core import atomic_io, errors, registry
 from fcn.data import images, render
 
@@ -141,9 +141,8 @@ def parse_outputs(text):
     if text in ("none", "all"):
         return KINDS[:-1] if text == "all" else ()
     kinds = tuple(word.strip() for word in text.split(","))
-    unknown = [word for word in kinds if word not in KINDS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"invalid output '{unknown[0]}': expected {', '.join(KINDS)}, all or none")
+    for word in kinds:
+        parsers.check_name(word, [*KINDS, "all", "none"], "output")
     return kinds
 
 

@@ -4,6 +4,7 @@ The default is the best by validation mean IoU, or the newest if none has a scor
 """
 
 import dataclasses
+import difflib
 import json
 import pathlib
 import shlex
@@ -46,6 +47,8 @@ def choose(path, which=BEST):
     found = [item for item in checkpoint_files.listed(run / "checkpoints")
              if own is None or item[1].get("fingerprints") == own]  # None in runs of older versions
     if which not in (BEST, LATEST):
+        if not pathlib.Path(which).exists():
+            raise _missing(str(which), run, found)
         chosen, state = pathlib.Path(which), checkpoint_files.read_state(which)
         if state.get("fingerprints") != own:
             raise _of_another_run(chosen, state, run)
@@ -60,6 +63,16 @@ def choose(path, which=BEST):
     return Chosen(chosen, state, run, content, _text(chosen, state, best, found[0]))
 
 
+def _missing(which, run, found):
+    """The WeightsError for a --checkpoint that does not exist; found: [(path, state)] of the run's checkpoints."""
+    steps = {str(state["step"]): str(path) for path, state in found}
+    near = difflib.get_close_matches(which, [BEST, LATEST, *steps.values()], 1)
+    advised = steps.get(which) or (near[0] if near else BEST)
+    return errors.WeightsError(f"--checkpoint {which}: there is no such checkpoint", where=run,
+                               why=f"checkpoints: {', '.join(steps.values()) or 'none'}",
+                               fix=f"give --checkpoint {shlex.quote(advised)}.")
+
+
 def run_of(path):
     """The run folder of a path: the path itself, or that of a checkpoint. Raises UsageError."""
     path = pathlib.Path(path)
@@ -67,7 +80,15 @@ def run_of(path):
         if (run / "config.json").exists():
             return run
     raise errors.UsageError("is neither a run folder nor a checkpoint in one", where=path,
-                            fix="give a folder that train_fcn.py --run has written.")
+                            fix=_near_run(path))
+
+
+def _near_run(path):
+    """What to do about a path that is not a run: the nearest name of a run beside it."""
+    beside = [folder.name for folder in path.parent.glob("*/") if (folder / "config.json").exists()]
+    near = difflib.get_close_matches(path.name, beside, 1)
+    return f"did you mean {shlex.quote(str(path.with_name(near[0])))}?" if near else (
+        "give the folder of a run, such as runs/NAME, which fcn train --run has written.")
 
 
 def _check(path, found):
