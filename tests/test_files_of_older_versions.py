@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn.config import old_settings
+
 pytestmark = pytest.mark.slow
 
 ROOT = next(folder for folder in pathlib.Path(__file__).parents if (folder / "train_fcn.py").exists())

@@ -57,7 +57,7 @@ def _matched(one, other):
     other = other.select([theirs.index(name) for name in mine])
     sums = [protocols.computed(e.original, None, e.spec.ignored_ids)["benchmark"][1] for e in (one, other)]
     if not _same_labels(*sums):
-        wrong = np.flatnonzero((sums[0].labelled != sums[1].labelled).any(axis=1))
+        wrong = np.flatnonzero((sums[0].target_pixels != sums[1].target_pixels).any(axis=1))
         raise fail(f"{len(wrong)} images have different labels: {', '.join(mine[i] for i in wrong[:5])}")
     return other
 
