@@ -227,7 +227,7 @@ def test_demo_changes_only_its_own_files(tmp_path, monkeypatch, name):
     folder = tmp_path / f"demo-{demo.VERSION}"
     path = foreign(folder / name)
     if name == "scenes":
-        with pytest.raises(errors.DataError, match="scenes: is not what the demo makes"):
+        with pytest.raises(errors.DataError, match="scenes: is not a file of the demo"):
             demo.prepare(tmp_path)
     else:
         data, weights = demo.prepare(tmp_path)

@@ -94,7 +94,7 @@ def refusal(folder):
 
 
 def test_missing_or_empty_folder_is_named(tmp_path):
-    assert f"{tmp_path / 'gone'}: no such plugin folder" in refusal(tmp_path / "gone")
+    assert f"{tmp_path / 'gone'}: there is no such plugin folder" in refusal(tmp_path / "gone")
     (tmp_path / "net").mkdir()
     said = refusal(tmp_path)
     assert f"{tmp_path}: holds no plugins" in said and "nets" in said

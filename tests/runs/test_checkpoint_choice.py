@@ -58,7 +58,7 @@ def test_checkpoint_folder_selects_that_checkpoint(tmp_path):
 def test_folder_without_run_or_checkpoint_is_named(tmp_path):
     with pytest.raises(errors.UsageError, match="neither a run folder nor a checkpoint"):
         checkpoint_choice.choose(tmp_path)
-    with pytest.raises(errors.WeightsError, match=r"run/checkpoints: there is no checkpoint of this run"):
+    with pytest.raises(errors.WeightsError, match=r"run/checkpoints: holds no checkpoint of this run"):
         checkpoint_choice.choose(make(tmp_path / "run", {}))
 
 
@@ -97,8 +97,8 @@ def test_checkpoint_with_equal_fingerprints_may_be_anywhere(tmp_path):
 
 def test_run_without_fingerprints_is_reported_as_unverified(tmp_path):
     run = make(tmp_path / "run", {10: 0.5}, None)
-    assert "fingerprints" not in checkpoint_choice.choose(run).text
-    assert "fingerprints" not in checkpoint_choice.choose(run, run / "checkpoints/step-000010").text
+    assert "had fingerprints" not in checkpoint_choice.choose(run).text
+    assert "had fingerprints" not in checkpoint_choice.choose(run, run / "checkpoints/step-000010").text
     elsewhere = add(tmp_path / "backup", 20, 0.25, None)
     assert "saved before checkpoints had fingerprints" in checkpoint_choice.choose(run, elsewhere).text
     with pytest.raises(errors.WeightsError, match="belongs to another run"):

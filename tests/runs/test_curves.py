@@ -118,7 +118,7 @@ def test_long_log_is_drawn_with_few_points_and_visible_spikes(figure_of):
     _, axes = figure_of(curves.draw, long_log(100_000, {41_234: 2.5}))
     assert len(points(axes["loss"], "training")) == 500
     assert highest(axes["loss"]) == 2.5 < axes["loss"].get_ylim()[1]
-    assert any("pale: range of 200 lines each" in text for text in legend(axes["loss"]))
+    assert any("pale: range of 200 entries each" in text for text in legend(axes["loss"]))
 
 
 def test_spike_far_above_the_rest_is_cut_off_and_noted(figure_of):
