@@ -155,7 +155,7 @@ def test_validations_of_other_lengths_are_distinguished(tmp_path, compared):
     make(tmp_path / "b", eval_batches=25, batch=4)
     assert not any(line.startswith("note") for line in compared(tmp_path / "a", tmp_path / "b")[1])
     make(tmp_path / "c", eval_batches=0, batch=2)
-    assert any("images (100, all, where" in line for line in compared(tmp_path / "a", tmp_path / "c")[1])
+    assert any("images (100, all at most)" in line for line in compared(tmp_path / "a", tmp_path / "c")[1])
 
 
 def test_old_run_gets_defaults_and_its_speed_from_the_log(tmp_path, compared):
@@ -181,8 +181,8 @@ def test_other_folders_are_skipped_with_a_line_each(tmp_path, compared):
     code, out, _ = compared(*sorted((tmp_path / "runs").iterdir()), tmp_path / "gone")
     passed = [line for line in out if line.startswith("skipped:")]
     assert code == 0 and len(passed) == 5 and row(out, "a")[1] == "20/40"
-    for name, why in (("empty", "it has no config.json"), ("compare.png", "it has no config.json"), ("gone", "no run"),
-                      ("torn", "is damaged"), ("old", "made by an older version")):
+    for name, why in (("empty", "it has no config.json"), ("compare.png", "it has no config.json"),
+                      ("gone", "not a run"), ("torn", "is damaged"), ("old", "made by an older version")):
         assert any(f"{name}: " in line and why in line for line in passed)
 
 
