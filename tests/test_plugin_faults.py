@@ -75,9 +75,9 @@ def test_invalid_learning_rate_factor_is_reported(plugin, factor):
 
 
 @pytest.mark.parametrize("moves_label, change, expected", [
-    (False, "image / 255.0", r"it made the image float64 \(6, 8, 3\), expected uint8"),
-    (False, "image.swapaxes(0, 1)", r"it made the image uint8 \(8, 6, 3\), expected uint8 \(6, 8, 3\)"),
-    (True, "image[:2]", r"it made samples of \(2, 8\) px, asked for are \(6, 8\)")])
+    (False, "image / 255.0", r"returned the image as float64 \(6, 8, 3\), expected uint8"),
+    (False, "image.swapaxes(0, 1)", r"returned the image as uint8 \(8, 6, 3\), expected uint8 \(6, 8, 3\)"),
+    (True, "image[:2]", r"returned a sample of \(2, 8\) px, expected \(6, 8\)")])
 def test_augmentation_that_changes_type_or_size_is_refused(plugin, moves_label, change, expected):
     plugin("augmentations", f"MOVES_LABEL = {moves_label}\ndef draw(rng):\n    return 1\n"
                             f"def change(image, value):\n    return {change}\n")
@@ -114,7 +114,7 @@ def test_an_exception_in_a_plugin_names_its_file_and_line(plugin, capsys):
 def test_misspelled_kind_folder_is_reported(tmp_path):
     (tmp_path / "losses").mkdir()
     (tmp_path / "optimizer").mkdir()
-    with pytest.raises(errors.UsageError, match=r"(?s)optimizer: no kind of plugin .*did you mean optimizers"):
+    with pytest.raises(errors.UsageError, match=r"(?s)optimizer: unknown kind of plugin.*did you mean optimizers"):
         registry.use([tmp_path])
     registry.use()
 
@@ -140,14 +140,15 @@ scored, compute, ratios = berkeley.scored, berkeley.compute, berkeley.ratios
 
 @pytest.mark.parametrize("line, expected", [
     ("SIZE = 'mine'", "SIZE is 'mine'"),
-    ("def scored(num_classes, ignored_ids): return [num_classes]", r"scored\(\) gives \[4\], expected ids from 0 to 3"),
-    ("def compute(sums, weights, ids): return None", r"compute\(\) gives None, expected a dict with pixel_accuracy"),
-    ("def ratios(sums, ids): return {'mean_iou': 1}", r"ratios\(\) gives .*, expected a dict"),
-    ("def ratios(sums, ids): return dict.fromkeys(compute(sums, np.ones((1, 3))))", r"ratios\(\) gives None as"),
+    ("def scored(num_classes, ignored_ids): return [num_classes]",
+     r"scored\(\) returns \[4\], expected ids from 0 to 3"),
+    ("def compute(sums, weights, ids): return None", r"compute\(\) returns None, expected a dict with pixel_accuracy"),
+    ("def ratios(sums, ids): return {'mean_iou': 1}", r"ratios\(\) returns .*, expected a dict"),
+    ("def ratios(sums, ids): return dict.fromkeys(compute(sums, np.ones((1, 3))))", r"ratios\(\) returns None as"),
     ("def compute(sums, weights, ids): return dict.fromkeys(ratios(sums), 0.5)",
-     r"compute\(\) gives .* of shape \(\) for two rows of weights, expected \(2,\)"),
+     r"compute\(\) returns .* of shape \(\) for two rows of weights, expected \(2,\)"),
     ("def compute(sums, weights, ids): return berkeley.compute(sums, weights) | {'f1': weights.sum(1)}",
-     r"compute\(\) gives .*, f1, but ratios\(\) gives")])
+     r"compute\(\) returns .*, f1, but ratios\(\) returns")])
 def test_invalid_protocol_is_reported_before_the_net_runs(plugin, line, expected):
     plugin("protocols", PROTOCOL + line)
     with refused(expected):
@@ -190,13 +191,13 @@ def test_invalid_plugin_names_are_refused(tmp_path, name, expected):
 
 def test_two_augmentations_with_one_stream_are_refused(plugin):
     plugin("augmentations", "STREAM = 12\ndef draw(rng):\n    return 1\ndef change(array, value):\n    return array\n")
-    with refused("STREAM 12 is that of the augmentation 'hflip', too"):
+    with refused("the augmentation 'hflip' has STREAM 12, too"):
         training_config.import_plugins(training_config.Config(augment=("hflip", "bad")))
     training_config.import_plugins(training_config.Config(augment=("vflip", "bad")))
 
 
 @pytest.mark.parametrize("weights, expected", [
-    ("x.npz", "holds the net 'mine'"), ("x.npz", "give --plugins FOLDER, where FOLDER/nets/mine.py is"),
+    ("x.npz", "holds the unknown net 'mine'"), ("x.npz", "give --plugins FOLDER with FOLDER/nets/mine.py"),
     ("run", "Fix: --run ")])
 def test_weights_of_a_net_whose_plugin_is_missing(tmp_path, capsys, weights, expected):
     np.savez(tmp_path / "x.npz", net=np.array("mine"), mean_rgb=np.zeros(3))

@@ -56,14 +56,14 @@ def from_photos(where):
     places = [place for one in ([where] if isinstance(where, (str, pathlib.Path)) else where) for place in _places(one)]
     if len(places) == 1 and not places[0].is_dir():
         _check_exists(places[0])
-        images.header(places[0], images.PHOTO_FORMATS, "photo", sys.maxsize)  # its size is checked later
+        images.header(places[0], images.IMAGE_FORMATS, "image", sys.maxsize)  # its size is checked later
         return [Source(places[0].stem, places[0])], [], []
     found = _found(places)
     base = places[0] if len(places) == 1 else pathlib.Path(
         os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
     if not found.files and not found.odd:
-        raise errors.DataError(f"no photo is here ({' '.join(images.PHOTO_SUFFIXES)})", where=base,
-                               why=folders.not_read(found.others, images.PHOTO_SUFFIXES), fix=_fix(found, base))
+        raise errors.DataError(f"no photo is here ({' '.join(images.IMAGE_SUFFIXES)})", where=base,
+                               why=folders.not_read(found.others, images.IMAGE_SUFFIXES), fix=_fix(found, base))
     paths = [path.relative_to(base) for path in found.files]
     unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
     names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
@@ -71,7 +71,7 @@ def from_photos(where):
     lines = [f"photos in {base / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
     lines = lines if len(counts) > 1 else []
     lines += [f"... and in {len(counts) - MOST_FOLDERS:,} more folders"] if len(counts) > MOST_FOLDERS else []
-    lines += folders.not_read(found.others, images.PHOTO_SUFFIXES)
+    lines += folders.not_read(found.others, images.IMAGE_SUFFIXES)
     return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
 
 
@@ -102,10 +102,10 @@ def _found(places):
     parts = []
     for place in places:
         if place.is_dir():
-            parts.append(folders.walk(place, images.PHOTO_SUFFIXES, manifest.read_manifest))
+            parts.append(folders.walk(place, images.IMAGE_SUFFIXES, manifest.read_manifest))
         elif why := folders.irregular(place):
             parts.append(folders.Found([], [errors.Problem(place, why)], {}, []))
-        elif place.suffix.lower() in images.PHOTO_SUFFIXES:
+        elif place.suffix.lower() in images.IMAGE_SUFFIXES:
             parts.append(folders.Found([place], [], {}, []))
         else:
             parts.append(folders.Found([], [], {place.suffix.lower(): [place]}, []))
@@ -132,6 +132,6 @@ def read_sample(source, spec, size_px, max_pixels):
     if source.pair:
         (photo, label), (seen, seen_label) = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
         return Sample(source.name, photo, label, seen, seen_label)
-    with images.photo_file(source.photo, max_pixels) as (image, header):
+    with images.image_file(source.photo, max_pixels) as (image, header):
         photo, seen = images.decoded_at_both(image, header, True, size_px)
     return Sample(source.name, photo, None, seen, None)

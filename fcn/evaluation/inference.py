@@ -74,7 +74,7 @@ class Predictor:
     def _strip_by_strip(self, photo, seen, target, sink):
         """Ids by scores that are merged and argmaxed strip by strip; the target grid is never held in scores."""
         self.room.check(seen.shape[:2], target, is_plain=False)
-        views = [images.resize_photo(seen if scale == 1 else photo, size)
+        views = [images.resize_image(seen if scale == 1 else photo, size)
                  for scale, size in zip(self.config.scales, self.config.sizes(seen.shape[:2]), strict=True)]
         bounds = tiling.strip_bounds(target, self.num_classes, [view.shape[:2] for view in views])
         streams = [tiling.resized_strips(self._rows(view), view.shape[:2], target, bounds) for view in views]

@@ -112,7 +112,7 @@ def classes_of(data, layout, classes, ignore_label, encoding, mask_threshold):
         layout, why = _auto.choose(data)
         logger.info(f"layout {layout}: {why}")
     spec = registry.load("layouts", layout).spec(data, classes, ignore_label)
-    return layout, spec.as_asked(encoding, mask_threshold)
+    return layout, spec.with_overrides(encoding, mask_threshold)
 
 
 def with_classes(evaluated, layout, spec):
