@@ -46,7 +46,7 @@ def ours(found, batch, names):
     def epoch():
         first = next(epochs) * count
         for number in range(first, first + count):
-            batch_loader.training(found, number, sampling)
+            batch_loader.training_batch(found, number, sampling)
         return count
     return epoch
 
@@ -89,7 +89,7 @@ def net(found, batch):
     graph = graph_builder.build(Architecture("fcn8s_tutorial", num_classes, published_nets.widths(), augment.FILL_RGB))
     update, run = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam")), new_session()
     run.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-    images, labels = batch_loader.training(found, 0, batch_loader.Sampling(batch, seed=0))
+    images, labels = batch_loader.training_batch(found, 0, batch_loader.Sampling(batch, seed=0))
     feed = {graph.images: images, graph.labels: labels, graph.keep_prob: 0.5, update.learning_rate: 0.0}
 
     def steps():

@@ -62,7 +62,7 @@ def epoch(made, number, sampling):
     count = len(made) * sampling.crops_per_image // sampling.batch
     clock, cpu = time.perf_counter(), time.thread_time()
     for k in range(number * count, (number + 1) * count):
-        batch_loader.training(made, k, sampling)
+        batch_loader.training_batch(made, k, sampling)
     return count / (time.perf_counter() - clock), time.thread_time() - cpu
 
 
@@ -101,7 +101,7 @@ def trained(path, batch, rounds):
         made = opened(path, compared)
         count, waited = len(made) // batch, 0.0
         clock, cpu = time.perf_counter(), time.process_time()
-        with contextlib.closing(batch_loader.ahead(lambda k: batch_loader.training(made, k, sampling),
+        with contextlib.closing(batch_loader.prefetch(lambda k: batch_loader.training_batch(made, k, sampling),
                                                    range(count))) as supply:
             for _ in range(count):
                 before = time.perf_counter()

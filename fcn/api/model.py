@@ -228,7 +228,7 @@ class Model(contextlib.AbstractContextManager):
         if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
             raise errors.UsageError(f"invalid image: array of shape {array.shape} and type {array.dtype}, expected "
                                     "(height, width, 3) of uint8, RGB, 0 to 255", fix=_image_fix(array))
-        return array, array if size is None else images.resize_photo(array, size)
+        return array, array if size is None else images.resize_image(array, size)
 
 
 def _image_fix(array):

@@ -94,7 +94,7 @@ def to_do(arguments, evaluated):
         print("\n".join(lines), end="\n" if lines else "")
         if left_out and not evaluated.settings.skip_bad:
             file_checks.refuse(left_out, len(found), "photos")
-        dataset.say_photos([source.photo for source in found], evaluated.settings.max_pixels)
+        dataset.log_conversions([source.photo for source in found], evaluated.settings.max_pixels)
     else:
         out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, evaluated),
                                                     result_folder.EVALUATION)
@@ -122,7 +122,7 @@ def speed(scored):
     memory, seconds = machine.peak_memory(), max(scored.seconds, 1e-9)
     return (f"{scored.images} images in {seconds:.0f} s, {scored.images / seconds:.2f} a second; "
             f"the net waited for reading and writing {scored.waited / seconds:.1%} of it"
-            + (f"; peak memory {atomic_io.amount(memory)}" if memory else ""))
+            + (f"; peak memory {atomic_io.format_bytes(memory)}" if memory else ""))
 
 
 def choose(arguments):

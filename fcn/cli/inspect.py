@@ -101,7 +101,7 @@ def main(argv):
     print(f"layout: {name}: {why}")
     layout = registry.load("layouts", name)
     spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
-    spec = spec.as_asked(arguments.label_encoding, arguments.mask_threshold)
+    spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold)
     found = listings(layout, arguments.data)
     for split, listing in found.items():
         print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),

@@ -99,11 +99,11 @@ def reserve(file, size, folder, fix=CACHE_ELSEWHERE):
 
 def no_space(size, folder, fix=CACHE_ELSEWHERE):
     """The MachineError for a disk without `size` free bytes."""
-    free = amount(shutil.disk_usage(folder).free)
-    return errors.MachineError(f"this needs {amount(size)}, the disk has {free} free", where=folder, fix=fix)
+    free = format_bytes(shutil.disk_usage(folder).free)
+    return errors.MachineError(f"this needs {format_bytes(size)}, the disk has {free} free", where=folder, fix=fix)
 
 
-def amount(size):
+def format_bytes(size):
     """'4.46 GB' for a number of bytes."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:

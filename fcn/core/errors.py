@@ -1,7 +1,9 @@
-"""The few exceptions, each with its exit code, and the one place where they become a message.
+"""Exceptions with their exit codes, and the function that prints them as messages.
 
-0 ok, 2 usage or config, 3 bad data, 4 bad weights or checkpoint, 5 environment (disk, lock, device),
-6 diverged (NaN), 70 a bug, 129 SIGHUP, 130 SIGINT, 143 SIGTERM (and SIGUSR1).
+    0    ok                        5    MachineError: disk, lock, device
+    2    UsageError                6    DivergedError: loss or gradient not finite
+    3    DataError                 70   a bug
+    4    WeightsError              129 SIGHUP, 130 SIGINT, 143 SIGTERM (and SIGUSR1)
 """
 
 import dataclasses
@@ -17,10 +19,10 @@ from fcn.core import terminal
 
 
 class FcnError(Exception):
-    """What went wrong, in which file, why, and how to fix it: one block of text.
+    """Base class. The message is one block of text: "where: what", then why, then "Fix: fix".
 
-    what: one line. where: the file or folder, if there is one. why: a line, or a list of lines.
-    fix: the next move.
+    what: what failed, one line. where: the file or folder, or None. why: a line or a list of lines, such as what was
+    found and what was expected. fix: what the user can do.
     """
 
     exit_code = 70
@@ -34,27 +36,37 @@ class FcnError(Exception):
 
 
 class UsageError(FcnError):
+    """Wrong options, settings or paths."""
+
     exit_code = 2
 
 
 class DataError(FcnError):
+    """Images, labels or caches that cannot be used."""
+
     exit_code = 3
 
 
 class WeightsError(FcnError):
+    """Weight files or checkpoints that cannot be used."""
+
     exit_code = 4
 
 
 class MachineError(FcnError):
+    """A full disk, missing permissions, a lock of another process, too little memory, a missing device."""
+
     exit_code = 5
 
 
 class DivergedError(FcnError):
+    """A loss, gradient or weight that is not finite."""
+
     exit_code = 6
 
 
 class Stopped(FcnError):
-    """A signal ended the run after it had been saved; exit code 128 + signal."""
+    """A signal ended the run after a checkpoint was saved. The exit code is 128 + signal."""
 
     def __init__(self, signal_number, what):
         super().__init__(what)
@@ -62,21 +74,21 @@ class Stopped(FcnError):
 
 
 def several(problems, most=20):
-    """The first `most` lines about these problems, those of one kind in one line, and a count of the other lines."""
+    """The first `most` lines of grouped(problems), and a line with the number of the others."""
     lines = grouped(problems)
     return lines[:most] + ([f"... and {len(lines) - most} more"] if len(lines) > most else [])
 
 
 def run_command(main, argv):
-    """Call main(argv) as a program: the exit code, with errors as one block on stderr.
+    """Call main(argv) as a command. Prints an error as one block on stderr. Returns the exit code.
 
-    A traceback is shown only with --debug in argv; that of a bug is kept in a new file in the system's temporary
+    With --debug in argv, the traceback is printed. That of a bug is written to a new file in the system's temporary
     folder.
     """
     if sys.stdout is None or sys.stderr is None:  # a daemon may have closed them
         nowhere = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process)
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
-    for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
+    for stream in (sys.stdout, sys.stderr):  # file names may contain characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -90,11 +102,11 @@ def run_command(main, argv):
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output left: nobody to tell
+    except BrokenPipeError:  # the reader of stdout has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except SystemExit as error:
-        if not in_plugin(error):  # argparse's
+        if not in_plugin(error):  # raised by argparse
             raise
         return _unexpected(error, "--debug" in argv)
     except Exception as error:
@@ -102,7 +114,7 @@ def run_command(main, argv):
 
 
 def in_plugin(error):
-    """ "FILE:LINE" of the innermost frame of a traceback that lies in a plugin folder, or ""."""
+    """The innermost frame of a traceback in a plugin folder, as "FILE:LINE"; "" if there is none."""
     from fcn.core import registry  # it imports this module
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
               if any(pathlib.Path(frame.filename).is_relative_to(folder) for folder in registry.folders())]
@@ -129,14 +141,14 @@ def _unexpected(error, debug):
             log.write(traceback.format_exc())
         kept = f"The traceback is in {path}."
     except OSError:
-        kept = "Run again with --debug to see where."
+        kept = "Run it again with --debug to see the traceback."
     print(f"A bug: {type(error).__name__}: {error}\n  {kept} Please report it.", file=sys.stderr)
     return 70
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """A file that cannot be used: which, why, and what its owner can do."""
+    """A file that cannot be used: its path, the reason, and what the user can do."""
 
     path: pathlib.Path
     reason: str
@@ -147,7 +159,7 @@ class Problem:
 
 
 def grouped(problems, examples=3):
-    """Lines about Problems (or texts). More than `examples` of one reason and one folder are one line with a count."""
+    """Lines for Problems or texts. More than `examples` Problems with one reason in one folder become one line."""
     groups: dict = {}
     for problem in problems:
         of = (problem.path.parent, problem.reason, problem.fix) if isinstance(problem, Problem) else problem
@@ -158,5 +170,5 @@ def grouped(problems, examples=3):
             lines += map(str, same)
         else:
             names = ", ".join(problem.path.name for problem in same[:examples])
-            lines.append(str(Problem(of[0], f"{len(same):,} files ({names}, ...), of which each {of[1]}", of[2])))
+            lines.append(str(Problem(of[0], f"{len(same):,} files ({names}, ...), each of which {of[1]}", of[2])))
     return lines

@@ -99,7 +99,7 @@ def why_unreadable(path, error="", *expected):
 
 
 def described(path, kind, formats):
-    """(problem, fix) of a file that cannot be opened as a `kind` ("photo", "label", ...) in one of `formats`."""
+    """(problem, fix) of a file that cannot be opened as a `kind` ("image", "label", ...) in one of `formats`."""
     found = kind_of(path)
     if found.format in formats:
         return f"has a damaged or truncated {found.format} header ({found.size:,} bytes)", AGAIN

@@ -20,21 +20,22 @@ logger = logging.getLogger(__name__)
 WIDE = 110  # columns; a narrower terminal has no room for a bar beside the numbers
 
 
-class Unheard(Console):
-    """A console whose reader may leave: what is said then goes nowhere, for a screen is not worth a run."""
+class QuietConsole(Console):
+    """A console that discards its output once its reader has ended, instead of ending the run."""
 
     def on_broken_pipe(self):
+        """Redirect stdout to the null device."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ProgressBar:
-    """Context manager of one long task of `total` steps, starting at `done`; a transient bar leaves no trace."""
+    """Context manager of a task with `total` steps, starting at `done`. transient: remove the bar at the end."""
 
     def __init__(self, title, total, done=0, transient=False):
-        self.console = Unheard(highlight=False, soft_wrap=True)
+        self.console = QuietConsole(highlight=False, soft_wrap=True)
         self.live = terminal.is_command() and self.console.is_terminal
         self.total, self.title, self.last = total, title, time.monotonic()
-        counter = f"{title} {total}/{total}"  # the last thing that a narrow terminal may cut
+        counter = f"{title} {total}/{total}"  # a narrow terminal must show at least this
         self.bar = progress.Progress(
             progress.TextColumn("{task.description} {task.fields[whole]}/{task.total:.0f}",
                                 table_column=Column(no_wrap=True, overflow="ignore", min_width=len(counter))),
@@ -51,40 +52,40 @@ class ProgressBar:
         self.bar.stop()
 
     def show(self, step, text, remaining="", due=False):
-        """The state after a step. Without a terminal it is printed when `due` and at least once a minute."""
+        """Show the state after a step. Without a terminal, print a line if `due`, and at least once a minute."""
         self.bar.update(self.task, completed=step, whole=int(step), text=f"{text}  {remaining}")
         if not self.live and (due or time.monotonic() - self.last > 60):
             self.say(f"{self.title} {int(step)}/{self.total}  {text}  {remaining}".rstrip())
             self.last = time.monotonic()
 
     def say(self, text):
-        """A line that stays."""
+        """Print a line above the bar."""
         if not terminal.is_command():
             logger.info(text)
             return
         try:
             self.bar.console.print(text, markup=False)
             sys.stdout.flush()
-        except OSError:  # also a full disk behind a redirection
+        except OSError:  # such as a full disk, if stdout is a file
             self.console.on_broken_pipe()
 
     def restore_cursor(self):
-        """Leave the terminal as it was, before a sudden end."""
+        """Show the cursor again, before the process ends without __exit__."""
         self.console.show_cursor(True)
 
 
 @contextlib.contextmanager
 def counted(title, total):
-    """progress(done, begun_with) for work whose items are merely counted, shown with images/s and time to go.
+    """Context manager of a function progress(done, begun_with) that shows a bar with images/s and the remaining time.
 
-    begun_with: how many were done before, by an earlier call.
+    begun_with: number of items that an earlier call has done.
     """
     started = time.monotonic()
 
     def advance(done, begun_with=0):
         speed = max(done - begun_with, 1e-3) / max(time.monotonic() - started, 1e-6)
         pace = f"{speed:.1f} images/s" if speed >= 1 else f"{1 / speed:.1f} s an image"
-        part = f"{done / total:.0%}  " if done != int(done) else ""  # of a large image, in windows
-        screen.show(done, part + pace, f"{(total - done) / speed:.0f} s to go", due=done == total)
-    with ProgressBar(title, total, transient=True) as screen:
+        part = f"{done / total:.0%}  " if done != int(done) else ""  # a part of a large image, in tiles
+        bar.show(done, part + pace, f"{(total - done) / speed:.0f} s to go", due=done == total)
+    with ProgressBar(title, total, transient=True) as bar:
         yield advance

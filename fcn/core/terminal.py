@@ -1,7 +1,7 @@
-"""What a command may do to its process and a library may not: print, and keep TensorFlow's C++ messages off the screen.
+"""What only commands do, and not a program that imports fcn: print, show progress bars, hide TensorFlow's C++ messages.
 
-A program that imports fcn sees nothing of this: fcn logs to the logger "fcn", and the program configures logging.
-errors.run_command() enters as_command(), which prints these log lines and shows progress bars.
+All modules log to the logger "fcn". errors.run_command() enters as_command(), which prints the log lines. A program
+that imports fcn configures logging itself.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ import tempfile
 import warnings
 
 TENSORFLOW_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-_wants_native_output = TENSORFLOW_LEVEL in os.environ  # a user who sets it wants to read TensorFlow's C++ messages
+_wants_native_output = TENSORFLOW_LEVEL in os.environ  # a user who sets it wants to see TensorFlow's C++ messages
 _is_command = False
 
 
 class _PrintHandler(logging.Handler):
-    """Prints the message alone. A closed pipe raises BrokenPipeError, as print() does."""
+    """Prints the message only. Raises BrokenPipeError for a closed pipe, as print() does."""
 
     def emit(self, record):
         print(self.format(record), flush=True)
@@ -25,7 +25,7 @@ class _PrintHandler(logging.Handler):
 
 @contextlib.contextmanager
 def as_command():
-    """Inside, the process belongs to a command: log lines of fcn go to stdout, and progress bars are shown."""
+    """Context manager of a command: log lines of fcn are printed to stdout, and progress bars are shown."""
     global _is_command
     if _is_command:
         yield
@@ -47,15 +47,15 @@ def as_command():
 
 
 def is_command():
-    """Whether the process belongs to a command, not to a program that imports fcn."""
+    """Whether a command is running, and not a program that imports fcn."""
     return _is_command
 
 
 @contextlib.contextmanager
 def native_output_hidden():
-    """In a command, what C++ code writes to file descriptor 2 is hidden, and shown if the body raises.
+    """In a command, hide what C++ code writes to file descriptor 2; show it if the body raises.
 
-    TensorFlow writes remarks on CPU features and absent GPUs before it reads its own log level.
+    TensorFlow writes messages on CPU features and missing GPUs before it reads its own log level.
     """
     if not _is_command or _wants_native_output:
         yield

@@ -83,7 +83,7 @@ def sample(image, label, size_px, augmentation, number):
     for module, value in changes:
         sides = module.window_px(sides, value) if module.window_px else sides
     top, left = corner(label.shape, sides, augmentation.seed, number)
-    image = images.resize_photo(cut(image, top, left, sides, augmentation.fill_rgb), size)
+    image = images.resize_image(cut(image, top, left, sides, augmentation.fill_rgb), size)
     label = images.resize_label(cut(label, top, left, sides, augmentation.padding_id), size)
     for module, value in changes:
         image = module.change(image, value)

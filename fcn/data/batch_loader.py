@@ -57,7 +57,7 @@ def order(seed, epoch, count, crops_per_image=1, images_in_memory=0):
     return indices
 
 
-def image_of(sample, count, sampling):
+def image_index(sample, count, sampling):
     """Index of the image (of `count`) of sample number `sample` in a run."""
     if sampling.replace:
         return int(augment.stream(sampling.seed, REPLACE, sample).integers(count))
@@ -65,7 +65,7 @@ def image_of(sample, count, sampling):
     return order(sampling.seed, epoch, count, sampling.crops_per_image, sampling.images_in_memory)[position]
 
 
-def training(cache, number, sampling):
+def training_batch(cache, number, sampling):
     """Batch `number` of a run on this machine: (images uint8 (batch, h, w, 3), labels uint8 (batch, h, w)).
 
     Sample k of the run is position k % n of epoch k // n, so a batch may extend into the next epoch. Whole images of
@@ -77,7 +77,7 @@ def training(cache, number, sampling):
     augmentation = augment.Augmentation(sampling.augment, sampling.seed, sampling.fill_rgb, sampling.padding_id)
     drawn = []
     for sample in range(first, first + sampling.batch):
-        i = image_of(sample, len(cache), sampling)
+        i = image_index(sample, len(cache), sampling)
         drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, augmentation, sample))
     return _stacked(drawn)
 
@@ -87,8 +87,8 @@ def _stacked(samples):
     return np.stack(images), np.stack(labels)
 
 
-def validation(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding_id=255):
-    """Yield (images, labels) of evenly spaced samples, the same in every call. Shapes as in training().
+def validation_batches(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding_id=255):
+    """Yield (images, labels) of evenly spaced samples, the same in every call. Shapes as in training_batch().
 
     limit: number of batches, 0 for all samples. Images of one size are used whole, with any crop_size. Others are
     divided into windows of crop_size (see window), or, without crop_size, used whole in batches of one.
@@ -131,7 +131,7 @@ def window(image, label, number, size_px, fill_rgb=FILL_RGB, padding_id=255):
     return augment.cut(image, top, left, size_px, fill_rgb), label
 
 
-def ahead(make, numbers, depth=2):
+def prefetch(make, numbers, depth=2):
     """Yield make(number) for each number. A thread computes up to `depth` results ahead of the reader."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting: collections.deque = collections.deque()

@@ -1,6 +1,6 @@
-"""A data set as a run uses it: listed, checked by its headers, cached; what is left out is listed.
+"""The data set of a run: list its files, check their headers, prepare its caches, record left-out files.
 
-`settings` is a training_config.Config throughout.
+`settings` is a training_config.Config.
 """
 
 import dataclasses
@@ -25,11 +25,10 @@ SPLITS = ("training", "validation")
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The pairs of a data set as they will be used.
+    """The usable pairs of a data set.
 
-    found, shapes: by split; a shape is (height, width) as the pair will be read, or None where a cache knows it.
-    problems: files that are left out, with skip_bad. drawn: whether the split was drawn by us. stamps: of the files,
-    as they were when the data set was listed.
+    found: {split: pairs}. shapes: {split: list of (height, width) as the pairs will be read, or None if a cache
+    exists}. problems: files that are left out by skip_bad. drawn: whether the split was drawn. stamps: of the files.
     """
 
     spec: DatasetSpec
@@ -40,38 +39,40 @@ class Data:
     stamps: cache.Stamps
 
     def digests(self):
-        """[Hex digest of names and sizes of the files] of each split. Raises DataError."""
+        """List with a hex digest of names and sizes of the files for each split. Raises DataError."""
         return [cache.listing_digest(pairs, self.stamps) for pairs in self.found.values()]
 
 
 def find_data(settings):
-    """The Data of settings. Raises one DataError with everything that is wrong with any file, unless skip_bad."""
+    """List and check the data set of the settings. Returns Data.
+
+    Raises DataError that lists all problems of all files, unless skip_bad; also if a split has no usable pair.
+    """
     layout = registry.load("layouts", settings.layout)
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
-    spec = spec.as_asked(settings.label_encoding, settings.mask_threshold)
+    spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold)
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
     found: dict[str, list[Pair]] = {}
     shapes: dict[str, list | None] = {}
     problems: list[Problem] = []
     stamps = cache.Stamps()
     for split, listing in listings.items():
-        if cache_of(listing, split, spec, settings, stamps):  # its files were checked when it was built
+        if cache_of(listing, split, spec, settings, stamps):  # the files were checked when the cache was built
             found[split], shapes[split] = listing.pairs, None
         else:
             found[split], shapes[split], bad = checked(listing, split, spec, settings.max_pixels)
             problems += bad
-    problems = list(dict.fromkeys(problems))  # a fault of a list of files is one of each split
+    problems = list(dict.fromkeys(problems))  # a problem of a list of files occurs in each split
     if problems and not settings.skip_bad:
         file_checks.refuse(problems, sum(len(listing.pairs) for listing in listings.values()))
     for split, good in found.items():
         if not good:
-            raise errors.DataError(f"not one good pair of {split} is left", where=settings.data,
-                                   why=errors.several(problems))
+            raise errors.DataError(f"no usable pairs for {split}", where=settings.data, why=errors.several(problems))
     return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()), stamps)
 
 
 def checked(listing, split, spec, max_pixels):
-    """(good pairs, their shapes, all Problems) of a Listing by the headers of its files; says what it saw."""
+    """(usable pairs, their shapes, Problems) of a Listing, by the headers of its files. Logs notes and conversions."""
     logger.info("\n  ".join([f"{split}: {len(listing.pairs)} pairs", *listing.notes]))
     with progress_bar.counted(f"check of {split}", len(listing.pairs)) as advance:
         report = file_checks.check_files(listing.pairs, spec, max_pixels, advance)
@@ -80,34 +81,34 @@ def checked(listing, split, spec, max_pixels):
     return report.good, report.sizes, listing.problems + report.problems
 
 
-def say_photos(photos, max_pixels):
-    """Say of photos without labels, before they are predicted, what reading changes in them."""
-    with progress_bar.counted("check of photos", len(photos)) as advance:
+def log_conversions(photos, max_pixels):
+    """Log the conversions that reading images without labels will make. photos: paths."""
+    with progress_bar.counted("check of images", len(photos)) as advance:
         kinds = file_checks.kinds_of(photos, max_pixels, advance)
     for line in file_checks.lines(kinds, max_pixels):
         logger.info(line)
 
 
 def cache_of(listing, split, spec, settings, stamps):
-    """The finished Cache of a listing without problems, if there is one."""
+    """The existing Cache of a Listing without problems; None if there is none."""
     if listing.problems:
         return None
     try:
         print_ = cache.fingerprint(listing.pairs, spec, settings.size, stamps)
         return cache.find(own_path(listing.pairs, split, spec, settings), print_)
-    except errors.DataError:  # a pair is gone, or the file is no cache: whoever comes next says it better
+    except errors.DataError:  # a file is missing, or not a cache: the following steps report it
         return None
 
 
 def own_path(pairs, split, spec, settings):
-    """The file that the cache of these pairs of a split is built in."""
+    """Path of the cache of these pairs of a split."""
     return cache.path_of(pairs, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}")
 
 
 def to_evaluate(settings, spec, split, run=None):
-    """(good pairs of a split, Problems of the others).
+    """(usable pairs of a split, Problems of the others), to evaluate a run.
 
-    Raises DataError for bad ones, unless skip_bad, and if `run` was split otherwise.
+    Raises DataError that lists all problems, unless skip_bad; also as same_split().
     """
     listing = registry.load("layouts", settings.layout).listing(settings.data, split)
     if listing.drawn and run:
@@ -116,30 +117,36 @@ def to_evaluate(settings, spec, split, run=None):
     if problems and not settings.skip_bad:
         file_checks.refuse(problems, len(listing.pairs))
     if not good:
-        raise errors.DataError(f"not one good pair of {split} is left", where=settings.data,
-                               why=errors.several(problems))
+        raise errors.DataError(f"no usable pairs for {split}", where=settings.data, why=errors.several(problems))
     return good, problems
 
 
 def same_split(run, listing, split, data):
-    """Refuse to score images that the run was trained on, as the data set has changed since its split was drawn."""
+    """Raise DataError if a split to evaluate contains training images of the run.
+
+    This happens if a data set without splits has changed since the run's split was drawn.
+    """
     path, folder = pathlib.Path(run) / "split.csv", pathlib.Path(data)
     if not path.exists():
         return
     folder = folder if folder.is_dir() else folder.parent
-    trained_on = {name for name, its in _split.read(path).items() if its == "training"}
+    trained_on = {name for name, trained_split in _split.read(path).items() if trained_split == "training"}
     both = [pair.name for pair in listing.pairs if pair.name in trained_on]
     if both and split != "training":
         raise errors.DataError(f"{len(both)} of these images were trained on: {', '.join(both[:5])}", where=path,
                                why="the data set has changed since its split was drawn",
                                fix=f"{shlex.join(['cp', '-n', str(path), str(folder)])} and the same command again: "
-                                    "that split is obeyed. It needs a line for each new image.")
+                                    "that split is then used. It needs a line for each new image.")
 
 
 def prepare_caches(settings, data, verify=False):
-    """(spec with its classes counted if nobody names them, training Cache, validation Cache)."""
+    """Build or open the caches of both splits. Returns (spec, training Cache, validation Cache).
+
+    data: of find_data(). verify: compare all rows with their checksums. The spec has class names also for a data set
+    without names. Raises DataError, MachineError.
+    """
     caches, spec = {}, data.spec
-    faults = []
+    found_errors = []
     for split, found in data.found.items():
         started = time.monotonic()
         try:
@@ -148,8 +155,8 @@ def prepare_caches(settings, data, verify=False):
                                              advance)
                 made = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
                                      options)
-        except errors.DataError as fault:  # the other split has its own
-            faults.append(fault)
+        except errors.DataError as error:  # report the errors of both splits
+            found_errors.append(error)
             continue
         logger.info(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s")
         if made.path != own_path(found, split, spec, settings):
@@ -158,9 +165,10 @@ def prepare_caches(settings, data, verify=False):
         if verify:
             verified(made)
         caches[split] = made
-    if faults:
-        raise faults[0] if len(faults) == 1 else errors.DataError(
-            "both splits have bad pairs", where=settings.data, why=[str(f) for f in faults], fix=faults[0].fix)
+    if found_errors:
+        raise found_errors[0] if len(found_errors) == 1 else errors.DataError(
+            "both splits have bad pairs", where=settings.data, why=list(map(str, found_errors)),
+            fix=found_errors[0].fix)
     training, validation = caches["training"], caches["validation"]
     spec = spec.counted(training.class_pixels)
     labels = [pair.label for pair in data.found["training"]]
@@ -173,40 +181,42 @@ def prepare_caches(settings, data, verify=False):
 
 
 def check_classes(spec, training, validation, settings, named, labels):
-    """Raise DataError if these pixels by id, (256,) each, cannot be what is meant.
+    """Raise DataError if the ids in the labels cannot be classes.
 
-    named: the classes have names. labels: paths of training labels; some of them are read before they are called masks.
+    training, validation: (256,) pixels of each id. named: whether the data set names its classes. labels: paths of
+    training labels, some of which are read to detect masks.
     """
-    seen = [i for i in spec.scored_ids if training[i]]
-    if len(seen) < 2:
+    present = [i for i in spec.scored_ids if training[i]]
+    if len(present) < 2:
         masks = VOID_ID in spec.ignored_ids and training[VOID_ID] > 0 and label_files.are_masks(labels, spec)
-        what = f"'{spec.class_names[seen[0]]}' alone" if seen else "not one pixel of a class"
-        raise errors.DataError(f"the training labels hold {what}: there is nothing to tell apart", where=settings.data,
-                               fix="--label-encoding binary reads 255 as foreground (here it is ignored)." if masks
+        what = f"only the class '{spec.class_names[present[0]]}'" if present else "no pixel of a class"
+        raise errors.DataError(f"the training labels contain {what}, expected at least two classes",
+                               where=settings.data,
+                               fix="--label-encoding binary reads 255 as foreground (now it is ignored)." if masks
                                else "check --ignore-label and the label files.")
-    if not named and len(seen) > label_files.MOST_UNNAMED:
-        raise errors.DataError(f"the training labels hold {len(seen)} ids without names: are they smooth masks?",
-                               where=settings.data, fix="--classes names ids" + (
-                                   ", --label-encoding binary reads masks." if label_files.are_masks(labels, spec)
-                                   else "."))
+    if not named and len(present) > label_files.MOST_UNNAMED:
+        raise errors.DataError(f"the training labels contain {len(present)} ids without names, as masks with smooth "
+                               "edges do", where=settings.data, fix="name the ids with --classes" + (
+                                   ", or read masks with --label-encoding binary."
+                                   if label_files.are_masks(labels, spec) else "."))
     unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]
     if unknown:
-        raise errors.DataError(f"validation labels hold ids {unknown} that training labels do not",
+        raise errors.DataError(f"validation labels contain the ids {unknown}, which training labels do not",
                                where=settings.data, fix="name the classes with --classes.")
     if not validation[list(spec.scored_ids)].any():
-        raise errors.DataError("the validation labels hold not one pixel of a class", where=settings.data,
-                               fix="check --ignore-label and the label files; a test split without labels is no "
-                                    "validation split.")
+        raise errors.DataError("the validation labels contain no pixel of a class", where=settings.data,
+                               fix="check --ignore-label and the label files; a test split without labels cannot be "
+                                   "used for validation.")
 
 
 def summary(made):
-    """'367 pairs in data_cache/... (254 MB)', and how many were left out."""
+    """'367 pairs in data_cache/... (254 MB)', with the number of left-out pairs."""
     left_out = f"; {len(made.left_out)} left out, see {builder.left_out(made.path)}" if made.left_out else ""
-    return f"{len(made)} pairs in {made.path} ({atomic_io.amount(made.path.stat().st_size)}){left_out}"
+    return f"{len(made)} pairs in {made.path} ({atomic_io.format_bytes(made.path.stat().st_size)}){left_out}"
 
 
 def verified(made):
-    """Raise DataError naming the rows of a Cache that are damaged."""
+    """Compare all rows of a Cache with their checksums. Raises DataError that names damaged rows."""
     with progress_bar.counted("verified", len(made)) as advance:
         bad = cache.verify(made, advance)
     if bad:
@@ -215,7 +225,10 @@ def verified(made):
 
 
 def keep_lists(run, data, caches):
-    """Write into a run's folder which files were left out (skipped.txt) and which split we drew (split.csv), if any."""
+    """Write the lists of left-out files (skipped.txt) and of a drawn split (split.csv) into a run folder, if any.
+
+    caches: of both splits, whose left-out pairs are listed too.
+    """
     lines = [f"{problem}\n" for problem in data.problems]
     for made in caches:
         lines += builder.listed(made.path) if made.left_out else []

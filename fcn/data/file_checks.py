@@ -57,7 +57,7 @@ def kinds_of(image_files, max_pixels=images.MAX_PIXELS, progress=None):
     """{kind: paths} of images without labels, for lines(). Files that cannot be read as images are skipped."""
     def kinds_of_image(path):
         try:
-            return _kinds(images.header(path, images.PHOTO_FORMATS, "photo", max_pixels), True)
+            return _kinds(images.header(path, images.IMAGE_FORMATS, "image", max_pixels), True)
         except errors.DataError:
             return []
 
@@ -117,7 +117,7 @@ def _check_pair(pair, spec, max_pixels):
     """((height, width), kinds, Problems) of a pair; the size is None if there are problems."""
     problems = []
     try:
-        header = images.header(pair.image, images.PHOTO_FORMATS, "photo", max_pixels)
+        header = images.header(pair.image, images.IMAGE_FORMATS, "image", max_pixels)
     except errors.DataError as error:
         problems.append(problem(error, pair.image))
     try:

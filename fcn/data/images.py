@@ -1,8 +1,8 @@
-"""One photo file -> one RGB array; every odd format is converted, or refused with a reason. Resizing, and writing.
+"""Read image files as RGB arrays, resize images and labels, write PNGs and JPEGs.
 
-Files are opened with Pillow and an explicit list of formats: any other decoder (and there are many, some of them
-start other programs) is never reached. Written files go through imageio. Flipped bits inside a JPEG go unseen: its
-decoder only warns, and Pillow does not pass that on.
+Files are opened with Pillow and an explicit list of formats, because some of Pillow's decoders start other programs.
+Files are written with imageio. Damaged pixels inside a JPEG are not detected: its decoder only warns, and Pillow does
+not report the warning.
 """
 
 import contextlib
@@ -19,28 +19,28 @@ from PIL import Image, UnidentifiedImageError
 from fcn.core import atomic_io, errors, file_kinds
 from fcn.data.spec import MAX_PIXELS
 
-PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of a grey image
 FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
               stat.S_IFBLK: "device"}
-ORIENTATION, SIDEWAYS = 0x0112, 5  # the EXIF tag, and the first of its values that swaps height and width
+ORIENTATION, SIDEWAYS = 0x0112, 5  # EXIF tag, and the first of its values that swaps height and width
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
            8: Image.Transpose.ROTATE_90}
-METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where an orientation may stand
-SIXTEEN_TO_EIGHT = "16-bit photo scaled to 8 bits"
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow raises on damaged files
+METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # metadata that may contain an orientation
+SIXTEEN_TO_EIGHT = "16-bit image scaled to 8 bits"
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # raised by Pillow for damaged files
 
 _pillow_limit = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What an image file says of itself before it is decoded.
+    """Header of an image file. width, height: as stored, in pixels.
 
-    mode, format: Pillow's names. orientation: EXIF 1..8. bits: 16 if the file holds 16 bits a channel, else 8.
-    transparent: has an alpha channel or a transparent colour. frames: more than 1 if it is animated.
+    mode, format: Pillow's names. orientation: EXIF value, 1 to 8. bits: per channel, 8 or 16. transparent: has an alpha
+    channel or a transparent colour. frames: more than 1 for an animation.
     """
 
     width: int
@@ -54,14 +54,20 @@ class Header:
 
 
 def header(path, formats, kind, max_pixels=MAX_PIXELS):
-    """The Header of a regular file in one of `formats`. kind: "photo" or "label", for messages. Raises DataError."""
+    """The Header of a regular file. Raises DataError.
+
+    formats: Pillow's names of the formats that are read. kind: "image" or "label", for messages.
+    """
     with _file(path, formats, kind, max_pixels) as (_, found):
         return found
 
 
 @contextlib.contextmanager
 def opened(path, formats, kind, max_pixels=MAX_PIXELS):
-    """The Pillow image of a regular file in one of `formats`, its first frame decoded. Raises DataError."""
+    """Context manager of the Pillow image of a regular file, with its first frame decoded. Arguments as in header().
+
+    Raises DataError.
+    """
     with _file(path, formats, kind, max_pixels) as (image, _):
         with _decoding(path):
             image.load()
@@ -69,59 +75,60 @@ def opened(path, formats, kind, max_pixels=MAX_PIXELS):
 
 
 @contextlib.contextmanager
-def photo_file(path, max_pixels=MAX_PIXELS):
-    """(Pillow image, not yet decoded, Header) of a photo, to be given to `decoded`. Raises DataError."""
-    with _file(path, PHOTO_FORMATS, "photo", max_pixels) as image_and_header:
+def image_file(path, max_pixels=MAX_PIXELS):
+    """Context manager of (Pillow image, not yet decoded; Header), the arguments of decoded(). Raises DataError."""
+    with _file(path, IMAGE_FORMATS, "image", max_pixels) as image_and_header:
         yield image_and_header
 
 
-def read_photo(path, upright=False, max_pixels=MAX_PIXELS, size_px=None):
-    """uint8 (height, width, 3), RGB, read-only; resized to size_px if given, see `decoded`. Raises DataError.
+def read_image(path, upright=False, max_pixels=MAX_PIXELS, size_px=None):
+    """Read an image file as RGB, uint8 (height, width, 3), read-only. Raises DataError.
 
-    The raster is taken as stored, as most labels are drawn on it; `upright` turns it as its EXIF orientation says.
+    upright: rotate by the EXIF orientation; by default the image is as stored, like most labels. size_px: (height,
+    width) to resize to, see decoded().
     """
-    with photo_file(path, max_pixels) as (image, found):
+    with image_file(path, max_pixels) as (image, found):
         return decoded(image, found, upright, size_px)
 
 
 def decoded(image, found, upright=False, size_px=None):
-    """What read_photo returns, of the open image and its Header; resized to size_px (height, width) if given.
+    """Decode an open image with its Header `found`: the result of read_image().
 
-    Grey is repeated, palettes are looked up, CMYK is converted, transparency is laid on white, 16 bits are scaled
-    (not clipped) to 8. A JPEG of at least twice the wanted size on both sides is decoded at 1/2, 1/4 or 1/8 of its
-    size, which takes half the time; values differ from those of resize_photo by 1 in the mean, as much as bilinear
-    and bicubic do.
+    Grey is repeated, palettes are applied, CMYK is converted, transparent pixels are blended with white, 16 bits are
+    scaled (not clipped) to 8. With size_px, a JPEG of at least twice that size is decoded at 1/2, 1/4 or 1/8 of its
+    size, which takes half the time. Values then differ from those of resize_image() by 1 in the mean, as much as
+    bilinear and bicubic resizing differ.
     """
     stored_px = size_px and _stored_size(size_px, found, upright)
     drafted = size_px and image.draft("RGB", stored_px)
-    box = drafted and drafted[1]  # in which the photo lies, as its sides need not divide by 2, 4 or 8
+    box = drafted and drafted[1]  # the part with the image, whose height and width need not be multiples of 2, 4 or 8
     return _finished(_rgb(image, found), found, upright, stored_px, box)
 
 
 def decoded_at_both(image, found, upright, size_px):
-    """(the photo, the photo at size_px) of the open image and its Header: what two calls of `decoded` return.
+    """(image, image at size_px): the results of two calls of decoded(), with one decoding.
 
-    The file is decoded once. The exception is a JPEG that `decoded` decodes at a part of its size: that takes a second,
-    faster decoding. Without a size_px both are one array.
+    Only a JPEG that decoded() decodes at a fraction of its size is decoded a second time. Without size_px, both are the
+    same array.
     """
     rgb = _rgb(image, found)
-    photo = _finished(rgb, found, upright)
+    whole = _finished(rgb, found, upright)
     if size_px is None:
-        return photo, photo
+        return whole, whole
     stored_px = _stored_size(size_px, found, upright)
     if found.format in ("JPEG", "MPO") and found.width // stored_px[0] >= 2 and found.height // stored_px[1] >= 2:
-        return photo, read_photo(image.filename, upright, found.width * found.height, size_px)
-    return photo, _finished(rgb, found, upright, stored_px)
+        return whole, read_image(image.filename, upright, found.width * found.height, size_px)
+    return whole, _finished(rgb, found, upright, stored_px)
 
 
 def _stored_size(size_px, found, upright):
-    """(width, height) to which the stored raster is resized, so that the photo has size_px (height, width)."""
+    """(width, height) for resizing the stored image, so that it has size_px (height, width) after the rotation."""
     sideways = upright and found.orientation in UPRIGHT and found.orientation >= SIDEWAYS
     return tuple(size_px) if sideways else tuple(size_px[::-1])
 
 
 def _finished(rgb, found, upright, stored_px=None, box=None):
-    """The array of a decoded Pillow image, resized to stored_px (width, height) if given, then turned if `upright`."""
+    """The array of a decoded Pillow image, resized to stored_px (width, height) if given, then rotated if `upright`."""
     if stored_px:
         rgb = rgb.resize(stored_px, Image.Resampling.BILINEAR, box)
     turn = UPRIGHT.get(found.orientation) if upright else None
@@ -147,7 +154,7 @@ def _eight_bits(image):
 
 
 def _without(image, colour):
-    """RGB with white in the place of a PNG's transparent colour, which counts as stored: before scaling to 8 bits."""
+    """RGB with white for the transparent colour of a PNG. `colour` is compared before 16 bits are scaled to 8."""
     stored = stored_values(image)
     clear = stored == colour if stored.ndim == 2 else (stored == colour).all(axis=2)
     rgb = np.array((_eight_bits(image) if image.mode in SIXTEEN_BIT else image).convert("RGB"))
@@ -156,25 +163,25 @@ def _without(image, colour):
 
 
 def largest_value(path, max_pixels=MAX_PIXELS):
-    """The largest value of a photo's colours as stored, of 65,535 where it has 16 bits. Raises DataError."""
-    with opened(path, PHOTO_FORMATS, "photo", max_pixels) as image:
+    """The largest stored value of an image file, without alpha: up to 255, or 65,535 for 16 bits. Raises DataError."""
+    with opened(path, IMAGE_FORMATS, "image", max_pixels) as image:
         stored = stored_values(image)
     colours = stored if stored.ndim == 2 else stored[..., :-1] if stored.shape[2] in (2, 4) else stored
     return int(colours.max(initial=0))
 
 
 def is_turned(found, label_size):
-    """Whether a label of this (height, width) was drawn on the photo turned upright, not on the stored raster."""
+    """Whether a label of this (height, width) fits the image rotated by its EXIF orientation, not the stored image."""
     turned_size = found.width, found.height
     return found.orientation >= SIDEWAYS and found.width != found.height and tuple(label_size) == turned_size
 
 
 def conversions(found):
-    """What reading a photo of this Header does to it, in words; () for plain RGB."""
-    kinds = {"grey photo repeated to RGB": found.mode in ("1", "L", "LA", *SIXTEEN_BIT),
-             "palette looked up": found.mode == "P",
-             "CMYK photo converted to RGB": found.mode == "CMYK",
-             "transparency laid on white": found.transparent,
+    """The conversions of read_image() for an image with this Header, as texts; () for RGB."""
+    kinds = {"grey image repeated to RGB": found.mode in ("1", "L", "LA", *SIXTEEN_BIT),
+             "palette applied": found.mode == "P",
+             "CMYK image converted to RGB": found.mode == "CMYK",
+             "transparent pixels blended with white": found.transparent,
              SIXTEEN_TO_EIGHT: found.bits == 16,
              "first frame of an animation": found.frames > 1}
     return tuple(kind for kind, is_so in kinds.items() if is_so)
@@ -182,14 +189,14 @@ def conversions(found):
 
 @contextlib.contextmanager
 def _file(path, formats, kind, max_pixels):
-    """(Pillow image, not yet decoded, Header). Errors of the `with` body pass through, except a lack of memory."""
+    """(Pillow image, not yet decoded; Header). Errors of the `with` body pass through, except MemoryError."""
     path = pathlib.Path(path)
     try:
         with _open(path, formats, kind) as image:
             if image.width * image.height > max_pixels:
                 raise errors.DataError(f"{image.width} x {image.height} pixels are more than the limit of "
                                        f"{max_pixels:,}", where=path,
-                                       fix="if it is meant to be this large, raise --max-pixels.")
+                                       fix="if this size is right, raise --max-pixels.")
             with _decoding(path):
                 found = _header(image)
             yield image, found
@@ -198,17 +205,16 @@ def _file(path, formats, kind, max_pixels):
 
 
 def _open(path, formats, kind):
-    """The Pillow image of a regular file in one of `formats`. Raises DataError."""
+    """Open a regular file in one of `formats` as a Pillow image. Raises DataError."""
     with _decoding(path):
         try:
             file_type = stat.S_IFMT(path.stat().st_mode)
-            if file_type != stat.S_IFREG:  # a pipe would hang for ever, and a device may do anything
+            if file_type != stat.S_IFREG:  # opening a pipe could block for ever, and a device may do anything
                 raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
                                        where=path)
             return _open_of_any_size(path, formats)
         except FileNotFoundError:
-            what = "is a link to nowhere" if path.is_symlink() else f"this {kind} is missing"
-            raise errors.DataError(what, where=path) from None
+            raise errors.DataError("is a broken link" if path.is_symlink() else "is missing", where=path) from None
         except UnidentifiedImageError:
             what, fix = file_kinds.described(path, kind, formats)
             raise errors.DataError(what, where=path, fix=fix) from None
@@ -226,21 +232,19 @@ def _open_of_any_size(path, formats):
 
 @contextlib.contextmanager
 def _decoding(path):
-    """What Pillow raises on a damaged file becomes a DataError. Only its calls belong inside: a mistake of our own code
-    must not be taken for a damaged file.
-    """
+    """Convert Pillow's errors for a damaged file to DataError. Use it only around calls of Pillow."""
     path = pathlib.Path(path)
     try:
         yield
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno:  # the system's complaint, not the decoder's
+        if isinstance(error, OSError) and error.errno:  # an error of the system, not of the decoder
             raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
         raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
                                where=path, fix="download or copy the file again.") from None
 
 
 def _header(image):
-    """Of an image that is open and not yet decoded."""
+    """The Header of a Pillow image that is not yet decoded."""
     return Header(image.width, image.height, image.mode, image.format, _orientation(image),
                   bits=16 if image.mode in SIXTEEN_BIT or ";16B" in str(image.tile) else 8,
                   transparent=image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info,
@@ -253,18 +257,18 @@ def _orientation(image):
     image.info.setdefault("exif", None)  # without it, Pillow decodes a PNG to look for one at its end
     try:
         value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # damaged metadata, of which Pillow raises much, is no reason to refuse a photo
+    except Exception:  # Pillow raises many types for damaged metadata, which do not matter here
         return 1
     return value if value in UPRIGHT else 1
 
 
-def resize_photo(photo, size_px):
-    """uint8 (h, w, 3) -> (height, width, 3). Bilinear; when shrinking, over the whole area a pixel stands for."""
-    return _resized(photo, size_px, Image.Resampling.BILINEAR)
+def resize_image(image, size_px):
+    """Resize an image uint8 (h, w, 3) to size_px = (height, width), bilinear with antialiasing."""
+    return _resized(image, size_px, Image.Resampling.BILINEAR)
 
 
 def resize_label(label, size_px):
-    """uint8 (h, w) -> (height, width) by nearest neighbour, pixel centres over pixel centres. No other way exists."""
+    """Resize class ids uint8 (h, w) to size_px = (height, width) by nearest neighbour, with aligned pixel centres."""
     return _resized(label, size_px, Image.Resampling.NEAREST)
 
 
@@ -275,12 +279,12 @@ def _resized(array, size_px, how):
 
 
 def write_png(path, array):
-    """Write uint8 (h, w) or (h, w, 3), aside and renamed, so that a reader never sees half a file."""
+    """Write uint8 (h, w) or (h, w, 3) as a PNG, by atomic_io.write_whole()."""
     _write(path, array, extension=".png")
 
 
 def write_jpeg(path, array, quality=90):
-    """Write uint8 (h, w, 3) for people to look at, aside and renamed; colours keep their resolution."""
+    """Write uint8 (h, w, 3) as a JPEG without chroma subsampling, by atomic_io.write_whole()."""
     _write(path, array, extension=".jpg", quality=quality, subsampling=0)
 
 
@@ -288,14 +292,14 @@ def _write(path, array, **options):
     atomic_io.write_whole(path, imageio.imwrite("<bytes>", array, **options), sync=False)
 
 
-DEPTH, COLOUR_TYPE = 24, 25  # bytes of a PNG, in its header chunk, which comes first
-GREY_ALPHA, LOW_BYTES = 4, {2: "RGB;16L", 6: "RGBA;16L"}  # colour types; Pillow's names for the second byte of each
+DEPTH, COLOUR_TYPE = 24, 25  # byte offsets in a PNG file
+GREY_ALPHA, LOW_BYTES = 4, {2: "RGB;16L", 6: "RGBA;16L"}  # colour types of PNG; Pillow's raw modes of their low bytes
 
 
 def stored_values(image):
-    """Integer array (h, w) or (h, w, channels) of a decoded Pillow image that was opened by its path.
+    """Stored values, integer (h, w) or (h, w, channels), of a decoded Pillow image that was opened by its path.
 
-    uint16 where the file has 16 bits a channel; alpha comes last; a palette gives its indices.
+    uint16 for 16 bits per channel. Alpha is the last channel. A palette image has its indices.
     """
     values = np.asarray(image)
     if image.format != "PNG":
@@ -309,8 +313,8 @@ def stored_values(image):
 
 
 def _both_bytes(path, colour_type):
-    """uint16 (h, w, channels) of a PNG of 16 bits and two channels or more; PNG stores the high byte first."""
-    if colour_type == GREY_ALPHA:  # four bytes a pixel, which is how Pillow sees plain RGBA
+    """uint16 (h, w, channels) of a 16-bit PNG with two or more channels. PNG stores the high byte first."""
+    if colour_type == GREY_ALPHA:  # four bytes per pixel: decoded as 8-bit RGBA
         stored = _decoded_as(path, "RGBA")
         return stored[..., ::2] << 8 | stored[..., 1::2]
     return _decoded_as(path, LOW_BYTES[colour_type].replace("L", "B")) << 8 | _decoded_as(path, LOW_BYTES[colour_type])

@@ -130,7 +130,7 @@ def read_pair(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
     too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label contains an unknown id.
     """
     label = _label(pair, spec, max_pixels)
-    with images.photo_file(pair.image, max_pixels) as (file, header):
+    with images.image_file(pair.image, max_pixels) as (file, header):
         upright = turned(header, label.shape, pair.label)
         image = images.decoded(file, header, upright, size_px)
     return image, label if size_px is None else images.resize_label(label, size_px)
@@ -142,7 +142,7 @@ def read_at_both(pair, spec, size_px, max_pixels=images.MAX_PIXELS):
     The files are decoded once, except for the images that images.decoded_at_both names. Raises as read_pair().
     """
     label = _label(pair, spec, max_pixels)
-    with images.photo_file(pair.image, max_pixels) as (file, header):
+    with images.image_file(pair.image, max_pixels) as (file, header):
         upright = turned(header, label.shape, pair.label)
         image, resized = images.decoded_at_both(file, header, upright, size_px)
     return (image, label), (resized, images.resize_label(label, resized.shape[:2]))

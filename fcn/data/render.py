@@ -64,7 +64,7 @@ def shrunk(array, longest):
     if array is None or max(array.shape[:2]) <= longest:
         return array
     size_px = [max(1, round(side * longest / max(array.shape[:2]))) for side in array.shape[:2]]
-    return (images.resize_photo if array.ndim == 3 else images.resize_label)(array, size_px)
+    return (images.resize_image if array.ndim == 3 else images.resize_label)(array, size_px)
 
 
 def classes_in(maps, spec):

@@ -73,7 +73,7 @@ class DatasetSpec:
         """Ids of the classes that are not ignored."""
         return tuple(i for i in range(self.num_classes) if i not in self.ignored_ids)
 
-    def as_asked(self, encoding, mask_threshold):
+    def with_overrides(self, encoding, mask_threshold):
         """A copy with the given encoding and threshold. None keeps the value."""
         asked = {"encoding": encoding, "mask_threshold": mask_threshold}
         return dataclasses.replace(self, **{key: value for key, value in asked.items() if value is not None})

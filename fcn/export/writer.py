@@ -65,7 +65,7 @@ def export(chosen, path, name):
         if made.is_file():  # the metadata first, so that an exported file always has it
             atomic_io.publish(note_of(made, name), note_of(path, name))
     size = sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
-    return [f"{path}: {about}; {atomic_io.amount(size)}", _check.text(verified),
+    return [f"{path}: {about}; {atomic_io.format_bytes(size)}", _check.text(verified),
             f"classes, sizes and step are in {note_of(path, name)}"]
 
 

@@ -120,7 +120,7 @@ def _read(paths):
     for path in paths:
         if path.stat().st_size > MOST_BYTES:
             raise errors.DataError(f"has more than {MOST_BYTES:,} bytes", where=path)
-    photo = images.read_photo(paths[0], max_pixels=LONGEST_PX ** 2)
+    photo = images.read_image(paths[0], max_pixels=LONGEST_PX ** 2)
     sizes = [photo.shape[:2], *(ids(path).shape for path in paths[1:])]
     if len(set(sizes)) != 1:
         raise errors.DataError(f"photo, label and prediction differ in size: {sizes}", where=paths[0])

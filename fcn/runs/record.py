@@ -51,7 +51,7 @@ def read_record(run):
     return content
 
 
-def to_go_on_with(run, resume):
+def record_to_resume(run, resume):
     """The content of config.json if the run in this folder is resumed; None for a new run.
 
     A run without a checkpoint is started again. resume: the value of --resume. Raises UsageError or WeightsError if the

@@ -31,9 +31,9 @@ def quick(trainer):
                                  "free space, or give a --run on another disk; not one checkpoint "
                                  "could be saved.")
     parts = memory_of(trainer)
-    memory = f"about {atomic_io.amount(sum(parts.values()))}" if parts else UNKNOWN
-    lines = [f"memory {memory}; checkpoints of {atomic_io.amount(size)}, up to {most} at once = "
-             f"{atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free"]
+    memory = f"about {atomic_io.format_bytes(sum(parts.values()))}" if parts else UNKNOWN
+    lines = [f"memory {memory}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
+             f"{atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free"]
     if free + there < most * size:
         lines.append(f"warning: the disk does not hold {most} checkpoints (--keep {most - 2}, the best one, and one "
                      "that is being written)")
@@ -167,13 +167,13 @@ def _net(trainer, shapes, strides):
 def _memory(trainer):
     parts, measured = memory_of(trainer), machine.peak_memory()
     if parts is None:
-        return [f"memory: {UNKNOWN}" + (f"; measured, at most so far: {atomic_io.amount(measured)}" if measured
+        return [f"memory: {UNKNOWN}" + (f"; measured, at most so far: {atomic_io.format_bytes(measured)}" if measured
                                         else "")]
     total = sum(parts.values())
-    others = [f"{batch}: {atomic_io.amount(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
-    rows = [[part, atomic_io.amount(size), ""] for part, size in [*parts.items(), ("together", total)] if size]
+    others = [f"{batch}: {atomic_io.format_bytes(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
+    rows = [[part, atomic_io.format_bytes(size), ""] for part, size in [*parts.items(), ("together", total)] if size]
     if measured:
-        rows.append(["measured, at most so far", atomic_io.amount(measured),
+        rows.append(["measured, at most so far", atomic_io.format_bytes(measured),
                      f"(the estimate is {total / measured - 1:+.0%})"])
     return ["memory, from shapes alone", *tables.lines(["<", ">", "<"], rows, indent=2),
             f"  together with --batch {', '.join(others)}"]
@@ -181,10 +181,10 @@ def _memory(trainer):
 
 def _disk(trainer):
     size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
-    one = atomic_io.amount(size)
+    one = atomic_io.format_bytes(size)
     return [f"disk: a checkpoint {one}, at most {most} at once (--keep {most - 2}, the best one, one "
-            f"being written) = {atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free",
-            f"  weights alone, as .npz: {atomic_io.amount(trainer.parameters * resources.FLOAT)}"]
+            f"being written) = {atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free",
+            f"  weights alone, as .npz: {atomic_io.format_bytes(trainer.parameters * resources.FLOAT)}"]
 
 
 def _time(trainer, step, seconds, waiting, validation_s):

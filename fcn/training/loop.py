@@ -81,7 +81,7 @@ def train(session, model, update, settings, position, hooks):
     finite; the weights are unchanged then.
     """
     numbers = range(position.step * settings.batches_per_step, settings.steps * settings.batches_per_step)
-    with contextlib.closing(batch_loader.ahead(settings.batch_at, numbers)) as supply:
+    with contextlib.closing(batch_loader.prefetch(settings.batch_at, numbers)) as supply:
         for number in numbers:
             if position.finished:
                 return

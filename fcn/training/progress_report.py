@@ -51,7 +51,7 @@ class ProgressReport:
         (loss, error), count = confidence.mean_loss(sums, pixels), len(sums)
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
-        held = f"  peak {atomic_io.amount(memory)}" if memory else ""
+        held = f"  peak {atomic_io.format_bytes(memory)}" if memory else ""
         shown = f"loss {plus_minus(loss, error)} of {count}" if loss == loss else unlabelled(count)
         self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)

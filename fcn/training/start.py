@@ -36,7 +36,7 @@ class Start:
 
         Both are the same for a run that resumes, and None for a new one.
         """
-        old = record.to_go_on_with(self.run, self.resume)
+        old = record.record_to_resume(self.run, self.resume)
         return old, old or record.of_checkpoint(self.resume)
 
 
@@ -137,7 +137,7 @@ def _train_locked(job, data, old, before):
     run = job.run
     run.mkdir(parents=True, exist_ok=True)
     with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
-        if record.to_go_on_with(run, job.resume) != old:
+        if record.record_to_resume(run, job.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       fix="give the same command again.")
         from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds

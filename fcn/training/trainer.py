@@ -61,7 +61,7 @@ class Trainer:
 
     def batch_at(self, number):
         """Training batch `number` of the run: images, labels."""
-        return batch_loader.training(self.job.training, number, self.sampling)
+        return batch_loader.training_batch(self.job.training, number, self.sampling)
 
     def rate_at(self, step):
         """Learning rate of the update from `step` to the next."""
@@ -70,7 +70,7 @@ class Trainer:
     def validation_batches(self):
         """The batches of one validation: images, labels each."""
         s = self.job.settings
-        return batch_loader.validation(self.job.validation, s.batch, s.eval_batches, s.crop_size,
+        return batch_loader.validation_batches(self.job.validation, s.batch, s.eval_batches, s.crop_size,
                                        self.sampling.fill_rgb,
                                        self.policy.padding_id)
 
@@ -117,7 +117,8 @@ class Trainer:
         """Keep a batch that made no finite update, with the names of its images, for inspection; where, as words."""
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
-        names = [cache.names[batch_loader.image_of(first + i, len(cache), self.sampling)] for i in range(len(images))]
+        names = [cache.names[batch_loader.image_index(first + i, len(cache), self.sampling)]
+                 for i in range(len(images))]
         kept = f"kept in {path}"
         try:
             content = io.BytesIO()

@@ -229,7 +229,7 @@ def test_pillow_limit_is_left_alone(tmp_path):
     before = Image.MAX_IMAGE_PIXELS
     try:
         Image.MAX_IMAGE_PIXELS = 100  # a program's own; above twice of it Pillow raises an error
-        assert images.read_photo(pathlib.Path(tmp_path / "a.png")).shape == (30, 40, 3)
+        assert images.read_image(pathlib.Path(tmp_path / "a.png")).shape == (30, 40, 3)
         assert Image.MAX_IMAGE_PIXELS == 100
     finally:
         Image.MAX_IMAGE_PIXELS = before

@@ -124,4 +124,4 @@ def test_lock_that_cannot_be_created_is_not_reported_as_held():
 @pytest.mark.parametrize("size, text", [(12, "12 bytes"), (4_460_000_000, "4.46 GB"), (254_000_000, "254 MB"),
                                         (6720, "6.72 kB")])
 def test_sizes_in_bytes_are_short_to_read(size, text):
-    assert atomic_io.amount(size) == text
+    assert atomic_io.format_bytes(size) == text

@@ -78,7 +78,7 @@ def test_file_kind_is_detected_by_the_first_bytes(tmp_path, name):
 
 
 READERS = {  # a function of a path that must raise
-    "weights": detection.read_weights, "photo": images.read_photo, "confusion matrices": confusion.load,
+    "weights": detection.read_weights, "photo": images.read_image, "confusion matrices": confusion.load,
     "settings": training_config.read_toml, "classes": _classes.read, "ADE20K's classes": ade20k.read_object_info,
     "split": _split.read, "list": lambda path: csv_list.listing(path, "training"), "cache": file_format.open_file,
     "HDF5": lambda path: reader.byte_arrays(path, ["images"]),

@@ -244,17 +244,17 @@ def test_demo_changes_only_its_own_files(tmp_path, monkeypatch, name):
 def test_folder_with_a_file_of_a_run_but_no_run_is_refused(tmp_path, name):
     path = foreign(tmp_path / "run" / name)
     with pytest.raises(errors.UsageError, match=rf"{name}: exists already.*(?s:.*)--run {tmp_path}/run-2"):
-        record.to_go_on_with(tmp_path / "run", "auto")
+        record.record_to_resume(tmp_path / "run", "auto")
     assert path.read_bytes() == FOREIGN
 
 
 def test_start_that_failed_before_a_checkpoint_can_be_repeated(tmp_path):
-    assert record.to_go_on_with(tmp_path / "new", "auto") is None
+    assert record.record_to_resume(tmp_path / "new", "auto") is None
     record.write_record(tmp_path, {"config": {}, "spec": {}, "model": {}})
     (tmp_path / "transplant.json").touch()
-    assert record.to_go_on_with(tmp_path, "auto") is None
+    assert record.record_to_resume(tmp_path, "auto") is None
     with pytest.raises(errors.UsageError, match="is not a folder"):
-        record.to_go_on_with(foreign(tmp_path / "file"), "auto")
+        record.record_to_resume(foreign(tmp_path / "file"), "auto")
 
 
 def test_sweep_leaves_every_folder_that_is_not_our_checkpoint(tmp_path):
@@ -318,4 +318,4 @@ def test_folder_with_foreign_checkpoints_is_not_a_run(tmp_path):
     run = tmp_path / "run"
     (run / "checkpoints/step-000002").mkdir(parents=True)
     with pytest.raises(errors.UsageError, match=r"holds checkpoints, but no config.*\n  Fix: give --run \S+run-2"):
-        record.to_go_on_with(run, "auto")
+        record.record_to_resume(run, "auto")

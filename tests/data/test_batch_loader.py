@@ -94,7 +94,7 @@ def test_batches_cross_the_end_of_an_epoch_and_miss_no_sample(seed, count, batch
     length, stream = len(cache) * how.crops_per_image, []
     assert length == count * crops
     for number in range(-(-epochs * length // batch)):
-        images, labels = batch_loader.training(cache, number, how)
+        images, labels = batch_loader.training_batch(cache, number, how)
         assert images.shape == (batch, 5, 7, 3) and labels.shape == (batch, 5, 7)
         assert images.dtype == labels.dtype == np.uint8
         stream += which(images)
@@ -112,10 +112,10 @@ OPTIONS = st.fixed_dictionaries({
 @LAW
 def test_batch_k_does_not_depend_on_earlier_requests(seed, numbers, options):
     cache, how = uniform(7), sampling(4, seed, **options)
-    straight = [batch_loader.training(cache, k, how) for k in range(9)]
+    straight = [batch_loader.training_batch(cache, k, how) for k in range(9)]
     batch_loader.order.cache_clear()
     for k in numbers:
-        for found, first in zip(batch_loader.training(cache, k, how), straight[k], strict=True):
+        for found, first in zip(batch_loader.training_batch(cache, k, how), straight[k], strict=True):
             np.testing.assert_array_equal(found, first)
 
 
@@ -125,21 +125,21 @@ def test_machines_together_read_what_one_machine_reads(seed, batch, machines, op
     cache, how = uniform(5), sampling(batch, seed, **options)
     shards = [dataclasses.replace(how, shard=(machine, machines)) for machine in range(machines)]
     for number in range(3 * machines):
-        found = batch_loader.training(cache, number // machines, shards[number % machines])
-        for one, other in zip(found, batch_loader.training(cache, number, how), strict=True):
+        found = batch_loader.training_batch(cache, number // machines, shards[number % machines])
+        for one, other in zip(found, batch_loader.training_batch(cache, number, how), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
 def test_machine_reads_only_images_of_its_batches():
     cache = uniform(12)
     for number in range(2):
-        batch_loader.training(cache, number, sampling(3, 0, shard=(1, 2)))
+        batch_loader.training_batch(cache, number, sampling(3, 0, shard=(1, 2)))
     assert cache.touched == [*batch_loader.order(0, 0, 12)[3:6].tolist(), *batch_loader.order(0, 0, 12)[9:12].tolist()]
 
 
 def test_with_replacement_every_image_is_equally_likely():
     cache, how = uniform(5), sampling(20, 1, replace=True)
-    drawn = np.array([which(batch_loader.training(cache, number, how)[0]) for number in range(100)]).ravel()
+    drawn = np.array([which(batch_loader.training_batch(cache, number, how)[0]) for number in range(100)]).ravel()
     assert np.abs(np.bincount(drawn, minlength=5) - 400).max() < 4 * 20  # four standard deviations, nearly
     pairs = np.bincount(drawn[:-1] * 5 + drawn[1:], minlength=25)
     assert np.abs(pairs - 80).max() < 4 * 9  # the last one says nothing about the next
@@ -149,7 +149,7 @@ def test_with_replacement_every_image_is_equally_likely():
        st.lists(st.sampled_from(["turn", "hflip", "vflip"]), unique=True))
 @LAW
 def test_images_of_any_size_give_aligned_crops(seed, number, shapes, crop, names):
-    images, labels = batch_loader.training(native(shapes), number,
+    images, labels = batch_loader.training_batch(native(shapes), number,
                                            sampling(4, seed, crop_size=crop, augment=tuple(names)))
     assert labels.shape == (4, *crop)
     np.testing.assert_array_equal(images[..., 0], labels)
@@ -157,45 +157,49 @@ def test_images_of_any_size_give_aligned_crops(seed, number, shapes, crop, names
 
 def test_images_of_different_sizes_are_batches_of_one():
     shapes = [(2, 3), (4, 1), (5, 5)]
-    seen = [batch_loader.training(native(shapes), number, sampling(1, 0))[1].shape for number in range(3)]
+    seen = [batch_loader.training_batch(native(shapes), number, sampling(1, 0))[1].shape for number in range(3)]
     assert sorted(seen) == [(1, 2, 3), (1, 4, 1), (1, 5, 5)]
 
 
 def test_turned_images_of_one_size_keep_their_size():
-    _, labels = batch_loader.training(uniform(4), 0, sampling(4, 0, augment=("turn",)))
+    _, labels = batch_loader.training_batch(uniform(4), 0, sampling(4, 0, augment=("turn",)))
     assert labels.shape == (4, 5, 7)
 
 
 def test_validation_samples_are_evenly_spread():
     cache = uniform(10)
-    assert [which(images) for images, _ in batch_loader.validation(cache, 2, limit=2)] == [[0, 2], [5, 7]]
-    assert [which(images) for images, _ in batch_loader.validation(cache, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [which(images) for images, _ in batch_loader.validation_batches(cache, 2, limit=2)] == [[0, 2], [5, 7]]
+    batches = batch_loader.validation_batches(cache, 4)
+    assert [which(images) for images, _ in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 @given(COUNTS, BATCH_SIZES, st.integers(0, 8))
 @LAW
 def test_validation_takes_other_samples_and_the_same_every_time(count, batch, limit):
     cache = uniform(count)
-    taken = [i for images, _ in batch_loader.validation(cache, batch, limit, crop_size=(2, 2)) for i in which(images)]
+    batches = batch_loader.validation_batches(cache, batch, limit, crop_size=(2, 2))
+    taken = [i for images, _ in batches for i in which(images)]
     assert len(taken) == (min(count, limit * batch) if limit else count)
     assert sorted(set(taken)) == taken
     gaps = np.diff(taken)
     assert not gaps.size or gaps.max() - gaps.min() <= 1
-    assert taken == [i for images, _ in batch_loader.validation(cache, batch, limit) for i in which(images)]
-    assert all((images[..., 0] == labels).all() for images, labels in batch_loader.validation(cache, batch, limit))
+    assert taken == [i for images, _ in batch_loader.validation_batches(cache, batch, limit) for i in which(images)]
+    batches = batch_loader.validation_batches(cache, batch, limit)
+    assert all((images[..., 0] == labels).all() for images, labels in batches)
 
 
 def test_validation_reads_images_of_different_sizes_singly():
     shapes = [(2, 3), (4, 1), (5, 5), (2, 2)]
-    assert [labels.shape[1:] for _, labels in batch_loader.validation(native(shapes), 3)] == shapes
-    assert [labels.shape[1:] for _, labels in batch_loader.validation(native(shapes), 2, limit=1)] == [(2, 3), (5, 5)]
+    assert [labels.shape[1:] for _, labels in batch_loader.validation_batches(native(shapes), 3)] == shapes
+    batches = batch_loader.validation_batches(native(shapes), 2, limit=1)
+    assert [labels.shape[1:] for _, labels in batches] == [(2, 3), (5, 5)]
 
 
 @given(SHAPES, BATCH_SIZES, st.tuples(st.integers(1, 9), st.integers(1, 9)))
 @LAW
 def test_validation_tiles_count_every_pixel_once(shapes, batch, crop):
     cache, counts = native(shapes), np.zeros(256, int)
-    for images, labels in batch_loader.validation(cache, batch, 0, crop, FILL, 255):
+    for images, labels in batch_loader.validation_batches(cache, batch, 0, crop, FILL, 255):
         assert images.shape == (*labels.shape, 3) and labels.shape[1:] == crop and 1 <= len(labels) <= batch
         assert (images[..., 0] == labels)[labels != 255].all()
         counts += np.bincount(labels.ravel(), minlength=256)
@@ -216,7 +220,7 @@ def test_last_tile_is_moved_inwards_and_a_small_image_padded():
 
 def test_limited_validation_spreads_its_tiles_over_all_images():
     cache = native([(4, 4)] * 3)
-    seen = [which(images) for images, _ in batch_loader.validation(cache, 3, limit=2, crop_size=(2, 2))]
+    seen = [which(images) for images, _ in batch_loader.validation_batches(cache, 3, limit=2, crop_size=(2, 2))]
     assert seen == [[0, 0, 1], [1, 2, 2]]  # windows 0, 2, 4, 6, 8, 10 of 12
 
 
@@ -226,20 +230,20 @@ def test_validation_never_reads_a_whole_large_page():
         shapes=np.array([(side, side)]), uniform=False,
         image=lambda i: np.broadcast_to(np.uint8(9), (side, side, 3)),  # 3 TB, were it ever copied
         label=lambda i: np.broadcast_to(np.uint8(9), (side, side)))
-    found = list(batch_loader.validation(page, 2, limit=1, crop_size=(30, 40)))
+    found = list(batch_loader.validation_batches(page, 2, limit=1, crop_size=(30, 40)))
     assert [labels.shape for _, labels in found] == [(2, 30, 40)]
 
 
 @given(st.integers(0, 20), st.integers(0, 5))
 @LAW
 def test_batches_prepared_ahead_come_in_order(count, depth):
-    assert list(batch_loader.ahead(lambda number: number * number, range(count), depth)) == [i * i
+    assert list(batch_loader.prefetch(lambda number: number * number, range(count), depth)) == [i * i
                                                                                              for i in range(count)]
 
 
 def test_no_more_than_depth_batches_are_prepared_ahead():
     asked = []
-    supply = batch_loader.ahead(asked.append, iter(range(100)), depth=3)
+    supply = batch_loader.prefetch(asked.append, iter(range(100)), depth=3)
     for _ in range(5):
         next(supply)
     supply.close()
@@ -247,7 +251,7 @@ def test_no_more_than_depth_batches_are_prepared_ahead():
 
 
 def test_exception_is_raised_at_its_batch():
-    supply = batch_loader.ahead(lambda number: 6 // (3 - number), range(9))
+    supply = batch_loader.prefetch(lambda number: 6 // (3 - number), range(9))
     assert [next(supply) for _ in range(3)] == [2, 3, 6]
     with pytest.raises(ZeroDivisionError):
         next(supply)
@@ -262,7 +266,7 @@ def test_closing_early_ends_the_thread():
         seen.thread = threading.current_thread()
         return number
 
-    supply = batch_loader.ahead(make, iter(int, 1))  # endless
+    supply = batch_loader.prefetch(make, iter(int, 1))  # endless
     next(supply)
     assert seen.thread is not threading.current_thread() and seen.thread.is_alive()
     supply.close()
@@ -276,7 +280,7 @@ def test_closing_early_prepares_no_waiting_batch():
         asked.append(number)
         return number == 0 or gate.wait(9)
 
-    supply = batch_loader.ahead(make, range(9), depth=5)
+    supply = batch_loader.prefetch(make, range(9), depth=5)
     next(supply)
     threading.Timer(0.05, gate.set).start()
     supply.close()
@@ -295,7 +299,7 @@ def test_interrupt_while_waiting_ends_the_reader_and_its_thread():
         return number
 
     with pytest.raises(KeyboardInterrupt):
-        for _ in batch_loader.ahead(make, range(10**9)):
+        for _ in batch_loader.prefetch(make, range(10**9)):
             pass
     seen.thread.join(9)
     assert not seen.thread.is_alive()
@@ -303,7 +307,7 @@ def test_interrupt_while_waiting_ends_the_reader_and_its_thread():
 
 def test_an_exception_in_the_reader_ends_the_thread():
     threads = set()
-    supply = batch_loader.ahead(lambda number: threads.add(threading.current_thread()), range(100))
+    supply = batch_loader.prefetch(lambda number: threads.add(threading.current_thread()), range(100))
     next(supply)
     with pytest.raises(KeyboardInterrupt):
         supply.throw(KeyboardInterrupt)

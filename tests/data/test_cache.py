@@ -57,7 +57,7 @@ def test_cache_holds_the_read_and_resized_pairs(tiny_ade, tmp_path):
     assert done == [(i, 0) for i in range(1, 7)]
     for pair, (image, label) in zip(found, rows(made), strict=True):
         np.testing.assert_array_equal(image, label_files.read_pair(pair, ade20k.spec(tiny_ade), SIZE)[0])
-        exact = images.resize_photo(images.read_photo(pair.image), SIZE)  # JPEGs are decoded at half their size
+        exact = images.resize_image(images.read_image(pair.image), SIZE)  # JPEGs are decoded at half their size
         assert np.abs(image.astype(int) - exact).mean() < 5
         np.testing.assert_array_equal(label, images.resize_label(ids.read(pair.label, None), SIZE))
     assert files(tmp_path / "c") == [made.path.name] and made.path.name.startswith("scenes-24x40-")

@@ -98,8 +98,8 @@ def test_all_commands_report_the_same_about_the_photos(flat, capsys):
     assert len(training) == 6 and any("the largest value of " in line for line in training)
     evaluation = lines(lambda: dataset.to_evaluate(asked, dataset.find_data(asked).spec, "validation"))
     assert evaluation <= training
-    assert lines(lambda: dataset.say_photos(photos[::2], asked.max_pixels)) < training
-    whole = lines(lambda: dataset.say_photos(photos[1::2] + photos[::2], asked.max_pixels))
+    assert lines(lambda: dataset.log_conversions(photos[::2], asked.max_pixels)) < training
+    whole = lines(lambda: dataset.log_conversions(photos[1::2] + photos[::2], asked.max_pixels))
     assert whole == lines(lambda: inspect.main([str(flat)])) and len(whole) == 3
 
 
@@ -177,7 +177,7 @@ def test_black_and_white_labels_are_masks_only_if_read_as_such(flat):
     def fix(label):
         for path in (flat / "labels").iterdir():
             save(path, label)
-        with pytest.raises(errors.DataError, match="nothing to tell apart") as problem:
+        with pytest.raises(errors.DataError, match="expected at least two classes") as problem:
             dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
         return problem.value.fix
     mask = np.array([[0, 255]], np.uint8).repeat(6, 0).repeat(4, 1)
@@ -215,8 +215,8 @@ def test_a_pipe_among_the_photos_is_never_opened(flat):
 
 
 @pytest.mark.parametrize("values, message, fix", [
-    ((0, 0), "'no' alone", "--ignore-label"), ((0, 255), "'no' alone", "--label-encoding binary"),
-    ((255, 255), "not one pixel of a class", "--ignore-label")])
+    ((0, 0), "only the class 'no'", "--ignore-label"), ((0, 255), "only the class 'no'", "--label-encoding binary"),
+    ((255, 255), "no pixel of a class", "--ignore-label")])
 def test_labels_of_a_single_class_are_refused(flat, values, message, fix):
     for path in (flat / "labels").iterdir():
         save(path, np.repeat(np.array([values], np.uint8), 24, axis=1).reshape(6, 8))
@@ -241,7 +241,7 @@ def test_ids_of_antialiased_masks_are_not_classes(flat, first, masks):
 def test_validation_split_without_labelled_pixels_is_refused(flat):
     for pair in dataset.find_data(settings(flat)).found["validation"]:
         save(pair.label, np.full((6, 8), 255, np.uint8))
-    with pytest.raises(errors.DataError, match="the validation labels hold not one pixel of a class"):
+    with pytest.raises(errors.DataError, match="the validation labels contain no pixel of a class"):
         dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
 
 
@@ -250,7 +250,7 @@ def test_ids_only_in_validation_are_named_if_classes_are_unnamed(flat):
     for split, pairs in dataset.find_data(settings(flat)).found.items():
         for pair in pairs:
             save(pair.label, np.array([[0, 2, 2, 0, 5 if split == "validation" else 0, 0, 0, 0]] * 6, np.uint8))
-    with pytest.raises(errors.DataError, match=r"hold ids \[5\] that training labels do not"):
+    with pytest.raises(errors.DataError, match=r"contain the ids \[5\], which training labels do not"):
         dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     asked = settings(flat, ignore_label=(5,))
     spec = dataset.prepare_caches(asked, dataset.find_data(asked))[0]
@@ -268,5 +268,5 @@ def test_unreadable_pairs_of_both_splits_are_in_one_error(flat):
 
 def test_empty_evaluation_is_refused(flat):
     spec = dataset.find_data(settings(flat)).spec
-    with pytest.raises(errors.DataError, match="not one good pair of validation is left"):
+    with pytest.raises(errors.DataError, match="no usable pairs for validation"):
         dataset.to_evaluate(settings(flat, skip_bad=True, max_pixels=10), spec, "validation")

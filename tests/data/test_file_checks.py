@@ -138,9 +138,9 @@ def test_dark_16_bit_photos_are_warned_of_and_the_factor_works(tmp_path, largest
     assert len(said) == (factor is not None)
     if factor:
         assert str(path) in said[0] and f"{largest:,} of 65,535" in said[0] and f"by {factor} and" in said[0]
-        assert f"becomes {images.read_photo(path).max()} of 255" in said[0]
+        assert f"becomes {images.read_image(path).max()} of 255" in said[0]
         mended = file_checks.lines(file_checks.kinds_of([sixteen_bits(tmp_path, largest * factor, channels)]))
-        assert not any(line.startswith("warned") for line in mended) and images.read_photo(path).max() >= 250
+        assert not any(line.startswith("warned") for line in mended) and images.read_image(path).max() >= 250
 
 
 def test_some_of_many_16_bit_photos_are_decoded(tmp_path, monkeypatch):
@@ -195,6 +195,6 @@ def test_real_dataset_passes_with_the_sizes_of_its_pixels(shared_file):
     found = [Pair(path.stem, folder / f"images/{path.stem}.jpg", path) for path in labels]
     report = file_checks.check_files(found, SPEC)
     assert report.good == found and not report.problems and not report.kinds
-    assert images.read_photo(found[0].image).shape[:2] == report.sizes[0]
+    assert images.read_image(found[0].image).shape[:2] == report.sizes[0]
     with Image.open(found[0].label) as label:
         assert label.size[::-1] == report.sizes[0]

@@ -145,12 +145,13 @@ def test_damaged_row_is_refused_and_named_when_read(good, tmp_path, part, name):
 
 
 READERS = {
-    "training": lambda made: [batch_loader.training(made, i, batch_loader.Sampling(1, 0)) for i in range(len(made))],
-    "crops": lambda made: batch_loader.training(made, 0, batch_loader.Sampling(len(made), 0, crop_size=(2, 2))),
-    "drawn with replacement": lambda made: batch_loader.training(made, 0,
+    "training": lambda made: [batch_loader.training_batch(made, i, batch_loader.Sampling(1, 0))
+                              for i in range(len(made))],
+    "crops": lambda made: batch_loader.training_batch(made, 0, batch_loader.Sampling(len(made), 0, crop_size=(2, 2))),
+    "drawn with replacement": lambda made: batch_loader.training_batch(made, 0,
                                                                  batch_loader.Sampling(40, 0, (2, 2), replace=True)),
-    "validation": lambda made: list(batch_loader.validation(made, 2)),
-    "validation in windows": lambda made: list(batch_loader.validation(made, 2, crop_size=(3, 3))),
+    "validation": lambda made: list(batch_loader.validation_batches(made, 2)),
+    "validation in windows": lambda made: list(batch_loader.validation_batches(made, 2, crop_size=(3, 3))),
     "frequencies of classes": lambda made: class_weights.resolve("median", made, ["a", "b", "c"], 3, ()),
     "CSAIL's file": lambda made: writer._fill(None, (0, 0), [("", made, i) for i in range(len(made))], print),
     "--verify-cache": dataset.verified,

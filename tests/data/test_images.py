@@ -21,7 +21,7 @@ LAW = settings(max_examples=50, deadline=None)
 RED, GREY = (255, 0, 0), (100, 100, 100)
 MAPS = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=9))
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
-WAYS = {"header": lambda path: images.header(path, images.PHOTO_FORMATS, "photo"), "pixels": images.read_photo}
+WAYS = {"header": lambda path: images.header(path, images.IMAGE_FORMATS, "image"), "pixels": images.read_image}
 
 
 def palette_image(indices, *colours):
@@ -46,26 +46,26 @@ PHOTOS = {  # file name: (image of 1 x 2 pixels, what they are in RGB)
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_photo_of_any_mode_becomes_rgb(tmp_path, name):
     image, rgb = PHOTOS[name]
-    photo = images.read_photo(save(tmp_path / name, image))
+    photo = images.read_image(save(tmp_path / name, image))
     assert photo.dtype == np.uint8
     np.testing.assert_array_equal(photo, [rgb])
 
 
 def test_transparent_palette_colour_becomes_white(tmp_path):
     path = save(tmp_path / "a.png", palette_image([[0, 1]], GREY, RED), transparency=1)
-    np.testing.assert_array_equal(images.read_photo(path), [[GREY, (255, 255, 255)]])
+    np.testing.assert_array_equal(images.read_image(path), [[GREY, (255, 255, 255)]])
 
 
 def test_a_cmyk_jpeg_becomes_rgb(tmp_path):
     cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
-    photo = images.read_photo(save(tmp_path / "a.jpg", cyan, quality=95)).astype(int)
+    photo = images.read_image(save(tmp_path / "a.jpg", cyan, quality=95)).astype(int)
     assert photo.shape == (16, 16, 3)
     assert np.abs(photo - [0, 255, 255]).max() <= 3
 
 
 def test_scaled_16_bit_photo_keeps_its_order_up_to_white(tmp_path):
     grey = np.arange(0, 65536, 37, np.uint16)[None]
-    found = images.read_photo(save(tmp_path / "a.png", grey))[0, :, 0]
+    found = images.read_image(save(tmp_path / "a.png", grey))[0, :, 0]
     np.testing.assert_array_equal(found, grey[0] // 256)  # all 256 values; clipping would leave two
 
 
@@ -74,7 +74,7 @@ def test_unusual_photo_is_read_and_its_header_describes_it(tmp_path, name):
     content, kinds = odd_files.READ[name]
     (tmp_path / name).write_bytes(content)
     header = WAYS["header"](tmp_path / name)
-    photo = images.read_photo(tmp_path / name)
+    photo = images.read_image(tmp_path / name)
     assert (header.height, header.width) == odd_files.SIZE and photo.shape == (*odd_files.SIZE, 3)
     assert images.conversions(header) == kinds
     assert photo.any() or name == "sixteen bits RGB.png"  # of animations, the first frame: the other is black
@@ -95,14 +95,14 @@ def test_truncated_photo_is_refused_with_name_and_size(tmp_path, name):
     content, said = odd_files.CUT[name]
     (tmp_path / name).write_bytes(content)
     for size_px in (None, (8, 8)):
-        with pytest.raises(errors.DataError) as problem, images.photo_file(tmp_path / name) as (image, header):
+        with pytest.raises(errors.DataError) as problem, images.image_file(tmp_path / name) as (image, header):
             images.decoded(image, header, size_px=size_px)
         assert problem.value.where == tmp_path / name and said in str(problem.value)
         assert "download" in problem.value.fix
 
 
 @pytest.mark.parametrize("mistake", [ValueError, OSError, SyntaxError, EOFError])
-@pytest.mark.parametrize("reading", [lambda path: images.opened(path, ("PNG",), "label"), images.photo_file])
+@pytest.mark.parametrize("reading", [lambda path: images.opened(path, ("PNG",), "label"), images.image_file])
 def test_error_of_the_caller_is_not_reported_as_a_damaged_file(tmp_path, reading, mistake):
     path = save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(mistake, match="ours"), reading(path):
@@ -130,7 +130,7 @@ def test_special_file_is_never_opened(tmp_path, way):
 
 def test_every_reader_applies_the_pixel_limit(tmp_path):
     path = save(tmp_path / "a.png", np.zeros((4, 3), np.uint8))
-    for read in (images.read_photo, lambda path, max_pixels: images.header(path, ("PNG",), "photo", max_pixels)):
+    for read in (images.read_image, lambda path, max_pixels: images.header(path, ("PNG",), "image", max_pixels)):
         read(path, max_pixels=12)
         with pytest.raises(errors.DataError, match=r"3 x 4 pixels .* limit of 11\n  Fix: .*--max-pixels"):
             read(path, max_pixels=11)
@@ -139,7 +139,7 @@ def test_every_reader_applies_the_pixel_limit(tmp_path):
 def test_limit_above_that_of_pillow_works(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(odd_files.png(20_000, 20_000, 8, 0, b"\0"))
-    assert images.header(path, ("PNG",), "photo", 400_000_000).width == 20_000
+    assert images.header(path, ("PNG",), "image", 400_000_000).width == 20_000
 
 
 @given(place=st.integers(0, 3000), value=st.integers(0, 255), kind=st.sampled_from(["JPEG", "PNG"]))
@@ -152,7 +152,7 @@ def test_damaged_file_gives_a_photo_or_a_data_error(tmp_path_factory, place, val
     path = tmp_path_factory.mktemp("damaged") / "a.jpg"
     path.write_bytes(content)
     try:
-        assert images.read_photo(path).shape[2] == 3
+        assert images.read_image(path).shape[2] == 3
     except errors.DataError as problem:
         assert "a.jpg" in str(problem)
 
@@ -188,18 +188,18 @@ def test_doubled_label_repeats_ids_and_halved_takes_every_other():
 @LAW
 def test_a_photo_of_one_colour_keeps_it_at_any_size(colour, size_px, new_size_px):
     photo = np.full((*size_px, 3), colour, np.uint8)
-    np.testing.assert_array_equal(images.resize_photo(photo, new_size_px), np.full((*new_size_px, 3), colour))
+    np.testing.assert_array_equal(images.resize_image(photo, new_size_px), np.full((*new_size_px, 3), colour))
 
 
 def test_a_checkerboard_shrinks_to_its_mean():
     checker = np.array([[0, 200], [200, 0]], np.uint8)[..., None].repeat(3, axis=2)
-    np.testing.assert_array_equal(images.resize_photo(checker, (1, 1)), [[GREY]])
+    np.testing.assert_array_equal(images.resize_image(checker, (1, 1)), [[GREY]])
 
 
 def test_doubling_a_photo_is_bilinear_between_pixel_centres():
     photo = np.array([[0, 200]], np.uint8)[..., None].repeat(3, axis=2)
     # new centres at -1/4, 1/4, 3/4, 5/4 of an old pixel's step: beyond the outer centres the edge goes on
-    np.testing.assert_array_equal(images.resize_photo(photo, (1, 4))[0, :, 0], [0, 50, 150, 200])
+    np.testing.assert_array_equal(images.resize_image(photo, (1, 4))[0, :, 0], [0, 50, 150, 200])
 
 
 @given(MAPS)
@@ -207,7 +207,7 @@ def test_doubling_a_photo_is_bilinear_between_pixel_centres():
 def test_resizing_to_its_own_size_changes_nothing(label):
     np.testing.assert_array_equal(images.resize_label(label, label.shape), label)
     photo = np.stack([label, 255 - label, label // 2], axis=2)
-    np.testing.assert_array_equal(images.resize_photo(photo, label.shape), photo)
+    np.testing.assert_array_equal(images.resize_image(photo, label.shape), photo)
 
 
 @given(st.tuples(st.integers(64, 150), st.integers(64, 150)), st.integers(1, 9), st.sampled_from([1, 3, 6, 8]),
@@ -221,7 +221,7 @@ def test_resizing_while_decoding_matches_resizing_afterwards(size, divisor, orie
     wanted = size[0] // divisor, size[1] // divisor
     with Image.open(file) as image, Image.open(file) as again:
         found = images.decoded(image, header, True, wanted)
-        afterwards = images.resize_photo(images.decoded(again, header, True), wanted)
+        afterwards = images.resize_image(images.decoded(again, header, True), wanted)
     np.testing.assert_allclose(found.astype(int), afterwards, atol=2 if kind == "JPEG" or orientation > 1 else 0)
 
 
@@ -231,20 +231,20 @@ def test_resizing_while_decoding_matches_resizing_afterwards(size, divisor, orie
 def test_photo_read_at_both_sizes_equals_two_reads(tmp_path, kind, orientation, size_px):
     path = tmp_path / "a.jpg"
     path.write_bytes(odd_files.encoded(odd_files.NOISE, kind, exif=odd_files.exif(orientation)))
-    with images.photo_file(path) as (image, header):
+    with images.image_file(path) as (image, header):
         photo, resized = images.decoded_at_both(image, header, True, size_px)
-    np.testing.assert_array_equal(photo, images.read_photo(path, True))
-    np.testing.assert_array_equal(resized, images.read_photo(path, True, size_px=size_px))
+    np.testing.assert_array_equal(photo, images.read_image(path, True))
+    np.testing.assert_array_equal(resized, images.read_image(path, True, size_px=size_px))
 
 
 @pytest.mark.parametrize("name", odd_files.READ)
 def test_unusual_photo_at_both_sizes_equals_two_reads(tmp_path, name):
     path = tmp_path / "a.jpg"
     path.write_bytes(odd_files.READ[name][0])
-    with images.photo_file(path) as (image, header):
+    with images.image_file(path) as (image, header):
         photo, resized = images.decoded_at_both(image, header, False, (20, 30))
-    np.testing.assert_array_equal(photo, images.read_photo(path))
-    np.testing.assert_array_equal(resized, images.read_photo(path, size_px=(20, 30)))
+    np.testing.assert_array_equal(photo, images.read_image(path))
+    np.testing.assert_array_equal(resized, images.read_image(path, size_px=(20, 30)))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -254,9 +254,9 @@ def test_photo_is_turned_by_exif_only_on_request(tmp_path, kind, orientation):
     path.write_bytes(odd_files.encoded(odd_files.NOISE, kind, exif=odd_files.exif(orientation)))
     with Image.open(path) as image:
         raw, upright = np.asarray(image.convert("RGB")), np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    np.testing.assert_array_equal(images.read_photo(path), raw)
-    np.testing.assert_array_equal(images.read_photo(path, upright=True), upright)
-    with images.photo_file(path) as (image, header):
+    np.testing.assert_array_equal(images.read_image(path), raw)
+    np.testing.assert_array_equal(images.read_image(path, upright=True), upright)
+    with images.image_file(path) as (image, header):
         assert images.decoded(image, header, upright=True, size_px=(10, 20)).shape == (10, 20, 3)
 
 
@@ -272,7 +272,7 @@ def test_label_of_the_turned_size_turns_its_photo():
 def test_photo_with_damaged_exif_is_read(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("exif") / "a.png"
     path.write_bytes(odd_files.encoded(odd_files.NOISE, "PNG", exif=b"Exif\0\0" + content))
-    np.testing.assert_array_equal(images.read_photo(path), odd_files.NOISE)
+    np.testing.assert_array_equal(images.read_image(path), odd_files.NOISE)
 
 
 @given(arrays.arrays(np.uint8, st.sampled_from([(3, 5), (3, 5, 3)])))
@@ -291,7 +291,7 @@ def test_a_refused_file_is_closed(tmp_path):
     held = []
     for _ in range(5):
         try:
-            images.read_photo(tmp_path / "a.png", max_pixels=3)
+            images.read_image(tmp_path / "a.png", max_pixels=3)
         except errors.DataError as error:
             held.append(error)  # the cache keeps the errors, and they keep the frames with the open files
     assert psutil.Process().num_fds() == before

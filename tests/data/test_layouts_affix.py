@@ -186,5 +186,5 @@ def test_many_problems_of_one_kind_are_one_line(tmp_path, capsys):
     said = capsys.readouterr()
     assert "problems: 30" in said.out
     lines = [line for line in said.out.splitlines() if "has no label" in line]
-    grouped = [line for line in lines if line.startswith(f"  {root / 'images'}: ") and "of which each" in line]
+    grouped = [line for line in lines if line.startswith(f"  {root / 'images'}: ") and "each of which" in line]
     assert len(grouped) == 1 and len(lines) < 8 and "2.jpg" in grouped[0]

@@ -33,7 +33,7 @@ def test_a_pair_is_read_as_it_is_stored(tmp_path):
 def test_photo_and_label_are_resized_together(tmp_path):
     pair = made(tmp_path, odd_files.NOISE, odd_files.NOISE[..., 0] // 128)
     photo, label = label_files.read_pair(pair, TWO, (10, 31))
-    np.testing.assert_array_equal(photo, images.resize_photo(odd_files.NOISE, (10, 31)))
+    np.testing.assert_array_equal(photo, images.resize_image(odd_files.NOISE, (10, 31)))
     np.testing.assert_array_equal(label, images.resize_label(odd_files.NOISE[..., 0] // 128, (10, 31)))
 
 
@@ -106,6 +106,6 @@ def test_real_pairs_are_equal_at_half_size(shared_file):
     pair = Pair("a", photo_path, folder / "targets" / f"{photo_path.stem}.png")
     photo, label = label_files.read_pair(pair, DatasetSpec())
     small, small_label = label_files.read_pair(pair, DatasetSpec(), (180, 240))
-    distance = np.abs(images.resize_photo(photo, (180, 240)).astype(int) - small)
+    distance = np.abs(images.resize_image(photo, (180, 240)).astype(int) - small)
     assert distance.mean() < 3 and label.shape == (360, 480)
     assert set(np.unique(small_label)) <= set(np.unique(label))

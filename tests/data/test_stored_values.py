@@ -59,18 +59,18 @@ def transparent(*values):
 def test_transparent_colour_of_a_photo_is_compared_exactly(tmp_path):
     grey = np.array([[[300], [301], [0x3000]]])
     path = sixteen_bits(tmp_path / "grey.png", grey, 0, 0, transparent(300))
-    np.testing.assert_array_equal(images.read_photo(path)[0, :, 0], [255, 1, 0x30])
+    np.testing.assert_array_equal(images.read_image(path)[0, :, 0], [255, 1, 0x30])
     rgb = np.array([[[300, 400, 500], [300, 400, 501], [0x4000, 0x5000, 0x6000]]])
     path = sixteen_bits(tmp_path / "rgb.png", rgb, 2, 0, transparent(300, 400, 500))
-    np.testing.assert_array_equal(images.read_photo(path)[0], [(255, 255, 255), (1, 1, 1), (0x40, 0x50, 0x60)])
-    assert "transparency laid on white" in images.conversions(images.header(path, ("PNG",), "photo"))
+    np.testing.assert_array_equal(images.read_image(path)[0], [(255, 255, 255), (1, 1, 1), (0x40, 0x50, 0x60)])
+    assert "transparent pixels blended with white" in images.conversions(images.header(path, ("PNG",), "image"))
 
 
 def test_half_transparent_16_bit_pixels_blend_with_white(tmp_path):
     path = sixteen_bits(tmp_path / "la.png", np.array([[[0, 0], [0, 65535], [0, 51 * 257]]]), 4)
-    np.testing.assert_array_equal(images.read_photo(path)[0, :, 0], [255, 0, 204])
+    np.testing.assert_array_equal(images.read_image(path)[0, :, 0], [255, 0, 204])
     path = sixteen_bits(tmp_path / "rgba.png", np.array([[[0, 0, 0, 0], [65535, 0, 0, 65535]]]), 6)
-    np.testing.assert_array_equal(images.read_photo(path)[0], [(255, 255, 255), (255, 0, 0)])
+    np.testing.assert_array_equal(images.read_image(path)[0], [(255, 255, 255), (255, 0, 0)])
 
 
 @pytest.mark.parametrize(("bits", "row"), [(2, 0b00011000), (4, 0x12)])
@@ -78,12 +78,12 @@ def test_transparent_grey_of_2_or_4_bits_is_exact(tmp_path, bits, row):
     width = 2 if bits == 4 else 3  # 0, 1, 2 of 2 bits; 1, 2 of 4
     (tmp_path / "a.png").write_bytes(odd_files.png(width, 1, bits, 0, bytes([0, row]), transparent(1)))
     step = 255 // (2 ** bits - 1)
-    np.testing.assert_array_equal(images.read_photo(tmp_path / "a.png")[0, -2:, 0], [255, 2 * step])
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png")[0, -2:, 0], [255, 2 * step])
 
 
 @pytest.mark.parametrize(("bits", "key"), [(8, 7), (1, 1)])
 def test_transparent_grey_of_8_or_1_bit_becomes_white(tmp_path, bits, key):
     row = bytes([0, 7, 8]) if bits == 8 else bytes([0, 0b10000000])
     (tmp_path / "a.png").write_bytes(odd_files.png(2, 1, bits, 0, row, transparent(key)))
-    np.testing.assert_array_equal(images.read_photo(tmp_path / "a.png")[0, :, 0], [255, 8 if bits == 8 else 0])
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png")[0, :, 0], [255, 8 if bits == 8 else 0])
     assert Image.open(tmp_path / "a.png").info["transparency"] is not None

@@ -37,7 +37,7 @@ CHECKED_AT_ONCE = 100_000  # bytes; malloc reuses blocks of this size and maps l
 class Cache:
     """An open cache of n images. Image i and label i are views of a read-only memory map.
 
-    Each is compared with its checksum when it is first read. In training, the thread of batch_loader.ahead does this
+    Each is compared with its checksum when it is first read. In training, the thread of batch_loader.prefetch does this
     while the net computes.
 
     names: stems. shapes: int32 (n, 2), height and width. uniform: whether all were resized to one size. class_pixels:

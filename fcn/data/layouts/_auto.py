@@ -40,7 +40,7 @@ def fitting(root):
 
 def _content(root):
     """(lines with the number of files in the folder and its sub-folders, {suffix: files} that are not readable)."""
-    known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
+    known = {*images.IMAGE_SUFFIXES, *_folders.label_suffixes()}
     lines: list[str] = []
     others: dict[str, list] = {}
     waiting, looked = [(root, 0)] if root.is_dir() else [], 0
@@ -58,7 +58,7 @@ def _content(root):
         lines += [f"found: {counted} in {folder.relative_to(root)}/"] if counted and folder != root else \
                  [f"found: {counted}"] if counted else []
         waiting += [(path, depth + 1) for path in found.folders] if depth < DEPTH else []
-    return lines + folders.not_read(others, images.PHOTO_SUFFIXES), others
+    return lines + folders.not_read(others, images.IMAGE_SUFFIXES), others
 
 
 def _is_converted(path):

@@ -129,7 +129,7 @@ def pairs(rows):
     good, problems = [], []
     existing = folders.regular([path for row in rows for path in (row.image, row.label)])
     for row in rows:
-        problem = (_unusable(row.image, images.PHOTO_SUFFIXES, existing)
+        problem = (_unusable(row.image, images.IMAGE_SUFFIXES, existing)
                    or _unusable(row.label, _folders.label_suffixes(), existing))
         if problem:
             problems.append((problem, row.split))

@@ -43,14 +43,14 @@ def listing(image_folder, label_folder, expected, label_stem=str, partial=False,
         if not folders.is_folder(folder):
             raise errors.DataError("there is no such folder", where=folder, why=expected,
                                    fix="check --data and --layout.")
-    image_files = folders.look(image_folder, images.PHOTO_SUFFIXES)
+    image_files = folders.look(image_folder, images.IMAGE_SUFFIXES)
     nested = not image_files.files and bool(image_files.folders)
     if nested:
-        image_files = folders.walk(image_folder, images.PHOTO_SUFFIXES)
+        image_files = folders.walk(image_folder, images.IMAGE_SUFFIXES)
     labels = (folders.walk if nested else folders.look)(label_folder, label_suffixes())
     if not image_files.files and not image_files.odd:
-        raise errors.DataError(f"no images ({' '.join(images.PHOTO_SUFFIXES)}) found", where=image_folder,
-                               why=[*folders.not_read(image_files.others, images.PHOTO_SUFFIXES), expected],
+        raise errors.DataError(f"no images ({' '.join(images.IMAGE_SUFFIXES)}) found", where=image_folder,
+                               why=[*folders.not_read(image_files.others, images.IMAGE_SUFFIXES), expected],
                                fix=file_kinds.to_png(image_files.others, image_folder) or "check --data and --layout.")
     name = functools.partial(_name, (image_folder, label_folder)) if nested else _stem
     right = {name(path) for path in labels.files if path.suffix.lower() in endings}
@@ -84,10 +84,10 @@ def _ignored(image_files, labels, image_folder, label_folder):
     """Notes on files that are not read."""
     flat = image_files.files[:1] and image_files.files[0].parent == image_folder
     inside = [path for folder in (image_files.folders if flat else ())
-              for path in folders.walk(folder, images.PHOTO_SUFFIXES).files]
+              for path in folders.walk(folder, images.IMAGE_SUFFIXES).files]
     notes = [f"{image_folder.name}: {len(inside):,} images in sub-folders are ignored, such as "
              f"{inside[0].relative_to(image_folder)}."] if inside else []
-    notes += [f"{image_folder.name}: {line}." for line in folders.not_read(image_files.others, images.PHOTO_SUFFIXES)]
+    notes += [f"{image_folder.name}: {line}." for line in folders.not_read(image_files.others, images.IMAGE_SUFFIXES)]
     if label_folder != image_folder:
         notes += [f"{label_folder.name}: {line}." for line in folders.not_read(labels.others, label_suffixes())]
     return notes

@@ -47,7 +47,7 @@ def found(root, names, split=None):
         some = flat and (flat[0], *folders.look(flat[0], ()).folders)
     except errors.DataError:
         return None
-    return flat if flat and any(folders.holds(folder, images.PHOTO_SUFFIXES) for folder in some) else None
+    return flat if flat and any(folders.holds(folder, images.IMAGE_SUFFIXES) for folder in some) else None
 
 
 def _flat(root, names):
@@ -114,7 +114,7 @@ def _missing(root, split, names, expected):
 
 def _inner(folder):
     """The folder, or its only sub-folder if it has no images or labels."""
-    known = {*images.PHOTO_SUFFIXES, *_folders.label_suffixes()}
+    known = {*images.IMAGE_SUFFIXES, *_folders.label_suffixes()}
     try:
         inside = [entry for entry in folders.entries(folder)
                   if entry.is_dir() or pathlib.Path(entry.name).suffix.lower() in known]

@@ -65,7 +65,7 @@ def _is_kaggle(root):
 def _has_films(folder):
     """Whether most images have the name of a film."""
     try:
-        image_files = folders.look(folder, images.PHOTO_SUFFIXES).files
+        image_files = folders.look(folder, images.IMAGE_SUFFIXES).files
     except errors.DataError:
         return False
     return sum(bool(FILM.match(path.name)) for path in image_files) * 2 > len(image_files)
