@@ -98,6 +98,7 @@ def test_numbers_and_other_texts_stay_as_they_are(cell):
     assert tables.escape_formula(cell) is cell
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_every_text_is_read_back_and_none_is_a_formula(text):
     written = tables.escape_formula(text)

@@ -136,6 +136,7 @@ def test_documented_lines_run_without_this_project(run, tmp_path):
             assert (found[name] == 1 + logits[..., 1:].argmax(axis=3)).mean() > 0.999, name
 
 
+@pytest.mark.slow
 def test_exported_graph_has_no_dropout_and_no_training(run, tmp_path):
     main(run[0], tmp_path / "net.pb")
     main(run[0], tmp_path / "net")
@@ -162,6 +163,7 @@ def test_dropout_without_probability_adds_no_node():
         assert len(session.graph.get_operations()) == before
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_is_exported_in_float32(tmp_path):
     arrays = make(tmp_path / "run", precision="bfloat16")
     main(tmp_path / "run", tmp_path / "net.pb")
@@ -170,6 +172,7 @@ def test_a_run_in_bfloat16_is_exported_in_float32(tmp_path):
     assert json.loads((tmp_path / "net.pb.json").read_text())["trained_precision"] == "bfloat16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "note"), [("net.pb", "net.pb.json"), ("net.savedmodel",
                                                                         "net.savedmodel/assets.extra/fcn.json")])
 def test_usage_notes_are_written_beside_the_net(run, tmp_path, capsys, name, note):
@@ -184,6 +187,7 @@ def test_usage_notes_are_written_beside_the_net(run, tmp_path, capsys, name, not
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, note.split("/")[0]})
 
 
+@pytest.mark.slow
 def test_ignored_id_beyond_the_classes_excludes_no_channel(tmp_path):
     make(tmp_path / "run", ignored=(255,), size=None, crop=(33, 47))
     main(tmp_path / "run", tmp_path / "net.pb")
@@ -235,6 +239,7 @@ def test_check_images_have_two_sizes_one_odd_and_vary():
     assert all(batch.std() > 50 for batch in (one, two)) and (two[0] != two[1]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "name"), [(pb, "net.pb"), (savedmodel, "net")], ids=["file", "folder"])
 def test_file_that_differs_from_the_checkpoint_is_removed(run, tmp_path, monkeypatch, form, name):
     sound = form.outputs
@@ -244,6 +249,7 @@ def test_file_that_differs_from_the_checkpoint_is_removed(run, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_export_are_removed(run, tmp_path):
     left = ownership.temporary_path(tmp_path / "net")
     (left / "net").mkdir(parents=True)
@@ -252,6 +258,7 @@ def test_leftovers_of_a_killed_export_are_removed(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
 
+@pytest.mark.slow
 def test_full_disk_is_reported_and_leaves_nothing(run, tmp_path, monkeypatch):
     def full(self):
         raise tf_errors.ResourceExhaustedError(None, None, "no space left on device")
@@ -261,6 +268,7 @@ def test_full_disk_is_reported_and_leaves_nothing(run, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint_is_reported_and_nothing_written(tmp_path):
     make(tmp_path / "run")
     data = next((tmp_path / "run/checkpoints/step-000003").glob("model.data*"))
@@ -270,6 +278,7 @@ def test_damaged_checkpoint_is_reported_and_nothing_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["npz", "mat"])
 def test_weights_only_formats_need_a_published_net(tmp_path, suffix):
     make(tmp_path / "run", "fcn8s_shekkizh")
@@ -278,6 +287,7 @@ def test_weights_only_formats_need_a_published_net(tmp_path, suffix):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["npz", "mat"])
 def test_weights_file_is_checked_by_running_its_net(run, tmp_path, suffix):
     folder, logits = run
@@ -286,6 +296,7 @@ def test_weights_file_is_checked_by_running_its_net(run, tmp_path, suffix):
     assert near(found, logits) and prediction.min() == 1
 
 
+@pytest.mark.slow
 def test_onnx_without_its_packages_is_reported_with_the_fix(run, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.MachineError, match=r"(?s)tf2onnx and onnxruntime: not installed.*\[onnx\]"):

@@ -17,6 +17,8 @@ from fcn.models.decoders import fcn as decoder
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
+pytestmark = pytest.mark.slow
+
 ALIGNMENTS = ("same", "pad100")
 ONE_WIDE, ONE_WIDE16 = dict.fromkeys(THIN, 1), dict.fromkeys(THIN16, 1)
 

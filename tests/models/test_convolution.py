@@ -64,6 +64,7 @@ def in_blocks(images, factor, offset):
                   else tf.constant(padded, tf.float32), factor, channels, offset, (height, width))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([(1, 0), (2, 1), (8, 4), (8, 31), (32, 19)]), st.integers(1, 40), st.integers(1, 40),
        st.integers(1, 3), st.integers(0, 2**31))
@@ -142,6 +143,7 @@ def test_graph_uses_conv2d_transpose_if_chosen_or_on_a_gpu(monkeypatch):
         built("deconv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["fcn8s", "fcn8s_tutorial"])
 def test_both_implementations_predict_and_learn_alike(net):
     photos = RNG.integers(0, 256, (2, 37, 51, 3), np.uint8)
@@ -159,6 +161,7 @@ def test_both_implementations_predict_and_learn_alike(net):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * np.abs(one).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_prepared_weights_predict_the_same(precision):
     architecture = Architecture("fcn8s_tutorial", 3, nets_help.THIN, (100.0, 110.0, 120.0), precision=precision)

@@ -153,6 +153,7 @@ def small():
         yield session, graph
 
 
+@pytest.mark.slow
 def test_whole_net_never_predicts_an_ignored_id(small):
     session, graph = small
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3), np.uint8)
@@ -225,6 +226,7 @@ def test_validation_without_labelled_pixels_has_no_loss(bare_net, labels, weight
     assert numbers.get("unlabelled_images") == (4 if score is None else None)
 
 
+@pytest.mark.slow
 def test_unset_options_use_the_defaults_of_the_net():
     def logits(net, variant):
         with fresh() as session:

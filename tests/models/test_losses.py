@@ -98,6 +98,7 @@ def test_ignored_pixels_have_no_gradient_in_any_loss(loss):
     assert gradient[counts].any(axis=-1).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 1000), cut=st.integers(1, 3), loss=st.sampled_from(LOSSES))
 def test_sums_over_parts_of_a_batch_add_up(seed, cut, loss):
@@ -130,6 +131,7 @@ def test_image_loss_refuses_pixel_settings(given, message):
         LossSettings("my_dice", given["loss_reduction"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES[1:])
 def test_a_net_trains_with_a_loss_from_a_plugin_folder(loss):
     images, labels = np.full((2, 32, 32, 3), 20, np.uint8), np.zeros((2, 32, 32), np.uint8)
@@ -182,6 +184,7 @@ def step_gradient(loss, batches, images, labels):
         return session.run(gradient, {x: images[batches[-1]], y: labels[batches[-1]]})
 
 
+@pytest.mark.slow
 def test_accumulated_batches_of_a_sum_equal_one_large_batch():
     images, labels = np.random.default_rng(3).normal(size=(4, 3, 5, 2)), random_batch(3)[1]
     labels[0, 1:], labels[2] = 255, 255  # batches with few and with no labelled pixels

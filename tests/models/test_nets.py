@@ -14,6 +14,8 @@ from fcn.models import convolution, graph_builder, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 
+pytestmark = pytest.mark.slow
+
 NETS = registry.names("nets")
 PORTS = ("fcn8s_shekkizh", "fcn8s_tutorial")
 MEAN_RGB = (120.0, 110.0, 100.0)

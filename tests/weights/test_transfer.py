@@ -225,6 +225,7 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "variant"), NETS + OTHER_FUSIONS)
 def test_reordered_classes_keep_the_logits_of_their_names(net, variant):
     weights, before = random_net(net, variant)
@@ -234,6 +235,7 @@ def test_reordered_classes_keep_the_logits_of_their_names(net, variant):
     assert {row.fate for row in rows} == {"copied", "reshaped"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "variant"), NETS[:2])
 def test_transferred_classes_keep_logits_and_new_start_at_zero(net, variant):
     weights, before = random_net(net, variant)
@@ -269,6 +271,7 @@ def test_scores_of_a_new_class_can_be_trained(net, variant, how):
     assert found[..., [i for i, name in enumerate(NEW) if how == "fresh" or name == "tree"]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("fcn8s_atonce", "fcn8s"), ("fcn8s", "fcn8s_atonce")])
 def test_scores_of_scaled_pools_are_scaled_if_pools_are_not(source, target):
     weights, before = random_net(source, {})
@@ -279,6 +282,7 @@ def test_scores_of_scaled_pools_are_scaled_if_pools_are_not(source, target):
     assert ("x 0.01" in why["score_pool4"]) == (target == "fcn8s")
 
 
+@pytest.mark.slow
 def test_net_with_random_fc6_keeps_only_a_trained_fcn_fc6():
     weights, _ = random_net("fcn8s_tutorial", {})
     for net, fate in (("fcn8s_tutorial", "copied"), (None, "dropped")):
@@ -327,6 +331,7 @@ def test_folder_without_a_run_or_checkpoint_is_reported(stage, tmp_path):
         initialize.from_run(run)
 
 
+@pytest.mark.slow
 def test_next_stage_starts_with_old_scores_and_a_new_one_at_zero(stage):
     run, arrays, _ = stage
     with fresh() as session:
@@ -343,6 +348,7 @@ def test_next_stage_starts_with_old_scores_and_a_new_one_at_zero(stage):
     assert "score_pool3  fresh" in transfer.report_text(rows)
 
 
+@pytest.mark.slow
 def test_first_logits_of_fcn8s_are_upsampled_fcn16s_scores(stage):
     run, arrays, sixteen = stage
     image = photo()[0] - np.array(MEAN_RGB)
