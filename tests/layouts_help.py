@@ -38,6 +38,6 @@ def names(listing):
     return [(pair.name, pair.image.name, pair.label.name) for pair in listing.pairs]
 
 
-def told(listing):
+def problem_texts(listing):
     """File names of the Problems, with the reasons."""
     return [f"{problem.path.name}: {problem.reason}" for problem in listing.problems]

@@ -1,11 +1,11 @@
-"""A CSV file lists pairs; every line that cannot be used is told, and all others are."""
+"""A CSV file lists pairs; every line that cannot be used is reported, and all others are used."""
 
 import os
 
 import numpy as np
 import pytest
 from conftest import save
-from layouts_help import flat_tree, names, told, tree
+from layouts_help import flat_tree, names, problem_texts, tree
 
 from fcn.cli import main
 from fcn.core import errors
@@ -50,7 +50,7 @@ def test_wrong_lines_are_reported_and_the_others_used(tmp_path):
     (root / "masks/d.txt").touch()
     listing = csv_list.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["a"]
-    assert told(listing) == [
+    assert problem_texts(listing) == [
         "list.csv: line 5: images/c.jpg has no mask", "list.csv: line 7: ../secret.jpg is outside the data folder",
         "list.csv: line 8: /etc/passwd is outside the data folder",
         "list.csv: line 10: C:/x.jpg is outside the data folder", "list.csv: line 11: no image",
@@ -66,7 +66,7 @@ def test_faulty_line_is_reported_and_moves_no_drawn_pair(tmp_path):
         (root / "zz.csv").unlink(missing_ok=True)
         (root / name).write_text(text + "images/0.jpg,\n")
         for split in ("training", "validation"):
-            assert told(csv_list.listing(root, split)) == [f"{name}: line 12: images/0.jpg has no mask"]
+            assert problem_texts(csv_list.listing(root, split)) == [f"{name}: line 12: images/0.jpg has no mask"]
         assert csv_list.listing(root, "validation").pairs == before.pairs
         (root / name).unlink()
 
@@ -76,7 +76,7 @@ def test_photo_that_is_its_own_mask_is_reported(tmp_path):
                             "images/c.jpg,./images/c.jpg,1\n", "abc")
     listing = csv_list.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["a", "b"] and listing.notes == ["a.png is the mask of 2 images."]
-    assert told(listing) == ["list.csv: line 4: images/c.jpg is both image and mask; paths are relative to "
+    assert problem_texts(listing) == ["list.csv: line 4: images/c.jpg is both image and mask; paths are relative to "
                              "the folder of the list"]
 
 
@@ -116,7 +116,7 @@ def test_nail_tutorial_list_finds_files_in_the_split_folders(tmp_path, where):
     training, validation = (csv_list.listing(tmp_path / where, split) for split in ("training", "validation"))
     assert names(training) == [("a", "a.jpg", "a.jpg")] and names(validation) == [("b", "b.jpg", "b.jpg")]
     assert training.pairs[0].label == tmp_path / "train/masks/a.jpg"
-    assert told(training) == ["c.jpg: is missing"]
+    assert problem_texts(training) == ["c.jpg: is missing"]
     assert csv_list.spec(tmp_path / where).encoding == "binary"
 
 

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_help import FLAT, FOLDERS, flat_tree, names, split_tree, told, tree
+from layouts_help import FLAT, FOLDERS, flat_tree, names, problem_texts, split_tree, tree
 
 from fcn.core import errors, registry
 from fcn.data.layouts import _auto, _split, binary_masks, camvid, clothing_co_parsing, csv_list, diva_hisdb, paired, voc
@@ -46,7 +46,7 @@ def test_photo_or_label_without_partner_is_a_problem(tmp_path, layout):
     listing = layout.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["a", "b"]
     assert sorted(problem.path.name for problem in listing.problems) == ["lonely.jpg", f"orphan{end}"]
-    text = " ".join(told(listing))
+    text = " ".join(problem_texts(listing))
     assert "lonely.jpg: has no label of this name" in text and f"orphan{end}: has no image of this name" in text
 
 
@@ -54,7 +54,7 @@ def test_two_photos_of_equal_stem_are_one_problem(tmp_path):
     root = split_tree(tmp_path, paired, ["a.jpg", "a.PNG", "b.jpg"], ["a.png", "b.png"])
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["b"]
-    assert told(listing) == ["a.PNG: has the same stem as a.jpg"]
+    assert problem_texts(listing) == ["a.PNG: has the same stem as a.jpg"]
 
 
 def test_stems_that_differ_only_in_case_or_accents_are_reported(tmp_path):
@@ -62,7 +62,7 @@ def test_stems_that_differ_only_in_case_or_accents_are_reported(tmp_path):
                       ["a.png", "cafe\u0301.png", "x.png", "good.png"])
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["good"]
-    assert told(listing) == ["A.jpg: differs from its label a.png in case or accents",
+    assert problem_texts(listing) == ["A.jpg: differs from its label a.png in case or accents",
                              "caf\u00e9.jpg: differs from its label cafe\u0301.png in case or accents",
                              "x.jpg: differs in case or accents from X.jpg"]
 
@@ -77,7 +77,7 @@ def test_pipes_broken_links_and_folders_are_problems(tmp_path):
     os.mkfifo(photos / "pipe.jpg")
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["good", "linked"]
-    assert told(listing) == ["circle.jpg: is a broken link", "folder.jpg: is not a regular file",
+    assert problem_texts(listing) == ["circle.jpg: is a broken link", "folder.jpg: is not a regular file",
                              "gone.jpg: is a broken link", "pipe.jpg: is not a regular file"]
 
 
@@ -185,7 +185,7 @@ def test_problem_is_in_one_split_and_repair_moves_no_pair(tmp_path):
     root = flat_tree(tmp_path, paired, stems)
     (root / "labels" / "4.png").rename(root / "4.png")
     listings = [paired.listing(root, split) for split in ("training", "validation")]
-    assert [text for listing in listings for text in told(listing)] == [
+    assert [text for listing in listings for text in problem_texts(listing)] == [
         f"4.jpg: has no label of this name in {root / 'labels'} (.png .bmp .jpg .jpeg .mat)"]
     (root / "4.png").rename(root / "labels" / "4.png")
     for split, listing in zip(("training", "validation"), listings, strict=True):
@@ -213,7 +213,7 @@ def test_split_csv_and_the_files_must_name_the_same_pairs(tmp_path):
     (root / "split.csv").write_text("name,split\na,train\nb,maybe\nc,val\nc,train\nx,train\ne,val\n")
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["a"]
-    assert told(listing) == [
+    assert problem_texts(listing) == [
         "split.csv: lists 'c' more than once", "split.csv: 'b' is in the unknown split 'maybe'",
         "split.csv: 'x' is not a pair of the data set", f"d.jpg: is not listed in {root / 'split.csv'}"]
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import save
-from layouts_help import flat_tree, names, split_tree, told, tree
+from layouts_help import flat_tree, names, problem_texts, split_tree, tree
 from PIL import Image
 
 from fcn.cli import inspect
@@ -61,7 +61,7 @@ def test_photo_without_label_is_a_problem(tmp_path):
     root = split_tree(tmp_path, paired, ["1.jpg", "2.jpg", "3.jpg"], ["1_mask.png", "2_mask.png"])
     listing = paired.listing(root, "training")
     assert [pair.name for pair in listing.pairs] == ["1", "2"]
-    assert [text.split(" in ")[0] for text in told(listing)] == ["3.jpg: has no label of this name"]
+    assert [text.split(" in ")[0] for text in problem_texts(listing)] == ["3.jpg: has no label of this name"]
 
 
 @pytest.mark.parametrize(("labels", "said"), [

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import scipy.io
-from layouts_help import flat_tree, names, split_tree, told, tree
+from layouts_help import flat_tree, names, problem_texts, split_tree, tree
 
 from fcn.core import errors, registry
 from fcn.data.layouts import _auto, ade20k, camvid, clothing_co_parsing, diva_hisdb, paired, voc
@@ -63,7 +63,7 @@ def test_full_ade20k_is_listed_without_parts_and_attributes(tmp_path):
     (scenes / "a/airport/ADE_train_3_parts_1.png").unlink()
     (scenes / "a/airport/ADE_train_3_parts_1.png").symlink_to("nowhere")
     listing = ade20k.listing(tmp_path, "training")
-    assert told(listing) == ["ADE_train_3.jpg: has no label of this name in its folder, ending in _seg.png"]
+    assert problem_texts(listing) == ["ADE_train_3.jpg: has no label of this name in its folder, ending in _seg.png"]
     assert ade20k.spec(tmp_path).encoding == "ade20k_full" and ade20k.spec(tmp_path).num_classes == 151
     with pytest.raises(errors.DataError, match="no such folder"):
         ade20k.listing(tmp_path, "validation")
@@ -248,12 +248,12 @@ def test_voc_lists_define_the_splits(tmp_path):
     (root / "ImageSets/Segmentation/train.txt").write_text("b\na\ngone\n")
     training, validation = (voc.listing(root, split) for split in ("training", "validation"))
     assert [pair.name for pair in training.pairs] == ["a", "b"] and not training.drawn
-    assert told(training) == ["train.txt: lists gone, which has no image or no label"]
+    assert problem_texts(training) == ["train.txt: lists gone, which has no image or no label"]
     assert (validation.pairs, validation.problems) == ([], [])
     (root / "JPEGImages/B.jpg").touch()  # in the way of b, which is for training
     (root / "SegmentationClass/A.png").touch()
-    assert told(voc.listing(root, "validation")) == []
-    assert told(voc.listing(root, "training")) == [
+    assert problem_texts(voc.listing(root, "validation")) == []
+    assert problem_texts(voc.listing(root, "training")) == [
         "b.jpg: differs in case or accents from B.jpg",
         "a.png: differs in case or accents from A.png",
         "train.txt: lists gone, which has no image or no label"]

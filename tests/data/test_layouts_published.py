@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import save
-from layouts_help import flat_tree, names, told, tree
+from layouts_help import flat_tree, names, problem_texts, tree
 
 from fcn.core import errors
 from fcn.data import label_files
@@ -48,7 +48,7 @@ def test_camvid_of_kaggle_has_classes_and_colours_of_its_table(tmp_path):
     (tmp_path / "class_dict.csv").write_text("name,r,g,b\nAnimal,1,2,3\nArchway,9,9,9\nVoid,0,0,0\n")
     assert _auto.choose(tmp_path) == ("camvid", "it has train/ and train_labels/")
     listing, spec = camvid.listing(tmp_path, "training"), camvid.spec(tmp_path)
-    assert names(listing) == [("0001TP_1", "0001TP_1.png", "0001TP_1_L.png")] and told(listing) == []
+    assert names(listing) == [("0001TP_1", "0001TP_1.png", "0001TP_1_L.png")] and problem_texts(listing) == []
     assert (spec.class_names, spec.ignored_ids) == (("Animal", "Archway", "Void"), (2,))
     np.testing.assert_array_equal(label_files.read_pair(listing.pairs[0], spec)[1], [[1, 2, 0]])
     assert camvid.spec(tmp_path, ignore_label=()).ignored_ids == ()

@@ -54,7 +54,7 @@ def followed(optimizer, rates=RATES, grads=GRADS, weight_decay=0.0):
                          for g, r in zip(grads, rates, strict=True)])
 
 
-def adams(rates, decay=0.0, w=5.0):
+def adam_reference(rates, decay=0.0, w=5.0):
     """Kingma & Ba (2015), section 2, the faster order of computation, for 3 w / 4; decay: L2, in the gradient."""
     m, v, found = 0.0, 0.0, []
     for t, rate in enumerate(rates, 1):
@@ -65,7 +65,7 @@ def adams(rates, decay=0.0, w=5.0):
     return found
 
 
-def radams(rates, grads, decay=0.0, epsilon=1e-8):
+def radam_reference(rates, grads, decay=0.0, epsilon=1e-8):
     """Liu et al. (2020), algorithm 2, line by line in float64, from ones; decay: L2. [w, ...] and [rho, ...]."""
     w, m, v, found, rhos = np.ones(grads.shape[1:]), 0.0, 0.0, [], []
     rho_inf = 2 / (1 - 0.999) - 1
@@ -156,14 +156,14 @@ def test_setting_momentum_affects_only_momentum(optimizer):
 
 
 def test_adam_by_hand():
-    expected = adams([0.3, 0.3, 0.1])
+    expected = adam_reference([0.3, 0.3, 0.1])
     assert expected[0] == pytest.approx(4.7, abs=1e-5)  # the first step is the rate, whatever the gradient
     assert line("adam", [0.3, 0.3, 0.1]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_decay_of_adam_is_part_of_the_gradient():
     assert line("adam", [0.3, 0.3, 0.1], "a/kernel", weight_decay=0.5) == pytest.approx(
-        adams([0.3, 0.3, 0.1], 0.5), rel=1e-5)
+        adam_reference([0.3, 0.3, 0.1], 0.5), rel=1e-5)
     assert line("adam", [0.3], "a/kernel", weight_decay=0.5) == pytest.approx([4.7], abs=1e-5)
     assert line("adam", [0.3, 0.3], "a/bias", weight_decay=0.5) == line("adam", [0.3, 0.3])
 
@@ -214,14 +214,14 @@ def test_rectified_adam_matches_algorithm_2_over_50_steps(decay):
     rng = np.random.default_rng(2)
     rates = rng.uniform(0.01, 0.1, 50)
     grads = 0.3 + rng.normal(size=(50, 6)) * [1, 1, 1e-3, 1e-3, 5, 0.1]
-    expected, rhos = radams(rates, grads, decay)
+    expected, rhos = radam_reference(rates, grads, decay)
     assert [rho > 4 for rho in rhos] == [False] * 4 + [True] * 46
     np.testing.assert_allclose(followed("radam", rates, grads, decay), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_rectified_adam_adds_epsilon_beside_the_root_like_adam():
     grads = np.full((8, 1), 1e-7)  # sqrt(v) is then about as large as epsilon
-    with_it, without = (radams([1.0] * 8, grads, epsilon=epsilon)[0] for epsilon in (1e-8, 0.0))
+    with_it, without = (radam_reference([1.0] * 8, grads, epsilon=epsilon)[0] for epsilon in (1e-8, 0.0))
     assert np.abs(with_it - without).max() > 0.003
     np.testing.assert_allclose(followed("radam", [1.0] * 8, grads), with_it, atol=1e-5)
 
