@@ -258,7 +258,7 @@ def a_run(folder, scores, **settings):
     spec = record.spec_to_dict(DatasetSpec(("a", "b", "c")))
     (folder / "config.json").write_text(json.dumps({
         "config": training_config.to_dict(training_config.Config(**settings)), "spec": spec,
-        "model": {"channels": {}, "net": "fcn8s", "num_classes": 3},
+        "model": {"channels": {}, "net": "fcn8s", "num_classes": 3, "mean_rgb": [0, 0, 0]},
         "fingerprints": own}))
     for step, score in scores.items():
         path = folder / "checkpoints" / checkpoint_files.name(step)

@@ -151,7 +151,7 @@ def test_outputs_are_selected_by_name():
     assert prediction_writer.parse_outputs("panels, zip") == ("panels",
                                                               "zip") and prediction_writer.parse_outputs("none") == ()
     assert prediction_writer.parse_outputs("all") == ("predictions", "colour", "overlays", "panels", "probabilities")
-    with pytest.raises(argparse.ArgumentTypeError, match="invalid output 'panel': expected predictions, colour"):
+    with pytest.raises(argparse.ArgumentTypeError, match="unknown output 'panel': expected predictions, colour"):
         prediction_writer.parse_outputs("panel")
 
 
