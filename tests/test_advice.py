@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import save
+from runs_help import a_run
 
 from fcn.cli import compare, convert, csail, evaluate, evaluate_flags, export, inspect, report, train
 from fcn.config import command_line, training_config
@@ -23,7 +24,7 @@ from fcn.data.layouts import _split
 from fcn.data.spec import DatasetSpec
 from fcn.evaluation import inference_config, memory_guard, result_folder
 from fcn.reporting import gallery
-from fcn.runs import checkpoint_choice, checkpoint_files, record
+from fcn.runs import checkpoint_choice, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
@@ -249,23 +250,6 @@ def test_annotations_with_zeros_are_read_with_unshifted(tmp_path, capsys):
         file["annotations"][...] += 1
     assert "leave --unshifted out" in said(capsys, csail.main, "info", tmp_path / "other.h5", "--unshifted", code=3)
     said(capsys, csail.main, "info", tmp_path / "other.h5")
-
-
-def a_run(folder, scores, **settings):
-    """A run's folder as evaluation and export read it, with a checkpoint for each step: score."""
-    folder.mkdir(parents=True)
-    own = {"settings": "a"}
-    spec = record.spec_to_dict(DatasetSpec(("a", "b", "c")))
-    (folder / "config.json").write_text(json.dumps({
-        "config": training_config.to_dict(training_config.Config(**settings)), "spec": spec,
-        "model": {"channels": {}, "net": "fcn8s", "num_classes": 3, "mean_rgb": [0, 0, 0]},
-        "fingerprints": own}))
-    for step, score in scores.items():
-        path = folder / "checkpoints" / checkpoint_files.name(step)
-        path.mkdir(parents=True)
-        (path / "model.index").write_text(f"{step}")
-        checkpoint_files.seal(path, {"step": step, "score": score, "fingerprints": own})
-    return folder
 
 
 @pytest.mark.parametrize("which", ["best", "latest", "path"])

@@ -327,7 +327,7 @@ def test_folder_without_a_run_or_checkpoint_is_reported(stage, tmp_path):
         initialize.from_run(tmp_path)
     for file in (run / "checkpoints/step-000003").iterdir():
         file.unlink()
-    with pytest.raises(errors.WeightsError, match=r"run/checkpoints: there is no checkpoint"):
+    with pytest.raises(errors.WeightsError, match=r"run/checkpoints: holds no checkpoint"):
         initialize.from_run(run)
 
 

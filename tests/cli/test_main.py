@@ -1,0 +1,64 @@
+"""The command fcn: its usage, its version, and which checkpoint its commands use."""
+
+import subprocess
+import sys
+
+import pytest
+from runs_help import a_run
+
+from fcn.cli import evaluate, evaluate_flags, export, main
+from fcn.core import errors
+from fcn.export import writer
+
+
+def test_usage_lists_every_command_in_a_group(capsys):
+    assert main.main(["--help"]) == 0
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert lines == list(main.COMMANDS) and {"train", "evaluate", "predict", "inspect"} < set(lines)
+    assert main.main([]) == 2
+
+
+def test_unknown_command_names_the_nearest():
+    with pytest.raises(errors.UsageError, match=r"unknown command 'eval'(.|\n)*Fix: did you mean fcn evaluate\?"):
+        main.main(["eval"])
+    with pytest.raises(errors.UsageError, match="Fix: fcn --help"):
+        main.main(["zzz"])
+
+
+def test_version_names_fcn_tensorflow_and_python_without_tensorflow():
+    code = "import sys; from fcn.cli import main; main.main(['--version']); assert 'tensorflow' not in sys.modules"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("fcn ") and ", TensorFlow " in said
+    assert said.endswith(f", Python {'.'.join(map(str, sys.version_info[:3]))}\n")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with scores at three steps; the best is step 2, the newest step 3."""
+    return a_run(tmp_path / "run", {1: 0.1, 2: 0.5, 3: 0.3})
+
+
+BEST = "step-000002 (step 2, validation mean IoU 0.5000, the best; the newest is step 3)"
+
+
+def test_evaluate_and_predict_use_and_name_the_best_checkpoint(run, capsys):
+    for arguments in (evaluate_flags.parse(["--run", str(run)], ""),
+                      evaluate_flags.parse_prediction(["photo.png", "--run", str(run)], "")):
+        assert evaluate.choose(arguments).step == 2
+        assert BEST in capsys.readouterr().out
+
+
+def test_export_uses_and_names_the_best_checkpoint(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(writer, "export", lambda chosen, *_: [f"written: step {chosen.state['step']}"])
+    export.main(["--run", str(run), "--to", str(tmp_path / "net.npz")])
+    said = capsys.readouterr().out
+    assert BEST in said and "written: step 2" in said
+
+
+@pytest.mark.slow
+def test_weights_of_a_run_are_its_best_checkpoint(run, monkeypatch):
+    from fcn.weights import checkpoint_reader, initialize
+    read = []
+    monkeypatch.setattr(checkpoint_reader, "read_variables", lambda path: read.append(path.name) or {})
+    weights = initialize.from_run(run)
+    assert read == ["step-000002"] and BEST in weights.notes[0]
