@@ -24,7 +24,7 @@ class Run:
 
     @property
     def log(self):
-        """The entries of log.jsonl: dicts with "step" and "loss", "val_mean_iou", ... (docs/long_runs.md)."""
+        """The entries of log.jsonl: dicts with "step" and "loss", "val_mean_iou", ... (docs/training.md)."""
         return run_log.read_entries(self.folder / "log.jsonl")
 
     @property

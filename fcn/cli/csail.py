@@ -95,7 +95,7 @@ def describe(splits, most=10):
 
 def parse(argv):
     parser = command_line.Parser(argv, prog="fcn csail",
-                                 description=__doc__.split("\n\n")[0] + "\nFormat: docs/csail_h5.md")
+                                 description=__doc__.split("\n\n")[0] + "\nFormat: docs/data.md")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     writer = commands.add_parser("export", help="write FILE.h5 and FILE.json from a data set")
     writer.add_argument("--data", required=True, metavar="DIR", help="folder of the data set")
