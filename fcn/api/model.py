@@ -33,8 +33,8 @@ def load(path, checkpoint=checkpoint_choice.BEST, *, precision=None):
         A run's folder, the folder of one checkpoint in it, or a whole FCN in a file (MatConvNet .mat, .npz).
     checkpoint : str or pathlib.Path
         Of a run: "best" (highest validation mean IoU), "latest", or the folder of a checkpoint.
-    precision : {"float32", "bfloat16"}, optional
-        Arithmetic of the convolutions; by default that of the training, float32 for a file.
+    precision : str, optional
+        Arithmetic of the convolutions, "float32" or "bfloat16"; by default that of the training, float32 for a file.
 
     Returns
     -------
