@@ -5,7 +5,7 @@ RUN    := $(VENV)/bin/python
 # Test processes side by side.
 WORKERS ?= 2
 
-.PHONY: demo test quick check faults bench clean
+.PHONY: demo test quick check docs faults bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) train_fcn.py --demo

@@ -1,5 +1,7 @@
 """The commands of the documentation, and a folder of small data, weights and runs under the names that they use."""
 
+import contextlib
+import io
 import json
 import pathlib
 import re
@@ -12,6 +14,7 @@ from formats_help import thin_fcn
 from PIL import Image
 from scripts_help import call
 
+from fcn.cli import main
 from fcn.data import demo_drawing
 from fcn.weights import demo
 from fcn.weights.formats import dagnn
@@ -51,6 +54,15 @@ def fcn_words(words):
         words = [re.sub(pattern, small, word) for word in words]
     matches = [sorted(map(str, pathlib.Path().glob(word))) if "*" in word else [] for word in words]
     return [path for word, found in zip(words[1:], matches[1:], strict=True) for path in found or [word]]
+
+
+def help_of(command):
+    """All options of a command, as its help prints them."""
+    out = io.StringIO()
+    option = "--help-all" if command in ("train", "evaluate", "predict") else "--help"
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        main.main([*command.split(), option])
+    return out.getvalue()
 
 
 def run(words, made):

@@ -107,9 +107,7 @@ def test_every_block_has_a_language_and_commands_are_in_bash():
 @pytest.fixture(scope="module")
 def known_flags():
     """The flags of all commands, those of benchmarks, and of other programs."""
-    options = {"train": "--help-all", "evaluate": "--help-all", "predict": "--help-all"}
-    helps = [documented_help.call(["python", "-m", "fcn", *command.split(), options.get(command, "--help")]).stdout
-             for command in (*COMMANDS, "csail export", "csail info", "csail import")]
+    helps = [documented_help.help_of(command) for command in (*COMMANDS, "csail export", "csail info", "csail import")]
     benchmarks = [path.read_text() for path in (ROOT / "benchmarks").glob("*.py")]
     return {*re.findall(r"--[a-z][\w-]*", "\n".join(helps + benchmarks)), "--signal", "--logdir", "--help"}
 
