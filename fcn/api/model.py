@@ -223,7 +223,7 @@ class Model(contextlib.AbstractContextManager):
         if isinstance(image, str | pathlib.Path):
             found = image_sources.read_sample(image_sources.Source("image", pathlib.Path(image)), self._evaluated.spec,
                                               size, self._evaluated.settings.max_pixels)
-            return found.photo, found.seen
+            return found.photo, found.network_input
         array = np.asarray(image)
         if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
             raise errors.UsageError(f"invalid image: array of shape {array.shape} and type {array.dtype}, expected "

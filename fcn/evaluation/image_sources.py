@@ -22,15 +22,15 @@ MOST_FOLDERS = 10  # number of folders to list
 class Sample:
     """One image.
 
-    photo: uint8 (h, w, 3) RGB at its original size. label: uint8 (h, w), or None. seen, seen_label: network input and
-    its label, resized as in the training cache; the originals if the net takes images at their own size.
+    photo: uint8 (h, w, 3) RGB at its original size. label: uint8 (h, w), or None. network_input, network_label: the
+    same at network size, resized as in the training cache; the originals if the net takes images at their own size.
     """
 
     name: str
     photo: np.ndarray
     label: np.ndarray | None
-    seen: np.ndarray
-    seen_label: np.ndarray | None
+    network_input: np.ndarray
+    network_label: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,8 @@ def read_sample(source, spec, size_px, max_pixels):
     max_pixels: limit for the decoded photo. Raises DataError.
     """
     if source.pair:
-        (photo, label), (seen, seen_label) = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
-        return Sample(source.name, photo, label, seen, seen_label)
-    with images.image_file(source.photo, max_pixels) as (image, header):
-        photo, seen = images.decoded_at_both(image, header, True, size_px)
-    return Sample(source.name, photo, None, seen, None)
+        (photo, label), network = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
+        return Sample(source.name, photo, label, *network)
+    with images.photo_file(source.photo, max_pixels) as (image, header):
+        photo, network_input = images.decoded_at_both(image, header, True, size_px)
+    return Sample(source.name, photo, None, network_input, None)

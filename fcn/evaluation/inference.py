@@ -1,7 +1,7 @@
-"""A trained net over one image of any size -> class ids: whole or in windows, at several scales, mirrored too.
+"""Prediction of class ids for one image of any size: whole or in windows, at several scales, mirrored.
 
-In windows, no more scores than one window's height of rows at every scale are ever held, and those at the original size
-strip by strip only; what the plain way needs, one pass over the whole image, is argmaxed in the graph.
+A single pass over the whole image computes the argmax in the graph. Otherwise, scores are held for the height of one
+window at every scale, and processed strip by strip at the original size.
 """
 
 import numpy as np
@@ -18,11 +18,12 @@ __all__ = ["InferenceConfig", "Predictor", "need_of"]
 
 
 class Predictor:
-    """Predicts image after image with one net and one InferenceConfig.
+    """Predicts images with one net and one InferenceConfig.
 
-    net: a graph_builder.TrainingGraph or graph_builder.InferenceGraph.
-    excluded_ids: for each prediction that is wanted, the ids that it never holds, e.g. ((0,), ()).
-    need: bytes that the net takes for an image, by need_of(); without it memory is never looked at.
+    net: graph_builder.TrainingGraph or InferenceGraph.
+    excluded_ids: one tuple of class ids per requested prediction, which that prediction never contains, e.g. ((0,),
+    ()).
+    need: function from need_of(); None turns the memory check off.
     """
 
     def __init__(self, session, net, config, excluded_ids, need=None):
@@ -34,48 +35,52 @@ class Predictor:
         self.never_predicted = sorted(set.intersection(*map(set, self.excluded_ids)))
         self.passes, self.passed, self.progress = 1, 0, None
 
-    def grid(self, photo, seen):
-        """(height, width) of the grid on which ids are found; arguments as in predict()."""
-        return photo.shape[:2] if self.config.enlarge == "scores" else seen.shape[:2]
+    def grid(self, photo, network_input):
+        """Return (height, width) of the grid on which ids are computed. Arguments as in predict()."""
+        return photo.shape[:2] if self.config.enlarge == "scores" else network_input.shape[:2]
 
-    def predict(self, photo, seen, sink=None, progress=None):
-        """[(ids at the original size, ids on the base grid or None)] for each of excluded_ids, uint8 (h, w).
+    def predict(self, photo, network_input, sink=None, progress=None):
+        """Predict one image. Returns [(ids at original size, ids on the base grid)], uint8 (h, w), per excluded_ids.
 
-        photo: the original, uint8 (h, w, 3) RGB; seen: what the net sees at scale 1, on the base grid: the photo at
-        the network's size as the cache reads it, or the photo itself. Other scales are made of the photo. Ids on the
-        base grid are None where scores were enlarged past it.
-        sink(top, probabilities float32 (rows, width, num_classes)) gets those of all rows, from the top down, on the
-        grid(); ids of excluded_ids[0] have none, the others add up to 1.
-        progress(share of the image that is done) is called after every window.
-        Raises MachineError where the memory will not do.
+        photo: the original, uint8 (h, w, 3) RGB.
+        network_input: the image at scale 1 (on the base grid): the photo resized as in the cache, or the photo itself.
+            Inputs at other scales are resized from the photo.
+        sink: function (top, probabilities float32 (rows, width, num_classes)), called from top to bottom for all rows
+        of
+            grid(). Ids in excluded_ids[0] have probability 0; the others sum to 1.
+        progress: function that gets the finished share of the image after every window.
+
+        Ids on the base grid are None if scores are resized to the original size. Raises MachineError if memory is too
+        small.
         """
-        base, original, target = seen.shape[:2], photo.shape[:2], self.grid(photo, seen)
+        base, original, target = network_input.shape[:2], photo.shape[:2], self.grid(photo, network_input)
         if sink is None and base == target and self.config.is_plain(base):
-            found = self._in_the_graph(seen)
+            found = self._in_the_graph(network_input)
         else:
             self._count(base, progress)
-            found = self._strip_by_strip(photo, seen, target, sink)
+            found = self._strip_by_strip(photo, network_input, target, sink)
         ids = dict(zip(self.distinct, found, strict=True))
         return [(images.resize_label(ids[excluded], original), ids[excluded] if base == target else None)
                 for excluded in self.excluded_ids]
 
     def _count(self, base, progress):
-        """From here on tell `progress` of every window."""
+        """Count the windows of an image of size `base`, for `progress`."""
         spans = [self.config.spans(size) for size in self.config.sizes(base)]
         self.passes = sum(len(down) * len(across) for down, across in spans) * (2 if self.config.flip else 1)
         self.passed, self.progress = 0, progress
 
-    def _in_the_graph(self, seen):
-        """Ids by the graph's own argmax, so that the scores of an image never leave it."""
-        self.room.check(seen.shape[:2], seen.shape[:2])
+    def _in_the_graph(self, network_input):
+        """Return ids from an argmax in the graph, so that scores are not copied out of it."""
+        self.room.check(network_input.shape[:2], network_input.shape[:2])
         predictions = [graph_builder.prediction_without(self.net.scores, ids) for ids in self.distinct]
-        return [ids[0] for ids in self._run(predictions, seen)]
+        return [ids[0] for ids in self._run(predictions, network_input)]
 
-    def _strip_by_strip(self, photo, seen, target, sink):
-        """Ids by scores that are merged and argmaxed strip by strip; the target grid is never held in scores."""
-        self.room.check(seen.shape[:2], target, is_plain=False)
-        views = [images.resize_image(seen if scale == 1 else photo, size)
-                 for scale, size in zip(self.config.scales, self.config.sizes(seen.shape[:2]), strict=True)]
+    def _strip_by_strip(self, photo, network_input, target, sink):
+        """Return ids from scores that are merged and reduced to ids strip by strip."""
+        base = network_input.shape[:2]
+        self.room.check(base, target, is_plain=False)
+        views = [images.resize_photo(network_input if scale == 1 else photo, size)
+                 for scale, size in zip(self.config.scales, self.config.sizes(base), strict=True)]
         bounds = tiling.strip_bounds(target, self.num_classes, [view.shape[:2] for view in views])
         streams = [tiling.resized_strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
         found = [np.empty(target, np.uint8) for _ in self.distinct]
@@ -88,7 +93,7 @@ class Predictor:
         return found
 
     def _rows(self, view):
-        """(top, merged scores float32 (rows, W, C)) of one scale, as they are finished, from the top down."""
+        """Yield (top, merged scores float32 (rows, W, C)) of one scale, from top to bottom."""
         def scores(down, across):
             parts = [self._prepared(self._logits(view[slice(*down)], *across))]
             if self.config.flip:
@@ -97,7 +102,7 @@ class Predictor:
         return tiling.rows(self.config.spans(view.shape[:2]), self.rule, scores)
 
     def _prepared(self, logits):
-        """As the rule wants them; an id that is never wanted has no share of the probabilities."""
+        """Prepare logits for the merge rule. Ids that no prediction contains get probability 0."""
         if self.never_predicted and self.rule.prepare is tiling.softmax:
             logits = logits.copy()
             logits[..., self.never_predicted] = -np.inf
@@ -111,14 +116,15 @@ class Predictor:
         return found
 
     def _mirrored_logits(self, band, start, end):
-        """Those of the mirrored pixels, mirrored back. The grid of the mirrored whole image starts at its last pixel:
-        so that a window lies on it, it is up to 31 px wider here.
+        """Return the logits of the mirrored window, mirrored back.
+
+        The grid of the mirrored image starts at its last pixel. To align with it, the window is up to 31 px wider.
         """
         wider = end + (band.shape[1] - end) % tiling.STRIDE_PX
         return self._logits(band[:, ::-1], band.shape[1] - wider, band.shape[1] - start)[:, ::-1][:, :end - start]
 
-    def _run(self, fetches, seen):
+    def _run(self, fetches, network_input):
         try:
-            return run(self.session, fetches, {self.net.images: seen[None]})
+            return run(self.session, fetches, {self.net.images: network_input[None]})
         except errors.MachineError as error:
-            raise errors.MachineError(error.what, why=error.why, fix=self.room.fix(seen.shape[:2])) from None
+            raise errors.MachineError(error.what, why=error.why, fix=self.room.fix(network_input.shape[:2])) from None

@@ -1,4 +1,4 @@
-"""A net with its weights in memory: a graph and a session of its own, so that several nets work in one process."""
+"""A net with loaded weights, with its own graph and session, so that one process can use several nets."""
 
 import contextlib
 
@@ -31,10 +31,10 @@ class LoadedNet(contextlib.AbstractContextManager):
 
     @contextlib.contextmanager
     def predictor(self, config):
-        """An inference.Predictor of two predictions: without the ids that scores ignore, and the net's own.
+        """Yield an inference.Predictor with two predictions: without the ids that scores ignore, and the net's own.
 
-        The first is what the benchmark expects, the second what the tutorial scores. config: an InferenceConfig.
-        Several threads may each use one at a time.
+        The benchmark expects the first; the protocol `tutorial` scores the second. config: InferenceConfig. Each thread
+        needs its own predictor.
         """
         excluded_ids = self._policy.ignored_in_scores, self._policy.never_predicted
         made = inference.Predictor(self._session, self._net, config, excluded_ids,

@@ -1,4 +1,4 @@
-"""What is evaluated: a run, one checkpoint of it, or a whole FCN in a file; and what is known of it."""
+"""The model to evaluate: a run, a checkpoint, or an FCN in a weight file, with its classes and settings."""
 
 import dataclasses
 import logging
@@ -22,11 +22,13 @@ OF_LABELS = ("layout", "classes", "ignore_label", "label_encoding", "mask_thresh
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedModel:
-    """name: for people. settings: the Config of its data and sizes. spec: its classes. model: "model" of config.json.
+    """A model to evaluate.
 
-    checkpoint, step: its checkpoint's folder, or weights: the Weights of a file. run: the run's folder, or None.
-    starts: config.json's, () for a file. folder: where its evaluations go. data: the folder that it was trained on.
-    source: the path of the checkpoint or of the file.
+    name: for display. settings: Config of its data and sizes. spec: DatasetSpec of its classes. model: "model" of
+    config.json. folder: folder of its evaluations. checkpoint, step: folder and step of a run's checkpoint, else None.
+    weights: Weights of a file, else None. run: folder of the run, or None. starts: "starts" of config.json, () for a
+    file.
+    data: folder of its training data. source: path of the checkpoint or file.
     """
 
     name: str
@@ -44,13 +46,14 @@ class EvaluatedModel:
 
     @property
     def policy(self):
-        """The LabelPolicy of its net and of its classes."""
+        """LabelPolicy of the net and its classes."""
         return label_policy.of_run(self.model, self.spec)
 
 
 def from_run(run, which="best"):
-    """The EvaluatedModel of a run's folder, or of a checkpoint's in one, as checkpoint_choice.choose has it; logs
-    which checkpoint it is. Raises UsageError, WeightsError.
+    """Return the EvaluatedModel of a run's folder or a checkpoint's folder, and log which checkpoint it is.
+
+    which: see checkpoint_choice.choose. Raises UsageError, WeightsError.
     """
     chosen = checkpoint_choice.choose(run, which)
     logger.info(f"checkpoint: {chosen.text}")
@@ -63,11 +66,11 @@ def from_run(run, which="best"):
 
 
 def from_file(path):
-    """The EvaluatedModel of a whole FCN in a file, for images without labels. Raises WeightsError."""
+    """Return the EvaluatedModel of an FCN in a weight file, for images without labels. Raises WeightsError."""
     weights = detection.read_weights(path)
     logger.info("\n  ".join([f"weights: {path}", *weights.notes]))
     if weights.net is None:
-        raise errors.WeightsError("holds a VGG, not a whole FCN: there is nothing to evaluate", where=path,
+        raise errors.WeightsError("holds a VGG without score layers, expected an FCN", where=path,
                                   fix=f"train from it: fcn train --weights {shlex.quote(str(path))} --data FOLDER "
                                       "--run RUN")
     channels = weights.num_classes
@@ -82,10 +85,10 @@ def from_file(path):
 
 
 def for_data(evaluated, data, given):
-    """The EvaluatedModel with the data set that it is evaluated on.
+    """Return the EvaluatedModel with the data set for its evaluation.
 
-    data: its folder, None for the one of the training. given: {setting: value}; a run takes `OF_IMAGES` only, since it
-    reads labels as in its training. Raises UsageError, DataError.
+    data: folder of the data set; None: that of the training. given: {setting: value}; runs only accept `OF_IMAGES`,
+    because labels are read as in training. Raises UsageError, DataError.
     """
     allowed = OF_IMAGES if evaluated.run else OF_IMAGES + OF_LABELS
     for name in given:
@@ -107,7 +110,7 @@ def for_data(evaluated, data, given):
 
 
 def classes_of(data, layout, classes, ignore_label, encoding, mask_threshold):
-    """(layout, DatasetSpec) of a folder; layout "auto" is detected. Raises DataError."""
+    """Return (layout, DatasetSpec) of a folder; layout "auto" is detected. Raises DataError."""
     if layout == "auto":
         layout, why = _auto.choose(data)
         logger.info(f"layout {layout}: {why}")
@@ -116,8 +119,9 @@ def classes_of(data, layout, classes, ignore_label, encoding, mask_threshold):
 
 
 def with_classes(evaluated, layout, spec):
-    """The EvaluatedModel of a file, with the layout and classes of a data set. Class ids must agree; names that differ
-    are logged. Raises DataError.
+    """Return the EvaluatedModel of a file with the layout and classes of a data set.
+
+    Class ids must agree; names that differ are logged. Raises DataError.
     """
     own, weights, channels = evaluated.spec, evaluated.weights, evaluated.model["num_classes"]
     settings = dataclasses.replace(evaluated.settings, layout=layout)
@@ -126,14 +130,15 @@ def with_classes(evaluated, layout, spec):
                                    spec=dataclasses.replace(spec, class_names=own.class_names))
     names = transfer.channel_names(spec.class_names, channels)
     if len(names) > channels or any(i not in spec.ignored_ids for i in range(spec.num_classes, channels)):
-        raise errors.DataError(f"the data set has {spec.num_classes} classes, the net in {evaluated.source} {channels}")
+        raise errors.DataError(f"the data set has {spec.num_classes} classes, the net in {evaluated.source} has "
+                               f"{channels}")
     if weights.class_names:
         _note(own.class_names, names, spec.ignored_ids, "file")
     return dataclasses.replace(evaluated, settings=settings, spec=spec)
 
 
 def note_names(evaluated, data):
-    """Say which classes of another data folder are called otherwise than those that the run was trained on."""
+    """Log the classes of another data folder whose names differ from those in training."""
     settings = evaluated.settings
     names = registry.load("layouts", settings.layout).spec(data, settings.classes, settings.ignore_label).class_names
     _note(evaluated.spec.class_names, names, evaluated.spec.ignored_ids, "run")
@@ -142,4 +147,4 @@ def note_names(evaluated, data):
 def _note(own, names, ignored_ids, where):
     for i, (theirs, ours) in enumerate(zip(own, names, strict=False)):
         if i not in ignored_ids and theirs.casefold() != ours.casefold():
-            logger.info(f"note: class {i} is '{theirs}' in the {where}, '{ours}' in the data set; ids count, not names")
+            logger.info(f"note: class {i} is '{theirs}' in the {where}, '{ours}' in the data set; only ids matter")

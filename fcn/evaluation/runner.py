@@ -1,6 +1,7 @@
-"""A net over a split, or over photos: images are read ahead, and what is made of a prediction is done behind.
+"""Evaluation of a net on a split or on photos.
 
-So the net waits for neither. What it waited all the same is measured and told.
+One thread reads images ahead of the net, another one counts and writes predictions. The time that the net still waits
+is measured.
 """
 
 import dataclasses
@@ -17,8 +18,11 @@ from fcn.metrics.confusion import ConfusionMatrices, Counting
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """original, network: a confusion matrix an image at its original size and at network size (None where there is no
-    label, or no prediction of that size). left_out: Problems. seconds: of all, waited: of them for reading and writing.
+    """Result of an evaluation.
+
+    original, network: one confusion matrix per image, at original size and at network size; None without labels or
+    without predictions of that size. left_out: list of Problem. images: number of evaluated images. seconds: total
+    time. waited: seconds of it spent waiting for reading and writing.
     """
 
     original: ConfusionMatrices | None
@@ -30,14 +34,15 @@ class Scored:
 
 
 def run_evaluation(net, found, evaluated, config, outputs, gallery):
-    """The Scored of all `found` (Sources). net: the LoadedNet of `evaluated`, an EvaluatedModel. config: an
-    InferenceConfig. outputs: a PredictionWriter. gallery: a Gallery, for those with labels.
+    """Evaluate the images `found` (list of image_sources.Source) and return a Scored.
 
-    Raises DataError for an image that cannot be read (but with skip_bad) and if none is left.
+    net: LoadedNet of `evaluated`, an EvaluatedModel. config: InferenceConfig. outputs: PredictionWriter. gallery:
+    Gallery for images with labels. Raises DataError if an image cannot be read (unless skip_bad is set) or no image is
+    left.
     """
     settings, spec = evaluated.settings, evaluated.spec
     num_classes = net.architecture.num_classes
-    work = _Work(num_classes, evaluated.policy.ignored_in_scores, config.size is not None, outputs, gallery)
+    consumer = _Consumer(num_classes, evaluated.policy.ignored_in_scores, config.size is not None, outputs, gallery)
 
     def read(index):
         try:
@@ -49,8 +54,8 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
 
     left_out, waited = [], 0.0
     with (net.predictor(config) as predictor, progress_bar.counted("evaluated", len(found)) as advance,
-          BackgroundWorker() as behind):
-        samples, started = batch_loader.prefetch(read, range(len(found))), time.monotonic()
+          BackgroundWorker() as worker):
+        samples, started = batch_loader.ahead(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
             sample = next(samples)
@@ -58,24 +63,24 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
             if isinstance(sample, Problem):
                 left_out.append(sample)
                 continue
-            grid = predictor.grid(sample.photo, sample.seen)
+            grid = predictor.grid(sample.photo, sample.network_input)
             with outputs.probabilities(sample.name, *grid, num_classes) as sink:
                 clock = _Clock(sink)
-                predictions = predictor.predict(sample.photo, sample.seen, sink and clock,
+                predictions = predictor.predict(sample.photo, sample.network_input, sink and clock,
                                                 lambda share, done=number: share < 1 and advance(done + share))
                 waited += clock.seconds
             before = time.monotonic()
-            behind.submit(work.take, sample, predictions)
+            worker.submit(consumer.take, sample, predictions)
             waited += time.monotonic() - before
             advance(number + 1)
     if len(left_out) == len(found):
-        raise errors.DataError("not one good image is left", why=errors.several(left_out))
-    original, network = work.done()
+        raise errors.DataError("no image can be read", why=errors.several(left_out))
+    original, network = consumer.done()
     return Scored(original, network, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
 
 
 class _Clock:
-    """A sink for probabilities that adds up how long writing them takes: strips come too fast to be kept for later."""
+    """A sink for probabilities that measures the time of writing. Strips are written at once, not in the background."""
 
     def __init__(self, sink):
         self.sink, self.seconds = sink, 0.0
@@ -86,8 +91,8 @@ class _Clock:
         self.seconds += time.monotonic() - before
 
 
-class _Work:
-    """What is done with a prediction, in a thread: counted, offered to the gallery, written."""
+class _Consumer:
+    """Processes predictions in a thread: counts them, offers them to the gallery and writes them."""
 
     def __init__(self, num_classes, ignored_in_scores, at_network_size, outputs, gallery):
         self.ignored_in_scores, self.at_network_size = ignored_in_scores, at_network_size
@@ -95,22 +100,25 @@ class _Work:
         self.original, self.network = Counting(num_classes), Counting(num_classes)
 
     def take(self, sample, predictions):
-        """predictions: [(ids at original size, ids at network size or None)]: the benchmark's, and the net's own."""
-        (prediction, _), (_, seen_prediction) = predictions
+        """Process one Sample. predictions: [(ids at original size, ids at network size or None)], two pairs.
+
+        The first pair is the prediction without ids that scores ignore, the second the net's own.
+        """
+        (prediction, _), (_, network_prediction) = predictions
         if sample.label is not None:
             score = self._score(self.original.add(sample.name, sample.label, prediction))
             self.gallery.offer(sample.name, score, sample.photo, sample.label, prediction)
-            if self.at_network_size and seen_prediction is not None:
-                self.network.add(sample.name, sample.seen_label, seen_prediction)
+            if self.at_network_size and network_prediction is not None:
+                self.network.add(sample.name, sample.network_label, network_prediction)
         self.outputs.write(sample.name, sample.photo, sample.label, prediction)
 
     def _score(self, confusion):
-        """Mean IoU over the classes of the label or the prediction; NaN of an image without a labelled pixel."""
+        """Return the mean IoU over the classes in label or prediction; NaN without labelled pixels."""
         counts = iou.counts(confusion, self.ignored_in_scores)
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):
-        """(ConfusionMatrices at original size, those at network size); None where not every image has one."""
+        """Return (ConfusionMatrices at original size, at network size); None for a size that not every image has."""
         images = len(self.original.names)
         return [found.done() if images and len(found.names) == images else None
                 for found in (self.original, self.network)]

@@ -1,6 +1,7 @@
-"""Preflight of a run, from its trainer.Trainer: quick() at every start, from shapes alone; run() is --dry-run.
+"""Estimates of memory, disk space and time of a run: quick() at every start, run() for --dry-run.
 
-Nothing is written. The weights in the session are moved by the timed steps, and thrown away.
+Both take a trainer.Trainer and write nothing. The timed steps of run() change the weights in the session, which are
+discarded.
 """
 
 import itertools
@@ -18,50 +19,51 @@ from fcn.training import loop, lr_multipliers, progress_report, resources, valid
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN = "unknown, as the net's encoder does not tell the sizes of its activations"
-MOST_GRAPH = 4e6  # bytes; a larger graph has weights in it as constants
-TIMED_STEPS, TIMED_S, MOST_STEPS = 3, 5.0, 30  # after one that does not count: so many and so long at least, or as many
+UNKNOWN = "unknown, because the net's encoder has no memory_map"
+MOST_GRAPH = 4e6  # bytes; a larger graph contains weights as constants
+TIMED_STEPS, TIMED_S, MOST_STEPS = 3, 5.0, 30  # after a warm-up step: minimum steps and seconds, maximum steps
 
 
 def quick(trainer):
-    """Lines on memory and disk, before the first step. Raises MachineError if not one checkpoint could be saved."""
+    """Return lines about memory and disk space. Raises MachineError if the disk cannot hold a single checkpoint."""
     size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
     if free < size:
         raise atomic_io.no_space(size, trainer.job.run,
-                                 "free space, or give a --run on another disk; not one checkpoint "
-                                 "could be saved.")
-    parts = memory_of(trainer)
-    memory = f"about {atomic_io.format_bytes(sum(parts.values()))}" if parts else UNKNOWN
-    lines = [f"memory {memory}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
-             f"{atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free"]
+                                 "free space, or give a --run on another disk; this disk cannot hold a single "
+                                 "checkpoint.")
+    estimate = memory_of(trainer)
+    memory = f"about {atomic_io.amount(sum(estimate.values()))}" if estimate else UNKNOWN
+    lines = [f"memory {memory}; checkpoints of {atomic_io.amount(size)}, up to {most} at once = "
+             f"{atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free"]
     if free + there < most * size:
-        lines.append(f"warning: the disk does not hold {most} checkpoints (--keep {most - 2}, the best one, and one "
-                     "that is being written)")
+        lines.append(f"warning: the disk cannot hold {most} checkpoints (--keep {most - 2}, the best one, and one "
+                     "being written)")
     return lines
 
 
 def disk(trainer):
-    """Bytes (free where the checkpoints of this run go, in those that are there and will make room)."""
+    """Return (free bytes on the disk of the checkpoints, bytes of existing checkpoints, which will be deleted)."""
     folder = trainer.store.folder.absolute()
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(nearest).free, sum(file.stat().st_size for file in folder.glob("step-*/*"))
 
 
 def memory_of(trainer, batch=None):
-    """{part: bytes}, resources.memory of this run, or of it with another batch; None if the net's encoder does not
-    know.
+    """Return resources.memory of this run as {part: bytes}, or None if the encoder has no memory map.
+
+    batch: images per batch; default: that of the run.
     """
     settings, architecture, trained = trainer.job.settings, architecture_of(trainer), trainer.update.grads
-    parts, batch = components.of(architecture.net), batch or settings.batch
+    net, batch = components.of(architecture.net), batch or settings.batch
     width = tf.as_dtype(architecture.precision).size
     layers = [lr_multipliers.layer_of(variable.op.name) for _, variable in trained]
     sizes = [variable.shape.num_elements() for variable in tf.trainable_variables()]
-    one, other = sizes_px(trainer)
-    maps, other_maps = parts.memory_map(architecture, one), parts.memory_map(architecture, other)
-    if maps is None or other_maps is None:
+    size_px, validation_px = sizes_px(trainer)
+    memory_map, validation_map = net.memory_map(architecture, size_px), net.memory_map(architecture, validation_px)
+    if memory_map is None or validation_map is None:
         return None
-    training = resources.activations(maps, one, architecture.num_classes, layers, width)
-    validation = resources.prediction(other_maps, other, architecture.num_classes, width)
+    training = resources.activations(memory_map, size_px, architecture.num_classes, layers, width)
+    validation = resources.prediction(validation_map, validation_px, architecture.num_classes, width)
     update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay),
                               trainer.graph.objective.shape.num_elements())
     return resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
@@ -73,14 +75,14 @@ def architecture_of(trainer):
 
 
 def sizes_px(trainer):
-    """(height, width) of the largest sample of training, and of validation."""
+    """Return (height, width) of the largest training sample and of the largest validation sample."""
     crop, caches = trainer.sampling.crop_size, (trainer.job.training, trainer.job.validation)
     one, other = (tuple(max(made.shapes.tolist(), key=math.prod)) for made in caches)
     return crop or one, other if caches[1].uniform else crop or other
 
 
 def run(trainer):
-    """Do all of a run but the training, print what it will be like. Raises what the run would raise."""
+    """Prepare a run, time a few steps and log the estimates. Raises the errors that the run would raise."""
     warnings = quick(trainer)[1:]
     logger.info("dry run: data and caches as above; now the weights, and a few steps")
     with tf_compat.new_session() as session:
@@ -97,24 +99,25 @@ def run(trainer):
 
 
 def feature_maps(session, graph, names, images):
-    """{name: (height, width, channels)} of the names that are the images, a feature, a layer with a bias or the logits.
+    """Return {name: (height, width, channels)} of images, features, layers with a bias and logits.
 
-    graph: graph_builder.TrainingGraph in the default graph; images: uint8 (n, h, w, 3).
+    graph: graph_builder.TrainingGraph in the default graph. names: tensors to list; unknown ones are skipped. images:
+    uint8 (N, H, W, 3).
     """
     tensors = {"images": graph.images, "logits": graph.logits, **graph.features}
     for op in tf.get_default_graph().get_operations():
         if op.type == "BiasAdd":
             source = op.inputs[1].op
-            while source.inputs:  # a cast, and the reading of the variable
+            while source.inputs:  # skip the cast and the read operation of the variable
                 source = source.inputs[0].op
-            tensors.setdefault(lr_multipliers.layer_of(source.name), op.outputs[0])  # not that of the backward pass
+            tensors.setdefault(lr_multipliers.layer_of(source.name), op.outputs[0])  # the first one: the forward pass
     fetches = {name: tf.shape(tensors[name])[1:] for name in names if name in tensors}
     return {name: tuple(shape.tolist()) for name, shape in tf_compat.run(session, fetches,
                                                                          {graph.images: images}).items()}
 
 
 class Stopwatch:
-    """A hook of the loop: the seconds of every step but the first; ends the loop when they are enough."""
+    """Hook that measures the seconds of every step after the first, and ends the loop when there are enough."""
 
     def __init__(self):
         self.seconds, self.last = [], None
@@ -131,17 +134,17 @@ class Stopwatch:
 
 
 def timed_steps(session, trainer, at):
-    """(seconds of each of a few steps, share of them spent waiting for data), by the loop of training itself."""
+    """Run a few steps of the training loop. Returns (seconds of each step, share of the time waiting for data)."""
     settings, watch = trainer.job.settings, Stopwatch()
     given = loop.LoopSettings(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
                               lambda step: trainer.rate_at(min(step, trainer.steps - 1)), trainer.batch_at,
-                              lambda number, *_: f"not kept, as this is a dry run (batch {number})")
+                              lambda number, *_: f"not saved in a dry run (batch {number})")
     loop.train(session, trainer.graph, trainer.update, given, at, [watch])
     return watch.seconds, at.wait_s / (at.wait_s + at.run_s)
 
 
 def timed_validation(session, trainer):
-    """Seconds of one validation batch, the second time."""
+    """Return the seconds of one validation batch, measured on its second run."""
     batch = list(itertools.islice(trainer.validation_batches(), 1))
     for _ in range(2):
         before = time.perf_counter()
@@ -154,37 +157,36 @@ def _net(trainer, shapes, strides):
     encoder = trainer.graph.encoder_layers
     def count(chosen):
         return f"{sum(v.shape.num_elements() for v in variables if chosen(v.op.name)):,}"
-    lines = tables.lines(["<map", "<height x width x channels", ">stride"], [
+    lines = tables.lines(["<layer", "<height x width x channels", ">stride"], [
         [name, " x ".join(map(str, shape)), str(strides[name])] for name, shape in shapes.items()], indent=2)
     size = tf.get_default_graph().as_graph_def().ByteSize()
     return ["", *lines, "",
-            f"parameters: body {count(lambda name: lr_multipliers.layer_of(name) in encoder)}, head "
-            f"{count(lambda name: lr_multipliers.layer_of(name) not in encoder)}, together {count(lambda name: True)}; "
+            f"parameters: encoder {count(lambda name: lr_multipliers.layer_of(name) in encoder)}, decoder "
+            f"{count(lambda name: lr_multipliers.layer_of(name) not in encoder)}, total {count(lambda name: True)}; "
             f"trained {count(lambda name: name in trained)}, not trained {count(lambda name: name not in trained)}",
-            f"graph: {size / 1e6:.2f} MB" + (", too much: there are weights in it" if size > MOST_GRAPH else "")]
+            f"graph: {size / 1e6:.2f} MB" + (", too large: it contains weights" if size > MOST_GRAPH else "")]
 
 
 def _memory(trainer):
-    parts, measured = memory_of(trainer), machine.peak_memory()
-    if parts is None:
-        return [f"memory: {UNKNOWN}" + (f"; measured, at most so far: {atomic_io.format_bytes(measured)}" if measured
-                                        else "")]
-    total = sum(parts.values())
-    others = [f"{batch}: {atomic_io.format_bytes(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
-    rows = [[part, atomic_io.format_bytes(size), ""] for part, size in [*parts.items(), ("together", total)] if size]
+    estimate, measured = memory_of(trainer), machine.peak_memory()
+    if estimate is None:
+        return [f"memory: {UNKNOWN}" + (f"; measured peak so far: {atomic_io.amount(measured)}" if measured else "")]
+    total = sum(estimate.values())
+    others = [f"{batch}: {atomic_io.amount(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
+    rows = [[part, atomic_io.amount(size), ""] for part, size in [*estimate.items(), ("total", total)] if size]
     if measured:
-        rows.append(["measured, at most so far", atomic_io.format_bytes(measured),
+        rows.append(["measured peak so far", atomic_io.amount(measured),
                      f"(the estimate is {total / measured - 1:+.0%})"])
-    return ["memory, from shapes alone", *tables.lines(["<", ">", "<"], rows, indent=2),
-            f"  together with --batch {', '.join(others)}"]
+    return ["memory, estimated from shapes", *tables.lines(["<", ">", "<"], rows, indent=2),
+            f"  total with --batch {', '.join(others)}"]
 
 
 def _disk(trainer):
     size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
     one = atomic_io.format_bytes(size)
     return [f"disk: a checkpoint {one}, at most {most} at once (--keep {most - 2}, the best one, one "
-            f"being written) = {atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free",
-            f"  weights alone, as .npz: {atomic_io.format_bytes(trainer.parameters * resources.FLOAT)}"]
+            f"being written) = {atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free",
+            f"  weights only, as .npz: {atomic_io.amount(trainer.parameters * resources.FLOAT)}"]
 
 
 def _time(trainer, step, seconds, waiting, validation_s):
@@ -201,8 +203,7 @@ def _time(trainer, step, seconds, waiting, validation_s):
                                saves * trainer.store.bytes, share)
     return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "
             f"{s.batch * s.batches_per_step / step_s:.3g} images/s",
-            f"  data: a batch is made in {batch_s * 1e3:.3g} ms, ahead of its use; {waiting:.1%} of the time goes into "
-            "waiting for it",
+            f"  data: {batch_s * 1e3:.3g} ms per batch, loaded ahead; {waiting:.1%} of the time waits for data",
             f"  validation: {every} batches of {validation_s:.3g} s, {progress_report.duration(every * validation_s)}",
             f"  {trainer.steps - step} steps, {f'{checks} validations, ' if checks else ''}{saves} checkpoints: "
             f"about {progress_report.duration(whole)}"]

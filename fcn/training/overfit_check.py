@@ -1,7 +1,7 @@
 """train_fcn.py --sanity: can this net, with these weights, labels and rate, overfit one batch?
 
-A net that cannot will not learn a data set either, and says so in minutes. Without dropout, at the full rate, and
-nothing is written.
+A net that cannot overfit one batch will not learn a data set either. The check takes minutes, uses no dropout and the
+full learning rate, and writes nothing.
 """
 
 import logging
@@ -19,18 +19,18 @@ from fcn.training import schedules, setup
 logger = logging.getLogger(__name__)
 
 STEPS = 200
-LEARNT, ENOUGH = 0.5, 0.1  # of the loss to beat: learnt below the one, over at the other
-WARMUP = 20        # steps of the run's warm-up at most, of these 200
-LEAST_PRIOR = 0.1  # nats: a batch with less is almost of one class, and shows nothing
-BURST = 1.5        # times the first loss: a rate under which the loss rises that far is too large
-LOOKED_AT = 20     # batches among which one is chosen
+PASSED, ENOUGH = 0.5, 0.1  # of the loss to beat: a final loss below which the check passes; a loss at which it stops
+WARMUP = 20        # warm-up steps, if the run has as many
+LEAST_PRIOR = 0.1  # nats; a batch with less entropy is almost of one class and shows nothing
+BURST = 1.5        # a loss that rises to so many times the first one means that the learning rate is too large
+CANDIDATES = 20    # batches from which one is chosen
 
 
 def run(trainer):
-    """Train on one batch and print the verdict. Raises DivergedError if it is not learnt."""
+    """Train on one batch and log the result. Raises DivergedError if the net does not overfit it."""
     number, images, labels, prior = chosen(trainer)
     settings = trainer.job.settings
-    logger.info(f"sanity: batch {number} again and again, {STEPS} steps at most, learning rate "
+    logger.info(f"sanity: training on batch {number} only, at most {STEPS} steps, learning rate "
                 f"{settings.learning_rate:g}, no dropout; --show-batch FILE.png shows the first batch")
     with tf_compat.new_session() as session:
         trainer.start(session)
@@ -42,20 +42,25 @@ def run(trainer):
         beaten = losses[0]
     else:
         done += f" (guessing by class frequency: {beaten:.3g})"
-    if not losses[-1] < LEARNT * beaten:
-        raise errors.DivergedError(f"a batch is NOT learnt: {done}", why=causes(losses, beaten, trainer),
-                                   fix="see to the first of these that may be so, and ask for --sanity again.")
-    logger.info(f"a batch is learnt: {done}")
+    if not losses[-1] < PASSED * beaten:
+        raise errors.DivergedError(f"the net does not overfit one batch: {done}", why=causes(losses, beaten, trainer),
+                                   fix="check these causes in order, then run --sanity again.")
+    logger.info(f"the net overfits one batch: {done}")
 
 
 def chosen(trainer):
-    """(number, images, labels, prior) of the first training batch that is of more than one class."""
+    """Return (number, images, labels, prior) of the first training batch with an entropy of at least LEAST_PRIOR.
+
+    If there is none among the first CANDIDATES, the one with the largest entropy. Raises DataError if all have one
+    class.
+    """
     found = [candidate(trainer, 0)]
-    while found[-1][3] < LEAST_PRIOR and len(found) < LOOKED_AT:
+    while found[-1][3] < LEAST_PRIOR and len(found) < CANDIDATES:
         found.append(candidate(trainer, len(found)))
     best = max(found, key=lambda one: one[3])
     if not best[3]:
-        raise errors.DataError(f"the first {LOOKED_AT} batches hold no two classes", where=trainer.job.settings.data,
+        raise errors.DataError(f"each of the first {CANDIDATES} batches has one class only",
+                               where=trainer.job.settings.data,
                                fix="--show-batch FILE.png shows the first of them; check the labels.")
     return best
 
@@ -69,9 +74,9 @@ def candidate(trainer, number):
 
 
 def descend(session, trainer, images, labels, beaten):
-    """[loss before each step, ..., and after the last one]; the last one is infinite if a step had no finite one.
+    """Train on one batch. Returns the loss before each step and after the last one; infinity if it is not finite.
 
-    beaten: the loss to beat, None for the first one.
+    beaten: the loss to beat; None: the first loss.
     """
     settings, graph = trainer.job.settings, trainer.graph
     schedule = schedules.Schedule(settings.learning_rate, "fixed", min(settings.warmup, WARMUP))
@@ -79,7 +84,7 @@ def descend(session, trainer, images, labels, beaten):
     with progress_bar.ProgressBar("step", STEPS) as view:
         for step in range(STEPS + 1):
             rate = schedule.rate(step, STEPS)
-            # A step of several batches is that of this one: its sum and its pixels count alike, whatever their number.
+            # One batch per step gives the same update as several equal ones: both sums grow by the same factor.
             feed = {graph.images: images, graph.labels: labels, trainer.update.learning_rate: rate}
             try:
                 done = tf_compat.run(session, [graph.loss_sum, graph.pixels, trainer.update.update], feed)
@@ -95,7 +100,7 @@ def descend(session, trainer, images, labels, beaten):
 
 
 def causes(losses, beaten, trainer):
-    """What may be wrong, the likeliest first, by how the loss went."""
+    """Return possible causes of a failed check, the most likely first."""
     rate = trainer.job.settings.learning_rate
     if max(losses) > BURST * max(losses[0], beaten):
         lines = [f"the rate is too large: try --learning-rate {rate / 10:.2g}, --warmup 100 or --clip-norm 1"]
@@ -103,7 +108,7 @@ def causes(losses, beaten, trainer):
         lines = [f"the rate may be too small: try --learning-rate {rate * 10:.2g}"]
     trained = sum(v.shape.num_elements() for _, v in trainer.update.grads)
     if trained < 0.5 * trainer.parameters:
-        lines.append(f"{trained / trainer.parameters:.1%} of the weights are trained; --freeze and --rate-factors hold "
-                     "the others")
-    return [*lines, "labels may be shifted or of other images: look at --show-batch FILE.png",
-            "fc6 and fc7 may not have come from --weights: the table above says \"copied\" of what has"]
+        lines.append(f"only {trained / trainer.parameters:.1%} of the weights are trained: --freeze and --rate-factors "
+                     "freeze the others")
+    return [*lines, "labels may be shifted or belong to other images: --show-batch FILE.png shows them",
+            "fc6 and fc7 may not be loaded from --weights: loaded layers are \"copied\" in the table above"]

@@ -1,6 +1,6 @@
-"""What stands before a run's first step beside its data: its weights, its samples, and what its config.json says.
+"""Preparation of a run: pretrained weights, sampling, and the content of config.json.
 
-`settings` is a training_config.Config throughout.
+`settings` is always a training_config.Config.
 """
 
 import dataclasses
@@ -22,8 +22,11 @@ from fcn.weights.formats import _weights
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is known of a run before its graph: its folder, its Config, the content of config.json, its DatasetSpec,
-    both caches, the Weights that it starts from (None: it resumes), the numbers of baselines.numbers, and --resume.
+    """Everything that defines a run before its graph is built.
+
+    run: folder of the run. settings: Config. content: dict of config.json. spec: DatasetSpec. training, validation:
+    caches. pretrained: Weights to start from; None if the run resumes. baselines: result of baselines.numbers. resume:
+    value of --resume.
     """
 
     run: pathlib.Path
@@ -38,8 +41,9 @@ class Job:
 
 
 def sampling(settings, mean_rgb, padding_id):
-    """How training samples are drawn: a batch_loader.Sampling. mean_rgb: three numbers from 0 to 255; this colour and
-    padding_id (LabelPolicy's) are given to pixels outside an image.
+    """Return the batch_loader.Sampling of a run.
+
+    mean_rgb: three numbers, 0-255. Pixels outside an image get this colour and the label padding_id (see LabelPolicy).
     """
     return batch_loader.Sampling(batch=settings.batch, seed=settings.seed, crop_size=settings.crop_size,
                                  augment=settings.augment, crops_per_image=settings.crops_per_image,
@@ -48,13 +52,16 @@ def sampling(settings, mean_rgb, padding_id):
 
 
 def pads(settings):
-    """Whether samples may reach beyond their image, or windows leave out what another one shows."""
+    """Return whether training samples may extend beyond their image."""
     return any(registry.load("augmentations", name).PADS for name in settings.augment) or bool(
         settings.size is None and settings.crop_size)
 
 
 def read_weights(settings):
-    """The Weights of a file, or of a run's folder or checkpoint; without any layer for --weights none."""
+    """Read the Weights of a file, a run's folder or a checkpoint; for --weights none, Weights without layers.
+
+    Raises UsageError, WeightsError.
+    """
     if settings.weights == training_config.NO_WEIGHTS:
         return Weights({}, _weights.imagenet_mean(), ("every layer starts from its initial values",))
     path = pathlib.Path(settings.weights)
@@ -63,25 +70,23 @@ def read_weights(settings):
         return initialize.from_run(path)
     weights = detection.read_weights(path)
     if weights.net and not weights.class_names and settings.carry_scores == "name":
-        raise errors.UsageError("is a whole FCN whose classes have no names", where=path,
-                                fix="--carry-scores id carries its scores by number, fresh starts new ones.")
+        raise errors.UsageError("is an FCN without class names", where=path,
+                                fix="--carry-scores id keeps its scores by class id; fresh initialises new scores.")
     return weights
 
 
 def check_layers(settings, weights):
-    """Refuse a --last-layer or --freeze that the encoder lacks with these weights, and options that the net lacks,
-    before minutes go into a cache. Raises UsageError.
-    """
-    parts = components.of(settings.net)
-    widths = parts.widths(weights.widths)
-    layers = parts.layer_names(widths)
+    """Check --freeze, --last-layer and the options of the net before caches are built. Raises UsageError."""
+    net = components.of(settings.net)
+    widths = net.widths(weights.widths)
+    layers = net.layer_names(widths)
     if layers is not None and lr_multipliers.frozen(layers, settings.freeze) == list(layers) and (
             lr_multipliers.NEW, 0) in parsers.factors(settings.rate_factors):
         raise errors.UsageError(f"--freeze {settings.freeze} with --rate-factors new=0: nothing is left to train",
                                 fix="leave out one of the two.")
     chosen = variants.variants_of(settings.net, **_variant(settings))
     try:
-        parts.check(widths, chosen)
+        net.check(widths, chosen)
     except errors.UsageError as error:
         raise errors.UsageError(error.what, where=settings.weights, fix=error.fix) from None
 
@@ -91,23 +96,23 @@ def _variant(settings):
 
 
 def describe(settings, spec, listings, caches, weights, old):
-    """The content of config.json.
+    """Return the content of config.json as a dict.
 
-    listings: digests of the lists of files, wherever they lie; caches: of training and validation; "starts" gets one
-    entry each time that the run is started. weights: Weights, or None with `old`, the content of a run that goes on:
-    its weights stay what they were. "ignored_ids" of "model" are those that the loss ignores, of "spec" those that the
-    scores ignore (label_policy.of_run).
+    listings: digests of the lists of files, independent of their folder. caches: (training, validation). weights:
+    Weights, or None if the run resumes. old: content of a resumed run, from which the facts about weights are kept;
+    else None. "ignored_ids" in "model" are ignored by the loss, those in "spec" by the scores (label_policy.of_run).
+    "starts" has one entry per start of the run.
     """
     policy = label_policy.make(spec, settings.train_ignored, pads(settings))
     channels, training = label_policy.num_channels(spec, settings.train_ignored), caches[0]
     spec = dataclasses.replace(spec, ignored_ids=policy.ignored_in_scores)
     by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels,
                                      policy.ignored_in_loss)
-    body = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
-                                     "mean_rgb": [float(v) for v in settings.mean_rgb or weights.mean_rgb]}
+    encoder = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
+                                        "mean_rgb": [float(v) for v in settings.mean_rgb or weights.mean_rgb]}
     graph = {"net": settings.net, "choices": _variant(settings),
-             "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": body["channels"],
-             "mean_rgb": body["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
+             "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": encoder["channels"],
+             "mean_rgb": encoder["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
              "class_weights": by_class, "precision": settings.precision}
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
                                         / (settings.batch * settings.batches_per_step))
@@ -120,15 +125,17 @@ def describe(settings, spec, listings, caches, weights, old):
 
 
 def weights_facts(path, weights):
-    """What config.json says of --weights: the SHA-256 of a file, None without one; of a run, which checkpoint it was
-    and the SHA-256 of each of its files, as its state.json has them (they were compared when it was read).
+    """Return the facts about --weights for config.json.
+
+    For a file, its SHA-256 (None for --weights none). For a run, its checkpoint and the SHA-256 of the checkpoint's
+    files from state.json, which were verified when it was read.
     """
     sha256 = checkpoint_files.sha256(path) if weights.layers and not weights.of_run else None
     return {"sha256": sha256, **weights.of_run, "notes": weights.notes}
 
 
 def expectation(graph, training, spec):
-    """The arguments of baselines.numbers: which loss this graph has, and what it counts."""
+    """Return the arguments of baselines.numbers for this graph and training data."""
     channels = graph["num_classes"]
     trained_ids = label_policy.of_net(graph["ignored_ids"], channels).trained_ids(channels)
     return training.class_pixels, spec, channels, trained_ids, graph["class_weights"], graph["loss"]

@@ -1,7 +1,7 @@
 """Stop signals: the step is finished and saved. A second Ctrl-C ends a command at once, and interrupts a program.
 
-A handler of Python's runs only between two calls into TensorFlow, and one of these may take a minute. So the kernel's
-signals are read from a pipe by a thread, which is there at any time.
+Python runs signal handlers only between calls into TensorFlow, and a call may take a minute. A thread therefore reads
+the signals from a pipe at any time.
 """
 
 import contextlib
@@ -11,15 +11,16 @@ import threading
 
 from fcn.core import terminal
 
-# SIGUSR1 is what schedulers (Slurm's --signal=USR1@90) send before they send SIGTERM, so it counts as one.
+# Schedulers send SIGUSR1 some time before SIGTERM (Slurm: --signal=USR1@90), so it is handled as SIGTERM.
 EXIT_AS = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGUSR1: signal.SIGTERM,
            signal.SIGHUP: signal.SIGHUP}
 
 
 class Signals:
-    """Context manager. caught: the first signal that came, or None. say(text): how it is answered, from a thread.
+    """Context manager that catches stop signals. caught: the first signal received, or None.
 
-    leave(): called before a second Ctrl-C ends the process, to leave the terminal as it was.
+    say: function that shows a line; called from a thread. leave: function that restores the terminal before a second
+    Ctrl-C ends the process.
     """
 
     def __init__(self, say, leave=lambda: None):
@@ -28,11 +29,11 @@ class Signals:
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread():
-            return self  # Python sets signal handlers in the main thread alone
+            return self  # Python can set signal handlers only in the main thread
         self._read, write = os.pipe()
         os.set_blocking(write, False)
         self._write, self._wakeup = write, signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        # Under nohup a hangup is ignored, and stays so.
+        # nohup ignores SIGHUP; keep that.
         wanted = [n for n in EXIT_AS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN)]
         self._before = {number: signal.signal(number, self._handle) for number in wanted}
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -45,7 +46,7 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
-        os.close(self._write)  # the thread reads the end
+        os.close(self._write)  # ends the thread: it reads the end of the pipe
         self._thread.join()
         os.close(self._read)
 

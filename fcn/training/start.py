@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """What a start was asked for. run: its folder. settings: its Config. resume: "auto", "never" or a checkpoint.
+    """Arguments of a start. run: folder of the run. settings: Config. resume: "auto", "never" or a checkpoint.
 
-    verify_cache: every row of the caches is checked first.
+    verify_cache: check every row of the caches first.
     """
 
     run: pathlib.Path
@@ -32,7 +32,7 @@ class Start:
     verify_cache: bool = False
 
     def earlier(self):
-        """(content of config.json of the run in this folder or None, that of the run whose checkpoint it starts from).
+        """Return (content of config.json of the run in this folder, that of the run whose checkpoint it starts from).
 
         Both are the same for a run that resumes, and None for a new one.
         """
@@ -41,14 +41,14 @@ class Start:
 
 
 def own_settings(run, resume="auto"):
-    """Settings of the run in this folder, {} if it has no checkpoint yet or must not be resumed."""
+    """Return the settings of the run in this folder, {} if it has no checkpoint yet or must not be resumed."""
     if resume == "never" or not checkpoint_files.paths(pathlib.Path(run) / "checkpoints"):
         return {}
     return training_config.to_dict(training_config.from_dict(record.read_record(run)["config"]))
 
 
 def with_layout(settings):
-    """The settings with the layout of the data set's folders instead of "auto"."""
+    """Return the settings with the detected layout instead of "auto"."""
     if settings.layout != "auto" or not settings.data:
         return settings
     name, why = _auto.choose(settings.data)
@@ -57,7 +57,7 @@ def with_layout(settings):
 
 
 def with_absolute_paths(settings):
-    """The settings as config.json keeps them: paths are absolute. Raises UsageError without a data set."""
+    """Return the settings with absolute paths, as config.json stores them. Raises UsageError without a data set."""
     if not settings.data:
         raise errors.UsageError("no data set is given", fix="give --data FOLDER, or --demo to see it run.")
     absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
@@ -70,7 +70,7 @@ def with_absolute_paths(settings):
 
 
 def train(start):
-    """Train the run of a Start to its end; nothing is done if it stands there. Raises FcnError."""
+    """Train the run of a Start to its end. Does nothing if it is complete. Raises FcnError."""
     old, before = start.earlier()
     job, data = prepare(start, old, before)
     if old and is_complete(start.run, job.content, start.settings.patience):
@@ -82,9 +82,9 @@ def train(start):
 
 
 def prepare(start, old, before):
-    """(setup.Job, dataset.Data): weights are read, caches built, and the content of config.json made.
+    """Read the weights, build the caches and create the content of config.json. Returns (setup.Job, dataset.Data).
 
-    old, before: what Start.earlier() returns.
+    old, before: result of Start.earlier().
     """
     settings, of = start.settings, record.OWN if old else record.FORKED
     if before:
@@ -111,7 +111,7 @@ def prepare(start, old, before):
 
 
 def _report_changes(start, before, old):
-    """Log in what this start differs from the one `before`; refuse what may not change. old: None in a fork."""
+    """Log how this start differs from `before`. Raises UsageError for forbidden changes. old: None in a fork."""
     given = training_config.to_dict(start.settings)
     record.check_unchanged(start.run, before, {"config": given}, training_config.SAME_AT_RESUME,
                            record.OWN if old else record.FORKED)
@@ -123,7 +123,7 @@ def _report_changes(start, before, old):
 
 
 def is_complete(run, content, patience):
-    """Whether the newest checkpoint is this run's last one, and whole."""
+    """Return whether the newest checkpoint is valid and the run's last one."""
     try:
         state = checkpoint_files.verify(checkpoint_files.paths(run / "checkpoints")[0])
     except errors.WeightsError:

@@ -1,7 +1,8 @@
-"""A run from its graph to its last step: built, started or gone on with, trained.
+"""Training of one run: builds its graph, starts or resumes it, and trains it to its last step.
 
-Nothing random has a state: order, augmentation, dropout and fresh weights are functions of the seed and a number. So
-variables and Position.state() are all of a run, and one that was killed and resumed ends as an undisturbed one.
+Order, augmentation, dropout and initial weights are functions of the seed and a number; there is no generator state.
+Variables and Position.state() therefore define a run completely, and a run that was killed and resumed ends with the
+same bytes as an uninterrupted one.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """The graph of a Job in the default graph, and its batches."""
+    """Builds the graph of a setup.Job in the default graph and provides its batches."""
 
     def __init__(self, job):
         settings = job.settings
@@ -60,42 +61,42 @@ class Trainer:
         self.parameters = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
 
     def batch_at(self, number):
-        """Training batch `number` of the run: images, labels."""
-        return batch_loader.training_batch(self.job.training, number, self.sampling)
+        """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels uint8 (N, H, W)."""
+        return batch_loader.training(self.job.training, number, self.sampling)
 
     def rate_at(self, step):
-        """Learning rate of the update from `step` to the next."""
+        """Return the learning rate of weight update `step`, starting at 0."""
         return self.schedule.rate(step, self.steps)
 
     def validation_batches(self):
-        """The batches of one validation: images, labels each."""
+        """Return an iterable of the (images, labels) batches of one validation."""
         s = self.job.settings
         return batch_loader.validation_batches(self.job.validation, s.batch, s.eval_batches, s.crop_size,
                                        self.sampling.fill_rgb,
                                        self.policy.padding_id)
 
     def validate(self, session, stopped=lambda: False):
-        """As validation.validate, over the validation batches of this run."""
+        """Validate on the validation batches of this run; result and `stopped` as in validation.validate."""
         return validation.validate(session, self.graph, self.validation_batches(), self.policy.ignored_in_scores,
                                    stopped)
 
     def start(self, session, say=logger.warning):
-        """State to go on from: a checkpoint's, or {"step": 0} of a fresh run with its weights put in.
+        """Restore a checkpoint and return its state; for a new run, load the weights and return {"step": 0}.
 
-        say(text) gets a line on each checkpoint that was damaged.
+        say: function that gets a line about each damaged checkpoint.
         """
         session.run(tf.local_variables_initializer())
         state = self.store.restore_latest(session, say)
         if state is None and self.job.resume not in ("auto", "never"):
             state = self.store.restore(session, self.job.resume)
         if state is None:
-            self.fresh(session)
+            self.load_pretrained(session)
             return {"step": 0}
         logger.info(f"resumed at step {state['step']}")
         return state
 
-    def fresh(self, session):
-        """Put the pretrained weights in, and say what became of every layer."""
+    def load_pretrained(self, session):
+        """Load the pretrained weights and log the per-layer loading report."""
         settings, weights = self.job.settings, self.job.pretrained
         chosen = variants.variants_of(settings.net, **{name: getattr(settings, name) for name in variants.NAMES})
         for name, value in weights.variant.items():
@@ -106,32 +107,33 @@ class Trainer:
         logger.info(transfer.report_text(self.rows))
 
     def save(self, session, state):
-        """A checkpoint of weights that can be used. Raises DivergedError, MachineError."""
+        """Save a checkpoint if all weights are finite. Raises DivergedError, MachineError."""
         if not session.run(self.finite):
-            raise errors.DivergedError(f"a weight is not finite after step {state['step']}; this was not saved",
-                                       where=self.job.run, fix="the checkpoint before stands: go on from it with a "
-                                       "lower --learning-rate, --warmup or --clip-norm 1.")
+            raise errors.DivergedError(f"a weight is not finite after step {state['step']}; no checkpoint was saved",
+                                       where=self.job.run, fix="resume from the last checkpoint with a lower "
+                                       "--learning-rate, --warmup or --clip-norm 1.")
         self.store.save(session, state)
 
     def keep_batch(self, number, images, labels, facts):
-        """Keep a batch that made no finite update, with the names of its images, for inspection; where, as words."""
+        """Save a batch whose loss or gradient is not finite, with the names of its images. Returns a text that says
+        where.
+        """
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
-        names = [cache.names[batch_loader.image_index(first + i, len(cache), self.sampling)]
-                 for i in range(len(images))]
-        kept = f"kept in {path}"
+        names = [cache.names[batch_loader.image_of(first + i, len(cache), self.sampling)] for i in range(len(images))]
+        kept = f"saved in {path}"
         try:
             content = io.BytesIO()
             np.savez_compressed(content, images=images, labels=labels, names=names, facts=json.dumps(facts))
             atomic_io.write_whole(path, content.getvalue())
         except OSError as error:
-            kept = f"not kept ({error.strerror})"
+            kept = f"not saved ({error.strerror})"
         return f"{kept}; its images: {', '.join(names)}"
 
 
 @contextlib.contextmanager
 def built(job):
-    """The Trainer of a Job, in a graph of its own that is the default graph inside."""
+    """Build the Trainer of a Job in a new graph, which is the default graph inside the with statement."""
     with tf_compat.deterministic(job.settings.deterministic), tf.Graph().as_default():
         yield Trainer(job)
 
@@ -167,11 +169,11 @@ def _train(trainer):
             try:
                 for text in damaged:
                     report.happened(at.step, text)
-                if not checkpoint_files.paths(trainer.store.folder):  # so that this run is never taken for none, and
-                    save(at, needed=True)                             # to see that it can be saved
+                if not checkpoint_files.paths(trainer.store.folder):  # marks the run as started, and shows at once
+                    save(at, needed=True)                             # whether checkpoints can be saved
                 stop = hooks.Stop(asked, save)
                 check.resume(at)
-                stop.after_step(at)  # a signal may have come in the validation that was owed
+                stop.after_step(at)  # a signal may have arrived during the validation in resume()
                 given = loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
                                           trainer.rate_at, trainer.batch_at, trainer.keep_batch)
                 loop.train(session, trainer.graph, trainer.update, given, at, [report, check, save, stop])
@@ -186,7 +188,10 @@ def _train(trainer):
 
 
 def periodic(trainer, session, at, view, asked):
-    """The hooks of a run that report, validate and save. view: a progress_bar.ProgressBar; asked: a signals.Signals."""
+    """Return the hooks of a run: (ProgressReport, Evaluate, Save). view: progress_bar.ProgressBar.
+
+    asked: signals.Signals.
+    """
     job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
     facts = progress_report.RunFacts(job.spec, steps, job.baselines, settings.log_every)
     report = progress_report.ProgressReport(job.run, facts, at.step, view,

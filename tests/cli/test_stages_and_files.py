@@ -158,7 +158,7 @@ def test_flags_without_effect_are_refused(staged, toy):
 
 def test_vgg_alone_is_not_evaluated(toy):
     error = call("eval_fcn.py", "--weights", toy / "vgg.mat", "--images", toy / "scenes/images", code=4).stderr
-    assert "holds a VGG, not a whole FCN" in error and "Traceback" not in error
+    assert "holds a VGG without score layers" in error and "Traceback" not in error
 
 
 def test_run_starts_from_an_exported_net_with_other_classes(staged, toy, tmp_path):

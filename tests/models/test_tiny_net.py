@@ -75,7 +75,7 @@ def test_dry_run_of_a_tiny_net_lists_features_and_unknown_memory(toy, tmp_path, 
     train_toy(toy, tmp_path, "--dry-run")
     said = " ".join(capsys.readouterr().out.split())
     assert "quarter 18 x 20 x 6 4 logits" in said
-    assert "parameters: body 334, head" in said  # 3 x 3 x 3 x 4 + 4, and 3 x 3 x 4 x 6 + 6
+    assert "parameters: encoder 334, decoder" in said  # 3 x 3 x 3 x 4 + 4, and 3 x 3 x 4 x 6 + 6
     assert "memory: unknown, as the net's encoder does not tell" in said
 
 

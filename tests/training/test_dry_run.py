@@ -59,7 +59,7 @@ def test_dry_run_prints_requirements_and_creates_no_run(toy, tmp_path, quickly, 
     assert line_with(said, "logits")[1:] == ["33", "x", "47", "x", "12", "1"]
     assert line_with(said, "pool3")[1:] == ["5", "x", "6", "x", "4", "8"]
     body = (3 * 36 + 4) + 15 * (4 * 36 + 4) + (49 * 16 + 4) + (16 + 4)
-    assert f"body {body:,}, head {3 * (4 * 12 + 12)}, together {body + 180:,}" in said
+    assert f"encoder {body:,}, decoder {3 * (4 * 12 + 12)}, total {body + 180:,}" in said
     assert "running sums of the gradients" in said and "4 steps, 2 validations, 2 checkpoints: about" in said
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
@@ -99,7 +99,7 @@ def test_non_finite_loss_ends_a_dry_run_and_leaves_no_file(toy, tmp_path):
 def test_overfit_check_leaves_the_weights_of_the_run_unchanged(toy, tmp_path, quickly, capsys):
     train_toy(toy, tmp_path, "--dry-run", "--sanity", "--learning-rate", "0.02", "--crop-size", "32x32", "--batch", "1")
     said = capsys.readouterr().out
-    assert said.index("dry run: nothing") < said.index("a batch is learnt: loss 2.48 -> ")  # ln 12, as at the start
+    assert said.index("dry run: nothing") < said.index("overfits one batch: loss 2.48 -> ")  # ln 12, as at the start
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
@@ -110,7 +110,7 @@ def test_overfit_check_leaves_the_weights_of_the_run_unchanged(toy, tmp_path, qu
     (["--freeze", "fc7", "--learning-rate", "1e-9"], "of the weights are trained")])
 def test_failed_overfit_check_explains_possible_causes(toy, tmp_path, monkeypatch, words, cause):
     monkeypatch.setattr(overfit_check, "STEPS", 10)
-    with pytest.raises(errors.DivergedError, match="a batch is NOT learnt") as raised:
+    with pytest.raises(errors.DivergedError, match="the net does not overfit one batch") as raised:
         train_toy(toy, tmp_path, "--sanity", *words)
     assert cause in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
@@ -144,7 +144,7 @@ def test_overfit_batch_is_the_first_with_two_classes():
 
 
 def test_overfit_check_needs_two_classes():
-    with pytest.raises(errors.DataError, match="hold no two classes"):
+    with pytest.raises(errors.DataError, match="has one class only"):
         overfit_check.chosen(Labels([1, 1, 1, 1]))
 
 
