@@ -132,6 +132,6 @@ def read_sample(source, spec, size_px, max_pixels):
     if source.pair:
         (photo, label), network = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
         return Sample(source.name, photo, label, *network)
-    with images.photo_file(source.photo, max_pixels) as (image, header):
+    with images.image_file(source.photo, max_pixels) as (image, header):
         photo, network_input = images.decoded_at_both(image, header, True, size_px)
     return Sample(source.name, photo, None, network_input, None)

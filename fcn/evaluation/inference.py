@@ -79,7 +79,7 @@ class Predictor:
         """Return ids from scores that are merged and reduced to ids strip by strip."""
         base = network_input.shape[:2]
         self.room.check(base, target, is_plain=False)
-        views = [images.resize_photo(network_input if scale == 1 else photo, size)
+        views = [images.resize_image(network_input if scale == 1 else photo, size)
                  for scale, size in zip(self.config.scales, self.config.sizes(base), strict=True)]
         bounds = tiling.strip_bounds(target, self.num_classes, [view.shape[:2] for view in views])
         streams = [tiling.resized_strips(self._rows(view), view.shape[:2], target, bounds) for view in views]

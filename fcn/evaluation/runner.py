@@ -55,7 +55,7 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
     left_out, waited = [], 0.0
     with (net.predictor(config) as predictor, progress_bar.counted("evaluated", len(found)) as advance,
           BackgroundWorker() as worker):
-        samples, started = batch_loader.ahead(read, range(len(found))), time.monotonic()
+        samples, started = batch_loader.prefetch(read, range(len(found))), time.monotonic()
         for number in range(len(found)):
             before = time.monotonic()
             sample = next(samples)

@@ -32,9 +32,9 @@ def quick(trainer):
                                  "free space, or give a --run on another disk; this disk cannot hold a single "
                                  "checkpoint.")
     estimate = memory_of(trainer)
-    memory = f"about {atomic_io.amount(sum(estimate.values()))}" if estimate else UNKNOWN
-    lines = [f"memory {memory}; checkpoints of {atomic_io.amount(size)}, up to {most} at once = "
-             f"{atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free"]
+    memory = f"about {atomic_io.format_bytes(sum(estimate.values()))}" if estimate else UNKNOWN
+    lines = [f"memory {memory}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
+             f"{atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free"]
     if free + there < most * size:
         lines.append(f"warning: the disk cannot hold {most} checkpoints (--keep {most - 2}, the best one, and one "
                      "being written)")
@@ -170,12 +170,12 @@ def _net(trainer, shapes, strides):
 def _memory(trainer):
     estimate, measured = memory_of(trainer), machine.peak_memory()
     if estimate is None:
-        return [f"memory: {UNKNOWN}" + (f"; measured peak so far: {atomic_io.amount(measured)}" if measured else "")]
+        return [f"memory: {UNKNOWN}" + (f"; measured peak so far: {atomic_io.format_bytes(measured)}" if measured else "")]
     total = sum(estimate.values())
-    others = [f"{batch}: {atomic_io.amount(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
-    rows = [[part, atomic_io.amount(size), ""] for part, size in [*estimate.items(), ("total", total)] if size]
+    others = [f"{batch}: {atomic_io.format_bytes(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
+    rows = [[part, atomic_io.format_bytes(size), ""] for part, size in [*estimate.items(), ("total", total)] if size]
     if measured:
-        rows.append(["measured peak so far", atomic_io.amount(measured),
+        rows.append(["measured peak so far", atomic_io.format_bytes(measured),
                      f"(the estimate is {total / measured - 1:+.0%})"])
     return ["memory, estimated from shapes", *tables.lines(["<", ">", "<"], rows, indent=2),
             f"  total with --batch {', '.join(others)}"]
@@ -185,8 +185,8 @@ def _disk(trainer):
     size, most, (free, there) = trainer.store.bytes, trainer.job.settings.keep + 2, disk(trainer)
     one = atomic_io.format_bytes(size)
     return [f"disk: a checkpoint {one}, at most {most} at once (--keep {most - 2}, the best one, one "
-            f"being written) = {atomic_io.amount(most * size)} of {atomic_io.amount(free + there)} free",
-            f"  weights only, as .npz: {atomic_io.amount(trainer.parameters * resources.FLOAT)}"]
+            f"being written) = {atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free",
+            f"  weights only, as .npz: {atomic_io.format_bytes(trainer.parameters * resources.FLOAT)}"]
 
 
 def _time(trainer, step, seconds, waiting, validation_s):

@@ -62,7 +62,7 @@ class Trainer:
 
     def batch_at(self, number):
         """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels uint8 (N, H, W)."""
-        return batch_loader.training(self.job.training, number, self.sampling)
+        return batch_loader.training_batch(self.job.training, number, self.sampling)
 
     def rate_at(self, step):
         """Return the learning rate of weight update `step`, starting at 0."""
@@ -120,7 +120,7 @@ class Trainer:
         """
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
-        names = [cache.names[batch_loader.image_of(first + i, len(cache), self.sampling)] for i in range(len(images))]
+        names = [cache.names[batch_loader.image_index(first + i, len(cache), self.sampling)] for i in range(len(images))]
         kept = f"saved in {path}"
         try:
             content = io.BytesIO()
