@@ -170,7 +170,8 @@ def _net(trainer, shapes, strides):
 def _memory(trainer):
     estimate, measured = memory_of(trainer), machine.peak_memory()
     if estimate is None:
-        return [f"memory: {UNKNOWN}" + (f"; measured peak so far: {atomic_io.format_bytes(measured)}" if measured else "")]
+        peak = f"; measured peak so far: {atomic_io.format_bytes(measured)}" if measured else ""
+        return [f"memory: {UNKNOWN}{peak}"]
     total = sum(estimate.values())
     others = [f"{batch}: {atomic_io.format_bytes(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
     rows = [[part, atomic_io.format_bytes(size), ""] for part, size in [*estimate.items(), ("total", total)] if size]

@@ -120,7 +120,8 @@ class Trainer:
         """
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
-        names = [cache.names[batch_loader.image_index(first + i, len(cache), self.sampling)] for i in range(len(images))]
+        names = [cache.names[batch_loader.image_index(sample, len(cache), self.sampling)]
+                 for sample in range(first, first + len(images))]
         kept = f"saved in {path}"
         try:
             content = io.BytesIO()
