@@ -30,12 +30,12 @@ def diverged(monkeypatch, *window):
 
 def test_losses_are_means_even_if_class_weights_sum_below_1(monkeypatch):
     error, facts = diverged(monkeypatch, (0.5, 0.25), (6.0, 3.0))
-    assert facts["losses_before"] == [2.0, 2.0] and "before: loss 2, 2 (of the last batches)" in str(error)
+    assert facts["losses_before"] == [2.0, 2.0] and "before: loss 2, 2 (last batches)" in str(error)
 
 
 def test_unlabelled_batch_has_no_displayed_loss(monkeypatch):
     error, facts = diverged(monkeypatch, (0.0, 0.0), (6.0, 3.0))
-    assert facts["losses_before"] == [None, 2.0] and "before: loss no labelled pixels, 2 (of" in str(error)
+    assert facts["losses_before"] == [None, 2.0] and "before: loss no labelled pixels, 2 (last" in str(error)
 
 
 def test_hooks_are_called_in_order_after_every_step(monkeypatch):
