@@ -214,7 +214,7 @@ def test_disk_without_room_for_a_checkpoint_stops_the_run_early(variables, free,
 
 def test_disk_without_room_for_all_checkpoints_is_warned_of(variables, free, tmp_path):
     free(4999)
-    assert "warning: the disk does not hold 5 checkpoints" in dry_run.quick(trainer(tmp_path, keep=3))[1]
+    assert "warning: the disk cannot hold 5 checkpoints" in dry_run.quick(trainer(tmp_path, keep=3))[1]
     free(5000)
     (line,) = dry_run.quick(trainer(tmp_path, keep=3))
     assert "checkpoints of 1 kB, up to 5 at once = 5 kB of 5 kB free" in line
