@@ -206,7 +206,7 @@ def test_load_takes_what_evaluation_takes(kind, model, run, photo, tmp_path):
 
 @pytest.mark.parametrize("call, found", [
     (lambda work, toy: fcn.load(work / "nowhere"), "no such file or folder"),
-    (lambda work, toy: fcn.load(work), "neither a run's folder nor a checkpoint"),
+    (lambda work, toy: fcn.load(work), "neither a run folder nor a checkpoint"),
     (lambda work, toy: fcn.load(toy / "vgg.mat"), "VGG without score layers"),
     (lambda work, toy: fcn.train(toy / "scenes", learning_rte=1), "did you mean learning_rate"),
     (lambda work, toy: fcn.train(toy / "scenes", batch=0), "batch"),

@@ -127,7 +127,7 @@ def test_table_sorts_classes_by_frequency_and_marks_absent_ones(written):
 def test_warnings_are_in_the_table_and_the_report(tmp_path):
     content = results_help.write(tmp_path, counted({"a": ([1, 1, 2, 3], [1, 1, 1, 1])}), None, SPEC, FACTS)
     assert len(content["warnings"]) == 1
-    assert "warning: of the 3 classes in the labels the net ever says 1" in results.table(content)
+    assert "warning: the net predicts 1 of the 3 classes in the labels" in results.table(content)
 
 
 def test_predicted_class_without_labels_has_iou_but_no_accuracy(tmp_path):
