@@ -19,6 +19,7 @@ from fcn.runs.run_differences import plain
 
 
 def main(argv):
+    """Compare runs: settings, scores and curves. Returns the exit code."""
     arguments = parse(argv)
     runs, passed_over = run_facts.find(arguments.runs)
     if not runs:
@@ -58,6 +59,7 @@ def show(console, runs, passed_over, differing):
 
 
 def parse(argv):
+    """The arguments of `fcn compare`."""
     parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="fcn compare")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of --stages")
     parser.add_argument("--out", default="compare.png", metavar="FILE.png", type=pathlib.Path,
@@ -76,6 +78,7 @@ def parse(argv):
 
 
 def say(console, text, style=""):
+    """Print a text without wrapping it."""
     console.print(Text(text, style), soft_wrap=True)
 
 
@@ -87,6 +90,7 @@ def print_table(console, titles, rows):
 
 
 def plus_minus(mean, error):
+    """'1.234 ± 0.005', without a missing error."""
     return plain(mean, "{:.3f}") + (f" ± {error:.3f}" if error else "")
 
 

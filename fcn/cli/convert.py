@@ -13,6 +13,7 @@ from fcn.core import errors, tables
 
 
 def parse(argv):
+    """The arguments of `fcn convert`."""
     parser = command_line.Parser(argv, prog="fcn convert", has_more=True, description=__doc__.split("\n\n")[0])
     start = parser.section("settings to convert")
     start.add_argument("--recipe", metavar="NAME", help="settings of a recipe")
@@ -32,6 +33,7 @@ def parse(argv):
 
 
 def main(argv):
+    """Convert the settings of a Caffe solver. Returns the exit code."""
     arguments = parse(argv)
     flags = vars(arguments)
     if not (arguments.recipe or arguments.config):

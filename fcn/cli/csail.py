@@ -94,6 +94,7 @@ def describe(splits, most=10):
 
 
 def parse(argv):
+    """The arguments of `fcn csail`."""
     parser = command_line.Parser(argv, prog="fcn csail",
                                  description=__doc__.split("\n\n")[0] + "\nFormat: docs/data.md")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -115,6 +116,7 @@ def parse(argv):
 
 
 def main(argv):
+    """Read or write CSAIL's HDF5 file. Returns the exit code."""
     arguments = parse(argv)
     if arguments.command == "export":
         check_place(arguments.out)  # before a cache is built, which takes minutes

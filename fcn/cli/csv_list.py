@@ -12,6 +12,7 @@ from fcn.data.layouts import binary_masks, csv_list
 
 
 def main(argv):
+    """Write a CSV list of pairs. Returns the exit code."""
     parser = command_line.Parser(argv, prog="fcn csv_list", description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", metavar="FOLDER", help=binary_masks.FOLDERS.expected("usual"))
     parser.add_argument("--out", metavar="FILE", help="the list, a new file (default: "

@@ -28,6 +28,7 @@ from fcn.runs import record
 
 
 def main(argv):
+    """Evaluate a run, a checkpoint or a weight file. Returns the exit code."""
     arguments = evaluate_flags.parse(argv, __doc__.split("\n\n")[0])
     try:
         evaluate(arguments)
@@ -36,6 +37,7 @@ def main(argv):
 
 
 def evaluate(arguments):
+    """Evaluate, or predict, as the arguments of evaluate_flags.parse() say."""
     evaluated = choose(arguments)
     evaluate_flags.refuse_enlarging(arguments, evaluated.settings)
     config = InferenceConfig(evaluated.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
@@ -119,6 +121,7 @@ def exact(architecture, window):
 
 
 def speed(scored):
+    """The line on time, waiting and memory of an evaluation."""
     memory, seconds = machine.peak_memory(), max(scored.seconds, 1e-9)
     return (f"{scored.images} images in {seconds:.0f} s, {scored.images / seconds:.2f} a second; "
             f"the net waited for reading and writing {scored.waited / seconds:.1%} of it"

@@ -165,6 +165,7 @@ def refuse_enlarging(arguments, settings):
 
 
 def merges(arguments):
+    """Whether scores of several tiles or scales are merged."""
     return bool(arguments.window or arguments.flip or len(arguments.scales) > 1)
 
 
@@ -188,4 +189,5 @@ def folder(arguments, evaluated):
 
 
 def same(one, other):
+    """Whether two paths are the same file or folder."""
     return pathlib.Path(one).absolute().resolve() == pathlib.Path(other).absolute().resolve()

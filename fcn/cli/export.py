@@ -16,6 +16,7 @@ from fcn.runs import checkpoint_choice, record
 
 
 def main(argv):
+    """Export a run as a file of another format. Returns the exit code."""
     parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="fcn export")
     parser.add_argument("--run", required=True, metavar="DIR", help="folder of a run, or of one of its "
                         "checkpoints")

@@ -78,6 +78,7 @@ def table(pixels, holding, spec):
 
 
 def parse(argv):
+    """The arguments of `fcn inspect`."""
     parser = command_line.Parser(argv, prog="fcn inspect", description=__doc__.split("\n\n")[0])
     parser.add_argument("data", nargs="?", default="", metavar="DATA", help="folder of the data set, or a CSV list of "
                         "pairs")
@@ -94,6 +95,7 @@ def parse(argv):
 
 
 def main(argv):
+    """Describe a data set, a run or a weight file. Returns the exit code."""
     arguments = parse(argv)
     name, why = arguments.layout, "as asked"
     if name == "auto":

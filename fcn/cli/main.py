@@ -47,6 +47,7 @@ def main(argv):
 
 
 def usage():
+    """The list of commands that `fcn --help` prints."""
     width = max(map(len, COMMANDS))
     lines = ["usage: fcn COMMAND [options]"]
     for title, commands in GROUPS.items():
@@ -65,4 +66,5 @@ def versions():
 
 
 def start():
+    """Entry point of the command `fcn`."""
     sys.exit(errors.run_command(main, sys.argv[1:]))

@@ -9,4 +9,5 @@ from fcn.cli import evaluate, evaluate_flags
 
 
 def main(argv):
+    """Predict images without labels. Returns the exit code."""
     evaluate.evaluate(evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0]))

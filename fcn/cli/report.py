@@ -14,6 +14,7 @@ from fcn.metrics import class_groups, confidence, protocols
 
 
 def main(argv):
+    """Compute the scores of an evaluation again, or compare two evaluations. Returns the exit code."""
     arguments = parse(argv)
     folder = stored.folder_of(arguments.folder)
     if arguments.html:
@@ -25,6 +26,7 @@ def main(argv):
 
 
 def parse(argv):
+    """The arguments of `fcn report`."""
     parser = command_line.Parser(argv, description=__doc__.split("\n\n")[0], prog="fcn report")
     parser.add_argument("folder", metavar="FOLDER", help="folder of an evaluation, or of a run (its newest evaluation)")
     parser.add_argument("--classes", metavar="NAMES_OR_IDS", help="average over these classes only: a comma-separated "
@@ -108,6 +110,7 @@ def part_of(whole, arguments):
 
 
 def write_page(folder):
+    """Write report.html of an evaluation again and print its path."""
     from fcn.reporting import html_report
     with result_folder.rewriting(folder, "report.html"):
         html_report.write_page(folder)

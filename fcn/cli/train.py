@@ -17,6 +17,7 @@ from fcn.weights import demo
 
 
 def main(argv):
+    """Train a net. Returns the exit code."""
     arguments = parse(argv)
     if arguments.stages and (arguments.dry_run or arguments.sanity):
         raise errors.UsageError("--dry-run and --sanity try one run, --stages are several",
@@ -103,6 +104,7 @@ def show(settings, arguments):
 
 
 def parse(argv):
+    """The arguments of `fcn train`."""
     parser = command_line.Parser(
         argv, has_more=True, prog="fcn train", description=__doc__.split("\n\n")[0],
         usage="fcn train --data DIR --run DIR [options]\n       fcn train --run DIR     (resumes the run)",

@@ -52,6 +52,7 @@ class Parser(argparse.ArgumentParser):
         return any(action.dest == name for action in self._actions)
 
     def error(self, message):
+        """Print the message with a fix and exit with code 2."""
         if found := re.fullmatch(r"argument (.+): invalid choice: '(.*)' \(choose from (.+)\)", message):
             known = [word.strip("' ") for word in found[3].split(",")]
             near = difflib.get_close_matches(found[2], known, 1)
@@ -74,6 +75,7 @@ class Parser(argparse.ArgumentParser):
         return f"give {usage}; {page} describes it."
 
     def parse_args(self, args=None, namespace=None):
+        """As argparse, with a near match for an unknown option."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self._unknown(unknown[0]))

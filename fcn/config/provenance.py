@@ -71,6 +71,7 @@ def toml_setting(name, value) -> str:
 
 
 def toml_value(value) -> str:
+    """A value in TOML syntax."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"
     if value is None:

@@ -43,6 +43,7 @@ class Source:
 
 
 def from_pairs(found):
+    """A Source for each Pair."""
     return [Source(pair.name, pair.image, pair) for pair in found]
 
 

@@ -44,6 +44,7 @@ class LoadedNet(contextlib.AbstractContextManager):
         self._held = max(self._held, made.room.held)
 
     def close(self):
+        """Close the TensorFlow session."""
         self._session.close()
 
     def __exit__(self, *_):

@@ -23,6 +23,7 @@ NO_FILE = -1  # listed for links, pipes and the like, which the program never wr
 
 
 def write_manifest(folder, content):
+    """Write the manifest of a folder. content: a dict."""
     atomic_io.write_json(pathlib.Path(folder) / NAME, {"format": FORMAT} | content)
 
 

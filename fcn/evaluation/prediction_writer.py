@@ -158,6 +158,7 @@ class BackgroundWorker:
         self.failed = False
 
     def submit(self, function, *arguments):
+        """Run a function in the thread. Waits while the queue is full; raises what an earlier call raised."""
         while len(self.waiting) >= self.depth or (self.waiting and self.waiting[0].done()):
             self.waiting.popleft().result()
         self.waiting.append(self.pool.submit(self._call, function, arguments))

@@ -81,5 +81,6 @@ def cut(x, height_width, offset=0):
 
 
 def height_width(x):
+    """(height, width) of a tensor (N, H, W, C), as tensors."""
     shape = tf.shape(x)
     return shape[1], shape[2]

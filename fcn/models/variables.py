@@ -47,6 +47,7 @@ def keep_prepared():
 
 
 def zeros(shape, seed):
+    """Initial value 0."""
     return tf.zeros(shape)
 
 

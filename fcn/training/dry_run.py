@@ -71,6 +71,7 @@ def memory_of(trainer, batch=None):
 
 
 def architecture_of(trainer):
+    """The Architecture of a trainer's run."""
     return Architecture.from_dict(trainer.job.content["model"])
 
 
@@ -123,6 +124,7 @@ class Stopwatch:
         self.seconds, self.last = [], None
 
     def after_step(self, at):
+        """Record the time of the step."""
         now = time.perf_counter()
         if self.last is None:
             at.wait_s = at.run_s = 0.0

@@ -54,6 +54,7 @@ class Evaluate:
         self._lose_patience(at)
 
     def after_step(self, at):
+        """Validate if a validation is due."""
         self.started = self.started or (time.perf_counter(), at.step)
         if self._due(at):
             self._validate(at)
@@ -112,6 +113,7 @@ class Save:
         self.saved, self.failed = saved, None
 
     def after_step(self, at):
+        """Save a checkpoint if one is due."""
         last = at.step == self.steps or bool(at.finished)
         due = at.step % self.every == 0 if self.failed is None else time.monotonic() - self.failed > RETRY_S
         if last or due:
@@ -144,6 +146,7 @@ class Stop:
         self.received, self.save = received, save
 
     def after_step(self, at):
+        """Save a checkpoint and raise Stopped if a signal was received."""
         if self.received.caught and not at.finished and not at.step == self.save.steps == at.validated:
             self.save(at, needed=True, scheduled=False)
             raise errors.Stopped(signals.EXIT_AS[self.received.caught], f"stopped by {self.received.caught.name} after "

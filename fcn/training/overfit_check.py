@@ -66,6 +66,7 @@ def chosen(trainer):
 
 
 def candidate(trainer, number):
+    """(number, images, labels, entropy of the class frequencies in nats) of a batch."""
     images, labels = trainer.batch_at(number)
     counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=NUM_IDS))
     model = trainer.job.content["model"] | {"loss": "cross_entropy"}

@@ -47,6 +47,7 @@ class ProgressReport:
         self.happened(first_step, "start")
 
     def after_step(self, at):
+        """Show and log the loss of the window."""
         sums, pixels = zip(*at.window, strict=True)
         (loss, error), count = confidence.mean_loss(sums, pixels), len(sums)
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)

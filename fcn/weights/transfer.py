@@ -192,4 +192,5 @@ def report_text(rows):
 
 
 def write_report(path, rows):
+    """Write the rows of the loading report as JSON."""
     atomic_io.write_json(path, [dataclasses.asdict(row) for row in rows])

@@ -7,4 +7,5 @@ outputs = _weights.outputs
 
 
 def write(path, checkpoint, model):
+    """Write the file, as the contract of fcn/export/formats says."""
     return _weights.write(path, checkpoint, dagnn)

@@ -16,6 +16,7 @@ OPSET = 17  # ONNX 1.12 (2022)
 
 
 def write(path, checkpoint, model):
+    """Write the file, as the contract of fcn/export/formats says."""
     missing = [name for name in ("tf2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise errors.MachineError(f".onnx needs {' and '.join(missing)}: not installed",
@@ -65,6 +66,7 @@ def _fill(graph, arrays):
 
 
 def outputs(path, batches):
+    """Yield the outputs of the file, as the contract of fcn/export/formats says."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

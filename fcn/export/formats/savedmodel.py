@@ -15,6 +15,7 @@ TAGS = [tf.saved_model.SERVING]
 
 
 def write(path, checkpoint, model):
+    """Write the folder, as the contract of fcn/export/formats says."""
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         layers.use_implementation("product")  # the same graph on every device
         net = graph_builder.inference_of_run(model)
@@ -32,6 +33,7 @@ def write(path, checkpoint, model):
 
 
 def outputs(path, batches):
+    """Yield the outputs of the folder, as the contract of fcn/export/formats says."""
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         signatures = tf.saved_model.load(session, TAGS, str(path)).signature_def
         for images in batches:

@@ -12,6 +12,7 @@ from fcn.models.tf_compat import tf
 
 
 def write(path, checkpoint, model):
+    """Write the file, as the contract of fcn/export/formats says."""
     graph_def, net = _graph.frozen(checkpoint, model)
     with terminal.native_output_hidden():
         converter = tf.lite.TFLiteConverter(graph_def, [net.images], [net.logits, net.prediction])
@@ -22,6 +23,7 @@ def write(path, checkpoint, model):
 
 
 def outputs(path, batches):
+    """Yield the outputs of the file, as the contract of fcn/export/formats says."""
     with warnings.catch_warnings(), terminal.native_output_hidden():  # about the move to the package ai_edge_litert
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(str(path), num_threads=machine.cores())

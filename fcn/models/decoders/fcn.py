@@ -23,6 +23,7 @@ STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8}  # for --dry-run
 
 
 def build(features, num_classes, settings):
+    """Logits, as the contract of fcn/models/decoders says."""
     return settings.net.head(features, FcnLayers(num_classes, settings))
 
 

@@ -39,6 +39,7 @@ def build(images, settings):
 
 
 def layer_names(widths):
+    """Names of the convolutions. widths: {name: channels}."""
     return tuple(widths)
 
 

@@ -10,6 +10,7 @@ NARROW_PX, WIDE_PX = (290, 340), (900, 340)  # chart sizes on a phone and on a d
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     rows, labelled = report.classes, max(sum(row["pixels"] for row in report.classes), 1)
     shares = [row["pixels"] / labelled for row in rows]
     palette = report.spec.palette()

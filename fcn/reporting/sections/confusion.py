@@ -14,6 +14,7 @@ LISTED = 15  # rows of the table
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     if report.total is None:
         return ""
     rows, columns = order(report)

@@ -13,6 +13,7 @@ SHORT = 12  # items of a list that is written in one line
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     content = report.content
     groups = []
     for title, keys in GROUPS.items():
@@ -28,4 +29,5 @@ def is_long(value):
 
 
 def as_text(value):
+    """A setting's value as text."""
     return value if isinstance(value, str) and value else json.dumps(value)

@@ -6,6 +6,7 @@ ORDER, TITLE, LINK = 0, "", ""
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     content = report.content
     return render("headline.html", warnings=content.get("warnings") or [], facts=_facts(content),
                   cards=[_card(content, key) for key in HEADLINES],

@@ -13,6 +13,7 @@ TITLES = {"worst": "Worst images", "best": "Best images"}
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     scores = {row["name"]: row for row in report.content.get("per_image") or []}
     groups = [(title, [_template_values(report.spec, picture, scores.get(picture.name))
                        for picture in report.pictures.get(key, ())]) for key, title in TITLES.items()]

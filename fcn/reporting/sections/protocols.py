@@ -6,6 +6,7 @@ ORDER, TITLE, LINK = 10, "Protocols", "protocols"
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     protocols, subsets = report.content.get("protocols") or {}, report.content.get("subsets") or {}
     if not protocols:
         return ""

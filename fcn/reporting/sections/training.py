@@ -12,6 +12,7 @@ MARKED = 60  # number of points up to which each has a dot
 
 
 def build(report):
+    """HTML of the section, as the contract of fcn/reporting/sections says."""
     found = {key: curves.series(report.entries, key) for key in KEYS}
     steps = np.concatenate([steps for steps, _, _ in found.values()])
     if not len(steps):

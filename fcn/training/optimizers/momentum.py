@@ -9,5 +9,6 @@ SLOTS = 1
 
 
 def apply(grads, rate_of, momentum):
+    """The update operation, as the contract of fcn/training/optimizers says."""
     steps = [(rate_of[v.op.name] * g, v) for g, v in grads]
     return tf.train.MomentumOptimizer(1.0, momentum).apply_gradients(steps)

@@ -14,6 +14,7 @@ SLOTS, COPIES = 2, 5
 
 
 def apply(grads, rate_of, momentum):
+    """The update operation, as the contract of fcn/training/optimizers says."""
     step = tf.get_variable("radam_step", (), tf.int64, initializer=tf.zeros_initializer(), trainable=False)
     with tf.control_dependencies([g for g, _ in grads]):
         is_rectified, size = rectified(tf.cast(step.assign_add(1), tf.float64))

@@ -12,6 +12,7 @@ SLOTS, COPIES = 1, 3
 
 
 def apply(grads, rate_of, momentum):
+    """The update operation, as the contract of fcn/training/optimizers says."""
     moves = []
     for g, v in grads:
         s = slot(v, "RMSProp")

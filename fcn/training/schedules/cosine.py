@@ -4,4 +4,5 @@ import math
 
 
 def factor(t, step, settings):
+    """Factor of the learning rate, as the contract of fcn/training/schedules says."""
     return (1 + math.cos(math.pi * t)) / 2

@@ -2,4 +2,5 @@
 
 
 def factor(t, step, settings):
+    """Factor of the learning rate, as the contract of fcn/training/schedules says."""
     return settings.gamma ** (step // settings.step_size)
