@@ -143,8 +143,9 @@ def flag_of(name):
 
 
 def advised(error, arguments):
-    """The DataError, with a fix that works for a run: labels are read as in training, so that the flags of the data
-    set, which `fcn train` has, are refused.
+    """The DataError, with a fix that works for a run.
+
+    A run reads labels as in its training, so flags of the data set, which `fcn train` has, are refused.
     """
     near = difflib.get_close_matches(arguments.split, SPLITS, 1)
     if near and arguments.split not in SPLITS and arguments.split in str(error.where):

@@ -41,8 +41,9 @@ def check(config):
 
 
 def check_loss(loss, reduction, has_class_weights):
-    """Raise UsageError for an invalid loss, and for a pixel reduction or class weights with losses over whole images
-    (fcn/models/losses), which have their own.
+    """Raise UsageError for an invalid loss, or for options of pixels with a loss over whole images.
+
+    Losses over whole images (fcn/models/losses) have no pixel reduction and no class weights.
     """
     try:
         names = [name for _, name in parsers.loss_terms(loss)]

@@ -81,8 +81,10 @@ def divisor(loss_reduction, pixels):
 
 
 def convert(solver, **changes) -> Solver:
-    """The solver with these fields changed (loss_reduction, momentum, batch, batches_per_step), its rate, decay and
-    clip_norm so that it takes the same steps. Raises UsageError if none do.
+    """The solver with these fields changed, and with the rate, decay and clip_norm that give the same steps.
+
+    The fields are loss_reduction, momentum, batch and batches_per_step. Raises UsageError if no values give the same
+    steps.
     """
     new = dataclasses.replace(solver, **changes)
     if not (0 <= solver.momentum < 1 and 0 <= new.momentum < 1):

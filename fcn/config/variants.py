@@ -61,11 +61,10 @@ def is_valid(name, value):
 
 
 def variants_of(net, **given):
-    """The Variants of a net (a name in fcn/models/nets), changed by those that are given and not None; None if the net
-    has no VARIANT.
+    """The Variants of a net, changed by the given values that are not None; None if the net has no VARIANT.
 
-    Raises UsageError for an invalid value, for two values with which nothing is learned, and for any value that is
-    given to a net without VARIANT.
+    net: a name in fcn/models/nets. Raises UsageError for an invalid value, for two values with which nothing is
+    learned, and for any value that is given to a net without VARIANT.
     """
     changes = {name: value for name, value in given.items() if value is not None}
     for name, value in changes.items():

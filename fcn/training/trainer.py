@@ -115,8 +115,9 @@ class Trainer:
         self.store.save(session, state)
 
     def keep_batch(self, number, images, labels, facts):
-        """Save a batch whose loss or gradient is not finite, with the names of its images. Returns a text that says
-        where.
+        """Save a batch whose loss or gradient is not finite, with the names of its images.
+
+        Returns a text with the path.
         """
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
