@@ -269,8 +269,9 @@ def test_prediction_first_reports_how_photos_will_be_converted(trained, tmp_path
     deep = (np.arange(64) * 4095 // 63)[None].repeat(48, 0).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "photos/deep.png")
     said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
-    assert f"converted: transparency laid on white: 1 image, the first {tmp_path / 'photos/alpha.png'}\n" in said
-    assert f"converted: 16-bit photo scaled to 8 bits: 1 image, the first {tmp_path / 'photos/deep.png'}\n" in said
+    assert "converted: transparent pixels blended with white: 1 image, the first " \
+           f"{tmp_path / 'photos/alpha.png'}\n" in said
+    assert f"converted: 16-bit image scaled to 8 bits: 1 image, the first {tmp_path / 'photos/deep.png'}\n" in said
     assert "4,095 of 65,535, which becomes 15 of 255" in said
     assert said.index("converted:") < said.index("evaluated ")
 

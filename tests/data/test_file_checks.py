@@ -116,7 +116,7 @@ def test_note_counts_the_photos_and_names_the_first(pair):
     found = [pair("a.jpg"), pair("b.jpg", grey), pair("c.png", alpha), pair("d.jpg", grey)]
     assert file_checks.lines(file_checks.check_files(found, SPEC).kinds) == [
         f"converted: grey image repeated to RGB: 2 images, the first {found[1].image}",
-        f"converted: transparency laid on white: 1 image, the first {found[2].image}"]
+        f"converted: transparent pixels blended with white: 1 image, the first {found[2].image}"]
     assert file_checks.lines({}) == []
 
 
