@@ -79,8 +79,8 @@ def test_mapping_holds_the_ids_of_the_files(tmp_path, kind):
 def test_without_a_fitting_label_format_no_mapping_is_proposed(tmp_path):
     noisy = np.dstack([np.arange(24)[None].repeat(8, 0), *[grey(0, 38, 75)] * 2]).astype(np.uint8)
     lines = warning(labels(tmp_path, noisy), DatasetSpec((), (255,), encoding="blue"))
-    assert lines[1:] == ["  if these values are not ids, write the labels again with the ids 0 to 2; if they are, "
-                         "--classes names them"]
+    assert lines[1:] == ["  if these values are not ids, write the labels again with the ids 0 to 2; if they are ids, "
+                         "name them with --classes"]
 
 
 @pytest.mark.parametrize("values", [
