@@ -34,22 +34,37 @@ def run_process(words, code=0):
     return done
 
 
-def call(words, code=0):
-    """Like run_process(), but inside this process, because TensorFlow takes seconds to import.
+@contextlib.contextmanager
+def tiny_runs():
+    """Leave out what takes longer than a few steps of a tiny net: curves.png and TensorFlow's graph optimizations.
 
-    curves.png is not drawn: it takes a fifth of a short run (tests/runs/test_curves.py; `trained` in conftest.py).
+    test_curves.py draws curves; commands in processes of their own and the tests of nets have the optimizations.
     """
+    from fcn.models.tf_compat import tf
+    from fcn.runs import curves
+
+    new_config = tf.ConfigProto
+
+    def without_optimizations(**options):
+        config = new_config(**options)
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        return config
+    with mock.patch.object(curves, "draw"), mock.patch.object(tf, "ConfigProto", without_optimizations):
+        yield
+
+
+def call(words, code=0):
+    """Like run_process(), but inside this process, because TensorFlow takes seconds to import; see tiny_runs()."""
     check_mark()
     from tensorflow.python.framework import config
 
     from fcn.cli import main
     from fcn.core import errors
-    from fcn.runs import curves
 
     name, *argv = (["train", *words[2:]] if words[1].endswith("train_fcn.py") else
                    ["evaluate", *words[2:]] if words[1].endswith("eval_fcn.py") else words[3:])  # -m fcn NAME ...
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.object(curves, "draw"):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), tiny_runs():
         try:
             ended = errors.run_command(main.main, [name, *argv])
         except SystemExit as exit_:  # argparse's

@@ -26,7 +26,7 @@ def copy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("program")
     shutil.copytree(ROOT / "fcn", folder / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
     edit(folder / "fcn/config/training_config.py", r"( +)gamma(: float = .*\n)", r"\g<0>\1new_factor\2")
-    edit(folder / "fcn/cli/main.py", r"(COMMANDS = {.*\n)", r'\1    "greet": "print a greeting",\n')
+    edit(folder / "fcn/cli/main.py", r'(GROUPS = {.*\n.*: {\n)', r'\1        "greet": "print a greeting",\n')
     (folder / "fcn/cli/greet.py").write_text("def main(argv):\n    print('hello', *argv)\n")
     writer = folder / "fcn/evaluation/prediction_writer.py"
     edit(writer, r"ZIP = KINDS = \(([^)]*), \"zip\"\)", r'GREY, ZIP = KINDS = (\1, "grey", "zip")')

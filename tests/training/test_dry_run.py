@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 from nets_help import THIN, THIN16, fresh, start
+from scripts_help import tiny_runs
 
 from fcn.cli import train
 from fcn.config import variants
@@ -36,10 +37,11 @@ def quickly(monkeypatch):
 
 
 def train_toy(toy, work, *words):
-    return train.main([str(word) for word in (
-        "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", work / "cache", "--run", work / "run",
-        "--layout", "ade20k", "--size", "40x56", "--crop-size", "33x47", "--batch", 2, "--eval-batches", 1, "--seed", 3,
-        "--no-deterministic", "--steps", 4, *words)])
+    flags = ("--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", work / "cache", "--run",
+             work / "run", "--layout", "ade20k", "--size", "40x56", "--crop-size", "33x47", "--batch", 2,
+             "--eval-batches", 1, "--seed", 3, "--no-deterministic", "--steps", 4)
+    with tiny_runs():
+        train.main([str(word) for word in (*flags, *words)])
 
 
 def bytes_of(folder):

@@ -39,7 +39,7 @@ def test_run_without_improvement_stops_early_for_good(toy, tmp_path):
     assert "since step 2 (" in output and "stopped at step 6 of 40 (--patience)" in output
     log = (tmp_path / "run/log.jsonl").read_bytes()
     speed, config_json = ((tmp_path / "run" / name).read_bytes() for name in ("speed.jsonl", "config.json"))
-    assert "nothing is left to do" in call(words).stdout
+    assert "nothing is left to train" in call(words).stdout
     assert (tmp_path / "run/log.jsonl").read_bytes() == log
     assert (tmp_path / "run/speed.jsonl").read_bytes() == speed
     assert (tmp_path / "run/config.json").read_bytes() == config_json
