@@ -51,12 +51,14 @@ def test_importing_fcn_imports_and_changes_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_train_returns_the_run(run):
     assert run.steps == 4
     assert [entry["step"] for entry in run.log if "val_mean_iou" in entry] == [2, 4]
     assert run.best_mean_iou == max(entry["val_mean_iou"] for entry in run.log if "val_mean_iou" in entry)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_and_log_lines_are_sent(toy, tmp_path, capfd, caplog):
     with caplog.at_level(logging.INFO, "fcn"):
         train(toy, tmp_path, steps=2)
@@ -65,6 +67,7 @@ def test_nothing_is_printed_and_log_lines_are_sent(toy, tmp_path, capfd, caplog)
     assert said.out == "" and "step" not in said.err
 
 
+@pytest.mark.slow
 def test_same_call_resumes_and_ends_as_uninterrupted(run, toy, tmp_path):
     train(toy, tmp_path, steps=4)
     log = (tmp_path / "run/log.jsonl").read_bytes()
@@ -73,6 +76,7 @@ def test_same_call_resumes_and_ends_as_uninterrupted(run, toy, tmp_path):
     assert (tmp_path / "run/log.jsonl").read_bytes() == log
 
 
+@pytest.mark.slow
 def test_prediction_has_the_size_of_the_image(model, photo):
     image = imageio.imread(photo)
     ids = model.predict(photo)
@@ -81,21 +85,25 @@ def test_prediction_has_the_size_of_the_image(model, photo):
     assert not (ids == 0).any()  # 0 is ignored in ADE20K
 
 
+@pytest.mark.slow
 def test_array_and_file_give_the_same_prediction(model, photo):
     assert (model.predict(imageio.imread(photo)) == model.predict(str(photo))).all()
 
 
+@pytest.mark.slow
 def test_probabilities_add_up_to_one(model, photo):
     found = model.predict(photo, probabilities=True)
     assert found.shape == (*imageio.imread(photo).shape[:2], model.num_classes) and found.dtype == np.float32
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tile_larger_than_the_image_changes_nothing(model, photo):
     plain = model.predict(photo, size=None, probabilities=True)
     np.testing.assert_allclose(model.predict(photo, size=None, tile=256, probabilities=True), plain, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_flip_of_a_mirrored_image_is_the_mirrored_result(model, photo):
     image = imageio.imread(photo)[:64, :64]
     one = model.predict(image, size=None, flip=True, probabilities=True)
@@ -103,6 +111,7 @@ def test_flip_of_a_mirrored_image_is_the_mirrored_result(model, photo):
                                atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image, fix", [
     (np.zeros((5, 5), np.uint8), "numpy.stack"), (np.zeros((5, 5, 3)), "255 * image"),
     (np.zeros((1, 5, 5, 3), np.uint8), "one image at a time"), (np.zeros((5, 5, 4), np.uint8), "[..., :3]")])
@@ -112,6 +121,7 @@ def test_array_of_another_kind_is_refused_with_a_fix(model, image, fix):
     assert fix in caught.value.fix
 
 
+@pytest.mark.slow
 def test_evaluation_gives_the_numbers_of_the_command(model, run, tmp_path):
     scores = model.evaluate()
     scripts_help.evaluate("--run", run.folder, "--out", tmp_path / "eval", "--outputs", "none")
@@ -120,6 +130,7 @@ def test_evaluation_gives_the_numbers_of_the_command(model, run, tmp_path):
     assert scores.per_class == {row["name"]: row["iou"] for row in read["per_class"]}
 
 
+@pytest.mark.slow
 def test_scores_are_saved_as_a_page_or_a_folder(model, tmp_path):
     scores = model.evaluate()
     for _ in range(2):  # an earlier page of ours is replaced
@@ -131,6 +142,7 @@ def test_scores_are_saved_as_a_page_or_a_folder(model, tmp_path):
     assert (tmp_path / "mine.html").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_two_models_and_eager_tensorflow_in_one_process(model, run, photo):
     import tensorflow
     assert tensorflow.executing_eagerly()
@@ -144,6 +156,7 @@ def test_two_models_and_eager_tensorflow_in_one_process(model, run, photo):
     assert tensorflow.executing_eagerly()
 
 
+@pytest.mark.slow
 def test_threads_share_a_model(run, photo):
     with fcn.load(run.folder) as shared:
         found = []
@@ -155,6 +168,7 @@ def test_threads_share_a_model(run, photo):
         assert len(found) == 4 and all((ids == shared.predict(photo)).all() for ids in found)
 
 
+@pytest.mark.slow
 def test_repeated_predictions_add_nothing_to_the_graph(model, photo):
     model.predict(photo)
     nodes = len(model._loaded._session.graph.get_operations())
@@ -162,6 +176,7 @@ def test_repeated_predictions_add_nothing_to_the_graph(model, photo):
     assert len(model._loaded._session.graph.get_operations()) == nodes
 
 
+@pytest.mark.slow
 def test_training_works_in_a_thread_and_beside_a_model(model, photo, toy, tmp_path):
     before, runs = model.predict(photo), []
     thread = threading.Thread(target=lambda: runs.append(train(toy, tmp_path, steps=2)))
@@ -170,6 +185,7 @@ def test_training_works_in_a_thread_and_beside_a_model(model, photo, toy, tmp_pa
     assert runs[0].steps == 2 and (model.predict(photo) == before).all()
 
 
+@pytest.mark.slow
 def test_error_in_training_leaves_no_global_state(toy, tmp_path, monkeypatch):
     import signal
 
@@ -192,6 +208,7 @@ def test_error_in_training_leaves_no_global_state(toy, tmp_path, monkeypatch):
     assert train(toy, tmp_path, steps=2).steps == 2  # the lock of the folder is free again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["run", "checkpoint", "latest", "npz", "mat"])
 def test_load_takes_what_evaluation_takes(kind, model, run, photo, tmp_path):
     if kind in ("npz", "mat"):
@@ -204,6 +221,7 @@ def test_load_takes_what_evaluation_takes(kind, model, run, photo, tmp_path):
         assert (loaded.predict(photo) == expected).all() and loaded.class_names == model.class_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call, found", [
     (lambda work, toy: fcn.load(work / "nowhere"), "no such file or folder"),
     (lambda work, toy: fcn.load(work), "neither a run folder nor a checkpoint"),

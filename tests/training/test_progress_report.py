@@ -185,6 +185,7 @@ open("came.txt", "w").write("through")
 """
 
 
+@pytest.mark.slow
 def test_closed_pipe_does_not_end_a_run(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", NOBODY], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                cwd=tmp_path)
@@ -193,6 +194,7 @@ def test_closed_pipe_does_not_end_a_run(tmp_path):
     assert process.wait() == 0 and (tmp_path / "came.txt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no device here that is always full")
 def test_full_disk_behind_a_redirect_does_not_end_a_run(tmp_path):
     with open("/dev/full", "w") as full:  # noqa: PTH123
