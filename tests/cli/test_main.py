@@ -25,7 +25,7 @@ def test_unknown_command_names_the_nearest():
         main.main(["zzz"])
 
 
-def test_version_names_fcn_tensorflow_and_python_without_tensorflow():
+def test_version_lists_packages_without_loading_tensorflow():
     code = "import sys; from fcn.cli import main; main.main(['--version']); assert 'tensorflow' not in sys.modules"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.startswith("fcn ") and ", TensorFlow " in said
