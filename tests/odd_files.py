@@ -85,7 +85,7 @@ REFUSED = {
     "text.jpg": (b"not found\n", "starts with b'not found"),
     "cut in its header.jpg": (PLAIN[:100], "the file has 100 bytes"),
     "no width.png": (png(0, 3, 8, 0, b""), "has a damaged or truncated PNG header"),
-    "144 megapixels.png": (png(12000, 12000, 8, 0, b"\0"), "12000 x 12000 pixels are more than the limit of 64,"),
+    "144 megapixels.png": (png(12000, 12000, 8, 0, b"\0"), "12000x12000 pixels are more than the limit of 64,"),
     "a lie.png": (png(2 ** 31 - 1, 2 ** 31 - 1, 8, 0, b"\0"), "raise --max-pixels"),
     "a bomb of text.png": (png(1, 1, 8, 0, b"\0\0", BOMB), "MAX_TEXT_CHUNK"),
 }

@@ -194,7 +194,7 @@ def _file(path, formats, kind, max_pixels):
     try:
         with _open(path, formats, kind) as image:
             if image.width * image.height > max_pixels:
-                raise errors.DataError(f"{image.width} x {image.height} pixels are more than the limit of "
+                raise errors.DataError(f"{image.height}x{image.width} pixels are more than the limit of "
                                        f"{max_pixels:,}", where=path,
                                        fix="if this size is right, raise --max-pixels.")
             with _decoding(path):

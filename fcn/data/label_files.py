@@ -162,8 +162,8 @@ def turned(header, label_size, label_path):
     if images.is_turned(header, label_size):
         return True
     if tuple(label_size) != (header.height, header.width):
-        raise errors.DataError(f"is {label_size[1]} x {label_size[0]}, its image is {header.width} x {header.height}",
-                               where=label_path, fix="a label has the size of its image.")
+        raise errors.DataError(f"is {label_size[0]}x{label_size[1]}, its image is {header.height}x{header.width} "
+                               "(height x width)", where=label_path, fix="a label has the size of its image.")
     return False
 
 

@@ -20,7 +20,7 @@ from fcn.core import atomic_io, errors, file_kinds, npz_file
 STRIP = 1 << 20  # pixels that are counted at a time, so that no int64 copy of a large image is needed
 FIELDS = ("num_classes", "names", "ends", "cells", "counts")  # arrays of the file; see ConfusionMatrices.save
 ALWAYS_BYTES, MOST_RATIO = 64 << 20, 64  # limits of the unpacked size: bytes, or times the size of the file
-AGAIN = "evaluate again with eval_fcn.py, and give the folder that it names."
+AGAIN = "evaluate again with fcn evaluate, and give the folder that it names."
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, SyntaxError, MemoryError, RuntimeError,
           zipfile.BadZipFile, zlib.error, struct.error)  # what NumPy raises on damaged files
 

@@ -132,7 +132,7 @@ def ids(source):
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as image:
             if max(image.size) > LONGEST_PX:
-                raise errors.DataError(f"has {image.width} x {image.height} pixels, expected at most {LONGEST_PX} per "
+                raise errors.DataError(f"has {image.height}x{image.width} pixels, expected at most {LONGEST_PX} per "
                                        "side", where=None if isinstance(source, bytes) else source)
             if image.mode not in ("P", "L"):
                 raise errors.DataError(f"has image mode {image.mode}, expected P or L (class ids)", where=source)

@@ -41,7 +41,7 @@ def read_record(run):
         content["config"] = old_settings.current(content["config"])
     except (FileNotFoundError, NotADirectoryError):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
-                                fix="--run names a folder that train_fcn.py has written.") from None
+                                fix="give the folder of a run, such as runs/NAME.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise errors.UsageError("is damaged", where=path, why=file_kinds.why_unreadable(path, repr(error))) from None
     registry.add_recorded(content["config"])
@@ -110,7 +110,7 @@ def _current(run):
     if "fingerprints" not in content:
         raise errors.UsageError("was started by an older version and cannot be resumed: it drew other samples and "
                                 "stored less", where=run,
-                                fix="evaluate it with eval_fcn.py; to train, give another --run.")
+                                fix="evaluate it with fcn evaluate; to train, give another --run.")
     return content
 
 

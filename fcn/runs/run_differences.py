@@ -60,7 +60,8 @@ def warnings(runs, differing):
     images = [one.eval_batches * one.batch for one in settings if _are_numbers(one.eval_batches, one.batch)]
     if not needed and _differ(images):
         counts = ", ".join(str(count or "all") for count in images)
-        yield f"note: validations used different numbers of images ({counts} at most); eval_fcn.py uses the whole split"
+        yield (f"note: validations used different numbers of images ({counts} at most); fcn evaluate uses the whole "
+               "split")
 
 
 def plain(value, form="{}"):

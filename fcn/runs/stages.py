@@ -15,7 +15,7 @@ from fcn.runs import checkpoint_files, record
 
 
 def listed(arguments):
-    """The arguments of each stage, a list of Namespace. arguments: of train_fcn.py. Raises UsageError."""
+    """The arguments of each stage, a list of Namespace. arguments: of fcn train. Raises UsageError."""
     folder = pathlib.Path(arguments.run or "runs/stages")
     found: list[argparse.Namespace] = []
     for number, name in enumerate((name.strip() for name in arguments.stages.split(",")), 1):

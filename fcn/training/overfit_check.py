@@ -1,4 +1,4 @@
-"""train_fcn.py --sanity: can this net, with these weights, labels and rate, overfit one batch?
+"""fcn train --sanity: can this net, with these weights, labels and rate, overfit one batch?
 
 A net that cannot overfit one batch will not learn a data set either. The check takes minutes, uses no dropout and the
 full learning rate, and writes nothing.

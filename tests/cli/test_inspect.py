@@ -38,7 +38,7 @@ def test_unusable_files_are_listed_and_set_the_exit_code(tmp_path, capsys):
     code, lines = shown(capsys, tmp_path, "--layout", "paired")
     text = "\n".join(" ".join(line) for line in lines)
     assert code == 3 and "problems: 2" in text
-    assert "lonely.png: has no label" in text and "small.png: is 2 x 1, its image is 9 x 9" in text
+    assert "lonely.png: has no label" in text and "small.png: is 1x2, its image is 9x9" in text
     assert ["0", "class", "0", "3", "50.000%", "3"] in lines
 
 

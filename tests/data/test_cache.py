@@ -253,7 +253,7 @@ def test_a_label_of_another_size_than_its_photo_is_refused(data, tmp_path):
     save(data[1].label, np.zeros((6, 4), np.uint8))
     with pytest.raises(errors.DataError) as problem:
         cache.prepare(data, TWO, (4, 6), tmp_path / "c", "t")
-    assert f"{data[1].label}: is 4 x 6, its image is 6 x 4" in str(problem.value)
+    assert f"{data[1].label}: is 6x4, its image is 4x6" in str(problem.value)
 
 
 @pytest.mark.parametrize("damage", ["no cache at all", "empty", "cut off"])

@@ -78,7 +78,7 @@ def test_problems_of_both_splits_are_in_one_error(flat):
     with pytest.raises(errors.DataError) as problem:
         dataset.find_data(settings(flat))
     text = str(problem.value)
-    assert "2 problems" in text and "00.png: has no label" in text and "01.png: is 8 x 5" in text
+    assert "2 problems" in text and "00.png: has no label" in text and "01.png: is 5x8" in text
     assert "--skip-bad" in text and not (flat.parent / "c").exists()
 
 
@@ -111,7 +111,7 @@ def test_skip_bad_continues_and_lists_bad_files(flat, tmp_path):
     assert len(training) + len(validation) == COUNT - 2
     dataset.keep_lists(tmp_path, data, (training, validation))
     text = (tmp_path / "skipped.txt").read_text()
-    assert "03.png: is 8 x 5" in text and "04.png: label id 9 is out of range" in text and text.count("\n") == 2
+    assert "03.png: is 5x8" in text and "04.png: label id 9 is out of range" in text and text.count("\n") == 2
 
 
 def test_no_lists_are_kept_without_bad_files_and_drawn_split(tiny_ade, tmp_path):
@@ -148,7 +148,7 @@ def test_extra_file_beside_a_finished_cache_is_reported(flat):
 def test_a_file_that_was_touched_is_checked_again(flat, monkeypatch):
     dataset.prepare_caches(settings(flat), dataset.find_data(settings(flat)))
     spoil(flat, "05")
-    with pytest.raises(errors.DataError, match=r"05.png: is 8 x 5"):
+    with pytest.raises(errors.DataError, match=r"05.png: is 5x8"):
         dataset.find_data(settings(flat))
 
 

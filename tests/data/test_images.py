@@ -132,7 +132,7 @@ def test_every_reader_applies_the_pixel_limit(tmp_path):
     path = save(tmp_path / "a.png", np.zeros((4, 3), np.uint8))
     for read in (images.read_image, lambda path, max_pixels: images.header(path, ("PNG",), "image", max_pixels)):
         read(path, max_pixels=12)
-        with pytest.raises(errors.DataError, match=r"3 x 4 pixels .* limit of 11\n  Fix: .*--max-pixels"):
+        with pytest.raises(errors.DataError, match=r"4x3 pixels .* limit of 11\n  Fix: .*--max-pixels"):
             read(path, max_pixels=11)
 
 

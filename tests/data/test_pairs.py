@@ -61,7 +61,7 @@ def test_photo_is_turned_if_its_label_was_drawn_turned(tmp_path, orientation, la
     pair = made(tmp_path, content, np.zeros(label_size, np.uint8))
     if turned is None:
         height, width = label_size
-        with pytest.raises(errors.DataError, match=rf"label\.png: is {width} x {height}, its image is 64 x 48"):
+        with pytest.raises(errors.DataError, match=rf"label\.png: is {height}x{width}, its image is 48x64"):
             label_files.read_pair(pair, TWO)
         return
     with Image.open(pair.image) as image:

@@ -126,7 +126,7 @@ def _check_shapes(images, annotations, rows, path):
                                f"with N = {rows}, the images in the JSON", where=path,
                                fix="use a .h5 and a .json from the same source.")
     if not all(1 <= length <= MAX_SIDE_PX for length in side):
-        raise errors.DataError(f"holds images of {side[1]} x {side[0]} pixels", where=path,
+        raise errors.DataError(f"holds images of {side[0]}x{side[1]} pixels", where=path,
                                why=f"the limit is {MAX_SIDE_PX} per side")
 
 

@@ -34,12 +34,12 @@ def read(path, name, most):
     def array():
         (height, width), _, _ = _numeric(_variable(path, name, HEAD_BYTES), name)
         if height * width > most:
-            raise Damaged(f"{width} x {height} pixels are more than the limit of {most:,}")
+            raise Damaged(f"{height}x{width} pixels are more than the limit of {most:,}")
         matrix = _variable(path, name, height * width * 8 + HEAD_BYTES)
         _, order, rest = _numeric(matrix, name)
         kind, values, _ = _element(rest, order)
         if kind not in STORED or len(values) != height * width * np.dtype(STORED[kind]).itemsize:
-            raise Damaged(f"`{name}` claims {height} x {width} and holds {len(values):,} bytes of type {kind}")
+            raise Damaged(f"`{name}` claims {height}x{width} and holds {len(values):,} bytes of type {kind}")
         return np.frombuffer(values, np.dtype(STORED[kind]).newbyteorder(order)).reshape((height, width), order="F")
     return _with_data_errors(path, array)
 

@@ -18,7 +18,7 @@ def size(path, max_pixels=images.MAX_PIXELS):
     """(height, width) from the header of the variable. Raises DataError."""
     height, width = _mat5.shape(path, NAME)
     if height * width > max_pixels:
-        raise errors.DataError(f"{width} x {height} pixels are more than the limit of {max_pixels:,}", where=path)
+        raise errors.DataError(f"{height}x{width} pixels are more than the limit of {max_pixels:,}", where=path)
     return height, width
 
 

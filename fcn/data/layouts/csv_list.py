@@ -10,7 +10,7 @@ Masks that are JPEG, or have only the values 0 and 255, are black and white (lab
 Classes are named as in the layout paired. Without the column split, split.csv in the folder is used, or the split is
 drawn.
 
-    python -m fcn csv_list FOLDER [--out FILE]     writes such a list for a folder of images and masks
+    fcn csv_list FOLDER [--out FILE]     writes such a list for a folder of images and masks
 """
 
 import dataclasses
