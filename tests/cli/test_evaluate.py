@@ -288,16 +288,18 @@ def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp
 
 
 @pytest.mark.parametrize("words, code, said", [
-    (["--overlap", "0.25"], 2, "--overlap is that of windows"),
+    (["--overlap", "0.25"], 2, "--overlap is the overlap of tiles: it needs --window"),
     (["--window", "100"], 2, "a multiple of 32"),
+    (["--window", "512", "--overlap", "16"], 2, "Fix: give --overlap 0.0312: 16 of 512 px."),
+    (["--split", "validatoin"], 3, "Fix: did you mean --split validation?"),
     (["--window", "512", "--overlap", "exact", "--merge", "centre"], 2, "windows of 608 px at least"),
-    (["--window", "512", "--overlap", "exact"], 2, "--overlap exact is for --merge centre"),
+    (["--window", "512", "--overlap", "exact"], 2, "--overlap exact needs --merge centre"),
     (["--enlarge", "scores", "--size", "native"], 2, "at their own size"),
-    (["--images", "x", "--split", "training"], 2, "--split is of labels"),
-    (["--images", "x", "--outputs", "none"], 2, "nothing would come of it"),
-    (["--scales", "0"], 2, "no list of scales"),
-    (["--outputs", "panel"], 2, "invalid output 'panel'"),
-    (["--layout", "voc"], 2, "--layout goes with --weights only"),
+    (["--images", "x", "--split", "training"], 2, "--split is about labels"),
+    (["--images", "x", "--outputs", "none"], 2, "nothing would be written"),
+    (["--scales", "0"], 2, "invalid scales '0'"),
+    (["--outputs", "panel"], 2, "unknown output 'panel'"),
+    (["--layout", "voc"], 2, "--layout needs --weights"),
     (["--merge", "centre"], 2, "--merge"),
 ])
 def test_invalid_options_are_refused_in_one_message(trained, tmp_path, words, code, said):

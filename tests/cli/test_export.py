@@ -12,7 +12,7 @@ def main(run, to):
 
 @pytest.mark.parametrize(("name", "said"), [
     ("net.ckpt", "unknown export format .ckpt"), ("net.PB", "unknown export format .PB"),
-    ("there.pb", "is there already"), ("there", "is there already"), ("noted.pb", "noted.pb.json: exists already"),
+    ("there.pb", "exists already"), ("there", "exists already"), ("noted.pb", "noted.pb.json: exists already"),
     ("no/net.pb", "no: is not a folder")])
 def test_unwritable_output_is_reported_before_weights_are_read(tmp_path, name, said):
     (tmp_path / "there").mkdir()
@@ -24,7 +24,7 @@ def test_unwritable_output_is_reported_before_weights_are_read(tmp_path, name, s
 
 
 def test_folder_that_is_not_a_run_is_reported(tmp_path):
-    with pytest.raises(errors.UsageError, match="is no folder"):
+    with pytest.raises(errors.UsageError, match="--run is not a folder"):
         main(tmp_path / "nowhere", tmp_path / "net.pb")
     with pytest.raises(errors.UsageError, match="neither a run folder nor a checkpoint"):
         main(tmp_path, tmp_path / "net.pb")

@@ -153,7 +153,7 @@ def test_run_resumes_without_its_weights_file(toy, tmp_path):
 
 def test_flags_without_effect_are_refused(staged, toy):
     error = call("eval_fcn.py", "--run", staged[0] / "3-8s", "--classes", "x.txt", code=2).stderr
-    assert "--classes goes with --weights only" in error
+    assert "--classes needs --weights" in error
 
 
 def test_vgg_alone_is_not_evaluated(toy):

@@ -150,17 +150,17 @@ def test_a_truncated_weights_file_is_named(toy, tmp_path):
 
 
 @pytest.mark.parametrize("words, answer", [(["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"),
-                                           (["--size", "big"], "is no size"), (["--crop-size", "99"], "larger than")])
+                                           (["--size", "big"], "invalid size 'big'"), (["--crop-size", "99"], "larger than")])
 def test_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer):
     assert answer in refused(toy, tmp_path, 2, *words)
 
 
 @pytest.mark.slow
 def test_help_and_settings_need_no_data(tmp_path):
-    assert "--batches-per-step" in run_process(command("train_fcn.py", "--help")).stdout
+    assert "--batch N" in run_process(command("train_fcn.py", "--help")).stdout
     words = command("train_fcn.py", "--data", tmp_path, "--print-config", "--batch", "7")
     shown = tomllib.loads(run_process(words).stdout)
-    assert shown["batch"] == 7 and shown["net"] == "fcn8s_atonce"
+    assert shown["optimizer"]["batch"] == 7 and shown["model"]["net"] == "fcn8s_atonce"
 
 
 def test_seven_real_ade20k_pairs_are_cached(tmp_path, shared_file):

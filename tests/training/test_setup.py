@@ -76,7 +76,7 @@ def test_epoch_is_crops_times_images(crops, steps):
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"size": None, "batch": 2}, "make no batch"), ({"crops_per_image": 2}, "without --crop-size"),
+    ({"size": None, "batch": 2}, "images of a batch need one size"), ({"crops_per_image": 2}, "needs --crop-size"),
     ({"crop_size": (10, 500), "size": (384, 384)}, "larger than"),
     ({"images_in_memory": 3, "replacement": True}, "any image may come next")])
 def test_conflicting_settings_are_refused(given, message):
