@@ -30,14 +30,15 @@ scores.save("report.html")
 # %% Predict one image. `ids` is uint8 (height, width).
 photo = next((data / "images/validation").glob("*.jpg"))
 ids = model.predict(photo)
-share = {model.class_names[i]: float((ids == i).mean()) for i in sorted(set(ids.flat))}
-print({name: round(value, 2) for name, value in share.items()})
+for i in range(model.num_classes):
+    if (ids == i).any():
+        print(f"{model.class_names[i]:12} {(ids == i).mean():.1%} of the image")
 
 # %% Draw the prediction beside the image.
 import matplotlib.pyplot as plt  # noqa: E402
 
 figure, (left, right) = plt.subplots(1, 2)
 left.imshow(plt.imread(photo))
-right.imshow(ids, cmap="tab20", interpolation="nearest")
+right.imshow(model.palette[ids])
 figure.savefig("prediction.png")
 model.close()
