@@ -149,8 +149,9 @@ def test_a_truncated_weights_file_is_named(toy, tmp_path):
     assert "20,000 bytes" in refused(toy, tmp_path, 4, weights=path)
 
 
-@pytest.mark.parametrize("words, answer", [(["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"),
-                                           (["--size", "big"], "invalid size 'big'"), (["--crop-size", "99"], "larger than")])
+@pytest.mark.parametrize("words, answer", [
+    (["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"), (["--size", "big"], "invalid size 'big'"),
+    (["--crop-size", "99"], "larger than")])
 def test_wrong_flag_is_answered_with_the_right_one(toy, tmp_path, words, answer):
     assert answer in refused(toy, tmp_path, 2, *words)
 

@@ -176,8 +176,8 @@ def test_curves_are_redrawn_if_that_takes_1_percent_of_the_time(report, monkeypa
 
 
 NOBODY = """
-from fcn.core import progress_bar
-with progress_bar.ProgressBar("step", 9) as view:
+from fcn.core import progress_bar, terminal
+with terminal.as_command(), progress_bar.ProgressBar("step", 9) as view:
     for step in range(9):
         view.show(step, "text " * 1000, due=True)
         view.say("more " * 1000)
@@ -204,7 +204,8 @@ def test_full_disk_behind_a_redirect_does_not_end_a_run(tmp_path):
 
 def written_on_a_terminal(columns, **environment):
     """What a process writes on a terminal of so many columns."""
-    code = ("from fcn.core import progress_bar\nwith progress_bar.ProgressBar('step', 12345) as view:\n"
+    code = ("from fcn.core import progress_bar, terminal\n"
+            "with terminal.as_command(), progress_bar.ProgressBar('step', 12345) as view:\n"
             "    view.show(12345, 'loss 1.842 ± 0.031 of 320  12 min to go  1.02 images/s  data 0%  peak 4.6 GB')\n")
     pid, file = pty.fork()
     if pid == 0:
