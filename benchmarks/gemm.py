@@ -26,19 +26,22 @@ def case(threads, sizes, rounds, chain=1):
     """{"products": [{"type", "n", "gflops": [...]}], "copy_gb_s": [...]} on this many threads, in this process.
 
     A copy of n bytes (a sign changed; tanh in a chain) reads n and writes n; both count. chain: operations of a call,
-    each on what the one before gave; on a GPU a single one takes no longer than the call itself.
+    each on what the one before gave; on a GPU a single one takes no longer than the call itself. One number of the
+    result is fetched, so that a call ends when the work has ended.
     """
     from fcn.models.tf_compat import tf
+
+    def values(n):  # products with these keep their size: none of a chain overflows
+        return tf.random.uniform((n, n), -1, 1) * (3 / n) ** 0.5
     config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
     config.gpu_options.allow_growth = True
     work = []
     for n in sizes:
         for kind in ("float32", "bfloat16"):
-            a, b = (tf.get_variable(f"{name}_{kind}_{n}", initializer=tf.cast(tf.random.uniform((n, n)), kind))
-                    for name in "ab")
-            work.append((kind, n, functools.reduce(lambda y, _, b=b: tf.matmul(y, b), range(chain), a).op))
+            a, b = (tf.get_variable(f"{name}_{kind}_{n}", initializer=tf.cast(values(n), kind)) for name in "ab")
+            work.append((kind, n, functools.reduce(lambda y, _, b=b: tf.matmul(y, b), range(chain), a)[0, 0]))
     copied = tf.get_variable("copied", (COPIED_BYTES // 4,), initializer=tf.ones_initializer())
-    copy = functools.reduce(lambda y, _: tf.math.tanh(y) if chain > 1 else -y, range(chain), copied).op
+    copy = functools.reduce(lambda y, _: tf.math.tanh(y) if chain > 1 else -y, range(chain), copied)[0]
     with tf.Session(config=config) as session:
         session.run(tf.global_variables_initializer())
         seconds = {place: [] for place in range(len(work))}

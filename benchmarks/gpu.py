@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""The same table on one GPU: milliseconds a step, share of the peak and of the bandwidth, by precision and batch.
+"""The same net on one GPU: milliseconds a step, share of the peak and of the bandwidth, by contender and batch.
 
-    python benchmarks/gpu.py [--batches 1,2,4,8,16] [--precisions float32,bfloat16] [--xla both] [--json OUT]
+    python benchmarks/gpu.py [--batches 1,2,4,8,16] [--xla off] [--json OUT] [ours:float32 pytorch:nchw-float32 ...]
 
-Ours alone: the tutorial's net at 224 x 224 with 151 classes and random weights, training with Adam and prediction, with
-and without XLA, each case in a process of its own. The peak is the best matrix product measured here, in the same
-precision (TensorFlow computes float32 as TF32 where the GPU can). The share of the bandwidth is that of what a training
-step must move at least: Adam reads weights, gradients and two moments, and writes three of these; a prediction reads
-the weights. About 15 minutes. Without a GPU it runs on the CPU, and the table says so.
+Contenders as in duel.py: the tutorial's net at 224 x 224 with 151 classes and random weights, or ours:fcn8s-..., the
+paper's. Training with Adam, and prediction. A process for each contender and job takes all batches in turn, smallest
+first. A step is one call: it brings the images to the GPU and the loss or the ids back.
+
+The peak is the best matrix product measured here, in the same precision (float32 is computed as TF32 where the GPU can,
+by TensorFlow and by PyTorch). The share of the bandwidth is that of what a step must move at least: Adam reads weights,
+gradients and two moments, and writes three of these; a prediction reads the weights. Memory is the most that the
+framework's allocator held for tensors; on a CPU it is that of the process. About 5 minutes with the defaults on an
+H100. Without a GPU it runs on the CPU, and the table says so.
 
 float16 is left out: the nets compute in float32 or bfloat16, and no loss is scaled, without which gradients in float16
 vanish.
@@ -28,51 +32,72 @@ import operations
 from fcn.config import parsers
 from fcn.core import machine
 
-NOT_RUN = "not yet run on a GPU"
+NO_GPU = "no GPU"
+DEFAULT = ("ours:float32", "ours:bfloat16", "pytorch:nchw-float32", "pytorch:channels_last-float32",
+           "pytorch:nchw-bfloat16", "pytorch:channels_last-bfloat16")
 PEAK_SIZES = (2048, 8192)
 CHAIN = 20
 MOVES = 7  # numbers a weight that Adam reads (4) and writes (3)
 JOBS, SWITCHES = ("train", "predict"), {"both": (False, True), "on": (True,), "off": (False,)}
+WARM = 3
 
 
-def devices():
-    """Names of the GPUs that TensorFlow sees."""
-    from tensorflow.python.client import device_lib
-    return [device.physical_device_desc for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+def gpus(name):
+    """Names of the GPUs that this contender computes on. Ask when it has been built."""
+    if name == "pytorch":
+        import torch
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    from fcn.models import tf_compat
+    return [found for found, _ in tf_compat.gpus()]
 
 
-def case(job, precision, batch, size, classes, share, xla, rounds):
-    """{"seconds": [...], "peak_bytes": of the GPU, else of the process, "gpus"} in this process."""
+def memory(name):
+    """(peak(): bytes of the GPU at most since reset(), reset()) of this contender; of the process without a GPU."""
+    if not gpus(name):
+        return machine.peak_memory, lambda: None
+    if name == "pytorch":
+        import torch
+        return torch.cuda.max_memory_allocated, torch.cuda.reset_peak_memory_stats
+    from fcn.models.tf_compat import tf2_config
+    return (lambda: tf2_config.experimental.get_memory_info("GPU:0")["peak"],
+            lambda: tf2_config.experimental.reset_memory_stats("GPU:0"))
+
+
+def case(job, contender, size, classes, share, xla, batches, rounds):
+    """{"gpus", "steps": [{"batch", "seconds": [...], "peak_bytes", "failed"}]} in this process, up to a batch that
+    fails.
+    """
     if xla:  # read by TensorFlow when it is imported; set_jit() would not reach a Session
         os.environ["TF_XLA_FLAGS"] = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
     import contenders
+    name, _, variant = contender.partition(":")
+    built = contenders.contender(name, job, tuple(size), classes, variant, measuring.widths(share))
+    peak, reset = memory(name)
+    steps = []
+    for batch in batches:
+        reset()
+        try:
+            seconds = measuring.timed(contenders.step(built, job, batch, tuple(size), classes), rounds, WARM)
+        except Exception as error:  # of either framework, out of memory above all: that batch's row says so
+            steps.append({"batch": batch, "failed": measuring.complaint(f"{type(error).__name__}: {error}")})
+            break
+        steps.append({"batch": batch, "seconds": seconds, "peak_bytes": peak(), "failed": None})
+    return {"gpus": gpus(name), "steps": steps}
 
-    from fcn.models.tf_compat import tf2_config
-    step = contenders.build("ours", job, batch, tuple(size), classes, precision, measuring.widths(share))
-    seconds, gpus = measuring.timed(step, rounds, warm=3), devices()
-    held = tf2_config.experimental.get_memory_info("GPU:0")["peak"] if gpus else machine.peak_memory()
-    return {"seconds": seconds, "peak_bytes": held, "gpus": gpus}
 
+def row(job, contender, xla, net, step, peaks):
+    """What is shown of one of case()'s steps: it, the case, share of the peak and of the bandwidth.
 
-def cases(given):
-    """Of every case the arguments of case() before `rounds`."""
-    return [(job, precision, batch, given.size, given.classes, given.share, xla)
-            for job in JOBS for precision in given.precisions.split(",") for xla in SWITCHES[given.xla]
-            for batch in map(int, given.batches.split(","))]
-
-
-def row(one, found, peaks):
-    """What is shown of a case: the case, seconds, memory, share of the peak and of the bandwidth.
-
-    peaks: what gemm.case() gives.
+    net: (size, classes, share). peaks: what gemm.case() gives.
     """
-    job, precision, batch, size, classes, share, xla = one
-    result = {"job": job, "precision": precision, "batch": batch, "xla": xla} | found
-    if found["failed"]:
+    result = {"job": job, "contender": contender, "xla": xla} | step
+    if step["failed"]:
         return result
-    seconds = statistics.median(found["seconds"])
-    net = "fcn8s_tutorial", tuple(size), classes, measuring.widths(share)
-    count = batch * operations.of_job(job, *net)
+    size, classes, share = net
+    paper, precision = ":fcn8s-" in contender, "bfloat16" if "bfloat16" in contender else "float32"
+    net = "fcn8s" if paper else "fcn8s_tutorial", tuple(size), classes, measuring.widths(share)
+    seconds = statistics.median(step["seconds"])
+    count = step["batch"] * operations.of_job(job, *net, bilinear="blocks")
     read = 2 if precision == "bfloat16" else 4  # bytes of a prepared weight
     moved = operations.weights(*net) * (4 * MOVES if job == "train" else read)
     return result | {"share_of_peak": count / seconds / 1e9 / gemm.best(peaks, precision),
@@ -81,10 +106,10 @@ def row(one, found, peaks):
 
 def table(rows, gpus):
     """Rows of Markdown, labelled where there was no GPU."""
-    head = ("job", "precision", "XLA", "batch", "ms", "images/s", "share of peak", "of bandwidth", "memory")
-    lines = [", ".join(gpus) or NOT_RUN, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    head = ("job", "contender", "XLA", "batch", "ms", "images/s", "share of peak", "of bandwidth", "memory")
+    lines = [", ".join(gpus) or NO_GPU, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for one in rows:
-        head = f"| {one['job']} | {one['precision']} | {'on' if one['xla'] else 'off'} | {one['batch']} "
+        head = f"| {one['job']} | {one['contender']} | {'on' if one['xla'] else 'off'} | {one.get('batch', '')} "
         if one["failed"]:
             lines.append(f"{head}| failed: {one['failed']} | | | | |")
             continue
@@ -94,29 +119,39 @@ def table(rows, gpus):
     return "\n".join(lines)
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("contenders", nargs="*", metavar="NAME:VARIANT", default=DEFAULT)
     parser.add_argument("--batches", default="1,2,4,8,16")
-    parser.add_argument("--precisions", default="float32,bfloat16")
-    parser.add_argument("--xla", choices=SWITCHES, default="both")
-    parser.add_argument("--size", type=parsers.parse_size, default=(224, 224))
+    parser.add_argument("--jobs", default=",".join(JOBS))
+    parser.add_argument("--xla", choices=SWITCHES, default="off", help="of TensorFlow's contenders")
+    parser.add_argument("--size", type=parsers.parse_crop, default=(224, 224))
     parser.add_argument("--classes", type=int, default=151)
     parser.add_argument("--share", type=float, default=1.0, help="of VGG-19's channels")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peak-sizes", default=",".join(map(str, PEAK_SIZES)))
-    given = measuring.parsed(parser, case)
+    return measuring.parsed(parser, case)
+
+
+def main():
+    given = parse()
     peaks = measuring.in_a_process(gemm.__file__, [machine.cores(), [int(n) for n in given.peak_sizes.split(",")],
-                                                   given.rounds, CHAIN])
+                                                   7, CHAIN])
     if peaks["failed"]:
         sys.exit(f"no matrix product could be measured: {peaks['failed']}")
-    rows = []
-    for one in cases(given):
-        rows.append(row(one, measuring.in_a_process(__file__, [*one, given.rounds]), peaks))
-        print(*one[:3], "XLA" if one[-1] else "", rows[-1]["failed"] or "done", flush=True)
-    gpus = next((one["gpus"] for one in rows if not one["failed"]), [])
+    net, batches = (given.size, given.classes, given.share), [int(batch) for batch in given.batches.split(",")]
+    rows, gpus = [], []
+    for job, contender, xla in ((job, contender, xla) for job in given.jobs.split(",") for contender in given.contenders
+                                for xla in SWITCHES[given.xla]):
+        found = measuring.in_a_process(__file__, [job, contender, *net, xla, batches, given.rounds])
+        steps = [{"failed": found["failed"]}] if found["failed"] else found["steps"]
+        rows += [row(job, contender, xla, net, step, peaks) for step in steps]
+        gpus = gpus or found.get("gpus", [])
+        print(job, contender, "XLA" if xla else "", rows[-1]["failed"] or "done", flush=True)
     print(table(rows, gpus))
     if given.json:
-        measuring.write(given.json, {"gpus": gpus or NOT_RUN, "peaks": peaks, "steps": rows})
+        measuring.write(given.json, {"gpus": gpus or NO_GPU, "peaks": peaks, "size": given.size,
+                                     "classes": given.classes, "share": given.share, "steps": rows})
 
 
 if __name__ == "__main__":

@@ -22,8 +22,15 @@ PEAK = "gemm"  # no net, but takes its turn with them
 def build(name, job, batch, size, classes, variant, channels=None):
     """step(): one training step, which returns its loss, or one prediction, which returns its ids.
 
-    channels: VGG-19's unless given. Raises UsageError for a name or variant that is not there, MachineError where the
-    library is not installed.
+    Arguments as of contender().
+    """
+    return step(contender(name, job, size, classes, variant, channels), job, batch, size, classes)
+
+
+def contender(name, job, size, classes, variant, channels=None):
+    """The Contender of this name. channels: VGG-19's unless given.
+
+    Raises UsageError for a name or variant that is not there, MachineError where the library is not installed.
     """
     if name not in (*NAMES, PEAK):
         raise errors.UsageError(f"no contender '{name}'", fix=f"one of {', '.join(NAMES)}.")
@@ -33,8 +40,12 @@ def build(name, job, batch, size, classes, variant, channels=None):
         raise errors.MachineError(f"{error.name} is not installed", fix="pip install '.[bench]'") from None
     if variant not in module.VARIANTS:
         raise errors.UsageError(f"{name} has no variant '{variant}'", fix=f"one of {', '.join(module.VARIANTS)}.")
-    contender = module.Contender(job, size, classes, channels or published_nets.widths(), variant)
+    return module.Contender(job, size, classes, channels or published_nets.widths(), variant)
+
+
+def step(built, job, batch, size, classes):
+    """As build(), of a Contender that is there already."""
     images, labels = net.batch(batch, size, classes)
     if job == "train":
-        return lambda: contender.train(images, labels)
-    return lambda: contender.predict(images)
+        return lambda: built.train(images, labels)
+    return lambda: built.predict(images)

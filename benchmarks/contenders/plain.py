@@ -1,4 +1,7 @@
-"""What is done for speed, undone: each entry of PLAIN puts the plain form of one thing back, and the result stays."""
+"""What is done for speed, undone: each entry of PLAIN changes one thing, and the result stays the same.
+
+"product" and "deterministic" are for GPUs: upsampling as on a CPU, and the operations that training uses by default.
+"""
 
 from fcn.models import convolution, layers, tf_compat
 from fcn.models.tf_compat import tf
@@ -31,10 +34,16 @@ def two_operations_at_once():
     tf_compat.OPERATIONS_AT_ONCE = 0
 
 
+def upsampling_as_product():
+    """Upsampling as matrix products, with the scores in blocks: the default on a CPU, an option on a GPU."""
+    convolution.implementation = lambda: convolution.PRODUCT
+
+
 def weights_prepared_for_every_image():
     """Evaluation converts and arranges its weights each time."""
     layers.keep_prepared = lambda: None
 
 
-PLAIN = {"scattered": upsampling_by_scattering, "conv-fc6": fc6_as_convolution, "autodiff": way_back_by_autodiff,
-         "threads": two_operations_at_once, "unprepared": weights_prepared_for_every_image}
+PLAIN = {"scattered": upsampling_by_scattering, "product": upsampling_as_product, "conv-fc6": fc6_as_convolution, "autodiff": way_back_by_autodiff,
+         "threads": two_operations_at_once, "unprepared": weights_prepared_for_every_image,
+         "deterministic": tf_compat.deterministic}
