@@ -31,21 +31,20 @@ def case(threads, sizes, rounds, chain=1):
     """
     from fcn.models.tf_compat import tf
 
-    def values(n):  # products with these keep their size: none of a chain overflows
+    def values(n):  # keeps the scale along the chain, so that nothing overflows
         return tf.random.uniform((n, n), -1, 1) * (3 / n) ** 0.5
     config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
     config.gpu_options.allow_growth = True
-    work = []
-    for n in sizes:
-        for kind in ("float32", "bfloat16"):
-            a, b = (tf.get_variable(f"{name}_{kind}_{n}", initializer=tf.cast(values(n), kind)) for name in "ab")
-            work.append((kind, n, functools.reduce(lambda y, _, b=b: tf.matmul(y, b), range(chain), a)[0, 0]))
-    copied = tf.get_variable("copied", (COPIED_BYTES // 4,), initializer=tf.ones_initializer())
-    copy = functools.reduce(lambda y, _: tf.math.tanh(y) if chain > 1 else -y, range(chain), copied)[0]
-    with tf.Session(config=config) as session:
+    work, copies = [], []
+    with tf.Graph().as_default(), tf.Session(config=config) as session:
+        for n in sizes:
+            for kind in ("float32", "bfloat16"):
+                a, b = (tf.get_variable(f"{name}_{kind}_{n}", initializer=tf.cast(values(n), kind)) for name in "ab")
+                work.append((kind, n, functools.reduce(lambda y, _, b=b: tf.matmul(y, b), range(chain), a)[0, 0]))
+        copied = tf.get_variable("copied", (COPIED_BYTES // 4,), initializer=tf.ones_initializer())
+        copy = functools.reduce(lambda y, _: tf.math.tanh(y) if chain > 1 else -y, range(chain), copied)[0]
         session.run(tf.global_variables_initializer())
         seconds = {place: [] for place in range(len(work))}
-        copies = []
         for number in range(rounds + 1):
             for place, (_, _, product) in enumerate(work):
                 seconds[place] += measuring.timed(lambda op=product: session.run(op), 1, 0)[:number]

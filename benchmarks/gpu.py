@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""The same net on one GPU: milliseconds a step, share of the peak and of the bandwidth, by contender and batch.
+"""Time of a step on one GPU, share of the peak and of the bandwidth, and memory, by contender and batch.
 
     python benchmarks/gpu.py [--batches 1,2,4,8,16] [--xla off] [--json OUT] [ours:float32 pytorch:nchw-float32 ...]
 
-Contenders as in duel.py: the tutorial's net at 224 x 224 with 151 classes and random weights, or ours:fcn8s-..., the
-paper's. Training with Adam, and prediction. A process for each contender and job takes all batches in turn, smallest
-first. A step is one call: it brings the images to the GPU and the loss or the ids back.
+Contenders are those of duel.py: the tutorial's net at 224 x 224 with 151 classes and random weights, or the paper's net
+(ours:fcn8s-...). They train with Adam and predict. One process for each contender and job measures all batches, the
+smallest first. A step is one call: it copies the images to the GPU and the loss or the class ids back.
 
-The peak is the best matrix product measured here, in the same precision (float32 is computed as TF32 where the GPU can,
-by TensorFlow and by PyTorch). The share of the bandwidth is that of what a step must move at least: Adam reads weights,
-gradients and two moments, and writes three of these; a prediction reads the weights. Memory is the most that the
-framework's allocator held for tensors; on a CPU it is that of the process. About 5 minutes with the defaults on an
-H100. Without a GPU it runs on the CPU, and the table says so.
+The peak is the best matrix product measured here in the same precision. TensorFlow and PyTorch compute float32 as TF32
+where the GPU can. The bandwidth is that of a copy. A step must move at least this: Adam reads weights, gradients and
+two moments, and writes three of these; a prediction reads the weights. Memory is the peak of the framework's allocator;
+on a CPU it is the peak of the process. The defaults take about 6 minutes on an H100. Without a GPU the CPU is measured,
+and the table says so.
 
 float16 is left out: the nets compute in float32 or bfloat16, and no loss is scaled, without which gradients in float16
 vanish.
@@ -43,7 +43,7 @@ WARM = 3
 
 
 def gpus(name):
-    """Names of the GPUs that this contender computes on. Ask when it has been built."""
+    """Return the names of the GPUs that a built contender computes on."""
     if name == "pytorch":
         import torch
         return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
@@ -52,7 +52,10 @@ def gpus(name):
 
 
 def memory(name):
-    """(peak(): bytes of the GPU at most since reset(), reset()) of this contender; of the process without a GPU."""
+    """Return (peak, reset) of a contender: peak() is the largest number of bytes in use since reset().
+
+    It is the memory of the GPU, or of the process without a GPU.
+    """
     if not gpus(name):
         return machine.peak_memory, lambda: None
     if name == "pytorch":
@@ -64,8 +67,9 @@ def memory(name):
 
 
 def case(job, contender, size, classes, share, xla, batches, rounds):
-    """{"gpus", "steps": [{"batch", "seconds": [...], "peak_bytes", "failed"}]} in this process, up to a batch that
-    fails.
+    """Measure all batches in this process, up to one that fails.
+
+    Return {"gpus", "steps": [{"batch", "seconds": [...], "peak_bytes", "failed"}]}.
     """
     if xla:  # read by TensorFlow when it is imported; set_jit() would not reach a Session
         os.environ["TF_XLA_FLAGS"] = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
@@ -78,7 +82,7 @@ def case(job, contender, size, classes, share, xla, batches, rounds):
         reset()
         try:
             seconds = measuring.timed(contenders.step(built, job, batch, tuple(size), classes), rounds, WARM)
-        except Exception as error:  # of either framework, out of memory above all: that batch's row says so
+        except Exception as error:  # of either framework, mostly out of memory; the row shows it
             steps.append({"batch": batch, "failed": measuring.complaint(f"{type(error).__name__}: {error}")})
             break
         steps.append({"batch": batch, "seconds": seconds, "peak_bytes": peak(), "failed": None})
@@ -86,9 +90,9 @@ def case(job, contender, size, classes, share, xla, batches, rounds):
 
 
 def row(job, contender, xla, net, step, peaks):
-    """What is shown of one of case()'s steps: it, the case, share of the peak and of the bandwidth.
+    """Return one of case()'s steps with its case and its shares of the peak and of the bandwidth.
 
-    net: (size, classes, share). peaks: what gemm.case() gives.
+    net: (size, classes, share). peaks: result of gemm.case().
     """
     result = {"job": job, "contender": contender, "xla": xla} | step
     if step["failed"]:
@@ -105,7 +109,7 @@ def row(job, contender, xla, net, step, peaks):
 
 
 def table(rows, gpus):
-    """Rows of Markdown, labelled where there was no GPU."""
+    """Return the table in Markdown under the names of the GPUs."""
     head = ("job", "contender", "XLA", "batch", "ms", "images/s", "share of peak", "of bandwidth", "memory")
     lines = [", ".join(gpus) or NO_GPU, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for one in rows:

@@ -44,6 +44,6 @@ def weights_prepared_for_every_image():
     layers.keep_prepared = lambda: None
 
 
-PLAIN = {"scattered": upsampling_by_scattering, "product": upsampling_as_product, "conv-fc6": fc6_as_convolution, "autodiff": way_back_by_autodiff,
-         "threads": two_operations_at_once, "unprepared": weights_prepared_for_every_image,
-         "deterministic": tf_compat.deterministic}
+PLAIN = {"scattered": upsampling_by_scattering, "product": upsampling_as_product, "conv-fc6": fc6_as_convolution,
+         "autodiff": way_back_by_autodiff, "threads": two_operations_at_once,
+         "unprepared": weights_prepared_for_every_image, "deterministic": tf_compat.deterministic}

@@ -1,8 +1,8 @@
-"""The same net in PyTorch, each way as its documentation advises for speed, on the GPU if there is one, else on the CPU.
+"""The same net in PyTorch, as its documentation advises for speed, on the GPU if there is one, else on the CPU.
 
 Variants: the layout of images and weights (nchw, channels_last), the precision, and torch.compile or not. bfloat16
-trains under autocast and predicts with weights that are stored in it. On a GPU cuDNN tries its algorithms, and float32 is
-computed as TF32, which TensorFlow does too.
+trains under autocast and predicts with weights that are stored in it. On a GPU cuDNN chooses its algorithms by
+measurement, and float32 is computed as TF32, as TensorFlow does.
 """
 
 import contextlib

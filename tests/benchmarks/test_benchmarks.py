@@ -13,6 +13,7 @@ import evaluate_speed
 import gemm
 import goals
 import gpu
+import gpu_types
 import growth
 import measuring
 import operations
@@ -172,18 +173,28 @@ def test_every_part_of_the_benchmark_is_a_script_given_its_file(tmp_path):
 
 
 def test_gpu_table_without_a_gpu_says_so(tmp_path):
-    one = ("train", "float32", 1, (32, 32), 3, 1 / 16, False)
-    found = gpu.case(*one, rounds=1)
-    assert len(found["seconds"]) == 1 and found["peak_bytes"] > 0 and gemm.best(gemm.case(1, [64], 1), "bfloat16") > 0
+    size, classes, share = (32, 32), 3, 1 / 16
+    found = gpu.case("train", "ours:float32", size, classes, share, False, [1, 2], rounds=1)
+    assert [(step["batch"], len(step["seconds"])) for step in found["steps"]] == [(1, 1), (2, 1)]
+    assert found["steps"][0]["peak_bytes"] > 0 and gemm.best(gemm.case(1, [64], 1), "bfloat16") > 0
     peaks = {"products": [{"type": "float32", "n": 64, "gflops": [50.0, 100.0]}], "copy_gb_s": [10.0]}
-    row = gpu.row(one, found | {"seconds": [2.0], "gpus": [], "failed": None}, peaks)
-    net = "fcn8s_tutorial", (32, 32), 3, measuring.widths(1 / 16)
+    step = found["steps"][0] | {"seconds": [2.0]}
+    row = gpu.row("train", "ours:float32", False, (size, classes, share), step, peaks)
+    net = "fcn8s_tutorial", size, classes, measuring.widths(share)
     assert row["share_of_peak"] == pytest.approx(operations.training(*net) / 2 / 100e9)
     assert row["share_of_bandwidth"] == pytest.approx(7 * 4 * operations.weights(*net) / 2 / 10e9)
-    full = {"job": "train", "precision": "float32", "batch": 16, "xla": True, "failed": "no room"}
+    full = {"job": "train", "contender": "ours:float32", "batch": 16, "xla": True, "failed": "no room"}
     shown = gpu.table([row, full], [])
-    assert shown.startswith(gpu.NOT_RUN) and "failed: no room" in shown
+    assert shown.startswith(gpu.NO_GPU) and "failed: no room" in shown
     assert json.loads(json.dumps(row))["batch"] == 1
+
+
+def test_chain_of_convolutions_has_a_speed_in_each_type(monkeypatch):
+    monkeypatch.setattr(gpu_types, "SIDE", 4)
+    monkeypatch.setattr(gpu_types, "CHANNELS", 2)
+    found = gpu_types.case("bfloat16", size=8, batch=1, rounds=1)
+    assert all(found[name][0] > 0 for name in ("product", "convolution", "convolution and gradients"))
+    assert "| bfloat16 | 0.0 |" in gpu_types.table({"bfloat16": found | {"failed": None}})
 
 
 def test_random_weights_file_is_read_like_the_published_one(tmp_path):
