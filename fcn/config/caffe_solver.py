@@ -1,4 +1,4 @@
-"""Settings as the lines of a Caffe solver.prototxt, or the reason why Caffe cannot train so.
+"""Write settings as the lines of a Caffe solver.prototxt, or report why Caffe cannot train with them.
 
 From BVLC/caffe, src/caffe: solvers/sgd_solver.cpp (GetLearningRate; ApplyUpdate: ClipGradients, Normalize, Regularize,
 ComputeUpdateValue), solver.cpp (Step) and layers/softmax_loss_layer.cpp (get_normalizer).
@@ -9,10 +9,10 @@ import math
 
 from fcn.core import errors
 
-# --schedule: the fields that Caffe's lr_policy of that name has, and the settings that they are.
+# --schedule: the fields of Caffe's lr_policy of that name, and the settings that give their values.
 POLICIES = {"fixed": {}, "poly": {"power": "poly_power"}, "step": {"gamma": "gamma", "stepsize": "step_size"}}
 
-# What happens to every setting of training_config.Config.
+# How every setting of training_config.Config is written.
 SETTINGS = {
     "a field of the solver": (
         "learning_rate", "schedule", "poly_power", "gamma", "step_size", "momentum", "weight_decay", "clip_norm",
@@ -32,9 +32,9 @@ SETTINGS = {
 
 
 def prototxt(settings) -> str:
-    """The lines of a solver.prototxt that trains as the Config `settings` does, and what the net must say besides.
+    """The lines of a solver.prototxt that trains as the Config `settings` does, and comments on the net's file.
 
-    Raises UsageError where no solver.prototxt does.
+    Raises UsageError if Caffe cannot train with these settings.
     """
     check(settings)
     s = settings
@@ -51,7 +51,7 @@ def prototxt(settings) -> str:
 
 
 def notes(settings):
-    """Comment lines on what the solver file cannot hold."""
+    """Comment lines on settings that a solver file cannot hold."""
     s = settings
     normalize = "false" if s.loss_reduction == "sum" else "true"
     lines = [f"# net: batch {s.batch}; biases with decay_mult: 0; loss_param {{ normalize: {normalize} }}; "
@@ -69,11 +69,11 @@ def notes(settings):
 
 
 def check(settings):
-    """Raise UsageError for settings that no solver.prototxt can express."""
+    """Raise UsageError for settings that a solver.prototxt cannot express."""
     s, images = settings, settings.batch * settings.batches_per_step
     for is_so, what, why, fix in (
         (s.optimizer != "momentum", f"only --optimizer momentum is Caffe's SGD, this is {s.optimizer}", None,
-         "--optimizer momentum, with a rate for it."),
+         "give --optimizer momentum, with a --learning-rate for it."),
         (s.schedule not in POLICIES, f"--schedule {s.schedule} is not a learning rate policy of Caffe",
          "Caffe has fixed, step, exp, inv, multistep, poly and sigmoid.", f"--schedule {', '.join(POLICIES)}."),
         (s.warmup, f"--warmup {s.warmup}: no learning rate policy of Caffe warms up", None, "--warmup 0."),

@@ -1,20 +1,20 @@
-"""The law that converts learning rate and weight decay from one loss reduction, batch or momentum to another.
+"""Convert learning rate and weight decay from one loss reduction, batch or momentum to another.
 
 The update is Caffe's, v = momentum v + rate (gradient + decay w); w -= v. With n labelled pixels in every image, the
 gradient of the summed loss is n times that of the mean loss, so that
 
     rate_mean = rate_sum x n          decay_mean = decay_sum / n          clip_norm_mean = clip_norm_sum / n
 
-leave rate (gradient + decay w), and with it every step, what it was. That is EXACT (to rounding) while momentum and
-the images of a step stay and every image has n labelled pixels; where n varies, the sum weighs an image by its labelled
-area and the mean does not. Factors on rates (biases x 2, never decayed) and the schedule are carried over.
+keep rate (gradient + decay w), and with it every step, the same. This is EXACT (to rounding) if momentum and images per
+step stay the same and every image has n labelled pixels. If n varies, the sum weighs an image by its labelled area and
+the mean does not. Factors on rates (biases x 2, never decayed) and the schedule are kept.
 
-The rest is FIRST ORDER, for gradients that change little over the 1 / (1 - momentum) steps that a velocity remembers:
-a constant gradient moves a weight by rate / (1 - momentum) a step, so the rate goes with (1 - momentum); and a step
-on k times as many images replaces k steps, so the rate goes with k, and every number of steps with 1 / k. A clipped
-gradient has no such conversion: the clipped mean of k images is not the mean of k clipped gradients.
+The rest is FIRST ORDER, for gradients that change little within the 1 / (1 - momentum) steps of the velocity:
+a constant gradient moves a weight by rate / (1 - momentum) per step, so the rate is proportional to (1 - momentum). A
+step on k times as many images replaces k steps, so the rate is proportional to k and every number of steps to 1 / k. A
+clipped gradient cannot be converted: the clipped mean of k images is not the mean of k clipped gradients.
 
-SETTINGS says what happens to every setting; caffe_solver.py writes the result as a Caffe solver.
+SETTINGS lists how every setting is converted; caffe_solver.py writes the result as a Caffe solver.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from fcn.core import errors
 
 REDUCTIONS = ("mean", "sum", "mean-per-image")
 
-# What happens to every setting of training_config.Config when the loss reduction, the momentum or the batch changes.
+# How every setting of training_config.Config is converted when the loss reduction, the momentum or the batch changes.
 SETTINGS = {
     "asked for": ("loss_reduction", "momentum", "batch", "batches_per_step"),
     "converted by the law": ("learning_rate", "weight_decay", "clip_norm"),
@@ -48,7 +48,7 @@ ROUNDING = 0.01  # of a number of steps that shapes the rate
 
 @dataclasses.dataclass(frozen=True)
 class Solver:
-    """What decides the size of a step. pixels: labelled pixels of an image. The names are those of the settings."""
+    """The settings that determine the size of a step, by their names. pixels: labelled pixels of an image."""
 
     learning_rate: float
     weight_decay: float = 0.0
@@ -66,25 +66,30 @@ class Solver:
 
     @property
     def mean_rate(self):
-        """The learning rate that makes the same step from the mean loss."""
+        """The learning rate that gives the same step for the mean loss."""
         return self.learning_rate * self.pixels / divisor(self.loss_reduction, self.pixels)
 
     @property
     def effective_rate(self):
-        """What a constant gradient of the mean loss is worth in the end: mean_rate / (1 - momentum)."""
+        """Distance per step under a constant gradient of the mean loss: mean_rate / (1 - momentum)."""
         return self.mean_rate / (1 - self.momentum)
 
 
 def divisor(loss_reduction, pixels):
-    """What the summed loss of an image with so many labelled pixels is divided by."""
+    """The divisor of the summed loss of an image with this many labelled pixels."""
     return 1.0 if loss_reduction == "sum" else pixels
 
 
 def convert(solver, **changes) -> Solver:
+<<<<<<< HEAD
     """The solver with these fields changed, and with the rate, decay and clip_norm that give the same steps.
 
     The fields are loss_reduction, momentum, batch and batches_per_step. Raises UsageError if no values give the same
     steps.
+=======
+    """The solver with these fields changed (loss_reduction, momentum, batch, batches_per_step), and the rate, decay and
+    clip_norm that give the same steps. Raises UsageError if there are none.
+>>>>>>> 90a3ff1 (Plainer docstrings of the solver conversion)
     """
     new = dataclasses.replace(solver, **changes)
     if not (0 <= solver.momentum < 1 and 0 <= new.momentum < 1):
@@ -105,7 +110,7 @@ def convert(solver, **changes) -> Solver:
 
 
 def exactness(old, new, warmup=0) -> str:
-    """How good the conversion is, in a sentence. warmup: steps of the old solver's."""
+    """A sentence on how exact the conversion is. warmup: steps of the old solver."""
     limits = []
     if old.momentum != new.momentum:
         remembered = 1 / (1 - max(old.momentum, new.momentum))
@@ -119,15 +124,15 @@ def exactness(old, new, warmup=0) -> str:
         return f"to first order: {'; '.join(limits)}"
     if old.loss_reduction == new.loss_reduction:
         return "exact: nothing changed" if old == new else "exact: a step has the same images"
-    return "exact, step by step, if every image has so many labelled pixels"
+    return "exact, step by step, if every image has this many labelled pixels"
 
 
 def settings_of(settings, old, new):
     """The Config of the solver `new`, converted from `settings`, whose Solver is `old`. Raises UsageError."""
     if settings.class_weights != "none" and (old.loss_reduction == "sum") != (new.loss_reduction == "sum"):
         raise errors.UsageError(f"--class-weights {settings.class_weights}: the mean divides by the sum of the pixels' "
-                                "weights, which depends on the labels of every image",
-                                fix="--class-weights none, or leave out --to.")
+                                "weights, which differs between images",
+                                fix="give --class-weights none, or leave out --to.")
     found = {field.name: getattr(new, field.name) for field in dataclasses.fields(Solver) if field.name != "pixels"}
     found |= {name: max(1, round(getattr(settings, name) * old.images / new.images)) for name in PERIODS
               if getattr(settings, name) >= 1}  # a share of the time (eval_every) stays
@@ -141,7 +146,7 @@ def settings_of(settings, old, new):
 
 
 def whole_steps(name, steps, images, new_images):
-    """So many steps as steps of new_images images. Raises UsageError if that is far from a whole number."""
+    """The steps of new_images images that replace `steps`. Raises UsageError if they are far from a whole number."""
     wanted = steps * images / new_images
     nearest = round(wanted)
     if abs(nearest - wanted) > ROUNDING * wanted:
@@ -152,17 +157,17 @@ def whole_steps(name, steps, images, new_images):
 
 
 def of_settings(settings, pixels) -> Solver:
-    """The Solver in a Config. Raises UsageError for Adam, which divides the gradient's scale out again."""
+    """The Solver in a Config. Raises UsageError for Adam, whose steps do not depend on the gradient's scale."""
     if settings.optimizer != "momentum":
         raise errors.UsageError(f"the conversion is for --optimizer momentum, this is {settings.optimizer}",
-                                why="Adam divides the scale of the gradient out: one rate serves sum and mean.",
+                                why="Adam's steps do not depend on the gradient's scale: one rate serves sum and mean.",
                                 fix="keep the learning rate; or convert another one with --optimizer momentum.")
     names = [field.name for field in dataclasses.fields(Solver) if field.name != "pixels"]
     return Solver(**{name: getattr(settings, name) for name in names}, pixels=pixels)
 
 
 def as_toml(old, converted, base) -> str:
-    """The lines of a --config file that train as the Config `converted` does, over the settings `base` (a recipe's)."""
+    """TOML lines for --config that turn the settings `base` (a recipe's) into the Config `converted`."""
     note = f"{old.loss_reduction}, {old.learning_rate:g}, decay {old.weight_decay:g}, momentum {old.momentum:g}, " \
            f"{old.images} image{'s' * (old.images > 1)} a step, {old.pixels:g} labelled pixels an image"
     always = ("optimizer", "loss_reduction", "learning_rate", "weight_decay", "momentum", "batch", "batches_per_step")

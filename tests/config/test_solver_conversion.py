@@ -144,7 +144,7 @@ def test_loss_reduction_keeps_the_weight_decay(one, to):
 def test_momentum_of_1_and_adam_are_refused():
     with pytest.raises(errors.UsageError, match="momentum of 1"):
         solver_conversion.convert(SUM, momentum=1.0)
-    with pytest.raises(errors.UsageError, match="Adam divides the scale"):
+    with pytest.raises(errors.UsageError, match="Adam's steps do not depend on the gradient's scale"):
         solver_conversion.of_settings(training_config.resolve({}, recipe="tutorial"), 1)
     with pytest.raises(errors.UsageError, match="Caffe's SGD"):
         caffe_solver.prototxt(training_config.resolve({}, recipe="tutorial"))
