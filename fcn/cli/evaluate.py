@@ -1,11 +1,11 @@
-"""Evaluate a net: a split -> numbers by named protocols, report.html and pictures; or photos -> predictions.
+"""Evaluate a net: a split -> scores by named protocols, report.html and pictures; or images -> predictions.
 
-    python eval_fcn.py --run runs/NAME
-    python eval_fcn.py --run runs/NAME --window 512 --scales 0.75,1,1.25 --flip
-    python eval_fcn.py --run runs/NAME --images DIR_OR_FILE --out DIR
-    python eval_fcn.py --weights pascal-fcn8s-dag.mat --images DIR_OR_FILE      a published net, as it is
+    fcn evaluate --run runs/NAME
+    fcn evaluate --run runs/NAME --window 512 --scales 0.75,1,1.25 --flip
+    fcn evaluate --run runs/NAME --images DIR_OR_FILE --out DIR                 the same as fcn predict
+    fcn evaluate --weights pascal-fcn8s-dag.mat --data DIR                      a published net
 
-docs/evaluation.md says what each protocol and option is.
+docs/evaluation.md explains the protocols and options.
 """
 
 import dataclasses
@@ -84,9 +84,9 @@ def evaluate(arguments):
 
 
 def to_do(arguments, evaluated):
-    """(Sources, Problems left out, ResultFolder): what is evaluated, and where the results go.
+    """Return (Sources to evaluate, Problems left out, ResultFolder of the results).
 
-    Raises UsageError for a folder where they must not go, before the data set is looked through.
+    Raises UsageError for a folder that must not be written to, before the data set is read.
     """
     if arguments.images:
         found, left_out, lines = image_sources.from_photos(arguments.images)
@@ -108,20 +108,20 @@ def to_do(arguments, evaluated):
 
 
 def exact(architecture, window):
-    """Px by which windows must overlap for their middles to have the whole image's scores. Raises UsageError."""
+    """Return the overlap (px) at which centres of windows have the scores of the whole image. Raises UsageError."""
     margin = components.margin(architecture)
     if margin is None:
         raise errors.UsageError(f"--overlap exact: the receptive field of the net {architecture.net} is unknown",
                                 fix="give a share, such as --overlap 0.5.")
     least = -(-2 * margin // tiling.STRIDE_PX) * tiling.STRIDE_PX + tiling.STRIDE_PX
     if min(window) < least:
-        raise errors.UsageError(f"--overlap exact: pixels up to {margin} px away count in this net, so windows of "
-                                f"{least} px at least are needed", fix=f"--window {max(least, 1024)}.")
+        raise errors.UsageError(f"--overlap exact: the receptive field of this net reaches {margin} px, so windows "
+                                f"must have at least {least} px", fix=f"give --window {max(least, 1024)}.")
     return 2 * margin
 
 
 def speed(scored):
-    """The line on time, waiting and memory of an evaluation."""
+    """Return a line with time, speed, waiting and memory of an evaluation."""
     memory, seconds = machine.peak_memory(), max(scored.seconds, 1e-9)
     return (f"{scored.images} images in {seconds:.0f} s, {scored.images / seconds:.2f} a second; "
             f"the net waited for reading and writing {scored.waited / seconds:.1%} of it"
@@ -129,7 +129,7 @@ def speed(scored):
 
 
 def choose(arguments):
-    """The EvaluatedModel that the flags name, with the settings that they change."""
+    """Return the EvaluatedModel that the flags name, with the settings that they change."""
     if not arguments.weights:
         evaluated = model_source.from_run(arguments.run, arguments.checkpoint)
         if arguments.data:

@@ -20,8 +20,8 @@ def main(argv):
     """Train a net. Returns the exit code."""
     arguments = parse(argv)
     if arguments.stages and (arguments.dry_run or arguments.sanity):
-        raise errors.UsageError("--dry-run and --sanity try one run, --stages are several",
-                                fix="leave out --stages; --recipe NAME --run RUN/1-NAME is the first of them.")
+        raise errors.UsageError("--dry-run and --sanity check one run, and --stages trains several",
+                                fix="leave out --stages; --recipe NAME --run RUN/1-NAME is the first stage.")
     if arguments.stages:
         train_stages(arguments)
     elif arguments.diff:
@@ -32,15 +32,15 @@ def main(argv):
 
 
 def train_stages(arguments):
-    """One run a stage, in RUN/1-NAME, RUN/2-NAME, ...; each starts from the best checkpoint of the one before.
+    """Train one run per stage, in RUN/1-NAME, RUN/2-NAME, ... A stage starts from the best checkpoint of the last one.
 
-    The same command resumes where it was stopped: finished stages are skipped.
+    The same command resumes an interrupted stage and skips finished ones.
     """
     if arguments.resume != "auto":
-        raise errors.UsageError("--stages goes on by itself", fix="leave out --resume, or give another --run.")
+        raise errors.UsageError("--stages resumes without --resume", fix="leave out --resume, or give another --run.")
     plan = stages.listed(arguments)
     for stage in plan:
-        resolve(stage)  # a slip in the last one is told now, not after days
+        resolve(stage)  # an invalid last stage is reported now, not after days
     for number, stage in enumerate(plan, 1):
         settings, where = resolve(stage)
         print(f"stage {number} of {len(plan)}: {stage.run}; seed {settings.seed}: {where['seed']}", flush=True)
@@ -52,7 +52,7 @@ def train_stages(arguments):
 
 
 def train_one(arguments):
-    """The run that these arguments describe: started, or resumed from its newest checkpoint."""
+    """Start the run that these arguments describe, or resume it from its newest checkpoint."""
     settings, where = resolve(arguments)
     if arguments.print_config:
         print(provenance.as_toml(settings, where))
@@ -69,7 +69,7 @@ def train_one(arguments):
 
 
 def try_out(begun, arguments):
-    """--dry-run and --sanity: what this run will need, and whether it can learn."""
+    """--dry-run and --sanity: estimate what this run needs, and check that it can overfit one batch."""
     old, before = begun.earlier()
     job, _ = start.prepare(begun, old, before)
     if before:
@@ -88,7 +88,7 @@ def try_out(begun, arguments):
 
 
 def show(settings, arguments):
-    """Write a picture of the first batch as the net would get it."""
+    """Write a picture of the first training batch, augmented as in training."""
     path = pathlib.Path(arguments.show_batch)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise errors.UsageError(f"--show-batch {path}: expected a PNG file in an existing folder",
@@ -137,7 +137,10 @@ def parse(argv):
 
 
 def resolve(arguments):
-    """(Config of this call, {setting: its origin}); sets arguments.run. A run that exists lends its settings."""
+    """Return (Config, {setting: its origin}) and set arguments.run. An existing run gives the defaults.
+
+    Precedence: flags, --config, --recipe, the run's own settings, defaults.
+    """
     flags, own = vars(arguments), {}
     if arguments.demo:
         arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"

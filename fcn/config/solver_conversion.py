@@ -81,15 +81,10 @@ def divisor(loss_reduction, pixels):
 
 
 def convert(solver, **changes) -> Solver:
-<<<<<<< HEAD
     """The solver with these fields changed, and with the rate, decay and clip_norm that give the same steps.
 
     The fields are loss_reduction, momentum, batch and batches_per_step. Raises UsageError if no values give the same
     steps.
-=======
-    """The solver with these fields changed (loss_reduction, momentum, batch, batches_per_step), and the rate, decay and
-    clip_norm that give the same steps. Raises UsageError if there are none.
->>>>>>> 90a3ff1 (Plainer docstrings of the solver conversion)
     """
     new = dataclasses.replace(solver, **changes)
     if not (0 <= solver.momentum < 1 and 0 <= new.momentum < 1):

@@ -194,8 +194,8 @@ def check_regular(path):
     """Raise DataError unless `path` is a regular file: reading a FIFO could block for ever."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise errors.DataError("is not a regular file", where=path, fix="give the file that fcn csail export wrote, "
-                                   "such as data_ADE20K_384x384.h5.")
+            raise errors.DataError("is not a regular file", where=path,
+                                   fix="give an HDF5 file such as data_ADE20K_384x384.h5.")
     except OSError as error:
         raise errors.DataError(f"cannot be read: {error.strerror}", where=path, fix="check the path.") from None
 
