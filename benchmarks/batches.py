@@ -18,6 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import h5py
+import measuring
 import numpy as np
 
 from fcn.core import registry
@@ -78,6 +79,7 @@ def fancy_h5py(path, batch):
     return epoch
 
 
+@measuring.in_a_graph
 def net(found, batch):
     """Return a function that makes training steps of fcn8s_tutorial with Adam on one batch."""
     from fcn.models import graph_builder, published_nets

@@ -84,6 +84,7 @@ def loader(title, path, sampling, rounds):
               f"{measuring.shown(max(rates))} | {measuring.shown(1e3 * np.median(seconds) / rows)} |")
 
 
+@measuring.in_a_graph
 def trained(path, batch, rounds):
     """Train a narrow net for first epochs with and without comparison, alternating, and print images/s."""
     from fcn.models import graph_builder

@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import measuring
 import numpy as np
 
 from fcn.models import convolution
@@ -30,6 +31,7 @@ def step(convolve):
     return tf.add_n([tf.reduce_sum(tf.abs(g)) for g in tf.gradients(loss, [x, kernel])])
 
 
+@measuring.in_a_graph
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)

@@ -18,6 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import measuring
 import numpy as np
 
 from fcn.config import parsers
@@ -26,6 +27,7 @@ from fcn.models import published_nets
 from fcn.training import resources
 
 
+@measuring.in_a_graph
 def case(size, window, classes, channels):
     """Return {"peak", "counted", "seconds"} of one prediction in this process."""
     from fcn.evaluation import inference

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import functools
 import importlib.metadata
 import json
 import pathlib
@@ -84,6 +85,16 @@ def complaint(text):
     lines = [line for line in text.strip().splitlines() if line[:1].strip()]
     named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt): ", line)]
     return (named or lines or [""])[-1][:200]
+
+
+def in_a_graph(function):
+    """Decorator: call the function with a new default graph."""
+    @functools.wraps(function)
+    def called(*arguments, **options):
+        from fcn.models.tf_compat import tf
+        with tf.Graph().as_default():
+            return function(*arguments, **options)
+    return called
 
 
 def write(path, content):

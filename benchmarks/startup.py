@@ -46,7 +46,7 @@ def ours(path, fc, watch):
     """Return (session, TrainingGraph) with the weights of the file. fc: "transplanted" or "random" fc6 and fc7."""
     from fcn.models import graph_builder, published_nets
     from fcn.models.architecture import Architecture
-    from fcn.models.tf_compat import new_session
+    from fcn.models.tf_compat import new_session, tf
     from fcn.weights import detection, initialize
     watch.lap("import")
     weights = detection.read_weights(path)
@@ -54,12 +54,13 @@ def ours(path, fc, watch):
     architecture = Architecture("fcn8s_tutorial", CLASSES, published_nets.widths(weights.widths),
                                 weights.mean_rgb.tolist(),
                                 {"fc": fc})
-    graph = graph_builder.build(architecture)
-    watch.lap("graph")
-    session = new_session()
-    names = tuple(f"class {i}" for i in range(CLASSES))
-    initialize.load_weights(session, weights, names, CLASSES, "fresh", architecture.chosen())
-    watch.lap("session")
+    with tf.Graph().as_default():
+        graph = graph_builder.build(architecture)
+        watch.lap("graph")
+        session = new_session()
+        names = tuple(f"class {i}" for i in range(CLASSES))
+        initialize.load_weights(session, weights, names, CLASSES, "fresh", architecture.chosen())
+        watch.lap("session")
     return session, graph
 
 
@@ -84,13 +85,14 @@ def tutorial(path, watch):
             options["initializer"] = tf.constant_initializer(array)
         return getter(name, *arguments, **options)
 
-    with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
-        widths = published_nets.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
-        graph = graph_builder.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB))
-    watch.lap("graph")
-    session = tf.Session()
-    session.run(tf.global_variables_initializer())
-    watch.lap("session")
+    with tf.Graph().as_default():
+        with tf.variable_scope(tf.get_variable_scope(), custom_getter=from_the_file):
+            widths = published_nets.widths({name: kernel.shape[3] for name, (kernel, _) in stored.items()})
+            graph = graph_builder.build(Architecture("fcn8s_tutorial", CLASSES, widths, demo.MEAN_RGB))
+        watch.lap("graph")
+        session = tf.Session()
+        session.run(tf.global_variables_initializer())
+        watch.lap("session")
     return session, graph
 
 
@@ -104,9 +106,11 @@ def case(way, path, size):
     session, graph = WAYS[way](path, watch)
     from fcn.models.tf_compat import tf
     from fcn.training import weight_update
-    before = set(tf.global_variables())
-    step = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"))
-    session.run([v.initializer for v in tf.global_variables() if v not in before] + [tf.local_variables_initializer()])
+    with session.graph.as_default():
+        before = set(tf.global_variables())
+        step = weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"))
+        added = [v.initializer for v in tf.global_variables() if v not in before]
+        session.run([*added, tf.local_variables_initializer()])
     watch.lap("optimizer")
     rng = np.random.default_rng(0)
     feed = {graph.images: rng.integers(0, 256, (1, *size, 3), np.uint8), graph.keep_prob: 0.85,

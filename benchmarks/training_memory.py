@@ -15,6 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import measuring
 import numpy as np
 
 from fcn.core import machine
@@ -60,6 +61,7 @@ def estimated(o, architecture, step):
                                 resources.Update(o["optimizer"], o["batches"]), width).values())
 
 
+@measuring.in_a_graph
 def case(options, channels):
     """Return {"peak", "estimate"} in bytes of a few steps in this process."""
     from fcn.models.tf_compat import new_session, tf
