@@ -39,10 +39,56 @@ def main(argv):
 def evaluate(arguments):
     """Evaluate, or predict, as the arguments of evaluate_flags.parse() say."""
     evaluated = choose(arguments)
+    config = checked_config(arguments, evaluated)
+    found, left_out, destination = to_do(arguments, evaluated)
+
+    from fcn.models import tf_compat  # TensorFlow
+
+    print(tf_compat.describe_device(), flush=True)
+    if arguments.overlap == "exact":
+        config = dataclasses.replace(config, overlap=exact(Architecture.from_dict(evaluated.model), arguments.window))
+    made_by = {"weights": evaluated.source, "inference": config.describe(), **record.provenance()}
+    with destination.writing(**made_by) as folder:
+        writes = prediction_writer.PredictionWriter(folder, evaluated.spec, arguments.outputs,
+                                                    needed=bool(arguments.images))
+        count = write_results(arguments, evaluated, config, (found, left_out), writes)
+        writes.finish()
+        destination.publish(complete=not writes.unwritten)
+    out = destination.place
+    writes.complain(out)
+    if arguments.images:
+        print(f"{count} predictions are in {out}: {', '.join(arguments.outputs)}")
+    else:
+        print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+
+def write_results(arguments, evaluated, config, images, writes):
+    """Run the net over `images` ([Source], [Problem]), print what is found and write it. Returns the number of images.
+
+    writes: the PredictionWriter, whose folder also gets the scores.
+    """
+    from fcn.evaluation import loaded_net, runner
+    found, left_out = images
+    gallery = Gallery(evaluated.spec)
+    with loaded_net.LoadedNet(evaluated) as net:
+        scored = runner.run_evaluation(net, found, evaluated, config, writes, gallery)
+    left_out += scored.left_out
+    for problem in left_out:
+        print(f"left out: {problem}")
+    print(speed(scored))
+    if not arguments.images:
+        found_scores = scores.of(evaluated, scored, gallery, config, arguments.split, left_out)
+        print(found_scores.table())  # before a disk can fail
+        found_scores.write_into(writes.folder)
+    return scored.images
+
+
+def checked_config(arguments, evaluated):
+    """Return the InferenceConfig of these arguments. Raises UsageError for what this net or data set cannot do."""
     evaluate_flags.refuse_enlarging(arguments, evaluated.settings)
-    config = InferenceConfig(evaluated.settings.size, arguments.window, 0.5 if arguments.overlap == "exact"
-                             else arguments.overlap,
-                             arguments.merge, arguments.scales, arguments.flip, arguments.enlarge)
+    overlap = 0.5 if arguments.overlap == "exact" else arguments.overlap
+    config = InferenceConfig(evaluated.settings.size, arguments.window, overlap, arguments.merge, arguments.scales,
+                             arguments.flip, arguments.enlarge)
     architecture = Architecture.from_dict(evaluated.model)
     if arguments.window:
         tiling.check_strides(components.common_stride(architecture), architecture.net)
@@ -50,37 +96,7 @@ def evaluate(arguments):
     if not arguments.images:
         protocols.check(architecture.num_classes, evaluated.spec.ignored_ids)
         html_report.check_sections()
-    found, left_out, destination = to_do(arguments, evaluated)
-
-    from fcn.evaluation import loaded_net, runner
-    from fcn.models import tf_compat  # TensorFlow
-
-    print(tf_compat.describe_device(), flush=True)
-    if arguments.overlap == "exact":
-        config = dataclasses.replace(config, overlap=exact(architecture, arguments.window))
-    made_by = {"weights": evaluated.source, "inference": config.describe(), **record.provenance()}
-    with destination.writing(**made_by) as folder:
-        writes = prediction_writer.PredictionWriter(folder, evaluated.spec, arguments.outputs,
-                                                    needed=bool(arguments.images))
-        gallery = Gallery(evaluated.spec)
-        with loaded_net.LoadedNet(evaluated) as net:
-            scored = runner.run_evaluation(net, found, evaluated, config, writes, gallery)
-        left_out += scored.left_out
-        for problem in left_out:
-            print(f"left out: {problem}")
-        print(speed(scored))
-        if not arguments.images:
-            found_scores = scores.of(evaluated, scored, gallery, config, arguments.split, left_out)
-            print(found_scores.table())  # before a disk can fail
-            found_scores.write_into(folder)
-        writes.finish()
-        destination.publish(complete=not writes.unwritten)
-    out = destination.place
-    writes.complain(out)
-    if arguments.images:
-        print(f"{scored.images} predictions are in {out}: {', '.join(arguments.outputs)}")
-    else:
-        print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+    return config
 
 
 def to_do(arguments, evaluated):
