@@ -76,8 +76,8 @@ def test_pixel_belongs_to_the_tile_with_the_farthest_edges(layout):
 
 @pytest.mark.parametrize(("window", "overlap", "said"), [
     ((100, 128), 0.5, "--window 96"), ((128, 32), 0, "--window 64"), ((0, 128), 0, "--window 64"),
-    ((128, 128), 0.8, "from 0 to 0.75"), ((128, 128), 97, "at most 96 px"), ((256, 128), -0.1, "a share"),
-    ((128, 256), 100, "at most 96 px")])
+    ((128, 128), 0.8, "from 0 to 0.75"), ((128, 128), 97, "from 0 to 0.75"), ((256, 128), -0.1, "a share"),
+    ((128, 256), 100, "from 0 to 0.75")])
 def test_invalid_tiles_are_refused(window, overlap, said):
     with pytest.raises(errors.UsageError, match=said):
         tiling.check(window, overlap)
