@@ -1,14 +1,14 @@
 """A trained net in memory: load it, predict images, evaluate it on a data set, export it."""
 
-import argparse
 import contextlib
 import dataclasses
-import pathlib
+import os
 
 import numpy as np
 
 from fcn.api import scores
-from fcn.config import parsers
+from fcn.api.arguments import path_of, scales_of, size_of
+from fcn.config import parsers, training_config
 from fcn.core import errors, registry
 from fcn.data import dataset, images
 from fcn.evaluation import image_sources, model_source, tiling
@@ -45,17 +45,20 @@ def load(path, checkpoint=checkpoint_choice.BEST, *, precision=None):
     fcn.errors.UsageError, fcn.errors.WeightsError
         If `path` is neither, or its files are damaged, or hold a VGG without score layers.
     """
-    path = pathlib.Path(path)
+    path = path_of("path", path)
+    changed = {} if precision is None else {"precision": training_config.parsed("precision", precision)}
+    if checkpoint not in (checkpoint_choice.BEST, checkpoint_choice.LATEST):
+        checkpoint = path_of("checkpoint", checkpoint)
     if path.is_dir():
         found = model_source.from_run(path, checkpoint)
     elif not path.exists():
         raise errors.UsageError("there is no such file or folder", where=path,
                                 fix="give a run's folder, or a file with a whole FCN.")
     elif checkpoint != checkpoint_choice.BEST:
-        raise errors.UsageError("is a file: checkpoint= is for the folder of a run", where=path)
+        raise errors.UsageError("is a file: checkpoint= is for the folder of a run", where=path,
+                                fix="leave out checkpoint.")
     else:
         found = model_source.from_file(path)
-    changed = {"precision": precision} if precision else {}
     return Model(dataclasses.replace(found, settings=dataclasses.replace(found.settings, **changed,
                                                                          plugins=registry.folders())))
 
@@ -164,6 +167,10 @@ class Model(contextlib.AbstractContextManager):
             If images or labels cannot be used, or no pixel is labelled.
         """
         config = self.config(size=size, tile=tile, scales=scales, flip=flip)
+        self._loaded.check_open()
+        if not isinstance(split, str) or not split:
+            raise errors.UsageError(f"split={split!r}: expected a name", fix="give split='validation'.")
+        data = None if data is None else path_of("data", data)
         evaluated = model_source.for_data(self._evaluated, data, data_settings)
         protocols.check(self.num_classes, evaluated.spec.ignored_ids)
         good, left_out = dataset.to_evaluate(evaluated.settings, evaluated.spec, split, evaluated.run)
@@ -192,10 +199,11 @@ class Model(contextlib.AbstractContextManager):
             If the path is taken, the format unknown, or the model came from a file and not from a run.
         """
         from fcn.export import writer
+        self._loaded.check_open()
         if self._evaluated.run is None:
             raise errors.UsageError("was loaded from a file; only checkpoints of runs are exported", where=self.source,
                                     fix="train a run from it (weights=...) and export that.")
-        path = pathlib.Path(path)
+        path = path_of("path", path)
         name = writer.format_of(path)
         chosen = checkpoint_choice.choose(self._evaluated.run, self._evaluated.checkpoint)
         writer.export(chosen, path, name)
@@ -213,18 +221,23 @@ class Model(contextlib.AbstractContextManager):
 
     def config(self, *, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False, enlarge="labels"):
         """The InferenceConfig of these arguments, see predict(). Raises UsageError."""
-        size = self.input_size if isinstance(size, str) and size == AS_TRAINED else _size("size", size)
+        size = self.input_size if isinstance(size, str) and size == AS_TRAINED else size_of("size", size)
+        tile = size_of("tile", tile, parsers.parse_crop)
         if tile is not None:
             tiling.check_strides(components.common_stride(Architecture.from_dict(self._evaluated.model)), self.net)
-        return InferenceConfig(size, _size("tile", tile), 0.5, "mean", tuple(map(float, scales)), bool(flip), enlarge)
+        return InferenceConfig(size, tile, 0.5, "mean", scales_of(scales), bool(flip), enlarge)
 
     def _read(self, image, size):
         """(image, network input), uint8 (h, w, 3) each, of a file or an array."""
-        if isinstance(image, str | pathlib.Path):
-            found = image_sources.read_sample(image_sources.Source("image", pathlib.Path(image)), self._evaluated.spec,
+        if isinstance(image, str | os.PathLike):
+            path = path_of("image", image)
+            found = image_sources.read_sample(image_sources.Source("image", path), self._evaluated.spec,
                                               size, self._evaluated.settings.max_pixels)
             return found.photo, found.network_input
-        array = np.asarray(image)
+        try:
+            array = np.asarray(image)
+        except ValueError as error:  # a list of rows of unequal lengths
+            raise errors.UsageError(f"invalid image: {error}", fix=_image_fix(np.empty(0))) from None
         if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
             raise errors.UsageError(f"invalid image: array of shape {array.shape} and type {array.dtype}, expected "
                                     "(height, width, 3) of uint8, RGB, 0 to 255", fix=_image_fix(array))
@@ -240,15 +253,7 @@ def _image_fix(array):
     if array.ndim == 3 and array.shape[2] == 4:
         return "image[..., :3] leaves out the transparency."
     if array.ndim == 3 and array.dtype.kind == "f":
-        return "(255 * image).round().astype('uint8') converts values from 0 to 1."
+        scaled = "image" if array.max() > 1 else "(255 * image)"
+        return f"{scaled}.round().astype('uint8') converts it."
     return "give the path of an image file, or an array that imageio.v3.imread has read."
 
-
-def _size(name, value):
-    """(height, width) px or None of an int, a pair, a text or None. Raises UsageError."""
-    if value is None:
-        return None
-    try:
-        return (parsers.parse_crop if name == "tile" else parsers.parse_size)(value)
-    except argparse.ArgumentTypeError as error:
-        raise errors.UsageError(f"{name}={value!r}: {error}") from None

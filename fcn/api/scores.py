@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import tempfile
 
+from fcn.api.arguments import path_of
 from fcn.config import training_config
 from fcn.core import atomic_io, errors, machine, ownership
 from fcn.data.spec import DatasetSpec
@@ -72,7 +73,7 @@ class Scores:
         An earlier page or evaluation of this package is replaced, other files never. Raises UsageError for a path that
         is taken, MachineError if the disk fails. Returns the path.
         """
-        path = pathlib.Path(path)
+        path = path_of("path", path)
         if path.suffix.lower() not in (".html", ".htm"):
             destination = ResultFolder(path, result_folder.EVALUATION)
             with destination.writing() as folder:
@@ -80,10 +81,16 @@ class Scores:
                 destination.publish()
             return destination.place
         ownership.check_free(path, is_ours=_is_page)
+        if not path.parent.is_dir():
+            raise errors.UsageError("there is no such folder", where=path.parent, fix="create it, or save elsewhere.")
         with tempfile.TemporaryDirectory() as folder:
             self.write_into(folder)
             page = (pathlib.Path(folder) / "report.html").read_bytes()
-        atomic_io.write_whole(path, page)
+        try:
+            atomic_io.write_whole(path, page)
+        except OSError as error:
+            raise errors.MachineError(f"cannot be written: {error.strerror}", where=path,
+                                      fix="save to another folder.") from None
         return path
 
     def __repr__(self):
@@ -94,8 +101,11 @@ class Scores:
 
 def _is_page(path):
     """Whether this file is a page of an evaluation."""
-    with pathlib.Path(path).open("rb") as file:
-        return PAGE_MARK in file.read(4096)
+    try:
+        with pathlib.Path(path).open("rb") as file:
+            return PAGE_MARK in file.read(4096)
+    except OSError:
+        return False
 
 
 def of(evaluated, scored, gallery, config, split, left_out):

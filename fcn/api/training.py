@@ -1,9 +1,11 @@
 """Training from Python: the same as `fcn train`, in the same run folders."""
 
 import dataclasses
+import os
 import pathlib
 
 from fcn.api import model
+from fcn.api.arguments import path_of
 from fcn.config import training_config
 from fcn.core import errors
 from fcn.runs import checkpoint_choice, run_facts, run_log
@@ -86,7 +88,12 @@ def train(data=None, *, run=None, recipe=None, config=None, resume="auto", **set
     else:
         settings = training_config.from_python(settings)
     if data is not None:
-        settings["data"] = str(data)
+        settings["data"] = str(path_of("data", data))
+    if not isinstance(config, str | os.PathLike | None):
+        raise errors.UsageError(f"config={config!r}: expected a fcn.Config or the path of a TOML file",
+                                fix="fcn.Config.create(batch=4) makes one.")
+    run = None if run is None else path_of("run", run)
+    resume = resume if resume in ("auto", "never") else path_of("resume", resume)
     own = start.own_settings(run, resume) if run else {}
     resolved = start.with_layout(training_config.resolve(settings, config, recipe, own))
     folder = pathlib.Path(run or f"runs/{resolved.layout}-{resolved.net}")

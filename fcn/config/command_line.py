@@ -33,6 +33,8 @@ class Parser(argparse.ArgumentParser):
             registry.use(only.parse_known_args(argv)[0].plugins or ())
         if has_more:
             self.add_argument(MORE, action="help", help="show all options, also those that are rarely needed")
+        else:  # all are shown by --help
+            self.add_argument(MORE, action="help", help=argparse.SUPPRESS)
         self.add_option(self, "--debug", is_common=not has_more, action="store_true", default=argparse.SUPPRESS,
                         help="show the traceback of an error")
         add_flags(self, ("plugins",), self)

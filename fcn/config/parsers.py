@@ -20,7 +20,7 @@ def parse_size(text):
     try:
         sides = [whole(side) for side in (text if isinstance(text, (list, tuple)) else str(text).lower().split("x"))]
         height, width = sides * 2 if len(sides) == 1 else sides
-    except ValueError:
+    except (ValueError, TypeError):
         height = width = 0
     if height < 1 or width < 1:
         raise argparse.ArgumentTypeError(f"invalid size '{text}': expected 384 or HEIGHTxWIDTH")

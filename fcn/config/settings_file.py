@@ -30,7 +30,7 @@ def read(path, group_of):
 
 def _parsed(path):
     try:
-        return tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise errors.UsageError("cannot be read: there is no such file", where=path, fix=_other_file(path)) from None
     except tomllib.TOMLDecodeError as error:

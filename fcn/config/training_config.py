@@ -7,7 +7,8 @@ explain or record settings, read this file; all others take plain arguments.
 import argparse
 import dataclasses
 import os
-import pathlib
+
+import numpy as np
 
 from fcn.config import checks, old_settings, settings_file, variants
 from fcn.config.parsers import (
@@ -215,8 +216,12 @@ def parsed(key, value, where=None):
     try:
         if of.parse is bool and not isinstance(value, bool):
             raise ValueError("expected true or false")
+        if of.parse is str and not isinstance(value, str):
+            raise ValueError("expected a text")
+        if (key, value) == ("average_loss", "auto"):
+            raise ValueError("auto was removed; expected a number of batches, such as 20")
         return of.value(value)
-    except (ValueError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, argparse.ArgumentTypeError) as error:
         what, _, fix = str(error).partition(FIX)
         raise errors.UsageError(f"{key} = {value!r}: {what}", where=where,
                                 fix=fix or f"correct {key}; fcn train --help-all describes it.") from None
@@ -226,8 +231,24 @@ def from_python(settings):
     """{name: value} as a Python program gives them, parsed as those of a TOML file. Raises UsageError."""
     if "plugins" in settings:
         registry.add(parsed("plugins", settings["plugins"]))  # first: it says which names there are
-    return {name: parsed(name, str(value) if isinstance(value, pathlib.Path) else value)
-            for name, value in settings.items()}
+    found: dict = {}
+    for name, value in settings.items():
+        settings_file.check_setting(name, groups(), None)
+        value = plain(value)
+        if value is None and fields()[name] is None:
+            found[name] = None
+        else:
+            found[name] = parsed(name, "native" if value is None and name == "size" else value)
+    return found
+
+
+def plain(value):
+    """Return the text of a path, and the Python value of a NumPy one; other values are returned as they are."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def resolve(flags, config_file=None, recipe=None, run_settings=None):

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from fcn.core import errors
 from fcn.evaluation import inference
 from fcn.models import graph_builder, tf_compat
 from fcn.models.architecture import Architecture
@@ -14,7 +15,7 @@ class LoadedNet(contextlib.AbstractContextManager):
 
     def __init__(self, evaluated):
         self.architecture = Architecture.from_dict(evaluated.model | {"precision": evaluated.settings.precision})
-        self._policy, self._held = evaluated.policy, 0.0
+        self._policy, self._held, self.is_open = evaluated.policy, 0.0, True
         graph = tf.Graph()
         with graph.as_default():
             self._net = graph_builder.inference(self.architecture, self._policy.never_predicted, prepared=True)
@@ -36,6 +37,7 @@ class LoadedNet(contextlib.AbstractContextManager):
         The benchmark expects the first; the protocol `tutorial` scores the second. config: InferenceConfig. Each thread
         needs its own predictor.
         """
+        self.check_open()
         excluded_ids = self._policy.ignored_in_scores, self._policy.never_predicted
         made = inference.Predictor(self._session, self._net, config, excluded_ids,
                                    inference.need_of(self.architecture))
@@ -43,8 +45,14 @@ class LoadedNet(contextlib.AbstractContextManager):
         yield made
         self._held = max(self._held, made.room.held)
 
+    def check_open(self):
+        """Raise UsageError after close()."""
+        if not self.is_open:
+            raise errors.UsageError("the model is closed", fix="load it again with fcn.load().")
+
     def close(self):
         """Close the TensorFlow session."""
+        self.is_open = False
         self._session.close()
 
     def __exit__(self, *_):

@@ -95,7 +95,7 @@ def for_data(evaluated, data, given):
         if name not in allowed:
             raise errors.UsageError(f"unknown argument {name}; available: {', '.join(allowed)}",
                                     fix="a run reads labels as in its training." if name in OF_LABELS else None)
-    given = {name: training_config.parsed(name, value) for name, value in given.items()}
+    given = {name: training_config.parsed(name, training_config.plain(value)) for name, value in given.items()}
     settings = dataclasses.replace(evaluated.settings, **given, **({"data": str(data)} if data else {}))
     if not settings.data:
         raise errors.UsageError("no data set is given", fix="give the folder of a data set (data=).")

@@ -19,6 +19,7 @@ from fcn.models.published_nets import bilinear_2d
 from fcn.models.tf_compat import tf
 
 PRODUCT, CONV2D_TRANSPOSE = "product", "conv2d_transpose"
+PRODUCT_GRADIENT = "FcnProduct"
 _CHOSEN = ("implementation of conv2d_transpose",)  # key of a graph collection; its last entry is used
 
 
@@ -86,20 +87,25 @@ def convolve_as_matmul(x, kernel, window):
     return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [channels]], 0))
 
 
-@tf.custom_gradient
 def product(x, kernel):
     """Multiply x (rows, in) by kernel (in, out), with a faster gradient for few rows and a large kernel.
 
     In float32, the gradient to x is computed as (kernel dy')'. With the 49 or 98 rows of fc6, oneDNN needs about half
-    the time for that (benchmarks/RESULTS.md, "autodiff").
+    the time for that (benchmarks/RESULTS.md, "autodiff"). The gradient is registered once for the process:
+    tf.custom_gradient would register one per call and keep its graph in memory for ever.
     """
-    def gradient(dy):
-        if kernel.dtype == tf.float32:
-            dx = tf.transpose(tf.matmul(kernel, dy, transpose_b=True))
-        else:
-            dx = tf.matmul(dy, kernel, transpose_b=True)
-        return dx, tf.matmul(x, dy, transpose_a=True)
-    return tf.matmul(x, kernel), gradient
+    with tf.get_default_graph().gradient_override_map({"MatMul": PRODUCT_GRADIENT}):
+        return tf.matmul(x, kernel)
+
+
+@tf.RegisterGradient(PRODUCT_GRADIENT)
+def _product_gradient(op, dy):
+    x, kernel = op.inputs
+    if kernel.dtype == tf.float32:
+        dx = tf.transpose(tf.matmul(kernel, dy, transpose_b=True))
+    else:
+        dx = tf.matmul(dy, kernel, transpose_b=True)
+    return dx, tf.matmul(x, dy, transpose_a=True)
 
 
 def windows(x, size):

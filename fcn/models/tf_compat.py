@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 from fcn.core import machine, terminal
 from fcn.core.errors import MachineError
@@ -44,20 +45,30 @@ def first_line(error):
     return (text.strip().splitlines() or [repr(error)])[0][:300]
 
 
+_deterministic = threading.Lock()
+_deterministic_users = 0
+
+
 @contextlib.contextmanager
 def deterministic(wanted=True):
     """Inside, TensorFlow uses operations that give the same bits every time; an operation without any raises an error.
 
-    TensorFlow has one switch for the whole process. It is set back afterwards.
+    TensorFlow has one switch for the whole process. It is on until the last user, in any thread, has left.
     """
-    before = framework_config.is_op_determinism_enabled()
-    if wanted:
+    global _deterministic_users
+    if not wanted or (not _deterministic_users and framework_config.is_op_determinism_enabled()):
+        yield  # the program itself has switched it on, and switches it off
+        return
+    with _deterministic:
+        _deterministic_users += 1
         framework_config.enable_op_determinism()
     try:
         yield
     finally:
-        if not before:
-            framework_config.disable_op_determinism()
+        with _deterministic:
+            _deterministic_users -= 1
+            if not _deterministic_users:
+                framework_config.disable_op_determinism()
 
 
 OPERATIONS_AT_ONCE = 1  # two would fight for the cores

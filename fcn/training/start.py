@@ -135,7 +135,11 @@ def is_complete(run, content, patience):
 def _train_locked(job, data, old, before):
     """Train a job in its run's folder, locked against other processes. old, before: as in prepare()."""
     run = job.run
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.MachineError(f"the run's folder cannot be created: {error.strerror}", where=run,
+                                  fix="give another --run.") from None
     with atomic_io.locked(run / "run", "is being trained", "wait for it, stop it, or give another --run."):
         if record.record_to_resume(run, job.resume) != old:
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,

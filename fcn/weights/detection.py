@@ -23,7 +23,9 @@ def read_weights(path):
     try:
         kind = file_kinds.kind_of(path)
     except OSError as error:
-        raise refusal(path, f"cannot be read: {error.strerror}") from None
+        missing = f"put the file there ({FIX.removesuffix('.')}), or train from scratch with --weights none."
+        raise refusal(path, f"cannot be read: {error.strerror}", None,
+                      missing if isinstance(error, FileNotFoundError) else FIX) from None
     if kind.start.startswith(b"MATLAB 5.0"):
         content = _mat.load(path)
         return (dagnn if "params" in content else simplenn).read(content, path)

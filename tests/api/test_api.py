@@ -1,10 +1,12 @@
 """The Python API as a program uses it: beside eager TensorFlow, beside other models, from threads, after errors."""
 
+import gc
 import logging
 import pathlib
 import subprocess
 import sys
 import threading
+import weakref
 
 import imageio.v3 as imageio
 import numpy as np
@@ -251,3 +253,69 @@ def test_pillow_limit_is_left_alone(tmp_path):
         assert Image.MAX_IMAGE_PIXELS == 100
     finally:
         Image.MAX_IMAGE_PIXELS = before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call, found", [
+    (lambda model, photo: model.predict(photo, scales=0), "scales=0: expected numbers from 0.1 to 8"),
+    (lambda model, photo: model.predict(photo, scales="1"), "scales"),
+    (lambda model, photo: model.predict(photo, size=(None, 96)), "size="),
+    (lambda model, photo: model.predict(photo, tile="x"), "tile="),
+    (lambda model, photo: model.predict("a" * 300), "name is too long"),
+    (lambda model, photo: model.predict([[1], [1, 2]]), "invalid image"),
+    (lambda model, photo: model.evaluate(split=""), "split"),
+    (lambda model, photo: model.evaluate(b"x"), "expected a path"),
+    (lambda model, photo: model.evaluate(batch=3), "unknown argument batch"),
+    (lambda model, photo: model.export(None), "expected a path"),
+    (lambda model, photo: fcn.load(5), "expected a path"),
+    (lambda model, photo: fcn.load(model.source, precision="fp32"), "fp32"),
+    (lambda model, photo: fcn.train(5), "expected a path"),
+    (lambda model, photo: fcn.train(photo, config={"batch": 3}), "expected a fcn.Config"),
+    (lambda model, photo: fcn.Config.create(weights=None), "weights"),
+    (lambda model, photo: fcn.Config.create(steps=np.float32("inf")), "steps")])
+def test_invalid_arguments_raise_one_clear_error(call, found, model, photo):
+    with pytest.raises(fcn.errors.FcnError) as caught:
+        call(model, photo)
+    assert found in str(caught.value)
+
+
+@pytest.mark.slow
+def test_numpy_values_and_paths_are_taken(model, photo, tmp_path):
+    assert (model.predict(photo, size=np.int64(64)) == model.predict(photo, size=64)).all()
+    made = fcn.Config.create(size=np.array([96, 128]), seed=np.int64(3), data=tmp_path, ignore_label=np.array([0, 255]))
+    assert (made.size, made.seed, made.data, made.ignore_label) == ((96, 128), 3, str(tmp_path), (0, 255))
+    assert fcn.Config.create(size=None, batch=1).size is None and fcn.Config.create(pool_scaling=None).pool_scaling is None
+
+
+@pytest.mark.slow
+def test_closed_model_is_named(run, photo):
+    closed = run.load()
+    closed.close()
+    for call in (lambda: closed.predict(photo), closed.evaluate, lambda: closed.export("a.npz")):
+        with pytest.raises(fcn.errors.UsageError, match="the model is closed"):
+            call()
+
+
+@pytest.mark.slow
+def test_closed_model_frees_its_graph(run, photo):
+    closed = run.load()
+    closed.predict(photo)
+    graph = weakref.ref(closed._loaded._session.graph)
+    closed.close()
+    del closed
+    gc.collect()
+    assert graph() is None
+
+
+@pytest.mark.slow
+def test_determinism_lasts_until_the_last_training_ends():
+    from tensorflow.python.framework import config as framework_config
+
+    from fcn.models import tf_compat
+    first, second = tf_compat.deterministic(), tf_compat.deterministic()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert framework_config.is_op_determinism_enabled()
+    second.__exit__(None, None, None)
+    assert not framework_config.is_op_determinism_enabled()

@@ -295,7 +295,8 @@ def predicting(plan, need, **options):
 
 def test_image_that_exceeds_memory_is_refused_with_the_fix(monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 3.04e9)
-    with pytest.raises(errors.MachineError, match=r"96 x 160 px needs about 8\.2 GB .* 3\.0 GB are available") as raised:
+    message = r"96 x 160 px needs about 8\.2 GB .* 3\.0 GB are available"
+    with pytest.raises(errors.MachineError, match=message) as raised:
         predicting(InferenceConfig(), lambda size, is_plain: 8e9)()
     assert "--window 64 " in raised.value.fix
     with pytest.raises(errors.MachineError) as raised:
