@@ -89,9 +89,8 @@ def add_inference(parser):
     option, rare = (functools.partial(parser.add_option, section, is_common=common) for common in (True, False))
     option("--size", type=parsers.parse_size, default=argparse.SUPPRESS, metavar="HxW", help="resize images to this "
            "size: 384, HEIGHTxWIDTH, or native (default: the run's; with --weights native)")
-    option("--window", "--tile", type=parsers.parse_crop, metavar="HxW", help="predict in tiles of this size (multiples "
-           "of 32), "
-           "for images that do not fit into memory")
+    option("--window", "--tile", type=parsers.parse_crop, metavar="HxW", help="predict in tiles of this size "
+           "(multiples of 32), for images that do not fit into memory")
     option("--scales", type=parsers.parse_scales, default=(1.0,), metavar="S,S,...", help="average over these scales, "
            "such as 0.75,1,1.25 (default: 1)")
     option("--flip", action="store_true", help="average with the mirrored image")

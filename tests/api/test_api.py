@@ -284,7 +284,8 @@ def test_numpy_values_and_paths_are_taken(model, photo, tmp_path):
     assert (model.predict(photo, size=np.int64(64)) == model.predict(photo, size=64)).all()
     made = fcn.Config.create(size=np.array([96, 128]), seed=np.int64(3), data=tmp_path, ignore_label=np.array([0, 9]))
     assert (made.size, made.seed, made.data, made.ignore_label) == ((96, 128), 3, str(tmp_path), (0, 9))
-    assert fcn.Config.create(size=None, batch=1).size is None and fcn.Config.create(pool_scaling=None).pool_scaling is None
+    assert fcn.Config.create(size=None, batch=1).size is None
+    assert fcn.Config.create(pool_scaling=None).pool_scaling is None
 
 
 @pytest.mark.slow
