@@ -292,7 +292,7 @@ def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp
     (["--window", "100"], 2, "a multiple of 32"),
     (["--window", "512", "--overlap", "16"], 2, "Fix: give --overlap 0.0312: 16 of 512 px."),
     (["--split", "validatoin"], 3, "Fix: did you mean --split validation?"),
-    (["--window", "512", "--overlap", "exact", "--merge", "centre"], 2, "windows of 608 px at least"),
+    (["--window", "512", "--overlap", "exact", "--merge", "centre"], 2, "windows must have at least 608 px"),
     (["--window", "512", "--overlap", "exact"], 2, "--overlap exact needs --merge centre"),
     (["--enlarge", "scores", "--size", "native"], 2, "at their own size"),
     (["--images", "x", "--split", "training"], 2, "--split is about labels"),
