@@ -48,9 +48,12 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
         try:
             return image_sources.read_sample(found[index], spec, config.size, settings.max_pixels)
         except errors.DataError as error:
-            if not settings.skip_bad:
+            if settings.skip_bad:
+                return file_checks.problem(error, found[index].photo)
+            if len(found) == 1:
                 raise
-            return file_checks.problem(error, found[index].photo)
+            fix = " ".join(filter(None, [error.fix, "--skip-bad continues without it."]))
+            raise errors.DataError(error.what, where=error.where, why=error.why, fix=fix) from None
 
     left_out, waited = [], 0.0
     with (net.predictor(config) as predictor, progress_bar.counted("evaluated", len(found)) as advance,

@@ -281,7 +281,7 @@ def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp
     path = tmp_path / "scenes/images/validation/ADE_val_00000001.jpg"
     path.write_bytes(path.read_bytes()[:700])
     words = tmp_path / "out", "--data", tmp_path / "scenes"
-    latest(trained, *words, code=3)
+    assert "--skip-bad continues without it" in latest(trained, *words, code=3)
     assert "ADE_val_00000001.jpg: cannot be decoded" in latest(trained, *words, "--skip-bad")
     content = report(tmp_path / "out")
     assert content["images"] == 1 and path.name in content["left_out"][0]

@@ -189,7 +189,7 @@ def test_run_of_an_older_sampling_version_is_not_resumed(trained, toy, tmp_path)
     content["spec"] = {k: v for k, v in content["spec"].items() if k not in ("encoding", "mask_threshold")}
     (tmp_path / "run/config.json").write_text(json.dumps(content))
     done = call(train_words(toy, tmp_path, "--steps", "9"), code=2)
-    assert "older version" in done.stderr and "eval_fcn.py" in done.stderr
+    assert "older version" in done.stderr and "fcn evaluate" in done.stderr
     call(command("eval_fcn.py", "--run", tmp_path / "run", "--outputs", "none", "--checkpoint", "latest"))
 
 

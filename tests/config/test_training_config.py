@@ -307,7 +307,7 @@ def test_flag_without_effect_is_noted():
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ('average_loss = "auto"', "a whole number of at least 1"), ("average_loss = []", "a whole number"),
+    ('average_loss = "auto"', "auto was removed"), ("average_loss = []", "a whole number"),
     ("gamma = []", "invalid number '[]'"), ("rate_factors = 3", "not a text"), ("freeze = []", "invalid layer '[]'"),
     ("freeze = false", "invalid layer 'False'"), ('freeze = "conv 6"', "invalid layer 'conv 6'"),
     ('eval_every = "5 percent"', "a share of the time such as 5%"), ("eval_every = 1.5", "a number of steps"),

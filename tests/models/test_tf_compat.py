@@ -126,7 +126,8 @@ def test_used_cpu_is_reported_in_one_line(monkeypatch, fresh_device, visible):
 def test_missing_gpu_is_explained_by_tensorflow():
     if tf_compat.gpus() or machine.signs_of_a_gpu():
         pytest.skip("this machine has a GPU")
-    code = "from fcn.models import tf_compat; print(tf_compat.describe_device())"
+    code = ("from fcn.core import terminal\nwith terminal.as_command():\n"
+            "    from fcn.models import tf_compat\n    print(tf_compat.describe_device())")
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run([sys.executable, "-c", code], env=environment | {"CUDA_VISIBLE_DEVICES": "0"}, check=True,
                           capture_output=True, text=True, timeout=300)
