@@ -54,7 +54,7 @@ def test_without_padding_no_other_id_is_ignored():
 
 def test_class_is_never_used_as_padding_id():
     names = tuple(map(str, range(256)))
-    with pytest.raises(errors.UsageError, match="ignored as 255, which is a class"):
+    with pytest.raises(errors.UsageError, match="the label 255 of such pixels is a class"):
         described(training_config.Config(augment=("turn",)), DatasetSpec(names))
     assert described(training_config.Config(augment=("turn",)), DatasetSpec(names, (3,)))["model"]["ignored_ids"] == [3]
 
