@@ -39,8 +39,8 @@ def test_scheduler_warning_signal_requests_a_stop():
 
 def child(body):
     """Exit code and output of a process that runs `body` with Signals imported; it gets what its stdout asks for."""
-    head = ("import os, signal, sys, time\nfrom fcn.training import signals\n"
-            "say = lambda text: print(text, flush=True)\n")
+    head = ("import os, signal, sys, time\nfrom fcn.core import terminal\nfrom fcn.training import signals\n"
+            "command = terminal.as_command()\ncommand.__enter__()\nsay = lambda text: print(text, flush=True)\n")
     process = subprocess.Popen([sys.executable, "-c", head + body], stdout=subprocess.PIPE, text=True)
     said = []
     for line in process.stdout:
