@@ -119,7 +119,7 @@ def test_failed_overfit_check_explains_possible_causes(toy, tmp_path, monkeypatc
 
 
 def test_stages_cannot_be_dry_run_together():
-    with pytest.raises(errors.UsageError, match="--stages are several"):
+    with pytest.raises(errors.UsageError, match="--stages trains several"):
         train.main(["--stages", "long2015_fcn32s,long2015_fcn16s", "--dry-run"])
 
 
