@@ -1,8 +1,11 @@
 """Fixtures of several test files: a small dataset, a trained run, real files if this machine has them."""
 
 import contextlib
+import os
 import pathlib
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -21,6 +24,18 @@ SHARED = pathlib.Path(__file__).parents[2] / "shared"
 def pytest_runtest_setup(item):
     """Only tests marked slow run commands with TensorFlow, so that `make quick` is quick."""
     scripts_help.commands_allowed = item.get_closest_marker("slow") is not None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test marked forks in a process of its own. Returns True if it has run there, None if it is to run here."""
+    if pyfuncitem.get_closest_marker("forks") is None or os.environ.get("FCN_TEST_MAY_FORK"):
+        return None
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"{pyfuncitem.path}::{pyfuncitem.name}"]
+    done = subprocess.run(words, cwd=pyfuncitem.config.rootpath, env=os.environ | {"FCN_TEST_MAY_FORK": "1"},
+                          capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return True
 
 
 def save(path, array, **options):

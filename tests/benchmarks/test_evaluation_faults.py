@@ -14,7 +14,7 @@ import inject
 from fcn.core import errors
 from fcn.evaluation import result_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.forks]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import inject
 
 from fcn.data.cache import builder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.forks]
 
 
 @pytest.fixture

@@ -91,6 +91,8 @@ def test_injector_intercepts_pathlib(tmp_path):
     assert injector.count == 5
 
 
+@pytest.mark.slow
+@pytest.mark.forks
 def test_child_is_killed_only_after_it_has_begun(tmp_path):
     def work(seconds):
         (tmp_path / "begun").touch()

@@ -207,15 +207,16 @@ def written_on_a_terminal(columns, **environment):
     code = ("from fcn.core import progress_bar, terminal\n"
             "with terminal.as_command(), progress_bar.ProgressBar('step', 12345) as view:\n"
             "    view.show(12345, 'loss 1.842 ± 0.031 of 320  12 min to go  1.02 images/s  data 0%  peak 4.6 GB')\n")
-    pid, file = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-c", code],
-                  os.environ | {"COLUMNS": str(columns), "TERM": "xterm-256color"} | environment)
-    said = b""
-    with contextlib.suppress(OSError):  # that is how the end of a terminal looks
-        while part := os.read(file, 4096):
-            said += part
-    os.waitpid(pid, 0)
+    file, terminal = pty.openpty()  # not pty.fork: a fork of a process with TensorFlow's threads may hang
+    with subprocess.Popen([sys.executable, "-c", code], stdin=terminal, stdout=terminal, stderr=terminal,
+                          start_new_session=True,
+                          env=os.environ | {"COLUMNS": str(columns), "TERM": "xterm-256color"} | environment):
+        os.close(terminal)
+        said = b""
+        with contextlib.suppress(OSError):  # that is how the end of a terminal looks
+            while part := os.read(file, 4096):
+                said += part
+    os.close(file)
     return said.decode()
 
 
