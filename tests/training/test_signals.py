@@ -38,9 +38,14 @@ def test_scheduler_warning_signal_requests_a_stop():
 
 
 def child(body):
-    """Exit code and output of a process that runs `body` with Signals imported; it gets what its stdout asks for."""
-    head = ("import os, signal, sys, time\nfrom fcn.core import terminal\nfrom fcn.training import signals\n"
-            "command = terminal.as_command()\ncommand.__enter__()\nsay = lambda text: print(text, flush=True)\n")
+    """Exit code and output of a process that runs `body` with Signals imported; it gets what its stdout asks for.
+
+    say() writes a line at once: print() writes its end separately, and a thread's line could come between. An alarm
+    ends a process that its signal does not end.
+    """
+    head = ("import os, signal, time\nfrom fcn.core import terminal\nfrom fcn.training import signals\n"
+            "signal.alarm(120)\ncommand = terminal.as_command()\ncommand.__enter__()\n"
+            "say = lambda text: os.write(1, f'{text}\\n'.encode())\n")
     process = subprocess.Popen([sys.executable, "-c", head + body], stdout=subprocess.PIPE, text=True)
     said = []
     for line in process.stdout:
@@ -52,7 +57,7 @@ def child(body):
 
 # What a call into TensorFlow is to Python: no handler runs before the joined thread has ended.
 LONG_CALL = ("import ctypes\nwith signals.Signals(say, lambda: say('left')) as asked:\n    say('send SIGINT')\n"
-             "    ctypes.CDLL(None).usleep(300_000)\n    say('send SIGINT')\n    ctypes.CDLL(None).usleep(300_000)\n"
+             "    while asked.caught is None: ctypes.CDLL(None).usleep(300_000)\n    say('send SIGINT')\n"
              "    while True: ctypes.CDLL(None).usleep(300_000)\n")
 
 
@@ -63,5 +68,5 @@ def test_second_interrupt_ends_the_process_at_once():
 
 def test_ignored_hangup_stays_ignored():
     code, said = child("signal.signal(signal.SIGHUP, signal.SIG_IGN)\nwith signals.Signals(say) as asked:\n"
-                       "    say('send SIGHUP')\n    time.sleep(0.3)\n    print(asked.caught)\n")
+                       "    say('send SIGHUP')\n    time.sleep(0.3)\n    say(asked.caught)\n")
     assert code == 0 and said[-1] == "None"
