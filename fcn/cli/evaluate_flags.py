@@ -88,7 +88,7 @@ def add_inference(parser):
     section = parser.section("inference")
     option, rare = (functools.partial(parser.add_option, section, is_common=common) for common in (True, False))
     option("--size", type=parsers.parse_size, default=argparse.SUPPRESS, metavar="HxW", help="resize images to this "
-           "size: 384, HEIGHTxWIDTH, or native (default: the run's; with --weights native)")
+           "size: 384, HEIGHTxWIDTH, or native (default: as in training; native for published weights)")
     option("--window", "--tile", type=parsers.parse_crop, metavar="HxW", help="predict in tiles of this size "
            "(multiples of 32), for images that do not fit into memory")
     option("--scales", type=parsers.parse_scales, default=(1.0,), metavar="S,S,...", help="average over these scales, "

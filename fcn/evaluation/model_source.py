@@ -80,7 +80,7 @@ def from_file(path):
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": components.of(weights.net).widths(weights.widths)}
     name = pathlib.Path(path).name
-    return EvaluatedModel(name, training_config.Config(size=None), spec, model, pathlib.Path("runs", name),
+    return EvaluatedModel(name, training_config.Config(size=weights.size), spec, model, pathlib.Path("runs", name),
                           weights=weights, source=str(path))
 
 

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 
 from fcn.core import errors
+from fcn.data.spec import size_of
 from fcn.models import published_nets, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
@@ -22,12 +23,14 @@ def from_run(path):
     """
     chosen = checkpoint_choice.choose(path)
     model, spec = chosen.content["model"], chosen.content["spec"]
+    size = size_of(chosen.content["config"]["size"])
     files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
     layers, others = _weights.by_layer(checkpoint_reader.read_variables(chosen.path))
     return Weights(layers, np.array(model["mean_rgb"], np.float32),
                    (f"{model['net']} of {chosen.text}",), model["net"],
                    _variant(Architecture.from_dict(model)),
                    transfer.channel_names(spec["class_names"], model["num_classes"]), tuple(model["ignored_ids"]),
+                   tuple(size) if size else None,
                    {"run": str(chosen.run.absolute()), "checkpoint": chosen.path.name, "step": chosen.state["step"],
                     "files": files}, others)
 

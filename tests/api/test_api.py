@@ -215,12 +215,13 @@ def test_error_in_training_leaves_no_global_state(toy, tmp_path, monkeypatch):
 def test_load_takes_what_evaluation_takes(kind, model, run, photo, tmp_path):
     if kind in ("npz", "mat"):
         path = model.export(tmp_path / f"net.{kind}")
-        expected = model.predict(photo, size=None)
+        expected = model.predict(photo)
     else:
         path = run.folder / ("checkpoints/step-000004" if kind == "checkpoint" else "")
         expected = run.load("latest" if kind == "latest" else "best").predict(photo)
     with fcn.load(path, **({"checkpoint": "latest"} if kind == "latest" else {})) as loaded:
         assert (loaded.predict(photo) == expected).all() and loaded.class_names == model.class_names
+        assert loaded.input_size == model.input_size
 
 
 @pytest.mark.slow

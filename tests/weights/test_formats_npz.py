@@ -101,3 +101,11 @@ def test_misfit_in_an_own_file_is_named(tmp_path, change, said):
         arrays = dict(file)
     np.savez(tmp_path / "net.npz", **arrays | change)
     assert_refused(tmp_path / "net.npz", said)
+
+
+@pytest.mark.parametrize("note, size", [
+    ('{"size": [48, 64]}', (48, 64)), ("{}", None), ('{"size": null}', None), ('{"size": [48]}', None),
+    ('{"size": 48}', None), ('{"size": [0, 64]}', None), ('{"size": [true, 64]}', None),
+    ('{"size": [100000000, 100000000]}', None), ('{"size": "48x64"}', None)])
+def test_size_of_training_images_is_two_numbers_of_pixels(note, size):
+    assert _heads.read_note(note) == ({}, (), size)

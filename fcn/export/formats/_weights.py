@@ -71,6 +71,6 @@ def differences(one, other):
     layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
     layers += [name for name in {**one.others, **other.others}
                if not np.array_equal(one.others.get(name, ()), other.others.get(name, ()))]
-    fields = [name for name in ("net", "class_names", "variant", "ignored_ids")
+    fields = [name for name in ("net", "class_names", "variant", "ignored_ids", "size")
               if getattr(one, name) != getattr(other, name)]
     return layers + fields + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])

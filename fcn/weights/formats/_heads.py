@@ -4,10 +4,12 @@ Names are those of the prototxt files of fcn.berkeleyvision.org (voc-fcn32s, voc
 """
 
 import json
+import math
 
 import numpy as np
 
 from fcn.config import variants
+from fcn.data.spec import MAX_PIXELS
 from fcn.models import published_nets
 from fcn.weights.formats._weights import refusal
 
@@ -19,6 +21,7 @@ NETS = {
     "fcn8s": FCN8S,
     "fcn8s_atonce": FCN8S,
 }
+NO_NOTE: tuple[dict, tuple[int, ...], tuple[int, int] | None] = {}, (), None  # what read_note() returns of no fields
 POOL_SCALES = {f"score_{pool}": scale for pool, scale in published_nets.POOL_SCALES.items()}
 
 
@@ -75,16 +78,28 @@ def in_order(net, layers):
 
 
 def as_note(weights):
-    """Return variant and ignored ids as JSON, the metadata in files that this project writes."""
-    return json.dumps(weights.variant | {"ignored_ids": list(weights.ignored_ids)})
+    """Return variant, ignored ids and size of training images as JSON, the metadata in files of this project."""
+    size = {"size": list(weights.size)} if weights.size else {}
+    return json.dumps(weights.variant | {"ignored_ids": list(weights.ignored_ids)} | size)
 
 
 def read_note(text):
-    """Parse the JSON of as_note: ({field of Variants: value}, ignored ids). Drops unknown fields; None if invalid."""
+    """Parse the JSON of as_note: ({field of Variants: value}, ignored ids, size or None). None if invalid.
+
+    Drops unknown fields.
+    """
     try:
         noted = json.loads(text)
         ids = noted.get("ignored_ids", [])
         ids = tuple(i for i in ids if isinstance(i, int) and 0 <= i <= 255) if isinstance(ids, list) else ()
-        return {key: value for key, value in noted.items() if variants.is_valid(key, value)}, ids
+        variant = {key: value for key, value in noted.items() if variants.is_valid(key, value)}
+        return variant, ids, _size(noted.get("size"))
     except (ValueError, AttributeError, RecursionError):
         return None
+
+
+def _size(noted):
+    """(height, width) of a note if it is a possible size of an image; otherwise None."""
+    if not isinstance(noted, list) or [type(side) for side in noted] != [int, int]:
+        return None
+    return tuple(noted) if min(noted) > 0 and math.prod(noted) <= MAX_PIXELS else None

@@ -29,6 +29,7 @@ class Weights:
     variant: {field of variants.Variants: value} that the file states, e.g. {"alignment": "pad100"}.
     class_names: in the order of class ids.
     ignored_ids: class ids that its predictions never contain.
+    size: (height, width) px to which training resized images; None: images kept their size, or it is not known.
     of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} if read from a checkpoint, {} if from a file.
     others: {variable: float32 array} of variables that are neither kernel nor bias, e.g. stem_bn/moving_mean.
     """
@@ -40,6 +41,7 @@ class Weights:
     variant: dict = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     ignored_ids: tuple[int, ...] = ()
+    size: tuple[int, int] | None = None
     of_run: dict = dataclasses.field(default_factory=dict)
     others: dict = dataclasses.field(default_factory=dict)
 

@@ -27,7 +27,7 @@ def read(content, path):
               for item in layers if item["type"] == "dagnn.Conv" and item["values"]}
     whole = any(item["type"] == "dagnn.ConvTranspose" for item in layers)
     note = _heads.read_note("".join(_mat.texts(_mat.field(content, "meta", "fcn"))))  # None in files of other programs
-    noted: dict = note[0] if note else {}
+    noted, ignored_ids, size = note or _heads.NO_NOTE
     found, (axes, reverse), notes = _layers.read_vgg(stored, path, DOCUMENTED, not whole and note is None)
     image = _mat.mean_image(content)
     if image is None:
@@ -48,8 +48,7 @@ def read(content, path):
     variant = noted | {"alignment": alignment} | _dagnn_layers.pooling(layers, path) | scaling
     variant["learn_upsampling"] = bool(kept) or bool(variant.get("learn_upsampling"))
     names, classes = _class_names(content), found["score_fr"][0].shape[3]
-    return Weights(found, mean, notes + more, net, variant, names if len(names) == classes else (),
-                   note[1] if note else ())
+    return Weights(found, mean, notes + more, net, variant, names if len(names) == classes else (), ignored_ids, size)
 
 
 def write(path, weights):

@@ -79,9 +79,10 @@ def _other_net(members, path):
     variables = {name: _layers.numbers(_array(member, path), name, path) for name, member in members.items()
                  if "/" in name}
     layers, others = by_layer(variables)
-    variant, ignored = _heads.read_note(str(_array(members["choices"], path, "U"))) or ({}, ())
+    variant, ignored_ids, size = _heads.read_note(str(_array(members["choices"], path, "U"))) or _heads.NO_NOTE
     return Weights(layers, _layers.mean_colour(_array(members["mean_rgb"], path), path), (), _net(members, path),
-                   variant, tuple(_array(members["class_names"], path, "U").ravel().tolist()), ignored, others=others)
+                   variant, tuple(_array(members["class_names"], path, "U").ravel().tolist()), ignored_ids, size,
+                   others=others)
 
 
 def _vgg_or_fcn(members, path):
@@ -101,9 +102,10 @@ def _vgg_or_fcn(members, path):
         layers = _heads.in_order(net, layers)
     if "mean_rgb" not in members:
         raise refusal(path, "has no mean colour: mean_rgb is missing")
-    names, (variant, ignored) = array("class_names", "U"), _heads.read_note(str(array("choices", "U"))) or ({}, ())
+    variant, ignored_ids, size = _heads.read_note(str(array("choices", "U"))) or _heads.NO_NOTE
+    names = array("class_names", "U")
     return Weights(layers, _layers.mean_colour(array("mean_rgb"), path), notes, net, variant,
-                   () if names is None else tuple(names.ravel().tolist()), ignored)
+                   () if names is None else tuple(names.ravel().tolist()), ignored_ids, size)
 
 
 def _with_bias(stored):
