@@ -1,7 +1,7 @@
 """Estimates of memory, disk space and time of a run, computed from shapes before the first step.
 
 Memory is that of a process with TensorFlow 2.21 on a CPU. Arrays are computed from their shapes. PROGRAM, LOGITS and
-COPIES of the optimizers are measured (method and accuracy: docs/training.md).
+COPIES of the optimizers are measured (accuracy: benchmarks/RESULTS.md).
 """
 
 import dataclasses
