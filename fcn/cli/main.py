@@ -33,6 +33,8 @@ COMMANDS = {name: text for commands in GROUPS.values() for name, text in command
 
 def main(argv):
     """Run the command that argv names. Raises UsageError for an unknown one."""
+    if argv[:1] == ["help"] and argv[1:]:
+        argv = [argv[1], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if argv else errors.UsageError.exit_code

@@ -1,13 +1,12 @@
 """The parser of every command, and the flags that are settings of training_config.Config."""
 
 import argparse
-import difflib
 import functools
 import re
 import shlex
 
 from fcn.config import old_settings, training_config
-from fcn.config.parsers import FIX, parse_folders
+from fcn.config.parsers import FIX, nearest, parse_folders
 from fcn.config.setting import GROUPS
 from fcn.core import errors, registry
 
@@ -57,9 +56,9 @@ class Parser(argparse.ArgumentParser):
         """Print the message with a fix and exit with code 2."""
         if found := re.fullmatch(r"argument (.+): invalid choice: '(.*)' \(choose from (.+)\)", message):
             known = [word.strip("' ") for word in found[3].split(",")]
-            near = difflib.get_close_matches(found[2], known, 1)
+            near = nearest(found[2], known)
             message = f"argument {found[1]}: unknown value '{found[2]}': expected {', '.join(known)}" + (
-                f"{FIX}did you mean {near[0]}?" if near else "")
+                f"{FIX}did you mean {near}?" if near else "")
         fix = "" if FIX in message else FIX + self._fix(message)
         self.exit(errors.UsageError.exit_code, f"UsageError: {message}{fix}\n")
 
@@ -89,8 +88,8 @@ class Parser(argparse.ArgumentParser):
             name = flag.lstrip("-").removeprefix("no-").replace("-", "_")
             return f"{flag} was removed{FIX}{old_settings.REMOVED[name]}"
         flags = [known for action in self._actions for known in action.option_strings]
-        near = difflib.get_close_matches(flag, flags, 1)
-        return f"unknown argument {word}" + (f"{FIX}did you mean {near[0]}?" if near else "")
+        near = nearest(flag, flags)
+        return f"unknown argument {word}" + (f"{FIX}did you mean {near}?" if near else "")
 
 
 def add_flags(parser, wanted=(), section=None, common=None):

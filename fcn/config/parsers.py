@@ -10,6 +10,7 @@ from fcn.core import registry
 from fcn.data.spec import MAX_PIXELS
 
 FIRST_AUGMENTATIONS = ("hflip", "vflip", "turn", "scale")  # config.json of every run has them first, others by name
+ABBREVIATIONS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch"}  # nearest() knows these
 FIX = "\n  Fix: "  # in the text of an ArgumentTypeError, before how to correct the value
 
 
@@ -50,9 +51,16 @@ def parse_augmentations(text):
 def check_name(name, known, word="value"):
     """Raise ArgumentTypeError, with the nearest name if there is one, if `name` is not in the list `known`."""
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, 1)
+        near = nearest(str(name), known)
         raise argparse.ArgumentTypeError(f"unknown {word} '{name}': expected {', '.join(known)}"
-                                         + (f"{FIX}did you mean {near[0]}?" if near else ""))
+                                         + (f"{FIX}did you mean {near}?" if near else ""))
+
+
+def nearest(name, known):
+    """The setting, flag or other name in `known` that is similar to `name`, or usually abbreviated so; "" if none."""
+    meant = ABBREVIATIONS.get(name.strip("-").lower())
+    found = [other for other in known if other.strip("-").replace("-", "_") == meant]
+    return next(iter(found or difflib.get_close_matches(name, known, 1)), "")
 
 
 def one_of(known, word="value"):

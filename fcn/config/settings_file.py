@@ -4,7 +4,7 @@ import difflib
 import pathlib
 import tomllib
 
-from fcn.config import old_settings
+from fcn.config import old_settings, parsers
 from fcn.config.setting import GROUPS
 from fcn.core import errors, file_kinds
 
@@ -72,9 +72,9 @@ def check_setting(name, group_of, path):
         return
     if name in old_settings.REMOVED:
         raise errors.UsageError(f"{name} was removed", where=path, fix=old_settings.REMOVED[name])
-    near = difflib.get_close_matches(name, group_of, 1)
-    raise errors.UsageError(f"unknown setting '{name}'", where=path,
-                            fix=f"did you mean {near[0]} in [{group_of[near[0]]}]?" if near
+    near = parsers.nearest(name, group_of)
+    place = f" in [{group_of[near]}]" if near and path else ""
+    raise errors.UsageError(f"unknown setting '{name}'", where=path, fix=f"did you mean {near}{place}?" if near
                             else "fcn train --help-all lists the settings.")
 
 

@@ -229,7 +229,8 @@ def test_load_takes_what_evaluation_takes(kind, model, run, photo, tmp_path):
     (lambda work, toy: fcn.load(work / "nowhere"), "no such file or folder"),
     (lambda work, toy: fcn.load(work), "neither a run folder nor a checkpoint"),
     (lambda work, toy: fcn.load(toy / "vgg.mat"), "VGG without score layers"),
-    (lambda work, toy: fcn.train(toy / "scenes", learning_rte=1), "did you mean learning_rate"),
+    (lambda work, toy: fcn.train(toy / "scenes", learning_rte=1), "did you mean learning_rate?"),
+    (lambda work, toy: fcn.train(toy / "scenes", lr=3), "did you mean learning_rate?"),
     (lambda work, toy: fcn.train(toy / "scenes", batch=0), "batch"),
     (lambda work, toy: fcn.train(), "no data set"),
     (lambda work, toy: fcn.Config.create(size="x"), "size")])

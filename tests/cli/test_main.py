@@ -25,6 +25,17 @@ def test_unknown_command_names_the_nearest():
         main.main(["zzz"])
 
 
+def test_help_of_a_command_is_that_of_its_flag(capsys):
+    shown = []
+    for words in (["inspect", "--help"], ["help", "inspect"]):
+        with pytest.raises(SystemExit):
+            main.main(words)
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] and shown[0].startswith("usage: fcn inspect")
+    with pytest.raises(errors.UsageError, match="did you mean fcn train"):
+        main.main(["help", "trian"])
+
+
 def test_version_lists_packages_without_loading_tensorflow():
     code = "import sys; from fcn.cli import main; main.main(['--version']); assert 'tensorflow' not in sys.modules"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

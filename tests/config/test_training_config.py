@@ -111,6 +111,7 @@ def test_removed_settings_of_a_run_have_their_replacements():
 
 @pytest.mark.parametrize(("text", "words"), [
     ("bacth = 4", ["unknown setting 'bacth'", "did you mean batch in [optimizer]?"]),
+    ("lr = 4", ["did you mean learning_rate in [optimizer]?"]),
     ("zzz = 4", ["unknown setting 'zzz'", "--help-all"]),
     ("batch = 0", ["batch = 0", "a whole number of at least 1", "Fix: correct batch"]),
     ("batch = true", ["batch = True"]),
@@ -166,6 +167,7 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
+    (("--lr", "4"), ["unknown argument --lr", "did you mean --learning-rate?"]),
     (("--bacth", "4"), ["unknown argument --bacth", "did you mean --batch?"]),
     (("--learn-upsample",), ["did you mean --learn-upsampling?"]),
     (("--net=fcn8",), ["unknown net 'fcn8'", "Fix: did you mean fcn8s?"]),
