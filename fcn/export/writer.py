@@ -79,8 +79,8 @@ def facts(chosen, name, about, verified):
             "colours": [list(map(int, colour)) for colour in spec.palette()[:model["num_classes"]]],
             "ignored_ids": list(policy.ignored_in_scores),
             "never_predicted": list(policy.never_predicted),
-            "mean_rgb": model["mean_rgb"], "trained_precision": model["precision"],
-            "trained_size_px": size_of(settings["size"]),
-            "trained_crop_px": settings["crop_size"], "checkpoint": str(chosen.path),
+            "mean_rgb": model["mean_rgb"], "trained_precision": model.get("precision", "float32"),
+            "trained_size_px": size_of(settings.get("size")),
+            "trained_crop_px": settings.get("crop_size"), "checkpoint": str(chosen.path),
             "step": chosen.state["step"], "validation_mean_iou": chosen.state.get("score"), "verified": verified,
             **record.provenance()}

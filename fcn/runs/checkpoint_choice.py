@@ -43,6 +43,7 @@ def choose(path, which=BEST):
                                     fix="leave out --checkpoint.")
         which = path
     content = record.read_record(run)
+    record.check_complete(run, content)
     own = content.get("fingerprints")
     found = [item for item in checkpoint_files.listed(run / "checkpoints")
              if own is None or item[1].get("fingerprints") == own]  # None in runs of older versions

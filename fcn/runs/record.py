@@ -17,6 +17,24 @@ from fcn.runs import checkpoint_files, run_log
 
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
          "bad_batch.npz")  # files in a run folder, without checkpoints, events and evaluations
+NEEDED = {  # what evaluation, export and training need of config.json: {part: {name: a key of KINDS}}
+    "spec": {"class_names": "a list of texts", "ignored_ids": "a list of ids", "colours": "a list of colours"},
+    "model": {"net": "a text", "num_classes": "a number from 1 to 256", "channels": "an object",
+              "mean_rgb": "three numbers", "ignored_ids": "a list of ids", "choices": "an object or null",
+              "class_weights": "a list of numbers or null"},
+}
+KINDS = {
+    "a text": lambda value: isinstance(value, str),
+    "an object": lambda value: isinstance(value, dict),
+    "an object or null": lambda value: isinstance(value, dict | None),
+    "a list of numbers or null": lambda value: value is None or _is_list(value, int, float),
+    "a number from 1 to 256": lambda value: type(value) is int and 1 <= value <= 256,
+    "three numbers": lambda value: _is_list(value, int, float) and len(value) == 3,
+    "a list of texts": lambda value: _is_list(value, str),
+    "a list of ids": lambda value: _is_list(value, int) and all(0 <= number < 256 for number in value),
+    "a list of colours": lambda value: _is_list(value, list) and all(
+        _is_list(colour, int) and len(colour) == 3 for colour in value),
+}
 OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
 DIFFERS = {OWN: "give another --run, or the same settings.",
            FORKED: "give the same settings; or --weights instead of --resume, to start from its weights only."}
@@ -42,13 +60,33 @@ def read_record(run):
     except (FileNotFoundError, NotADirectoryError):
         raise errors.UsageError("is not a run folder: it has no config.json", where=run,
                                 fix="give the folder of a run, such as runs/NAME.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.UsageError("is damaged", where=path, why=file_kinds.why_unreadable(path, repr(error))) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, file_kinds.why_unreadable(path, repr(error))) from None
     registry.add_recorded(content["config"])
     if old:
         raise errors.UsageError("was made by an older version, which built its nets differently", where=run,
                                 fix="use the commit that its config.json names, or train again.")
     return content
+
+
+def check_complete(run, content):
+    """Raise UsageError if the content of a run's config.json lacks a value of NEEDED."""
+    for part, names in NEEDED.items():
+        values = content[part] if isinstance(content[part], dict) else {}
+        for name, kind in names.items():
+            if not KINDS[kind](values.get(name)):
+                found = f"is {json.dumps(values[name])[:60]}" if name in values else "is missing"
+                raise _damaged(pathlib.Path(run) / "config.json",
+                               f'"{name}" in "{part}" {found}, expected {kind}')
+
+
+def _is_list(value, *types):
+    return isinstance(value, list) and all(type(item) in types for item in value)
+
+
+def _damaged(path, why):
+    return errors.UsageError("is damaged", where=path, why=why,
+                             fix="restore this file from a copy of the run, or train it again with another --run.")
 
 
 def record_to_resume(run, resume):
@@ -107,6 +145,7 @@ def of_checkpoint(resume):
 
 def _current(run):
     content = read_record(run)
+    check_complete(run, content)
     if "fingerprints" not in content:
         raise errors.UsageError("was started by an older version and cannot be resumed: it drew other samples and "
                                 "stored less", where=run,

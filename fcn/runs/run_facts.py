@@ -51,12 +51,7 @@ def find(paths):
 
 def read_log(folder, name):
     """The Run in a folder. Raises UsageError if its config.json cannot be used."""
-    try:
-        content = record.read_record(folder)
-    except RecursionError:
-        content = {}
-    if not isinstance(content.get("config"), dict):
-        raise errors.UsageError("its config.json is damaged", where=folder)
+    content = record.read_record(folder)
     entries, speed = _log(folder / "log.jsonl"), _log(folder / "speed.jsonl")
     return Run(name, folder, content, entries, facts(folder, content, entries, speed))
 

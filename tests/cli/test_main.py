@@ -1,5 +1,6 @@
 """The command fcn: its usage, its version, and which checkpoint its commands use."""
 
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from runs_help import a_run
 from fcn.cli import evaluate, evaluate_flags, export, main
 from fcn.core import errors
 from fcn.export import writer
+from fcn.runs import record
 
 
 def test_usage_lists_every_command_in_a_group(capsys):
@@ -64,6 +66,22 @@ def test_export_uses_and_names_the_best_checkpoint(run, tmp_path, monkeypatch, c
     export.main(["--run", str(run), "--to", str(tmp_path / "net.npz")])
     said = capsys.readouterr().out
     assert BEST in said and "written: step 2" in said
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda content: content["model"].pop("num_classes"), '"num_classes" in "model" is missing, expected a number'),
+    (lambda content: content["model"].update(mean_rgb=[1, 2]), '"mean_rgb" in "model" is [1, 2], expected three num'),
+    (lambda content: content.update(spec=[]), '"class_names" in "spec" is missing, expected a list of texts')])
+def test_incomplete_config_json_is_a_damaged_run(run, capsys, change, said):
+    content = json.loads((run / "config.json").read_text())
+    change(content)
+    (run / "config.json").write_text(json.dumps(content))
+    for words in (["export", "--to", str(run.parent / "net.npz")], ["evaluate"]):
+        assert errors.run_command(main.main, [*words, "--run", str(run)]) == 2
+        text = capsys.readouterr().err
+        assert said in text and "config.json: is damaged" in text and text.count("Fix: ") == 1
+    with pytest.raises(errors.UsageError, match="is damaged"):
+        record.record_to_resume(run, "auto")
 
 
 @pytest.mark.slow

@@ -16,7 +16,8 @@ OWN, OTHER = {"settings": "a"}, {"settings": "b"}
 def make(run, scores, fingerprints=OWN):
     """A run's folder with a checkpoint for each step: score."""
     run.mkdir(parents=True)
-    content = {"config": {}, "spec": {}, "model": {"channels": {}}}
+    content = {"config": {}, "spec": {"class_names": [], "ignored_ids": [], "colours": []},
+               "model": {"net": "fcn8s", "num_classes": 2, "channels": {}, "mean_rgb": [0, 0, 0], "ignored_ids": []}}
     (run / "config.json").write_text(json.dumps(content | ({"fingerprints": fingerprints} if fingerprints else {})))
     for step, score in scores.items():
         add(run, step, score, fingerprints)
