@@ -73,6 +73,13 @@ class Stopped(FcnError):
         self.exit_code = 128 + signal_number
 
 
+def reading_fix(error):
+    """What to do about an OSError on reading a file or listing a folder."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "permit this user to read it and to enter its folders (chmod)."
+    return "add it, or correct its path." if error.errno == errno.ENOENT else "check the path and the disk."
+
+
 def several(problems, most=20):
     """The first `most` lines of grouped(problems), and a line with the number of the others."""
     lines = grouped(problems)

@@ -67,7 +67,7 @@ def find_data(settings):
         file_checks.refuse(problems, sum(len(listing.pairs) for listing in listings.values()))
     for split, good in found.items():
         if not good:
-            raise errors.DataError(f"no usable pairs for {split}", where=settings.data, why=errors.several(problems))
+            raise _no_pairs(split, settings.data, problems)
     return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()), stamps)
 
 
@@ -117,8 +117,14 @@ def to_evaluate(settings, spec, split, run=None):
     if problems and not settings.skip_bad:
         file_checks.refuse(problems, len(listing.pairs))
     if not good:
-        raise errors.DataError(f"no usable pairs for {split}", where=settings.data, why=errors.several(problems))
+        raise _no_pairs(split, settings.data, problems)
     return good, problems
+
+
+def _no_pairs(split, data, problems):
+    return errors.DataError(f"no usable pairs for {split}", where=data, why=errors.several(problems),
+                            fix="correct some of these files; without them nothing is left." if problems else
+                            f"add images with labels to the split {split}, or give another --data.")
 
 
 def same_split(run, listing, split, data):

@@ -60,7 +60,8 @@ def entries(folder):
         with os.scandir(folder) as scan:
             return [entry for entry in scan if not is_litter(entry.name)]
     except OSError as error:
-        raise errors.DataError(f"cannot be listed: {error.strerror}", where=folder) from None
+        raise errors.DataError(f"cannot be listed: {error.strerror}", where=folder,
+                               fix=errors.reading_fix(error)) from None
 
 
 def look(folder, suffixes):
@@ -100,7 +101,7 @@ def walk(folder, suffixes, without=lambda path: False):
         except errors.DataError as error:
             if here == pathlib.Path(folder):
                 raise
-            whole.odd.append(Problem(here, error.what))
+            whole.odd.append(Problem(here, error.what, error.fix.rstrip(".")))
             continue
         whole.files.extend(found.files)
         whole.odd.extend(problem for problem in found.odd if problem.path not in found.folders)

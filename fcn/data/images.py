@@ -211,10 +211,13 @@ def _open(path, formats, kind):
             file_type = stat.S_IFMT(path.stat().st_mode)
             if file_type != stat.S_IFREG:  # opening a pipe could block for ever, and a device may do anything
                 raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
-                                       where=path)
+                                       where=path, fix="give the path of a file, or replace it with one.")
             return _open_of_any_size(path, formats)
         except FileNotFoundError:
-            raise errors.DataError("is a broken link" if path.is_symlink() else "is missing", where=path) from None
+            is_link = path.is_symlink()
+            raise errors.DataError("is a broken link" if is_link else "is missing", where=path,
+                                   fix=f"replace it with the file; it points to {path.readlink()}." if is_link
+                                   else "add it, or correct its path.") from None
         except UnidentifiedImageError:
             what, fix = file_kinds.described(path, kind, formats)
             raise errors.DataError(what, where=path, fix=fix) from None
@@ -238,7 +241,8 @@ def _decoding(path):
         yield
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # an error of the system, not of the decoder
-            raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+            raise errors.DataError(f"cannot be read: {error.strerror}", where=path,
+                                   fix=errors.reading_fix(error)) from None
         raise errors.DataError(f"cannot be decoded ({error}); the file has {path.stat().st_size:,} bytes",
                                where=path, fix="download or copy the file again.") from None
 

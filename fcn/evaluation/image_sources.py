@@ -105,7 +105,7 @@ def _found(places):
         if place.is_dir():
             parts.append(folders.walk(place, images.IMAGE_SUFFIXES, manifest.read_manifest))
         elif why := folders.irregular(place):
-            parts.append(folders.Found([], [errors.Problem(place, why)], {}, []))
+            parts.append(folders.Found([], [errors.Problem(place, why, "give the path of a photo")], {}, []))
         elif place.suffix.lower() in images.IMAGE_SUFFIXES:
             parts.append(folders.Found([place], [], {}, []))
         else:

@@ -94,7 +94,8 @@ def for_data(evaluated, data, given):
     for name in given:
         if name not in allowed:
             raise errors.UsageError(f"unknown argument {name}; available: {', '.join(allowed)}",
-                                    fix="a run reads labels as in its training." if name in OF_LABELS else None)
+                                    fix="a run reads labels as in its training." if name in OF_LABELS else
+                                    f"leave out {name}.")
     given = {name: training_config.parsed(name, training_config.plain(value)) for name, value in given.items()}
     settings = dataclasses.replace(evaluated.settings, **given, **({"data": str(data)} if data else {}))
     if not settings.data:
@@ -130,8 +131,10 @@ def with_classes(evaluated, layout, spec):
                                    spec=dataclasses.replace(spec, class_names=own.class_names))
     names = transfer.channel_names(spec.class_names, channels)
     if len(names) > channels or any(i not in spec.ignored_ids for i in range(spec.num_classes, channels)):
+        words = ["fcn", "train", "--weights", evaluated.source, "--data", settings.data]
         raise errors.DataError(f"the data set has {spec.num_classes} classes, the net in {evaluated.source} has "
-                               f"{channels}")
+                               f"{channels}", fix="give another --data, or train the net on these classes: "
+                               f"{shlex.join(words)} --run RUN")
     if weights.class_names:
         _note(own.class_names, names, spec.ignored_ids, "file")
     return dataclasses.replace(evaluated, settings=settings, spec=spec)

@@ -104,5 +104,5 @@ def matching(names, selection):
         found = {i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, selection)}
     if not found:
         raise errors.UsageError(f"--images {selection}: no evaluated image matches",
-                                fix=f"use names such as '{names[0]}'." if names else None)
+                                fix=f"use names such as '{names[0]}'." if names else confusion.AGAIN)
     return sorted(found)

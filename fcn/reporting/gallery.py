@@ -119,26 +119,29 @@ def _read(paths):
     """Return the checked bytes of a photo, its label and its prediction. Raises DataError, OSError."""
     for path in paths:
         if path.stat().st_size > MOST_BYTES:
-            raise errors.DataError(f"has more than {MOST_BYTES:,} bytes", where=path)
+            raise errors.DataError(f"has more than {MOST_BYTES:,} bytes", where=path, fix=confusion.AGAIN)
     photo = images.read_image(paths[0], max_pixels=LONGEST_PX ** 2)
     sizes = [photo.shape[:2], *(ids(path).shape for path in paths[1:])]
     if len(set(sizes)) != 1:
-        raise errors.DataError(f"photo, label and prediction differ in size: {sizes}", where=paths[0])
+        raise errors.DataError(f"photo, label and prediction differ in size: {sizes}", where=paths[0],
+                               fix=confusion.AGAIN)
     return [path.read_bytes() for path in paths]
 
 
 def ids(source):
     """Decode a PNG of class ids (a path or bytes) to uint8 (h, w). Raises DataError, OSError."""
+    where = None if isinstance(source, bytes) else source
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as image:
             if max(image.size) > LONGEST_PX:
                 raise errors.DataError(f"has {image.height}x{image.width} pixels, expected at most {LONGEST_PX} per "
-                                       "side", where=None if isinstance(source, bytes) else source)
+                                       "side", where=where, fix=confusion.AGAIN)
             if image.mode not in ("P", "L"):
-                raise errors.DataError(f"has image mode {image.mode}, expected P or L (class ids)", where=source)
+                raise errors.DataError(f"has image mode {image.mode}, expected P or L (class ids)", where=where,
+                                       fix=confusion.AGAIN)
             return np.asarray(image)
     except images.DAMAGE as error:
-        raise errors.DataError(f"is not a PNG ({error})", where=None if isinstance(source, bytes) else source) from None
+        raise errors.DataError(f"is not a PNG ({error})", where=where, fix=confusion.AGAIN) from None
 
 
 def id_png(label, palette, opacity=None):

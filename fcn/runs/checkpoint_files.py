@@ -17,6 +17,7 @@ import shutil
 from fcn.core import atomic_io, errors, file_kinds, ownership
 
 OWN_FILES = re.compile(r"model\.(index|data-\d{5}-of-\d{5})|state\.json")
+EXAMPLE = "RUN/checkpoints/step-001000"
 
 
 def name(step):
@@ -51,7 +52,8 @@ def read_state(path):
             raise ValueError("the checksum of state.json does not match")
     except (OSError, ValueError) as error:
         raise errors.WeightsError("is not a checkpoint folder", where=path, why=file_kinds.why_unreadable(
-            pathlib.Path(path) / "state.json", error)) from None
+            pathlib.Path(path) / "state.json", error),
+                                  fix=f"give the folder of a checkpoint, such as {EXAMPLE}.") from None
     return state
 
 
@@ -66,7 +68,8 @@ def verify(path):
         except OSError as error:
             wrong = error.strerror or str(error)
         if wrong:
-            raise errors.WeightsError("is damaged", where=path, why=f"{file}: {wrong}")
+            raise errors.WeightsError("is damaged", where=path, why=f"{file}: {wrong}",
+                                      fix=f"give another checkpoint of its run, such as {EXAMPLE}.")
     return state
 
 

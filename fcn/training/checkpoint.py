@@ -78,7 +78,7 @@ class Store:
             try:
                 return self.restore(session, path)
             except errors.WeightsError as error:
-                say(f"skipped a checkpoint: {error}")
+                say(f"skipped a checkpoint: {errors.FcnError(error.what, where=error.where, why=error.why)}")
         if found:
             raise errors.WeightsError("none of the checkpoints can be read", where=self.folder,
                                       fix="give another --run to start a new run.")

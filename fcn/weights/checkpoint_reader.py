@@ -7,6 +7,8 @@ from fcn.models import variables
 from fcn.models.tf_compat import first_line, tf, tf_errors
 from fcn.runs import checkpoint_files
 
+OTHER = f"give another checkpoint of its run, such as {checkpoint_files.EXAMPLE}."
+
 
 def restore(session, path, saver=None):
     """Restore the net's variables from a checkpoint folder; with a saver, all variables of the graph.
@@ -26,7 +28,7 @@ def restore(session, path, saver=None):
         (saver or tf.train.Saver(variables.of_net())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
-                                  why=first_line(error)) from None
+                                  why=first_line(error), fix=OTHER) from None
 
 
 def read_variables(path):
@@ -42,7 +44,8 @@ def read_variables(path):
         return {name: reader.get_tensor(name) for name in sorted(stored)
                 if "/" in name and name.rpartition("/")[0] not in stored}
     except (tf_errors.OpError, ValueError, RuntimeError, IndexError) as error:
-        raise errors.WeightsError("is not a readable checkpoint", where=path, why=first_line(error)) from None
+        raise errors.WeightsError("is not a readable checkpoint", where=path, why=first_line(error),
+                                  fix=OTHER) from None
 
 
 def put(session, arrays):

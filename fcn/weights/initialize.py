@@ -103,5 +103,6 @@ def load_all(session, weights):
     arrays = transfer.plan_transfer(weights.layers, needed)[0] | transfer.others(weights.others, needed)[0]
     missing = sorted(needed.keys() - arrays.keys())
     if missing:
-        raise errors.WeightsError(f"the weights of {weights.net} have no {', '.join(missing)}")
+        raise errors.WeightsError(f"the weights of {weights.net} have no {', '.join(missing)}",
+                                  fix="give a whole net; fcn train --weights FILE initialises missing layers.")
     checkpoint_reader.put(session, arrays)

@@ -81,7 +81,8 @@ def _build(plan, path, progress):
             file_checks.refuse(problems, len(plan.pairs))
         if not (partial.state == THERE).any():
             file.discard()
-            raise errors.DataError("no usable pairs", where=path.parent, why=errors.several(problems))
+            raise errors.DataError("no usable pairs", where=path.parent, why=errors.several(problems),
+                                   fix="correct some of these files; without them nothing is left.")
         partial.finish(small)
         _write_left_out(path, problems)
         if path.exists():
@@ -165,7 +166,8 @@ def read_row(plan, index):
     """Read the row of a pair. Raises DataError, also if its size differs from the plan."""
     image, label = label_files.read_pair(plan.pairs[index], plan.spec, plan.size_px, plan.max_pixels)
     if label.shape != tuple(plan.shapes[index]):
-        raise errors.DataError("its size has changed since it was checked", where=plan.pairs[index].image)
+        raise errors.DataError("its size has changed since it was checked", where=plan.pairs[index].image,
+                               fix="give the same command again when no program changes the file.")
     image, label = np.ascontiguousarray(image), np.ascontiguousarray(label)
     return Row(image, label, (zlib.crc32(image.data), zlib.crc32(label.data)))
 

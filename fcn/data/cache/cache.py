@@ -125,7 +125,8 @@ class Stamps(dict):
         try:
             facts = path.stat()
         except OSError as error:
-            raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+            raise errors.DataError(f"cannot be read: {error.strerror}", where=path,
+                                   fix=errors.reading_fix(error)) from None
         self[path] = [path.name, facts.st_size, facts.st_mtime_ns]
         return self[path]
 

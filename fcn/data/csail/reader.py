@@ -94,7 +94,8 @@ def _json_text(path):
                                fix="put it beside the .h5, under the same name.")
     check_regular(path)
     if path.stat().st_size > MAX_JSON_BYTES:
-        raise errors.DataError(f"has more than {MAX_JSON_BYTES:,} bytes", where=path)
+        raise errors.DataError(f"has more than {MAX_JSON_BYTES:,} bytes", where=path,
+                               fix='leave "split" and "file_path" of each entry of "images", and "class_names".')
     return path.read_bytes()
 
 
@@ -127,7 +128,8 @@ def _check_shapes(images, annotations, rows, path):
                                fix="use a .h5 and a .json from the same source.")
     if not all(1 <= length <= MAX_SIDE_PX for length in side):
         raise errors.DataError(f"holds images of {side[0]}x{side[1]} pixels", where=path,
-                               why=f"the limit is {MAX_SIDE_PX} per side")
+                               why=f"expected 1 to {MAX_SIDE_PX:,} per side",
+                               fix="store smaller images; fcn csail export --size 384 writes them from a data set.")
 
 
 def _stems(entries, rows, split):

@@ -71,7 +71,8 @@ def _with_data_errors(path, function):
     try:
         return function()
     except OSError as error:
-        raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+        raise errors.DataError(f"cannot be read: {error.strerror}", where=path,
+                               fix=errors.reading_fix(error)) from None
     except (Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         why = str(error) if isinstance(error, Damaged) else f"it is damaged: {error}"
         raise errors.DataError("is not a usable MATLAB 5 file", where=path,

@@ -31,7 +31,8 @@ def read(path, max_pixels, as_colours=False):
         else:
             values = _channels.stored(image, path)
     if values.ndim == 2 and not as_colours:
-        raise errors.DataError(f"has one channel (mode {image.mode}), expected three", where=path)
+        raise errors.DataError(f"has one channel (mode {image.mode}), expected three", where=path,
+                               fix="save it with three channels, red, green and blue.")
     if values.ndim == 2:
         values = values[..., None].repeat(3, axis=2)
     return np.ascontiguousarray(_eight_bits(values, path, as_colours))

@@ -29,7 +29,8 @@ def write(path, ids, spec):
     """Write an RGB PNG. Raises DataError for an id without a colour."""
     ids = np.asarray(ids, np.uint8)
     if ids.max(initial=0) >= len(spec.colours):
-        raise errors.DataError(f"id {ids.max()} has no colour; {len(spec.colours)} colours are defined", where=path)
+        raise errors.DataError(f"id {ids.max()} has no colour; {len(spec.colours)} colours are defined", where=path,
+                               fix="give each class a colour in the file of classes.")
     images.write_png(path, np.array(spec.colours, np.uint8)[ids])
 
 

@@ -18,7 +18,8 @@ def size(path, max_pixels=images.MAX_PIXELS):
     """(height, width) from the header of the variable. Raises DataError."""
     height, width = _mat5.shape(path, NAME)
     if height * width > max_pixels:
-        raise errors.DataError(f"{height}x{width} pixels are more than the limit of {max_pixels:,}", where=path)
+        raise errors.DataError(f"{height}x{width} pixels are more than the limit of {max_pixels:,}", where=path,
+                               fix="if this size is right, raise --max-pixels.")
     return height, width
 
 
@@ -29,7 +30,8 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
         ids = values.astype(np.uint8)
     wrong = values[ids != values]
     if wrong.size:
-        raise errors.DataError(f"`{NAME}` contains {wrong.flat[0]}, expected ids from 0 to 255", where=path)
+        raise errors.DataError(f"`{NAME}` contains {wrong.flat[0]}, expected ids from 0 to 255", where=path,
+                               fix="renumber the classes with whole numbers, from 0 to at most 255.")
     return np.ascontiguousarray(ids)
 
 

@@ -81,11 +81,13 @@ def read(path):
                          for key, name in column.items()}
                 reason = _line_problem(texts, column)
                 if reason:
-                    problems.append(Problem(path, f"line {number}: {reason}"))
+                    problems.append(Problem(path, f"line {number}: {reason}", "correct or remove the line"))
                 else:
                     rows.append(_row(path.parent, texts, column))
     except (OSError, csv.Error) as error:
-        raise errors.DataError("cannot be read as CSV", where=path, why=str(error)) from None
+        fix = errors.reading_fix(error) if isinstance(error, OSError) else \
+            "write it again as CSV, with the columns images,masks,split and one line per image."
+        raise errors.DataError("cannot be read as CSV", where=path, why=str(error), fix=fix) from None
     counts = collections.Counter(row.image for row in rows)
     problems += [Problem(path, f"lists {image.name} {count} times", "leave one line.")
                  for image, count in counts.items() if count > 1]

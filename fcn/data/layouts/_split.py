@@ -34,7 +34,8 @@ def part(root, whole, split):
                                fix=f"write {FILE} with the columns name,split into the data folder.")
     if len(whole.pairs) == 1:
         raise errors.DataError("holds one pair, expected at least one for training and one for validation", where=root,
-                               why=errors.several(whole.problems))
+                               why=errors.several(whole.problems),
+                               fix=f"{'correct these files, or ' if whole.problems else ''}add another pair.")
     chosen = drawn({pair.name for pair in whole.pairs} | {problem.path.stem for problem in whole.problems})
     return Listing([pair for pair in whole.pairs if chosen[pair.name] == split],
                    [problem for problem in whole.problems if chosen[problem.path.stem] == split], whole.notes, True)

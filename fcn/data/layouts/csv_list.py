@@ -14,7 +14,9 @@ drawn.
 """
 
 import dataclasses
+import os
 import pathlib
+import shlex
 
 from fcn.core import atomic_io, errors, ownership, tables
 from fcn.data import folders
@@ -48,7 +50,8 @@ def listing(root, split):
     rows, problems = _csv_rows.read(path)
     pairs, more = _csv_rows.pairs(rows)
     if not rows:
-        raise errors.DataError("lists no images", where=path, why=[EXPECTED, *errors.several(problems)])
+        raise errors.DataError("lists no images", where=path, why=[EXPECTED, *errors.several(problems)],
+                               fix="correct these lines." if problems else "add a line for each image.")
     if not any(row.split for row in rows):
         whole = Listing([pair for pair, _ in pairs], [problem for problem, _ in more], _csv_rows.shared(rows))
         part = _split.part(path.parent, whole, split)
@@ -68,8 +71,10 @@ def write(folder, out):
     """
     folder, out = _folders.existing(folder).resolve(), pathlib.Path(out).resolve()
     if not folder.is_relative_to(out.parent):
+        free = ownership.free(folder / out.name) if os.path.lexists(folder / out.name) else folder / out.name
         raise errors.UsageError("the list must be in the data folder or in a folder above it", where=out,
-                                why="its paths are relative to its folder, without ..")
+                                why="its paths are relative to its folder, without ..",
+                                fix=f"give --out {shlex.quote(str(free))}.")
     ownership.check_free(out, "--out")
     found = {}
     for split in _split.NAMES:

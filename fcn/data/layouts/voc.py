@@ -74,9 +74,11 @@ def _chosen(whole, path):
     try:
         names = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split()
     except OSError as error:
-        raise errors.DataError(f"cannot be read: {error.strerror}", where=path) from None
+        raise errors.DataError(f"cannot be read: {error.strerror}", where=path,
+                               fix=errors.reading_fix(error)) from None
     if unexpected := file_kinds.why_unreadable(path, "", file_kinds.EMPTY):
-        raise errors.DataError("is not a list of names", where=path, why=unexpected)
+        raise errors.DataError("is not a list of names", where=path, why=unexpected,
+                               fix="write one name per line, without folder and suffix, such as 2007_000032.")
     listed, paired = set(names), {pair.name for pair in whole.pairs}
     problems = [problem for problem in whole.problems if problem.path.stem in listed]
     known = paired | {problem.path.stem for problem in problems}

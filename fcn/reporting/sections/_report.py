@@ -67,7 +67,8 @@ def _total(path, num_classes):
     """int64 (num_classes, num_classes). Raises DataError."""
     stored = confusion.load(path)
     if stored.num_classes != num_classes:
-        raise errors.DataError(f"has {stored.num_classes} classes, report.json has {num_classes}", where=path)
+        raise errors.DataError(f"has {stored.num_classes} classes, report.json has {num_classes}", where=path,
+                               fix=confusion.AGAIN)
     return stored.total()
 
 
