@@ -131,10 +131,9 @@ def with_classes(evaluated, layout, spec):
                                    spec=dataclasses.replace(spec, class_names=own.class_names))
     names = transfer.channel_names(spec.class_names, channels)
     if len(names) > channels or any(i not in spec.ignored_ids for i in range(spec.num_classes, channels)):
-        words = ["fcn", "train", "--weights", evaluated.source, "--data", settings.data]
         raise errors.DataError(f"the data set has {spec.num_classes} classes, the net in {evaluated.source} has "
-                               f"{channels}", fix="give another --data, or train the net on these classes: "
-                               f"{shlex.join(words)} --run RUN")
+                               f"{channels}", fix="give a data set of the net's classes, or train it on these: fcn "
+                               f"train --weights {shlex.quote(evaluated.source)} --data FOLDER --run RUN")
     if weights.class_names:
         _note(own.class_names, names, spec.ignored_ids, "file")
     return dataclasses.replace(evaluated, settings=settings, spec=spec)

@@ -104,5 +104,5 @@ def load_all(session, weights):
     missing = sorted(needed.keys() - arrays.keys())
     if missing:
         raise errors.WeightsError(f"the weights of {weights.net} have no {', '.join(missing)}",
-                                  fix="give a whole net; fcn train --weights FILE initialises missing layers.")
+                                  fix="give the file of a whole net.")
     checkpoint_reader.put(session, arrays)

@@ -95,7 +95,7 @@ def _json_text(path):
     check_regular(path)
     if path.stat().st_size > MAX_JSON_BYTES:
         raise errors.DataError(f"has more than {MAX_JSON_BYTES:,} bytes", where=path,
-                               fix='leave "split" and "file_path" of each entry of "images", and "class_names".')
+                               fix='keep only "split" and "file_path" of each entry of "images", and "class_names".')
     return path.read_bytes()
 
 

@@ -19,7 +19,7 @@ from fcn.data.layouts import _ade20k_full, _folders
 from fcn.data.layouts._ade20k_classes import CLASSES, PAIRS
 from fcn.data.spec import DatasetSpec, Listing, bit_colour
 
-TABLE_FIX = "correct it, as objectInfo150.txt of the benchmark; without it the benchmark's names are used."
+TABLE_FIX = "write it as objectInfo150.txt of the benchmark is; without such a file the benchmark's names are used."
 EXPECTED = "the ade20k layout has images/{training,validation} and annotations/{training,validation}"
 
 
@@ -59,8 +59,10 @@ def read_object_info(path):
         numbers = [int(row["Idx"]) for row in rows]
         names = [row.get("Class") or row["Name"].split(",")[0].strip() for row in rows]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        why = f"there is no column {error}" if isinstance(error, KeyError) else error
         raise errors.DataError("is not a table of classes (tab-separated: Idx, Ratio, Train, Val, Name)", where=path,
-                               why=file_kinds.why_unreadable(path, error), fix=TABLE_FIX) from None
+                               why=file_kinds.why_unreadable(path, why),
+                               fix=errors.reading_fix(error) if isinstance(error, OSError) else TABLE_FIX) from None
     if not numbers or numbers != list(range(1, len(numbers) + 1)) or len(numbers) > 255:
         raise errors.DataError("the column Idx must be 1, 2, 3, ... (at most 255)", where=path, fix=TABLE_FIX)
     return names
