@@ -15,16 +15,17 @@ from conftest import save
 from runs_help import a_run
 
 from fcn.cli import compare, convert, csail, evaluate, evaluate_flags, export, inspect, report, train
+from fcn.cli import csv_list as csv_list_command
 from fcn.config import command_line, training_config
 from fcn.core import errors, registry
 from fcn.data import dataset
 from fcn.data.cache import cache
 from fcn.data.csail import writer
-from fcn.data.layouts import _split
+from fcn.data.layouts import _split, csv_list
 from fcn.data.spec import DatasetSpec
 from fcn.evaluation import inference_config, memory_guard, result_folder
 from fcn.reporting import gallery
-from fcn.runs import checkpoint_choice, record
+from fcn.runs import checkpoint_choice, checkpoint_files, record
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
@@ -38,6 +39,7 @@ FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
 COMMAND_LINE = re.compile(rf"fcn ({'|'.join(COMMANDS)}) .*--[a-z].*")
 READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
 NOT_TO = {"inspect": {"--skip-bad", "--run"}, "csail": {"--run"}}  # inspect lists all problems; neither has a run
+WITH_FIXES = ("api", "cli", "config", "core", "data", "evaluation", "metrics", "reporting", "runs", "weights")
 
 
 class Caught(Exception):
@@ -134,6 +136,17 @@ def test_advice_on_dataset_files_fits_every_command(monkeypatch, command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_the_advised_debug_flag(monkeypatch, command):
     assert "--debug" in flags_of(command, monkeypatch)
+
+
+def test_every_error_of_input_and_results_has_a_fix():
+    kinds = {kind.__name__ for kind in errors.FcnError.__subclasses__()} - {"Stopped"}
+    without = []
+    for path in FILES:
+        if path.relative_to(ROOT).parts[:1] == ("fcn",) and path.relative_to(ROOT).parts[1] in WITH_FIXES:
+            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            without += [f"{path.name}:{call.lineno}" for call in calls if getattr(call.func, "attr", "") in kinds
+                        and "fix" not in [keyword.arg for keyword in call.keywords]]
+    assert not without
 
 
 def said(capsys, main, *words, code=0):
@@ -299,6 +312,42 @@ def test_other_evaluation_errors_are_unchanged():
     problem = errors.DataError("a", fix="give --classes FILE.csv.")
     assert evaluate_flags.advised(problem, of_file) is problem and evaluate_flags.advised(problem,
                                                                                           of_run) is not problem
+
+
+def test_list_outside_of_the_data_is_written_where_advised(tmp_path, capsys):
+    data = paired(tmp_path / "my data", [IDS] * 2, split=False)
+    (tmp_path / "other").mkdir()
+    for name in ("list.csv", "list-2.csv"):  # the second time the first exists
+        advice = fix_of(csv_list.write, data, tmp_path / "other/list.csv")
+        advised = shlex.split(re.match("give --out (.+)[.]", advice)[1])
+        assert advised == [str(data / name)]
+        said(capsys, csv_list_command.main, data, "--out", *advised)
+
+
+def test_data_set_of_one_pair_is_read_after_the_advised_repair(tmp_path):
+    listing, data = registry.load("layouts", "paired").listing, paired(tmp_path / "d", [IDS], split=False)
+    assert fix_of(listing, data, "training") == "add another pair."
+    save(data / "images/new.png", np.zeros((4, 4, 3), np.uint8))
+    assert fix_of(listing, data, "training") == "correct these files, or add another pair."
+    save(data / "masks/new.png", IDS)
+    assert len(listing(data, "training").pairs) == 1
+
+
+def test_run_given_as_a_checkpoint_is_answered_with_one(tmp_path):
+    folder = a_run(tmp_path / "a run", {1: 0.1, 2: 0.2})
+    advised, = shlex.split(re.search("such as (.+)[.]", fix_of(checkpoint_files.read_state, folder))[1])
+    assert checkpoint_files.verify(advised)["step"] == 2
+
+
+def test_list_of_names_is_read_as_advised(tmp_path):
+    voc, path = registry.load("layouts", "voc"), tmp_path / "ImageSets/Segmentation/train.txt"
+    for name in ("2007_000032", "2007_000039"):
+        save(tmp_path / f"JPEGImages/{name}.jpg", np.zeros((4, 4, 3), np.uint8))
+        save(tmp_path / f"SegmentationClass/{name}.png", IDS)
+    path.parent.mkdir(parents=True)
+    path.write_text("<html>")
+    path.write_text(re.search("such as (.+)[.]", fix_of(voc.listing, tmp_path, "training"))[1])
+    assert [pair.name for pair in voc.listing(tmp_path, "training").pairs] == ["2007_000032"]
 
 
 def test_split_of_a_run_is_copied_as_advised(tmp_path):

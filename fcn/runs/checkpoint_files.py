@@ -12,6 +12,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shlex
 import shutil
 
 from fcn.core import atomic_io, errors, file_kinds, ownership
@@ -51,9 +52,10 @@ def read_state(path):
         if (written or "files" in state) and written != digest(state):
             raise ValueError("the checksum of state.json does not match")
     except (OSError, ValueError) as error:
+        inside = paths(pathlib.Path(path) / "checkpoints")  # of a run
         raise errors.WeightsError("is not a checkpoint folder", where=path, why=file_kinds.why_unreadable(
-            pathlib.Path(path) / "state.json", error),
-                                  fix=f"give the folder of a checkpoint, such as {EXAMPLE}.") from None
+            pathlib.Path(path) / "state.json", error), fix="give the folder of a checkpoint, such as "
+                                  f"{shlex.quote(str(inside[0])) if inside else EXAMPLE}.") from None
     return state
 
 
