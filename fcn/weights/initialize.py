@@ -23,7 +23,7 @@ def from_run(path):
     """
     chosen = checkpoint_choice.choose(path)
     model, spec = chosen.content["model"], chosen.content["spec"]
-    size = size_of(chosen.content["config"]["size"])
+    size = size_of(chosen.content["config"].get("size"))
     files = {name: facts["sha256"] for name, facts in chosen.state.get("files", {}).items()}
     layers, others = _weights.by_layer(checkpoint_reader.read_variables(chosen.path))
     return Weights(layers, np.array(model["mean_rgb"], np.float32),

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,12 +83,9 @@ def test_write_accepted_in_pieces_is_written_whole(tmp_path, monkeypatch):
 
 def test_lock_is_free_once_its_holder_ends(tmp_path):
     path = tmp_path / "a"
-
-    def hold_and_die():
-        with atomic_io.locked(path):
-            os._exit(inject.DIED)
-
-    assert inject.wait(inject.child(hold_and_die)) == inject.DIED
+    hold_and_die = ("import os, pathlib, sys\nfrom fcn.core import atomic_io\n"
+                    "with atomic_io.locked(pathlib.Path(sys.argv[1])):\n    os._exit(9)\n")
+    assert subprocess.run([sys.executable, "-c", hold_and_die, path]).returncode == 9
     for _ in range(2):
         with atomic_io.locked(path), pytest.raises(errors.MachineError, match=f"process {os.getpid()} on "), \
                 atomic_io.locked(path):
@@ -96,10 +94,10 @@ def test_lock_is_free_once_its_holder_ends(tmp_path):
 
 @pytest.mark.parametrize(("host", "named"), [(socket.gethostname(), "another process"), ("far-away", "process ")])
 def test_ended_process_is_not_named_as_holder_of_a_lock(tmp_path, host, named):
-    ended = inject.child(lambda: os._exit(0))
-    inject.wait(ended)
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
     with atomic_io.locked(tmp_path / "a"):
-        (tmp_path / "a.lock").write_text(json.dumps({"pid": ended, "host": host, "since": "today"}))
+        (tmp_path / "a.lock").write_text(json.dumps({"pid": ended.pid, "host": host, "since": "today"}))
         with pytest.raises(errors.MachineError, match=f"is being built by {named}"), atomic_io.locked(tmp_path / "a"):
             pass
 

@@ -84,6 +84,8 @@ def test_kill_between_two_names_of_a_file_loses_nothing(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"whole"
 
 
+@pytest.mark.slow
+@pytest.mark.forks
 def test_two_writers_of_one_file_leave_one_whole_file(tmp_path):
     def write(letter):
         for _ in range(20):

@@ -379,6 +379,8 @@ def die_at_rename(out, number):
         made.publish()
 
 
+@pytest.mark.slow
+@pytest.mark.forks
 @pytest.mark.parametrize("reader", [stored.folder_of, lambda out: stored.folder_of(out.parents[1]),
                                     result_folder.restore])
 @pytest.mark.parametrize("number", [1, 2])
