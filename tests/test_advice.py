@@ -108,6 +108,7 @@ def reached(command):
     return found
 
 
+@pytest.mark.slow
 def test_flags_in_messages_belong_to_a_command_that_prints_them(monkeypatch):
     flags = {command: flags_of(command, monkeypatch) for command in COMMANDS}
     files = {command: reached(command) for command in COMMANDS}

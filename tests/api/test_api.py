@@ -42,6 +42,7 @@ def photo(toy):
     return min((toy / "scenes/images/validation").glob("*.jpg"))
 
 
+@pytest.mark.slow
 def test_importing_fcn_imports_and_changes_nothing():
     """In a process of its own: no TensorFlow, no other logging, and Pillow's limit as it was."""
     code = ("import logging, sys, warnings\nfrom PIL import Image\nlimit, filters = Image.MAX_IMAGE_PIXELS, "

@@ -172,6 +172,7 @@ def test_every_part_of_the_benchmark_is_a_script_given_its_file(tmp_path):
         assert ("--json" in words) != bool(part.title) and ("--data" in words) == ("data" in part.takes)
 
 
+@pytest.mark.slow
 def test_gpu_table_without_a_gpu_says_so(tmp_path):
     size, classes, share = (32, 32), 3, 1 / 16
     found = gpu.case("train", "ours:float32", size, classes, share, False, [1, 2], rounds=1)

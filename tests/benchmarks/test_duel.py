@@ -41,6 +41,7 @@ def test_every_contender_runs_once_per_round_in_rotating_order():
     assert not found["better"]["failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("label", "why"), [("absent", "torch is not installed"), ("dying", "weights are gone"),
                                             ("hanging", "no answer in 0.5 s"),
                                             ("killed", "ended by signal 9, out of memory?")])

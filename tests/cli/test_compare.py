@@ -230,6 +230,7 @@ def test_without_a_terminal_long_names_are_printed_unchanged(tmp_path, pictured)
     assert out[1].startswith(f"{name} ") and "\x1b" not in "".join(out)
 
 
+@pytest.mark.slow
 def test_terminal_without_colour_shows_no_colour(tmp_path):
     make(tmp_path / "a")
     make(tmp_path / "b", size=(9, 9))
@@ -261,6 +262,7 @@ def torn(content, draw):
     return bytes(content[:draw.randrange(len(content)) + 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_damaged_files_cause_no_crash(tmp_path, pictured, seed):
     draw = random.Random(seed)
@@ -281,6 +283,7 @@ def test_damaged_files_cause_no_crash(tmp_path, pictured, seed):
     assert row(out, "whole")[1:3] == ["20/40", "0.5000 @ 10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "\0", "[" * 100_000, '{"step": 1', "\xff\xfe"])
 def test_empty_logs_and_reports_count_as_missing(tmp_path, pictured, content):
     folder = make(tmp_path / "a", reports=[REPORT])

@@ -70,6 +70,7 @@ def test_without_flags_the_evaluation_is_printed_and_unchanged(runs, capsys):
     assert before == {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_report_runs_as_a_module_without_tensorflow(runs):
     code = ("import sys; from fcn.cli import report; report.main(sys.argv[1:]); "
             "assert not any(name.startswith('tensorflow') for name in sys.modules)")

@@ -108,15 +108,18 @@ def scenes(toy, tmp_path):
     return tmp_path / "scenes"
 
 
+@pytest.mark.slow
 def test_a_wrong_folder_is_named(toy, tmp_path):
     assert str(tmp_path / "nowhere") in refused(toy, tmp_path, 3, data=tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_a_missing_label_is_named(toy, tmp_path, scenes):
     (scenes / "annotations/training/ADE_train_00000002.png").unlink()
     assert "ADE_train_00000002.jpg: has no label" in refused(toy, tmp_path, 3, data=scenes)
 
 
+@pytest.mark.slow
 def test_a_label_id_out_of_range_is_named(toy, tmp_path, scenes):
     path = scenes / "annotations/training/ADE_train_00000003.png"
     label = ids.read(path, None).copy()
@@ -126,6 +129,7 @@ def test_a_label_id_out_of_range_is_named(toy, tmp_path, scenes):
     assert "label id 99 is out of range" in said and path.name in said
 
 
+@pytest.mark.slow
 def test_a_truncated_photo_is_named(toy, tmp_path, scenes):
     path = scenes / "images/validation/ADE_val_00000001.jpg"
     path.write_bytes(path.read_bytes()[:700])
@@ -133,6 +137,7 @@ def test_a_truncated_photo_is_named(toy, tmp_path, scenes):
     assert path.name in said and "700 bytes" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content, word", [(b"<!DOCTYPE html>", "is a web page"), (b"", "is empty"),
                                            (None, "No such file")])
 def test_a_wrong_weights_file_is_named(toy, tmp_path, content, word):
@@ -143,12 +148,14 @@ def test_a_wrong_weights_file_is_named(toy, tmp_path, content, word):
     assert word in said and str(path) in said
 
 
+@pytest.mark.slow
 def test_a_truncated_weights_file_is_named(toy, tmp_path):
     path = tmp_path / "weights.mat"
     path.write_bytes((toy / "vgg.mat").read_bytes()[:20_000])
     assert "20,000 bytes" in refused(toy, tmp_path, 4, weights=path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, answer", [
     (["--bath", "3"], "did you mean --batch?"), (["--net", "fcn8"], "fcn8s"), (["--size", "big"], "invalid size 'big'"),
     (["--crop-size", "99"], "larger than")])
@@ -207,6 +214,7 @@ def test_labels_edited_to_the_same_size_prevent_resuming(trained, toy, tmp_path,
     assert "have changed since the run started" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nowhere/b.png", "b.jpg", "."])
 def test_unwritable_picture_is_reported_before_caches_are_built(toy, tmp_path, name):
     assert "--show-batch" in refused(toy, tmp_path, 2, "--show-batch", tmp_path / name)

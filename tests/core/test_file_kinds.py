@@ -187,6 +187,7 @@ def saved(folder, form, layers):
     return next(folder.glob("vgg.*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["dict in .npz", "layers in .npz", ".npy", "pickle"])
 def test_pickles_are_refused_and_the_command_converts_them(odd_folder, form):
     layers = thin_vgg("vgg19", 8)

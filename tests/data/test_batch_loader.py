@@ -108,6 +108,7 @@ OPTIONS = st.fixed_dictionaries({
     "images_in_memory": st.integers(0, 3), "replace": st.booleans()})
 
 
+@pytest.mark.slow
 @given(SEEDS, st.permutations(range(9)), OPTIONS)
 @LAW
 def test_batch_k_does_not_depend_on_earlier_requests(seed, numbers, options):
@@ -119,6 +120,7 @@ def test_batch_k_does_not_depend_on_earlier_requests(seed, numbers, options):
             np.testing.assert_array_equal(found, first)
 
 
+@pytest.mark.slow
 @given(SEEDS, BATCH_SIZES, st.integers(1, 5), OPTIONS)
 @LAW
 def test_machines_together_read_what_one_machine_reads(seed, batch, machines, options):

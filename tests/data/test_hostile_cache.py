@@ -94,6 +94,7 @@ def test_flipped_bit_in_a_pixel_is_found_in_its_row(good, tmp_path, array, row):
     assert cache.verify(made) == [(row, PARTS[array])] and cache.verify(cache.open_cache(good)) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_flipped_bit_never_changes_data_unnoticed(good, tmp_path_factory, data):
@@ -312,6 +313,7 @@ def test_sizes_that_do_not_sum_to_the_pixels_are_refused(native, tmp_path, sizes
     refused(rewritten(native, tmp_path, with_table("shapes", lambda a: np.array(sizes, a.dtype))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixel", range(3 * (20 + 1 + 21)))
 def test_a_flipped_bit_is_found_in_its_row_at_any_size(native, tmp_path, pixel):
     def change(arrays, attributes, file):

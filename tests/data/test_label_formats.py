@@ -33,6 +33,7 @@ def test_every_label_format_is_tested_here():
     assert sorted(IDS_OF) == registry.names("label_formats")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSLESS)
 @given(data=st.data())
 @LAW

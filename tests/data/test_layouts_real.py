@@ -72,6 +72,7 @@ def by_layout(name, root):
     return {i: int(n) for i, n in enumerate(pixels) if n}, sizes, tuple(numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_real_pairs_match_and_hold_the_pixels_counted_by_hand(shared_file, name):
     folder, pattern, read, numbers = DATA[name]
@@ -84,6 +85,7 @@ def test_real_pairs_match_and_hold_the_pixels_counted_by_hand(shared_file, name)
     assert set(pixels) <= {*range(spec.num_classes), *spec.ignored_ids}
 
 
+@pytest.mark.slow
 def test_real_page_of_diva_holds_the_pixels_counted_by_hand(shared_file, tmp_path):
     page = shared_file("data/diva_hisdb")
     for split in ("train", "val"):
@@ -98,6 +100,7 @@ def test_real_page_of_diva_holds_the_pixels_counted_by_hand(shared_file, tmp_pat
     assert set(pixels) == {1, 2, 4, 6, 8, 10, 12, 14, 255}
 
 
+@pytest.mark.slow
 def test_real_nails_are_equal_as_a_list(shared_file, tmp_path):
     root = shared_file("data/nails")
     for kind in ("images", "labels"):
@@ -107,6 +110,7 @@ def test_real_nails_are_equal_as_a_list(shared_file, tmp_path):
     assert by_layout("csv_list", tmp_path) == by_layout("binary_masks", root)
 
 
+@pytest.mark.slow
 def test_real_nails_are_equal_through_the_tutorial_list(shared_file, tmp_path):
     root = shared_file("data/nails")
     lines = ["images,train"]

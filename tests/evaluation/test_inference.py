@@ -73,6 +73,7 @@ def same_ids(ids, logits):
     return bool((chosen >= logits.max(axis=2) - 1e-4 * logits.std()).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "window"), [
     (1045, 700, (640, 640)), (609, 1101, (544, 768)), (1024, 576, (576, 576)), (577, 545, (544, 544))])
 def test_centres_of_tiles_with_margin_equal_the_whole_image(net, height, width, window):
@@ -82,6 +83,7 @@ def test_centres_of_tiles_with_margin_equal_the_whole_image(net, height, width, 
     assert same(scores, whole) and same_ids(ids, whole)
 
 
+@pytest.mark.slow
 def test_tile_centres_with_less_overlap_differ(short):
     photo = short.photo[:, :700]
     scores, _ = short.merged(InferenceConfig(window=(256, 256), overlap=128, merge="centre"), photo)
@@ -100,6 +102,7 @@ def interior(predictor, size, margin):
     return lines[0][:, None] & lines[1]
 
 
+@pytest.mark.slow
 def test_tiles_agree_beyond_the_margin_of_their_edges(short):
     photo, whole = short.photo, short.logits(short.photo)
     inside, found = [], []
@@ -136,6 +139,7 @@ def test_a_mirrored_photo_has_the_mirrored_prediction(short):
     assert not same(plain, scores)
 
 
+@pytest.mark.slow
 def test_tiles_and_mirrored_tiles_equal_the_whole_image(net):
     photo = net.photo[:300, :1101]  # 1101 is 13 px more than a multiple of 32
     scores, _ = net.merged(InferenceConfig(window=(640, 640), overlap=2 * net.margin, merge="centre", flip=True), photo)
@@ -264,6 +268,7 @@ def test_tiles_scales_and_mirrors_do_not_change_a_one_pixel_net():
 
 # --- memory ---
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [InferenceConfig(window=(128, 128)), InferenceConfig(window=(128, 128),
                                                                                       merge="probability", flip=True),
                                   InferenceConfig(size=(1600, 480), window=(128, 128), enlarge="scores")])

@@ -81,6 +81,7 @@ def test_score_is_inside_its_interval_with_one_image_per_class():
     assert high - low >= 2 * 1.96 * 0.5 / np.sqrt(50)
 
 
+@pytest.mark.slow
 @given(some.integers(2, 40), some.integers(1, 12), some.floats(0.02, 1), some.integers(0, 2**32 - 1))
 def test_scores_and_differences_are_inside_their_intervals(images, classes, density, seed):
     random = np.random.default_rng(seed)
@@ -109,6 +110,7 @@ def zipf(images, random, classes=40, truth=0.5):
     return Sums(tuple(range(classes)), hits, labelled, hits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [60, 300])
 def test_intervals_of_rare_classes_cover_95_percent(images):
     """Mean IoU over the labelled classes; at 60 images about 13 of 40 classes are in one or two, or in none."""

@@ -192,6 +192,7 @@ def bomb(path, **shapes):
                     left -= file.write(bytes(min(left, 1 << 20)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shapes", "said"), [
     ({"names": ((1,), "<U50000000")}, "claims 5 arrays of 200,0"),
     ({"cells": ((25_000_000,), "<u4"), "counts": ((25_000_000,), "<u4")}, "claims 5 arrays of 200,0"),

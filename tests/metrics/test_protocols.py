@@ -54,6 +54,7 @@ def by_the_benchmark(images):
     return correct / (np.spacing(1) + labelled), (inter / union).mean()
 
 
+@pytest.mark.slow
 @given(IMAGES)
 @LAW
 def test_benchmark_protocol_matches_the_official_code(images):
@@ -104,12 +105,14 @@ def test_berkeley_protocol_leaves_out_classes_without_a_value(images):
     assert scores(berkeley, images) == pytest.approx(by_score_py(as_lists(images), range(1, CLASSES + 1)))
 
 
+@pytest.mark.slow
 @given(IMAGES)
 @LAW
 def test_the_tutorial_protocol_counts_other_as_a_class(images):
     assert scores(tutorial, images) == pytest.approx(by_score_py(as_lists(images), range(CLASSES + 1)))
 
 
+@pytest.mark.slow
 @given(IMAGES)
 @LAW
 def test_per_image_protocol_averages_images_with_labelled_pixels(images):
@@ -119,6 +122,7 @@ def test_per_image_protocol_averages_images_with_labelled_pixels(images):
     assert scores(per_image, images) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @given(IMAGES, st.sets(st.integers(1, CLASSES), min_size=1))
 @LAW
 def test_subset_averages_its_classes_and_pixels(images, subset):

@@ -29,6 +29,7 @@ def value_and_gradients(session, y, sources, x, images):
     return session.run([y, *tf.gradients(tf.reduce_sum(y * y * weights), sources)], {x: images})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])
 @pytest.mark.parametrize("height_width", [(1, 1), (2, 3), (5, 4)])
 def test_transposed_convolution_equals_one_matrix_product(factor, height_width):
@@ -42,6 +43,7 @@ def test_transposed_convolution_equals_one_matrix_product(factor, height_width):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(one).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])
 @pytest.mark.parametrize("height_width", [(1, 1), (3, 4)])
 def test_bilinear_upsampling_equals_a_full_transposed_kernel(factor, height_width):
@@ -116,6 +118,7 @@ def both_ways(build, images, dtype=tf.float32):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("kernel_init", [layers.FIXED_BILINEAR, layers.bilinear_kernel], ids=["fixed", "learned"])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])

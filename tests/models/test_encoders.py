@@ -31,6 +31,7 @@ def promised(name):
     return encoder, widths, encoder.features(widths, None) if hasattr(encoder, "features") else encoder.FEATURES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(96, 128), (97, 33), (1, 1), (1, 70)])
 @pytest.mark.parametrize("name", registry.names("encoders"))
 def test_features_have_the_declared_strides_and_channels(name, size):
@@ -86,6 +87,7 @@ def test_net_has_an_encoder_a_decoder_and_allowed_variants(name):
         assert {field: value for field, value in values if value not in ALLOWED.get(field, (value,))} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_tutorial"])
 def test_graph_lists_the_encoder_layers(name):
     with fresh():

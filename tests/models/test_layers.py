@@ -22,6 +22,7 @@ def upsampled(x, factor, output_hw, learn=False):
         return session.run(y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "pad", "height_width"), [
     (1, 0, (2, 3)), (3, 1, (1, 1)), (3, 1, (8, 9)), (7, 3, (1, 2)), (7, 3, (2, 3)), (7, 3, (8, 9)),
     (3, 0, (8, 9)), (3, 100, (1, 2)), (7, 0, (7, 8)), (7, 0, (8, 9)), (7, 5, (1, 2)),
@@ -166,6 +167,7 @@ def test_dropout_that_keeps_everything_does_nothing():
         np.testing.assert_array_equal(session.run(layers.dropout(tf.constant(x), 1.0, tf.constant([5, 6]))), x)
 
 
+@pytest.mark.slow
 def test_dropout_masks_have_distinct_seeds(monkeypatch):
     used = []
     monkeypatch.setattr(layers, "dropout", lambda x, keep_prob, seed: used.append(seed) or x)
@@ -185,6 +187,7 @@ def vgg_variables(seed, detour=False):
         return {name: value for name, value in nets_help.values().items() if name.startswith(("conv", "fc"))}
 
 
+@pytest.mark.slow
 def test_fresh_weights_depend_only_on_seed_and_layer_name():
     once, again, other = vgg_variables(5), vgg_variables(5, detour=True), vgg_variables(6)
     assert len(once) == 2 * 18
@@ -248,6 +251,7 @@ WINDOWS = [layers.Window(3, 2), layers.Window(7, 2), layers.Window(2, 2), layers
            layers.Window(7), layers.Window(3, dilation=2), layers.Window(3, dilation=3, padding=4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height_width", [(8, 9), (11, 14)])
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_convolution_sums_over_its_kernel_at_any_size(window, height_width):

@@ -41,6 +41,7 @@ def fewer_nodes(monkeypatch):
     monkeypatch.setattr(convolution, "convolve_as_matmul", convolution.convolve_as_conv2d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "channels", "given", "axis"), [
     *((net, ONE_WIDE, {}, 1) for net in registry.names("nets")),
     *((net, ONE_WIDE16, {"alignment": "pad100"}, 1) for net in registry.names("nets")),

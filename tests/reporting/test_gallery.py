@@ -146,6 +146,7 @@ def test_a_damaged_gallery_is_one_clear_error(tmp_path, damage):
         gallery.read_pictures(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["00-label.png", "00-prediction.png", "00-photo.jpg"])
 def test_oversized_gallery_picture_is_refused_before_decoding(tmp_path, name):
     offered([0.5, 0.1], size=(40, 50)).write(tmp_path)

@@ -230,6 +230,7 @@ def test_weights_from_a_file_show_no_curves_of_a_surrounding_run(tmp_path):
     assert 'id="training"' not in html_report.write_page(folder).read_text()
 
 
+@pytest.mark.slow
 def test_page_of_150_classes_is_small(tmp_path):
     path = html_report.write_page(page_help.large(tmp_path / "run"))
     assert path.stat().st_size < 3_000_000

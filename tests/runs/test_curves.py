@@ -47,6 +47,7 @@ def highest(axes):
     return max(path.vertices[:, 1].max() for band in axes.collections for path in band.get_paths() if len(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entries", [
     [],
     [{"step": 1, "loss": 2.0}],
@@ -67,6 +68,7 @@ def test_curves_are_drawn_however_little_there_is_to_show(tmp_path, entries):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.png", "curves.png"]
 
 
+@pytest.mark.slow
 def test_full_disk_is_an_os_error_and_keeps_the_old_picture(tmp_path, monkeypatch):
     path = tmp_path / "curves.png"
     curves.draw([VALIDATED], path)
@@ -159,6 +161,7 @@ def test_each_start_has_a_tick_and_one_legend_entry(figure_of, starts):
     assert legend(axes["loss"]).count("resumed") == (len(starts) > 0)
 
 
+@pytest.mark.slow
 def test_gradient_norm_has_a_panel_if_known(figure_of):
     entries = [{"step": step, "gradient_norm": norm} for step, norm in ((10, 100.0), (20, 0.0), (30, 1.0))]
     _, axes = figure_of(curves.draw, entries)

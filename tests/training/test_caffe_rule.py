@@ -187,6 +187,7 @@ SUM = {"loss_reduction": "sum", "learning_rate": 2e-3, "clip_norm": 6.0}  # clip
 MEAN = {"loss_reduction": "mean", "learning_rate": 4e-2, "clip_norm": 0.6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["step", "poly", "fixed"])
 @pytest.mark.parametrize(("changes", "images", "iter_size"), [
     (SUM, 2, 1), (SUM, 2, 3), (MEAN, 2, 1), (MEAN | {"loss_reduction": "mean-per-image"}, 1, 3)],

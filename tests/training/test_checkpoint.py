@@ -181,6 +181,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damaged_newest_checkpoint_falls_back_to_the_previous(run, damage):
     run(1)
@@ -223,6 +224,7 @@ def test_wrong_list_of_checkpoints_is_ignored(run):
 STATES = {"none": None, "torn": '{"step": 2, "sco', "zeros": "\0" * 40, "a null": "null", "empty": "{}", "a list": "[]"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", STATES.values(), ids=STATES)
 def test_checkpoint_with_a_damaged_state_is_not_used_and_removed(run, text):
     run(1)
@@ -255,6 +257,7 @@ def test_run_with_only_damaged_states_does_not_start_anew(run):
         run.restored()
 
 
+@pytest.mark.slow
 def test_unfinished_checkpoint_is_never_used_and_removed_later(run):
     unfinished = ownership.temporary_path(run(1).with_name("step-000009"))
     shutil.copytree(run.store.folder / "step-000001", unfinished)
@@ -329,6 +332,7 @@ def half_a_save(session, prefix, **_):
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [problem, problem_in_a_graph, half_a_save])
 def test_full_disk_is_a_machine_error_and_keeps_checkpoints(run, monkeypatch, failing):
     run(1)

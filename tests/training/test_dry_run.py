@@ -150,6 +150,7 @@ def test_overfit_check_needs_two_classes():
         overfit_check.chosen(Labels([1, 1, 1, 1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net, channels, size_px, alignment", [
     ("fcn8s_atonce", THIN, (33, 65), "same"), ("fcn32s", THIN16, (40, 21), "pad100"),
     ("fcn8s_tutorial", dict.fromkeys(THIN, 4), (32, 47), "same")])

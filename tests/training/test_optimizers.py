@@ -243,6 +243,7 @@ def test_rectification_is_exact_from_step_1_to_a_million():
         assert session.run(both, {t: 1_000_000}) == (True, pytest.approx(1, rel=1e-12))  # Adam by then
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_factor_multiplies_the_rate_of_its_variable(optimizer):
     factor_of, rates = {"a/kernel": 0.5, "b/kernel": 2.0, "b/bias": 4.0}, [0.04, 0.02]
@@ -252,6 +253,7 @@ def test_a_factor_multiplies_the_rate_of_its_variable(optimizer):
         assert [float(step[name]) for step in found] == pytest.approx(alone, rel=1e-6), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizer_keeps_gradients_of_two_variables_apart(optimizer):
     both = lines(optimizer, RATES[:7], ("a/kernel", "b/kernel"), weight_decay=0.1)
@@ -277,6 +279,7 @@ def test_optimizer_slots_have_these_names(optimizer, slots):
     assert all((after[name] != before[name]).all() for name in before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_saved_and_restored_run_continues_exactly(optimizer, tmp_path):
     def built():

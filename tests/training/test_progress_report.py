@@ -96,6 +96,7 @@ def test_error_bar_of_one_batch_is_left_out(report):
     assert "loss_se" not in run_log.read_entries(report.run / "log.jsonl")[0] and "±" not in report.screen.lines[0][1]
 
 
+@pytest.mark.slow
 def test_validation_is_logged_drawn_and_printed_with_the_best(report):
     numbers = {"val_loss": 1.0, "val_loss_se": 0.1, "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25}
     report.validation(at_step(4, score=0.25, best={"step": 4, "score": 0.25}), numbers, [])

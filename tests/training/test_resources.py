@@ -118,6 +118,7 @@ def test_time_of_a_run_is_steps_validations_and_checkpoints():
 MEASURED = (1110, 960, 1250, 1160, 1020, 1130, 1280, 1080, 1010, 950, 1630, 970, 890)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "measured"), list(zip(training_memory.CASES, MEASURED, strict=True)), ids=str)
 def test_estimate_of_training_is_near_the_measurement(options, measured):
     with tf.Graph().as_default():

@@ -69,6 +69,7 @@ def assert_close(found, expected, tolerance=1e-6):
                                    err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "steps"), [("momentum", IN_TWO), ("adam", IN_THREE)])
 @pytest.mark.parametrize("class_weights", [None, (0.5, 3.0, 1.0)], ids=["", "class weights"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "mean-per-image"])
@@ -79,6 +80,7 @@ def test_accumulated_step_equals_one_large_batch(optimizer, steps, class_weights
     assert_close(several, one, 1e-5)
 
 
+@pytest.mark.slow
 def test_reductions_and_class_weights_make_different_steps():
     found = [trained("momentum", IN_TWO, *options)["hidden/kernel"] for options in (
         ("mean",), ("sum",), ("mean-per-image",), ("mean", (0.5, 3.0, 1.0)))]
@@ -125,6 +127,7 @@ def test_single_batch_step_needs_no_sums():
         assert [v for _, v in net.step.grads] == tf.trainable_variables()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_factor_of_1_changes_nothing(optimizer):
     plain = trained(optimizer, IN_TWO, weight_decay=0.01)
@@ -134,6 +137,7 @@ def test_factor_of_1_changes_nothing(optimizer):
         np.testing.assert_array_equal(same[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_factor_of_0_freezes_and_needs_no_slots(optimizer):
     with fresh() as session:
@@ -153,6 +157,7 @@ def test_factor_of_0_freezes_and_needs_no_slots(optimizer):
         assert (after[name] != before[name]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_variable_without_influence_on_the_loss_is_unchanged(optimizer):
     with fresh() as session:
@@ -165,6 +170,7 @@ def test_variable_without_influence_on_the_loss_is_unchanged(optimizer):
         assert [name for name in values() if "idle" in name] == ["idle/kernel"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("batches_per_step", "clip_norm"), [(1, 0.01), (2, 0.0), (2, 0.01)])
 def test_non_finite_loss_changes_no_weight_slot_or_sum(optimizer, batches_per_step, clip_norm):
@@ -189,6 +195,7 @@ def test_non_finite_loss_changes_no_weight_slot_or_sum(optimizer, batches_per_st
         np.testing.assert_array_equal(after[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("clip_norm", [0.0, 1e-3])
 @pytest.mark.parametrize("batches_per_step", [1, 2])
@@ -218,6 +225,7 @@ def test_non_finite_loss_is_found_in_its_own_batch():
             net.run(session, net.step.collect, IMAGES, LABELS, np.nan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("reduction", ["mean", "sum", "mean-per-image"])
 @pytest.mark.parametrize("batches_per_step", [1, 2])
@@ -249,6 +257,7 @@ def test_unlabelled_step_still_applies_momentum_and_decay():
         np.testing.assert_allclose(third[name], second[name] - velocity, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [[[[3, 4]]], [[[3], [4]]], [[[4], [3]]]])
 def test_unlabelled_image_does_not_halve_the_mean_per_image(steps):
     """Image 4 has none: the step of the images 3 and 4, in one batch or in two, is that of image 3."""
@@ -337,6 +346,7 @@ def test_vgg_is_equal_after_8_single_images_or_one_batch_of_8(optimizer):
     assert_close(several, one, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["hidden/kernel", "score/bias", "hidden/kernel/RAdam_1"])
 def test_single_non_finite_value_is_found_in_all_saved_variables(bad, where):

@@ -154,6 +154,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", WRONG)
 def test_a_net_of_another_design_is_refused(tmp_path, what):
     change, said = WRONG[what]

@@ -62,6 +62,7 @@ CASES = [(net, *case) for net in _heads.NETS
 CASES += [("fcn16s", "vgg16", {"pool": "avg1to4", "last_layer": "conv5_3", "pool_scaling": True})]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "backbone", "variant"), CASES)
 def test_exported_fcn_run_by_the_manual_matches_our_logits(tmp_path, net, backbone, variant):
     learned = tuple(_heads.NETS[net][1]) if backbone == "vgg16" else ()

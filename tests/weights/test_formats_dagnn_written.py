@@ -12,6 +12,7 @@ from fcn.weights import detection
 from fcn.weights.formats import _dagnn_blocks, _heads, dagnn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", _heads.NETS)
 @pytest.mark.parametrize("alignment", ["same", "pad100"])
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
@@ -25,6 +26,7 @@ def test_a_written_fcn_comes_back_to_the_last_bit(tmp_path, net, alignment, back
         assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["vgg16", "vgg19"]), st.integers(1, 70), st.integers(0, 9), st.booleans())
 @settings(max_examples=12, deadline=None)
 def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width, seed, with_fc):
@@ -35,6 +37,7 @@ def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width
     assert_same(detection.read_weights(path), layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pool", "averaged"), [("avg", "12345"), ("avg1to4", "1234")])
 def test_other_pools_and_last_layer_are_written_and_read(tmp_path, pool, averaged):
     weights = thin_fcn("fcn16s", pool=pool, last_layer="conv5_3", pool_scaling=True)

@@ -87,6 +87,7 @@ def test_slightly_nested_cells_are_not_a_model(tmp_path):
     assert_refused(tmp_path / "deep.mat", "is not a VGG-16 or VGG-19")
 
 
+@pytest.mark.slow
 def test_mat_file_that_unpacks_to_256_mb_is_refused_first(tmp_path):
     stream = zlib.compressobj(9)
     zeros = bytes(1 << 20)
@@ -153,6 +154,7 @@ def whole(tmp_path_factory):
 KINDS = ("simplenn.mat", "dagnn.mat", "own.npz", "keras.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", [0.001, 0.02, 0.3, 0.7, 0.999])
 def test_truncated_file_is_refused_by_name(whole, tmp_path, kind, part):
@@ -161,6 +163,7 @@ def test_truncated_file_is_refused_by_name(whole, tmp_path, kind, part):
     assert_refused(tmp_path / kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @given(st.data())
 @settings(max_examples=15, deadline=None)

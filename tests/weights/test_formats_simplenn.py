@@ -23,6 +23,7 @@ def mat(tmp_path):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 @pytest.mark.parametrize(("release", "kernel_order"), ORDERS)
 def test_releases_and_axis_orders_give_equal_weights(mat, backbone, release, kernel_order):
@@ -34,6 +35,7 @@ def test_releases_and_axis_orders_give_equal_weights(mat, backbone, release, ker
     assert (found.net, found.variant, found.class_names) == (None, {}, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("release", "kernel_order"), ORDERS)
 def test_bgr_input_file_is_converted_with_its_mean(mat, release, kernel_order):
     layers = thin_vgg()
@@ -50,6 +52,7 @@ def test_suffix_is_ignored(mat):
     assert_same(detection.read_weights(path.rename(path.with_suffix(".h5"))), thin_vgg())
 
 
+@pytest.mark.slow
 def test_rounding_is_tolerated_but_other_numbers_are_not(mat):
     layers = thin_vgg()
     layers["conv1_1"][0][...] += np.float32(0.004)
@@ -66,6 +69,7 @@ def test_narrow_net_is_read_with_its_widths(mat):
     assert found.widths == {"conv1_1": 8, **dict.fromkeys(CONVOLUTIONS[1:], 4), "fc6": 6, "fc7": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropped", [["fc6", "fc7"], ["fc7"], ["fc6"]])
 def test_file_without_fc6_and_fc7_ends_at_pool5_with_a_note(mat, dropped):
     layers = thin_vgg()
@@ -120,6 +124,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_layer_is_named_with_found_and_expected(mat, what):
     layers, said = WRONG[what]
@@ -140,12 +145,14 @@ OTHER_LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", OTHER_LAYERS)
 def test_layers_of_another_type_are_named(tmp_path, what):
     scipy.io.savemat(tmp_path / "vgg.mat", {"layers": OTHER_LAYERS[what]})
     assert_refused(tmp_path / "vgg.mat")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [{}, {"meta": 3}, {"normalization": {"imageSize": 224}},
                                    {"meta": {"normalization": {"averageImage": np.zeros(4)}}},
                                    {"meta": {"normalization": {"averageImage": np.full(3, np.nan)}}}])
@@ -155,6 +162,7 @@ def test_a_file_without_a_mean_colour_is_refused_by_name(mat, extra):
     assert_refused(path, "mean")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel_order", ["hw", "wh"])
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
 def test_real_conv1_1_is_recognised_in_every_order(mat, shared_file, kernel_order, channels):

@@ -246,6 +246,7 @@ def test_transferred_classes_keep_logits_and_new_start_at_zero(net, variant):
     assert_close(moved(weights, net, variant, NEW, "id")[1][..., :3], before)
 
 
+@pytest.mark.slow
 def test_fresh_scores_need_no_class_names():
     weights, _ = random_net("fcn32s", {})
     rows, logits = moved(dataclasses.replace(weights, class_names=()), "fcn32s", {}, OLD, "fresh")
@@ -306,6 +307,7 @@ def stage(tmp_path):
     return tmp_path / "run", arrays, logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", ["", "checkpoints/step-000003"])
 def test_own_run_is_read_as_weights_with_net_and_classes(stage, inside):
     run, arrays, _ = stage
@@ -321,6 +323,7 @@ def test_own_run_is_read_as_weights_with_net_and_classes(stage, inside):
     assert "fcn16s" in weights.notes[0] and "step-000003" in weights.notes[0] and "step 3" in weights.notes[0]
 
 
+@pytest.mark.slow
 def test_folder_without_a_run_or_checkpoint_is_reported(stage, tmp_path):
     run, _, _ = stage
     with pytest.raises(errors.UsageError, match="neither a run folder nor a checkpoint"):
@@ -368,6 +371,7 @@ def test_first_logits_of_fcn8s_are_upsampled_fcn16s_scores(stage):
     assert np.abs(eight - sixteen).max() > 0.01 * largest  # so the first loss is near that of FCN-16s, not the same
 
 
+@pytest.mark.slow
 def test_weights_are_loaded_into_variables_not_the_graph(stage):
     _, arrays, _ = stage
     with fresh() as session:
