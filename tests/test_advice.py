@@ -139,6 +139,7 @@ def test_every_command_has_the_advised_debug_flag(monkeypatch, command):
     assert "--debug" in flags_of(command, monkeypatch)
 
 
+@pytest.mark.slow
 def test_every_error_of_input_and_results_has_a_fix():
     kinds = {kind.__name__ for kind in errors.FcnError.__subclasses__()} - {"Stopped"}
     without = []

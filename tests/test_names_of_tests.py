@@ -15,6 +15,7 @@ def names(source):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_names_of_tests_are_short_and_unique(path):
     found = names(path.read_text())

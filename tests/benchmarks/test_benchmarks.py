@@ -158,6 +158,7 @@ def test_handwritten_text_of_the_page_survives_rewriting(tmp_path):
     assert results.insert(page + "below\n", "new").endswith("new\n\n" + results.END + "\nbelow\n")
 
 
+@pytest.mark.slow
 def test_picture_is_drawn_from_partial_results(tmp_path):
     results_plot.draw(made_up(), tmp_path / "all.png")
     results_plot.draw({}, tmp_path / "none.png")

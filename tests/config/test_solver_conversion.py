@@ -182,6 +182,7 @@ def test_counts_of_steps_and_batches_scale_with_the_images():
     assert (new.eval_batches, new.average_loss, new.patience, new.gamma) == (13, 10, 5, settings.gamma)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(solver_conversion.REDUCTIONS), st.integers(1, 9), st.integers(1, 9), st.integers(1, 10 ** 6),
        st.sampled_from(["fixed", "poly", "step", "cosine"]), st.sampled_from([1, 7, 20]))
 def test_printed_lines_on_the_recipe_are_the_converted_settings(to, batch, batches_per_step, steps, schedule, average):

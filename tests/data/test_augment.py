@@ -188,6 +188,7 @@ def test_cost_depends_on_the_crop_size():
     assert (new_image == 9).all() and (new_label == 9).all() and new_label.shape == (16, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "nothing"), [("brightness", 0), ("gamma", 1.0), ("hue", 0.0)])
 @given(SIDES, SEEDS)
 @LAW

@@ -74,6 +74,7 @@ def test_at_original_size_nothing_is_resampled(data, tmp_path):
     assert [made.class_pixels[i] for i in (0, 1, 255)] == [(labels == i).sum() for i in (0, 1, 255)]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))), min_size=1, max_size=5))
 def test_cached_at_original_size_is_bit_for_bit_equal(labels):

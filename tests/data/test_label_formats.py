@@ -245,6 +245,7 @@ def test_jpeg_of_ids_is_refused_and_a_noisy_black_one_is_empty(tmp_path):
     assert binary.read(save(tmp_path / "c.png", np.full((2, 2), 40, np.uint8)), DatasetSpec(mask_threshold=39)).all()
 
 
+@pytest.mark.slow
 def test_real_nail_masks_have_foreground(shared_file):
     for path in shared_file("data/nails/labels").iterdir():
         assert binary.read(path, SPEC).any()
@@ -393,6 +394,7 @@ def matlab_file(tmp_path, body, compressed):
     return path
 
 
+@pytest.mark.slow
 @given(changes=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 255)), min_size=1, max_size=4),
        compressed=st.booleans())
 @settings(max_examples=300, deadline=None)

@@ -29,6 +29,7 @@ def test_pairs_are_matched_by_stem_in_sorted_order(tmp_path, layout):
     assert (listing.problems, listing.drawn) == ([], False)
 
 
+@pytest.mark.slow
 @given(st.sets(st.text("abc.01é", min_size=1, max_size=4).filter(lambda s: s[0] != "." and s[-1] != "."), min_size=1),
        st.randoms(use_true_random=False))
 @LAW

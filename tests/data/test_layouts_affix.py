@@ -91,6 +91,7 @@ def run(command):
     return subprocess.run(re.sub("^python ", f"{sys.executable} ", command), shell=True, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".gif", ".npy", ".tif"])
 @pytest.mark.parametrize("which", ["photos", "labels"])
 def test_unknown_suffixes_are_counted_and_the_command_works(tmp_path, capsys, ending, which):

@@ -43,6 +43,7 @@ def test_overlap_is_a_share_or_pixels_and_never_less_than_given(overlap, second)
     assert tiling.along(10_000, 320, overlap)[1] == (second, second + 320)
 
 
+@pytest.mark.slow
 @LAW
 @given(layouts())
 def test_every_pixel_is_in_a_tile_and_every_tile_on_the_grid(layout):

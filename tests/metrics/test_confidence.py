@@ -32,6 +32,7 @@ def test_the_interval_of_a_plain_mean_is_the_t_interval():
                                    0.5 + scipy.stats.t.ppf(0.975, 3) * standard_error], abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou"])
 def test_many_images_of_every_class_match_scipys_bootstrap(name):
     made = sums(150, 1)

@@ -36,6 +36,7 @@ def by_loop(label, prediction, num_classes=5):
     return matrix
 
 
+@pytest.mark.slow
 @given(MAPS)
 @LAW
 def test_matrices_of_images_sum_to_the_total(maps):
@@ -46,6 +47,7 @@ def test_matrices_of_images_sum_to_the_total(maps):
     assert made.total().dtype == np.int64
 
 
+@pytest.mark.slow
 @given(MAPS, st.sets(st.sampled_from([0, 1, 2, 3, 255])))
 @LAW
 def test_sums_leave_out_ignored_rows(maps, ignored):
@@ -81,6 +83,7 @@ def test_image_weights_count_repetitions():
     assert sums.weighted(np.ones((1, 2)), (1,))[1].tolist() == [[2]]
 
 
+@pytest.mark.slow
 @given(MAPS)
 @LAW
 def test_saved_matrices_are_read_back(tmp_path_factory, maps):

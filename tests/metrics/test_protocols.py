@@ -99,6 +99,7 @@ def as_lists(images):
     return [(np.asarray(label).tolist(), np.asarray(prediction).tolist()) for label, prediction in images]
 
 
+@pytest.mark.slow
 @given(IMAGES)
 @LAW
 def test_berkeley_protocol_leaves_out_classes_without_a_value(images):

@@ -101,6 +101,7 @@ def test_constant_stays_constant_inside_the_border(factor):
     assert y[0, 0, 0, 0] < 3  # outside of the map is zero
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 8])
 @pytest.mark.parametrize("cut", [0, 1, 3])
 def test_ramp_is_upsampled_in_alignment_with_its_input(factor, cut):
@@ -267,6 +268,7 @@ def test_convolution_sums_over_its_kernel_at_any_size(window, height_width):
         np.testing.assert_allclose(row, convolved(image, weights, window), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [w for w in WINDOWS if w.size > 1], ids=str)
 def test_depthwise_convolution_treats_each_channel_alone(window):
     images, weights = RNG.normal(size=(2, 9, 8, 3)), RNG.normal(size=(window.size, window.size, 3, 1))

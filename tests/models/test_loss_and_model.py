@@ -199,6 +199,7 @@ def test_the_mean_colour_is_subtracted_from_images(bare_net):
         np.testing.assert_array_equal(session.run(graph.logits, {graph.images: photo}), [[[[0, 0, 0], [-10, 235, 1]]]])
 
 
+@pytest.mark.slow
 def test_reduction_is_for_training_and_the_mean_is_shown(bare_net):
     images = np.zeros((2, 2, 2, 3), np.uint8)  # so every pixel's loss is ln 3, before its class weighs
     labels = np.array([[[0, 1], [1, 255]], [[255, 255], [2, 255]]], np.uint8)

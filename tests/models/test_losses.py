@@ -110,6 +110,7 @@ def test_sums_over_parts_of_a_batch_add_up(seed, cut, loss):
     np.testing.assert_allclose(np.concatenate([part[-1] for part in parts]), whole[-1], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_class_weights_and_reductions_apply_to_any_pixel_loss():
     logits, labels = random_batch(1)
     losses = [evaluated(logits[i:i + 1], labels[i:i + 1], "my_focal", class_weights=(2, 1, 1, 0.5)) for i in range(4)]
@@ -159,6 +160,7 @@ def test_a_sum_of_losses_by_hand():
     assert normalizer.tolist() == pixels.tolist() == [2, 1]
 
 
+@pytest.mark.slow
 def test_sum_of_pixel_losses_has_one_normalizer():
     logits, labels = random_batch(2)
     options = {"reduction": "mean-per-image", "class_weights": (2, 1, 1, 0.5)}

@@ -116,6 +116,7 @@ def test_names_are_escaped_everywhere(tmp_path):
     assert tuple(json.loads(stored)["names"]) == spec.class_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", ["anchors", "warnings", "subsets", "per_image", "settings", "training", "left_out",
                                      "inference", "conventions", "checkpoint_step", "split", "weights", "protocols"])
 def test_missing_parts_of_a_report_are_left_out(report, without):

@@ -140,6 +140,7 @@ def assert_same_at_every_step(found, expected):
             assert np.abs(other[name] - start).max() > 1e-3 * number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iter_size", [1, 2])
 def test_unnormalised_sum_with_momentum_matches_caffe(iter_size):
     steps = some_steps(iter_size)
@@ -153,6 +154,7 @@ def test_mean_matches_caffe_normalized_loss_with_iter_size_1():
     assert_same_at_every_step(ours(steps, rates, "mean"), caffes(steps, rates, normalize=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iter_size", [1, 2])
 @pytest.mark.parametrize("labelled", [20, 13])
 def test_mean_with_n_times_rate_and_decay_over_n_matches_caffe(iter_size, labelled):
@@ -200,6 +202,7 @@ def test_solver_file_and_settings_make_equal_steps(schedule, changes, images, it
     assert_same_at_every_step(ours_by(settings, steps), expected)
 
 
+@pytest.mark.slow
 def test_a_clipped_sum_is_converted_to_a_clipped_mean():
     settings = dataclasses.replace(SGD, schedule="step", batch=2, batches_per_step=2, **SUM | {"clip_norm": 1.5})
     steps, old = some_steps(2, labelled=13), solver_conversion.of_settings(settings, 13)

@@ -393,6 +393,7 @@ def test_variables_are_grouped_by_layer_into_kernels_and_others():
     assert list(others) == ["norm/gamma", "norm/moving_mean", "shift/bias"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", list(DAMAGE.values()), ids=DAMAGE)
 def test_variables_of_a_damaged_checkpoint_are_an_error(tmp_path, damage):
     with fresh() as session:  # without slots, so that the damage is in the layer

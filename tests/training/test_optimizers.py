@@ -150,6 +150,7 @@ def test_momentum_matches_tensorflow_at_a_constant_rate():
     assert line("momentum", [0.4, 0.2])[1] == pytest.approx(1.625, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "momentum"])
 def test_setting_momentum_affects_only_momentum(optimizer):
     assert line(optimizer, [0.1, 0.1], momentum=0.0) == line(optimizer, [0.1, 0.1], momentum=0.99)

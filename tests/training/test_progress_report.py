@@ -110,6 +110,7 @@ def unlabelled_step(step, *window):
     return loop.Position(step, collections.deque(window), learning_rate=0.5, gradient_norm=0.0, images=step)
 
 
+@pytest.mark.slow
 def test_unlabelled_step_is_reported_and_logged_as_null(report):
     report.events = tensorboard.EventWriter(report.run, 0)
     report.after_step(unlabelled_step(1, (0.0, 0.0)))
@@ -131,6 +132,7 @@ def test_unlabelled_step_is_reported_and_logged_as_null(report):
     report.draw()
 
 
+@pytest.mark.slow
 def test_unlabelled_validation_is_reported_and_logged(report):
     numbers = {"val_loss": None, "val_loss_se": float("nan"), "val_pixel_accuracy": None, "val_mean_iou": None,
                "unlabelled_images": 3}

@@ -103,6 +103,7 @@ def test_mean_of_batch_means_would_differ():
     assert np.abs(ours - theirs).max() > 0.05 * np.abs(ours).max()
 
 
+@pytest.mark.slow
 def test_accumulation_changes_no_weight_and_an_update_clears_it():
     with fresh() as session:
         net = Classifier("adam", 2)
@@ -285,6 +286,7 @@ def test_gradient_of_norm_5_is_scaled_to_the_limit():
     assert slopes({"a": 0.0, "b": 0.0}, 2.5) == (0, {"a": 0, "b": 0})
 
 
+@pytest.mark.slow
 def test_small_gradient_is_not_clipped():
     plain, clipped = (trained("momentum", IN_TWO, clip_norm=norm) for norm in (0.0, 1e6))
     for name, value in plain.items():
@@ -300,6 +302,7 @@ def test_frozen_variables_do_not_count_in_the_gradient_norm():
     assert slopes({"a": 3.0, "b": 4.0}, 1.5, factor_of={"a": 1.0, "b": 0.0}) == (3, {"a": 1.5, "b": 0})
 
 
+@pytest.mark.slow
 def test_clipping_applies_to_the_step_not_to_each_batch():
     several, one = (trained("momentum", steps, clip_norm=0.02) for steps in (
         IN_THREE, [[joined(parts)] for parts in IN_THREE]))

@@ -106,6 +106,7 @@ def test_biases_of_learned_upsampling_move_into_the_scores(tmp_path):
     assert sum("added the bias of" in note for note in found.notes) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [16, 8])
 def test_snapshot_of_matconvnet_fcn_is_read(tmp_path, stride):
     body, net = thin_vgg("vgg16"), ByHand(("f", "b"), 1.0)
@@ -128,6 +129,7 @@ def test_snapshot_of_matconvnet_fcn_is_read(tmp_path, stride):
     assert found.net == f"fcn{stride}s" and found.variant == {"alignment": "same", "learn_upsampling": False}
 
 
+@pytest.mark.slow
 def test_bare_backbone_has_no_classifier_and_must_be_published(tmp_path):
     body, net = thin_vgg("vgg16"), ByHand(("_filter", "_bias"), 1.0)
     net.convs(body | {"fc8": (np.zeros((1, 1, 5, 7), np.float32), np.zeros(7, np.float32))})
@@ -165,6 +167,7 @@ def test_a_net_of_another_design_is_refused(tmp_path, what):
     assert_refused(net.write(tmp_path / "net.mat", **CAFFE_META), said)
 
 
+@pytest.mark.slow
 def test_missing_parameter_of_a_layer_is_refused(tmp_path):
     net = ByHand(("_filter", "_bias"), 1.0)
     net.convs(thin_vgg("vgg16"))

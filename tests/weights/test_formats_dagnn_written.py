@@ -100,6 +100,7 @@ def assert_plain(kernel, factor):
     np.testing.assert_array_equal(kernel, np.einsum("i,j,ab->ijab", line, line, np.eye(kernel.shape[2])))
 
 
+@pytest.mark.slow
 def test_upsampling_layers_are_identified_by_their_input(tmp_path):
     weights = thin_fcn("fcn8s", learned=("upscore2", "upscore_pool4"))
     dagnn.write(tmp_path / "net.mat", weights)

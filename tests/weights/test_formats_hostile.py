@@ -82,6 +82,7 @@ def test_deeply_nested_cells_that_crash_the_parser_are_refused(tmp_path):
     assert_refused(tmp_path / "deep.mat", "the parser crashed (SIGSEGV)")
 
 
+@pytest.mark.slow
 def test_slightly_nested_cells_are_not_a_model(tmp_path):
     (tmp_path / "deep.mat").write_bytes(nested_cells(5))
     assert_refused(tmp_path / "deep.mat", "is not a VGG-16 or VGG-19")

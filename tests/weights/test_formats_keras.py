@@ -59,6 +59,7 @@ def write_legacy(path, layers, root=""):
         file.create_group("block1_pool")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["", "model_weights/", "model_weights/vgg19/"])
 def test_old_keras_layout_is_read_anywhere_in_the_file(tmp_path, root):
     write_legacy(tmp_path / "vgg.h5", bgr(thin_vgg()), root)
@@ -101,6 +102,7 @@ def test_links_are_not_followed_so_a_linked_layer_is_missing(tmp_path):
     assert_refused(tmp_path / "vgg.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [{}, {"images": np.zeros(3)}, {"conv2d/vars/0": np.zeros((3, 3, 3, 4))}])
 def test_other_hdf5_file_lists_its_content(tmp_path, content):
     with h5py.File(tmp_path / "other.h5", "w") as file:

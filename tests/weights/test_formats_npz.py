@@ -81,6 +81,7 @@ def test_a_written_fcn_comes_back_to_the_last_bit(tmp_path, net):
     assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["vgg16", "vgg19"]), st.integers(1, 70), st.integers(0, 99), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width, seed, with_fc):

@@ -61,6 +61,7 @@ def test_rounding_is_tolerated_but_other_numbers_are_not(mat):
     assert_refused(mat(layers), "but other values", "0.104")
 
 
+@pytest.mark.slow
 def test_narrow_net_is_read_with_its_widths(mat):
     layers = thin_vgg(first_width=8)
     found = detection.read_weights(mat(layers))
@@ -87,18 +88,21 @@ def test_oldest_release_has_filters_and_biases(tmp_path):
     assert_same(detection.read_weights(tmp_path / "old.mat"), layers)
 
 
+@pytest.mark.slow
 def test_layers_in_another_order_are_sorted(mat):
     layers = thin_vgg()
     shuffled = [list(layers)[i] for i in np.random.default_rng(3).permutation(len(layers))]
     assert_same(detection.read_weights(mat({name: layers[name] for name in shuffled})), layers)
 
 
+@pytest.mark.slow
 def test_a_missing_layer_is_named(mat):
     layers = thin_vgg()
     del layers["conv3_4"], layers["conv4_1"]
     assert_refused(mat(layers), "conv3_4, conv4_1")
 
 
+@pytest.mark.slow
 def test_vgg19_without_fourth_convolutions_is_not_vgg16(mat):
     layers = {name: pair for name, pair in thin_vgg("vgg19").items() if not name.endswith("_4")}
     assert_refused(mat(layers), "has the shape of VGG-16 but other values")

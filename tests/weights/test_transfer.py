@@ -51,6 +51,7 @@ def test_layer_is_copied_if_the_net_has_it():
     assert [row.shape for row in rows] == [(3, 3, 3, 2), (1, 1, 4, 1000)]
 
 
+@pytest.mark.slow
 def test_layer_of_another_shape_is_dropped_and_reported():
     needed = shapes(fc6=(7, 7, 512, 4096), score_fr=(1, 1, 4, 21))
     stored = {"fc6": layer(7, 7, 2, 3), "score_fr": layer(1, 1, 4, 60)}
