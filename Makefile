@@ -14,7 +14,7 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
-# The tests that are not marked slow: under 90 seconds on two cores.
+# The tests that are not marked slow: about 90 seconds on two cores.
 quick: $(VENV)/.ready
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 

@@ -11,7 +11,6 @@ def fail(argv):
     raise errors.DataError("no such class")
 
 
-@pytest.mark.slow
 def test_failed_command_leaves_no_file_open(capsys):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
