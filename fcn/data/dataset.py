@@ -123,7 +123,7 @@ def to_evaluate(settings, spec, split, run=None):
 
 def _no_pairs(split, data, problems):
     return errors.DataError(f"no usable pairs for {split}", where=data, why=errors.several(problems),
-                            fix="correct some of these files; without them nothing is left." if problems else
+                            fix=file_checks.NO_OTHERS if problems else
                             f"add images with labels to the split {split}, or give another --data.")
 
 

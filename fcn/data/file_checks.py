@@ -149,6 +149,9 @@ def problem(error, path):
     return Problem(error.where or path, "; ".join([error.what, *why]), (error.fix or "").rstrip("."))
 
 
+NO_OTHERS = "correct some of these files; there are no others."  # the fix if every file has a problem
+
+
 def refuse(problems, total, of="pairs"):
     """Raise a DataError that lists these Problems. total: number of pairs or images; of: their name."""
     raise errors.DataError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {total} {of}",

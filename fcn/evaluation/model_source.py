@@ -94,8 +94,8 @@ def for_data(evaluated, data, given):
     for name in given:
         if name not in allowed:
             raise errors.UsageError(f"unknown argument {name}; available: {', '.join(allowed)}",
-                                    fix="a run reads labels as in its training." if name in OF_LABELS else
-                                    f"leave out {name}.")
+                                    fix=f"leave out {name}" + ("; a run reads labels as in its training."
+                                                               if name in OF_LABELS else "."))
     given = {name: training_config.parsed(name, training_config.plain(value)) for name, value in given.items()}
     settings = dataclasses.replace(evaluated.settings, **given, **({"data": str(data)} if data else {}))
     if not settings.data:

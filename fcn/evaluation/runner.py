@@ -78,7 +78,7 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
             advance(number + 1)
     if len(left_out) == len(found):
         raise errors.DataError("no image can be read", why=errors.several(left_out),
-                               fix="correct some of these files; without them nothing is left.")
+                               fix=file_checks.NO_OTHERS)
     original, network = consumer.done()
     return Scored(original, network, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
 

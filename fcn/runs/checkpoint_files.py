@@ -19,6 +19,7 @@ from fcn.core import atomic_io, errors, file_kinds, ownership
 
 OWN_FILES = re.compile(r"model\.(index|data-\d{5}-of-\d{5})|state\.json")
 EXAMPLE = "RUN/checkpoints/step-001000"
+GIVE_ANOTHER = f"give another checkpoint of its run, such as {EXAMPLE}."  # the fix of a damaged one
 
 
 def name(step):
@@ -71,7 +72,7 @@ def verify(path):
             wrong = error.strerror or str(error)
         if wrong:
             raise errors.WeightsError("is damaged", where=path, why=f"{file}: {wrong}",
-                                      fix=f"give another checkpoint of its run, such as {EXAMPLE}.")
+                                      fix=GIVE_ANOTHER)
     return state
 
 

@@ -7,8 +7,6 @@ from fcn.models import variables
 from fcn.models.tf_compat import first_line, tf, tf_errors
 from fcn.runs import checkpoint_files
 
-OTHER = f"give another checkpoint of its run, such as {checkpoint_files.EXAMPLE}."
-
 
 def restore(session, path, saver=None):
     """Restore the net's variables from a checkpoint folder; with a saver, all variables of the graph.
@@ -28,7 +26,7 @@ def restore(session, path, saver=None):
         (saver or tf.train.Saver(variables.of_net())).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
-                                  why=first_line(error), fix=OTHER) from None
+                                  why=first_line(error), fix=checkpoint_files.GIVE_ANOTHER) from None
 
 
 def read_variables(path):
@@ -45,7 +43,7 @@ def read_variables(path):
                 if "/" in name and name.rpartition("/")[0] not in stored}
     except (tf_errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise errors.WeightsError("is not a readable checkpoint", where=path, why=first_line(error),
-                                  fix=OTHER) from None
+                                  fix=checkpoint_files.GIVE_ANOTHER) from None
 
 
 def put(session, arrays):

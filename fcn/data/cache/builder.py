@@ -82,7 +82,7 @@ def _build(plan, path, progress):
         if not (partial.state == THERE).any():
             file.discard()
             raise errors.DataError("no usable pairs", where=path.parent, why=errors.several(problems),
-                                   fix="correct some of these files; without them nothing is left.")
+                                   fix=file_checks.NO_OTHERS)
         partial.finish(small)
         _write_left_out(path, problems)
         if path.exists():

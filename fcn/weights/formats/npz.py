@@ -1,8 +1,8 @@
 """NumPy's .npz: files like vgg16_weights.npz (conv1_1_W, conv1_1_b, ... fc7_b), read, and this project's, also written.
 
-Keys of this project's files: the variables (<layer>/kernel, <layer>/bias, ...), mean_rgb, net, choices (JSON) and
-class_names. Nothing is unpickled: the header of each array is compared with its size in the zip's directory, then the
-data is read as plain numbers.
+Keys of this project's files: the variables (<layer>/kernel, <layer>/bias, ...), mean_rgb, net, class_names and
+choices (JSON: the variant, ignored ids, size of training images). Nothing is unpickled: the header of each array is
+compared with its size in the zip's directory, then the data is read as plain numbers.
 """
 
 import pathlib
