@@ -159,9 +159,12 @@ def choose(arguments):
             if not arguments.data:
                 raise errors.UsageError("no data set is given", fix="give --layout and --data FOLDER, or --images "
                                                                      "PHOTOS.")
-            evaluated = model_source.with_classes(evaluated, *model_source.classes_of(
-                arguments.data, arguments.layout, arguments.classes, arguments.ignore_label, arguments.label_encoding,
-                arguments.mask_threshold))
+            asked = {name: getattr(arguments, name) for name in ("data", "layout", "labels", "classes", "ignore_label",
+                                                                 "label_encoding")}
+            settings = model_source.with_layout(dataclasses.replace(
+                evaluated.settings, images=arguments.image_pattern, **asked))
+            evaluated = model_source.with_classes(dataclasses.replace(evaluated, settings=settings),
+                                                  model_source.classes_of(settings, arguments.mask_threshold))
     changed = {key: value for key, value in vars(arguments).items()
                if key == "size" or (key in ("data", "precision", "skip_bad", "max_pixels") and value)}
     settings = dataclasses.replace(evaluated.settings, **changed, plugins=registry.folders())

@@ -15,7 +15,8 @@ from fcn.runs import checkpoint_choice
 
 MERGE, OVERLAP, SPLIT = "mean", 0.5, "validation"
 SPLITS = ("training", "validation", "test", "train", "val", "valid")  # names that layouts know
-OF_THE_DATA = {"layout": "auto", "classes": "", "ignore_label": None, "label_encoding": None, "mask_threshold": None}
+OF_THE_DATA = {"layout": "auto", "image_pattern": "", "labels": "", "classes": "", "ignore_label": None,
+               "label_encoding": None, "mask_threshold": None}
 
 
 def parse(argv, description):
@@ -34,6 +35,8 @@ def parse(argv, description):
     rare = functools.partial(parser.add_option, data, is_common=False)
     rare("--layout", default="auto", type=parsers.one_of(["auto", *registry.names("layouts")], "layout"),
          metavar="NAME", help="with --weights: folder structure of the data set (default: auto, detected)")
+    rare("--labels", default="", metavar="PATTERN", help="with --weights: where labels are in --data, beside --images "
+         "PATTERN, such as 'masks/{name}.png' (docs/data.md)")
     rare("--classes", default="", metavar="FILE", help="with --weights: class names (docs/data.md)")
     rare("--label-encoding", type=parsers.one_of(registry.names("label_formats"), "label format"), metavar="NAME",
          help="with --weights: format of the label files (default: the layout's)")
@@ -44,6 +47,9 @@ def parse(argv, description):
     add_inference(parser)
     add_output(parser, "RUN/eval/SPLIT-STEP-OPTIONS")
     arguments = parser.parse_args(argv)
+    arguments.image_pattern = ""
+    if arguments.labels and len(arguments.images or ()) == 1:  # a pattern of images with labels, no photos to predict
+        arguments.image_pattern, arguments.images = arguments.images[0], None
     refuse_idle(arguments)
     return arguments
 

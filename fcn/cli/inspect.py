@@ -8,17 +8,19 @@ validation is empty.
 
 import collections
 import concurrent.futures
+import shlex
 
 import numpy as np
 
 from fcn.config import command_line, parsers
-from fcn.core import errors, machine, progress_bar, registry, tables
+from fcn.core import errors, machine, progress_bar, tables
 from fcn.core.errors import Problem, grouped
 from fcn.data import file_checks, images, label_files
 from fcn.data.layouts import _auto
 from fcn.data.spec import NUM_IDS
 
 SPLITS = ("training", "validation", "test")
+OF_LABELS = ("classes", "label_encoding", "mask_threshold", "ignore_label")  # settings of labels
 NAMED = 20  # files of one problem
 COLUMNS = [">id", "class", ">pixels", ">share", ">labels"]
 
@@ -83,10 +85,9 @@ def parse(argv):
     parser.add_argument("data", nargs="?", default="", metavar="DATA", help="folder of the data set, or a CSV list of "
                         "pairs")
     parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same as DATA")
-    parser.set_defaults(layout="auto", classes="", label_encoding=None, mask_threshold=None, ignore_label=None,
-                        max_pixels=images.MAX_PIXELS)
-    command_line.add_flags(parser, ("layout", "classes", "label_encoding", "mask_threshold", "ignore_label",
-                                    "max_pixels"), parser)
+    parser.set_defaults(layout="auto", images="", labels="", classes="", label_encoding=None, mask_threshold=None,
+                        ignore_label=None, max_pixels=images.MAX_PIXELS)
+    command_line.add_flags(parser, ("layout", "images", "labels", *OF_LABELS, "max_pixels"), parser)
     arguments = parser.parse_args(argv)
     if bool(arguments.data) == bool(arguments.flag_data):
         parser.error(f"expected one data set{parsers.FIX}give its folder: fcn inspect DIR")
@@ -94,14 +95,24 @@ def parse(argv):
     return arguments
 
 
+def training_command(arguments, choice):
+    """The command line, for a shell, that trains on this data set as it was inspected."""
+    flags = [f"--{name.replace('_', '-')} {shlex.quote(text)}" for name in OF_LABELS
+             if (text := _text(getattr(arguments, name)))]
+    return " ".join([f"fcn train --data {shlex.quote(str(arguments.data))} {choice.flags()}", *flags])
+
+
+def _text(value):
+    return "" if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def main(argv):
     """Describe a data set, a run or a weight file. Returns the exit code."""
     arguments = parse(argv)
-    name, why = arguments.layout, "as asked"
-    if name == "auto":
-        name, why = _auto.choose(arguments.data)
-    print(f"layout: {name}: {why}")
-    layout = registry.load("layouts", name)
+    choice = _auto.chosen(arguments)
+    arguments.layout, arguments.images, arguments.labels = choice.layout, choice.images, choice.labels
+    print(f"layout: {choice.layout}: {choice.why}")
+    layout = _auto.of(arguments)
     spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
     spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold)
     found = listings(layout, arguments.data)
@@ -123,6 +134,7 @@ def main(argv):
     problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems]
                                  + report.problems + problems))
     print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))
+    print(f"train on it with\n  {training_command(arguments, choice)}")
     empty = [split for split in SPLITS[:2] if not found[split].pairs]
     if empty:
         print(f"no pairs for {' and '.join(empty)}")

@@ -52,6 +52,9 @@ class Config:
     data: str = setting("data", "", "DIR", "folder of the data set", is_common=True)
     layout: str = setting("data", "auto", "NAME", "folder structure of the data set, auto to detect it",
                           is_common=True, kind="layouts", choices=("auto",))
+    images: str = setting("data", "", "PATTERN", "where the images are in --data, such as 'photos/{split}/{name}.jpg' "
+                          "(docs/data.md)")
+    labels: str = setting("data", "", "PATTERN", "where their labels are, such as 'masks/{split}/{name}.png'")
     classes: str = setting("data", "", "FILE", "class names: text, JSON, or CSV with colours (docs/data.md)")
     label_encoding: str | None = setting("data", None, "NAME", "format of the label files (default: the layout's)",
                                          optional(str), kind="label_formats")
@@ -175,10 +178,10 @@ class Config:
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
-SAME_AT_RESUME = ("layout", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size", "crops_per_image",
-                  "images_in_memory", "augment", "replacement", "net", "mean_rgb", *variants.NAMES, "precision", "loss",
-                  "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step", "optimizer",
-                  "rate_factors", "freeze", "seed", "deterministic")
+SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size",
+                  "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb", *variants.NAMES,
+                  "precision", "loss", "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step",
+                  "optimizer", "rate_factors", "freeze", "seed", "deterministic")
 
 
 def fields():

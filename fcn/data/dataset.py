@@ -11,11 +11,11 @@ import time
 
 import numpy as np
 
-from fcn.core import atomic_io, errors, progress_bar, registry
+from fcn.core import atomic_io, errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import file_checks, label_files
 from fcn.data.cache import builder, cache
-from fcn.data.layouts import _split
+from fcn.data.layouts import _auto, _split
 from fcn.data.spec import VOID_ID, DatasetSpec, Pair
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def find_data(settings):
 
     Raises DataError that lists all problems of all files, unless skip_bad; also if a split has no usable pair.
     """
-    layout = registry.load("layouts", settings.layout)
+    layout = _auto.of(settings)
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
     spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold)
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
@@ -110,7 +110,7 @@ def to_evaluate(settings, spec, split, run=None):
 
     Raises DataError that lists all problems, unless skip_bad; also as same_split().
     """
-    listing = registry.load("layouts", settings.layout).listing(settings.data, split)
+    listing = _auto.of(settings).listing(settings.data, split)
     if listing.drawn and run:
         same_split(run, listing, split, settings.data)
     good, _, problems = checked(listing, split, spec, settings.max_pixels)

@@ -6,7 +6,7 @@ import pathlib
 import shlex
 
 from fcn.config import training_config
-from fcn.core import errors, registry
+from fcn.core import errors
 from fcn.data import label_policy
 from fcn.data.layouts import _auto
 from fcn.data.spec import DatasetSpec
@@ -17,7 +17,7 @@ from fcn.weights import detection, transfer
 logger = logging.getLogger(__name__)
 
 OF_IMAGES = ("skip_bad", "max_pixels")
-OF_LABELS = ("layout", "classes", "ignore_label", "label_encoding", "mask_threshold")
+OF_LABELS = ("layout", "images", "labels", "classes", "ignore_label", "label_encoding", "mask_threshold")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,30 +105,34 @@ def for_data(evaluated, data, given):
         if data:
             note_names(evaluated, data)
         return evaluated
-    asked = classes_of(settings.data, settings.layout, settings.classes, settings.ignore_label,
-                       settings.label_encoding, given.get("mask_threshold"))
-    return with_classes(dataclasses.replace(evaluated, settings=settings), *asked)
+    settings = with_layout(settings)
+    return with_classes(dataclasses.replace(evaluated, settings=settings), classes_of(
+        settings, given.get("mask_threshold")))
 
 
-def classes_of(data, layout, classes, ignore_label, encoding, mask_threshold):
-    """Return (layout, DatasetSpec) of a folder; layout "auto" is detected. Raises DataError."""
-    if layout == "auto":
-        layout, why = _auto.choose(data)
-        logger.info(f"layout {layout}: {why}")
-    spec = registry.load("layouts", layout).spec(data, classes, ignore_label)
-    return layout, spec.with_overrides(encoding, mask_threshold)
+def with_layout(settings):
+    """Return the settings with the detected layout instead of "auto". Raises DataError."""
+    if settings.layout != "auto":
+        return settings
+    choice = _auto.chosen(settings)
+    logger.info(f"layout {choice.layout}: {choice.why}")
+    return dataclasses.replace(settings, **choice.settings())
 
 
-def with_classes(evaluated, layout, spec):
-    """Return the EvaluatedModel of a file with the layout and classes of a data set.
+def classes_of(settings, mask_threshold):
+    """Return the DatasetSpec of the data set of these settings. mask_threshold: None for the default."""
+    spec = _auto.of(settings).spec(settings.data, settings.classes, settings.ignore_label)
+    return spec.with_overrides(settings.label_encoding, mask_threshold)
+
+
+def with_classes(evaluated, spec):
+    """Return the EvaluatedModel of a file with the classes of a data set, whose layout its settings have.
 
     Class ids must agree; names that differ are logged. Raises DataError.
     """
     own, weights, channels = evaluated.spec, evaluated.weights, evaluated.model["num_classes"]
-    settings = dataclasses.replace(evaluated.settings, layout=layout)
     if not spec.class_names:
-        return dataclasses.replace(evaluated, settings=settings,
-                                   spec=dataclasses.replace(spec, class_names=own.class_names))
+        return dataclasses.replace(evaluated, spec=dataclasses.replace(spec, class_names=own.class_names))
     names = transfer.channel_names(spec.class_names, channels)
     if len(names) > channels or any(i not in spec.ignored_ids for i in range(spec.num_classes, channels)):
         raise errors.DataError(f"the data set has {spec.num_classes} classes, the net in {evaluated.source} has "
@@ -136,13 +140,13 @@ def with_classes(evaluated, layout, spec):
                                f"train --weights {shlex.quote(evaluated.source)} --data FOLDER --run RUN")
     if weights.class_names:
         _note(own.class_names, names, spec.ignored_ids, "file")
-    return dataclasses.replace(evaluated, settings=settings, spec=spec)
+    return dataclasses.replace(evaluated, spec=spec)
 
 
 def note_names(evaluated, data):
     """Log the classes of another data folder whose names differ from those in training."""
     settings = evaluated.settings
-    names = registry.load("layouts", settings.layout).spec(data, settings.classes, settings.ignore_label).class_names
+    names = _auto.of(settings).spec(data, settings.classes, settings.ignore_label).class_names
     _note(evaluated.spec.class_names, names, evaluated.spec.ignored_ids, "run")
 
 

@@ -48,12 +48,12 @@ def own_settings(run, resume="auto"):
 
 
 def with_layout(settings):
-    """Return the settings with the detected layout instead of "auto"."""
+    """Return the settings with the detected layout instead of "auto", and the patterns of a proposed one."""
     if settings.layout != "auto" or not settings.data:
         return settings
-    name, why = _auto.choose(settings.data)
-    logger.info(f"layout {name}: {why}")
-    return dataclasses.replace(settings, layout=name)
+    choice = _auto.chosen(settings)
+    logger.info(f"layout {choice.layout}: {choice.why}")
+    return dataclasses.replace(settings, **choice.settings())
 
 
 def with_absolute_paths(settings):

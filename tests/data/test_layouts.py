@@ -264,10 +264,10 @@ def test_a_written_split_reads_back_the_same(tmp_path_factory, split_of):
 def test_every_layout_is_recognised_as_itself_and_nothing_else(tmp_path):
     for layout in FOLDERS:
         root = split_tree(tmp_path / layout.__name__, layout, ["a.jpg"], [f"a{FOLDERS[layout][2]}"])
-        assert _auto.choose(root)[0] == layout.__name__.split(".")[-1]
+        assert _auto.choose(root).layout == layout.__name__.split(".")[-1]
     for layout in FLAT:
         root = flat_tree(tmp_path / f"flat_{layout.__name__}", layout, ["a", "b"])
-        assert _auto.choose(root)[0] == layout.__name__.split(".")[-1]
+        assert _auto.choose(root).layout == layout.__name__.split(".")[-1]
 
 
 def test_folder_without_layout_lists_what_is_expected(tmp_path):
@@ -300,9 +300,9 @@ def test_folder_of_two_layouts_asks_for_a_choice(tmp_path):
 def test_list_of_pairs_overrides_the_folders(tmp_path):
     root = flat_tree(tmp_path, binary_masks, ["a", "b"])
     (root / "split.csv").write_text("name,split\na,training\nb,validation\n")
-    assert _auto.choose(root)[0] == "binary_masks"
+    assert _auto.choose(root).layout == "binary_masks"
     (root / "list.csv").write_text("images,masks\nimages/a.jpg,masks/a.jpg\n")
-    assert _auto.choose(root)[0] == _auto.choose(root / "list.csv")[0] == "csv_list"
+    assert _auto.choose(root).layout == _auto.choose(root / "list.csv").layout == "csv_list"
 
 
 @pytest.mark.parametrize("name", registry.names("layouts"))

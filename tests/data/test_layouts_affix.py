@@ -82,7 +82,7 @@ def test_advised_list_pairs_other_names(tmp_path):
     with pytest.raises(errors.DataError, match="columns images,masks"):
         paired.listing(root, "training")
     (root / "list.csv").write_text("images,masks\nimages/1.jpg,masks/a_gt.png\nimages/2.jpg,masks/b_gt.png\n")
-    assert _auto.choose(root)[0] == "csv_list"
+    assert _auto.choose(root).layout == "csv_list"
 
 
 # files that are not read
@@ -127,7 +127,7 @@ def test_folder_without_layout_is_not_converted_twice(tmp_path):
     run(problem.value.fix.split("beside each: ")[1])
     with pytest.raises(errors.DataError) as problem:
         _auto.choose(tmp_path)
-    assert problem.value.fix.startswith("arrange the data set as one of these")
+    assert problem.value.fix.startswith("give --images ")
 
 
 def test_unknown_photo_suffixes_are_named_by_the_given_layout(tmp_path):
@@ -143,12 +143,12 @@ def test_pairs_in_sub_folders_of_a_split_match_by_path(tmp_path):
     listing = binary_masks.listing(root, "training")
     assert [(pair.name, pair.image.parent.name, pair.label.parent.name) for pair in listing.pairs] == [
         ("1_a", "1", "1"), ("1_b", "1", "1"), ("2_a", "2", "2")]
-    assert listing.problems == [] and _auto.choose(root)[0] == "binary_masks"
+    assert listing.problems == [] and _auto.choose(root).layout == "binary_masks"
 
 
 def test_dataset_without_splits_may_have_sub_folders(tmp_path):
     root = tree(tmp_path, ("images", "masks"), ["1/a.jpg", "1/b.jpg", "2/a.jpg"], ["1/a.jpg", "1/b.jpg", "2/a.jpg"])
-    assert _auto.choose(root)[0] == "binary_masks"
+    assert _auto.choose(root).layout == "binary_masks"
     found = [pair.name for split in ("training", "validation") for pair in binary_masks.listing(root, split).pairs]
     assert sorted(found) == ["1_a", "1_b", "2_a"]
 

@@ -64,20 +64,20 @@ CASES = {  # masks or labels, their ending, which layout it is
 @pytest.mark.parametrize("case", CASES)
 def test_masks_are_detected_by_suffix_or_by_black_and_white(tmp_path, case):
     arrays, ending, layout = CASES[case]
-    assert _auto.choose(masks(tmp_path, arrays, ending))[0] == layout
+    assert _auto.choose(masks(tmp_path, arrays, ending)).layout == layout
 
 
 @pytest.mark.parametrize("split", ["train", ""])
 def test_masks_are_detected_in_a_keras_sub_folder(tmp_path, split):
     masks(tmp_path / split, [EMPTY, WHITE], folder="masks/img", photos="images/img")
-    assert _auto.choose(tmp_path)[0] == "binary_masks"
+    assert _auto.choose(tmp_path).layout == "binary_masks"
     assert len(binary_masks.listing(tmp_path, "training").pairs) == (2 if split else 1)
 
 
 def test_one_jpeg_of_ids_prevents_detection_as_masks(tmp_path):
     masks(tmp_path, [IDS] * 3)
     save(tmp_path / "masks/preview.jpg", np.zeros((8, 8), np.uint8))
-    assert _auto.choose(tmp_path)[0] == "paired"
+    assert _auto.choose(tmp_path).layout == "paired"
 
 
 def test_masks_have_two_classes_whose_names_may_be_given(tmp_path):

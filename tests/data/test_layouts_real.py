@@ -80,7 +80,7 @@ def test_real_pairs_match_and_hold_the_pixels_counted_by_hand(shared_file, name)
     pixels, sizes, found = by_layout(name, root)
     assert found == numbers
     assert (pixels, sizes) == by_hand(sorted(root.glob(pattern)), read)
-    assert _auto.choose(root)[0] == name
+    assert _auto.choose(root).layout == name
     spec = registry.load("layouts", name).spec(root)
     assert set(pixels) <= {*range(spec.num_classes), *spec.ignored_ids}
 
@@ -93,7 +93,7 @@ def test_real_page_of_diva_holds_the_pixels_counted_by_hand(shared_file, tmp_pat
             (tmp_path / split / kind).mkdir(parents=True)
             for path in page.glob(pattern):
                 (tmp_path / split / kind / path.name).symlink_to(path)
-    assert _auto.choose(tmp_path)[0] == "diva_hisdb"
+    assert _auto.choose(tmp_path).layout == "diva_hisdb"
     pixels, sizes, numbers = by_layout("diva_hisdb", tmp_path)
     assert numbers == (1, 1) and list(sizes.values()) == [(4992, 3328)]
     assert pixels == by_hand(list(tmp_path.glob("*/gt/*.png")), red_blue)[0]
@@ -106,7 +106,7 @@ def test_real_nails_are_equal_as_a_list(shared_file, tmp_path):
     for kind in ("images", "labels"):
         shutil.copytree(root / kind, tmp_path / kind)
     main.main(["csv_list", str(tmp_path)])
-    assert _auto.choose(tmp_path)[0] == "csv_list"
+    assert _auto.choose(tmp_path).layout == "csv_list"
     assert by_layout("csv_list", tmp_path) == by_layout("binary_masks", root)
 
 
@@ -145,7 +145,7 @@ def test_real_full_ade20k_pair_is_the_benchmarks_when_resized(shared_file, tmp_p
     scene.mkdir(parents=True)
     (scene / "ADE_train_00000970_seg.png").symlink_to(folder / "ADE_train_00000970_raw.png")
     Image.open(folder / "ADE_train_00000970_raw.png").save(scene / "ADE_train_00000970.jpg")  # for want of the photo
-    layout = registry.load("layouts", _auto.choose(tmp_path)[0])
+    layout = registry.load("layouts", _auto.choose(tmp_path).layout)
     (pair,) = layout.listing(tmp_path, "training").pairs
     challenge = ids(folder / "ADE_train_00000970_challenge.png")
     _, label = label_files.read_pair(pair, layout.spec(tmp_path), size_px=challenge.shape)

@@ -18,7 +18,9 @@ A file may define
 
     NARROWER_THAN = ()                              names of more general layouts that fit wherever this one fits; this
                                                     one is chosen
+    with_patterns(images, labels)                   a layout with the patterns of --images and --labels: an object with
+                                                    the functions spec and listing. Without it, these flags are refused
 """
 
 REQUIRED = ("EXPECTED", "recognise(root)", "spec(root, classes, ignore_label)", "listing(root, split)")
-OPTIONAL = {"NARROWER_THAN": ()}
+OPTIONAL = {"NARROWER_THAN": (), "with_patterns": None}

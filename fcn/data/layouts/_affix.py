@@ -20,7 +20,7 @@ def keys(image_stems, label_stems):
     if not image_stems or not label_stems or not {s.lower() for s in image_stems}.isdisjoint(
             s.lower() for s in label_stems):
         return unchanged
-    fitting = [affix for affix in _candidates(label_stems) if _fits(affix, image_stems, label_stems)]
+    fitting = [affix for affix in candidates(label_stems) if _fits(affix, image_stems, label_stems)]
     if len(fitting) == 1:
         before, after = fitting[0]
         note = f"labels pair by the suffix '{after}'." if after else f"labels pair by the prefix '{before}'."
@@ -53,7 +53,7 @@ def _starts(label):
     return [label[:i] for i, letter in enumerate(label) if letter in SEPARATORS and i]
 
 
-def _candidates(stems):
+def candidates(stems):
     """[(prefix, suffix)] that all stems have in common, one of the two "", up to each separator."""
     end = _common_start([stem[::-1] for stem in stems])[::-1]
     start = _common_start(stems)

@@ -1,17 +1,63 @@
 """--layout auto: find the layout of a data set by asking all layouts."""
 
+import dataclasses
 import pathlib
 import shlex
 
 from fcn.core import errors, file_kinds, registry
 from fcn.data import folders, images
-from fcn.data.layouts import _folders
+from fcn.data.layouts import _folders, _patterns, _proposal
 
 DEPTH, MOST_LINES, MOST_FOLDERS = 3, 8, 200  # limits of the search for files to list if no layout fits
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A layout of a folder. why: what it was recognised by. images, labels: patterns of the layout pattern, or ""."""
+
+    layout: str
+    why: str
+    images: str = ""
+    labels: str = ""
+
+    def settings(self):
+        """{setting: value} of the layout and its patterns."""
+        patterns = {"images": self.images, "labels": self.labels} if self.images else {}
+        return {"layout": self.layout, **patterns}
+
+    def flags(self):
+        """The flags that name this layout, for a shell."""
+        return shlex.join(part for name, value in self.settings().items() for part in (f"--{name}", value))
+
+
+def of(settings):
+    """The layout of these settings: has EXPECTED's functions spec and listing. settings: has layout, images and labels.
+
+    Raises UsageError for an unknown layout, and for patterns that are missing, wrong or not used.
+    """
+    layout = registry.load("layouts", settings.layout)
+    if layout.with_patterns:
+        return layout.with_patterns(settings.images, settings.labels)
+    if settings.images or settings.labels:
+        raise errors.UsageError(f"--images and --labels are not used by the layout {settings.layout}",
+                                fix="leave out --layout, or give --layout pattern.")
+    return layout
+
+
+def chosen(settings):
+    """The Choice for these settings: as asked, by the patterns given, or detected for the layout "auto".
+
+    settings: has data, layout, images and labels. Raises DataError if none fits, UsageError if several fit.
+    """
+    if settings.layout != "auto":
+        return Choice(settings.layout, "as asked", settings.images, settings.labels)
+    if settings.images or settings.labels:
+        return Choice("pattern", "as asked", settings.images, settings.labels)
+    return choose(settings.data)
+
+
 def choose(root):
-    """(name, reason) of the layout that fits. Raises DataError if none fits, UsageError if several fit."""
+    """The Choice of the layout that fits. Raises DataError if none fits, UsageError if several fit."""
     root = pathlib.Path(root)
     if not root.exists():
         raise errors.DataError("there is no such folder", where=root, fix="--data names the folder of the data set.")
@@ -19,14 +65,19 @@ def choose(root):
     if len(found) > 1:
         raise errors.UsageError("several layouts fit", where=root, why=[f"{n}: {why}" for n, why in found.items()],
                                 fix=f"give --layout {' or --layout '.join(found)}.")
-    if not found:
-        here, others = _content(root)
-        convertible = {suffix for suffix, paths in others.items() if not all(map(_is_converted, paths))}
-        raise errors.DataError("no layout fits this folder", where=root,
-                               why=[*here, *(layout.EXPECTED for layout in registry.load_all("layouts").values())],
-                               fix=_sub_folder(root) or file_kinds.to_png(convertible, root) or
-                               "arrange the data set as one of these, or give --layout.")
-    return next(iter(found.items()))
+    if found:
+        return Choice(*next(iter(found.items())))
+    proposal = _proposal.propose(root) if root.is_dir() else None
+    if proposal:
+        return Choice("pattern", "\n  ".join(["no named layout fits; proposed from the names of files:",
+                                              *proposal.lines()]), proposal.images, proposal.labels)
+    here, others = _content(root)
+    convertible = {suffix for suffix, paths in others.items() if not all(map(_is_converted, paths))}
+    raise errors.DataError("no layout fits this folder", where=root,
+                           why=[*here, *(layout.EXPECTED for layout in registry.load_all("layouts").values())],
+                           fix=_sub_folder(root) or file_kinds.to_png(convertible, root) or
+                           f"give {_patterns.EXAMPLE} with your folders, arrange the data set as one of these, or give "
+                           "--layout.")
 
 
 def fitting(root):
