@@ -20,7 +20,9 @@ from fcn.data import folders, images
 from fcn.data.layouts import _affix, _folders, _split
 
 MOST_BASES = 24  # folders that are compared with each other, those with most files
-SAMPLE = 60  # files of a folder that are compared at first
+MOST_SIBLINGS = 8  # of more folders in a folder, none starts a pattern: they are part of {name}
+SAMPLE = 200  # images of a folder that are compared at first
+MOST_SEPARATORS = 8  # of a name that are considered
 DEEPEST = 4  # folders of a pattern's start
 LEAST_PAIRS, LEAST_SHARE = 2, 0.5  # fewer pairs, or pairs of a smaller share of the images, are not proposed
 FEW_VALUES = 64  # a file of more values is an image, not a label
@@ -101,13 +103,16 @@ def propose(root):
     root = pathlib.Path(root)
     files = _files(root)
     bases = _bases(files)
-    hits: dict[tuple[_Side, _Side], int] = {}
-    for image_base in bases:
-        for image_side in _image_sides(image_base, bases[image_base]):
-            keys = {key: file.path for file in bases[image_base] if (key := image_side.key(file))}
-            for label_base in bases:
-                for label_side, count in _label_sides(keys, label_base, bases[label_base]).items():
-                    hits[image_side, label_side] = count
+    labels = {base: _label_index(base, below) for base, below in bases.items()}
+    hits: dict[tuple[_Side, _Side], float] = {}
+    for image_side in (side for base, below in bases.items() for side in _image_sides(base, below)):
+        of_side = [(key, file.path) for file in bases[image_side.base] if (key := image_side.key(file))]
+        sample = of_side[::max(1, len(of_side) // SAMPLE)]
+        for base, index in labels.items():
+            counts = collections.Counter(side for key, path in sample for side, label in index.get(key, {}).items()
+                                         if label != path)
+            for affix, count in counts.items():
+                hits[image_side, _Side(base, *affix)] = count / len(sample) * len(of_side)
     best = _best(root, files, hits)
     return best if best and best.pairs >= LEAST_PAIRS and best.pairs >= LEAST_SHARE * best.of_images else None
 
@@ -152,7 +157,9 @@ def _bases(files):
     for file in files:
         for depth in range(min(len(file.parts), DEEPEST) + 1):
             found[file.parts[:depth]].append(file)
-    most = sorted(found, key=lambda base: (-len(found[base]), base))[:MOST_BASES]
+    siblings = collections.Counter(base[:-1] for base in found if base)
+    few = [base for base in found if all(siblings[base[:depth]] <= MOST_SIBLINGS for depth in range(len(base)))]
+    most = sorted(few, key=lambda base: (-len(found[base]), base))[:MOST_BASES]
     return {base: found[base] for base in most}
 
 
@@ -167,43 +174,31 @@ def _image_sides(base, files):
     return sides + ([_Side(base, "", "", tuple(sorted(stems)))] if len(stems) > 1 else [])
 
 
-def _label_sides(keys, base, files):
-    """{_Side: number of files} of the labels in a folder, judged by a sample."""
-    step = max(1, len(files) // SAMPLE)
-    found: collections.Counter = collections.Counter()
-    stems = {key[2] for key in keys}
-    paths = set(keys.values())
-    for file in files[::step]:
-        if file.path in paths:
-            continue
+def _label_index(base, files):
+    """{key: {(prefix, suffix, endings): path}}: what each of these files may be the label of."""
+    index: dict = collections.defaultdict(dict)
+    for file in files:
         inside = file.parts[len(base):]
         for before, middle, after in _cuts(file.stem) if not _has_split(inside) else ():
-            if middle in stems and (file.split, inside, middle) in keys:
-                found[_Side(base, before, after, (file.suffix,))] += 1
-    return {side: hits * step for side, hits in found.items()}
+            index[file.split, inside, middle][before, after, (file.suffix,)] = file.path
+    return index
 
 
 def _cuts(stem):
-    """(prefix, rest, suffix) of a stem at each of its separators, one of prefix and suffix ""."""
-    yield "", stem, ""
-    for i, letter in enumerate(stem):
-        if letter in _affix.SEPARATORS and 0 < i < len(stem) - 1:
-            yield "", stem[:i], stem[i:]
-            yield stem[:i + 1], stem[i + 1:], ""
+    """(prefix, rest, suffix) of a stem: each of prefix and suffix is "", or ends or starts with a separator."""
+    at = [i for i, letter in enumerate(stem) if letter in _affix.SEPARATORS][:MOST_SEPARATORS]
+    for start in (0, *(i + 1 for i in at)):
+        for end in (*at, len(stem)):
+            if start < end:
+                yield stem[:start], stem[start:end], stem[end:]
 
 
 def _best(root, files, hits):
-    """The Proposal of the most pairs, or None.
-
-    Of several, that of the likelier names, then of the deepest folders, then of the shortest prefixes and suffixes.
-    """
+    """The Proposal of the most pairs, or None. Of several, that of the likelier names is chosen, see _order()."""
     most = max(hits.values(), default=0)
     likely = sorted((sides for sides, count in hits.items() if count >= LEAST_SHARE * most), key=lambda sides: (
         -hits[sides], -_likeliness(*sides), -len(sides[0].base)))[:MOST_BASES]
-    measured = sorted(((*_measured(files, *sides), sides) for sides in likely), key=lambda entry: (
-        -len(entry[0]), -_likeliness(*entry[2]), entry[1] - len(entry[0]),
-        *(-len(side.base) for side in entry[2]), *(len(side.before + side.after) for side in entry[2]),
-        *(side.pattern() for side in entry[2])))
+    measured = sorted(((*_measured(files, *sides), sides) for sides in likely), key=_order)
     for pairs, of_images, (image_side, label_side) in measured:
         if pairs and (_likeliness(image_side, label_side) > 0 or _contents_fit(root, *pairs[0])):
             others = [labels.pattern() for some, _, (same, labels) in measured if len(some) == len(pairs) and
@@ -211,6 +206,14 @@ def _best(root, files, hits):
             shown = [pairs[i] for i in sorted({0, len(pairs) // 2, len(pairs) - 1})]
             return Proposal(image_side.pattern(), label_side.pattern(), len(pairs), of_images, shown, others)
     return None
+
+
+def _order(entry):
+    """Sort key: most pairs, likelier names, fewer other images, then the deepest folders and the shortest affixes."""
+    pairs, of_images, sides = entry
+    return (-len(pairs), -_likeliness(*sides), of_images - len(pairs), [-len(side.base) for side in sides],
+            [len(side.before + side.after) for side in sides], len(sides[0].suffixes),
+            [side.pattern() for side in sides])
 
 
 def _measured(files, image_side, label_side):
