@@ -37,7 +37,8 @@ from fcn.data.csail.writer import check_place, export
 from fcn.data.layouts import ade20k
 from fcn.data.spec import NUM_IDS
 
-OF_THE_DATA = ("classes", "label_encoding", "mask_threshold", "ignore_label", "max_pixels", "skip_bad", "cache_dir")
+OF_THE_DATA = ("images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "max_pixels",
+               "skip_bad", "cache_dir")
 
 
 def unpack(splits, folder, progress=None):

@@ -87,8 +87,8 @@ def test_text_that_is_no_pattern_is_refused(text, why):
 
 @pytest.mark.parametrize(("images", "labels", "says"), [
     ("j/{name}.jpg", "l/{name}.png", "there is no such folder"),
-    ("i/{name}.png", "l/{name}.png", "no file matches --images 'i/{name}.png'"),
-    ("i/{name}.jpg", "l/{name}_mask.png", "no file matches --labels"),
+    ("i/{name}.png", "l/{name}.png", "no file matches 'i/{name}.png'"),
+    ("i/{name}.jpg", "l/{name}_mask.png", "no file matches 'l/"),
     ("i/{name}.jpg", "l/{name}.png", "holds no label for any of 2 images")])
 def test_pattern_without_files_says_what_there_is(tmp_path, images, labels, says):
     root = tree(tmp_path, "i/1.jpg", "i/2.jpg", "l/a.png", "l/b.png")

@@ -40,7 +40,7 @@ def of(settings):
         return layout.with_patterns(settings.images, settings.labels)
     if settings.images or settings.labels:
         raise errors.UsageError(f"--images and --labels are not used by the layout {settings.layout}",
-                                fix="leave out --layout, or give --layout pattern.")
+                                fix="give --layout pattern, or leave out --images and --labels.")
     return layout
 
 
@@ -68,14 +68,15 @@ def choose(root):
     if found:
         return Choice(*next(iter(found.items())))
     proposal = _proposal.propose(root) if root.is_dir() else None
-    if proposal:
+    inside = _sub_folder(root)
+    if proposal and not (inside and proposal.is_in_one_folder()):
         return Choice("pattern", "\n  ".join(["no named layout fits; proposed from the names of files:",
                                               *proposal.lines()]), proposal.images, proposal.labels)
     here, others = _content(root)
     convertible = {suffix for suffix, paths in others.items() if not all(map(_is_converted, paths))}
     raise errors.DataError("no layout fits this folder", where=root,
                            why=[*here, *(layout.EXPECTED for layout in registry.load_all("layouts").values())],
-                           fix=_sub_folder(root) or file_kinds.to_png(convertible, root) or
+                           fix=inside or file_kinds.to_png(convertible, root) or
                            f"give {_patterns.EXAMPLE} with your folders, arrange the data set as one of these, or give "
                            "--layout.")
 

@@ -22,6 +22,8 @@ from fcn.data.spec import Listing
 
 TOKENS = re.compile(r"(\{[^{}]*\}|\*)")
 MEANS = {"{name}": "(?P<name>.+)", "{split}": "(?P<split>[^/]+?)", "*": "[^/]*"}
+FIX = "correct --images and --labels: paths relative to --data, in which {name} stands for what an image and its " \
+      "label have in common."
 EXAMPLE = "--images 'images/{name}.jpg' --labels 'masks/{name}.png'"
 
 
@@ -53,13 +55,16 @@ def check(text, option):
                                 f" with {{name}} for what an image and its label have in common: {EXAMPLE}")
 
 
-def matched(root, text, suffixes):
-    """The Matched files of a pattern in `root`. suffixes: those that can be read. Raises DataError."""
+def matched(root, text, suffixes, fix=FIX):
+    """The Matched files of a pattern in `root`. suffixes: those that can be read. fix: of the DataError.
+
+    Raises DataError if the pattern's folder does not exist.
+    """
     text = str(pathlib.PurePosixPath(text))
     folder, suffix = pathlib.Path(root) / _fixed_folder(text), _suffix(text)
     if not folders.is_folder(folder):
         raise errors.DataError("there is no such folder", where=folder, why=f"it is part of the pattern '{text}'",
-                               fix="check --data, --images and --labels.")
+                               fix=fix)
     found = folders.walk(folder, suffixes if suffix in ("", ".*") else (suffix.lower(),))
     expression, of = _expression(text), {}
     for path in found.files:
@@ -90,23 +95,24 @@ def _expression(text):
     return re.compile("".join(MEANS.get(part) or re.escape(part) for part in TOKENS.split(body)) + end, re.DOTALL)
 
 
-def listing(root, split, image_pattern, label_pattern, partial=False):
+def listing(root, split, image_pattern, label_pattern, partial=False, fix=FIX):
     """The Listing of a split: images and labels with the same {split} and {name}. Raises DataError.
 
     Without {split} in a pattern, the split is read from split.csv or drawn (_split.py). A file of both patterns is a
-    label. partial: images without a label are left out with a note.
+    label. partial: images without a label are left out with a note. fix: of errors about the patterns.
     """
     root = _folders.existing(root)
-    labels = matched(root, label_pattern, _folders.label_suffixes())
-    image_files = matched(root, image_pattern, images.IMAGE_SUFFIXES)
+    labels = matched(root, label_pattern, _folders.label_suffixes(), fix)
+    image_files = matched(root, image_pattern, images.IMAGE_SUFFIXES, fix)
     for path in labels.of.keys() & image_files.of.keys():
         del (image_files if len(label_pattern) >= len(image_pattern) else labels).of[path]
-    for some, pattern, option in ((image_files, image_pattern, "--images"), (labels, label_pattern, "--labels")):
+    for some, pattern, suffixes in ((image_files, image_pattern, images.IMAGE_SUFFIXES),
+                                    (labels, label_pattern, _folders.label_suffixes())):
         if not some.of:
-            raise _no_match(some, root, pattern, option)
+            raise _no_match(some, root, pattern, suffixes, fix)
     in_images, in_labels = _has_split(image_pattern), _has_split(label_pattern)
     if not (in_images or in_labels):
-        return _split.part(root, _paired(image_files, labels, list(image_files.of), list(labels.of), partial), split)
+        return _split.part(root, _paired((image_files, labels), image_files.of, labels.of, partial, fix), split)
     chosen = [path for path, (of, _) in image_files.of.items() if not in_images or of == split]
     names = {image_files.of[path][1] for path in chosen}
     chosen_labels = [path for path, (of, name) in labels.of.items() if (of == split if in_labels else name in names)]
@@ -116,7 +122,7 @@ def listing(root, split, image_pattern, label_pattern, partial=False):
     if not chosen or not chosen_labels:
         raise _no_split(root, split, image_files if in_images else labels, "images" if not chosen else "labels",
                         image_pattern if in_images else label_pattern)
-    whole = _paired(image_files, labels, chosen, chosen_labels, partial)
+    whole = _paired((image_files, labels), chosen, chosen_labels, partial, fix)
     whole.notes.extend(_split.idle(root))
     return whole
 
@@ -125,26 +131,23 @@ def _has_split(pattern):
     return "{split}" in pattern
 
 
-def _paired(image_files, labels, chosen, chosen_labels, partial):
-    """The Listing of these paths of images and labels. Raises DataError if none pair."""
-    name_of = {path: name.replace("/", "_") for some in (image_files, labels) for path, (_, name) in some.of.items()}
+def _paired(both, chosen, chosen_labels, partial, fix):
+    """The Listing of these paths of images and labels. both: the Matched of all. Raises DataError if none pair."""
+    chosen, chosen_labels, labels = list(chosen), list(chosen_labels), both[1]
+    name_of = {path: name.replace("/", "_") for some in both for path, (_, name) in some.of.items()}
     found = _folders.pair_up(chosen, chosen_labels, labels.folder, partial=partial, name=name_of.get)
     if not found.pairs:
         why = _affix.in_common(chosen, chosen_labels) or errors.several(found.problems)
         raise errors.DataError(f"holds no label for any of {len(chosen):,} images" if len(chosen) > 1 else
-                               f"holds no label for {chosen[0].name}", where=labels.folder, why=why,
-                               fix="an image and its label have the same {name}: correct --images and --labels.")
-    return Listing(found.pairs, image_files.found.odd + labels.found.odd + found.problems, found.notes)
+                               f"holds no label for {chosen[0].name}", where=labels.folder, why=why, fix=fix)
+    return Listing(found.pairs, [*both[0].found.odd, *labels.found.odd, *found.problems], found.notes)
 
 
-def _no_match(some, root, pattern, option):
+def _no_match(some, root, pattern, suffixes, fix):
     """The DataError if no file matches a pattern."""
     there = [path.relative_to(root).as_posix() for path in some.found.files[:3]]
-    why = [f"files there: {', '.join(there)}"] if there else folders.not_read(
-        some.found.others, images.IMAGE_SUFFIXES if option == "--images" else _folders.label_suffixes())
-    return errors.DataError(f"no file matches {option} '{pattern}'", where=some.folder, why=why,
-                            fix=f"correct {option}: it is a path relative to {root}, in which {{name}} stands for any "
-                                "text.")
+    why = [f"files there: {', '.join(there)}"] if there else folders.not_read(some.found.others, suffixes)
+    return errors.DataError(f"no file matches '{pattern}'", where=some.folder, why=why, fix=fix)
 
 
 def _no_split(root, split, of, what, pattern):

@@ -51,6 +51,11 @@ class Proposal:
     examples: list[tuple[str, str]]
     others: list[str]
 
+    def is_in_one_folder(self):
+        """Whether all pairs are in one sub-folder, as after unpacking an archive."""
+        first = self.images.split("/")[0]
+        return "{" not in first and first == self.labels.split("/")[0]
+
     def lines(self):
         """Lines for messages: how many files match, three pairs, and other patterns."""
         found = [f"--images {shlex.quote(self.images)} --labels {shlex.quote(self.labels)}",

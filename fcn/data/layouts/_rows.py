@@ -9,7 +9,6 @@ import pathlib
 import re
 from typing import Any
 
-from fcn.core import errors
 from fcn.data.layouts import _classes, _folders, _patterns
 
 
@@ -43,12 +42,9 @@ def functions(rows, beside=_classes.BESIDE, **fields):
     def listing(root, split):
         root = _folders.existing(root)
         row = _fitting(root, rows) or rows[0]
-        try:
-            return _patterns.listing(root, split, row.images, row.labels, row.partial)
-        except errors.DataError as error:  # nobody has given --images and --labels
-            raise errors.DataError(error.what, where=error.where, why=error.why,
-                                   fix="check --data and --layout; the files of this layout are "
-                                       + " or ".join(f"{row.images} with {row.labels}" for row in rows)) from None
+        expected = " or ".join(f"{row.images} with {row.labels}" for row in rows)
+        return _patterns.listing(root, split, row.images, row.labels, row.partial,
+                                 f"check --data and --layout; this layout has {expected}.")
 
     for function, text in ((recognise, 'Why `root` has this layout, or "".'),
                            (spec, "The classes of this layout, or those of a file of classes. Raises DataError."),

@@ -9,8 +9,8 @@ others have image-level labels (annotations/image-level), which are not used.
 import pathlib
 
 from fcn.core import errors
-from fcn.data.label_formats import _mat5, mat_groundtruth
-from fcn.data.layouts import _classes, _parallel
+from fcn.data.label_formats import _mat5
+from fcn.data.layouts import _classes, _rows
 
 # label_list.mat, by id. 0, "null", is the background: all but clothing and people. It is labelled as carefully as the
 # rest, so it is a class and not ignored (--ignore-label 0 ignores it).
@@ -20,13 +20,11 @@ NAMES = ("null", "accessories", "bag", "belt", "blazer", "blouse", "bodysuit", "
          "pumps", "purse", "ring", "romper", "sandals", "scarf", "shirt", "shoes", "shorts", "skin", "skirt",
          "sneakers", "socks", "stockings", "suit", "sunglasses", "sweater", "sweatshirt", "swimwear", "t-shirt", "tie",
          "tights", "top", "vest", "wallet", "watch", "wedges")
-FOLDERS = _parallel.Folders(("photos",), ("annotations/pixel-level",))
+ROWS = (_rows.Row("photos/{name}.jpg", "annotations/pixel-level/{name}.mat", partial=True),)
 EXPECTED = "the clothing_co_parsing layout has photos, annotations/pixel-level and label_list.mat"
 
 
-def recognise(root):
-    """Why `root` has this layout, or ""."""
-    return _parallel.recognise(root, FOLDERS)
+recognise, _, listing = _rows.functions(ROWS)
 
 
 def spec(root, classes="", ignore_label=None):
@@ -37,8 +35,3 @@ def spec(root, classes="", ignore_label=None):
         raise errors.DataError(f"names {len(names)} classes, starting with '{names[0] if names else ''}'; expected "
                                f"{len(NAMES)}, starting with 'null'", where=path, fix="download the file again.")
     return _classes.spec(root, classes, ignore_label, class_names=names, ignored_ids=(), encoding="mat_groundtruth")
-
-
-def listing(root, split):
-    """The Listing of a split. Raises DataError if a folder is missing or empty."""
-    return _parallel.listing(root, split, FOLDERS, EXPECTED, partial=True, endings=mat_groundtruth.SUFFIXES)
