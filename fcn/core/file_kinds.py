@@ -9,10 +9,15 @@ import errno
 import pathlib
 import re
 import shlex
+import stat
+
+from fcn.core import errors
 
 START_BYTES = 4096
 MATLAB, MATLAB_7, HDF5, ZIP = "a MATLAB file", "a MATLAB 7.3 file", "an HDF5 file", "a ZIP archive"
 EMPTY, PYTORCH = "empty", "a file of PyTorch, which is a pickle"
+FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
+              stat.S_IFBLK: "device"}
 AGAIN = "download or copy it again."
 
 
@@ -67,6 +72,20 @@ OTHERS = (
     (0, b"\x7fELF", "a program"), (0, b"SQLite", "an SQLite database"),
 )
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".flv", ".3gp")
+
+
+def check_regular(path):
+    """Raise DataError if a pathlib.Path is missing or not a regular file. Other errors of the system pass through."""
+    try:
+        file_type = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        is_link = path.is_symlink()
+        raise errors.DataError("is a broken link" if is_link else "is missing", where=path,
+                               fix=f"replace it with the file; it points to {path.readlink()}." if is_link
+                               else "add it, or correct its path.") from None
+    if file_type != stat.S_IFREG:  # opening a pipe could block for ever, and a device may do anything
+        raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
+                               where=path, fix="give the path of a file, or replace it with one.")
 
 
 def kind_of(path):

@@ -8,7 +8,6 @@ not report the warning.
 import contextlib
 import dataclasses
 import pathlib
-import stat
 import struct
 import threading
 
@@ -22,8 +21,6 @@ from fcn.data.spec import MAX_PIXELS
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of a grey image
-FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
-              stat.S_IFBLK: "device"}
 ORIENTATION, SIDEWAYS = 0x0112, 5  # EXIF tag, and the first of its values that swaps height and width
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -208,16 +205,8 @@ def _open(path, formats, kind):
     """Open a regular file in one of `formats` as a Pillow image. Raises DataError."""
     with _decoding(path):
         try:
-            file_type = stat.S_IFMT(path.stat().st_mode)
-            if file_type != stat.S_IFREG:  # opening a pipe could block for ever, and a device may do anything
-                raise errors.DataError(f"is not a regular file but a {FILE_TYPES.get(file_type, 'special file')}",
-                                       where=path, fix="give the path of a file, or replace it with one.")
+            file_kinds.check_regular(path)
             return _open_of_any_size(path, formats)
-        except FileNotFoundError:
-            is_link = path.is_symlink()
-            raise errors.DataError("is a broken link" if is_link else "is missing", where=path,
-                                   fix=f"replace it with the file; it points to {path.readlink()}." if is_link
-                                   else "add it, or correct its path.") from None
         except UnidentifiedImageError:
             what, fix = file_kinds.described(path, kind, formats)
             raise errors.DataError(what, where=path, fix=fix) from None
