@@ -115,8 +115,8 @@ class Model(contextlib.AbstractContextManager):
         Returns
         -------
         numpy.ndarray
-            (H, W) uint8 class ids; with `probabilities` (H, W, num_classes) float32, which add up to 1 at each pixel.
-            Ids that scores ignore are never predicted.
+            (H, W) uint8 class ids, uint16 for more than 256 classes; with `probabilities` (H, W, num_classes) float32,
+            which add up to 1 at each pixel. Ids that scores ignore are never predicted.
 
         Raises
         ------

@@ -17,7 +17,7 @@ from fcn.core import errors, machine, progress_bar, tables
 from fcn.core.errors import Problem, grouped
 from fcn.data import file_checks, images, label_files
 from fcn.data.layouts import _auto
-from fcn.data.spec import NUM_IDS
+from fcn.data.spec import MOST_IDS
 
 SPLITS = ("training", "validation", "test")
 OF_LABELS = ("classes", "label_encoding", "mask_threshold", "ignore_label")  # settings of labels
@@ -38,8 +38,8 @@ def listings(layout, root):
 
 
 def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
-    """Read all pairs: (pixels of each id (256,), labels that hold it (256,), Counter of sizes, Problems)."""
-    pixels, holding = np.zeros(NUM_IDS, np.int64), np.zeros(NUM_IDS, np.int64)
+    """Read all pairs: (pixels of each id (65536,), labels that hold it (65536,), Counter of sizes, Problems)."""
+    pixels, holding = np.zeros(MOST_IDS, np.int64), np.zeros(MOST_IDS, np.int64)
     sizes: collections.Counter = collections.Counter()
     problems = []
     with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
@@ -60,7 +60,7 @@ def _counted(pair, spec, max_pixels):
         _, label = label_files.read_pair(pair, spec, max_pixels=max_pixels)
     except errors.DataError as error:
         return file_checks.problem(error, pair.label)
-    return np.bincount(label.ravel(), minlength=NUM_IDS), label.shape
+    return np.bincount(label.ravel(), minlength=MOST_IDS), label.shape
 
 
 def table(pixels, holding, spec):
@@ -129,8 +129,8 @@ def main(argv):
     most = ", ".join(f"{height}x{width} ({number})" for (height, width), number in sizes.most_common(4))
     print(f"labels: {spec.encoding}, height x width {most}"
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
-    print("\n".join([*table(pixels, holding, spec), *file_checks.sparse_ids_warning(
-        spec, pixels, report.good, arguments, arguments.max_pixels)]))
+    print("\n".join([*table(pixels, holding, spec),
+                     *file_checks.sparse_ids_warning(spec, pixels, arguments.ignore_label)]))
     problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems]
                                  + report.problems + problems))
     print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))

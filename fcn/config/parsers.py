@@ -7,7 +7,7 @@ import pathlib
 import re
 
 from fcn.core import registry
-from fcn.data.spec import MAX_PIXELS
+from fcn.data.spec import MAX_PIXELS, MOST_IDS
 
 FIRST_AUGMENTATIONS = ("hflip", "vflip", "turn", "scale")  # config.json of every run has them first, others by name
 ABBREVIATIONS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch"}  # nearest() knows these
@@ -91,9 +91,9 @@ def parse_ids(text):
         values = tuple(whole(v) for v in (text if isinstance(text, (list, tuple)) else str(text).split(",")))
     except ValueError:
         values = (-1,)
-    if not all(0 <= v <= 255 for v in values):
-        raise argparse.ArgumentTypeError(f"invalid label ids '{text}': expected numbers from 0 to 255, such as 11 or "
-                                         "0,255")
+    if not all(0 <= v < MOST_IDS for v in values):
+        raise argparse.ArgumentTypeError(f"invalid label ids '{text}': expected numbers from 0 to {MOST_IDS - 1}, such "
+                                         "as 11 or 0,255")
     return values
 
 

@@ -42,7 +42,7 @@ class Array:
             raise Refused(f"{self._entry.filename} holds {self.dtype}, expected numbers or text; arrays of objects are "
                           "pickles, which can run any code")
         with self._archive.open(self._entry) as file:
-            _header(file, self._entry.filename)
+            header(file, self._entry.filename)
             content = file.read(self.nbytes) if 0 <= self.nbytes <= self._entry.file_size else b""
             if len(content) != self.nbytes or file.read(1):  # zipfile compares the checksum at the end of the file
                 raise Refused(f"{self._entry.filename} claims {self.shape} of {self.dtype}, but has "
@@ -69,11 +69,12 @@ def open_npz(path, most_bytes):
 
 def _array(archive, entry):
     with archive.open(entry) as file:
-        shape, fortran, dtype = _header(file, entry.filename)
+        shape, fortran, dtype = header(file, entry.filename)
     return Array(entry.filename.removesuffix(".npy"), shape, dtype, fortran, archive, entry)
 
 
-def _header(file, name):
+def header(file, name):
+    """(shape, is in Fortran order, dtype) of an open .npy file. Raises ValueError and others for a damaged one."""
     version = np.lib.format.read_magic(file)
     if version not in HEADER_READERS:
         raise Refused(f"{name} has .npy version {version}; versions 1.0 and 2.0 are read")

@@ -62,7 +62,7 @@ def check_streams(names):
 
 
 def sample(image, label, size_px, augmentation, number):
-    """Crop an image, uint8 (h, w, 3), and its label, uint8 (h, w), to size_px = (height, width) and augment both.
+    """Crop an image, uint8 (h, w, 3), and its label, (h, w) of ids, to size_px = (height, width) and augment both.
 
     augmentation: an Augmentation. number: of the sample in the run. size_px=None: the whole image; then an odd number
     of quarter turns swaps height and width of the result. Results may be read-only views.
@@ -79,7 +79,7 @@ def sample(image, label, size_px, augmentation, number):
     for module, value in reversed(changes):
         if size_px and module.size_before:
             size = module.size_before(size, value)
-    sides = size
+    sides, id_dtype = size, label.dtype
     for module, value in changes:
         sides = module.window_px(sides, value) if module.window_px else sides
     top, left = corner(label.shape, sides, augmentation.seed, number)
@@ -88,7 +88,7 @@ def sample(image, label, size_px, augmentation, number):
     for module, value in changes:
         image = module.change(image, value)
         label = module.change(label, value) if module.MOVES_LABEL else label
-        _check(module, image, label)
+        _check(module, image, label, id_dtype)
     if size_px and changes and label.shape != tuple(size_px):
         raise errors.UsageError(f"returned a sample of {label.shape} px, expected {tuple(size_px)}",
                                 where=changes[-1][0].__file__, fix="let change() keep the size, or define "
@@ -96,11 +96,12 @@ def sample(image, label, size_px, augmentation, number):
     return image, label
 
 
-def _check(module, image, label):
-    """Raise UsageError unless an augmentation returned an image uint8 (h, w, 3) and a label uint8 (h, w)."""
-    for name, array, shape in (("image", image, (*label.shape[:2], 3)), ("label", label, image.shape[:2])):
-        if array.dtype != np.uint8 or array.shape != shape:
-            raise errors.UsageError(f"returned the {name} as {array.dtype} {array.shape}, expected uint8 {shape}",
+def _check(module, image, label, id_dtype):
+    """Raise UsageError unless an augmentation returned an image uint8 (h, w, 3) and a label of id_dtype (h, w)."""
+    for name, array, dtype, shape in (("image", image, np.dtype(np.uint8), (*label.shape[:2], 3)),
+                                      ("label", label, id_dtype, image.shape[:2])):
+        if array.dtype != dtype or array.shape != shape:
+            raise errors.UsageError(f"returned the {name} as {array.dtype} {array.shape}, expected {dtype} {shape}",
                                     where=module.__file__, fix="let change() keep the dtype, and change image and "
                                     "label in the same way if MOVES_LABEL is True.")
 

@@ -6,7 +6,6 @@ import pathlib
 import numpy as np
 
 from fcn.core import errors
-from fcn.data.spec import NUM_IDS
 
 KNOWN = ("none", "inverse", "median")
 
@@ -40,7 +39,7 @@ def _pixels_where_present(training, channels, scored):
     """float64 (channels,): for each class, the labelled pixels of all images that contain it."""
     total = np.zeros(channels)
     for index in range(len(training)):
-        counts = np.bincount(training.label(index).ravel(), minlength=NUM_IDS)[:channels] * scored
+        counts = np.bincount(training.label(index).ravel(), minlength=channels)[:channels] * scored
         total[counts > 0] += counts.sum()
     return total
 

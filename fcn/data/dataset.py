@@ -16,7 +16,7 @@ from fcn.core.errors import Problem
 from fcn.data import file_checks, label_files
 from fcn.data.cache import builder, cache
 from fcn.data.layouts import _auto, _split
-from fcn.data.spec import VOID_ID, DatasetSpec, Pair
+from fcn.data.spec import MOST_CLASSES, VOID_ID, DatasetSpec, Pair
 
 logger = logging.getLogger(__name__)
 
@@ -180,8 +180,7 @@ def prepare_caches(settings, data, verify=False):
     labels = [pair.label for pair in data.found["training"]]
     check_classes(spec, training.class_pixels, validation.class_pixels, settings, bool(data.spec.class_names), labels)
     for line in file_checks.sparse_ids_warning(data.spec, training.class_pixels + validation.class_pixels,
-                                               data.found["training"] + data.found["validation"], settings,
-                                               settings.max_pixels):
+                                               settings.ignore_label):
         logger.info(line)
     return spec, training, validation
 
@@ -189,7 +188,7 @@ def prepare_caches(settings, data, verify=False):
 def check_classes(spec, training, validation, settings, named, labels):
     """Raise DataError if the ids in the labels cannot be classes.
 
-    training, validation: (256,) pixels of each id. named: whether the data set names its classes. labels: paths of
+    training, validation: (ids,) pixels of each id. named: whether the data set names its classes. labels: paths of
     training labels, some of which are read to detect masks.
     """
     present = [i for i in spec.scored_ids if training[i]]
@@ -205,6 +204,10 @@ def check_classes(spec, training, validation, settings, named, labels):
                                "edges do", where=settings.data, fix="name the ids with --classes" + (
                                    ", or read masks with --label-encoding binary."
                                    if label_files.are_masks(labels, spec) else "."))
+    if spec.num_classes > MOST_CLASSES:
+        raise errors.DataError(f"the highest id is {spec.num_classes - 1}, so the net would have {spec.num_classes} "
+                               f"channels, expected at most {MOST_CLASSES}", where=settings.data, fix="fcn inspect "
+                               "prints a file of classes for these ids; give it as --classes.")
     unknown = [i for i in np.flatnonzero(validation).tolist() if i not in spec.scored_ids + spec.ignored_ids]
     if unknown:
         raise errors.DataError(f"validation labels contain the ids {unknown}, which training labels do not",

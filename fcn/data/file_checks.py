@@ -159,60 +159,25 @@ def refuse(problems, total, of="pairs"):
                            fix="correct or remove these files; --skip-bad continues without them.")
 
 
+MOST_LISTED = 64  # ids in a message
 LEAST_EMPTY = 8  # warn about at least so many channels without pixels, and at least twice those with pixels
-MOST_FILES = 1000  # limit of label files that are read to find the colour of every id
 
 
-def sparse_ids_warning(spec, class_pixels, pairs, asked, max_pixels=images.MAX_PIXELS):
+def sparse_ids_warning(spec, class_pixels, ignore_label=None):
     """Warn about labels without class names whose ids are far apart: the net would get many unused channels.
 
-    class_pixels: (256,) pixels of each id in the labels of `pairs`. asked: has label_encoding and ignore_label, None
-    unless given; they would override a file of classes. Returns lines, [] without a warning.
+    class_pixels: (ids,) pixels of each id in the labels. ignore_label: of --ignore-label, None unless given; it would
+    ignore classes of the file that is advised. Returns lines, [] without a warning; the last one is that file.
     """
-    present = np.flatnonzero(class_pixels).tolist()
-    classes = [i for i in present if i not in spec.ignored_ids]
+    classes = [i for i in np.flatnonzero(class_pixels).tolist() if i not in spec.ignored_ids]
     channels = max(classes, default=0) + 1
     empty = channels - len(classes)
     if spec.class_names or empty < max(LEAST_EMPTY, 2 * len(classes)):
         return []
-    lines = [f"warned: {len(classes)} of {channels} ids occur: {', '.join(map(str, classes))}; the net gets {channels} "
-             f"channels, {empty} of them for classes that never occur"]
-    colours = _colours(spec, present, pairs, max_pixels)
-    if colours is None:
-        return [*lines, "  if these values are not ids, write the labels again with the ids 0 to "
-                        f"{len(classes) - 1}; if they are ids, name them with --classes"]
-    flags = [flag for flag in ("label-encoding", "ignore-label") if getattr(asked, flag.replace("-", "_")) is not None]
-    without = f", without --{' and --'.join(flags)}" if flags else ""
-    return [*lines, "  if these are grey values or colours and not ids, save the next line as classes.json and give "
-                    f"--classes classes.json{without} (a run that has started keeps its classes: give another --run); "
-                    "if they are ids, name them with --classes",
-            _file(classes, [i for i in present if i not in classes], colours)]
-
-
-def _file(classes, ignored, colours):
-    """JSON of a file of classes (layouts/_classes.py) that maps these ids to 0, 1, 2, ..., the ignored ones last."""
-    content = {"names": [f"class {i}" for i in classes], "colours": [list(colours[i]) for i in classes + ignored],
-               "encoding": "colours"}
-    if ignored:
-        content["ignored"] = list(range(len(classes), len(classes) + len(ignored)))
-    return json.dumps(content)
-
-
-def _colours(spec, ids, pairs, max_pixels):
-    """{id: (r, g, b)} as the label format "colours" reads the files; None unless each id has its own colour."""
-    found: dict[int, tuple] = {}
-    for pair in pairs[:MOST_FILES]:
-        try:
-            label = label_files.read_label(pair.label, spec, max_pixels)
-            new = [i for i in np.unique(label).tolist() if i not in found]
-            colours = _rgb.read(pair.label, max_pixels, as_colours=True) if new else label
-        except errors.DataError:
-            continue
-        for i in new:
-            pixels = colours[label == i]
-            if (pixels != pixels[0]).any():
-                return None
-            found[i] = tuple(pixels[0].tolist())
-        if found.keys() >= set(ids):
-            return found if len(set(found.values())) == len(found) else None
-    return None
+    without = "" if ignore_label is None else ", without --ignore-label"
+    content = {"names": [f"class {i}" for i in classes], "remap": {str(i): n for n, i in enumerate(classes)}}
+    return [f"warned: {len(classes)} of {channels} ids occur: {_rgb.listed(classes, MOST_LISTED)}; the net gets "
+            f"{channels} channels, {empty} of them for classes that never occur",
+            f"  for a net of {len(classes)} channels, save the next line as classes.json and give --classes "
+            f"classes.json{without} (a run that has started keeps its classes: give another --run)",
+            json.dumps(content)]

@@ -261,7 +261,7 @@ def resize_image(image, size_px):
 
 
 def resize_label(label, size_px):
-    """Resize class ids uint8 (h, w) to size_px = (height, width) by nearest neighbour, with aligned pixel centres."""
+    """Resize class ids (h, w) to size_px = (height, width) by nearest neighbour, with aligned pixel centres."""
     return _resized(label, size_px, Image.Resampling.NEAREST)
 
 
@@ -272,7 +272,7 @@ def _resized(array, size_px, how):
 
 
 def write_png(path, array):
-    """Write uint8 (h, w) or (h, w, 3) as a PNG, by atomic_io.write_whole()."""
+    """Write uint8 (h, w) or (h, w, 3), or uint16 (h, w), as a PNG, by atomic_io.write_whole()."""
     _write(path, array, extension=".png")
 
 

@@ -28,9 +28,9 @@ def label_size(path, spec, max_pixels=images.MAX_PIXELS):
 
 
 def read_label(path, spec, max_pixels=images.MAX_PIXELS):
-    """Class ids of a label as uint8 (height, width). Raises DataError with advice."""
+    """Class ids of a label as uint8 or uint16 (height, width), after the spec's remap. Raises DataError with advice."""
     try:
-        return _encoding(spec.encoding).read(path, spec, max_pixels)
+        return spec.remapped(_encoding(spec.encoding).read(path, spec, max_pixels))
     except errors.DataError as error:
         raise _advised(error, path, spec, max_pixels) from None
 
@@ -89,8 +89,7 @@ def _blue(path, spec, max_pixels):
 def _binary(path, spec, max_pixels):
     binary = _encoding("binary")
     mask = binary.read(path, spec, max_pixels)
-    with images.opened(path, binary.FORMATS, "mask", max_pixels) as image:
-        grey = binary.read_grey(image, path)
+    grey, _ = binary.read_grey(path, max_pixels)
     black_or_white = (grey <= NEAR_PX_VALUES) | (grey >= 255 - NEAR_PX_VALUES)
     if not mask.any() or black_or_white.mean() < MOSTLY:
         return ""
@@ -124,7 +123,7 @@ TRIED = {"ids": _ids, "mat_groundtruth": _matlab, "binary": _binary, "blue": _bl
 
 
 def read_pair(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
-    """Read a Pair: (image uint8 (h, w, 3) RGB, label uint8 (h, w) of class ids). Both may be read-only.
+    """Read a Pair: (image uint8 (h, w, 3) RGB, label uint8 or uint16 (h, w) of class ids). Both may be read-only.
 
     size_px: (height, width) to resize to, or None. The image is rotated by its EXIF orientation if its label is rotated
     too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label contains an unknown id.
@@ -149,9 +148,11 @@ def read_at_both(pair, spec, size_px, max_pixels=images.MAX_PIXELS):
 
 
 def _label(pair, spec, max_pixels):
+    """Checked ids of a pair's label, in the spec's dtype; without class names uint16 if an id is above 255."""
     label = read_label(pair.label, spec, max_pixels)
     check_ids(label, spec, pair.label)
-    return label
+    dtype = spec.id_dtype if spec.class_names else np.promote_types(label.dtype, spec.id_dtype)
+    return label.astype(dtype, copy=False)
 
 
 def turned(header, label_size, label_path):

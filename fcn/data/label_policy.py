@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from fcn.core import errors
-from fcn.data.spec import VOID_ID, DatasetSpec
+from fcn.data.spec import NUM_IDS, VOID_ID, WIDE_VOID_ID, DatasetSpec, id_dtype
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelPolicy:
-    """The label ids (0-255) that are ignored.
+    """The label ids that are ignored.
 
     ignored_in_loss: pixels with these labels have no loss and no gradient. (Pixels whose label is not a channel of the
     net have none either.) ignored_in_scores: pixels with these labels do not count in scores, and predictions that are
@@ -23,6 +25,10 @@ class LabelPolicy:
     ignored_in_scores: tuple[int, ...] = ()
     never_predicted: tuple[int, ...] = ()
     padding_id: int = VOID_ID
+
+    def id_dtype(self, num_classes: int):
+        """dtype of the labels of a net with num_classes channels: uint8, or uint16 if an id is above 255."""
+        return id_dtype(num_classes, (*self.ignored_in_loss, *self.ignored_in_scores, self.padding_id))
 
     def trained_ids(self, num_classes: int) -> tuple[int, ...]:
         """The channels that count in the loss of a net with num_classes channels."""
@@ -40,11 +46,12 @@ def make(spec: DatasetSpec, train_ignored: bool, pads: bool) -> LabelPolicy:
     in_loss = () if train_ignored else spec.ignored_ids
     if not pads:
         return _joined(in_loss, spec.ignored_ids, channels)
-    if not in_loss and channels > VOID_ID:
-        raise errors.UsageError(f"samples may extend beyond their image, but the label {VOID_ID} of such pixels is a "
+    void = spec.void_id if spec.id_dtype == np.uint16 else VOID_ID
+    if not in_loss and channels > void:
+        raise errors.UsageError(f"samples may extend beyond their image, but the label {void} of such pixels is a "
                                 "class", fix="leave out --augment scale and turn, and crops at --size native; or name "
                                 "an id with --ignore-label.")
-    in_loss = in_loss or (VOID_ID,)
+    in_loss = in_loss or (void,)
     return _joined(in_loss, tuple(dict.fromkeys([*spec.ignored_ids, in_loss[0]])), channels)
 
 
@@ -78,4 +85,4 @@ def of_run(model: dict, spec: DatasetSpec) -> LabelPolicy:
 
 def _joined(in_loss, in_scores, channels):
     return LabelPolicy(in_loss, in_scores, tuple(i for i in in_loss if i < channels),
-                       in_loss[0] if in_loss else VOID_ID)
+                       in_loss[0] if in_loss else VOID_ID if channels <= NUM_IDS else WIDE_VOID_ID)

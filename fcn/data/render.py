@@ -21,7 +21,7 @@ PREVIEW_MAKER = "fcn --show-batch"
 
 
 def colour(label, palette):
-    """Colours of class ids: uint8 (h, w) -> uint8 (h, w, 3). palette: 256 colours (r, g, b), 0-255."""
+    """Colours of class ids: (h, w) -> uint8 (h, w, 3). palette: a colour (r, g, b), 0-255, of each id."""
     return np.asarray(palette, np.uint8)[label]
 
 
@@ -57,7 +57,7 @@ def panel(image, label, prediction, spec):
 
 
 def shrunk(array, longest):
-    """Reduce an image uint8 (h, w, 3) or class ids uint8 (h, w) to at most `longest` pixels per side.
+    """Reduce an image uint8 (h, w, 3) or class ids (h, w) to at most `longest` pixels per side.
 
     Class ids are resized by nearest neighbour. Smaller arrays, and None, are returned unchanged.
     """
@@ -124,8 +124,8 @@ def check_preview_place(path):
 def batch_panel(images, labels, spec):
     """image | label | overlay of all samples, above a legend of the classes: uint8 (h', w', 3).
 
-    images: uint8 (n, h, w, 3). labels: uint8 (n, h, w). Ignored pixels are a checkerboard in the label, and show the
-    image in the overlay.
+    images: uint8 (n, h, w, 3). labels: (n, h, w) of class ids. Ignored pixels are a checkerboard in the label, and
+    show the image in the overlay.
     """
     strips = [_strip(image, label, spec) for image, label in zip(images, labels, strict=True)]
     height, width = strips[0].shape[:2]

@@ -1,13 +1,24 @@
 """Specification of a data set: its classes, their colours, and pairs of image and label files."""
 
 import dataclasses
+import functools
 import pathlib
+
+import numpy as np
 
 from fcn.core.errors import Problem
 
 MAX_PIXELS = 64_000_000  # far above the largest image of ADE20K; a header with more is probably damaged or an attack
-NUM_IDS = 256  # number of possible values of a label pixel: 0 to 255
+NUM_IDS = 256  # number of ids of 8 bits, 0 to 255; enough for most data sets
+MOST_IDS = 65536  # number of ids of 16 bits, and of possible values in a label file
+MOST_CLASSES = 4096  # a confusion matrix of so many classes takes 134 MB
 VOID_ID = 255  # label of pixels without a class, unless a data set defines another
+WIDE_VOID_ID = 65535  # the same where 255 is a class
+
+
+def id_dtype(num_classes, ignored_ids=()):
+    """dtype of class ids and labels: uint16 if a class or an ignored id is above 255, else uint8."""
+    return np.uint8 if max(num_classes - 1, 0, *ignored_ids) < NUM_IDS else np.uint16
 
 
 def stored_size(size_px: tuple[int, int] | None) -> list[int]:
@@ -47,14 +58,15 @@ class Listing:
 class DatasetSpec:
     """The classes of a data set and the format of its labels.
 
-    Labels are never shifted: a class id is the value in the label file, the channel of the net and the value in a
-    written prediction.
+    Labels are never shifted: a class id is the channel of the net and the value in a written prediction. Without
+    `remap`, it is the value in the label file too.
 
     class_names: indexed by id; empty if unknown, then made from the ids in the labels. ignored_ids: values that loss
     and scores ignore and that predictions never contain (except with --train-ignored); they may be among the class ids
     (0 of ADE20K) or beyond them (11 of CamVid, 255 of VOC). colours: (r, g, b) per id, 0-255; empty for a generated
     palette. encoding: the label format, a file in fcn/data/label_formats. mask_threshold: grey values (0-255) above it
-    are foreground; used by the label format "binary".
+    are foreground; used by the label format "binary". remap: (value in a label file, id) pairs, one per value; all
+    other values become the first ignored id. Without pairs, values are ids.
     """
 
     class_names: tuple[str, ...] = ()
@@ -62,6 +74,7 @@ class DatasetSpec:
     colours: tuple[tuple[int, int, int], ...] = ()
     encoding: str = "ids"
     mask_threshold: int = 127
+    remap: tuple[tuple[int, int], ...] = ()
 
     @property
     def num_classes(self):
@@ -69,9 +82,39 @@ class DatasetSpec:
         return len(self.class_names)
 
     @property
+    def id_dtype(self):
+        """The dtype of labels and predictions, uint8 or uint16."""
+        return id_dtype(self.num_classes, self.ignored_ids)
+
+    @property
+    def num_ids(self):
+        """Number of ids of that dtype: 256 or 65536."""
+        return int(np.iinfo(self.id_dtype).max) + 1
+
+    @property
+    def void_id(self):
+        """The id of pixels without a class where the data set names none: 255, or 65535 if 255 is a class."""
+        return VOID_ID if self.num_classes <= VOID_ID else WIDE_VOID_ID
+
+    @property
+    def prediction_format(self):
+        """Label format of written predictions. Class ids of a remapped data set are not values of its label files."""
+        return "ids" if self.remap else self.encoding
+
+    @property
     def scored_ids(self):
         """Ids of the classes that are not ignored."""
         return tuple(i for i in range(self.num_classes) if i not in self.ignored_ids)
+
+    def remapped(self, values):
+        """Ids of the values of a label file, uint8 or uint16 (h, w), by `remap`. Unchanged without one."""
+        if not self.remap:
+            return values
+        ids = np.array([i for _, i in self.remap])
+        unlisted = self.ignored_ids[0] if self.ignored_ids else self.void_id
+        table = np.full(MOST_IDS, unlisted, id_dtype(max(ids) + 1, (unlisted,)))
+        table[[value for value, _ in self.remap]] = ids
+        return table[values]
 
     def with_overrides(self, encoding, mask_threshold):
         """A copy with the given encoding and threshold. None keeps the value."""
@@ -81,7 +124,7 @@ class DatasetSpec:
     def counted(self, class_pixels):
         """A copy with class names "class 0", "class 1", ... up to the highest id that occurs, if there are no names.
 
-        class_pixels: (256,) number of pixels of each id. Ids below the highest that do not occur are classes too.
+        class_pixels: (ids,) number of pixels of each id. Ids below the highest that do not occur are classes too.
         """
         if self.class_names:
             return self
@@ -89,13 +132,16 @@ class DatasetSpec:
         return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in range(max(seen, default=0) + 1)))
 
     def palette(self):
-        """List of 256 colours (r, g, b), 0-255, by id. Ignored ids are black."""
-        table = [bit_colour(i) for i in range(NUM_IDS)]
-        for i, colour in enumerate(self.colours):
-            table[i] = tuple(colour)
-        for i in self.ignored_ids:
-            table[i] = (0, 0, 0)
-        return table
+        """List of colours (r, g, b), 0-255, by id: of num_ids ids. Ignored ids are black."""
+        return list(_palette(self.num_ids, self.colours, self.ignored_ids))
+
+
+@functools.lru_cache(maxsize=4)
+def _palette(num_ids, colours, ignored_ids):
+    table = [tuple(colours[i]) if i < len(colours) else bit_colour(i) for i in range(num_ids)]
+    for i in ignored_ids:
+        table[i] = (0, 0, 0)
+    return table
 
 
 def bit_colour(index):

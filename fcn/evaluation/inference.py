@@ -8,6 +8,7 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import images
+from fcn.data.spec import id_dtype
 from fcn.evaluation import tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.memory_guard import Room, need_of
@@ -40,7 +41,7 @@ class Predictor:
         return photo.shape[:2] if self.config.enlarge == "scores" else network_input.shape[:2]
 
     def predict(self, photo, network_input, sink=None, progress=None):
-        """Predict one image. Returns [(ids at original size, ids on the base grid)], uint8 (h, w), per excluded_ids.
+        """Predict one image. Returns [(ids at original size, ids on the base grid)], (h, w), per excluded_ids.
 
         photo: the original, uint8 (h, w, 3) RGB.
         network_input: the image at scale 1 (on the base grid): the photo resized as in the cache, or the photo itself.
@@ -83,7 +84,7 @@ class Predictor:
                  for scale, size in zip(self.config.scales, self.config.sizes(base), strict=True)]
         bounds = tiling.strip_bounds(target, self.num_classes, [view.shape[:2] for view in views])
         streams = [tiling.resized_strips(self._rows(view), view.shape[:2], target, bounds) for view in views]
-        found = [np.empty(target, np.uint8) for _ in self.distinct]
+        found = [np.empty(target, id_dtype(self.num_classes)) for _ in self.distinct]
         for (top, end), *strips in zip(bounds, *streams, strict=True):
             scores = self.rule.joined(strips)
             for ids, excluded in zip(found, self.distinct, strict=True):

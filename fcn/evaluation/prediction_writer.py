@@ -25,16 +25,15 @@ USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
 class PredictionWriter:
     """Writes the output files of images.
 
-    folder: output folder. spec: DatasetSpec; predictions use its label format. kinds: subset of KINDS. needed: raise
-    OSError at once if the disk is full (for photos without labels, which have no scores). Otherwise, files that cannot
-    be
-    written do not end the evaluation: `unwritten` lists (name of the image, OSError), and after the disk is full
-    (`full`) nothing more is written.
+    folder: output folder. spec: DatasetSpec; predictions have its prediction_format. kinds: subset of KINDS. needed:
+    raise OSError at once if the disk is full (for photos without labels, which have no scores). Otherwise, files that
+    cannot be written do not end the evaluation: `unwritten` lists (name of the image, OSError), and after the disk is
+    full (`full`) nothing more is written.
     """
 
     def __init__(self, folder, spec, kinds, needed=False):
         self.folder, self.spec, self.kinds, self.needed = pathlib.Path(folder), spec, set(kinds), needed
-        self.encoding = registry.load("label_formats", spec.encoding)
+        self.encoding = registry.load("label_formats", spec.prediction_format)
         if ZIP in self.kinds:
             self.kinds.add(PREDICTIONS)
         self.written: list[pathlib.Path] = []
@@ -131,7 +130,7 @@ class PredictionWriter:
 
 def refuse_zip(kinds, spec):
     """Raise UsageError if a zip is requested for a label format that the ADE20K server does not accept."""
-    if ZIP in kinds and not registry.load("label_formats", spec.encoding).WRITES_ID_PNG:
+    if ZIP in kinds and not registry.load("label_formats", spec.prediction_format).WRITES_ID_PNG:
         raise errors.UsageError(f"the ADE20K server expects one-channel PNGs of ids; these labels have the format "
                                 f"'{spec.encoding}'", fix="remove zip from --outputs.")
 

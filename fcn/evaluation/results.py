@@ -12,6 +12,7 @@ import textwrap
 import numpy as np
 
 from fcn.core import atomic_io, errors, file_kinds, registry, tables
+from fcn.data.spec import MOST_IDS
 from fcn.metrics import baselines, class_groups, confidence, diagnostics, iou, protocols
 from fcn.metrics.confusion import AGAIN
 from fcn.metrics.protocols import benchmark
@@ -101,7 +102,7 @@ def _is_sound(content):
     ids = [*content["ignored_ids"], *(row["id"] for row in content["per_class"])]
     colours = [tuple(map(type, colour)) for colour in content["colours"]]
     intervals_ = [between for entry in content["protocols"].values() for between in entry["intervals"].values()]
-    return (all(type(i) is int and 0 <= i < 256 for i in ids) and all(kinds == (int,) * 3 for kinds in colours)
+    return (all(type(i) is int and 0 <= i < MOST_IDS for i in ids) and all(kinds == (int,) * 3 for kinds in colours)
             and all(between is None or tuple(map(type, between)) == (float,) * 2 for between in intervals_))
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fcn.core import errors
+from fcn.data.spec import id_dtype
 
 STRIDE_PX = 32  # of the coarsest feature
 SMALLEST_PX = 64
@@ -133,10 +134,11 @@ RULES = {
 
 
 def best(scores, excluded_ids):
-    """Return the argmax of scores, float32 (..., C), over classes that are not in excluded_ids, as uint8 (...)."""
+    """Return the argmax of scores, float32 (..., C), over classes that are not in excluded_ids, in their id_dtype."""
     if not excluded_ids:
-        return scores.argmax(axis=-1).astype(np.uint8)
-    allowed = np.array([i for i in range(scores.shape[-1]) if i not in excluded_ids], np.uint8)
+        return scores.argmax(axis=-1).astype(id_dtype(scores.shape[-1]))
+    allowed = np.array([i for i in range(scores.shape[-1]) if i not in excluded_ids],
+                       id_dtype(scores.shape[-1]))
     return allowed[scores[..., allowed].argmax(axis=-1)]
 
 

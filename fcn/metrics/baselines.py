@@ -57,7 +57,7 @@ def numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=N
     (with class_weights), the smallest loss without using the image. Both are None for a loss other than cross entropy.
     constant_accuracy: share of the most frequent scored class.
 
-    class_pixels: (256,) pixels of each id. channels: of the net. trained_ids: ids that count in the loss. The defaults
+    class_pixels: (ids,) pixels of each id. channels: of the net. trained_ids: ids that count in the loss. The defaults
     of both are those of the spec.
     """
     trained = list(spec.scored_ids if trained_ids is None else trained_ids)

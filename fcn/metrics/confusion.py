@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from fcn.core import atomic_io, errors, file_kinds, npz_file
+from fcn.data.spec import MOST_CLASSES
 
 STRIP = 1 << 20  # pixels that are counted at a time, so that no int64 copy of a large image is needed
 FIELDS = ("num_classes", "names", "ends", "cells", "counts")  # arrays of the file; see ConfusionMatrices.save
@@ -129,8 +130,8 @@ class Counting:
     def add(self, name, label, prediction):
         """Count one image and return its confusion matrix, int64 (C, C).
 
-        label, prediction: uint8 arrays of the same shape; prediction holds class ids. Pixels whose label is not a class
-        (such as 255) do not count. Raises ValueError as matrix().
+        label, prediction: integer arrays of the same shape; prediction holds class ids. Pixels whose label is not a
+        class (such as 255) do not count. Raises ValueError as matrix().
         """
         counted = matrix(label, prediction, self.num_classes)
         dense = counted.ravel()
@@ -192,8 +193,8 @@ def _damaged(path, why):
 
 def _header_problem(num_classes, names, ends, cells, counts):
     """Why npz_file.Arrays cannot be ConfusionMatrices, or "". Only the number of classes is read."""
-    if num_classes.shape or num_classes.dtype.kind not in "iu" or not 1 <= num_classes.read() <= 256:
-        return "num_classes is not an integer from 1 to 256"
+    if num_classes.shape or num_classes.dtype.kind not in "iu" or not 1 <= num_classes.read() <= MOST_CLASSES:
+        return f"num_classes is not an integer from 1 to {MOST_CLASSES}"
     for array, kind in ((names, "U"), (ends, "i"), (cells, "u"), (counts, "u")):
         if len(array.shape) != 1 or (array.dtype.kind != kind and array.shape[0]):
             return f"{array.name} has a wrong shape or dtype: {array.shape} of {array.dtype}"

@@ -8,6 +8,7 @@ import numpy as np
 from fcn.core import errors
 from fcn.data import label_policy
 from fcn.data.label_policy import LabelPolicy
+from fcn.data.spec import id_dtype
 from fcn.models import batch_loss, blocks, components, layers
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
@@ -21,10 +22,11 @@ CHECKED_PX = 96, 160  # image size for the check of an encoder's strides
 class TrainingGraph:
     """A graph with a loss.
 
-    Placeholders: images uint8 (N, H, W, 3) RGB; labels uint8 (N, H, W); keep_prob float32 (default 1); dropout_seed
-    int32 (2,); training bool (default False: batch normalisation uses its moving averages).
+    Placeholders: images uint8 (N, H, W, 3) RGB; labels (N, H, W), uint8, or uint16 if an id is above 255; keep_prob
+    float32 (default 1); dropout_seed int32 (2,); training bool (default False: batch normalisation uses its moving
+    averages).
     scores: Blocks. logits: the same as a tensor float32 (N, H, W, C), computed only on request.
-    prediction: uint8 (N, H, W), without the ids in LabelPolicy.never_predicted.
+    prediction: uint8 or uint16 (N, H, W), without the ids in LabelPolicy.never_predicted.
     loss_sum, pixels, objective, normalizer: sums over the batch, see batch_loss.BatchLoss.
     num_classes: C. features: {name: tensor} of the encoder.
     encoder_layers: the encoder's layers with variables, in the order of the forward pass.
@@ -52,7 +54,7 @@ class InferenceGraph:
     """A graph without loss and dropout. Tensors have the names of these fields, except scores.
 
     images: placeholder uint8 (N, H, W, 3) RGB. scores: Blocks. logits: float32 (N, H, W, C). probabilities: float32
-    (N, H, W, C), 0 for ids that are never predicted. prediction: uint8 (N, H, W).
+    (N, H, W, C), 0 for ids that are never predicted. prediction: uint8 or uint16 (N, H, W).
     """
 
     images: tf.Tensor
@@ -65,7 +67,7 @@ class InferenceGraph:
 def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B008, both are frozen
     """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings."""
     images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
-    labels = tf.placeholder(tf.uint8, (None, None, None), "labels")
+    labels = tf.placeholder(policy.id_dtype(architecture.num_classes), (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
     training = tf.placeholder_with_default(False, (), "training")
@@ -138,12 +140,12 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
 
 
 def predict(scores, excluded_ids):
-    """Return the argmax over classes that are not in excluded_ids, uint8 (N, H, W). scores: Blocks.
+    """Return the argmax over classes that are not in excluded_ids, (N, H, W), in their id_dtype. scores: Blocks.
 
     The argmax is computed in block order; only the ids are rearranged to image order.
     """
     best = tf.argmax(without(scores.listed(), excluded_ids), axis=-1, output_type=tf.int32)
-    return scores.restore(tf.cast(best, tf.uint8))
+    return scores.restore(tf.cast(best, id_dtype(scores.channels)))
 
 
 _adding = threading.Lock()

@@ -43,14 +43,14 @@ class Gallery:
     """Keep the `count` images with the lowest scores and the `count` with the highest; of equal scores, the earlier."""
 
     def __init__(self, spec, count=6):
-        self.palette, self.count = spec.palette(), count
+        self.palette, self.id_dtype, self.count = spec.palette(), spec.id_dtype, count
         self._kept: list[tuple[tuple[float, int], Picture]] = []  # sorted by score; the middle is dropped
         self._offered = 0
 
     def offer(self, name, score, photo, label, prediction):
         """Keep a thumbnail of this image if its score is among the lowest or highest so far.
 
-        photo: uint8 (h, w, 3) RGB; label, prediction: uint8 (h, w) class ids. score: float; an image without labelled
+        photo: uint8 (h, w, 3) RGB; label, prediction: (h, w) class ids. score: float; an image without labelled
         pixels has NaN and is skipped.
         """
         if math.isnan(score):
@@ -60,7 +60,7 @@ class Gallery:
         if full and self._kept[self.count - 1][0] < key < self._kept[self.count][0]:
             return
         photo, label, prediction = (render.shrunk(array, LONGEST_PX) for array in (photo, label, prediction))
-        maps = [id_png(ids, self.palette) for ids in (label, prediction)]
+        maps = [id_png(ids.astype(self.id_dtype), self.palette) for ids in (label, prediction)]
         picture = Picture(name, float(score), _jpeg(photo), *maps)
         bisect.insort(self._kept, (key, picture), key=lambda entry: entry[0])
         if full:
@@ -129,15 +129,15 @@ def _read(paths):
 
 
 def ids(source):
-    """Decode a PNG of class ids (a path or bytes) to uint8 (h, w). Raises DataError, OSError."""
+    """Decode a PNG of class ids (a path or bytes) to uint8 or uint16 (h, w). Raises DataError, OSError."""
     where = None if isinstance(source, bytes) else source
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as image:
             if max(image.size) > LONGEST_PX:
                 raise errors.DataError(f"has {image.height}x{image.width} pixels, expected at most {LONGEST_PX} per "
                                        "side", where=where, fix=confusion.AGAIN)
-            if image.mode not in ("P", "L"):
-                raise errors.DataError(f"has image mode {image.mode}, expected P or L (class ids)", where=where,
+            if image.mode not in ("P", "L", "I;16"):
+                raise errors.DataError(f"has image mode {image.mode}, expected P, L or I;16 (class ids)", where=where,
                                        fix=confusion.AGAIN)
             return np.asarray(image)
     except images.DAMAGE as error:
@@ -145,14 +145,16 @@ def ids(source):
 
 
 def id_png(label, palette, opacity=None):
-    """Encode class ids as an 8-bit PNG with a palette and return its bytes.
+    """Encode class ids as an 8-bit PNG with a palette and return its bytes; ids of 16 bits without a palette.
 
-    label: uint8 (h, w). palette: 256 (r, g, b), 0-255. opacity: 256 alpha values, 0-255; None makes all opaque.
-    Pillow does not filter the rows of palette images. The script of report.html relies on that to read the ids.
+    label: uint8 or uint16 (h, w). palette: 256 (r, g, b), 0-255. opacity: 256 alpha values, 0-255; None makes all
+    opaque. Pillow does not filter the rows of palette images. The script of report.html relies on that to read the ids.
     """
-    image = Image.fromarray(label)
+    image, file = Image.fromarray(label), io.BytesIO()
+    if label.dtype == np.uint16:
+        image.save(file, "PNG")
+        return file.getvalue()
     image.putpalette(np.asarray(palette, np.uint8).tobytes())
-    file = io.BytesIO()
     image.save(file, "PNG", bits=8, compress_level=9, **({} if opacity is None else {"transparency": bytes(opacity)}))
     return file.getvalue()
 

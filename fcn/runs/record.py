@@ -12,14 +12,15 @@ import sys
 
 from fcn.config import old_settings
 from fcn.core import atomic_io, errors, file_kinds, machine, ownership, registry
-from fcn.data.spec import DatasetSpec
+from fcn.data.spec import MOST_CLASSES, MOST_IDS, DatasetSpec
 from fcn.runs import checkpoint_files, run_log
 
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
          "bad_batch.npz")  # files in a run folder, without checkpoints, events and evaluations
 NEEDED = {  # what evaluation, export and training need of config.json: {part: {name: a key of KINDS}}
-    "spec": {"class_names": "a list of texts", "ignored_ids": "a list of ids", "colours": "a list of colours"},
-    "model": {"net": "a text", "num_classes": "a number from 1 to 256", "channels": "an object",
+    "spec": {"class_names": "a list of texts", "ignored_ids": "a list of ids", "colours": "a list of colours",
+             "remap": "a list of pairs or nothing"},
+    "model": {"net": "a text", "num_classes": "a number of classes", "channels": "an object",
               "mean_rgb": "three numbers", "ignored_ids": "a list of ids", "choices": "an object or null",
               "class_weights": "a list of numbers or null"},
 }
@@ -28,12 +29,14 @@ KINDS = {
     "an object": lambda value: isinstance(value, dict),
     "an object or null": lambda value: isinstance(value, dict | None),
     "a list of numbers or null": lambda value: value is None or _is_list(value, int, float),
-    "a number from 1 to 256": lambda value: type(value) is int and 1 <= value <= 256,
+    "a number of classes": lambda value: type(value) is int and 1 <= value <= MOST_CLASSES,
     "three numbers": lambda value: _is_list(value, int, float) and len(value) == 3,
     "a list of texts": lambda value: _is_list(value, str),
-    "a list of ids": lambda value: _is_list(value, int) and all(0 <= number < 256 for number in value),
+    "a list of ids": lambda value: _is_list(value, int) and all(0 <= number < MOST_IDS for number in value),
     "a list of colours": lambda value: _is_list(value, list) and all(
         _is_list(colour, int) and len(colour) == 3 for colour in value),
+    "a list of pairs or nothing": lambda value: value is None or (_is_list(value, list) and all(
+        _is_list(pair, int) and len(pair) == 2 and 0 <= min(pair) <= max(pair) < MOST_IDS for pair in value)),
 }
 OWN, FORKED = "the run in this folder", "the run whose checkpoint this one starts from"
 DIFFERS = {OWN: "give another --run, or the same settings.",
@@ -212,14 +215,16 @@ def spec_to_dict(spec):
     """A DatasetSpec as JSON content."""
     return {"class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
             "colours": [list(c) for c in spec.colours], "encoding": spec.encoding,
-            "mask_threshold": spec.mask_threshold}
+            "mask_threshold": spec.mask_threshold,
+            **({"remap": [list(pair) for pair in spec.remap]} if spec.remap else {})}
 
 
 def spec_from_dict(content):
     """The DatasetSpec of spec_to_dict(). Fields that older runs lack have their defaults."""
     return DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
                        tuple(tuple(c) for c in content["colours"]),
-                       **{key: content[key] for key in ("encoding", "mask_threshold") if key in content})
+                       **{key: content[key] for key in ("encoding", "mask_threshold") if key in content},
+                       remap=tuple((value, i) for value, i in content.get("remap", ())))
 
 
 def provenance():

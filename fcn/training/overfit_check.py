@@ -10,7 +10,6 @@ import types
 import numpy as np
 
 from fcn.core import errors, progress_bar
-from fcn.data.spec import NUM_IDS
 from fcn.metrics import baselines
 from fcn.models import tf_compat
 from fcn.models.tf_compat import tf_errors
@@ -68,7 +67,7 @@ def chosen(trainer):
 def candidate(trainer, number):
     """(number, images, labels, entropy of the class frequencies in nats) of a batch."""
     images, labels = trainer.batch_at(number)
-    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=NUM_IDS))
+    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=trainer.job.spec.num_ids))
     model = trainer.job.content["model"] | {"loss": "cross_entropy"}
     prior = baselines.numbers(*setup.expectation(model, counted, trainer.job.spec))[1]
     return number, images, labels, prior

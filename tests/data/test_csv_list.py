@@ -54,7 +54,8 @@ def test_wrong_lines_are_reported_and_the_others_used(tmp_path):
         "list.csv: line 5: images/c.jpg has no mask", "list.csv: line 7: ../secret.jpg is outside the data folder",
         "list.csv: line 8: /etc/passwd is outside the data folder",
         "list.csv: line 10: C:/x.jpg is outside the data folder", "list.csv: line 11: no image",
-        "list.csv: lists b.jpg 2 times", "gone.jpg: is missing", "d.txt: does not end in .png .bmp .jpg .jpeg .mat"]
+        "list.csv: lists b.jpg 2 times", "gone.jpg: is missing",
+        "d.txt: does not end in .png .bmp .gif .tif .tiff .npy .jpg .jpeg .mat"]
 
 
 def test_faulty_line_is_reported_and_moves_no_drawn_pair(tmp_path):

@@ -84,7 +84,6 @@ ANSWERS = {  # (file, spec, encoding): what the message says
     ("ids LA", "masks", "binary"): "--layout paired, which reads it as ids 0, 1, 2",
     ("mask 1 of 16", "masks", "binary"): "--label-encoding ids, which reads it as ids 0, 1",
     ("mask.jpg", "unnamed", "ids"): "--label-encoding binary, which reads 50.0% of it as foreground",
-    ("mask 16", "unnamed", "ids"): "--label-encoding binary",
     ("colours", "with colours", "ids"): "--label-encoding colours.",
     ("colours", "unnamed", "ids"): "--label-encoding colours --classes FILE.csv, which names (name,r,g,b) the colours "
                                    "(0, 0, 0), (0, 99, 0), (200, 10, 10), (255, 255, 255)",

@@ -187,7 +187,7 @@ def test_problem_is_in_one_split_and_repair_moves_no_pair(tmp_path):
     (root / "labels" / "4.png").rename(root / "4.png")
     listings = [paired.listing(root, split) for split in ("training", "validation")]
     assert [text for listing in listings for text in problem_texts(listing)] == [
-        f"4.jpg: has no label of this name in {root / 'labels'} (.png .bmp .jpg .jpeg .mat)"]
+        f"4.jpg: has no label of this name in {root / 'labels'} (.png .bmp .gif .tif .tiff .npy .jpg .jpeg .mat)"]
     (root / "4.png").rename(root / "labels" / "4.png")
     for split, listing in zip(("training", "validation"), listings, strict=True):
         assert {pair.name for pair in paired.listing(root, split).pairs} - {p.name for p in listing.pairs} <= {"4"}

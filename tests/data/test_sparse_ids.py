@@ -1,6 +1,5 @@
 """Grey values that are taken for ids are said before a training, with a file of classes that mends it as it stands."""
 
-import argparse
 import json
 
 import numpy as np
@@ -16,7 +15,6 @@ from fcn.data import dataset, file_checks, label_files
 from fcn.data.layouts import paired
 from fcn.data.spec import DatasetSpec, Pair
 
-ASKED = argparse.Namespace(label_encoding=None, ignore_label=None)
 SPEC = DatasetSpec(ignored_ids=(255,))
 
 
@@ -29,24 +27,25 @@ def grey(*values):
     return np.array([values], np.uint8).repeat(8, 0).repeat(8, 1)
 
 
-def warning(found, spec=SPEC, asked=ASKED):
+def warning(found, spec=SPEC, ignore_label=None):
     seen = [label_files.read_label(pair.label, spec).ravel() for pair in found]
-    return file_checks.sparse_ids_warning(spec, np.bincount(np.concatenate(seen), minlength=256), found, asked)
+    return file_checks.sparse_ids_warning(spec, np.bincount(np.concatenate(seen), minlength=256), ignore_label)
 
 
-def mapped(root, lines, found):
+def mapped(root, lines, found, encoding=None):
     """The labels as the advised file of classes has them, and its spec."""
     (root / "classes.json").write_text(lines[-1])
-    spec = paired.spec(root)
+    spec = paired.spec(root).with_overrides(encoding, None)
     return [sorted(set(label_files.read_label(pair.label, spec).ravel().tolist())) for pair in found], spec
 
 
-def test_sparse_ids_and_their_cost_are_reported_with_a_mapping(tmp_path):
+def test_sparse_ids_and_their_cost_are_reported_with_a_remap(tmp_path):
     found = labels(tmp_path, grey(0, 38), grey(0, 75))
     lines = warning(found)
     assert lines[0] == "warned: 3 of 76 ids occur: 0, 38, 75; the net gets 76 channels, 73 of them for classes that " \
                        "never occur"
-    assert "--classes classes.json (" in lines[1]
+    assert lines[1].endswith("another --run)") and "--classes classes.json (" in lines[1]
+    assert json.loads(lines[2]) == {"names": ["class 0", "class 38", "class 75"], "remap": {"0": 0, "38": 1, "75": 2}}
     ids, spec = mapped(tmp_path, lines, found)
     assert ids == [[0, 1], [0, 2]] and spec.class_names == ("class 0", "class 38", "class 75")
     assert not warning(found, spec)  # and then it is not said again
@@ -55,32 +54,27 @@ def test_sparse_ids_and_their_cost_are_reported_with_a_mapping(tmp_path):
 def test_ignored_values_stay_ignored(tmp_path):
     found = labels(tmp_path, grey(0, 38, 75, 255))
     ids, spec = mapped(tmp_path, warning(found), found)
-    assert ids == [[0, 1, 2, 3]] and spec.ignored_ids == (3,) and spec.num_classes == 3
+    assert ids == [[0, 1, 2, 255]] and spec.ignored_ids == (255,) and spec.num_classes == 3
 
 
-def test_flags_that_override_the_file_are_to_be_left_out(tmp_path):
+def test_a_flag_that_overrides_the_file_is_to_be_left_out(tmp_path):
     found = labels(tmp_path, grey(0, 38, 75))
-    asked = argparse.Namespace(label_encoding="ids", ignore_label=(255,))
-    assert "--classes classes.json, without --label-encoding and --ignore-label (" in warning(found, SPEC, asked)[1]
+    spec = DatasetSpec(ignored_ids=(0,))
+    lines = warning(found, spec, (0,))
+    assert "--classes classes.json, without --ignore-label (" in lines[1]
+    assert mapped(tmp_path, lines, found)[0] == [[0, 1, 255]]
 
 
-@pytest.mark.parametrize("kind", ["palette", "16 bits", "rgb", "blue"])
-def test_mapping_holds_the_ids_of_the_files(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["palette", "16 bits", "rgb", "blue", "wide"])
+def test_remap_holds_the_ids_of_the_files(tmp_path, kind):
     values = grey(0, 38, 75)
     palette = Image.fromarray(values)
     palette.putpalette([value for i in range(256) for value in (i, 255 - i, 7)])
     image = {"palette": palette, "16 bits": values.astype(np.uint16), "rgb": np.dstack([values] * 3),
-             "blue": np.dstack([values // 2, values * 0, values])}[kind]
-    found = labels(tmp_path, image)
-    lines = warning(found, DatasetSpec((), (255,), encoding="blue" if kind == "blue" else "ids"))
-    assert mapped(tmp_path, lines, found)[0] == [[0, 1, 2]]
-
-
-def test_without_a_fitting_label_format_no_mapping_is_proposed(tmp_path):
-    noisy = np.dstack([np.arange(24)[None].repeat(8, 0), *[grey(0, 38, 75)] * 2]).astype(np.uint8)
-    lines = warning(labels(tmp_path, noisy), DatasetSpec((), (255,), encoding="blue"))
-    assert lines[1:] == ["  if these values are not ids, write the labels again with the ids 0 to 2; if they are ids, "
-                         "name them with --classes"]
+             "blue": np.dstack([values // 2, values * 0, values]), "wide": values.astype(np.uint16) * 200}[kind]
+    found, encoding = labels(tmp_path, image), "blue" if kind == "blue" else "ids"
+    lines = warning(found, DatasetSpec((), (255,), encoding=encoding))
+    assert mapped(tmp_path, lines, found, encoding)[0] == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("values", [

@@ -5,7 +5,7 @@ A file defines
     draw(rng) -> value                      the random value of a sample; rng is a numpy.random.Generator that depends
                                             on the seed, the sample number and the augmentation
     change(array, value) -> array           the changed image, uint8 (h, w, 3); with MOVES_LABEL it is called with the
-                                            same value for the label, uint8 (h, w)
+                                            same value for the label, uint8 or uint16 (h, w)
 
 and may define
 

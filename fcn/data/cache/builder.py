@@ -23,7 +23,7 @@ from fcn.core import atomic_io, errors, machine, ownership
 from fcn.data import file_checks, images, label_files
 from fcn.data.cache import file_format
 from fcn.data.cache.file_format import LEFT_OUT, THERE
-from fcn.data.spec import NUM_IDS, DatasetSpec
+from fcn.data.spec import DatasetSpec
 
 ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
 LIST_START = b"# left out of "
@@ -70,9 +70,9 @@ def _build(plan, path, progress):
     with atomic_io.NewFile(path, keep=True) as file:
         ownership.check_free(left_out(path), is_ours=is_list)
         small = file_format.tables([pair.name for pair in plan.pairs], plan.shapes, plan.made_from)
-        skeleton = file_format.skeleton(small, plan.size_px is not None, plan.fingerprint)
+        skeleton = file_format.skeleton(small, plan.size_px is not None, plan.fingerprint, plan.spec.id_dtype)
         try:
-            partial = begin(file.handle, skeleton, plan.shapes, path.parent)
+            partial = begin(file.handle, skeleton, plan.shapes, path.parent, plan.spec.id_dtype)
         except errors.MachineError:
             file.discard()  # it is empty
             raise
@@ -168,13 +168,17 @@ def read_row(plan, index):
     if label.shape != tuple(plan.shapes[index]):
         raise errors.DataError("its size has changed since it was checked", where=plan.pairs[index].image,
                                fix="give the same command again when no program changes the file.")
+    if label.dtype != plan.spec.id_dtype:  # without class names, the ids are not known before
+        raise errors.DataError(f"contains the id {label.max()}, expected 0 to 255 without class names",
+                               where=plan.pairs[index].label, fix="name the classes with --classes; fcn inspect prints "
+                               "a file of classes for these ids.")
     image, label = np.ascontiguousarray(image), np.ascontiguousarray(label)
     return Row(image, label, (zlib.crc32(image.data), zlib.crc32(label.data)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """An image, uint8 (h, w, 3), its label, uint8 (h, w), and the CRC-32 of both."""
+    """An image, uint8 (h, w, 3), its label, uint8 or uint16 (h, w), and the CRC-32 of both."""
 
     image: np.ndarray
     label: np.ndarray
@@ -182,14 +186,17 @@ class Row:
 
 
 class PartialFile:
-    """The open file of an unfinished cache. state: uint8 (rows,), THERE for each row that is written."""
+    """The open file of an unfinished cache. state: uint8 (rows,), THERE for each row that is written.
 
-    def __init__(self, file, skeleton, shapes):
-        self.file, self.skeleton, self.shapes = file, skeleton, shapes
-        self.offsets = file_format.row_offsets(skeleton.places, shapes)
+    id_dtype: of labels.
+    """
+
+    def __init__(self, file, skeleton, shapes, id_dtype=np.uint8):
+        self.file, self.skeleton, self.shapes, self.id_dtype = file, skeleton, shapes, np.dtype(id_dtype)
+        self.offsets = file_format.row_offsets(skeleton.places, shapes, id_dtype)
         self.state = np.zeros(len(shapes), np.uint8)
         self.crc = np.zeros((len(shapes), 2), "<u4")
-        self.class_pixels = np.zeros(NUM_IDS, "<i8")
+        self.class_pixels = np.zeros(np.iinfo(id_dtype).max + 1, "<i8")
 
     def write(self, name, array, first=0):
         """Write an array to its place in the file. first: number of its first row, if it is a part."""
@@ -202,7 +209,7 @@ class PartialFile:
         atomic_io.write_at(self.file, row.image, int(self.offsets[0][index]))
         atomic_io.write_at(self.file, row.label, int(self.offsets[1][index]))
         self.crc[index], self.state[index] = row.crc, THERE
-        self.class_pixels += np.bincount(row.label.ravel(), minlength=NUM_IDS)
+        self.class_pixels += np.bincount(row.label.ravel(), minlength=len(self.class_pixels))
 
     def mark(self, first, end):
         """Sync the file, then mark the rows from `first` to before `end` as written."""
@@ -214,9 +221,9 @@ class PartialFile:
         """The Row in the file, with flat arrays."""
         height, width = map(int, self.shapes[index])
         image = os.pread(self.file, height * width * 3, int(self.offsets[0][index]))
-        label = os.pread(self.file, height * width, int(self.offsets[1][index]))
+        label = os.pread(self.file, height * width * self.id_dtype.itemsize, int(self.offsets[1][index]))
         crc = zlib.crc32(image), zlib.crc32(label)
-        return Row(np.frombuffer(image, np.uint8), np.frombuffer(label, np.uint8), crc)
+        return Row(np.frombuffer(image, np.uint8), np.frombuffer(label, self.id_dtype), crc)
 
     def finish(self, small):
         """Write the totals and the checksum of the tables. Afterwards only the final name is missing.
@@ -230,12 +237,12 @@ class PartialFile:
         self.write("summary", np.array([file_format.summary(small | written)], "<u4"))
 
 
-def begin(file, skeleton, shapes, folder):
+def begin(file, skeleton, shapes, folder, id_dtype=np.uint8):
     """The PartialFile of an open file, with the rows that it holds if its skeleton is the same; otherwise emptied.
 
-    folder: for the message. Raises MachineError if the disk is full.
+    folder: for the message. id_dtype: of labels. Raises MachineError if the disk is full.
     """
-    partial = PartialFile(file, skeleton, shapes)
+    partial = PartialFile(file, skeleton, shapes, id_dtype)
     if os.fstat(file).st_size == skeleton.size and _is_same(file, skeleton):
         _resume(partial)
         return partial
@@ -259,4 +266,4 @@ def _resume(partial):
         row = partial.get(index)
         if row.crc == tuple(crc[index]):
             partial.crc[index], partial.state[index] = row.crc, THERE
-            partial.class_pixels += np.bincount(row.label, minlength=NUM_IDS)
+            partial.class_pixels += np.bincount(row.label, minlength=len(partial.class_pixels))

@@ -41,7 +41,8 @@ class Cache:
     while the net computes.
 
     names: stems. shapes: int32 (n, 2), height and width. uniform: whether all were resized to one size. class_pixels:
-    int64 (256,), pixels of each id. left_out: names of bad pairs that were left out by skip_bad.
+    int64 (256,), pixels of each id; (65536,) if labels are uint16. left_out: names of bad pairs that were left out by
+    skip_bad.
     """
 
     path: pathlib.Path
@@ -56,6 +57,7 @@ class Cache:
     _rows: np.ndarray     # row numbers in the file, which has rows for left_out too
     _offsets: tuple[np.ndarray, np.ndarray]
     _crc: np.ndarray
+    _id_dtype: np.dtype
     _checked: np.ndarray  # bool (n, 2): whether this process has checked image and label
 
     def __len__(self):
@@ -71,13 +73,13 @@ class Cache:
         return self._read(IMAGE, index)
 
     def label(self, index):
-        """Label as uint8 (height, width) of class ids, as in the label file. Raises as image()."""
+        """Label as uint8 or uint16 (height, width) of class ids. Raises as image()."""
         return self._read(LABEL, index)
 
     def is_whole(self, part, index):
         """Whether a checksum matches. part: IMAGE or LABEL. Raises MachineError if the file cannot be read."""
         at, crc = int(self._offsets[part][index]), 0
-        end = at + self._view(part, index).size
+        end = at + self._view(part, index).nbytes
         try:
             while at < end and (piece := os.pread(self._file, min(CHECKED_AT_ONCE, end - at), at)):
                 at, crc = at + len(piece), zlib.crc32(piece, crc)
@@ -112,7 +114,8 @@ class Cache:
     def _view(self, part, index):
         shape = (*self.shapes[index].tolist(), *((3,) if part == IMAGE else ()))
         start = int(self._offsets[part][index])
-        return self._bytes[start:start + math.prod(shape)].reshape(shape)
+        dtype = np.dtype(np.uint8 if part == IMAGE else self._id_dtype)
+        return self._bytes[start:start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 
 class Stamps(dict):
@@ -215,12 +218,13 @@ def open_cache(path):
     names = [name.decode("utf-8", "surrogateescape") for name in arrays["names"].tolist()]
     left_out = [names[i] for i in np.flatnonzero(arrays["state"] == file_format.LEFT_OUT)]
     places = {name: (array.offset, array.shape) for name, array in arrays.items()}
-    offsets = file_format.row_offsets(places, arrays["shapes"])
+    id_dtype = arrays["labels"].dtype
+    offsets = file_format.row_offsets(places, arrays["shapes"], id_dtype)
     with path.open("rb") as file:
         content, handle = np.memmap(file, np.uint8, "r"), os.dup(file.fileno())
     made = Cache(path, [names[i] for i in there], np.array(arrays["shapes"][there]), arrays["images"].ndim == 4,
                  np.array(arrays["class_pixels"]), print_, left_out, handle, content, there,
-                 (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]),
+                 (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]), id_dtype,
                  np.zeros((len(there), 2), bool))
     weakref.finalize(made, os.close, handle)
     return made
@@ -257,6 +261,8 @@ def _options(spec, size_px):
                "ignored_ids": list(spec.ignored_ids), "encoding": spec.encoding, "mask_threshold": spec.mask_threshold}
     if spec.encoding == "binary":  # an older version read 255 in 16-bit masks as background; do not use its caches
         options["white_of_16_bits"] = [255, 65535]
+    if spec.remap:
+        options["remap"] = [list(pair) for pair in spec.remap]
     return options | ({"colours": [list(c) for c in spec.colours]} if spec.encoding == "colours" else {})
 
 

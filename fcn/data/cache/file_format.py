@@ -1,12 +1,13 @@
 """File format of the HDF5 cache, and opening of an untrusted file.
 
     images       uint8 (n, height, width, 3), RGB; flat (pixels x 3,) if images have different sizes
-    labels       uint8 (n, height, width), ids as in the label files; flat (pixels,) if images have different sizes
+    labels       uint8 (n, height, width) of class ids; flat (pixels,) if images have different sizes; uint16 if an id
+                 of the data set is above 255
     shapes       int32 (n, 2)    height, width of each row
     names        bytes (n,)      stems, UTF-8, sorted
     crc          uint32 (n, 2)   zlib.crc32 of the row's image and label
     state        uint8 (n,)      1: row is written, 2: left out as bad; 0 never occurs in a finished file
-    class_pixels int64 (256,)    pixels of each id
+    class_pixels int64 (256,)    pixels of each id; (65536,) for uint16
     made_from    bytes ()        JSON: options, classes
     summary      uint32 (1,)     crc32 of all arrays above except images and labels
 
@@ -28,7 +29,6 @@ import h5py
 import numpy as np
 
 from fcn.core import errors, file_kinds, ownership
-from fcn.data.spec import NUM_IDS
 
 SCHEMA_VERSION = 2
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -100,11 +100,11 @@ def tables(names, shapes, made_from):
             "names": np.array(coded, f"S{max(map(len, coded), default=1) or 1}")}
 
 
-def skeleton(small, uniform, fingerprint):
-    """The Skeleton of a cache. small: of tables(). uniform: whether all images have one size."""
+def skeleton(small, uniform, fingerprint, id_dtype=np.uint8):
+    """The Skeleton of a cache. small: of tables(). uniform: whether all images have one size. id_dtype: of labels."""
     memory, places, shapes = _Memory(), {}, small["shapes"]
     with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
-        for name, (dtype, shape) in layout(shapes, uniform).items():
+        for name, (dtype, shape) in layout(shapes, uniform, id_dtype).items():
             dtype = small[name].dtype if name in small else np.dtype(dtype)
             dataset = _contiguous(file, name, shape, dtype)
             places[name] = (dataset.id.get_offset(), shape)
@@ -115,14 +115,14 @@ def skeleton(small, uniform, fingerprint):
     return Skeleton(memory.size, memory.parts(), places)
 
 
-def layout(shapes, uniform):
+def layout(shapes, uniform, id_dtype=np.uint8):
     """{array: (dtype, shape)} of a cache with these row shapes. dtype is "" if it depends on the content."""
-    rows = len(shapes)
+    rows, ids = len(shapes), np.dtype(id_dtype).newbyteorder("<")
     pixels = (rows, *map(int, shapes[0])) if uniform else (sum(math.prod(map(int, shape)) for shape in shapes),)
     colours = (*pixels, 3) if uniform else (pixels[0] * 3,)
-    return {"images": ("u1", colours), "labels": ("u1", pixels), "shapes": ("<i4", (rows, 2)), "names": ("", (rows,)),
-            "crc": ("<u4", (rows, 2)), "state": ("u1", (rows,)), "class_pixels": ("<i8", (NUM_IDS,)),
-            "made_from": ("", ()), "summary": ("<u4", (1,))}
+    return {"images": ("u1", colours), "labels": (ids.str, pixels), "shapes": ("<i4", (rows, 2)),
+            "names": ("", (rows,)), "crc": ("<u4", (rows, 2)), "state": ("u1", (rows,)),
+            "class_pixels": ("<i8", (np.iinfo(ids).max + 1,)), "made_from": ("", ()), "summary": ("<u4", (1,))}
 
 
 def _contiguous(file, name, shape, dtype):
@@ -136,11 +136,11 @@ def _contiguous(file, name, shape, dtype):
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, plan))
 
 
-def row_offsets(places, shapes):
+def row_offsets(places, shapes, id_dtype=np.uint8):
     """(offsets of images, offsets of labels), int64 (n,): byte offset of each row in the file."""
     pixels = np.prod(np.asarray(shapes, np.int64).reshape(-1, 2), axis=1)
     before = np.concatenate([[0], np.cumsum(pixels)[:-1]]) if len(pixels) else pixels
-    return places["images"][0] + before * 3, places["labels"][0] + before
+    return places["images"][0] + before * 3, places["labels"][0] + before * np.dtype(id_dtype).itemsize
 
 
 def summary(arrays):
@@ -244,8 +244,8 @@ def _check(arrays):
     shapes = arrays["shapes"]
     if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.min() < 1:
         raise ValueError("shapes is not a table of heights and widths")
-    uniform = arrays["images"].ndim == 4
-    for name, (dtype, shape) in layout(shapes, uniform).items():
+    uniform, ids = arrays["images"].ndim == 4, arrays["labels"].dtype
+    for name, (dtype, shape) in layout(shapes, uniform, ids if ids == np.uint16 else np.uint8).items():
         array = arrays[name]
         if array.shape != shape or (array.dtype != np.dtype(dtype) if dtype else array.dtype.kind != "S"):
             raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype or 'bytes'} {shape}")

@@ -11,19 +11,24 @@ def stored(image, path):
 
     uint16 for 16 bits per channel. Raises DataError if a pixel is transparent.
     """
-    values = images.stored_values(image)
-    if image.mode in ("LA", "RGBA"):
-        check_opaque(values[..., -1], path)
-        values = values[..., 0] if values.shape[2] == 2 else values[..., :-1]
+    values = without_alpha(images.stored_values(image), path)
     key = image.info.get("transparency")
     if isinstance(key, tuple):  # one colour of an RGB file
         check_opaque(np.where((values == key).all(axis=2), np.uint8(0), np.uint8(255)), path)
     return values
 
 
+def without_alpha(values, path):
+    """Values (h, w) or (h, w, channels) without the last one of 2 or 4 channels. Raises DataError if not opaque."""
+    if values.ndim == 2 or values.shape[2] not in (2, 4):
+        return values
+    check_opaque(values[..., -1], path)
+    return values[..., 0] if values.shape[2] == 2 else values[..., :-1]
+
+
 def check_opaque(alpha, path):
-    """Raise DataError with the first pixel whose alpha, uint8 or uint16 (h, w), is not the maximum."""
-    clear = alpha != np.iinfo(alpha.dtype).max
+    """Raise DataError with the first pixel whose alpha (h, w) is not the maximum: 65535 for uint16, 255 otherwise."""
+    clear = alpha != (65535 if alpha.dtype == np.uint16 else 255)
     if clear.any():
         y, x = first(clear)
         raise errors.DataError(f"has {clear.sum():,} transparent pixels, which have no class; the first is at x {x}, "

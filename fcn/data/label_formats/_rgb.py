@@ -3,17 +3,10 @@
 import numpy as np
 
 from fcn.core import errors
-from fcn.data import images
-from fcn.data.label_formats import _channels
+from fcn.data.label_formats import _stored
 
-FORMATS = ("PNG", "BMP")
-SUFFIXES = (".png", ".bmp")
-
-
-def size(path, max_pixels=images.MAX_PIXELS):
-    """(height, width) from the header. Raises DataError."""
-    header = images.header(path, FORMATS, "label", max_pixels)
-    return header.height, header.width
+SUFFIXES = _stored.SUFFIXES
+size = _stored.size
 
 
 def read(path, max_pixels, as_colours=False):
@@ -21,21 +14,13 @@ def read(path, max_pixels, as_colours=False):
 
     as_colours: also read grey files, and files of 16 bits that repeat 8 bits (v * 257).
     """
-    with images.opened(path, FORMATS, "label", max_pixels) as image:
-        if image.mode == "P":
-            values = np.asarray(image.convert("RGBA"))
-            _channels.check_opaque(values[..., 3], path)
-            values = values[..., :3]
-        elif image.mode in ("1", "L") and as_colours:
-            values = np.asarray(image.convert("L"))
-        else:
-            values = _channels.stored(image, path)
+    values = _stored.values(path, max_pixels, shown=True)
     if values.ndim == 2 and not as_colours:
-        raise errors.DataError(f"has one channel (mode {image.mode}), expected three", where=path,
+        raise errors.DataError("has one channel, expected three", where=path,
                                fix="save it with three channels, red, green and blue.")
     if values.ndim == 2:
         values = values[..., None].repeat(3, axis=2)
-    return np.ascontiguousarray(_eight_bits(values, path, as_colours))
+    return np.ascontiguousarray(_eight_bits(_stored.as_ids(values, path), path, as_colours))
 
 
 def _eight_bits(values, path, as_colours):

@@ -7,10 +7,10 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data import images
-from fcn.data.label_formats import _channels
+from fcn.data.label_formats import _channels, _stored
 
-FORMATS = ("PNG", "BMP", "JPEG")
-SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
+FORMATS = (*_stored.FORMATS, "JPEG")
+SUFFIXES = (*_stored.SUFFIXES, ".jpg", ".jpeg")
 SUFFIX = ".png"
 MOST_COLOUR = 8  # limit of the mean difference between the channels of a grey JPEG
 MOST_NOISE = 16  # limit of the values in a black JPEG
@@ -18,16 +18,17 @@ MOST_NOISE = 16  # limit of the values in a black JPEG
 
 def size(path, max_pixels=images.MAX_PIXELS):
     """(height, width) from the header. Raises DataError."""
+    if _stored.is_array(path):
+        return _stored.size(path, max_pixels)
     header = images.header(path, FORMATS, "mask", max_pixels)
+    _stored.check_frames(header.frames if header.format == "GIF" else 1, path)
     return header.height, header.width
 
 
 def read(path, spec, max_pixels=images.MAX_PIXELS):
     """uint8 (height, width) of 0 and 1. Raises DataError for a file in colour, or without black and white."""
-    with images.opened(path, FORMATS, "mask", max_pixels) as image:
-        grey = read_grey(image, path)
-        brightest = int(grey.max(initial=0))
-        black = MOST_NOISE if image.format == "JPEG" else 0
+    grey, black = read_grey(path, max_pixels)
+    brightest = int(grey.max(initial=0))
     if black < brightest <= spec.mask_threshold:
         raise errors.DataError(f"has no value above {brightest}, expected black and white", where=path,
                                fix=f"if {brightest} is white, save it as 255, or give --mask-threshold below "
@@ -35,8 +36,26 @@ def read(path, spec, max_pixels=images.MAX_PIXELS):
     return (grey > spec.mask_threshold).astype(np.uint8)
 
 
-def read_grey(image, path):
-    """Grey values 0-255, (height, width), of a Pillow image. Raises DataError if it is in colour."""
+def read_grey(path, max_pixels=images.MAX_PIXELS):
+    """(grey values 0-255 (height, width), limit of the values in a black mask). Raises DataError if it is in colour."""
+    if _stored.is_array(path):
+        values = _channels.one(_stored.values(path, max_pixels, shown=True), path)
+        return _of_array(values, path), 0
+    with images.opened(path, FORMATS, "mask", max_pixels) as image:
+        _stored.check_frames(image.n_frames if image.format == "GIF" else 1, path)
+        return _grey(image, path), MOST_NOISE if image.format == "JPEG" else 0
+
+
+def _of_array(values, path):
+    """Grey values of an array: True is white, 16 bits are scaled."""
+    if values.dtype == bool:
+        return values * np.uint8(255)
+    ids = _stored.as_ids(values, path)
+    return ids if ids.dtype == np.uint8 and values.dtype != np.uint16 else _of_16_bits(ids, path)
+
+
+def _grey(image, path):
+    """Grey values of a Pillow image."""
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))
     if images.stored_values(image).dtype == np.uint16:

@@ -42,6 +42,9 @@ def _codes(colours):
 
 def _table(spec, path):
     """(sorted codes, their ids) of the spec's colours. Raises DataError."""
+    if spec.remap:
+        raise errors.DataError('"remap" maps ids, but labels hold colours', where=path,
+                               fix='leave out "remap"; "colours" lists the colour of each class.')
     if not spec.colours:
         raise errors.DataError("the colours of the classes are unknown", where=path,
                                fix="give --classes FILE.csv with the columns name,r,g,b.")

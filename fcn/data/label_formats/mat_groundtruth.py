@@ -7,7 +7,7 @@ import scipy.io
 
 from fcn.core import atomic_io, errors
 from fcn.data import images
-from fcn.data.label_formats import _mat5
+from fcn.data.label_formats import _mat5, _stored
 
 NAME = "groundtruth"
 SUFFIXES = (".mat",)
@@ -24,19 +24,12 @@ def size(path, max_pixels=images.MAX_PIXELS):
 
 
 def read(path, spec, max_pixels=images.MAX_PIXELS):
-    """Class ids as uint8 (height, width), from an array of any numeric dtype. Raises DataError for other values."""
-    values = _mat5.read(path, NAME, max_pixels)
-    with np.errstate(invalid="ignore"):  # NaN differs from itself, so it is refused below
-        ids = values.astype(np.uint8)
-    wrong = values[ids != values]
-    if wrong.size:
-        raise errors.DataError(f"`{NAME}` contains {wrong.flat[0]}, expected ids from 0 to 255", where=path,
-                               fix="renumber the classes with whole numbers, from 0 to at most 255.")
-    return np.ascontiguousarray(ids)
+    """Class ids as uint8 or uint16 (height, width), from an array of any numeric dtype. Raises DataError for others."""
+    return _stored.as_ids(_mat5.read(path, NAME, max_pixels), path)
 
 
 def write(path, ids, spec):
-    """Write a compressed MATLAB 5 file with the uint8 array `groundtruth`."""
+    """Write a compressed MATLAB 5 file with the array `groundtruth`, uint8 or uint16."""
     buffer = io.BytesIO()
-    scipy.io.savemat(buffer, {NAME: np.asarray(ids, np.uint8)}, do_compression=True)
+    scipy.io.savemat(buffer, {NAME: np.asarray(ids, spec.id_dtype)}, do_compression=True)
     atomic_io.write_whole(path, buffer.getvalue())

@@ -31,6 +31,8 @@ def _values(path):
 
     Raises DataError for a file in colour.
     """
-    with images.opened(path, binary.FORMATS, "mask") as image:
-        both = binary.read_grey(image, path), np.asarray(image) if image.mode == "P" else np.zeros(0, np.uint8)
-    return {value for pixels in both for value in np.flatnonzero(np.bincount(pixels.ravel())).tolist()}
+    found = set(np.unique(binary.read_grey(path)[0]).tolist())
+    if path.suffix.lower() in (".png", ".bmp"):
+        with images.opened(path, binary.FORMATS, "mask") as image:
+            found |= set(np.unique(image).tolist()) if image.mode == "P" else set()
+    return found

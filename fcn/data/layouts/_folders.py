@@ -12,9 +12,10 @@ import unicodedata
 from fcn.core import errors, file_kinds, registry
 from fcn.core.errors import Problem
 from fcn.data import folders, images
-from fcn.data.label_formats import ids
 from fcn.data.layouts import _affix
 from fcn.data.spec import Listing, Pair
+
+USUAL_LABELS = (".png", ".bmp")
 
 
 def existing(root):
@@ -32,7 +33,7 @@ def label_suffixes():
     return tuple(dict.fromkeys(suffix for label_format in formats for suffix in label_format.SUFFIXES))
 
 
-def listing(image_folder, label_folder, expected, label_stem=str, partial=False, endings=ids.SUFFIXES):
+def listing(image_folder, label_folder, expected, label_stem=str, partial=False, endings=USUAL_LABELS):
     """The Listing of a folder of images and a folder of labels, paired by pair_up().
 
     expected: text of the error. label_stem, partial: of pair_up(). endings: suffixes of labels; a file with another

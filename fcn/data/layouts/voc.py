@@ -36,9 +36,11 @@ def recognise(root):
 
 
 def _labels(root):
-    """The folder of labels that has some, or SegmentationClass."""
+    """The folder of labels that has some, or SegmentationClass. labelme writes .npy files beside a folder of PNGs."""
     places = [root / name for name in LABELS]
-    return next((place for place in places if folders.holds(place, _folders.label_suffixes())), places[0])
+    found = (place for suffixes in (_folders.USUAL_LABELS, _folders.label_suffixes()) for place in places
+             if folders.holds(place, suffixes))
+    return next(found, places[0])
 
 
 def spec(root, classes="", ignore_label=None):

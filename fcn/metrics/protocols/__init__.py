@@ -45,7 +45,7 @@ def check(num_classes, ignored_ids):
     The protocols are tried on small matrices before the net runs.
     """
     images = confusion.Counting(num_classes)
-    every_id = np.arange(num_classes, dtype=np.uint8)
+    every_id = np.arange(num_classes)
     for name in ("one", "two", "three"):
         images.add(name, every_id, every_id)
     for name, module in registry.load_all("protocols").items():

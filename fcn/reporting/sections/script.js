@@ -3,6 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const tip = document.getElementById("tip");
   const name = (id) => {
+    if (id < 0) return "a rare class";
     const known = data.names[id] ?? `id ${id}`;
     return data.ignored.includes(id) ? `ignored (${known})` : known;
   };
@@ -68,13 +69,14 @@
   }
   for (const article of document.querySelectorAll(".images")) {
     const [width, height] = article.dataset.size.split(" ").map(Number);
+    const table = article.dataset.ids?.split(" ").map(Number);  // class id of each byte; without it, bytes are ids
     const pixel = article.querySelector(".pixel"), marks = article.querySelectorAll(".here");
     let maps;
     const handle = async (event, x, y) => {
       maps ??= Promise.all(["label", "prediction"].map((kind) => ids(article.querySelector(`.${kind} image`), width)));
       const [across, down] = [Math.floor(x * width), Math.floor(y * height)];
-      const [label, prediction] = (await maps).map((at) => at(across, down));
-      const verdict = data.ignored.includes(label) || label >= data.names.length ? "" :
+      const [label, prediction] = (await maps).map((at) => table ? table[at(across, down)] : at(across, down));
+      const verdict = data.ignored.includes(label) || label >= data.names.length || label < 0 ? "" :
         label === prediction ? " · correct" : " · wrong";
       pixel.textContent = `label: ${name(label)} · prediction: ${name(prediction)}${verdict}`;
       for (const mark of marks) {

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from fcn.config import variants
-from fcn.data.spec import MAX_PIXELS
+from fcn.data.spec import MAX_PIXELS, MOST_IDS
 from fcn.models import published_nets
 from fcn.weights.formats._weights import refusal
 
@@ -91,7 +91,7 @@ def read_note(text):
     try:
         noted = json.loads(text)
         ids = noted.get("ignored_ids", [])
-        ids = tuple(i for i in ids if isinstance(i, int) and 0 <= i <= 255) if isinstance(ids, list) else ()
+        ids = tuple(i for i in ids if isinstance(i, int) and 0 <= i < MOST_IDS) if isinstance(ids, list) else ()
         variant = {key: value for key, value in noted.items() if variants.is_valid(key, value)}
         return variant, ids, _size(noted.get("size"))
     except (ValueError, AttributeError, RecursionError):
