@@ -21,8 +21,8 @@ PREVIEW_MAKER = "fcn --show-batch"
 
 
 def colour(label, palette):
-    """Colours of class ids: (h, w) -> uint8 (h, w, 3). palette: a colour (r, g, b), 0-255, of each id."""
-    return np.asarray(palette, np.uint8)[label]
+    """Colours of class ids: (h, w) -> uint8 (h, w, 3). palette: of DatasetSpec."""
+    return np.asarray(palette, np.uint8)[label if label.dtype == np.uint8 else np.minimum(label, len(palette) - 1)]
 
 
 def overlay(image, label, palette):

@@ -1,7 +1,6 @@
 """Specification of a data set: its classes, their colours, and pairs of image and label files."""
 
 import dataclasses
-import functools
 import pathlib
 
 import numpy as np
@@ -132,16 +131,17 @@ class DatasetSpec:
         return dataclasses.replace(self, class_names=tuple(f"class {i}" for i in range(max(seen, default=0) + 1)))
 
     def palette(self):
-        """List of colours (r, g, b), 0-255, by id: of num_ids ids. Ignored ids are black."""
-        return list(_palette(self.num_ids, self.colours, self.ignored_ids))
+        """List of 256 colours (r, g, b), 0-255, by id. Ignored ids are black.
 
-
-@functools.lru_cache(maxsize=4)
-def _palette(num_ids, colours, ignored_ids):
-    table = [tuple(colours[i]) if i < len(colours) else bit_colour(i) for i in range(num_ids)]
-    for i in ignored_ids:
-        table[i] = (0, 0, 0)
-    return table
+        For ids of 16 bits, the last colour is black, and is that of all ids beyond the list (render.colour).
+        """
+        wide = self.num_ids > NUM_IDS
+        table = [bit_colour(i) for i in range(max(NUM_IDS, self.num_classes + wide, len(self.colours) + wide))]
+        for i, colour in enumerate(self.colours):
+            table[i] = tuple(colour)
+        for i in [*self.ignored_ids, *([len(table) - 1] if wide else [])]:
+            table[min(i, len(table) - 1)] = (0, 0, 0)
+        return table
 
 
 def bit_colour(index):

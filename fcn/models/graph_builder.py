@@ -145,7 +145,9 @@ def predict(scores, excluded_ids):
     The argmax is computed in block order; only the ids are rearranged to image order.
     """
     best = tf.argmax(without(scores.listed(), excluded_ids), axis=-1, output_type=tf.int32)
-    return scores.restore(tf.cast(best, id_dtype(scores.channels)))
+    dtype = tf.as_dtype(id_dtype(scores.channels))
+    ids = tf.cast(best, dtype) if dtype == tf.uint8 else best  # TensorFlow Lite cannot rearrange uint16
+    return tf.cast(scores.restore(ids), dtype)
 
 
 _adding = threading.Lock()

@@ -85,8 +85,8 @@ def test_a_wrong_remap_is_refused_by_name(tmp_path, text):
     assert problem.value.where == path and BAD[text] in str(problem.value)
 
 
-@pytest.mark.parametrize("text", ["names: [yes, no]", "names: [a\n", "a: &x [*x]", "!!python/object/apply:os.system [ls]",
-                                  "- " * 5000])
+@pytest.mark.parametrize("text", ["names: [yes, no]", "names: [a\n", "a: &x [*x]", "- " * 5000,
+                                  "!!python/object/apply:os.system [ls]"])
 def test_yaml_that_is_no_list_of_names_is_refused(tmp_path, text):
     (tmp_path / "classes.yaml").write_text(text)
     with pytest.raises(errors.DataError, match=r"classes\.yaml"):
@@ -119,7 +119,8 @@ def test_colours_are_not_remapped_but_refused(tmp_path):
 
 
 @given(values=arrays.arrays(np.uint16, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.integers(0, 400)),
-       remap=st.dictionaries(st.integers(0, 400), st.integers(0, 299), min_size=1), ignored=st.sampled_from([300, 65535]))
+       remap=st.dictionaries(st.integers(0, 400), st.integers(0, 299), min_size=1),
+       ignored=st.sampled_from([300, 65535]))
 @settings(max_examples=100, deadline=None)
 def test_counting_after_a_remap_is_remapping_counts(values, remap, ignored):
     spec = DatasetSpec(tuple(map(str, range(300))), (ignored,), remap=tuple(sorted(remap.items())))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fcn.data.render import colour
 from fcn.data.spec import NUM_IDS
 from fcn.reporting import gallery
 from fcn.reporting.sections._html import data_uri, fixed, render
@@ -58,8 +59,8 @@ def _indexed(label, prediction, spec):
     kept = ids if few else np.sort(ids[np.argsort(-pixels, kind="stable")[:NUM_IDS - 1]])
     place = np.full(spec.num_ids, NUM_IDS - 1, np.uint8)
     place[kept] = np.arange(len(kept))
-    table, colours = kept.tolist(), spec.palette()
-    return place[label], place[prediction], table + ([] if few else [RARE]), [colours[i] for i in table] + [GREY]
+    colours = [*colour(kept, spec.palette()).tolist(), GREY]
+    return place[label], place[prediction], kept.tolist() + ([] if few else [RARE]), colours
 
 
 def _legend(spec, label, prediction):
