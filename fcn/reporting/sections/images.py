@@ -59,8 +59,8 @@ def _indexed(label, prediction, spec):
     kept = ids if few else np.sort(ids[np.argsort(-pixels, kind="stable")[:NUM_IDS - 1]])
     place = np.full(spec.num_ids, NUM_IDS - 1, np.uint8)
     place[kept] = np.arange(len(kept))
-    colours = [*colour(kept, spec.palette()).tolist(), GREY]
-    return place[label], place[prediction], kept.tolist() + ([] if few else [RARE]), colours
+    rare_id, its_colour = ([], []) if few else ([RARE], [GREY])
+    return place[label], place[prediction], kept.tolist() + rare_id, colour(kept, spec.palette()).tolist() + its_colour
 
 
 def _legend(spec, label, prediction):
