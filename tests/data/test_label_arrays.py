@@ -190,7 +190,7 @@ def data_set(root, folder, arrays, suffix, end=""):
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".npy"])
 def test_folders_of_masks_are_recognised(tmp_path, suffix):
     root = data_set(tmp_path, "masks", [MASK.repeat(8, 0).repeat(8, 1)] * 4, suffix, "_mask")
-    assert _auto.choose(root)[0] == "binary_masks"
+    assert _auto.choose(root).layout == "binary_masks"
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".npy"])
@@ -205,6 +205,6 @@ def test_inspection_counts_the_ids(tmp_path, capsys, suffix):
 def test_an_array_beside_a_png_is_ignored(tmp_path):
     root = data_set(tmp_path, "targets", [IDS] * 3, ".png")
     put(root / "targets/p0.npy", IDS)
-    assert _auto.choose(root)[0] == "paired"
+    assert _auto.choose(root).layout == "paired"
     listing = paired.listing(root, "training")
     assert not listing.problems and {pair.label.suffix for pair in listing.pairs} == {".png"}

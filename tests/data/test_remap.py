@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from fcn.core import errors
 from fcn.data import label_files
 from fcn.data.cache import cache
-from fcn.data.layouts import binary_masks, paired
+from fcn.data.layouts import binary_masks, paired, pattern
 from fcn.data.spec import DatasetSpec
 from fcn.evaluation import prediction_writer
 from fcn.runs import record
@@ -56,9 +56,13 @@ def test_other_values_become_the_first_ignored_id(tmp_path, ignored, flag, expec
     np.testing.assert_array_equal(paired.spec(tmp_path, "", flag).remapped(VALUES)[0], [expected, 1, expected])
 
 
-def test_a_layout_that_ignores_nothing_ignores_unlisted_values(tmp_path):
-    (tmp_path / "classes.json").write_text('{"names": ["a", "b"], "remap": {"0": 1, "1": 0}}')
-    assert binary_masks.spec(tmp_path).ignored_ids == (255,)
+@pytest.mark.parametrize("layout", [binary_masks, pattern.with_patterns("{name}.jpg", "{name}.png")])
+def test_a_remap_of_masks_maps_their_values(tmp_path, layout):
+    save(tmp_path / "b.png", np.array([[0, 255]], np.uint8))
+    (tmp_path / "classes.json").write_text('{"names": ["nail", "skin"], "remap": {"255": 0, "0": 1}}')
+    spec = layout.spec(tmp_path)
+    np.testing.assert_array_equal(label_files.read_label(tmp_path / "b.png", spec), [[1, 0]])
+    assert spec.ignored_ids == (255,)  # of other values
 
 
 BAD = {  # content of classes.json or classes.csv: what the message says

@@ -39,6 +39,8 @@ def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
     num_classes = len(fields.get("class_names", ()))
     if "ignored_ids" not in found and (num_classes > NUM_IDS or found.get("remap")):
         fields["ignored_ids"] = (VOID_ID if num_classes <= VOID_ID else WIDE_VOID_ID,)
+    if "remap" in found and "encoding" not in found and fields.get("encoding") == "binary":
+        fields["encoding"] = "ids"  # the file maps the values 0 and 255, not background and foreground
     if ignore_label is not None:
         fields["ignored_ids"] = tuple(ignore_label)
     return DatasetSpec(**fields)
