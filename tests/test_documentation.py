@@ -99,7 +99,7 @@ def test_a_list_follows_a_blank_line():
 def test_every_block_has_a_language_and_commands_are_in_bash():
     for page in PAGES:
         opened = re.findall(r"^ *```(.*)$", page.read_text(), re.MULTILINE)[::2]
-        assert set(opened) <= {"bash", "python", "text", "json", "toml"}, page
+        assert set(opened) <= {"bash", "python", "text", "json", "toml", "yaml"}, page
         others = "".join(text for _, text in documented_help.blocks(page, "text"))
         assert re.findall(r"^\$? ?(?:fcn|python|make|pip) .*", others, re.MULTILINE) == [], page
 

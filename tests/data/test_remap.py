@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from fcn.data.layouts import binary_masks, paired, pattern
 from fcn.data.spec import DatasetSpec
 from fcn.evaluation import prediction_writer
 from fcn.runs import record
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 ROADS = DatasetSpec(("sky", "road"), (255,), remap=((0, 0), (38, 1), (39, 1)))
 FILES = {  # each is ROADS
@@ -63,6 +66,19 @@ def test_a_remap_of_masks_maps_their_values(tmp_path, layout):
     spec = layout.spec(tmp_path)
     np.testing.assert_array_equal(label_files.read_label(tmp_path / "b.png", spec), [[1, 0]])
     assert spec.ignored_ids == (255,)  # of other values
+
+
+def test_documented_files_of_classes_are_read(tmp_path):
+    page = (ROOT / "docs/data.md").read_text()
+    expected = DatasetSpec(("background", "road", "car"), (255,), remap=((0, 0), (38, 1), (39, 1), (75, 2)))
+    for name, start in (("a.yaml", "```yaml\n"), ("a.csv", "```text\nname,values"), ("a.json", '{"names": ["class 0"')):
+        text = start.split("\n")[-1] + page.split(start)[1].split("\n```")[0]
+        (tmp_path / name).write_text(text)
+        found = paired.spec(tmp_path, tmp_path / name)
+        if name == "a.json":
+            assert found.remap == ((0, 0), (38, 1), (75, 2))
+        else:
+            assert found == expected
 
 
 BAD = {  # content of classes.json or classes.csv: what the message says

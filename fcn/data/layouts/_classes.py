@@ -36,6 +36,8 @@ def spec(root, classes="", ignore_label=None, beside=BESIDE, **defaults):
     path = file(root, classes, beside)
     found = read(path) if path else {}
     fields = {"ignored_ids": (VOID_ID,), **defaults, **found}
+    if path and "remap" not in found:
+        fields.pop("remap", None)  # that of a layout is for its own classes
     num_classes = len(fields.get("class_names", ()))
     if "ignored_ids" not in found and (num_classes > NUM_IDS or found.get("remap")):
         fields["ignored_ids"] = (VOID_ID if num_classes <= VOID_ID else WIDE_VOID_ID,)
