@@ -10,6 +10,7 @@ import types
 import numpy as np
 
 from fcn.core import errors, progress_bar
+from fcn.data.spec import MOST_IDS
 from fcn.metrics import baselines
 from fcn.models import tf_compat
 from fcn.models.tf_compat import tf_errors
@@ -67,7 +68,7 @@ def chosen(trainer):
 def candidate(trainer, number):
     """(number, images, labels, entropy of the class frequencies in nats) of a batch."""
     images, labels = trainer.batch_at(number)
-    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=trainer.job.spec.num_ids))
+    counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=MOST_IDS))
     model = trainer.job.content["model"] | {"loss": "cross_entropy"}
     prior = baselines.numbers(*setup.expectation(model, counted, trainer.job.spec))[1]
     return number, images, labels, prior

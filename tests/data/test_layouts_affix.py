@@ -92,11 +92,9 @@ def run(command):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [".gif", ".npy", ".tif"])
-@pytest.mark.parametrize("which", ["photos", "labels"])
+@pytest.mark.parametrize(("which", "ending"), [("photos", ".gif"), ("photos", ".ppm"), ("labels", ".ppm"),
+                                               ("labels", ".tga")])
 def test_unknown_suffixes_are_counted_and_the_command_works(tmp_path, capsys, ending, which):
-    if (which, ending) == ("photos", ".npy"):
-        pytest.skip("no photos")
     root, mask = tmp_path / "it's data", np.zeros((8, 8), np.uint8)
     mask[2:5] = 255
     for name in "123":
@@ -104,10 +102,7 @@ def test_unknown_suffixes_are_counted_and_the_command_works(tmp_path, capsys, en
             odd = (folder == "images") == (which == "photos")
             path = root / folder / f"{name}{ending if odd else usual}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".npy":
-                np.save(path, array)
-            else:
-                save(path, Image.fromarray(array))
+            save(path, Image.fromarray(array))
     assert errors.run_command(inspect.main, [str(root)]) == 3
     said = capsys.readouterr().err
     assert said.count(f"3 {ending} files are not read; readable: ") == 1 and said.count("1.") < 5

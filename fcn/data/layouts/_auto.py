@@ -92,6 +92,9 @@ def fitting(root):
 
 def _content(root):
     """(lines with the number of files in the folder and its sub-folders, {suffix: files} that are not readable)."""
+    # A label may be a GIF, a photo may not: then it is listed with the command that converts it.
+    known = {*images.IMAGE_SUFFIXES, *_folders.label_suffixes()} - ({*file_kinds.PILLOW_ENDINGS} -
+                                                                     {*images.IMAGE_SUFFIXES})
     lines: list[str] = []
     others: dict[str, list] = {}
     waiting, looked = [(root, 0)] if root.is_dir() else [], 0
@@ -103,15 +106,12 @@ def _content(root):
         except errors.DataError:
             continue
         for suffix, paths in found.others.items():
-            others.setdefault(suffix, []).extend(paths)
+            if suffix not in known:
+                others.setdefault(suffix, []).extend(paths)
         counted = folders.counted(found.others)
         lines += [f"found: {counted} in {folder.relative_to(root)}/"] if counted and folder != root else \
                  [f"found: {counted}"] if counted else []
         waiting += [(path, depth + 1) for path in found.folders] if depth < DEPTH else []
-    known = {*images.IMAGE_SUFFIXES}
-    if others.keys() & known:  # without an image, a .gif may be one, not a label
-        known |= {*_folders.label_suffixes()}
-    others = {suffix: paths for suffix, paths in others.items() if suffix not in known}
     return lines + folders.not_read(others, images.IMAGE_SUFFIXES), others
 
 
