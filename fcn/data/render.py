@@ -70,7 +70,8 @@ def shrunk(array, longest):
 def classes_in(maps, spec):
     """[(name, colour)] of the scored classes that occur in arrays of class ids."""
     present = set(np.unique(np.concatenate([m.ravel() for m in maps]))) & set(spec.scored_ids)
-    return [(spec.class_names[i], tuple(spec.palette()[i])) for i in sorted(present)]
+    palette = spec.palette()
+    return [(spec.class_names[i], tuple(palette[i])) for i in sorted(present)]
 
 
 def legend(entries, width):

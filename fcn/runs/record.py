@@ -17,10 +17,11 @@ from fcn.runs import checkpoint_files, run_log
 
 FILES = ("config.json", "log.jsonl", "speed.jsonl", "curves.png", "transplant.json", "split.csv", "skipped.txt",
          "bad_batch.npz")  # files in a run folder, without checkpoints, events and evaluations
+CLASSES = f"a number from 1 to {MOST_CLASSES}"
 NEEDED = {  # what evaluation, export and training need of config.json: {part: {name: a key of KINDS}}
     "spec": {"class_names": "a list of texts", "ignored_ids": "a list of ids", "colours": "a list of colours",
              "remap": "a list of pairs or nothing"},
-    "model": {"net": "a text", "num_classes": "a number of classes", "channels": "an object",
+    "model": {"net": "a text", "num_classes": CLASSES, "channels": "an object",
               "mean_rgb": "three numbers", "ignored_ids": "a list of ids", "choices": "an object or null",
               "class_weights": "a list of numbers or null"},
 }
@@ -29,7 +30,7 @@ KINDS = {
     "an object": lambda value: isinstance(value, dict),
     "an object or null": lambda value: isinstance(value, dict | None),
     "a list of numbers or null": lambda value: value is None or _is_list(value, int, float),
-    "a number of classes": lambda value: type(value) is int and 1 <= value <= MOST_CLASSES,
+    CLASSES: lambda value: type(value) is int and 1 <= value <= MOST_CLASSES,
     "three numbers": lambda value: _is_list(value, int, float) and len(value) == 3,
     "a list of texts": lambda value: _is_list(value, str),
     "a list of ids": lambda value: _is_list(value, int) and all(0 <= number < MOST_IDS for number in value),

@@ -34,6 +34,12 @@ def test_predicted_ignored_class_has_a_column_but_no_row(report):
     assert confusion.data(report)["counts"] == [[135, 0, 10], [18, 27, 0], [0, 0, 0]]
 
 
+def test_matrix_of_many_classes_shows_the_most_frequent(report, monkeypatch):
+    monkeypatch.setattr(confusion, "MOST_SHOWN", 2)
+    assert confusion.order(report) == ([1, 2], [1, 2])
+    assert "(the most frequent 2 of 3 classes)" in confusion.build(report)
+
+
 def test_errors_and_ignored_pixels_look_different():
     label, prediction = np.array([[1, 2, 0, 255]], np.uint8), np.array([[1, 1, 1, 1]], np.uint8)
     assert images.errors_of(label, prediction, page_help.SPEC).tolist() == [[0, 1, 2, 2]]

@@ -11,6 +11,7 @@ LEVELS = 128  # of opacity, of each colour
 MOST_NAMED, MOST_NUMBERED = 40, 14  # number of classes up to which rows have names and cells have numbers
 LONGEST_NAME = 16  # characters
 LISTED = 15  # rows of the table
+MOST_SHOWN = 512  # classes; the counts of 4,096 classes would take 40 MB
 
 
 def build(report):
@@ -28,14 +29,19 @@ def build(report):
     return render("confusion.html", blue=BLUE, red=RED, picture=data_uri(png, "image/png"), rows=_short(report, rows),
                   columns=_short(report, columns), named=len(columns) <= MOST_NAMED,
                   cells=[(*at, share) for at, share in np.ndenumerate(shares) if few and share >= 0.005],
-                  largest=_largest(report, rows), palette=report.spec.palette(), names=report.spec.class_names)
+                  largest=_largest(report, [row["id"] for row in report.classes]), palette=report.spec.palette(),
+                  names=report.spec.class_names, classes=len(report.classes))
 
 
 def order(report):
-    """Return (class ids of rows, of columns). An ignored id has a column if it was predicted on labelled pixels."""
-    rows = [row["id"] for row in report.classes]
+    """Return (class ids of rows, of columns), the most frequent MOST_SHOWN of each.
+
+    An ignored id has a column if it was predicted on labelled pixels.
+    """
+    rows = [row["id"] for row in report.classes][:MOST_SHOWN]
     predicted_pixels = report.total[rows].sum(0)
-    return rows, rows + [i for i in range(len(predicted_pixels)) if predicted_pixels[i] and i not in rows]
+    others = [i for i in range(len(predicted_pixels)) if predicted_pixels[i] and i not in rows]
+    return rows, (rows + others)[:MOST_SHOWN]
 
 
 def data(report):
