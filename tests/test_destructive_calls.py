@@ -45,6 +45,7 @@ GUARDS = {
     "fcn/data/cache/builder.py:_write_left_out": "a list that begins with our first line",
     "fcn/data/cache/builder.py:begin": "an open descriptor of open_temporary",
     "fcn/data/cache/file_format.py:skeleton": "HDF5 in memory",
+    "fcn/data/coco/convert.py:_link": "symlink_to refuses an existing name",
     "fcn/data/csail/writer.py:_lay_out": ASIDE,
     "fcn/weights/demo.py:write_scenes":
         "folders that it makes itself (mkdir without exist_ok), the table by open('x')",

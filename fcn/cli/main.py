@@ -8,7 +8,7 @@ import sys
 
 from fcn.core import errors
 
-GROUPS = {  # {group: {command: what it does}}; the module in this package has the command's name
+GROUPS = {  # {group: {command: what it does}}; the module in this package has its name, with _ for -
     "nets": {
         "train": "train a net, or resume a run",
         "evaluate": "score a net on a data set",
@@ -22,6 +22,7 @@ GROUPS = {  # {group: {command: what it does}}; the module in this package has t
     "data sets": {
         "inspect": "check a data set before training",
         "csv_list": "write a CSV list of images and masks",
+        "convert-labels": "convert COCO annotations to label files",
         "csail": "read or write the HDF5 file of the MIT Scene Parsing benchmark",
     },
     "settings": {
@@ -45,7 +46,7 @@ def main(argv):
         near = difflib.get_close_matches(argv[0], [*COMMANDS, "--version", "--help"], 1)
         raise errors.UsageError(f"unknown command '{argv[0]}': expected {', '.join(COMMANDS)}",
                                 fix=f"did you mean fcn {near[0]}?" if near else "fcn --help describes the commands.")
-    return importlib.import_module(f"fcn.cli.{argv[0]}").main(argv[1:])
+    return importlib.import_module(f"fcn.cli.{argv[0].replace('-', '_')}").main(argv[1:])
 
 
 def usage():

@@ -1,4 +1,4 @@
-"""Read numeric arrays and cells of texts from untrusted MATLAB 5 files.
+"""Read numeric arrays, also in a struct, and cells of texts from untrusted MATLAB 5 files.
 
 SciPy's reader is not meant for untrusted files: a file of 200 bytes with one wrong type number ends the process. So the
 few fields that are needed are read here. All lengths are checked, and the size of unpacked data is limited.
@@ -15,7 +15,8 @@ from fcn.core import errors, file_kinds
 
 MATRIX, COMPRESSED = 14, 15
 HEADER_BYTES, TAG_BYTES, HEAD_BYTES, MOST_VARIABLES = 128, 8, 1024, 100
-CELL, CHAR, NUMERIC, COMPLEX = 1, 4, range(6, 16), 0x0800
+OTHER_FIELDS_BYTES = 16 << 20  # limit of the fields before the wanted one in a struct
+CELL, STRUCT, CHAR, NUMERIC, COMPLEX = 1, 2, 4, range(6, 16), 0x0800
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16"}
 
@@ -24,19 +25,21 @@ class Damaged(Exception):
     """What is wrong with the file. The caller adds its name."""
 
 
-def shape(path, name):
-    """(height, width) of the numeric 2-D variable `name`. Raises DataError."""
-    return _with_data_errors(path, lambda: _numeric(_variable(path, name, HEAD_BYTES), name)[0])
+def shape(path, names):
+    """(height, width) of the numeric 2-D array that read() reads. Raises DataError."""
+    return _with_data_errors(path, lambda: _array(path, names, 0)[1])
 
 
-def read(path, name, most):
-    """The numeric 2-D variable `name`, of any numeric dtype. most: limit of elements. Raises DataError."""
+def read(path, names, most):
+    """The numeric 2-D array of one of these names, of any numeric dtype. most: limit of elements. Raises DataError.
+
+    names: a name or several, of which the file has one. "S.F" is the field F of the struct S.
+    """
     def array():
-        (height, width), _, _ = _numeric(_variable(path, name, HEAD_BYTES), name)
+        name, (height, width), _, _ = _array(path, names, 0)
         if height * width > most:
             raise Damaged(f"{height}x{width} pixels are more than the limit of {most:,}")
-        matrix = _variable(path, name, height * width * 8 + HEAD_BYTES)
-        _, order, rest = _numeric(matrix, name)
+        _, _, order, rest = _array(path, names, height * width * 8)
         kind, values, _ = _element(rest, order)
         if kind not in STORED or len(values) != height * width * np.dtype(STORED[kind]).itemsize:
             raise Damaged(f"`{name}` claims {height}x{width} and holds {len(values):,} bytes of type {kind}")
@@ -44,10 +47,41 @@ def read(path, name, most):
     return _with_data_errors(path, array)
 
 
+def _array(path, names, most):
+    """(name, (height, width), byte order, the first `most` bytes of the values) of the first array of these names."""
+    asked = {name.split(".")[0]: name for name in ([names] if isinstance(names, str) else names)}
+    in_struct = any("." in name for name in asked.values())
+    found, order, content = _variable(path, asked, most + HEAD_BYTES + in_struct * OTHER_FIELDS_BYTES)
+    name = asked[found]
+    if "." in name:
+        content = _field(content, order, *name.split("."))
+    return name, *_numeric((order, content), name)
+
+
+def _field(content, order, name, field):
+    """The bytes of a field of a struct with one element."""
+    kind, _, dims, _, rest = _head(content, order)
+    if kind != STRUCT or dims != (1, 1):
+        raise Damaged(f"`{name}` is not a struct (class {kind}, {' x '.join(map(str, dims))})")
+    _, length, rest = _element(rest, order)
+    _, text, rest = _element(rest, order)
+    (length,) = struct.unpack(order + "i", length)
+    if not 0 < length <= HEAD_BYTES:
+        raise Damaged(f"`{name}` has field names of {length} bytes")
+    fields = [text[i:i + length].split(b"\0")[0].decode("latin-1") for i in range(0, len(text), length)]
+    if field not in fields:
+        raise Damaged(f"`{name}` has the fields {', '.join(map(repr, fields))} and no `{field}`")
+    for _ in range(fields.index(field) + 1):
+        kind, inside, rest = _element(rest, order)
+        if kind != MATRIX:
+            raise Damaged(f"`{name}` has a field that is not an array")
+    return inside
+
+
 def read_texts(path, name, most=256):
     """List of the texts in the cell `name`. most: limit of texts. Raises DataError."""
     def texts():
-        order, matrix = _variable(path, name, 1 << 20)
+        _, order, matrix = _variable(path, (name,), 1 << 20)
         kind, _, dims, _, rest = _head(matrix, order)
         if kind != CELL or not 0 <= np.prod(dims, dtype=float) <= most:
             raise Damaged(f"`{name}` is not a cell of at most {most} texts")
@@ -80,8 +114,8 @@ def _with_data_errors(path, function):
                                fix="download or copy the file again.") from None
 
 
-def _variable(path, name, most):
-    """(byte order, the first `most` bytes of the array `name`)."""
+def _variable(path, wanted, most):
+    """(name, byte order, the first `most` bytes) of the first array with one of the names `wanted`."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise Damaged("it is not a regular file" if path.exists() else "it is missing")
@@ -102,9 +136,9 @@ def _variable(path, name, most):
             if kind != MATRIX:
                 raise Damaged(f"no variable starts at byte {position - length - TAG_BYTES:,}")
             names.append(_head(content, order)[3])
-            if names[-1] == name:
-                return order, content[:most]
-    raise Damaged(f"it holds {', '.join(map(repr, names)) or 'nothing'} and no `{name}`")
+            if names[-1] in wanted:
+                return names[-1], order, content[:most]
+    raise Damaged(f"it holds {', '.join(map(repr, names)) or 'nothing'} and no {' or '.join(f'`{n}`' for n in wanted)}")
 
 
 def _byte_order(header):

@@ -1,0 +1,1 @@
+"""COCO instance annotations, and their conversion to label files."""
