@@ -14,7 +14,7 @@ import pytest
 from conftest import save
 from runs_help import a_run
 
-from fcn.cli import compare, convert, csail, evaluate, evaluate_flags, export, inspect, report, train
+from fcn.cli import compare, convert, convert_labels, csail, evaluate, evaluate_flags, export, inspect, report, train
 from fcn.cli import csv_list as csv_list_command
 from fcn.config import command_line, training_config
 from fcn.core import errors, registry
@@ -32,7 +32,7 @@ FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
 COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""),
             "predict": lambda: evaluate_flags.parse_prediction([], ""), "inspect": lambda: inspect.parse([]),
             "export": lambda: export.main([]), "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
-            "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
+            "convert-labels": lambda: convert_labels.parse([]), "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir",  # git, docker, ...
            "--version"}  # fcn itself
 FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
@@ -99,7 +99,7 @@ def imports(path):
 
 def reached(command):
     """Files that a command imports, itself among them."""
-    waiting, found = [ROOT / f"fcn/cli/{command}.py"], set()
+    waiting, found = [ROOT / f"fcn/cli/{command.replace('-', '_')}.py"], set()
     while waiting:
         path = waiting.pop()
         if path not in found:

@@ -16,14 +16,14 @@ from PIL import Image
 
 from fcn.core import errors, registry
 from fcn.data import label_files
-from fcn.data.label_formats import _mat5, ade20k_full, binary, blue, blue_bits, colours, ids, mat_groundtruth
+from fcn.data.label_formats import _mat5, ade20k_full, binary, blue, blue_bits, colours, ids, mat, mat_groundtruth
 from fcn.data.spec import DatasetSpec
 
 LAW = settings(max_examples=50, deadline=None)
 SPEC = DatasetSpec()
 TRAFFIC = DatasetSpec(("sky", "road"), (2,), ((128, 128, 128), (128, 64, 128), (0, 0, 0)), "colours")
 IDS_OF = {"ids": tuple(range(256)), "binary": (0, 1), "colours": (0, 1, 2), "blue": tuple(range(256)),
-          "blue_bits": (*blue_bits.IDS, 255), "mat_groundtruth": tuple(range(256)), "ade20k_full": tuple(range(151))}
+          "blue_bits": (*blue_bits.IDS, 255), "mat_groundtruth": tuple(range(256)), "mat": tuple(range(256)), "ade20k_full": tuple(range(151))}
 LOSSLESS = sorted(set(IDS_OF) - {"ade20k_full"})  # the full data set's 3,000 classes are not among the benchmark's 150
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 RED, GREY, BLACK, WHITE = (255, 0, 0), (100, 100, 100), (0, 0, 0), (255, 255, 255)
@@ -393,18 +393,20 @@ def matlab_file(tmp_path, body, compressed):
 
 
 @pytest.mark.slow
-@given(changes=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 255)), min_size=1, max_size=4),
+@pytest.mark.parametrize("content", [{"groundtruth": np.zeros((4, 4), np.uint8)},
+                                     {"GTcls": {"Other": 1, "Segmentation": np.zeros((4, 4), np.uint8)}}])
+@given(changes=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), min_size=1, max_size=4),
        compressed=st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_damaged_matlab_file_gives_a_label_or_a_data_error(tmp_path_factory, changes, compressed):
+def test_damaged_matlab_file_gives_a_label_or_a_data_error(tmp_path_factory, content, changes, compressed):
     folder = tmp_path_factory.mktemp("mat")
-    scipy.io.savemat(folder / "whole.mat", {"groundtruth": np.zeros((4, 4), np.uint8)})
+    scipy.io.savemat(folder / "whole.mat", content)
     body = bytearray((folder / "whole.mat").read_bytes()[128:])
     for place, value in changes:  # SciPy's own reader dies of some of these
         body[place % len(body)] = value
     path = matlab_file(folder, bytes(body), compressed)
     try:
-        assert mat_groundtruth.read(path, SPEC).ndim == 2
+        assert mat.read(path, SPEC).ndim == 2
     except errors.DataError as problem:
         assert "damaged.mat" in str(problem)
 

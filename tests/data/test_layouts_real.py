@@ -40,6 +40,7 @@ DATA = {  # layout: folder, where its labels are, how to read one by hand, numbe
     "binary_masks": ("data/nails", "labels/*.jpg", bright, (23, 3)),
     "camvid": ("data/camvid", "*/targets/*.png", ids, (367, 101)),
     "clothing_co_parsing": ("data/clothing_co_parsing", "annotations/pixel-level/*.mat", matlab, (108, 12)),
+    "nyudv2": ("data/nyudv2", "labels/*.png", ids, (381, 414)),
     "voc": ("data/voc_labelme", "SegmentationClass/*.png", ids, (2, 1)),
 }
 

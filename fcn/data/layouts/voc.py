@@ -13,11 +13,10 @@ by default they are VOC's.
 import dataclasses
 import pathlib
 
-from fcn.core import errors, file_kinds
-from fcn.core.errors import Problem
+from fcn.core import errors
 from fcn.data import folders
-from fcn.data.layouts import _classes, _folders, _split
-from fcn.data.spec import NUM_IDS, Listing, bit_colour
+from fcn.data.layouts import _classes, _folders, _lists, _split
+from fcn.data.spec import NUM_IDS, bit_colour
 
 NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
          "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
@@ -56,34 +55,16 @@ def listing(root, split):
     whole = _folders.listing(root / "JPEGImages", _labels(root), EXPECTED, partial=True)
     lists = root / "ImageSets" / "Segmentation"
     if (lists / LISTS.get(split, "")).is_file():
-        chosen = _chosen(whole, lists / LISTS[split])
+        chosen = _lists.chosen(whole, lists / LISTS[split])
         chosen.notes.extend(_split.idle(root))
         return chosen
     if any((lists / name).is_file() for name in LISTS.values()):
         raise errors.DataError(f"there is no list of the split '{split}'", where=lists / LISTS.get(split, split),
                                why=EXPECTED, fix="check --data and --layout.")
     if (lists / BOTH).is_file():
-        whole = _chosen(whole, lists / BOTH)
+        whole = _lists.chosen(whole, lists / BOTH)
     whole.notes.append("ImageSets/Segmentation/train.txt and val.txt are missing.")
     of_list = [problem for problem in whole.problems if problem.path == lists / BOTH]  # lines have no split
     files = [problem for problem in whole.problems if problem not in of_list]
     part = _split.part(root, dataclasses.replace(whole, problems=files), split)
     return dataclasses.replace(part, problems=of_list + part.problems)
-
-
-def _chosen(whole, path):
-    """The part of a Listing whose names are in the list `path`, one per line. Raises DataError."""
-    try:
-        names = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split()
-    except OSError as error:
-        raise errors.DataError(f"cannot be read: {error.strerror}", where=path,
-                               fix=errors.reading_fix(error)) from None
-    if unexpected := file_kinds.why_unreadable(path, "", file_kinds.EMPTY):
-        raise errors.DataError("is not a list of names", where=path, why=unexpected,
-                               fix="write one name per line, without folder and suffix, such as 2007_000032.")
-    listed, paired = set(names), {pair.name for pair in whole.pairs}
-    problems = [problem for problem in whole.problems if problem.path.stem in listed]
-    known = paired | {problem.path.stem for problem in problems}
-    problems += [Problem(path, f"lists {name}, which has no image or no label", "add it, or remove the line.")
-                 for name in sorted(listed - known)]
-    return Listing([pair for pair in whole.pairs if pair.name in listed], problems)
