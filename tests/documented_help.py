@@ -96,6 +96,14 @@ def scenes(root, images, labels, name="{:04d}", change=lambda ids: ids):
     return root
 
 
+def annotated(folder, photo):
+    """COCO annotations of one image, with a triangle."""
+    with Image.open(folder / photo) as image:
+        entry = {"id": 1, "file_name": photo, "width": image.width, "height": image.height}
+    triangle = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 60, 0, 60, 60]]}
+    return {"images": [entry], "categories": [{"id": 1, "name": "person"}], "annotations": [triangle]}
+
+
 def prepare(folder):
     """Make the files and folders that the documentation names. The current folder must be `folder`."""
     scenes(folder / "DATA", "{}/images", "{}/targets")
@@ -115,6 +123,8 @@ def prepare(folder):
     demo.write_scenes(folder / "data_cache/demo-1/scenes", 4, 2)
     for name in ("photo.jpg", "photos/1.jpg", "photos/cam2/11.jpg"):
         save(folder / name, Image.fromarray(demo_drawing.draw(0, 0, 1)[0]))
+    for name, photo in (("train", "1.jpg"), ("val", "cam2/11.jpg")):
+        (folder / f"instances_{name}.json").write_text(json.dumps(annotated(folder / "photos", photo)))
     layers = demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4)
     (folder / "weights").mkdir()
     for name in ("weights/imagenet-vgg-verydeep-19.mat", "data_cache/demo-1/vgg19-narrow.mat"):

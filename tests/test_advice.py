@@ -32,7 +32,8 @@ FILES = sorted([*ROOT.glob("*.py"), *ROOT.glob("fcn/**/*.py")])
 COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags.parse([], ""),
             "predict": lambda: evaluate_flags.parse_prediction([], ""), "inspect": lambda: inspect.parse([]),
             "export": lambda: export.main([]), "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
-            "convert-labels": lambda: convert_labels.parse([]), "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
+            "convert-labels": lambda: convert_labels.parse([]),
+            "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir",  # git, docker, ...
            "--version"}  # fcn itself
 FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
