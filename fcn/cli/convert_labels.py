@@ -14,7 +14,7 @@ from fcn.config import command_line
 from fcn.core import errors, progress_bar, tables
 from fcn.data import file_checks
 from fcn.data.coco import annotations, convert
-from fcn.data.spec import MAX_PIXELS, VOID_ID
+from fcn.data.spec import MAX_PIXELS
 
 SPLITS = ("training", "validation", "test")
 
@@ -40,7 +40,7 @@ def main(argv):
         raise errors.DataError("is not a folder", where=arguments.images, fix="give --images the folder of the images.")
     print(f"{arguments.file}: reading ...", flush=True)
     content = annotations.read(arguments.file)
-    where = convert.place(arguments.file, arguments.images, arguments.output, arguments.split)
+    where = convert.place(arguments.file, arguments.images, arguments.output, arguments.split, content.spec)
     with progress_bar.counted("check", len(content.entries)) as advance:
         usable, problems = convert.check(content.entries, arguments.images, arguments.max_pixels, advance)
     print("\n".join(describe(content)))
@@ -50,7 +50,7 @@ def main(argv):
     if not usable:
         raise errors.DataError("no usable images", where=arguments.file, why=errors.several(problems),
                                fix=file_checks.NO_OTHERS)
-    convert.write_classes(where, content.class_names)
+    convert.write_classes(where)
     with progress_bar.counted("labels", len(usable)) as advance:
         written, existed, empty = convert.write(usable, where, advance)
     lines = [f"{where.folder / 'labels'}: {written:,} labels written"
@@ -64,8 +64,9 @@ def main(argv):
 def describe(content):
     """Lines: number of images and annotations, and the id, name and category of each class."""
     rows = [[str(i), name, str(content.category_ids[i - 1]) if i else "", f"{content.counts.get(i, 0):,}" if i else ""]
-            for i, name in enumerate(content.class_names)]
-    crowds = content.counts.get(VOID_ID, 0)
-    rows += [[str(VOID_ID), "(ignored) crowds", "", f"{crowds:,}"]] if crowds else []
+            for i, name in enumerate(content.spec.class_names)]
+    (void,) = content.spec.ignored_ids
+    crowds = content.counts.get(void, 0)
+    rows += [[str(void), "(ignored) crowds", "", f"{crowds:,}"]] if crowds else []
     return [f"{len(content.entries):,} images, {sum(content.counts.values()):,} annotations",
             *tables.lines([">id", "class", ">category", ">annotations"], rows)]

@@ -72,7 +72,7 @@ def test_polygons_are_those_of_pycocotools(polygons):
 
 def test_small_objects_are_in_front_and_crowds_behind():
     whole, inner = [0, 0, 8, 0, 8, 6, 0, 6], [2, 2, 3, 2, 3, 3, 2, 3]
-    label = painted((2, [inner]), (1, [SQUARE]), (255, [whole]))
+    label = painted((2, [inner]), (1, [SQUARE]), (255, [whole], True))
     expected = np.full((6, 8), 255)
     expected[1:5, 1:5] = 1
     expected[2, 2] = 2
@@ -211,10 +211,21 @@ def test_a_file_of_something_else_is_refused(tmp_path, text, why):
         annotations.read(tmp_path / "a.json")
 
 
-def test_more_classes_than_ids_are_refused(tmp_path):
-    categories = [{"id": i, "name": f"{i}"} for i in range(255)]
+def test_more_than_254_categories_need_16_bits(tmp_path):
+    categories = [{"id": i, "name": f"{i}"} for i in range(300)]
+    written(tmp_path, [annotated(1, 299, [SQUARE]), annotated(1, 0, [[5, 1, 8, 1, 8, 5, 5, 5]], iscrowd=1)],
+            categories=categories)
+    converted(tmp_path)
+    label = np.asarray(Image.open(tmp_path / "out/labels/a.png"))
+    assert {int(i): int(n) for i, n in zip(*np.unique(label, return_counts=True), strict=True)} == {
+        0: 20, 300: 16, 65535: 12}
+    assert json.loads((tmp_path / "out/classes.json").read_text())["ignored"] == [65535]
+
+
+def test_more_classes_than_a_matrix_holds_are_refused(tmp_path):
+    categories = [{"id": i, "name": f"{i}"} for i in range(4096)]
     path = written(tmp_path, [annotated(1, 7, [SQUARE])], categories=categories)
-    with pytest.raises(errors.DataError, match="255 categories, expected at most 254"):
+    with pytest.raises(errors.DataError, match="4096 categories, expected at most 4095"):
         annotations.read(path)
 
 

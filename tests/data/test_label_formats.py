@@ -23,7 +23,8 @@ LAW = settings(max_examples=50, deadline=None)
 SPEC = DatasetSpec()
 TRAFFIC = DatasetSpec(("sky", "road"), (2,), ((128, 128, 128), (128, 64, 128), (0, 0, 0)), "colours")
 IDS_OF = {"ids": tuple(range(256)), "binary": (0, 1), "colours": (0, 1, 2), "blue": tuple(range(256)),
-          "blue_bits": (*blue_bits.IDS, 255), "mat_groundtruth": tuple(range(256)), "mat": tuple(range(256)), "ade20k_full": tuple(range(151))}
+          "blue_bits": (*blue_bits.IDS, 255), "mat_groundtruth": tuple(range(256)), "mat": tuple(range(256)),
+          "ade20k_full": tuple(range(151))}
 LOSSLESS = sorted(set(IDS_OF) - {"ade20k_full"})  # the full data set's 3,000 classes are not among the benchmark's 150
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 RED, GREY, BLACK, WHITE = (255, 0, 0), (100, 100, 100), (0, 0, 0), (255, 255, 255)

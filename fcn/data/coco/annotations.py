@@ -16,19 +16,19 @@ import pathlib
 from fcn.core import errors, file_kinds, machine
 from fcn.core.errors import Problem
 from fcn.data.coco import rasterise
-from fcn.data.spec import VOID_ID
+from fcn.data.spec import MOST_CLASSES, DatasetSpec
 
 MEMORY_FACTOR = 6  # Python needs about six times the size of the file: a coordinate of 7 characters becomes 32 bytes
-MOST_CLASSES = VOID_ID - 1  # ids 1 to 254 beside the background; 255 is ignored
 FIX = "export the annotations again as COCO JSON, with the lists images, annotations and categories."
 
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """The outline of an object. class_id: 1 to C, or VOID_ID for a crowd. segmentation: as in the file."""
+    """The outline of an object. class_id: 1 to C, or the ignored id for a crowd. segmentation: as in the file."""
 
     class_id: int
     segmentation: list | dict
+    is_crowd: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +43,14 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """Content of a file. category_ids: by class id, from 1. problems: of images that cannot be used. notes: lines.
+    """Content of a file. problems: of images that cannot be used. notes: lines.
 
-    class_names: by class id, "background" first. counts: number of instances by class id; VOID_ID counts crowds.
+    spec: the classes, "background" first, and the ignored id, 255 (65535 if 255 is a class). category_ids: by class id,
+    from 1. counts: number of instances by class id; crowds have the ignored id.
     """
 
     entries: list[Entry]
-    class_names: tuple[str, ...]
+    spec: DatasetSpec
     category_ids: tuple[int, ...]
     counts: dict[int, int]
     problems: list[Problem]
@@ -61,6 +62,8 @@ def read(path):
     content = _json(path)
     categories = _categories(content["categories"], path)
     class_of = {category: i for i, (category, _) in enumerate(categories, 1)}
+    spec = DatasetSpec(("background", *(name for _, name in categories)))
+    spec = dataclasses.replace(spec, ignored_ids=(spec.void_id,))
     by_id, problems = _images(content["images"], path)
     counts: collections.Counter = collections.Counter()
     empty = 0
@@ -76,8 +79,9 @@ def read(path):
             if entry:
                 by_id[annotation["image_id"]] = None  # without this object the label would be wrong
         elif entry:
-            class_id = VOID_ID if annotation.get("iscrowd") else class_of[annotation["category_id"]]
-            entry.instances.append(Instance(class_id, annotation["segmentation"]))
+            is_crowd = bool(annotation.get("iscrowd"))
+            class_id = spec.void_id if is_crowd else class_of[annotation["category_id"]]
+            entry.instances.append(Instance(class_id, annotation["segmentation"], is_crowd))
             counts[class_id] += 1
     if not counts and not problems:
         raise errors.DataError("holds no outline of an object", where=path,
@@ -85,8 +89,8 @@ def read(path):
                                "its list of annotations is empty",
                                fix="export it with polygons or masks; boxes alone are not enough.")
     notes = [f"{empty:,} annotations have no outline (segmentation is empty) and paint nothing."] if empty else []
-    return Content([entry for entry in by_id.values() if entry], ("background", *(name for _, name in categories)),
-                   tuple(category for category, _ in categories), dict(counts), problems, notes)
+    return Content([entry for entry in by_id.values() if entry], spec, tuple(category for category, _ in categories),
+                   dict(counts), problems, notes)
 
 
 def _json(path):
@@ -128,8 +132,8 @@ def _categories(found, path):
                                why=f"found {wrong[0]!r} as id and name" if wrong else
                                f"the id {twice[0]} occurs more than once" if twice else "the list is empty",
                                fix="give each category a whole number as id and a name.")
-    if len(categories) > MOST_CLASSES:
-        raise errors.DataError(f"has {len(categories)} categories, expected at most {MOST_CLASSES}", where=path,
+    if len(categories) >= MOST_CLASSES:
+        raise errors.DataError(f"has {len(categories)} categories, expected at most {MOST_CLASSES - 1}", where=path,
                                fix="keep the categories that matter, and their annotations.")
     return sorted(categories)
 

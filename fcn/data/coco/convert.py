@@ -2,7 +2,7 @@
 
     OUT/images/NAME.jpg    link to the image, which stays where it is
     OUT/labels/NAME.png    class ids: 0 background, 1 to C in the order of the category ids, 255 crowds
-    OUT/classes.json       names of the classes; 255 is ignored
+    OUT/classes.json       names of the classes; 255 is ignored (65535 and 16 bits if 255 is a class)
 
 With a split, images and labels are in OUT/SPLIT, so that several files make one data set.
 """
@@ -18,18 +18,19 @@ from fcn.core import atomic_io, errors, machine, ownership
 from fcn.core.errors import Problem
 from fcn.data import images
 from fcn.data.coco import rasterise
-from fcn.data.spec import MAX_PIXELS, VOID_ID
+from fcn.data.spec import MAX_PIXELS, DatasetSpec
 
 RECORD, CLASSES = "convert-labels.json", "classes.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a conversion writes. folder: of images/ and labels/. record: what identifies its source."""
+    """Where a conversion writes. folder: of images/ and labels/. record: what identifies its source. spec: classes."""
 
     root: pathlib.Path
     folder: pathlib.Path
     record: dict
+    spec: DatasetSpec
 
 
 def check(entries, folder, max_pixels=MAX_PIXELS, progress=lambda done: None):
@@ -79,7 +80,7 @@ def _elsewhere(folder, name):
     return "give --images the folder in which these names are."
 
 
-def place(source, folder, root, split=""):
+def place(source, folder, root, split, spec):
     """The Place of a conversion of the JSON file `source` with images in `folder`. Raises UsageError if it is taken.
 
     A Place with the record of the same conversion is not taken: it was interrupted, and is resumed.
@@ -88,7 +89,7 @@ def place(source, folder, root, split=""):
     with pathlib.Path(source).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     record = {"annotations": pathlib.Path(source).name, "sha256": digest, "images": str(pathlib.Path(folder).resolve())}
-    found = Place(root, root / split, record)
+    found = Place(root, root / split, record, spec)
     ownership.check_free(found.folder if split else root, "--output", lambda path: _record(found.folder) == record)
     return found
 
@@ -101,9 +102,10 @@ def _record(folder):
         return None
 
 
-def write_classes(where, class_names):
+def write_classes(where):
     """Make the folders, and write record and names of classes. Raises UsageError for the classes of another file."""
-    path, content = where.root / CLASSES, {"names": list(class_names), "ignored": [VOID_ID]}
+    path = where.root / CLASSES
+    content = {"names": list(where.spec.class_names), "ignored": list(where.spec.ignored_ids)}
     if path.exists():
         try:
             same = json.loads(path.read_bytes()) == content
@@ -135,7 +137,8 @@ def write(usable, where, progress=lambda done, begun_with=0: None):
     waiting = [entry for entry, _ in usable if not (labels / f"{entry.name}.png").exists()]
     existed, empty = len(usable) - len(waiting), 0
     with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
-        for done, without in enumerate(pool.map(lambda entry: _write_label(entry, labels), waiting), existed + 1):
+        for done, without in enumerate(pool.map(lambda entry: _write_label(entry, labels, where.spec),
+                                                         waiting), existed + 1):
             empty += without
             progress(done, existed)
     return len(waiting), existed, empty
@@ -150,8 +153,8 @@ def _link(link, target):
             raise ownership.taken(link) from None
 
 
-def _write_label(entry, folder):
+def _write_label(entry, folder, spec):
     """Write a label; returns the number of objects without a pixel."""
     ordered = rasterise.masks(entry.instances, entry.size)
-    images.write_png(folder / f"{entry.name}.png", rasterise.paint(ordered, entry.size))
+    images.write_png(folder / f"{entry.name}.png", rasterise.paint(ordered, entry.size, spec.id_dtype))
     return sum(rasterise.area(runs) == 0 for _, runs in ordered)

@@ -7,7 +7,6 @@ polygons need pycocotools (the extra [coco]), whose rules for pixels on an edge 
 import numpy as np
 
 from fcn.core import errors
-from fcn.data.spec import VOID_ID
 
 LAST, SIGN, DIGIT, BITS, FIRST = 0x20, 0x10, 0x1F, 5, 48  # of a character in a compressed text of run lengths
 MOST_DIGITS = 12  # of a number in such a text; run lengths have fewer than 60 bits
@@ -19,13 +18,14 @@ def masks(instances, size):
     Crowds, which are ignored, come first, then the objects, larger ones first, so that a small object in front of a
     large one stays visible. Of equal areas, the later one is in front.
     """
-    found = [(instance.class_id, runs_of(instance.segmentation, size)) for instance in instances]
-    return sorted(found, key=lambda item: (item[0] != VOID_ID, -area(item[1])))
+    found = [(instance, runs_of(instance.segmentation, size)) for instance in instances]
+    found.sort(key=lambda item: (not item[0].is_crowd, -area(item[1])))
+    return [(instance.class_id, runs) for instance, runs in found]
 
 
-def paint(ordered, size):
-    """Class ids, uint8 (height, width), of the result of masks(). Pixels without an object are 0."""
-    painted = np.zeros(size[0] * size[1], np.uint8)  # column by column
+def paint(ordered, size, id_dtype=np.uint8):
+    """Class ids, id_dtype (height, width), of the result of masks(). Pixels without an object are 0."""
+    painted = np.zeros(size[0] * size[1], id_dtype)  # column by column
     for class_id, runs in ordered:
         _paint(painted, class_id, runs)
     return np.ascontiguousarray(painted.reshape(size, order="F"))
