@@ -77,8 +77,12 @@ def _ids(path, spec, max_pixels, name="ids"):
     return f"{' '.join(flags)}, which reads it as ids {_rgb.listed(present)}"
 
 
-def _matlab(path, spec, max_pixels):
+def _groundtruth(path, spec, max_pixels):
     return _ids(path, spec, max_pixels, "mat_groundtruth")
+
+
+def _matlab(path, spec, max_pixels):
+    return _ids(path, spec, max_pixels, "mat")
 
 
 def _blue(path, spec, max_pixels):
@@ -118,8 +122,8 @@ def _colours(path, spec, max_pixels):
            f"{_rgb.listed(found)}"
 
 
-TRIED = {"ids": _ids, "mat_groundtruth": _matlab, "binary": _binary, "blue": _blue, "ade20k_full": _full_ade20k,
-         "colours": _colours}
+TRIED = {"ids": _ids, "mat_groundtruth": _groundtruth, "mat": _matlab, "binary": _binary, "blue": _blue,
+         "ade20k_full": _full_ade20k, "colours": _colours}
 
 
 def read_pair(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):

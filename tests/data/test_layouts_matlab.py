@@ -11,7 +11,7 @@ from layouts_help import flat_tree, problem_texts, tree
 
 from fcn.core import errors, registry
 from fcn.data import label_files
-from fcn.data.layouts import _auto, nyudv2, pascal_context, sbd, sift_flow, voc
+from fcn.data.layouts import _auto, nyudv2, paired, pascal_context, sbd, sift_flow, voc
 
 INSIDE = sift_flow.INSIDE
 
@@ -192,6 +192,12 @@ def test_a_matlab_file_of_something_else_is_refused(tmp_path, content, why):
     scipy.io.savemat(tmp_path / "a.mat", content)
     with pytest.raises(errors.DataError, match=why):
         registry.load("label_formats", "mat").read(tmp_path / "a.mat", sift_flow.spec(tmp_path))
+
+
+def test_another_layout_is_told_to_read_the_format_mat(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"S": np.array([[1, 2, 3]])})
+    with pytest.raises(errors.DataError, match="or give --label-encoding mat, which reads it as ids 1, 2, 3"):
+        label_files.read_label(tmp_path / "a.mat", paired.spec(tmp_path))
 
 
 def test_specific_layouts_fit_no_other_tree(tmp_path):
