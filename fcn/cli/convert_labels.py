@@ -25,7 +25,8 @@ def parse(argv):
     parser.add_argument("file", metavar="FILE.json", type=pathlib.Path, help="COCO annotations of instances")
     parser.add_argument("--images", required=True, metavar="DIR", type=pathlib.Path,
                         help="folder in which the names of the file (file_name) are")
-    parser.add_argument("--output", "--out", required=True, metavar="OUT", type=pathlib.Path, help="folder of the data set")
+    parser.add_argument("--output", "--out", required=True, metavar="OUT", type=pathlib.Path,
+                        help="folder of the data set")
     parser.add_argument("--split", default="", choices=SPLITS, help="the split that this file is, if each split has a "
                         "file of its own")
     parser.set_defaults(skip_bad=False, max_pixels=MAX_PIXELS)
