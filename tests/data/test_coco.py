@@ -125,6 +125,8 @@ def test_files_of_others_are_not_overwritten(tmp_path):
     with pytest.raises(errors.UsageError, match="exists already"):
         converted(tmp_path)
     assert (tmp_path / "out/labels/a.png").read_bytes() == label
+    with pytest.raises(errors.UsageError, match="data set without splits"):
+        converted(tmp_path, "--split", "test")
     (tmp_path / "out/convert-labels.json").unlink()
     with pytest.raises(errors.UsageError, match="exists already"):
         converted(tmp_path)

@@ -1,7 +1,5 @@
 """Data sets with MATLAB labels, in generated trees as their publishers pack them; pixels are counted by hand."""
 
-import json
-
 import numpy as np
 import pytest
 import scipy.io
@@ -11,7 +9,7 @@ from layouts_help import flat_tree, problem_texts, tree
 
 from fcn.core import errors, registry
 from fcn.data import label_files
-from fcn.data.layouts import _auto, nyudv2, paired, pascal_context, sbd, sift_flow, voc
+from fcn.data.layouts import _auto, nyudv2, paired, pascal_context, sbd, sift_flow, sift_flow_geometric, voc
 
 INSIDE = sift_flow.INSIDE
 
@@ -112,12 +110,14 @@ def test_sift_flow_becomes_0_to_32_by_the_list_of_tests(tmp_path, lists):
         sift_flow.listing(root, "test")
 
 
-def test_geometric_classes_are_read_by_a_file_of_classes(tmp_path):
-    scipy.io.savemat(tmp_path / "a.mat", {"S": np.array([[-1, 1, 2], [3, 3, 0]], np.int16)})
-    text(tmp_path, "geo.json", json.dumps({"names": ["sky", "horizontal", "vertical"], "ignored": [255],
-                                           "remap": {"1": 0, "2": 1, "3": 2}, "encoding": "mat"}))
-    label = label_files.read_label(tmp_path / "a.mat", sift_flow.spec(tmp_path, tmp_path / "geo.json"))
-    np.testing.assert_array_equal(label, [[255, 0, 1], [2, 2, 255]])
+def test_geometric_classes_of_sift_flow_are_a_layout(tmp_path):
+    root = sift_tree(tmp_path)
+    text(root, "TestSet1.txt", f"{INSIDE}\\coast_2.jpg")
+    for name, label in (("coast_1", [[-1, 1, 2], [3, 3, 0]]), ("coast_2", [[1, 1, 1], [2, 2, 2]])):
+        pair(root, f"Images/{INSIDE}/{name}.jpg", f"GeoLabels/{INSIDE}/{name}.mat", {"S": np.array(label, np.int16)})
+    assert counted(sift_flow_geometric, root, "training") == {0: 1, 1: 1, 2: 2, 255: 2}
+    assert counted(sift_flow_geometric, root, "validation") == {0: 3, 1: 3}
+    assert [*_auto.fitting(root)] == ["sift_flow"]
 
 
 @pytest.mark.parametrize("place", ["VOCdevkit/VOC2010/", "VOC2010/", ""])

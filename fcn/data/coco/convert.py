@@ -90,7 +90,9 @@ def place(source, folder, root, split, spec):
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     record = {"annotations": pathlib.Path(source).name, "sha256": digest, "images": str(pathlib.Path(folder).resolve())}
     found = Place(root, root / split, record, spec)
-    ownership.check_free(found.folder if split else root, "--output", lambda path: _record(found.folder) == record)
+    ownership.check_free(found.folder, "--output", lambda path: _record(path) == record)
+    if split and (root / RECORD).exists():
+        raise errors.UsageError("holds a data set without splits", where=root, fix="give another --output.")
     return found
 
 

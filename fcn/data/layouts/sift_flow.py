@@ -6,7 +6,8 @@
 
 A label is the array `S`: 0 unlabelled, 1 to 33 the classes. They become 0 to 32, the channels of the published nets,
 and 0 becomes 255, which is ignored. Validation is the list of 200 test images, training all others, as for FCN. Two
-images without annotation are left out. Cow, desert and moon do not occur in the test images.
+images without annotation are left out. Cow, desert and moon do not occur in the test images. GeoLabels/ is the layout
+sift_flow_geometric.
 Sources: shelhamer/fcn.berkeleyvision.org, siftflow_layers.py and data/sift-flow; for the lines of TestSet1.txt, the
 folder, a backslash and NAME.jpg, SiftFlowDatasetMC.m of matconvnet-calvin.
 """
@@ -25,7 +26,7 @@ NAMES = ("awning", "balcony", "bird", "boat", "bridge", "building", "bus", "car"
          "sea", "sidewalk", "sign", "sky", "staircase", "streetlight", "sun", "tree", "window")
 REMAP = ((0, VOID_ID), *((i + 1, i) for i in range(len(NAMES))))
 INSIDE = "spatial_envelope_256x256_static_8outdoorcategories"
-IMAGES, LABELS = pathlib.Path("Images", INSIDE), pathlib.Path("SemanticLabels", INSIDE)
+IMAGES, LABELS = f"Images/{INSIDE}", f"SemanticLabels/{INSIDE}"
 TEST, TRAINING = ("test.txt", "TestSet1.txt"), "trainval.txt"
 NOT_LABELLED = ("highway_bost181", "street_urb506")
 EXPECTED = f"the sift_flow layout has Images/{INSIDE}, SemanticLabels/{INSIDE} and {TEST[1]}, or {TEST[0]} and " \
@@ -49,11 +50,16 @@ def spec(root, classes="", ignore_label=None):
 
 def listing(root, split):
     """The Listing of training or validation. Raises DataError if a folder or the list is missing."""
+    return listing_of(root, split, LABELS)
+
+
+def listing_of(root, split, labels):
+    """listing() with another folder of labels."""
     root = _folders.existing(root)
     if split not in ("training", "validation"):
         raise errors.DataError(f"the data set has no split '{split}': its test images are the split 'validation'",
                                where=root, fix="use the split validation.")
-    whole = _folders.listing(root / IMAGES, root / LABELS, EXPECTED, partial=True, endings=mat.SUFFIXES)
+    whole = _folders.listing(root / IMAGES, root / labels, EXPECTED, partial=True, endings=mat.SUFFIXES)
     tests = next((root / name for name in TEST if not folders.irregular(root / name)), root / TEST[1])
     if split == "validation":
         return _lists.chosen(whole, tests, _name)
