@@ -1,7 +1,8 @@
-"""Convert COCO instance annotations to label files, once; then any command reads the data set.
+"""Convert annotations of COCO or labelme to label files, once; then any command reads the data set.
 
     fcn convert-labels instances.json --images DIR --output OUT
     fcn convert-labels instances_val2017.json --images val2017 --output OUT --split validation
+    fcn convert-labels DIR --images DIR --output OUT                     DIR has the JSON files of labelme
 
 OUT has links to the images, a label of class ids for each image, and classes.json. Small objects are in front of large
 ones, crowds are ignored (255). A conversion that was interrupted is resumed by the same command.
@@ -13,7 +14,7 @@ import shlex
 from fcn.config import command_line
 from fcn.core import errors, progress_bar, tables
 from fcn.data import file_checks
-from fcn.data.coco import annotations, convert
+from fcn.data.coco import annotations, convert, labelme
 from fcn.data.spec import MAX_PIXELS
 
 SPLITS = ("training", "validation", "test")
@@ -22,7 +23,8 @@ SPLITS = ("training", "validation", "test")
 def parse(argv):
     """The arguments of `fcn convert-labels`."""
     parser = command_line.Parser(argv, prog="fcn convert-labels", description=__doc__.split("\n\n")[0])
-    parser.add_argument("file", metavar="FILE.json", type=pathlib.Path, help="COCO annotations of instances")
+    parser.add_argument("file", metavar="FILE.json", type=pathlib.Path, help="COCO annotations of instances, or a "
+                        "folder of JSON files of labelme")
     parser.add_argument("--images", required=True, metavar="DIR", type=pathlib.Path,
                         help="folder in which the names of the file (file_name) are")
     parser.add_argument("--output", "--out", required=True, metavar="OUT", type=pathlib.Path,
@@ -35,12 +37,12 @@ def parse(argv):
 
 
 def main(argv):
-    """Write a data set from COCO annotations. Returns the exit code."""
+    """Write a data set from annotations. Returns the exit code."""
     arguments = parse(argv)
     if not arguments.images.is_dir():
         raise errors.DataError("is not a folder", where=arguments.images, fix="give --images the folder of the images.")
     print(f"{arguments.file}: reading ...", flush=True)
-    content = annotations.read(arguments.file)
+    content = (labelme if arguments.file.is_dir() else annotations).read(arguments.file)
     where = convert.place(arguments.file, arguments.images, arguments.output, arguments.split, content.spec)
     with progress_bar.counted("check", len(content.entries)) as advance:
         usable, problems = convert.check(content.entries, arguments.images, arguments.max_pixels, advance)

@@ -22,7 +22,7 @@ GROUPS = {  # {group: {command: what it does}}; the module in this package has i
     "data sets": {
         "inspect": "check a data set before training",
         "csv_list": "write a CSV list of images and masks",
-        "convert-labels": "convert COCO annotations to label files",
+        "convert-labels": "convert annotations of COCO or labelme to label files",
         "csail": "read or write the HDF5 file of the MIT Scene Parsing benchmark",
     },
     "settings": {

@@ -1,1 +1,1 @@
-"""COCO instance annotations, and their conversion to label files."""
+"""Annotations of COCO and labelme, and their conversion to label files."""

@@ -144,7 +144,7 @@ def _images(found, path):
     problems: list[Problem] = []
     names: dict[str, str] = {}
     for image in found:
-        why = _wrong_image(image)
+        why = wrong_image(image)
         name = "" if why else label_name(image["file_name"])
         if not why and image["id"] in by_id:
             why = "another image has this id"
@@ -160,7 +160,7 @@ def _images(found, path):
     return by_id, problems
 
 
-def _wrong_image(image):
+def wrong_image(image):
     """What is wrong with an entry of images, or ""."""
     name, i = image.get("file_name"), image.get("id")
     if type(i) not in (int, str) or not isinstance(name, str) or not name or "\0" in name:
@@ -195,10 +195,11 @@ def _wrong(annotation, class_of, entry):
         return rasterise.wrong_runs(outline, entry.size if entry else None)
     if not isinstance(outline, list) or not all(isinstance(polygon, list) for polygon in outline):
         return "segmentation is neither a list of polygons nor a run-length encoding"
-    return next((why for polygon in outline if (why := _wrong_polygon(polygon, entry.size if entry else None))), "")
+    return next((why for polygon in outline if (why := wrong_polygon(polygon, entry.size if entry else None))), "")
 
 
-def _wrong_polygon(polygon, size):
+def wrong_polygon(polygon, size):
+    """What is wrong with [x1, y1, x2, y2, ...], or "". size: (height, width) of its image, None if unknown."""
     if len(polygon) < 6 or len(polygon) % 2:
         return f"a polygon has {len(polygon)} numbers, expected pairs of x and y for three points or more"
     if not all(type(number) in (int, float) and math.isfinite(number) for number in polygon):

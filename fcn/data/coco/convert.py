@@ -1,4 +1,4 @@
-"""Write COCO annotations as a data set of the layout paired: links to the images, label files and names of classes.
+"""Write annotations of COCO or labelme as a data set of the layout paired: links to images, label files, class names.
 
     OUT/images/NAME.jpg    link to the image, which stays where it is
     OUT/labels/NAME.png    class ids: 0 background, 1 to C in the order of the category ids, 255 crowds
@@ -16,7 +16,7 @@ import shlex
 
 from fcn.core import atomic_io, errors, machine, ownership
 from fcn.core.errors import Problem
-from fcn.data import images
+from fcn.data import folders, images
 from fcn.data.coco import rasterise
 from fcn.data.spec import MAX_PIXELS, DatasetSpec
 
@@ -81,14 +81,18 @@ def _elsewhere(folder, name):
 
 
 def place(source, folder, root, split, spec):
-    """The Place of a conversion of the JSON file `source` with images in `folder`. Raises UsageError if it is taken.
+    """The Place of a conversion of `source`, with images in `folder`. Raises UsageError if it is taken.
+
+    source: a JSON file, or a folder of them. spec: of the Content.
 
     A Place with the record of the same conversion is not taken: it was interrupted, and is resumed.
     """
     root = pathlib.Path(root)
-    with pathlib.Path(source).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    record = {"annotations": pathlib.Path(source).name, "sha256": digest, "images": str(pathlib.Path(folder).resolve())}
+    source = pathlib.Path(source)
+    digest = hashlib.sha256()
+    for path in folders.walk(source, (".json",)).files if source.is_dir() else [source]:
+        digest.update(path.read_bytes())
+    record = {"annotations": source.name, "sha256": digest.hexdigest(), "images": str(pathlib.Path(folder).resolve())}
     found = Place(root, root / split, record, spec)
     ownership.check_free(found.folder, "--output", lambda path: _record(path) == record)
     if split and (root / RECORD).exists():
