@@ -70,6 +70,6 @@ def describe(content):
             for i, name in enumerate(content.spec.class_names)]
     (void,) = content.spec.ignored_ids
     crowds = content.counts.get(void, 0)
-    rows += [[str(void), "(ignored) crowds", "", f"{crowds:,}"]] if crowds else []
+    rows += [[str(void), "(ignored)", "", f"{crowds:,}"]] if crowds else []
     return [f"{len(content.entries):,} images, {sum(content.counts.values()):,} annotations",
             *tables.lines([">id", "class", ">category", ">annotations"], rows)]
