@@ -37,7 +37,7 @@ def test_a_folder_of_labelme_is_converted(tmp_path, capsys):
     assert np.bincount(a.ravel(), minlength=256)[[0, 1, 2, 255]].tolist() == [20, 1, 15, 12]  # cat is 1, dog is 2
     assert a[2, 2] == 1 and b[2, 2] == 0 and b[3, 4] == 2 and set(b.ravel()) == {0, 2}
     assert 9 <= np.count_nonzero(b) <= 16  # a circle of radius 2 has 12.6 pixels, of which one is background
-    assert "1 lines and points have no area" in capsys.readouterr().out
+    assert "1 lines and points are left out" in capsys.readouterr().out
 
 
 WRONG = {

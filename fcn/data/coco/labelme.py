@@ -4,8 +4,8 @@
      "shapes": [{"label": "cat", "shape_type": "polygon", "points": [[x, y], ...]}]}
 
 Classes are the labels in alphabetical order, from 1. `_background_` is 0 and `__ignore__` the ignored id, as in
-labelme. Polygons, rectangles and circles are read; lines and points have no area.
-Source: wkentaro/labelme, labelme/label_file.py and examples/semantic_segmentation.
+labelme. Polygons, rectangles and circles are read; lines and points, which labelme draws some pixels wide, are not.
+Sources: wkentaro/labelme, labelme/label_file.py, labelme/utils/shape.py, examples/semantic_segmentation/labelme2voc.py.
 """
 
 import collections
@@ -62,7 +62,7 @@ def _content(found, labels, problems):
         entries.append(Entry(file_name, size, name, [Instance(i, [polygon], i == spec.void_id)
                                                      for i, polygon in outlines]))
         counts.update(i for i, _ in outlines)
-    notes = [f"{lines:,} lines and points have no area and paint nothing."] if lines else []
+    notes = [f"{lines:,} lines and points are left out."] if lines else []
     return Content(entries, spec, tuple(range(1, len(labels) + 1)), dict(counts), problems, notes)
 
 
