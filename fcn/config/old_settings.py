@@ -11,7 +11,7 @@ AVERAGE_LOSS = 20  # what average_loss = "auto" becomes
 
 def current(settings):
     """The settings of a run's config.json, of any version, as the present version names them."""
-    found = {name: value for name, value in settings.items() if name not in REMOVED}
+    found = {"channels": 3} | {name: value for name, value in settings.items() if name not in REMOVED}
     factor = settings.get("new_layer_factor", 1)
     if factor != 1:
         found["rate_factors"] = ", ".join(filter(None, [settings.get("rate_factors"), f"new={factor:g}"]))
