@@ -146,7 +146,7 @@ def test_samples_keep_and_fill_each_channel(pairs, tmp_path):
     made = cache.prepare(pairs, FOUR, None, tmp_path / "c", "four")
     names = ("scale", "turn", "hflip", "vflip", "brightness", "gamma")
     sampling = batch_loader.Sampling(4, 0, (9, 9), names, fill_rgb=(1, 2, 3, 4))
-    photos, labels = batch_loader.training_batch(made, 0, sampling)
+    photos, _ = batch_loader.training_batch(made, 0, sampling)
     assert photos.shape == (4, 9, 9, 4) and photos.dtype == np.uint8
     photo, label = augment.sample(made.image(0), made.label(0), (9, 9), augment.Augmentation(fill_rgb=(1, 2, 3, 4)), 0)
     assert (photo[label == 255] == (1, 2, 3, 4)).all() and (label == 255).sum() == 81 - 48
