@@ -106,7 +106,7 @@ def prepare(folder):
     for split, numbers in SPLITS.items():
         for number in numbers:
             image, ids = demo_drawing.draw(0, 0, number)
-            depth_mm = Image.fromarray(np.uint16(1000 + 100 * ids))
+            depth_mm = Image.fromarray(1000 + 100 * ids.astype(np.uint16))
             save(folder / f"NYUD/{split}/rgb/{number:04d}.png", image)
             save(folder / f"NYUD/{split}/depth/{number:04d}.png", depth_mm)
             save(folder / f"RGBD/{split}/images/{number:04d}.png", np.dstack([image, ids]))

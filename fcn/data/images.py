@@ -125,8 +125,8 @@ def _with_channels(path, found, channels):
         def bands(count):
             return f"{count} band{'s' * (count > 1)}"
         raise errors.DataError(f"has {bands(found.bands)}, expected {channels}", where=path,
-                               fix=f"read images of {bands(found.bands)} with --channels {found.bands} (fcn train, fcn "
-                                   f"inspect), or convert this one to {bands(channels)}.")
+                               fix=f"give --channels {found.bands} to fcn train or fcn inspect for images of "
+                                   f"{bands(found.bands)}, or convert this one to {bands(channels)}.")
     return dataclasses.replace(found, channels=channels or found.bands)
 
 

@@ -27,7 +27,7 @@ from fcn.data.spec import DatasetSpec
 
 ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
 LIST_START = b"# left out of "
-PIXELS_AHEAD = 32_000_000  # limit per core of pixels that are read and not yet written; bounds the memory
+PIXELS_AHEAD = 32_000_000  # limit per core of RGB pixels that are read and not yet written; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _in_order(plan, wanted):
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         try:
             for index in wanted:
-                size = int(np.prod(plan.shapes[index]))
+                size = int(np.prod(plan.shapes[index])) * plan.spec.channels // 3
                 while waiting and (pixels + size > PIXELS_AHEAD * workers or len(waiting) >= 8 * workers):
                     yield waiting[0][:2]
                     pixels -= waiting.popleft()[2]
