@@ -79,6 +79,8 @@ class Model(contextlib.AbstractContextManager):
         Number of class ids: predictions are below it.
     palette : numpy.ndarray
         (num_classes, 3) uint8 RGB; palette[ids] is a picture of a prediction.
+    channels : int
+        Of the images that the net takes; 3 is RGB.
     input_size : tuple of int or None
         (height, width) px to which images are resized; None: they keep their size.
     source : str
@@ -91,6 +93,7 @@ class Model(contextlib.AbstractContextManager):
         self.net, self.num_classes = evaluated.model["net"], evaluated.model["num_classes"]
         self.class_names = tuple(transfer.channel_names(evaluated.spec.class_names, self.num_classes))
         self.palette = np.array(evaluated.spec.palette()[:self.num_classes], np.uint8)
+        self.channels = evaluated.spec.channels
         self.input_size, self.source = evaluated.settings.size, evaluated.source
         self._loaded = LoadedNet(evaluated)
 
@@ -239,11 +242,10 @@ class Model(contextlib.AbstractContextManager):
             array = np.asarray(image)
         except ValueError as error:  # a list of rows of unequal lengths
             raise errors.UsageError(f"invalid image: {error}", fix=_image_fix(np.empty(0), 3)) from None
-        channels = self._evaluated.spec.channels
-        if array.ndim != 3 or array.shape[2] != channels or array.dtype != np.uint8 or not array.size:
+        if array.ndim != 3 or array.shape[2] != self.channels or array.dtype != np.uint8 or not array.size:
             raise errors.UsageError(f"invalid image: array of shape {array.shape} and type {array.dtype}, expected "
-                                    f"(height, width, {channels}) of uint8, {'RGB, ' * (channels == 3)}0 to 255",
-                                    fix=_image_fix(array, channels))
+                                    f"(height, width, {self.channels}) of uint8, {'RGB, ' * (self.channels == 3)}0 to "
+                                    "255", fix=_image_fix(array, self.channels))
         return array, array if size is None else images.resize_image(array, size)
 
 

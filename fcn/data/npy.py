@@ -23,7 +23,8 @@ def read(path, max_pixels=MAX_PIXELS):
 
     Nothing is unpickled. Raises DataError.
     """
-    array = np.array(_mapped(path, max_pixels))
+    array = _mapped(path, max_pixels)
+    array = array.astype(array.dtype.newbyteorder("="))  # into memory
     return array[..., 0] if array.shape[2:] == (1,) else array
 
 

@@ -56,6 +56,7 @@ def read(path, max_pixels=MAX_PIXELS):
         values = page.asarray(maxworkers=1)
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     return ~values if page.photometric.name == "MINISWHITE" else values
 
 

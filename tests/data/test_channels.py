@@ -88,6 +88,12 @@ def test_png_of_other_bands_is_refused(tmp_path, picture):
             read(path, channels)
 
 
+def test_array_of_the_other_byte_order_is_read(tmp_path):
+    np.save(tmp_path / "a.npy", BANDS[..., :1].astype(">u2") * 256)
+    assert npy.read(tmp_path / "a.npy").dtype.isnative and npy.read(tmp_path / "a.npy").shape == (6, 8)
+    np.testing.assert_array_equal(read(tmp_path / "a.npy", 1), BANDS[..., :1])
+
+
 def test_array_files_are_checked_by_header(tmp_path):
     for array, words in ((BANDS.astype(np.float64), "holds float64"), (BANDS[0, 0], r"holds uint8 \(12,\)"),
                          (np.zeros((0, 4), np.uint8), "holds uint8"), (np.array([{}]), "is not an array")):

@@ -1,18 +1,34 @@
-"""The first convolution of RGB weights for images of other channels: by hand, and by the activations that it gives."""
+"""The first convolution of RGB weights for images of other channels: by hand, by its activations, and in files."""
+
+import dataclasses
 
 import numpy as np
 import pytest
+from formats_help import assert_same, thin_fcn
 from nets_help import THIN, fresh, start
 
 from fcn.data import images
 from fcn.models import graph_builder
 from fcn.models.architecture import Architecture
-from fcn.weights import initialize, input_channels, transfer
+from fcn.weights import detection, initialize, input_channels, transfer
+from fcn.weights.formats import dagnn, npz
 from fcn.weights.formats._weights import Weights
 
 KERNEL = np.array([[[[1.0], [2.0], [6.0]]]], np.float32)  # 1 x 1, three colours, one filter
 BIAS = np.array([0.5], np.float32)
 MEAN = (120.0, 110.0, 100.0)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 12])
+@pytest.mark.parametrize("form", [npz, dagnn])
+def test_written_net_of_other_channels_comes_back(tmp_path, channels, form):
+    weights = thin_fcn("fcn8s")
+    kernel, bias = weights.layers["conv1_1"]
+    weights.layers["conv1_1"] = np.concatenate([kernel * 2 ** i for i in range(4)], axis=2)[:, :, :channels], bias
+    weights = dataclasses.replace(weights, mean_rgb=np.arange(channels, dtype=np.float32))
+    path = tmp_path / ("net.mat" if form is dagnn else "net.npz")
+    form.write(path, weights)
+    assert_same(detection.read_weights(path), weights.layers, weights.mean_rgb)
 
 
 def fit(channels, how="mean", mean=None, bias=BIAS):
