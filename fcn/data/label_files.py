@@ -126,7 +126,8 @@ def read_pair(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
     """Read a Pair: (image uint8 (h, w, spec.channels), label uint8 or uint16 (h, w) of class ids).
 
     Both may be read-only. size_px: (height, width) to resize to, or None. The image is rotated by its EXIF orientation
-    if its label is rotated too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label contains an unknown id.
+    if its label is rotated too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label
+    contains an unknown id.
     """
     label = _label(pair, spec, max_pixels)
     with images.image_file(pair.image, max_pixels, spec.channels) as (file, header):
