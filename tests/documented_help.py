@@ -111,6 +111,14 @@ def prepare(folder):
     (folder / "classes.json").write_text(json.dumps({"names": ["other", *demo_drawing.LABELS]}))
     for name in ("PETS", "SEVEN", "VOC_SBD"):
         (folder / name).symlink_to("DATA")
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            image, ids = demo_drawing.draw(0, 0, number)
+            depth_mm = Image.fromarray(1000 + 100 * ids.astype(np.uint16))
+            save(folder / f"NYUD/{split}/rgb/{number:04d}.png", image)
+            save(folder / f"NYUD/{split}/depth/{number:04d}.png", depth_mm)
+            save(folder / f"RGBD/{split}/images/{number:04d}.png", np.dstack([image, ids]))
+            save(folder / f"RGBD/{split}/targets/{number:04d}.png", ids)
     scenes(folder / "CAMVID", "{}/images", "{}/targets", "0001TP_{:06d}")
     scenes(folder / "VOC2012", "JPEGImages", "SegmentationClass")
     for split, numbers in SPLITS.items():

@@ -22,6 +22,13 @@ def encoded(picture, kind="JPEG", **options):
     return buffer.getvalue()
 
 
+def array(values):
+    """The bytes of an .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=True)
+    return buffer.getvalue()
+
+
 def exif(orientation):
     found = Image.Exif()
     found[0x0112] = orientation
@@ -43,8 +50,8 @@ def changed(content, place, value):
 
 
 PLAIN, LOSSLESS = encoded(NOISE), encoded(NOISE, "PNG")
-IMAGE = Image.fromarray(NOISE)
-GREY16 = Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257)
+IMAGE, GREY = Image.fromarray(NOISE), NOISE[..., 0]
+GREY16 = Image.fromarray(GREY.astype(np.uint16) * 257)
 SCAN = PLAIN.index(b"\xff\xda") + 14  # where a JPEG's entropy-coded pixels begin
 CHECKSUM = LOSSLESS.index(b"IEND") - 5  # last byte of the last IDAT's checksum
 BOMB = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3_000_000)))
@@ -70,6 +77,13 @@ READ = {
     "animated.webp": (encoded(NOISE, "WEBP", save_all=True, append_images=[Image.new("RGB", SIZE[::-1])],
                               lossless=True), ("first frame of an animation",)),
     "windows.bmp": (encoded(NOISE, "BMP"), ()),
+    "a scan.tif": (encoded(NOISE, "TIFF"), ()),
+    "truly a TIFF.jpg": (encoded(NOISE, "TIFF", compression="tiff_lzw"), ()),
+    "grey.tif": (encoded(IMAGE.convert("L"), "TIFF"), ("grey image repeated to RGB",)),
+    "palette.tif": (encoded(IMAGE.convert("P"), "TIFF"), ("palette applied",)),
+    "sixteen bits.tif": (encoded(GREY16, "TIFF"), ("grey image repeated to RGB", "16-bit image scaled to 8 bits")),
+    "array.npy": (array(NOISE), ()),
+    "sixteen bits.npy": (array(NOISE.astype(np.uint16) * 257), ("16-bit image scaled to 8 bits",)),
 }
 
 # name: (content, what the message says); the header already tells
@@ -81,7 +95,11 @@ REFUSED = {
     "an animation.jpg": (encoded(IMAGE, "GIF", save_all=True, append_images=[Image.new("RGB", SIZE[::-1])]),
                          "has the format GIF, expected JPEG or PNG or BMP or WEBP"),
     "a program.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image but an EPS drawing"),
-    "a scan.jpg": (encoded(NOISE, "TIFF"), "has the format TIFF"),
+    "a scan of numbers.jpg": (encoded(GREY.astype(np.float32), "TIFF"), "has values of float32, expected 8 or 16 bits"),
+    "numbers.npy": (array(GREY.astype(np.float32)), "holds float32 (48, 64), expected"),
+    "objects.npy": (array(np.array([{}])), "a pickle"),
+    "cut.npy": (array(NOISE)[:-1], "is not an array that can be read"),
+    "four bands.npy": (array(np.dstack([NOISE, GREY])), "has 4 bands, expected 3"),
     "text.jpg": (b"not found\n", "starts with b'not found"),
     "cut in its header.jpg": (PLAIN[:100], "the file has 100 bytes"),
     "no width.png": (png(0, 3, 8, 0, b""), "has a damaged or truncated PNG header"),

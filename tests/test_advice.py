@@ -39,7 +39,8 @@ FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--
 FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
 COMMAND_LINE = re.compile(rf"fcn ({'|'.join(COMMANDS)}) .*--[a-z].*")
 READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
-NOT_TO = {"inspect": {"--skip-bad", "--run"}, "csail": {"--run"}}  # inspect lists all problems; neither has a run
+# inspect lists all problems; neither has a run. --channels is advised with the commands that have it.
+NOT_TO = {"inspect": {"--skip-bad", "--run"}, "csail": {"--run", "--channels"}, "evaluate": {"--channels"}}
 WITH_FIXES = ("api", "cli", "config", "core", "data", "evaluation", "metrics", "reporting", "runs", "weights")
 
 

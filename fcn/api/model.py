@@ -79,6 +79,8 @@ class Model(contextlib.AbstractContextManager):
         Number of class ids: predictions are below it.
     palette : numpy.ndarray
         (num_classes, 3) uint8 RGB; palette[ids] is a picture of a prediction.
+    channels : int
+        Of the images that the net takes; 3 is RGB.
     input_size : tuple of int or None
         (height, width) px to which images are resized; None: they keep their size.
     source : str
@@ -91,6 +93,7 @@ class Model(contextlib.AbstractContextManager):
         self.net, self.num_classes = evaluated.model["net"], evaluated.model["num_classes"]
         self.class_names = tuple(transfer.channel_names(evaluated.spec.class_names, self.num_classes))
         self.palette = np.array(evaluated.spec.palette()[:self.num_classes], np.uint8)
+        self.channels = evaluated.spec.channels
         self.input_size, self.source = evaluated.settings.size, evaluated.source
         self._loaded = LoadedNet(evaluated)
 
@@ -100,7 +103,8 @@ class Model(contextlib.AbstractContextManager):
         Parameters
         ----------
         image : str, pathlib.Path or numpy.ndarray
-            An image file (turned upright as its EXIF data say), or an array (H, W, 3) uint8 RGB, 0 to 255.
+            An image file (turned upright as its EXIF data say), or an array (H, W, 3) uint8 RGB, 0 to 255. A net
+            that was trained with another number of channels C takes (H, W, C).
         probabilities : bool
             Return the probability of each class instead of class ids.
         size : int, (int, int) or None
@@ -228,7 +232,7 @@ class Model(contextlib.AbstractContextManager):
         return InferenceConfig(size, tile, 0.5, "mean", scales_of(scales), bool(flip), enlarge)
 
     def _read(self, image, size):
-        """(image, network input), uint8 (h, w, 3) each, of a file or an array."""
+        """(image, network input), uint8 (h, w, channels) each, of a file or an array."""
         if isinstance(image, str | os.PathLike):
             path = path_of("image", image)
             found = image_sources.read_sample(image_sources.Source("image", path), self._evaluated.spec,
@@ -237,17 +241,21 @@ class Model(contextlib.AbstractContextManager):
         try:
             array = np.asarray(image)
         except ValueError as error:  # a list of rows of unequal lengths
-            raise errors.UsageError(f"invalid image: {error}", fix=_image_fix(np.empty(0))) from None
-        if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
+            raise errors.UsageError(f"invalid image: {error}", fix=_image_fix(np.empty(0), 3)) from None
+        if array.ndim != 3 or array.shape[2] != self.channels or array.dtype != np.uint8 or not array.size:
             raise errors.UsageError(f"invalid image: array of shape {array.shape} and type {array.dtype}, expected "
-                                    "(height, width, 3) of uint8, RGB, 0 to 255", fix=_image_fix(array))
+                                    f"(height, width, {self.channels}) of uint8, {'RGB, ' * (self.channels == 3)}0 to "
+                                    "255", fix=_image_fix(array, self.channels))
         return array, array if size is None else images.resize_image(array, size)
 
 
-def _image_fix(array):
-    """How this array becomes an image."""
+def _image_fix(array, channels):
+    """How this array becomes an image of so many channels."""
     if array.ndim == 4:
         return "predict one image at a time: [model.predict(image) for image in images]."
+    if channels != 3 and array.dtype == np.uint8 and array.size:
+        return "image[..., None] has one channel." if (array.ndim, channels) == (2, 1) else (
+            f"give an image of the {channels} channels that the net was trained with.")
     if array.ndim == 2:
         return "numpy.stack([image] * 3, axis=-1) makes an RGB image of a grey one."
     if array.ndim == 3 and array.shape[2] == 4:

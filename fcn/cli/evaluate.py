@@ -112,7 +112,8 @@ def to_do(arguments, evaluated):
         print("\n".join(lines), end="\n" if lines else "")
         if left_out and not evaluated.settings.skip_bad:
             file_checks.refuse(left_out, len(found), "photos")
-        dataset.log_conversions([source.photo for source in found], evaluated.settings.max_pixels)
+        dataset.log_conversions([source.photo for source in found], evaluated.spec.channels,
+                                evaluated.settings.max_pixels)
     else:
         out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, evaluated),
                                                     result_folder.EVALUATION)

@@ -86,8 +86,8 @@ def parse(argv):
                         "pairs")
     parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same as DATA")
     parser.set_defaults(layout="auto", images="", labels="", classes="", label_encoding=None, mask_threshold=None,
-                        ignore_label=None, max_pixels=images.MAX_PIXELS)
-    command_line.add_flags(parser, ("layout", "images", "labels", *OF_LABELS, "max_pixels"), parser)
+                        ignore_label=None, channels=None, max_pixels=images.MAX_PIXELS)
+    command_line.add_flags(parser, ("layout", "images", "labels", *OF_LABELS, "channels", "max_pixels"), parser)
     arguments = parser.parse_args(argv)
     if bool(arguments.data) == bool(arguments.flag_data):
         parser.error(f"expected one data set{parsers.FIX}give its folder: fcn inspect DIR")
@@ -97,7 +97,7 @@ def parse(argv):
 
 def training_command(arguments, choice):
     """The command line, for a shell, that trains on this data set as it was inspected."""
-    flags = [f"--{name.replace('_', '-')} {shlex.quote(text)}" for name in OF_LABELS
+    flags = [f"--{name.replace('_', '-')} {shlex.quote(text)}" for name in (*OF_LABELS, "channels")
              if (text := _text(getattr(arguments, name)))]
     return " ".join([f"fcn train --data {shlex.quote(str(arguments.data))} {choice.flags()}", *flags])
 
@@ -114,7 +114,7 @@ def main(argv):
     print(f"layout: {choice.layout}: {choice.why}")
     layout = _auto.of(arguments)
     spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
-    spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold)
+    spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold, arguments.channels)
     found = listings(layout, arguments.data)
     for split, listing in found.items():
         print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),

@@ -97,7 +97,7 @@ def show(settings, arguments):
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
     policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings))
-    sampling = setup.sampling(settings, settings.mean_rgb or augment.FILL_RGB, policy.padding_id)
+    sampling = setup.sampling(settings, setup.means(settings, augment.FILL_RGB, training), policy.padding_id)
     images, labels = batch_loader.training_batch(training, 0, sampling)
     render.write_preview(path, images, labels, spec)
     print(f"the first batch is in {path}")

@@ -23,11 +23,11 @@ SETTINGS = {
         "optimizer", "warmup", "epochs", "patience", "class_weights", "loss"),
     "validation, outside of Caffe's solver": ("eval_every", "eval_batches", "keep"),
     "not part of the optimizer": (
-        "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "size",
-        "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
-        "cache_dir", "net", "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion",
-        "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "precision", "train_ignored", "seed",
-        "deterministic", "plugins"),
+        "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
+        "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
+        "cache_dir", "net", "weights", "carry_scores", "extra_channels", "mean_rgb", "alignment", "pool", "last_layer",
+        "fc", "fusion", "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "precision", "train_ignored",
+        "seed", "deterministic", "plugins"),
 }
 
 

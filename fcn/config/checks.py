@@ -29,6 +29,7 @@ def check(config):
     if size is None and not crop and config.batch > 1:
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of a batch need one size",
                                 fix="give --batch 1 --batches-per-step N, or crops of one size with --crop-size.")
+    check_channels(config)
     check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
     if config.steps:
         check_warmup(config.steps, config.warmup)
@@ -38,6 +39,18 @@ def check(config):
     if config.crops_per_image > 1 and not crop:
         raise errors.UsageError(f"--crops-per-image {config.crops_per_image} needs --crop-size",
                                 fix="give a --crop-size, or --crops-per-image 1.")
+
+
+def check_channels(config):
+    """Raise UsageError for settings that need another number of channels."""
+    of_rgb = [name for name in config.augment if registry.load("augmentations", name).RGB_ONLY]
+    if config.channels != 3 and of_rgb:
+        others = [name for name in config.augment if name not in of_rgb]
+        raise errors.UsageError(f"--augment {','.join(of_rgb)} needs RGB images, these have --channels "
+                                f"{config.channels}", fix=f"give --augment {','.join(others) or 'none'}.")
+    if config.mean_rgb and len(config.mean_rgb) != config.channels:
+        raise errors.UsageError(f"--mean-rgb has {len(config.mean_rgb)} numbers, images have --channels "
+                                f"{config.channels}", fix="give one number for each channel, or leave out --mean-rgb.")
 
 
 def check_loss(loss, reduction, has_class_weights):

@@ -6,12 +6,13 @@ REMOVED = {
     "new_layer_factor": "use new=FACTOR in rate_factors, such as --rate-factors 'new=10'.",
     "eval_budget": "give the share of the time to eval_every, such as --eval-every 5%.",
 }
+NEW = {"channels": 3, "images": "", "labels": ""}  # settings of runs of versions that did not have them
 AVERAGE_LOSS = 20  # what average_loss = "auto" becomes
 
 
 def current(settings):
     """The settings of a run's config.json, of any version, as the present version names them."""
-    found = {name: value for name, value in settings.items() if name not in REMOVED}
+    found = NEW | {name: value for name, value in settings.items() if name not in REMOVED}
     factor = settings.get("new_layer_factor", 1)
     if factor != 1:
         found["rate_factors"] = ", ".join(filter(None, [settings.get("rate_factors"), f"new={factor:g}"]))

@@ -143,12 +143,12 @@ def _range(low, high):
 
 
 def parse_mean(text):
-    """'123.68,116.779,103.939' -> three numbers: red, green, blue, 0-255."""
+    """'123.68,116.779,103.939' -> numbers from 0 to 255: red, green, blue, or one for each channel."""
     try:
         values = tuple(real(v) for v in (text if isinstance(text, (list, tuple)) else str(text).split(",")))
     except ValueError:
         values = ()
-    if len(values) != 3 or not all(0 <= v <= 255 for v in values):
+    if not values or not all(0 <= v <= 255 for v in values):
         raise argparse.ArgumentTypeError(f"invalid colour '{text}': expected RED,GREEN,BLUE from 0 to 255")
     return values
 

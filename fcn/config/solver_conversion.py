@@ -37,11 +37,11 @@ SETTINGS = {
         "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "loss", "class_weights",
         "train_ignored", "keep_prob", "patience", "keep"),
     "not part of the optimizer": (
-        "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "size",
-        "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
-        "cache_dir", "net", "weights", "carry_scores", "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion",
-        "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "precision", "seed", "deterministic",
-        "plugins"),
+        "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
+        "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
+        "cache_dir", "net", "weights", "carry_scores", "extra_channels", "mean_rgb", "alignment", "pool", "last_layer",
+        "fc", "fusion", "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "precision", "seed",
+        "deterministic", "plugins"),
 }
 _, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()
 ROUNDING = 0.01  # of a number of steps that shapes the rate

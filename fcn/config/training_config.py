@@ -61,6 +61,8 @@ class Config:
     mask_threshold: int = setting("data", 127, "VALUE", "binary masks: larger values are foreground", between(0, 254))
     ignore_label: tuple | None = setting("data", None, "IDS", "label ids ignored in loss and scores, such as 0,255",
                                          optional(parse_ids))
+    channels: int = setting("data", 3, "N", "channels of the images: 3 (RGB), 1 (grey), or the number of bands of "
+                            "TIFF, .npy or RGBA files", between(1, 1024))
     size: tuple | None = setting("data", (384, 384), "HxW", "resize images to this size: 384, HEIGHTxWIDTH, or native "
                                  "(no resizing)", parse_size, is_common=True)
     crop_size: tuple | None = setting("data", None, "HxW", "train on random crops of this size", optional(parse_crop),
@@ -81,8 +83,10 @@ class Config:
                            "checkpoint; none: random", is_common=True)
     carry_scores: str = setting("model", "name", "", "copy the score layers of a whole FCN in --weights by class name, "
                                 "by class id, or initialise them (fresh)", choices=("name", "id", "fresh"))
+    extra_channels: str = setting("model", "mean", "", "first convolution of RGB weights for further channels: mean of "
+                                  "the RGB filters, or zeros", choices=("mean", "zeros"))
     mean_rgb: tuple | None = setting("model", None, "R,G,B", "mean colour to subtract, 0-255 (default: that of "
-                                     "--weights)", optional(parse_mean))
+                                     "--weights), a number for each channel", optional(parse_mean))
     keep_prob: float = setting("model", 0.5, "SHARE", "dropout after fc6 and fc7: share of activations kept", fraction)
     precision: str = setting("model", "float32", "", "arithmetic of the encoder's convolutions",
                              choices=("float32", "bfloat16"))
@@ -178,10 +182,10 @@ class Config:
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
-SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "size", "crop_size",
-                  "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb", *variants.NAMES,
-                  "precision", "loss", "loss_reduction", "class_weights", "train_ignored", "batch", "batches_per_step",
-                  "optimizer", "rate_factors", "freeze", "seed", "deterministic")
+SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
+                  "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
+                  *variants.NAMES, "precision", "loss", "loss_reduction", "class_weights", "train_ignored", "batch",
+                  "batches_per_step", "optimizer", "rate_factors", "freeze", "seed", "deterministic")
 
 
 def fields():

@@ -21,13 +21,13 @@ CROP = 1  # random stream of the crop position; batch_loader.py has streams 0 an
 class Augmentation:
     """How the samples of a run are augmented.
 
-    names: of augmentations (files in fcn/data/augmentations). seed: of the run. fill_rgb: colour (0-255) outside an
-    image. padding_id: label outside an image.
+    names: of augmentations (files in fcn/data/augmentations). seed: of the run. fill_rgb: values of the channels
+    (0-255) outside an image. padding_id: label outside an image.
     """
 
     names: tuple[str, ...] = ()
     seed: int = 0
-    fill_rgb: tuple[int, int, int] = FILL_RGB
+    fill_rgb: tuple[int, ...] = FILL_RGB
     padding_id: int = 255
 
 
@@ -62,7 +62,7 @@ def check_streams(names):
 
 
 def sample(image, label, size_px, augmentation, number):
-    """Crop an image, uint8 (h, w, 3), and its label, (h, w) of ids, to size_px = (height, width) and augment both.
+    """Crop an image, uint8 (h, w, c), and its label, (h, w) of ids, to size_px = (height, width) and augment both.
 
     augmentation: an Augmentation. number: of the sample in the run. size_px=None: the whole image; then an odd number
     of quarter turns swaps height and width of the result. Results may be read-only views.
@@ -86,9 +86,9 @@ def sample(image, label, size_px, augmentation, number):
     image = images.resize_image(cut(image, top, left, sides, augmentation.fill_rgb), size)
     label = images.resize_label(cut(label, top, left, sides, augmentation.padding_id), size)
     for module, value in changes:
-        image = module.change(image, value)
+        before, image = image, module.change(image, value)
         label = module.change(label, value) if module.MOVES_LABEL else label
-        _check(module, image, label, id_dtype)
+        _check(module, image, label, id_dtype, before.shape[2])
     if size_px and changes and label.shape != tuple(size_px):
         raise errors.UsageError(f"returned a sample of {label.shape} px, expected {tuple(size_px)}",
                                 where=changes[-1][0].__file__, fix="let change() keep the size, or define "
@@ -96,9 +96,9 @@ def sample(image, label, size_px, augmentation, number):
     return image, label
 
 
-def _check(module, image, label, id_dtype):
-    """Raise UsageError unless an augmentation returned an image uint8 (h, w, 3) and a label of id_dtype (h, w)."""
-    for name, array, dtype, shape in (("image", image, np.dtype(np.uint8), (*label.shape[:2], 3)),
+def _check(module, image, label, id_dtype, channels):
+    """Raise UsageError unless an augmentation returned an image uint8 (h, w, channels) and a label of id_dtype."""
+    for name, array, dtype, shape in (("image", image, np.dtype(np.uint8), (*label.shape[:2], channels)),
                                       ("label", label, id_dtype, image.shape[:2])):
         if array.dtype != dtype or array.shape != shape:
             raise errors.UsageError(f"returned the {name} as {array.dtype} {array.shape}, expected {dtype} {shape}",

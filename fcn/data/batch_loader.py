@@ -1,7 +1,8 @@
 """Batches of images and labels from a cache. What a batch holds is a function of (seed, batch number).
 
-A cache is any object with len(), image(i) -> uint8 (h, w, 3), label(i) -> ids (h, w), shapes (n, 2), and uniform:
-whether all images have the same size. Only crops of the images are read, so large images cost no more than small ones.
+A cache is any object with len(), image(i) -> uint8 (h, w, channels), label(i) -> ids (h, w), shapes (n, 2), and
+uniform: whether all images have the same size. Only crops of the images are read, so large images cost no more than
+small ones.
 """
 
 import collections
@@ -35,7 +36,7 @@ class Sampling:
     crops_per_image: int = 1
     images_in_memory: int = 0
     replace: bool = False
-    fill_rgb: tuple[int, int, int] = FILL_RGB
+    fill_rgb: tuple[int, ...] = FILL_RGB
     padding_id: int = 255
     shard: tuple[int, int] = (0, 1)
 
@@ -66,7 +67,7 @@ def image_index(sample, count, sampling):
 
 
 def training_batch(cache, number, sampling):
-    """Batch `number` of a run on this machine: (images uint8 (batch, h, w, 3), labels (batch, h, w)).
+    """Batch `number` of a run on this machine: (images uint8 (batch, h, w, channels), labels (batch, h, w)).
 
     Labels have the dtype of the cache, uint8 or uint16.
 
@@ -118,7 +119,7 @@ def tiles(shape, size_px):
 
 
 def window(image, label, number, size_px, fill_rgb=FILL_RGB, padding_id=255):
-    """Window `number` of an image, counted row by row: (image uint8 (*size_px, 3), label size_px).
+    """Window `number` of an image, counted row by row: (image uint8 (*size_px, channels), label size_px).
 
     The last window of a row or column is moved inwards. Its pixels that overlap another window have the label
     padding_id, so that every pixel counts once. An image smaller than size_px is padded at the right and bottom.

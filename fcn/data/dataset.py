@@ -50,7 +50,7 @@ def find_data(settings):
     """
     layout = _auto.of(settings)
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
-    spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold)
+    spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold, settings.channels)
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
     found: dict[str, list[Pair]] = {}
     shapes: dict[str, list | None] = {}
@@ -81,10 +81,10 @@ def checked(listing, split, spec, max_pixels):
     return report.good, report.sizes, listing.problems + report.problems
 
 
-def log_conversions(photos, max_pixels):
+def log_conversions(photos, channels, max_pixels):
     """Log the conversions that reading images without labels will make. photos: paths."""
     with progress_bar.counted("check of images", len(photos)) as advance:
-        kinds = file_checks.kinds_of(photos, max_pixels, advance)
+        kinds = file_checks.kinds_of(photos, channels, max_pixels, advance)
     for line in file_checks.lines(kinds, max_pixels):
         logger.info(line)
 

@@ -53,11 +53,11 @@ def check_files(found, spec, max_pixels=images.MAX_PIXELS, progress=None):
     return FileReport(good, sizes, problems, dict(kinds))
 
 
-def kinds_of(image_files, max_pixels=images.MAX_PIXELS, progress=None):
+def kinds_of(image_files, channels=3, max_pixels=images.MAX_PIXELS, progress=None):
     """{kind: paths} of images without labels, for lines(). Files that cannot be read as images are skipped."""
     def kinds_of_image(path):
         try:
-            return _kinds(images.header(path, images.IMAGE_FORMATS, "image", max_pixels), True)
+            return _kinds(images.image_header(path, max_pixels, channels), True)
         except errors.DataError:
             return []
 
@@ -117,7 +117,7 @@ def _check_pair(pair, spec, max_pixels):
     """((height, width), kinds, Problems) of a pair; the size is None if there are problems."""
     problems = []
     try:
-        header = images.header(pair.image, images.IMAGE_FORMATS, "image", max_pixels)
+        header = images.image_header(pair.image, max_pixels, spec.channels)
     except errors.DataError as error:
         problems.append(problem(error, pair.image))
     try:

@@ -1,8 +1,8 @@
-"""Read image files as RGB arrays, resize images and labels, write PNGs and JPEGs.
+"""Read image files as arrays of 3 (RGB) or another number of channels, resize images and labels, write PNGs and JPEGs.
 
 Files are opened with Pillow and an explicit list of formats, because some of Pillow's decoders start other programs.
-Files are written with imageio. Damaged pixels inside a JPEG are not detected: its decoder only warns, and Pillow does
-not report the warning.
+TIFF and .npy files, which may have any number of bands, are read by tiff.py and npy.py. Files are written with imageio.
+Damaged pixels inside a JPEG are not detected: its decoder only warns, and Pillow does not report the warning.
 """
 
 import contextlib
@@ -16,11 +16,15 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fcn.core import atomic_io, errors, file_kinds
+from fcn.data import npy, tiff
 from fcn.data.spec import MAX_PIXELS
 
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # that Pillow reads
+ARRAY_FORMATS = {"TIFF": tiff, "NPY": npy}
+ARRAY_STARTS = {b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF", b"\x93NUM": "NPY"}
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", *tiff.SUFFIXES, *npy.SUFFIXES)
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of a grey image
+GREY = ("1", "L", "LA", *SIXTEEN_BIT)
 ORIENTATION, SIDEWAYS = 0x0112, 5  # EXIF tag, and the first of its values that swaps height and width
 UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -36,8 +40,9 @@ _pillow_limit = threading.Lock()
 class Header:
     """Header of an image file. width, height: as stored, in pixels.
 
-    mode, format: Pillow's names. orientation: EXIF value, 1 to 8. bits: per channel, 8 or 16. transparent: has an alpha
-    channel or a transparent colour. frames: more than 1 for an animation.
+    mode, format: Pillow's names; mode is "" for an array that is neither grey, palette nor RGB. orientation: EXIF
+    value, 1 to 8. bits: per channel, 8 or 16. transparent: has an alpha channel or a transparent colour. frames: more
+    than 1 for an animation. bands: values per pixel, with alpha. channels: of the array that decoded() makes.
     """
 
     width: int
@@ -48,6 +53,8 @@ class Header:
     bits: int = 8
     transparent: bool = False
     frames: int = 1
+    bands: int = 3
+    channels: int = 3
 
 
 def header(path, formats, kind, max_pixels=MAX_PIXELS):
@@ -72,34 +79,80 @@ def opened(path, formats, kind, max_pixels=MAX_PIXELS):
 
 
 @contextlib.contextmanager
-def image_file(path, max_pixels=MAX_PIXELS):
-    """Context manager of (Pillow image, not yet decoded; Header), the arguments of decoded(). Raises DataError."""
-    with _file(path, IMAGE_FORMATS, "image", max_pixels) as image_and_header:
-        yield image_and_header
+def image_file(path, max_pixels=MAX_PIXELS, channels=3):
+    """Context manager of (image, not yet decoded; Header), the arguments of decoded(). Raises DataError.
+
+    channels: of the array that decoded() makes; None accepts files with any number of bands.
+    """
+    path = pathlib.Path(path)
+    with _decoding(path):
+        kind = _array_format(path)
+    if kind:
+        found = _array_header(kind, ARRAY_FORMATS[kind].header(path, max_pixels))
+        yield path, _with_channels(path, found, channels)
+        return
+    with _file(path, IMAGE_FORMATS, "image", max_pixels) as (image, found):
+        yield image, _with_channels(path, found, channels)
 
 
-def read_image(path, upright=False, max_pixels=MAX_PIXELS, size_px=None):
-    """Read an image file as RGB, uint8 (height, width, 3), read-only. Raises DataError.
+def image_header(path, max_pixels=MAX_PIXELS, channels=3):
+    """The Header of an image file. Raises DataError. Arguments as in image_file()."""
+    with image_file(path, max_pixels, channels) as (_, found):
+        return found
+
+
+def _array_format(path):
+    """A key of ARRAY_FORMATS, by the first bytes of a regular file; None for other files."""
+    file_kinds.check_regular(path)
+    with path.open("rb") as file:
+        return ARRAY_STARTS.get(file.read(4))
+
+
+def _array_header(kind, found):
+    """The Header of an array file. found: tiff.Header."""
+    mode = "P" if found.palette is not None else {1: "L", 3: "RGB"}.get(found.bands, "")
+    return Header(found.width, found.height, mode, kind, found.orientation, found.bits,
+                  bands=3 if mode == "P" else found.bands)
+
+
+def _with_channels(path, found, channels):
+    """The Header with its number of channels. Raises DataError if the file has another number of bands.
+
+    3 channels: grey is repeated, and alpha is blended. 1 channel: the alpha of a grey image is blended.
+    """
+    blends = found.format not in ARRAY_FORMATS and (channels == 3 or (channels == 1 and found.mode in GREY))
+    if not (blends or channels in (None, found.bands) or (channels == 3 and found.bands == 1)):
+        def bands(count):
+            return f"{count} band{'s' * (count > 1)}"
+        raise errors.DataError(f"has {bands(found.bands)}, expected {channels}", where=path,
+                               fix=f"give --channels {found.bands} to fcn train or fcn inspect for images of "
+                                   f"{bands(found.bands)}, or convert this one to {bands(channels)}.")
+    return dataclasses.replace(found, channels=channels or found.bands)
+
+
+def read_image(path, upright=False, max_pixels=MAX_PIXELS, size_px=None, channels=3):
+    """Read an image file, uint8 (height, width, channels), read-only. Raises DataError.
 
     upright: rotate by the EXIF orientation; by default the image is as stored, like most labels. size_px: (height,
-    width) to resize to, see decoded().
+    width) to resize to, see decoded(). channels: 3 for RGB.
     """
-    with image_file(path, max_pixels) as (image, found):
+    with image_file(path, max_pixels, channels) as (image, found):
         return decoded(image, found, upright, size_px)
 
 
 def decoded(image, found, upright=False, size_px=None):
     """Decode an open image with its Header `found`: the result of read_image().
 
-    Grey is repeated, palettes are applied, CMYK is converted, transparent pixels are blended with white, 16 bits are
-    scaled (not clipped) to 8. With size_px, a JPEG of at least twice that size is decoded at 1/2, 1/4 or 1/8 of its
-    size, which takes half the time. Values then differ from those of resize_image() by 1 in the mean, as much as
-    bilinear and bicubic resizing differ.
+    16 bits are scaled (not clipped) to 8, and palettes are applied. For 3 channels, grey is repeated, CMYK is converted
+    and transparent pixels are blended with white. For 2 or 4 channels, alpha is the last one, not blended. With
+    size_px, an RGB JPEG of at least twice that size is decoded at 1/2, 1/4 or 1/8 of its size, which takes half the
+    time. Values then differ from those of resize_image() by 1 in the mean, as much as bilinear and bicubic resizing
+    differ.
     """
     stored_px = size_px and _stored_size(size_px, found, upright)
-    drafted = size_px and image.draft("RGB", stored_px)
+    drafted = image.draft("RGB", stored_px) if size_px and _may_draft(found) else None
     box = drafted and drafted[1]  # the part with the image, whose height and width need not be multiples of 2, 4 or 8
-    return _finished(_rgb(image, found), found, upright, stored_px, box)
+    return _finished(_planes(image, found), found, upright, stored_px, box)
 
 
 def decoded_at_both(image, found, upright, size_px):
@@ -108,14 +161,19 @@ def decoded_at_both(image, found, upright, size_px):
     Only a JPEG that decoded() decodes at a fraction of its size is decoded a second time. Without size_px, both are the
     same array.
     """
-    rgb = _rgb(image, found)
-    whole = _finished(rgb, found, upright)
+    planes = _planes(image, found)
+    whole = _finished(planes, found, upright)
     if size_px is None:
         return whole, whole
     stored_px = _stored_size(size_px, found, upright)
-    if found.format in ("JPEG", "MPO") and found.width // stored_px[0] >= 2 and found.height // stored_px[1] >= 2:
+    if _may_draft(found) and found.width // stored_px[0] >= 2 and found.height // stored_px[1] >= 2:
         return whole, read_image(image.filename, upright, found.width * found.height, size_px)
-    return whole, _finished(rgb, found, upright, stored_px)
+    return whole, _finished(planes, found, upright, stored_px)
+
+
+def _may_draft(found):
+    """Whether the file can be decoded at a fraction of its size."""
+    return found.format in ("JPEG", "MPO") and found.channels == 3
 
 
 def _stored_size(size_px, found, upright):
@@ -124,12 +182,42 @@ def _stored_size(size_px, found, upright):
     return tuple(size_px) if sideways else tuple(size_px[::-1])
 
 
-def _finished(rgb, found, upright, stored_px=None, box=None):
-    """The array of a decoded Pillow image, resized to stored_px (width, height) if given, then rotated if `upright`."""
-    if stored_px:
-        rgb = rgb.resize(stored_px, Image.Resampling.BILINEAR, box)
+def _finished(planes, found, upright, stored_px=None, box=None):
+    """The array of decoded planes, resized to stored_px (width, height) if given, then rotated if `upright`.
+
+    planes: of _planes().
+    """
     turn = UPRIGHT.get(found.orientation) if upright else None
-    return np.asarray(rgb if turn is None else rgb.transpose(turn))
+    if stored_px:
+        planes = [plane.resize(stored_px, Image.Resampling.BILINEAR, box) for plane in planes]
+    arrays = [np.asarray(plane if turn is None else plane.transpose(turn)) for plane in planes]
+    return arrays[0] if found.channels == 3 else np.stack(arrays, axis=2)
+
+
+def _planes(image, found):
+    """Decoded Pillow images: one RGB image for 3 channels, otherwise a grey image of 8 bits for each channel."""
+    if found.format in ARRAY_FORMATS:
+        values = _array_values(image, found)
+        values = values if values.ndim == 3 else values[..., None]
+        if found.channels == 3:
+            return [Image.fromarray(np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3))))]
+        return [Image.fromarray(np.ascontiguousarray(values[..., i])) for i in range(found.channels)]
+    if found.channels == 3:
+        return [_rgb(image, found)]
+    if found.channels == 1:
+        return [_rgb(image, found).getchannel(0)]
+    with _decoding(image.filename):
+        image.load()
+    return image.convert({2: "LA", 4: "RGBA"}.get(found.channels, "RGB")).split()
+
+
+def _array_values(path, found):
+    """Values of a TIFF or .npy file as uint8 (h, w) or (h, w, bands)."""
+    module, max_pixels = ARRAY_FORMATS[found.format], found.width * found.height * max(1, found.bands)
+    values = module.read(path, max_pixels)
+    if found.mode == "P":
+        return module.header(path, max_pixels).palette[values]
+    return (values >> 8).astype(np.uint8) if values.dtype.itemsize == 2 else values
 
 
 def _rgb(image, found):
@@ -161,6 +249,9 @@ def _without(image, colour):
 
 def largest_value(path, max_pixels=MAX_PIXELS):
     """The largest stored value of an image file, without alpha: up to 255, or 65,535 for 16 bits. Raises DataError."""
+    kind = _array_format(pathlib.Path(path))
+    if kind:
+        return int(ARRAY_FORMATS[kind].read(path, max_pixels).max())
     with opened(path, IMAGE_FORMATS, "image", max_pixels) as image:
         stored = stored_values(image)
     colours = stored if stored.ndim == 2 else stored[..., :-1] if stored.shape[2] in (2, 4) else stored
@@ -174,11 +265,11 @@ def is_turned(found, label_size):
 
 
 def conversions(found):
-    """The conversions of read_image() for an image with this Header, as texts; () for RGB."""
-    kinds = {"grey image repeated to RGB": found.mode in ("1", "L", "LA", *SIXTEEN_BIT),
+    """The conversions of read_image() for an image with this Header, as texts; () if values are as stored."""
+    kinds = {"grey image repeated to RGB": found.mode in GREY and found.channels == 3,
              "palette applied": found.mode == "P",
              "CMYK image converted to RGB": found.mode == "CMYK",
-             "transparent pixels blended with white": found.transparent,
+             "transparent pixels blended with white": found.transparent and found.channels != found.bands,
              SIXTEEN_TO_EIGHT: found.bits == 16,
              "first frame of an animation": found.frames > 1}
     return tuple(kind for kind, is_so in kinds.items() if is_so)
@@ -208,7 +299,7 @@ def _open(path, formats, kind):
             file_kinds.check_regular(path)
             return _open_of_any_size(path, formats)
         except UnidentifiedImageError:
-            what, fix = file_kinds.described(path, kind, formats)
+            what, fix = file_kinds.described(path, kind, formats + (("TIFF", "NPY") if kind == "image" else ()))
             raise errors.DataError(what, where=path, fix=fix) from None
 
 
@@ -238,10 +329,12 @@ def _decoding(path):
 
 def _header(image):
     """The Header of a Pillow image that is not yet decoded."""
+    transparent = image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
     return Header(image.width, image.height, image.mode, image.format, _orientation(image),
                   bits=16 if image.mode in SIXTEEN_BIT or ";16B" in str(image.tile) else 8,
-                  transparent=image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info,
-                  frames=1 if image.format == "MPO" else getattr(image, "n_frames", 1))  # an MPO's others: previews
+                  transparent=transparent,
+                  frames=1 if image.format == "MPO" else getattr(image, "n_frames", 1),  # an MPO's others: previews
+                  bands=(1 if image.mode in GREY else 3) + (transparent and image.mode not in SIXTEEN_BIT))
 
 
 def _orientation(image):
@@ -256,8 +349,16 @@ def _orientation(image):
 
 
 def resize_image(image, size_px):
-    """Resize an image uint8 (h, w, 3) to size_px = (height, width), bilinear with antialiasing."""
-    return _resized(image, size_px, Image.Resampling.BILINEAR)
+    """Resize an image uint8 (h, w, channels) to size_px = (height, width), bilinear with antialiasing."""
+    if image.shape[2] == 3 or image.shape[:2] == tuple(size_px):
+        return _resized(image, size_px, Image.Resampling.BILINEAR)
+    return np.stack([_resized(np.ascontiguousarray(image[..., i]), size_px, Image.Resampling.BILINEAR)
+                     for i in range(image.shape[2])], axis=2)
+
+
+def as_rgb(images):
+    """Images uint8 (..., channels) as RGB for pictures: the first three channels, or the first one repeated."""
+    return images[..., :3] if images.shape[-1] >= 3 else np.repeat(images[..., :1], 3, axis=-1)
 
 
 def resize_label(label, size_px):

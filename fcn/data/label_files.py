@@ -127,13 +127,14 @@ TRIED = {"ids": _ids, "mat_groundtruth": _groundtruth, "mat": _matlab, "binary":
 
 
 def read_pair(pair, spec, size_px=None, max_pixels=images.MAX_PIXELS):
-    """Read a Pair: (image uint8 (h, w, 3) RGB, label uint8 or uint16 (h, w) of class ids). Both may be read-only.
+    """Read a Pair: (image uint8 (h, w, spec.channels), label uint8 or uint16 (h, w) of class ids).
 
-    size_px: (height, width) to resize to, or None. The image is rotated by its EXIF orientation if its label is rotated
-    too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label contains an unknown id.
+    Both may be read-only. size_px: (height, width) to resize to, or None. The image is rotated by its EXIF orientation
+    if its label is rotated too, see `turned`. Raises DataError if a file cannot be read, the sizes differ, or the label
+    contains an unknown id.
     """
     label = _label(pair, spec, max_pixels)
-    with images.image_file(pair.image, max_pixels) as (file, header):
+    with images.image_file(pair.image, max_pixels, spec.channels) as (file, header):
         upright = turned(header, label.shape, pair.label)
         image = images.decoded(file, header, upright, size_px)
     return image, label if size_px is None else images.resize_label(label, size_px)
@@ -145,7 +146,7 @@ def read_at_both(pair, spec, size_px, max_pixels=images.MAX_PIXELS):
     The files are decoded once, except for the images that images.decoded_at_both names. Raises as read_pair().
     """
     label = _label(pair, spec, max_pixels)
-    with images.image_file(pair.image, max_pixels) as (file, header):
+    with images.image_file(pair.image, max_pixels, spec.channels) as (file, header):
         upright = turned(header, label.shape, pair.label)
         image, resized = images.decoded_at_both(file, header, upright, size_px)
     return (image, label), (resized, images.resize_label(label, resized.shape[:2]))

@@ -111,10 +111,10 @@ def png_made_by(path, maker):
         return False
 
 
-def write_preview(path, images, labels, spec):
+def write_preview(path, photos, labels, spec):
     """Write batch_panel(...) as a PNG. An earlier picture of this command is replaced. Raises UsageError."""
     check_preview_place(path)
-    atomic_io.write_whole(path, encode_png(batch_panel(images, labels, spec), PREVIEW_MAKER), new=not path.exists())
+    atomic_io.write_whole(path, encode_png(batch_panel(photos, labels, spec), PREVIEW_MAKER), new=not path.exists())
 
 
 def check_preview_place(path):
@@ -122,13 +122,13 @@ def check_preview_place(path):
     ownership.check_free(path, "--show-batch", lambda path: png_made_by(path, PREVIEW_MAKER))
 
 
-def batch_panel(images, labels, spec):
+def batch_panel(photos, labels, spec):
     """image | label | overlay of all samples, above a legend of the classes: uint8 (h', w', 3).
 
-    images: uint8 (n, h, w, 3). labels: (n, h, w) of class ids. Ignored pixels are a checkerboard in the label, and
-    show the image in the overlay.
+    photos: uint8 (n, h, w, channels). labels: (n, h, w) of class ids. Ignored pixels are a checkerboard in the
+    label, and show the image in the overlay.
     """
-    strips = [_strip(image, label, spec) for image, label in zip(images, labels, strict=True)]
+    strips = [_strip(images.as_rgb(photo), label, spec) for photo, label in zip(photos, labels, strict=True)]
     height, width = strips[0].shape[:2]
     columns = min(len(strips), max(1, round(math.sqrt(len(strips) * height / width))))
     rows = -(-len(strips) // columns)

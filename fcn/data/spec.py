@@ -65,7 +65,7 @@ class DatasetSpec:
     (0 of ADE20K) or beyond them (11 of CamVid, 255 of VOC). colours: (r, g, b) per id, 0-255; empty for a generated
     palette. encoding: the label format, a file in fcn/data/label_formats. mask_threshold: grey values (0-255) above it
     are foreground; used by the label format "binary". remap: (value in a label file, id) pairs, one per value; all
-    other values become the first ignored id. Without pairs, values are ids.
+    other values become the first ignored id. Without pairs, values are ids. channels: of the images; 3 is RGB.
     """
 
     class_names: tuple[str, ...] = ()
@@ -74,6 +74,7 @@ class DatasetSpec:
     encoding: str = "ids"
     mask_threshold: int = 127
     remap: tuple[tuple[int, int], ...] = ()
+    channels: int = 3
 
     @property
     def num_classes(self):
@@ -115,9 +116,9 @@ class DatasetSpec:
         table[[value for value, _ in self.remap]] = ids
         return table[values]
 
-    def with_overrides(self, encoding, mask_threshold):
-        """A copy with the given encoding and threshold. None keeps the value."""
-        asked = {"encoding": encoding, "mask_threshold": mask_threshold}
+    def with_overrides(self, encoding, mask_threshold, channels=None):
+        """A copy with the given encoding, threshold and number of channels. None keeps the value."""
+        asked = {"encoding": encoding, "mask_threshold": mask_threshold, "channels": channels}
         return dataclasses.replace(self, **{key: value for key, value in asked.items() if value is not None})
 
     def counted(self, class_pixels):

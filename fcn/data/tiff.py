@@ -21,7 +21,7 @@ SUFFIXES = (".tif", ".tiff")
 # Foreign files are not trusted: of imagecodecs' many decoders, only these are called.
 COMPRESSIONS = ("NONE", "LZW", "JPEG", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "LZMA", "ZSTD")
 COLOURS = ("MINISWHITE", "MINISBLACK", "RGB", "PALETTE", "SEPARATED", "YCBCR")
-PIXELS_OF_A_BAND = 4  # this many bands may have max_pixels; more bands reduce the limit
+BANDS_AT_THE_LIMIT = 4  # an image with more bands must have fewer pixels than max_pixels
 ONE_PAGE = "tifffile.imwrite(path, array, photometric=\"minisblack\", planarconfig=\"contig\")"
 
 
@@ -56,6 +56,7 @@ def read(path, max_pixels=MAX_PIXELS):
         values = page.asarray(maxworkers=1)
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     return ~values if page.photometric.name == "MINISWHITE" else values
 
 
@@ -108,14 +109,21 @@ def _check(path, pages, file_size, max_pixels):
     if page.imagedepth != 1 or 0 in size:
         raise errors.DataError(f"has the shape {page.shape}, expected (height, width) or (height, width, bands)",
                                where=path, fix=f"save such an array: {ONE_PAGE}.")
-    if max(size[0] * size[1] * max(1, page.samplesperpixel / PIXELS_OF_A_BAND), math.prod(page.chunks[:3])
-           / PIXELS_OF_A_BAND) > max_pixels:
-        raise errors.DataError(f"{size[0]}x{size[1]} pixels of {page.samplesperpixel} bands are more than the limit of "
-                               f"{max_pixels:,}", where=path, fix="if this size is right, raise --max-pixels.")
+    check_size(path, size, page.samplesperpixel, max_pixels)
+    if math.prod(page.chunks) > BANDS_AT_THE_LIMIT * max_pixels:
+        raise _damaged(path, f"it has tiles of {page.chunks}")
     _check_format(path, page)
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     if len(places) != math.prod(page.chunked) or any(offset + size > file_size for offset, size in places):
         raise _damaged(path, "pixels are missing")
+
+
+def check_size(path, size_px, bands, max_pixels):
+    """Raise DataError if an image of size_px = (height, width) needs more memory than max_pixels pixels of 4 bands."""
+    if size_px[0] * size_px[1] * max(1, bands / BANDS_AT_THE_LIMIT) > max_pixels:
+        of = f" of {bands} bands" if bands > BANDS_AT_THE_LIMIT else ""
+        raise errors.DataError(f"{size_px[0]}x{size_px[1]} pixels{of} are more than the limit of {max_pixels:,}",
+                               where=path, fix="if this size is right, raise --max-pixels.")
 
 
 def _check_format(path, page):

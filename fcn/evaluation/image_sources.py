@@ -22,7 +22,7 @@ MOST_FOLDERS = 10  # number of folders to list
 class Sample:
     """One image.
 
-    photo: uint8 (h, w, 3) RGB at its original size. label: uint8 (h, w), or None. network_input, network_label: the
+    photo: uint8 (h, w, channels) at its original size. label: uint8 (h, w), or None. network_input, network_label: the
     same at network size, resized as in the training cache; the originals if the net takes images at their own size.
     """
 
@@ -57,7 +57,7 @@ def from_photos(where):
     places = [place for one in ([where] if isinstance(where, (str, pathlib.Path)) else where) for place in _places(one)]
     if len(places) == 1 and not places[0].is_dir():
         _check_exists(places[0])
-        images.header(places[0], images.IMAGE_FORMATS, "image", sys.maxsize)  # its size is checked later
+        images.image_header(places[0], sys.maxsize, None)  # its size and bands are checked later
         return [Source(places[0].stem, places[0])], [], []
     found = _found(places)
     base = places[0] if len(places) == 1 else pathlib.Path(
@@ -133,6 +133,6 @@ def read_sample(source, spec, size_px, max_pixels):
     if source.pair:
         (photo, label), network = label_files.read_at_both(source.pair, spec, size_px, max_pixels)
         return Sample(source.name, photo, label, *network)
-    with images.image_file(source.photo, max_pixels) as (image, header):
+    with images.image_file(source.photo, max_pixels, spec.channels) as (image, header):
         photo, network_input = images.decoded_at_both(image, header, True, size_px)
     return Sample(source.name, photo, None, network_input, None)

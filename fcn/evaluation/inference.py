@@ -43,7 +43,7 @@ class Predictor:
     def predict(self, photo, network_input, sink=None, progress=None):
         """Predict one image. Returns [(ids at original size, ids on the base grid)], (h, w), per excluded_ids.
 
-        photo: the original, uint8 (h, w, 3) RGB.
+        photo: the original, uint8 (h, w, channels).
         network_input: the image at scale 1 (on the base grid): the photo resized as in the cache, or the photo itself.
             Inputs at other scales are resized from the photo.
         sink: function (top, probabilities float32 (rows, width, num_classes)), called from top to bottom for all rows

@@ -75,7 +75,7 @@ def from_file(path):
                                       "--run RUN")
     channels = weights.num_classes
     spec = DatasetSpec(tuple(weights.class_names) or tuple(f"class {i}" for i in range(channels)),
-                       tuple(weights.ignored_ids))
+                       tuple(weights.ignored_ids), channels=len(weights.mean_rgb))
     model = {"net": weights.net, "choices": weights.variant, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
              "channels": components.of(weights.net).widths(weights.widths)}
@@ -131,6 +131,7 @@ def with_classes(evaluated, spec):
     Class ids must agree; names that differ are logged. Raises DataError.
     """
     own, weights, channels = evaluated.spec, evaluated.weights, evaluated.model["num_classes"]
+    spec = spec.with_overrides(None, None, own.channels)
     if not spec.class_names:
         return dataclasses.replace(evaluated, spec=dataclasses.replace(spec, class_names=own.class_names))
     names = transfer.channel_names(spec.class_names, channels)

@@ -9,7 +9,7 @@ import time
 
 from fcn.core import errors, progress_bar
 from fcn.core.errors import Problem
-from fcn.data import batch_loader, file_checks
+from fcn.data import batch_loader, file_checks, images
 from fcn.evaluation import image_sources
 from fcn.evaluation.prediction_writer import BackgroundWorker
 from fcn.metrics import iou
@@ -109,12 +109,13 @@ class _Consumer:
         The first pair is the prediction without ids that scores ignore, the second the net's own.
         """
         (prediction, _), (_, network_prediction) = predictions
+        photo = images.as_rgb(sample.photo)
         if sample.label is not None:
             score = self._score(self.original.add(sample.name, sample.label, prediction))
-            self.gallery.offer(sample.name, score, sample.photo, sample.label, prediction)
+            self.gallery.offer(sample.name, score, photo, sample.label, prediction)
             if self.at_network_size and network_prediction is not None:
                 self.network.add(sample.name, sample.network_label, network_prediction)
-        self.outputs.write(sample.name, sample.photo, sample.label, prediction)
+        self.outputs.write(sample.name, photo, sample.label, prediction)
 
     def _score(self, confusion):
         """Return the mean IoU over the classes in label or prediction; NaN without labelled pixels."""
@@ -123,8 +124,8 @@ class _Consumer:
 
     def done(self):
         """Return (ConfusionMatrices at original size, at network size); None for a size that not every image has."""
-        images = len(self.original.names)
-        return [found.done() if images and len(found.names) == images else None
+        count = len(self.original.names)
+        return [found.done() if count and len(found.names) == count else None
                 for found in (self.original, self.network)]
 
 

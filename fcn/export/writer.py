@@ -54,7 +54,7 @@ def export(chosen, path, name):
     form, model = registry.load("export_formats", name), chosen.content["model"] | {"precision": "float32"}
     with atomic_io.making(path) as made:
         about = form.write(made, chosen.path, model)
-        batches = _check.images()
+        batches = _check.images(len(model["mean_rgb"]))
         never_predicted = label_policy.of_net(model["ignored_ids"], model["num_classes"]).never_predicted
         expected = _check.of_checkpoint(chosen.path, model, batches)
         verified = _check.compare(expected, form.outputs(made, batches), never_predicted)

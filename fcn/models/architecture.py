@@ -16,7 +16,8 @@ class Architecture:
     """All values that determine a graph's variables and outputs, without the loss.
 
     net: a name in fcn/models/nets. widths: {layer of the encoder: output channels}, where the encoder leaves them to
-    the weights. mean_rgb: mean colour of the images, 0-255. variant: {field of variants.Variants: value}, only of nets
+    the weights. mean_rgb: mean of each channel of the images, 0-255; its length is the number of channels, 3 for
+    RGB. variant: {field of variants.Variants: value}, only of nets
     that have a VARIANT; None and a missing field are the net's own value. precision: "float32" or "bfloat16", of the
     encoder.
     """
@@ -24,16 +25,20 @@ class Architecture:
     net: str
     num_classes: int
     widths: dict[str, int] = dataclasses.field(default_factory=dict)
-    mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mean_rgb: tuple[float, ...] = (0.0, 0.0, 0.0)
     variant: dict = dataclasses.field(default_factory=dict)
     precision: str = "float32"
 
     @classmethod
     def from_dict(cls, model):
         """Create an Architecture from "model" of a run's config.json, of any version. Ignores fields of the loss."""
-        red, green, blue = model["mean_rgb"]
-        return cls(model["net"], model["num_classes"], dict(model["channels"]), (red, green, blue),
+        return cls(model["net"], model["num_classes"], dict(model["channels"]), tuple(model["mean_rgb"]),
                    dict(model.get("choices") or {}), model.get("precision", "float32"))
+
+    @property
+    def image_channels(self):
+        """Number of channels of the images."""
+        return len(self.mean_rgb)
 
     def to_dict(self):
         """Return a dict for config.json, which from_dict() reads."""

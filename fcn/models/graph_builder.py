@@ -22,9 +22,9 @@ CHECKED_PX = 96, 160  # image size for the check of an encoder's strides
 class TrainingGraph:
     """A graph with a loss.
 
-    Placeholders: images uint8 (N, H, W, 3) RGB; labels (N, H, W), uint8, or uint16 if an id is above 255; keep_prob
-    float32 (default 1); dropout_seed int32 (2,); training bool (default False: batch normalisation uses its moving
-    averages).
+    Placeholders: images uint8 (N, H, W, channels), RGB for 3 channels; labels (N, H, W), uint8, or uint16 if an id
+    is above 255; keep_prob float32 (default 1); dropout_seed int32 (2,); training bool (default False: batch
+    normalisation uses its moving averages).
     scores: Blocks. logits: the same as a tensor float32 (N, H, W, C), computed only on request.
     prediction: uint8 or uint16 (N, H, W), without the ids in LabelPolicy.never_predicted.
     loss_sum, pixels, objective, normalizer: sums over the batch, see batch_loss.BatchLoss.
@@ -53,8 +53,9 @@ class TrainingGraph:
 class InferenceGraph:
     """A graph without loss and dropout. Tensors have the names of these fields, except scores.
 
-    images: placeholder uint8 (N, H, W, 3) RGB. scores: Blocks. logits: float32 (N, H, W, C). probabilities: float32
-    (N, H, W, C), 0 for ids that are never predicted. prediction: uint8 or uint16 (N, H, W).
+    images: placeholder uint8 (N, H, W, channels), RGB for 3 channels. scores: Blocks. logits: float32
+    (N, H, W, C). probabilities: float32 (N, H, W, C), 0 for ids that are never predicted. prediction:
+    uint8 or uint16 (N, H, W).
     """
 
     images: tf.Tensor
@@ -66,7 +67,7 @@ class InferenceGraph:
 
 def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B008, both are frozen
     """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings."""
-    images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
+    images = tf.placeholder(tf.uint8, (None, None, None, architecture.image_channels), "images")
     labels = tf.placeholder(policy.id_dtype(architecture.num_classes), (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
@@ -88,7 +89,8 @@ def check_strides(architecture):
     The check builds a temporary graph with images of known size. Features of unknown shape are not checked.
     """
     with tf.Graph().as_default():
-        _net(tf.zeros((1, *CHECKED_PX, 3), tf.uint8), architecture, None, np.zeros(2, np.int32), False)
+        images = tf.zeros((1, *CHECKED_PX, architecture.image_channels), tf.uint8)
+        _net(images, architecture, None, np.zeros(2, np.int32), False)
 
 
 def of_run(model):
@@ -111,7 +113,7 @@ def inference(architecture, never_predicted=(), prepared=False):
     """
     if prepared:
         layers.keep_prepared()
-    images = tf.placeholder(tf.uint8, (None, None, None, 3), "images")
+    images = tf.placeholder(tf.uint8, (None, None, None, architecture.image_channels), "images")
     scores, _, _ = _net(images, architecture, None, np.zeros(2, np.int32), False)
     logits = tf.identity(scores.pixels(), "logits")
     probabilities = tf.nn.softmax(without(logits, never_predicted), name="probabilities")

@@ -22,7 +22,7 @@ NEEDED = {  # what evaluation, export and training need of config.json: {part: {
     "spec": {"class_names": "a list of texts", "ignored_ids": "a list of ids", "colours": "a list of colours",
              "remap": "a list of pairs or nothing"},
     "model": {"net": "a text", "num_classes": CLASSES, "channels": "an object",
-              "mean_rgb": "three numbers", "ignored_ids": "a list of ids", "choices": "an object or null",
+              "mean_rgb": "a list of numbers", "ignored_ids": "a list of ids", "choices": "an object or null",
               "class_weights": "a list of numbers or null"},
 }
 KINDS = {
@@ -31,7 +31,7 @@ KINDS = {
     "an object or null": lambda value: isinstance(value, dict | None),
     "a list of numbers or null": lambda value: value is None or _is_list(value, int, float),
     CLASSES: lambda value: type(value) is int and 1 <= value <= MOST_CLASSES,
-    "three numbers": lambda value: _is_list(value, int, float) and len(value) == 3,
+    "a list of numbers": lambda value: _is_list(value, int, float),
     "a list of texts": lambda value: _is_list(value, str),
     "a list of ids": lambda value: _is_list(value, int) and all(0 <= number < MOST_IDS for number in value),
     "a list of colours": lambda value: _is_list(value, list) and all(
@@ -82,6 +82,10 @@ def check_complete(run, content):
                 found = f"is {json.dumps(values[name])[:60]}" if name in values else "is missing"
                 raise _damaged(pathlib.Path(run) / "config.json",
                                f'"{name}" in "{part}" {found}, expected {kind}')
+    mean, channels = content["model"]["mean_rgb"], content["spec"].get("channels", 3)
+    if len(mean) != channels:
+        raise _damaged(pathlib.Path(run) / "config.json",
+                       f'"mean_rgb" in "model" is {json.dumps(mean)[:60]}, expected {channels} numbers')
 
 
 def _is_list(value, *types):
@@ -217,14 +221,15 @@ def spec_to_dict(spec):
     return {"class_names": list(spec.class_names), "ignored_ids": list(spec.ignored_ids),
             "colours": [list(c) for c in spec.colours], "encoding": spec.encoding,
             "mask_threshold": spec.mask_threshold,
-            **({"remap": [list(pair) for pair in spec.remap]} if spec.remap else {})}
+            **({"remap": [list(pair) for pair in spec.remap]} if spec.remap else {}),
+            **({"channels": spec.channels} if spec.channels != 3 else {})}
 
 
 def spec_from_dict(content):
     """The DatasetSpec of spec_to_dict(). Fields that older runs lack have their defaults."""
     return DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
                        tuple(tuple(c) for c in content["colours"]),
-                       **{key: content[key] for key in ("encoding", "mask_threshold") if key in content},
+                       **{key: content[key] for key in ("encoding", "mask_threshold", "channels") if key in content},
                        remap=tuple((value, i) for value, i in content.get("remap", ())))
 
 

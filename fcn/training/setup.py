@@ -7,6 +7,8 @@ import dataclasses
 import math
 import pathlib
 
+import numpy as np
+
 from fcn.config import parsers, training_config, variants
 from fcn.core import errors, registry
 from fcn.data import batch_loader, class_weights, label_policy
@@ -18,6 +20,8 @@ from fcn.training import lr_multipliers
 from fcn.weights import detection
 from fcn.weights.detection import Weights
 from fcn.weights.formats import _weights
+
+MOST_FOR_MEANS = 200  # images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Job:
 def sampling(settings, mean_rgb, padding_id):
     """Return the batch_loader.Sampling of a run.
 
-    mean_rgb: three numbers, 0-255. Pixels outside an image get this colour and the label padding_id (see LabelPolicy).
+    mean_rgb: a number for each channel, 0-255. Pixels outside an image get this colour and the label
+    padding_id (see LabelPolicy).
     """
     return batch_loader.Sampling(batch=settings.batch, seed=settings.seed, crop_size=settings.crop_size,
                                  augment=settings.augment, crops_per_image=settings.crops_per_image,
@@ -75,8 +80,34 @@ def read_weights(settings):
     return weights
 
 
+def means(settings, mean_rgb, training):
+    """Return the mean of each channel of the images, 0-255, as a list: --mean-rgb, or from mean_rgb of the weights.
+
+    One channel has the mean of the mean colour. Channels that are not RGB have the mean of the training images, of
+    which up to MOST_FOR_MEANS are read. training: Cache.
+    """
+    given = [float(value) for value in settings.mean_rgb or mean_rgb]
+    if len(given) == settings.channels:
+        return given
+    if settings.channels == 1:
+        return [sum(given) / len(given)]
+    chosen = range(0, len(training), -(-len(training) // MOST_FOR_MEANS))
+    own = np.mean([training.image(i).mean(axis=(0, 1)) for i in chosen], axis=0).round(3).tolist()
+    return given + own[len(given):] if settings.channels > len(given) else own
+
+
+def check_channels(settings, weights):
+    """Raise UsageError unless the weights are of a net for RGB images, or for images of these channels."""
+    own = len(weights.mean_rgb)
+    if own not in (3, settings.channels):
+        raise errors.UsageError(f"is a net for images of {own} channels, these have {settings.channels}",
+                                where=settings.weights,
+                                fix=f"give --channels {own} with such images, or the weights of a net for RGB images.")
+
+
 def check_layers(settings, weights):
     """Check --freeze, --last-layer and the options of the net before caches are built. Raises UsageError."""
+    check_channels(settings, weights)
     net = components.of(settings.net)
     widths = net.widths(weights.widths)
     layers = net.layer_names(widths)
@@ -109,7 +140,7 @@ def describe(settings, spec, listings, caches, weights, old):
     by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels,
                                      policy.ignored_in_loss)
     encoder = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
-                                        "mean_rgb": [float(v) for v in settings.mean_rgb or weights.mean_rgb]}
+                                        "mean_rgb": means(settings, weights.mean_rgb, training)}
     graph = {"net": settings.net, "choices": _variant(settings),
              "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": encoder["channels"],
              "mean_rgb": encoder["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,

@@ -12,7 +12,7 @@ import time
 
 import imageio.v3 as imageio
 
-from fcn.data import render
+from fcn.data import images, render
 from fcn.models.tf_compat import tf, tf_errors
 
 
@@ -41,7 +41,7 @@ class EventWriter:
         """
         values = []
         for number, (photo, label, prediction) in enumerate(samples):
-            panel, file = render.panel(photo, label, prediction, spec), io.BytesIO()
+            panel, file = render.panel(images.as_rgb(photo), label, prediction, spec), io.BytesIO()
             imageio.imwrite(file, panel, extension=".png")
             image = tf.Summary.Image(height=panel.shape[0], width=panel.shape[1], colorspace=3,
                                      encoded_image_string=file.getvalue())

@@ -17,6 +17,7 @@ from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, label_policy
 from fcn.models import graph_builder, tf_compat
+from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
 from fcn.training import (
@@ -102,8 +103,11 @@ class Trainer:
         for name, value in weights.variant.items():
             if chosen and value != getattr(chosen, name):
                 logger.info(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
-        self.rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
-                                            settings.carry_scores, chosen)
+        texts = initialize.fit_channels(weights, Architecture.from_dict(self.job.content["model"]),
+                                        settings.extra_channels)
+        rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
+                                       settings.carry_scores, chosen)
+        self.rows = [transfer.explained(row, texts.get(row.layer)) for row in rows]
         logger.info(transfer.report_text(self.rows))
 
     def save(self, session, state):

@@ -7,11 +7,11 @@ import numpy as np
 
 from fcn.core import errors
 from fcn.data.spec import size_of
-from fcn.models import published_nets, variables
+from fcn.models import components, published_nets, tf_compat, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_choice
-from fcn.weights import checkpoint_reader, transfer
+from fcn.weights import checkpoint_reader, input_channels, transfer
 from fcn.weights.detection import Weights
 from fcn.weights.formats import _weights
 
@@ -75,6 +75,23 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     checkpoint_reader.put(session, arrays)
     return (rows + copied_rows + [transfer.fresh(name, session.run(v)) for name, v in kernels.items()]
             + transfer.fresh_others(session.run(rest)))
+
+
+def fit_channels(weights, architecture, how):
+    """Fit Weights of a net for RGB images to the net of the default graph, if its images have other channels.
+
+    architecture: of the net. how: see input_channels.fit. Returns {layer: text for the loading report}.
+    """
+    if len(weights.mean_rgb) == architecture.image_channels:
+        return {}
+    preprocess = components.of(architecture.net).encoder.preprocess
+    with tf.Graph().as_default(), tf_compat.new_session() as session:
+        offsets = [session.run(preprocess(tf.zeros((1, 1, 1, len(mean))), tuple(mean)))[0, 0, 0]
+                   for mean in (weights.mean_rgb.tolist(), architecture.mean_rgb)]
+    needed = {v.op.name: tuple(v.shape.as_list()) for v in variables.of_net()}
+    fitted, texts = input_channels.fit(weights.layers, needed, offsets, how)
+    weights.layers.update(fitted)
+    return texts
 
 
 def initialise(session, variables):

@@ -70,6 +70,11 @@ def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, facto
     return arrays, rows
 
 
+def explained(row, text):
+    """Return the LayerReport of a layer that was reshaped before the transfer. text: how; None for other layers."""
+    return dataclasses.replace(row, fate="reshaped", why=", ".join(filter(None, [text, row.why]))) if text else row
+
+
 def is_other(name, names):
     """Return whether `name` is neither a kernel nor the bias of a kernel in `names`; others() transfers these."""
     layer, _, part = name.rpartition("/")

@@ -498,9 +498,9 @@ def test_photos_are_in_natural_order(tmp_path):
 
 
 def test_folder_of_other_files_and_a_video_are_explained(trained, tmp_path):
-    put(tmp_path / "photos/1.tif")
+    put(tmp_path / "photos/1.gif")
     said = latest(trained, tmp_path / "out", "--images", tmp_path / "photos", code=3)
-    assert "1 .tif file is not read; readable: .jpg .jpeg .png" in said and "this writes a .png beside each" in said
+    assert "1 .gif file is not read; readable: .jpg .jpeg .png" in said and "this writes a .png beside each" in said
     command_line = said.split("beside each: ")[1].strip().replace("python ", f"{sys.executable} ", 1)
     subprocess.run(command_line, shell=True, check=True)
     latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")

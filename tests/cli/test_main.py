@@ -70,7 +70,7 @@ def test_export_uses_and_names_the_best_checkpoint(run, tmp_path, monkeypatch, c
 
 @pytest.mark.parametrize("change, said", [
     (lambda content: content["model"].pop("num_classes"), '"num_classes" in "model" is missing, expected a number'),
-    (lambda content: content["model"].update(mean_rgb=[1, 2]), '"mean_rgb" in "model" is [1, 2], expected three num'),
+    (lambda content: content["model"].update(mean_rgb=[1, 2]), '"mean_rgb" in "model" is [1, 2], expected 3 numbers'),
     (lambda content: content.update(spec=[]), '"class_names" in "spec" is missing, expected a list of texts')])
 def test_incomplete_config_json_is_a_damaged_run(run, capsys, change, said):
     content = json.loads((run / "config.json").read_text())

@@ -28,6 +28,10 @@ NUMBERS = [
               "replacement": True, "seed": 1337,
               "mean_rgb": (122.67892, 116.66877, 104.00699), "ignore_label": (255,), "save_every": 4000})
       for name in BERKELEY),
+    ("long2015_nyud_rgbd", {"net": "fcn32s", "channels": 4, "extra_channels": "mean", "learning_rate": 1e-10,
+                            "steps": 100_000, "momentum": 0.99, "loss_reduction": "sum", "alignment": "pad100",
+                            "mean_rgb": (92.318, 97.203, 116.190, 118.016), "ignore_label": (255,), "batch": 1,
+                            "weights": "weights/imagenet-vgg-verydeep-16.mat", "size": None, "eval_every": 2000}),
     ("sceneparsing_fcn8s", {"net": "fcn8s_atonce", "size": (384, 384), "learning_rate": 1e-10, "momentum": 0.99,
                             "weight_decay": 5e-4, "loss_reduction": "sum", "ignore_label": (0,), "steps": 160_000,
                             "mean_rgb": (124.6901, 118.6897, 109.5388), "alignment": "pad100", "pool_scaling": True}),

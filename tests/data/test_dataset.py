@@ -98,8 +98,8 @@ def test_all_commands_report_the_same_about_the_photos(flat, capsys):
     assert len(training) == 6 and any("the largest value of " in line for line in training)
     evaluation = lines(lambda: dataset.to_evaluate(asked, dataset.find_data(asked).spec, "validation"))
     assert evaluation <= training
-    assert lines(lambda: dataset.log_conversions(photos[::2], asked.max_pixels)) < training
-    whole = lines(lambda: dataset.log_conversions(photos[1::2] + photos[::2], asked.max_pixels))
+    assert lines(lambda: dataset.log_conversions(photos[::2], 3, asked.max_pixels)) < training
+    whole = lines(lambda: dataset.log_conversions(photos[1::2] + photos[::2], 3, asked.max_pixels))
     assert whole == lines(lambda: inspect.main([str(flat)])) and len(whole) == 3
 
 

@@ -21,7 +21,7 @@ LAW = settings(max_examples=50, deadline=None)
 RED, GREY = (255, 0, 0), (100, 100, 100)
 MAPS = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=9))
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
-WAYS = {"header": lambda path: images.header(path, images.IMAGE_FORMATS, "image"), "pixels": images.read_image}
+WAYS = {"header": images.image_header, "pixels": images.read_image}
 
 
 def palette_image(indices, *colours):

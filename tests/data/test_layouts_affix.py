@@ -126,8 +126,8 @@ def test_folder_without_layout_is_not_converted_twice(tmp_path):
 
 
 def test_unknown_photo_suffixes_are_named_by_the_given_layout(tmp_path):
-    root = tree(tmp_path, ("images", "masks"), ["1.tif", "2.tif"], ["1.png", "2.png"])
-    with pytest.raises(errors.DataError, match=r"images: no images [^$]*2 \.tif files are not read; readable: \.jpg"):
+    root = tree(tmp_path, ("images", "masks"), ["1.ppm", "2.ppm"], ["1.png", "2.png"])
+    with pytest.raises(errors.DataError, match=r"images: no images [^$]*2 \.ppm files are not read; readable: \.jpg"):
         paired.listing(root, "training")
 
 

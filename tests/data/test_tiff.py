@@ -28,9 +28,11 @@ def test_bands_are_last_however_stored(tmp_path, compression, tile):
         assert (found.height, found.width, found.bands, found.bits) == (5, 7, 12, 8)
 
 
-def test_sixteen_bits_keep_their_values(tmp_path):
-    path = written(tmp_path, GREY.astype(np.uint16) * 250)
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_sixteen_bits_keep_their_values(tmp_path, byteorder):
+    path = written(tmp_path, GREY.astype(np.uint16) * 250, byteorder=byteorder)
     assert tiff.read(path).tolist() == (GREY.astype(int) * 250).tolist()
+    assert tiff.read(path).dtype == np.uint16 and tiff.read(path).dtype.isnative
     assert tiff.header(path).bits == 16
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 STREAM = 16
+RGB_ONLY = True
 
 # RGB -> luma and two chroma axes (YIQ of NTSC). Greys have no chroma: the last two rows sum to 0.
 YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])

@@ -27,7 +27,7 @@ from fcn.data.spec import DatasetSpec
 
 ROWS_PER_SYNC, BYTES_PER_SYNC = 64, 256_000_000
 LIST_START = b"# left out of "
-PIXELS_AHEAD = 32_000_000  # limit per core of pixels that are read and not yet written; bounds the memory
+PIXELS_AHEAD = 32_000_000  # limit per core of RGB pixels that are read and not yet written; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,8 @@ def _build(plan, path, progress):
     with atomic_io.NewFile(path, keep=True) as file:
         ownership.check_free(left_out(path), is_ours=is_list)
         small = file_format.tables([pair.name for pair in plan.pairs], plan.shapes, plan.made_from)
-        skeleton = file_format.skeleton(small, plan.size_px is not None, plan.fingerprint, plan.spec.id_dtype)
+        skeleton = file_format.skeleton(small, plan.size_px is not None, plan.fingerprint,
+                                        plan.spec.id_dtype, plan.spec.channels)
         try:
             partial = begin(file.handle, skeleton, plan.shapes, path.parent, plan.spec.id_dtype)
         except errors.MachineError:
@@ -130,7 +131,7 @@ def _fill(partial, plan, progress):
                 partial.put(index, result())
             except errors.DataError as error:
                 problems.append(file_checks.problem(error, plan.pairs[index].image))
-            end, size = index + 1, size + 4 * int(np.prod(plan.shapes[index]))
+            end, size = index + 1, size + (plan.spec.channels + 1) * int(np.prod(plan.shapes[index]))
             if done % ROWS_PER_SYNC == 0 or size > BYTES_PER_SYNC:
                 partial.mark(first, end)
                 first, size = end, 0
@@ -150,7 +151,7 @@ def _in_order(plan, wanted):
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         try:
             for index in wanted:
-                size = int(np.prod(plan.shapes[index]))
+                size = int(np.prod(plan.shapes[index])) * plan.spec.channels // 3
                 while waiting and (pixels + size > PIXELS_AHEAD * workers or len(waiting) >= 8 * workers):
                     yield waiting[0][:2]
                     pixels -= waiting.popleft()[2]
@@ -178,7 +179,7 @@ def read_row(plan, index):
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """An image, uint8 (h, w, 3), its label, uint8 or uint16 (h, w), and the CRC-32 of both."""
+    """An image, uint8 (h, w, channels), its label, uint8 or uint16 (h, w), and the CRC-32 of both."""
 
     image: np.ndarray
     label: np.ndarray
@@ -220,7 +221,8 @@ class PartialFile:
     def get(self, index):
         """The Row in the file, with flat arrays."""
         height, width = map(int, self.shapes[index])
-        image = os.pread(self.file, height * width * 3, int(self.offsets[0][index]))
+        channels = file_format.channels(self.skeleton.places)
+        image = os.pread(self.file, height * width * channels, int(self.offsets[0][index]))
         label = os.pread(self.file, height * width * self.id_dtype.itemsize, int(self.offsets[1][index]))
         crc = zlib.crc32(image), zlib.crc32(label)
         return Row(np.frombuffer(image, np.uint8), np.frombuffer(label, self.id_dtype), crc)

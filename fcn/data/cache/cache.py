@@ -42,7 +42,7 @@ class Cache:
 
     names: stems. shapes: int32 (n, 2), height and width. uniform: whether all were resized to one size. class_pixels:
     int64 (256,), pixels of each id; (65536,) if labels are uint16. left_out: names of bad pairs that were left out by
-    skip_bad.
+    skip_bad. channels: of an image.
     """
 
     path: pathlib.Path
@@ -59,6 +59,7 @@ class Cache:
     _crc: np.ndarray
     _id_dtype: np.dtype
     _checked: np.ndarray  # bool (n, 2): whether this process has checked image and label
+    channels: int = 3
 
     def __len__(self):
         return len(self.names)
@@ -69,7 +70,7 @@ class Cache:
         return zlib.crc32(self._crc.tobytes())
 
     def image(self, index):
-        """Image as uint8 (height, width, 3), RGB. Raises DataError if damaged, MachineError if it cannot be read."""
+        """Image as uint8 (height, width, channels). Raises DataError if damaged, MachineError if it cannot be read."""
         return self._read(IMAGE, index)
 
     def label(self, index):
@@ -112,7 +113,7 @@ class Cache:
         return self._view(part, index)
 
     def _view(self, part, index):
-        shape = (*self.shapes[index].tolist(), *((3,) if part == IMAGE else ()))
+        shape = (*self.shapes[index].tolist(), *((self.channels,) if part == IMAGE else ()))
         start = int(self._offsets[part][index])
         dtype = np.dtype(np.uint8 if part == IMAGE else self._id_dtype)
         return self._bytes[start:start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
@@ -225,7 +226,7 @@ def open_cache(path):
     made = Cache(path, [names[i] for i in there], np.array(arrays["shapes"][there]), arrays["images"].ndim == 4,
                  np.array(arrays["class_pixels"]), print_, left_out, handle, content, there,
                  (offsets[0][there], offsets[1][there]), np.array(arrays["crc"][there]), id_dtype,
-                 np.zeros((len(there), 2), bool))
+                 np.zeros((len(there), 2), bool), file_format.channels(places))
     weakref.finalize(made, os.close, handle)
     return made
 
@@ -263,6 +264,8 @@ def _options(spec, size_px):
         options["white_of_16_bits"] = [255, 65535]
     if spec.remap:
         options["remap"] = [list(pair) for pair in spec.remap]
+    if spec.channels != 3:
+        options["channels"] = spec.channels
     return options | ({"colours": [list(c) for c in spec.colours]} if spec.encoding == "colours" else {})
 
 

@@ -1,6 +1,6 @@
 """File format of the HDF5 cache, and opening of an untrusted file.
 
-    images       uint8 (n, height, width, 3), RGB; flat (pixels x 3,) if images have different sizes
+    images       uint8 (n, height, width, channels), RGB if 3; flat (pixels x channels,) if images have different sizes
     labels       uint8 (n, height, width) of class ids; flat (pixels,) if images have different sizes; uint16 if an id
                  of the data set is above 255
     shapes       int32 (n, 2)    height, width of each row
@@ -21,6 +21,7 @@ recognised by the bytes of its skeleton.
 
 import dataclasses
 import itertools
+import json
 import math
 import shlex
 import zlib
@@ -100,11 +101,14 @@ def tables(names, shapes, made_from):
             "names": np.array(coded, f"S{max(map(len, coded), default=1) or 1}")}
 
 
-def skeleton(small, uniform, fingerprint, id_dtype=np.uint8):
-    """The Skeleton of a cache. small: of tables(). uniform: whether all images have one size. id_dtype: of labels."""
+def skeleton(small, uniform, fingerprint, id_dtype=np.uint8, channels=3):
+    """The Skeleton of a cache. small: of tables(). uniform: whether all images have one size. id_dtype: of labels.
+
+    channels: of an image.
+    """
     memory, places, shapes = _Memory(), {}, small["shapes"]
     with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
-        for name, (dtype, shape) in layout(shapes, uniform, id_dtype).items():
+        for name, (dtype, shape) in layout(shapes, uniform, id_dtype, channels).items():
             dtype = small[name].dtype if name in small else np.dtype(dtype)
             dataset = _contiguous(file, name, shape, dtype)
             places[name] = (dataset.id.get_offset(), shape)
@@ -115,12 +119,12 @@ def skeleton(small, uniform, fingerprint, id_dtype=np.uint8):
     return Skeleton(memory.size, memory.parts(), places)
 
 
-def layout(shapes, uniform, id_dtype=np.uint8):
+def layout(shapes, uniform, id_dtype=np.uint8, channels=3):
     """{array: (dtype, shape)} of a cache with these row shapes. dtype is "" if it depends on the content."""
     rows, ids = len(shapes), np.dtype(id_dtype).newbyteorder("<")
     pixels = (rows, *map(int, shapes[0])) if uniform else (sum(math.prod(map(int, shape)) for shape in shapes),)
-    colours = (*pixels, 3) if uniform else (pixels[0] * 3,)
-    return {"images": ("u1", colours), "labels": (ids.str, pixels), "shapes": ("<i4", (rows, 2)),
+    values = (*pixels, channels) if uniform else (pixels[0] * channels,)
+    return {"images": ("u1", values), "labels": (ids.str, pixels), "shapes": ("<i4", (rows, 2)),
             "names": ("", (rows,)), "crc": ("<u4", (rows, 2)), "state": ("u1", (rows,)),
             "class_pixels": ("<i8", (np.iinfo(ids).max + 1,)), "made_from": ("", ()), "summary": ("<u4", (1,))}
 
@@ -136,11 +140,16 @@ def _contiguous(file, name, shape, dtype):
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, plan))
 
 
+def channels(places):
+    """Channels of an image. places: {array: (offset, shape)}."""
+    return max(1, math.prod(places["images"][1]) // math.prod(places["labels"][1]))
+
+
 def row_offsets(places, shapes, id_dtype=np.uint8):
     """(offsets of images, offsets of labels), int64 (n,): byte offset of each row in the file."""
     pixels = np.prod(np.asarray(shapes, np.int64).reshape(-1, 2), axis=1)
     before = np.concatenate([[0], np.cumsum(pixels)[:-1]]) if len(pixels) else pixels
-    return places["images"][0] + before * 3, places["labels"][0] + before * np.dtype(id_dtype).itemsize
+    return places["images"][0] + before * channels(places), places["labels"][0] + before * np.dtype(id_dtype).itemsize
 
 
 def summary(arrays):
@@ -245,7 +254,8 @@ def _check(arrays):
     if shapes.ndim != 2 or shapes.shape[1] != 2 or shapes.min() < 1:
         raise ValueError("shapes is not a table of heights and widths")
     uniform, ids = arrays["images"].ndim == 4, arrays["labels"].dtype
-    for name, (dtype, shape) in layout(shapes, uniform, ids if ids == np.uint16 else np.uint8).items():
+    number = json.loads(arrays["made_from"][()]).get("channels", 3)
+    for name, (dtype, shape) in layout(shapes, uniform, ids if ids == np.uint16 else np.uint8, number).items():
         array = arrays[name]
         if array.shape != shape or (array.dtype != np.dtype(dtype) if dtype else array.dtype.kind != "S"):
             raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype or 'bytes'} {shape}")

@@ -6,7 +6,7 @@
 
     outputs(path, batches)
         Load the file with the runtime of that format. Yields (logits, prediction) for each batch of images.
-        batches: iterable of uint8 (N, H, W, 3) RGB. logits: float32 (N, H, W, C). prediction: uint8 (N, H, W).
+        batches: iterable of uint8 (N, H, W, channels). logits: float32 (N, H, W, C). prediction: uint8 (N, H, W).
 
 After `write`, the exporter compares `outputs` with the checkpoint's own outputs and deletes the file if they differ.
 """

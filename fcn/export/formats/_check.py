@@ -13,11 +13,11 @@ SIZES = ((1, 97, 75), (2, 64, 96))
 TOLERANCE = 1e-4
 
 
-def images():
-    """Return one batch per size in SIZES, uint8 (n, h, w, 3): coloured patches with noise, from a fixed seed."""
+def images(channels=3):
+    """Return one batch per size in SIZES, uint8 (n, h, w, channels): coloured patches with noise, from a fixed seed."""
     rng, batches = np.random.default_rng(0), []
     for count, height, width in SIZES:
-        patches = rng.integers(0, 224, (count, height // 16 + 1, width // 16 + 1, 3))
+        patches = rng.integers(0, 224, (count, height // 16 + 1, width // 16 + 1, channels))
         patches = patches.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
         batches.append((patches + rng.integers(0, 32, patches.shape)).astype(np.uint8))
     return batches

@@ -8,8 +8,8 @@ An encoder module NAME.py defines
         Instead of FEATURES, if channels depend on the weight file (see widths() below) or on the net's Variants.
         variant: variants.Variants, or None for a net without VARIANT.
     preprocess(images, mean_rgb)
-        Return the input of build(), float32 (N, H, W, 3). images: float32 (N, H, W, 3) RGB, 0-255. mean_rgb: mean
-        colour of --weights or --mean-rgb, 0-255.
+        Return the input of build(), float32 (N, H, W, channels). images: float32 (N, H, W, channels), 0-255, RGB for 3
+        channels. mean_rgb: mean of each channel, 0-255, of --weights, --mean-rgb or the training images.
     build(images, settings)
         Return {name: tensor} of all features, each (N, ceil(H / stride), ceil(W / stride), channels) in the dtype of
         the images. images: preprocessed, float32 or bfloat16. settings: architecture.BuildSettings. Create layers with

@@ -48,11 +48,12 @@ def as_convolutions(stored):
     return {name: (reshaped(name, kernel), bias) for name, (kernel, bias) in stored.items()}
 
 
-def read_vgg(stored, path, documented, must_be_published=True):
+def read_vgg(stored, path, documented, must_be_published=True, channels=3):
     """Check the VGG in `stored`, {name: (kernel, bias)}, and convert it to (height, width, in, out) and RGB.
 
     documented, must_be_published: see _published.order. documented=None: the file is known to be height x width and
-    RGB. Returns (layers, (axes, reverse), notes). fc6 and fc7 are dropped unless both exist. Raises WeightsError.
+    RGB. channels: of the images, as many as the mean colour has numbers. Returns (layers, (axes, reverse), notes). fc6
+    and fc7 are dropped unless both exist. Raises WeightsError.
     """
     names = published_nets.convolutions(stored)
     missing = [name for name in names if name not in stored]
@@ -72,7 +73,7 @@ def read_vgg(stored, path, documented, must_be_published=True):
     if reverse:
         kernel, bias = layers["conv1_1"]
         layers["conv1_1"] = np.ascontiguousarray(kernel[:, :, ::-1]), bias
-    _check_chain(layers, path)
+    _check_chain(layers, path, channels)
     if not with_fc:
         notes += ("the file ends at pool5: fc6 and fc7 are initialised randomly",)
     return layers, (axes, reverse), notes
@@ -95,18 +96,25 @@ def transposed(kernel, axes):
 
 
 def mean_colour(image, path):
-    """Return the mean colour, float32 (3,), of an image (height, width, 3) or of three numbers, in the file's order."""
+    """Return the mean colour, float32 (3,), of an image (height, width, 3) or of three numbers, in the file's order.
+
+    A file of this project has another number for a net for images of other channels.
+    """
     image = numbers(image, "the mean colour", path)
-    if image.size % 3 or not image.size:
+    if not image.size:
         raise refusal(path, f"the mean colour has shape {image.shape}, expected three channels")
-    return image.reshape(-1, 3).mean(axis=0, dtype=np.float64).astype(np.float32)
+    channels = image.shape[2] if image.ndim == 3 else image.size
+    return image.reshape(-1, channels).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
-def _check_chain(layers, path):
-    """Raise WeightsError unless the input channels of each layer equal the output channels of the layer before."""
-    channels = 3
+def _check_chain(layers, path, channels):
+    """Raise WeightsError unless the input channels of each layer equal the output channels of the layer before.
+
+    channels: of the images.
+    """
     for name, (kernel, _) in layers.items():
         needed = (published_nets.side(name), published_nets.side(name), channels, kernel.shape[3])
         if kernel.shape != needed or not kernel.shape[3]:
-            raise refusal(path, f"{name} has kernel {kernel.shape}, expected {needed}")
+            of = "" if channels == 3 or name != "conv1_1" else f" for a mean colour of {channels} numbers"
+            raise refusal(path, f"{name} has kernel {kernel.shape}, expected {needed}{of}")
         channels = kernel.shape[3]

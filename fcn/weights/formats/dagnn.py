@@ -28,11 +28,11 @@ def read(content, path):
     whole = any(item["type"] == "dagnn.ConvTranspose" for item in layers)
     note = _heads.read_note("".join(_mat.texts(_mat.field(content, "meta", "fcn"))))  # None in files of other programs
     noted, ignored_ids, size = note or _heads.NO_NOTE
-    found, (axes, reverse), notes = _layers.read_vgg(stored, path, DOCUMENTED, not whole and note is None)
     image = _mat.mean_image(content)
     if image is None:
         raise refusal(path, "has no mean colour: neither meta.normalization.averageImage nor .rgbMean")
     mean = _layers.mean_colour(image, path)
+    found, (axes, reverse), notes = _layers.read_vgg(stored, path, DOCUMENTED, not whole and note is None, len(mean))
     mean = mean[::-1].copy() if reverse else mean
     if not whole:
         return Weights(found, mean, notes)
@@ -74,7 +74,7 @@ def write(path, weights):
 
 
 def _meta(weights):
-    meta = {"normalization": _structs([{"averageImage": weights.mean_rgb.reshape(1, 1, 3)}]),
+    meta = {"normalization": _structs([{"averageImage": weights.mean_rgb.reshape(1, 1, -1)}]),
             "fcn": _heads.as_note(weights)}
     names = _cell(weights.class_names)
     return meta | ({"classes": _structs([{"name": names, "description": names}])} if weights.class_names else {})

@@ -91,7 +91,10 @@ def _vgg_or_fcn(members, path):
         return _array(members[name], path, kinds) if name in members else None
     stored = {name: [array(f"{name}/kernel"), array(f"{name}/bias")]
               for name in dict.fromkeys(key.split("/")[0] for key in members if key.endswith("/kernel"))}
-    layers, _, notes = _layers.read_vgg(_with_bias(stored), path, None)
+    if "mean_rgb" not in members:
+        raise refusal(path, "has no mean colour: mean_rgb is missing")
+    mean = _layers.mean_colour(array("mean_rgb"), path)
+    layers, _, notes = _layers.read_vgg(_with_bias(stored), path, None, channels=len(mean))
     net = _net(members, path)
     if net is not None:
         scores, factors = _heads.NETS[net]
@@ -100,11 +103,9 @@ def _vgg_or_fcn(members, path):
         layers |= {name: (_layers.numbers(stored[name][0], name, path), None) for name in factors if name in stored}
         _heads.check(net, layers, path)
         layers = _heads.in_order(net, layers)
-    if "mean_rgb" not in members:
-        raise refusal(path, "has no mean colour: mean_rgb is missing")
     variant, ignored_ids, size = _heads.read_note(str(array("choices", "U"))) or _heads.NO_NOTE
     names = array("class_names", "U")
-    return Weights(layers, _layers.mean_colour(array("mean_rgb"), path), notes, net, variant,
+    return Weights(layers, mean, notes, net, variant,
                    () if names is None else tuple(names.ravel().tolist()), ignored_ids, size)
 
 

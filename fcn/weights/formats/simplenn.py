@@ -17,12 +17,13 @@ def read(content, path):
     content: result of _mat.load. Raises WeightsError if a layer or the mean colour is missing, or if a layer has a
     wrong shape or holds a value that is not finite.
     """
-    layers, (_, reverse), notes = _layers.read_vgg(_stored_layers(content["layers"], path), path, DOCUMENTED)
     image = _mat.mean_image(content)
     if image is None:
         raise refusal(path, "has no mean colour: neither normalization.averageImage nor meta.normalization."
                             "averageImage")
     mean = _layers.mean_colour(image, path)
+    layers, (_, reverse), notes = _layers.read_vgg(_stored_layers(content["layers"], path), path, DOCUMENTED,
+                                                   channels=len(mean))
     return Weights(layers, mean[::-1].copy() if reverse else mean, notes)
 
 
