@@ -13,7 +13,7 @@ packages.
 import importlib
 import typing
 
-__all__ = ["Config", "Model", "Run", "Scores", "errors", "load", "train"]
+__all__ = ["Config", "Model", "Run", "Scores", "errors", "load", "score_layout", "train"]
 
 if typing.TYPE_CHECKING:
     from fcn.api.model import Model, load
@@ -21,9 +21,11 @@ if typing.TYPE_CHECKING:
     from fcn.api.training import Run, train
     from fcn.config.training_config import Config
     from fcn.core import errors
+    from fcn.evaluation.layout_score import score_layout
 
 _MODULES = {"Config": "fcn.config.training_config", "Model": "fcn.api.model", "Run": "fcn.api.training",
-            "Scores": "fcn.api.scores", "load": "fcn.api.model", "train": "fcn.api.training"}
+            "Scores": "fcn.api.scores", "load": "fcn.api.model",
+            "score_layout": "fcn.evaluation.layout_score", "train": "fcn.api.training"}
 
 
 def __getattr__(name):

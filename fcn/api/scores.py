@@ -30,12 +30,15 @@ class Scores:
         One confusion matrix per image, at the image's own size.
     network : ConfusionMatrices or None
         The same at the size of the network's input.
+    flags : ConfusionMatrices or None
+        For DIVA-HisDB, by flags and with the boundary rule: what the protocol diva_layout scores.
     """
 
     content: dict = dataclasses.field(repr=False)
     original: ConfusionMatrices = dataclasses.field(repr=False)
     network: ConfusionMatrices | None = dataclasses.field(repr=False)
     gallery: Gallery = dataclasses.field(repr=False)
+    flags: ConfusionMatrices | None = dataclasses.field(default=None, repr=False)
 
     @property
     def mean_iou(self):
@@ -63,7 +66,7 @@ class Scores:
 
     def write_into(self, folder):
         """Write all files of an evaluation into an empty folder; report.json, per_class.csv, report.html, ..."""
-        results.save(folder, self.original, self.network, self.content)
+        results.save(folder, self.original, self.network, self.content, self.flags)
         self.gallery.write(folder)
         html_report.write_page(folder)
 
@@ -125,5 +128,6 @@ def of(evaluated, scored, gallery, config, split, left_out):
              "net": evaluated.model["net"], "training": list(evaluated.starts),
              "settings": training_config.to_dict(evaluated.settings), "peak_memory_bytes": machine.peak_memory(),
              "seconds": scored.seconds, **record.provenance(), "device": tf_compat.detect_device().name}
-    measured = results.measured(scored.original, scored.network, spec, evaluated.settings.layout)
-    return Scores(facts | measured, scored.original, scored.network, gallery)
+    measured = results.measured(scored.original, scored.network, spec, evaluated.settings.layout,
+                                flags=scored.flags)
+    return Scores(facts | measured, scored.original, scored.network, gallery, scored.flags)

@@ -95,7 +95,7 @@ def train(data=None, *, run=None, recipe=None, config=None, resume="auto", **set
     run = None if run is None else path_of("run", run)
     resume = resume if resume in ("auto", "never") else path_of("resume", resume)
     own = start.own_settings(run, resume) if run else {}
-    resolved = start.with_layout(training_config.resolve(settings, config, recipe, own))
+    resolved = start.with_layout(training_config.resolve(settings, config, recipe, own), own)
     folder = pathlib.Path(run or f"runs/{resolved.layout}-{resolved.net}")
     start.train(start.Start(folder, start.with_absolute_paths(resolved), str(resume)))
     return Run(folder)

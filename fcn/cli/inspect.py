@@ -16,6 +16,7 @@ from fcn.config import command_line, parsers
 from fcn.core import errors, machine, progress_bar, tables
 from fcn.core.errors import Problem, grouped
 from fcn.data import file_checks, images, label_files
+from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _auto
 from fcn.data.spec import MOST_IDS
 
@@ -70,6 +71,8 @@ def table(pixels, holding, spec):
     for i in np.flatnonzero(pixels).tolist():
         name = spec.class_names[i] if i < spec.num_classes else ""
         name += " (ignored)" if i in spec.ignored_ids else ""
+        if blue_bits.has_boundary(spec) and i in blue_bits.BOUNDARY_IDS:
+            name = f"boundary of {spec.class_names[i - blue_bits.FLAG]}"
         rows.append([str(i), name.strip(), f"{pixels[i]:,}", f"{pixels[i] / pixels.sum():.3%}", f"{holding[i]:,}"])
     lines = tables.lines(COLUMNS, rows)
     absent = [spec.class_names[i] for i in spec.scored_ids if not pixels[i]]
@@ -115,6 +118,7 @@ def main(argv):
     layout = _auto.of(arguments)
     spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
     spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold, arguments.channels)
+    spec = spec if arguments.ignore_label else blue_bits.with_boundary(spec)
     found = listings(layout, arguments.data)
     for split, listing in found.items():
         print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),

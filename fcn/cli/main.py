@@ -17,6 +17,7 @@ GROUPS = {  # {group: {command: what it does}}; the module in this package has i
     },
     "results": {
         "report": "show the scores of an evaluation, or compare two evaluations",
+        "score": "score predicted label files of DIVA-HisDB, without a net",
         "compare": "compare runs: scores, settings, curves",
     },
     "data sets": {

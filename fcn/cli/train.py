@@ -96,10 +96,10 @@ def show(settings, arguments):
     render.check_preview_place(path)
     data = dataset.find_data(settings)
     spec, training, _ = dataset.prepare_caches(settings, data, arguments.verify_cache)
-    policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings))
+    policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings), settings.rim)
     sampling = setup.sampling(settings, setup.means(settings, augment.FILL_RGB, training), policy.padding_id)
     images, labels = batch_loader.training_batch(training, 0, sampling)
-    render.write_preview(path, images, labels, spec)
+    render.write_preview(path, images, policy.for_loss(labels), spec)
     print(f"the first batch is in {path}")
 
 
@@ -150,7 +150,7 @@ def resolve(arguments):
         own = start.own_settings(arguments.run, arguments.resume)
     settings = training_config.resolve(flags, arguments.config, arguments.recipe, own)
     if not arguments.print_config:
-        settings = start.with_layout(settings)
+        settings = start.with_layout(settings, own)
     arguments.run = arguments.run or f"runs/{settings.layout}-{settings.net}"
     given = {key: value for key, value in flags.items() if hasattr(settings, key)}
     settings, where = stages.seeded(settings, provenance.origins_of(given, arguments.config, arguments.recipe, own),

@@ -10,10 +10,11 @@ from fcn.core import errors
 KNOWN = ("none", "inverse", "median")
 
 
-def resolve(how, training, class_names, channels, ignored_in_loss):
+def resolve(how, training, class_names, channels, policy):
     """List of `channels` weights, or None for "none". Raises UsageError for a file that cannot be used.
 
     how: "none", "inverse", "median", or the path of a file (see _from_file). training: the Cache of the training split.
+    policy: LabelPolicy.
 
         inverse     pixels / (classes * pixels of the class): all classes have the same total weight
         median      median frequency / frequency of the class; the frequency is the share of the class in the pixels of
@@ -25,21 +26,21 @@ def resolve(how, training, class_names, channels, ignored_in_loss):
         return None
     if how not in KNOWN:
         return _from_file(pathlib.Path(how), class_names, channels)
-    scored = np.array([i not in ignored_in_loss for i in range(channels)])
-    pixels = np.asarray(training.class_pixels[:channels], np.float64) * scored
+    scored = np.array([i not in policy.ignored_in_loss for i in range(channels)])
+    pixels = policy.counts_for(policy.for_loss, training.class_pixels)[:channels] * scored
     if how == "inverse":
         share, wanted = pixels / pixels.sum(), 1 / np.count_nonzero(pixels)
     else:
-        share = pixels / np.maximum(_pixels_where_present(training, channels, scored), 1)
+        share = pixels / np.maximum(_pixels_where_present(training, policy, scored), 1)
         wanted = np.median(share[share > 0])
     return [float(wanted / s) if s else 1.0 for s in share]
 
 
-def _pixels_where_present(training, channels, scored):
+def _pixels_where_present(training, policy, scored):
     """float64 (channels,): for each class, the labelled pixels of all images that contain it."""
-    total = np.zeros(channels)
+    total = np.zeros(len(scored))
     for index in range(len(training)):
-        counts = np.bincount(training.label(index).ravel(), minlength=channels)[:channels] * scored
+        counts = np.bincount(policy.for_loss(training.label(index).ravel()), minlength=len(scored))[:len(scored)] * scored
         total[counts > 0] += counts.sum()
     return total
 

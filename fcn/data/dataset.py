@@ -15,6 +15,7 @@ from fcn.core import atomic_io, errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import file_checks, label_files
 from fcn.data.cache import builder, cache
+from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _auto, _split
 from fcn.data.spec import MOST_CLASSES, VOID_ID, DatasetSpec, Pair
 
@@ -51,6 +52,7 @@ def find_data(settings):
     layout = _auto.of(settings)
     spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
     spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold, settings.channels)
+    spec = blue_bits.with_boundary(spec) if settings.rim else spec
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
     found: dict[str, list[Pair]] = {}
     shapes: dict[str, list | None] = {}

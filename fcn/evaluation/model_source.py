@@ -8,6 +8,7 @@ import shlex
 from fcn.config import training_config
 from fcn.core import errors
 from fcn.data import label_policy
+from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _auto
 from fcn.data.spec import DatasetSpec
 from fcn.models import components
@@ -122,7 +123,8 @@ def with_layout(settings):
 def classes_of(settings, mask_threshold):
     """Return the DatasetSpec of the data set of these settings. mask_threshold: None for the default."""
     spec = _auto.of(settings).spec(settings.data, settings.classes, settings.ignore_label)
-    return spec.with_overrides(settings.label_encoding, mask_threshold)
+    spec = spec.with_overrides(settings.label_encoding, mask_threshold)
+    return spec if settings.ignore_label else blue_bits.with_boundary(spec)
 
 
 def with_classes(evaluated, spec):

@@ -18,8 +18,9 @@ def compare(one, other, ids=None, samples=confidence.SAMPLES, only=None):
     """
     other = _matched(one, other)
     rows, notes = [], []
-    theirs = protocols.computed(other.original, other.network, other.spec.ignored_ids)
-    for name, (module, sums) in protocols.computed(one.original, one.network, one.spec.ignored_ids).items():
+    theirs = protocols.computed(other.original, other.network, other.spec.ignored_ids, other.flags)
+    mine = protocols.computed(one.original, one.network, one.spec.ignored_ids, one.flags)
+    for name, (module, sums) in mine.items():
         if only in (None, name) and name in theirs:
             if not _same_labels(sums, theirs[name][1]):
                 notes.append(f"{name}: not compared, because the two evaluations used labels of different sizes")

@@ -16,10 +16,11 @@ import numpy as np
 from fcn.config import parsers
 from fcn.core import atomic_io, errors, registry
 from fcn.data import images, render
+from fcn.metrics import label_flags
 
-PREDICTIONS, COLOUR, OVERLAYS, PANELS, PROBABILITIES, ZIP = KINDS = (
-    "predictions", "colour", "overlays", "panels", "probabilities", "zip")
-USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS)
+PREDICTIONS, COLOUR, OVERLAYS, PANELS, ERRORS, PROBABILITIES, ZIP = KINDS = (
+    "predictions", "colour", "overlays", "panels", "errors", "probabilities", "zip")
+USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS, ERRORS)  # ERRORS are written for labels with boundary pixels
 
 
 class PredictionWriter:
@@ -40,11 +41,17 @@ class PredictionWriter:
         self.unwritten: list[tuple[str, OSError]] = []
         self.full = False
 
-    def write(self, name, photo, label, prediction):
-        """Write all files except probabilities. photo: uint8 (h, w, 3). label (or None), prediction: uint8 (h, w)."""
+    def write(self, name, photo, label, prediction, boundary=None):
+        """Write all files except probabilities. photo: uint8 (h, w, 3). label (or None), prediction: uint8 (h, w).
+
+        boundary: bool (h, w), boundary pixels of a label of flags; None for other labels.
+        """
         with self._unless_full(name) as has_space:
             if has_space:
                 self._write(name, photo, label, prediction)
+                if ERRORS in self.kinds and boundary is not None:
+                    picture = render.colour(label_flags.errors(label, boundary, prediction), label_flags.PALETTE)
+                    images.write_png(self._path(ERRORS, name, ".png"), picture)
 
     def _write(self, name, photo, label, prediction):
         palette = self.spec.palette()

@@ -12,13 +12,14 @@ import textwrap
 import numpy as np
 
 from fcn.core import atomic_io, errors, file_kinds, registry, tables
+from fcn.data.label_formats import blue_bits
 from fcn.data.spec import MOST_IDS
 from fcn.metrics import baselines, class_groups, confidence, diagnostics, iou, protocols
 from fcn.metrics.confusion import AGAIN
 from fcn.metrics.protocols import benchmark
 from fcn.weights import transfer
 
-FILES = {"original": "confusion.npz", "network": "confusion_network.npz"}
+FILES = {"original": "confusion.npz", "network": "confusion_network.npz", "flags": "confusion_flags.npz"}
 DAMAGE = (OSError, ValueError, RecursionError)
 PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted is wrong"
 SCORE_NAMES = (("pixel_accuracy", "pixel accuracy"), ("mean_accuracy", "mean acc"), ("mean_iou", "mean IoU"),
@@ -27,30 +28,35 @@ WITH_INTERVAL = ("pixel_accuracy", "mean_iou")
 SCORE_TITLES = [f"<{title}" for _, title in SCORE_NAMES]
 
 
-def save(folder, original, network, content):
+def save(folder, original, network, content, flags=None):
     """Write the files of an evaluation, the confusion matrices first.
 
     original, network: ConfusionMatrices at the images' original size and at network size (or None). content: result of
-    `measured` plus facts (split, inference, layout, checkpoint_step, ...).
+    `measured` plus facts (split, inference, layout, checkpoint_step, ...). flags: as in protocols.computed().
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     original.save(folder / FILES["original"])
     if network:
         network.save(folder / FILES["network"])
+    if flags:
+        flags.save(folder / FILES["flags"])
+    for name, entry in content["protocols"].items():
+        if "per_class" in entry:
+            atomic_io.write_whole(folder / f"per_class_{name}.csv", as_csv(entry["per_class"]).encode())
     atomic_io.write_whole(folder / "per_class.csv", as_csv(content["per_class"]).encode())
     atomic_io.write_json(folder / "report.json", content)
 
 
-def measured(original, network, spec, layout=None, ids=None):
+def measured(original, network, spec, layout=None, ids=None, flags=None):
     """Return the part of report.json that is computed from the confusion matrices, as a dict.
 
-    original, network: as in save(). ids: classes for means and rows; default: all scored classes. With ids, there are
-    no published reference scores.
+    original, network, flags: as in save(). ids: classes for means and rows; default: all scored classes. With ids,
+    there are no published reference scores.
     """
     names = list(transfer.channel_names(spec.class_names, original.num_classes))
-    found = protocols.computed(original, network, spec.ignored_ids)
-    scored = {name: _scored(module, sums, ids) for name, (module, sums) in found.items()}
+    found = protocols.computed(original, network, spec.ignored_ids, flags)
+    scored = {name: _scored(module, sums, ids, names) for name, (module, sums) in found.items()}
     sums = found["benchmark"][1]
     groups = {} if ids else class_groups.groups(names)
     known = [] if ids else baselines.published_results(layout, names)
@@ -63,12 +69,13 @@ def measured(original, network, spec, layout=None, ids=None):
         "per_class": _per_class(sums, names, ids),
         "uncertainty": {"level": confidence.LEVEL, "over": "images", "method": confidence.METHOD},
         "conventions": {"pixels": PIXELS, **{name: module.TEXT for name, (module, _) in found.items()}},
-        "ignored_ids": list(spec.ignored_ids), "class_names": names,
+        "ignored_ids": [i for i in spec.ignored_ids if not flags or i not in blue_bits.BOUNDARY_IDS],
+        "class_names": names,
         "colours": [list(colour) for colour in spec.palette()[:len(names)]],
         "per_image": _per_image(original.names, sums, ids),
     }
     if groups:
-        content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part).items()
+        content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part, names).items()
                                       if key in ("scores", "intervals")} for group, part in groups.items()}
     return content
 
@@ -111,12 +118,13 @@ def as_csv(rows):
     return tables.csv_text([list(rows[0]), *([row[key] for key in rows[0]] for row in rows)])
 
 
-def _scored(module, sums, ids):
-    """Return {"size", "text", "scores", "intervals"} of one protocol."""
+def _scored(module, sums, ids, names):
+    """Return {"size", "text", "scores", "intervals"} of one protocol, and "per_class" if it has rows of its own."""
     plain = module.compute(sums, np.ones((1, len(sums.true_positives))), ids)
     scores, terms = {name: float(value[0]) for name, value in plain.items()}, module.ratios(sums, ids)
+    rows = {"per_class": module.per_class(sums, names, ids)} if hasattr(module, "per_class") else {}
     return {"size": module.SIZE, "text": module.TEXT, "scores": scores,
-            "intervals": {name: confidence.interval(score, terms[name]) for name, score in scores.items()}}
+            "intervals": {name: confidence.interval(score, terms[name]) for name, score in scores.items()}, **rows}
 
 
 def _per_class(sums, names, ids):
@@ -142,8 +150,8 @@ def _number(value):
 
 def table(content):
     """Format the content of report.json as text: classes, protocols, references, warnings. At most 110 columns."""
-    return "\n".join([*_class_lines(content), "", *_protocol_lines(content), *_reference_lines(content),
-                      *_warning_lines(content)])
+    return "\n".join([*_class_lines(content), "", *_protocol_lines(content), *_own_class_lines(content),
+                      *_reference_lines(content), *_warning_lines(content)])
 
 
 def _class_lines(content):
@@ -192,6 +200,21 @@ def _score_cells(entry):
         between = entry["intervals"][key] if key in WITH_INTERVAL else None
         cells.append(_score_text(entry["scores"][key]) + (f" [{between[0]:.4f}, {between[1]:.4f}]" if between else ""))
     return cells
+
+
+def _own_class_lines(content):
+    """Return what protocols with rows of their own for the classes print: their other scores, then these rows."""
+    lines = []
+    for name, entry in content["protocols"].items():
+        if rows := entry.get("per_class"):
+            others = {key: value for key, value in entry["scores"].items() if key not in iou.NAMES}
+            lines += ["", *_wrapped(f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {value:.4f}"
+                                                            for key, value in others.items()), 0)]
+            keys = [key for key in rows[0] if key not in ("id", "name")]
+            lines += tables.lines([">id", "class", *(f">{key}" for key in keys)],
+                                  [[str(row["id"]), row["name"], *(_score_text(row[key]) for key in keys)]
+                                   for row in rows])
+    return lines
 
 
 def _wrapped(text, indent):

@@ -10,9 +10,10 @@ import time
 from fcn.core import errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import batch_loader, file_checks, images
+from fcn.data.label_formats import blue_bits
 from fcn.evaluation import image_sources
 from fcn.evaluation.prediction_writer import BackgroundWorker
-from fcn.metrics import iou
+from fcn.metrics import iou, label_flags
 from fcn.metrics.confusion import ConfusionMatrices, Counting
 
 
@@ -21,12 +22,14 @@ class Scored:
     """Result of an evaluation.
 
     original, network: one confusion matrix per image, at original size and at network size; None without labels or
-    without predictions of that size. left_out: list of Problem. images: number of evaluated images. seconds: total
-    time. waited: seconds of it spent waiting for reading and writing.
+    without predictions of that size. flags: those of label_flags.matrix(), for labels with boundary pixels. left_out:
+    list of Problem. images: number of evaluated images. seconds: total time. waited: seconds of it spent waiting for
+    reading and writing.
     """
 
     original: ConfusionMatrices | None
     network: ConfusionMatrices | None
+    flags: ConfusionMatrices | None
     left_out: list[Problem]
     images: int
     seconds: float
@@ -42,7 +45,7 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
     """
     settings, spec = evaluated.settings, evaluated.spec
     num_classes = net.architecture.num_classes
-    consumer = _Consumer(num_classes, evaluated.policy.ignored_in_scores, config.size is not None, outputs, gallery)
+    consumer = _Consumer(num_classes, evaluated.policy, config.size is not None, outputs, gallery)
 
     def read(index):
         try:
@@ -79,8 +82,8 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
     if len(left_out) == len(found):
         raise errors.DataError("no image can be read", why=errors.several(left_out),
                                fix=file_checks.NO_OTHERS)
-    original, network = consumer.done()
-    return Scored(original, network, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
+    original, network, flags = consumer.done()
+    return Scored(original, network, flags, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
 
 
 class _Clock:
@@ -98,10 +101,10 @@ class _Clock:
 class _Consumer:
     """Processes predictions in a thread: counts them, offers them to the gallery and writes them."""
 
-    def __init__(self, num_classes, ignored_in_scores, at_network_size, outputs, gallery):
-        self.ignored_in_scores, self.at_network_size = ignored_in_scores, at_network_size
+    def __init__(self, num_classes, policy, at_network_size, outputs, gallery):
+        self.policy, self.at_network_size = policy, at_network_size
         self.outputs, self.gallery = outputs, gallery
-        self.original, self.network = Counting(num_classes), Counting(num_classes)
+        self.original, self.network, self.flags = *(Counting(num_classes) for _ in range(2)), Counting(label_flags.SETS)
 
     def take(self, sample, predictions):
         """Process one Sample. predictions: [(ids at original size, ids at network size or None)], two pairs.
@@ -110,22 +113,27 @@ class _Consumer:
         """
         (prediction, _), (_, network_prediction) = predictions
         photo = images.as_rgb(sample.photo)
-        if sample.label is not None:
-            score = self._score(self.original.add(sample.name, sample.label, prediction))
-            self.gallery.offer(sample.name, score, photo, sample.label, prediction)
+        label, boundary = sample.label, None
+        if label is not None:
+            if self.policy.rim:
+                boundary = label >= blue_bits.FLAG
+                label = self.policy.for_scores(label)
+                self.flags.add_matrix(sample.name, label_flags.matrix(label, boundary, prediction))
+            score = self._score(self.original.add(sample.name, label, prediction))
+            self.gallery.offer(sample.name, score, photo, label, prediction)
             if self.at_network_size and network_prediction is not None:
-                self.network.add(sample.name, sample.network_label, network_prediction)
-        self.outputs.write(sample.name, photo, sample.label, prediction)
+                self.network.add(sample.name, self.policy.for_scores(sample.network_label), network_prediction)
+        self.outputs.write(sample.name, photo, label, prediction, boundary)
 
     def _score(self, confusion):
         """Return the mean IoU over the classes in label or prediction; NaN without labelled pixels."""
-        counts = iou.counts(confusion, self.ignored_in_scores)
+        counts = iou.counts(confusion, self.policy.ignored_in_scores)
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):
-        """Return (ConfusionMatrices at original size, at network size); None for a size that not every image has."""
+        """Return ConfusionMatrices (at original size, at network size, of flags); None for what not every image has."""
         count = len(self.original.names)
         return [found.done() if count and len(found.names) == count else None
-                for found in (self.original, self.network)]
+                for found in (self.original, self.network, self.flags)]
 
 

@@ -15,22 +15,26 @@ from fcn.metrics import confusion
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A stored evaluation. content: dict of report.json. original, network: ConfusionMatrices; network may be None."""
+    """A stored evaluation. content: dict of report.json.
+
+    original, network, flags: ConfusionMatrices as in results.save(); the last two may be None.
+    """
 
     folder: pathlib.Path
     content: dict
     spec: DatasetSpec
     original: confusion.ConfusionMatrices
     network: confusion.ConfusionMatrices | None
+    flags: confusion.ConfusionMatrices | None = None
 
     def select(self, indices):
-        """Return this evaluation for some of its images. Raises DataError if the two files have different images."""
-        network = self.network
-        if network and network.names != self.original.names:
-            raise errors.DataError("has other images than confusion.npz in the same folder",
-                                   where=self.folder / results.FILES["network"], fix=results.AGAIN)
-        return dataclasses.replace(self, original=self.original.select(indices),
-                                   network=network and network.select(indices))
+        """Return this evaluation for some of its images. Raises DataError if the files have different images."""
+        parts = {kind: matrices for kind in results.FILES if (matrices := getattr(self, kind))}
+        for kind, matrices in parts.items():
+            if matrices.names != self.original.names:
+                raise errors.DataError("has other images than confusion.npz in the same folder",
+                                       where=self.folder / results.FILES[kind], fix=results.AGAIN)
+        return dataclasses.replace(self, **{kind: matrices.select(indices) for kind, matrices in parts.items()})
 
     def scored_names(self):
         """Return {id: name} of the scored classes."""
@@ -76,13 +80,14 @@ def read_evaluation(folder):
     folder = pathlib.Path(folder)
     original = confusion.load(folder / results.FILES["original"])  # distinguishes an older version from a damaged file
     content = results.read_report(folder)
-    beside = folder / results.FILES["network"]
+    network, flags = (confusion.load(path) if (path := folder / results.FILES[kind]).exists() else None
+                      for kind in ("network", "flags"))
     spec = DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
                        tuple(tuple(colour) for colour in content["colours"]))
     if spec.num_classes != original.num_classes:
         raise errors.DataError(f"has {original.num_classes} classes, report.json has {spec.num_classes}",
                                where=folder / results.FILES["original"], fix=results.AGAIN)
-    return Evaluation(folder, content, spec, original, confusion.load(beside) if beside.exists() else None)
+    return Evaluation(folder, content, spec, original, network, flags)
 
 
 def matching(names, selection):

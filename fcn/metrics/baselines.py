@@ -50,7 +50,8 @@ CLASSES = {"ade20k": ("other", *(name for name, _ in _ade20k_classes.CLASSES)),
            "camvid": tuple(name for name, _ in camvid.CLASSES), "voc": voc.NAMES}
 
 
-def numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
+def numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy",
+            scored_pixels=None):
     """(uniform_nats, prior_nats, constant_accuracy): baselines of the loss in nats and of pixel accuracy in [0, 1].
 
     uniform_nats: ln(channels), the loss of a net with all logits zero. prior_nats: entropy of the class frequencies
@@ -58,24 +59,27 @@ def numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=N
     constant_accuracy: share of the most frequent scored class.
 
     class_pixels: (ids,) pixels of each id. channels: of the net. trained_ids: ids that count in the loss. The defaults
-    of both are those of the spec.
+    of both are those of the spec. scored_pixels: class_pixels of the scores, where boundary pixels make them differ.
     """
     trained = list(spec.scored_ids if trained_ids is None else trained_ids)
     weights = np.ones(len(trained)) if class_weights is None else np.array([class_weights[i] for i in trained])
     counts = np.asarray([class_pixels[i] for i in trained], np.float64) * weights
     share = counts / max(counts.sum(), 1e-30)
     present = share[share > 0]
-    scored = np.asarray([class_pixels[i] for i in spec.scored_ids], np.float64)
+    scored = np.asarray([(class_pixels if scored_pixels is None else scored_pixels)[i] for i in spec.scored_ids],
+                        np.float64)
     constant = float(scored.max(initial=0) / max(scored.sum(), 1))
     if loss != "cross_entropy":
         return None, None, constant
     return math.log(channels or spec.num_classes), float(-(present * np.log(present)).sum()), constant
 
 
-def sentence(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy"):
+def sentence(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy",
+             scored_pixels=None):
     """The line on baselines at the start of a run. Arguments as in numbers()."""
-    uniform, prior, constant = numbers(class_pixels, spec, channels, trained_ids, class_weights, loss)
-    best = max(spec.scored_ids, key=lambda i: class_pixels[i])
+    uniform, prior, constant = numbers(class_pixels, spec, channels, trained_ids, class_weights, loss,
+                                       scored_pixels)
+    best = max(spec.scored_ids, key=lambda i: (class_pixels if scored_pixels is None else scored_pixels)[i])
     accuracy = f"predicting '{spec.class_names[best]}' for every pixel has pixel accuracy {constant:.3f}"
     if uniform is None:
         return f"baselines: {accuracy}"

@@ -133,7 +133,10 @@ class Counting:
         label, prediction: integer arrays of the same shape; prediction holds class ids. Pixels whose label is not a
         class (such as 255) do not count. Raises ValueError as matrix().
         """
-        counted = matrix(label, prediction, self.num_classes)
+        return self.add_matrix(name, matrix(label, prediction, self.num_classes))
+
+    def add_matrix(self, name, counted):
+        """Add the confusion matrix of an image, int64 (C, C), and return it."""
         dense = counted.ravel()
         cells = np.flatnonzero(dense)
         self.names.append(name)

@@ -150,7 +150,7 @@ def timed_validation(session, trainer):
     batch = list(itertools.islice(trainer.validation_batches(), 1))
     for _ in range(2):
         before = time.perf_counter()
-        validation.validate(session, trainer.graph, batch, trainer.policy.ignored_in_scores)
+        validation.validate(session, trainer.graph, batch, trainer.policy)
     return time.perf_counter() - before
 
 

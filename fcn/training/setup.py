@@ -134,11 +134,10 @@ def describe(settings, spec, listings, caches, weights, old):
     else None. "ignored_ids" in "model" are ignored by the loss, those in "spec" by the scores (label_policy.of_run).
     "starts" has one entry per start of the run.
     """
-    policy = label_policy.make(spec, settings.train_ignored, pads(settings))
+    policy = label_policy.make(spec, settings.train_ignored, pads(settings), settings.rim)
     channels, training = label_policy.num_channels(spec, settings.train_ignored), caches[0]
     spec = dataclasses.replace(spec, ignored_ids=policy.ignored_in_scores)
-    by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels,
-                                     policy.ignored_in_loss)
+    by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels, policy)
     encoder = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
                                         "mean_rgb": means(settings, weights.mean_rgb, training)}
     graph = {"net": settings.net, "choices": _variant(settings),
@@ -168,5 +167,7 @@ def weights_facts(path, weights):
 def expectation(graph, training, spec):
     """Return the arguments of baselines.numbers for this graph and training data."""
     channels = graph["num_classes"]
-    trained_ids = label_policy.of_net(graph["ignored_ids"], channels).trained_ids(channels)
-    return training.class_pixels, spec, channels, trained_ids, graph["class_weights"], graph["loss"]
+    policy = label_policy.of_run(graph, spec)
+    in_loss, in_scores = (policy.counts_for(seen, training.class_pixels) for seen in (policy.for_loss,
+                                                                                      policy.for_scores))
+    return (in_loss, spec, channels, policy.trained_ids(channels), graph["class_weights"], graph["loss"], in_scores)

@@ -47,13 +47,28 @@ def own_settings(run, resume="auto"):
     return training_config.to_dict(training_config.from_dict(record.read_record(run)["config"]))
 
 
-def with_layout(settings):
-    """Return the settings with the detected layout instead of "auto", and the patterns of a proposed one."""
-    if settings.layout != "auto" or not settings.data:
-        return settings
-    choice = _auto.chosen(settings)
-    logger.info(f"layout {choice.layout}: {choice.why}")
-    return dataclasses.replace(settings, **choice.settings())
+def with_layout(settings, own=None):
+    """Return the settings with the detected layout instead of "auto", the patterns of a proposed one, and --rim.
+
+    own: settings of the run that resumes; a run of an older version has no rim. Raises UsageError.
+    """
+    if settings.layout == "auto" and settings.data:
+        choice = _auto.chosen(settings)
+        logger.info(f"layout {choice.layout}: {choice.why}")
+        settings = dataclasses.replace(settings, **choice.settings())
+    return settings if settings.layout == "auto" else dataclasses.replace(settings, rim=_rim(settings, own))
+
+
+def _rim(settings, own):
+    """Return the value of --rim, None for labels without boundary pixels. Raises UsageError if it cannot be given."""
+    default = registry.load("layouts", settings.layout).RIM
+    fits = default and settings.ignore_label is None and settings.label_encoding in (None, "blue_bits")
+    if settings.rim and not fits:
+        why = f"the layout {settings.layout} has no boundary pixels" if not default else \
+              "--ignore-label and --label-encoding replace how boundary pixels are read"
+        raise errors.UsageError(f"--rim {settings.rim}: {why}", fix="leave out --rim." if not default else
+                                "leave out --rim, or these two.")
+    return settings.rim or (default if fits and not own else None)
 
 
 def with_absolute_paths(settings):

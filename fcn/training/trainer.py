@@ -62,8 +62,9 @@ class Trainer:
         self.parameters = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
 
     def batch_at(self, number):
-        """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels uint8 (N, H, W)."""
-        return batch_loader.training_batch(self.job.training, number, self.sampling)
+        """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels of the loss uint8 (N, H, W)."""
+        images, labels = batch_loader.training_batch(self.job.training, number, self.sampling)
+        return images, self.policy.for_loss(labels)
 
     def rate_at(self, step):
         """Return the learning rate of weight update `step`, starting at 0."""
@@ -78,8 +79,7 @@ class Trainer:
 
     def validate(self, session, stopped=lambda: False):
         """Validate on the validation batches of this run; result and `stopped` as in validation.validate."""
-        return validation.validate(session, self.graph, self.validation_batches(), self.policy.ignored_in_scores,
-                                   stopped)
+        return validation.validate(session, self.graph, self.validation_batches(), self.policy, stopped)
 
     def start(self, session, say=logger.warning):
         """Restore a checkpoint and return its state; for a new run, load the weights and return {"step": 0}.

@@ -8,8 +8,8 @@ from fcn.models.tf_compat import run
 SHOWN = 3  # samples of a validation that become images for TensorBoard
 
 
-def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
-    """Compute the loss and scores of `batches`, an iterable of (images, labels), at network size.
+def validate(session, model, batches, policy, stopped=lambda: False):
+    """Compute the loss and scores of `batches`, an iterable of (images, labels), at network size. policy: LabelPolicy.
 
     Returns (numbers, samples), or None as soon as stopped() returns True. numbers: {"val_loss": mean over all labelled
     pixels, "val_loss_se": its standard error, "val_pixel_accuracy", "val_mean_iou": mean over the classes that occur}.
@@ -24,15 +24,16 @@ def validate(session, model, batches, ignored_in_scores, stopped=lambda: False):
         if stopped():
             return None
         loss_sum, pixels, prediction = run(session, [model.loss_sum, model.pixels, model.prediction],
-                                           {model.images: photos, model.labels: labels})
+                                           {model.images: photos, model.labels: policy.for_loss(labels)})
+        labels = policy.for_scores(labels)
         sums.append(loss_sum.tolist())
         counts.append(pixels.tolist())
         images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
-        total += confusion.matrix(labels, prediction, model.num_classes, ignored_in_scores)
+        total += confusion.matrix(labels, prediction, model.num_classes, policy.ignored_in_scores)
     loss, error = confidence.mean_loss(sums, counts)
     numbers = {"val_loss": loss if np.all(np.sum(counts, axis=0)) else None, "val_loss_se": error}
-    true_positives, target_pixels, predicted_pixels = iou.counts(total, ignored_in_scores)
+    true_positives, target_pixels, predicted_pixels = iou.counts(total, policy.ignored_in_scores)
     if not target_pixels.any():
         return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": images}, samples
     scores = iou.numbers(true_positives, target_pixels, predicted_pixels, absent="nan")

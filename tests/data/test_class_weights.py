@@ -8,6 +8,7 @@ import pytest
 from fcn.core import errors, registry
 from fcn.data import class_weights
 from fcn.data.cache import cache
+from fcn.data.label_policy import LabelPolicy
 
 # Id 0 is ignored in most tests; classes 1 and 2 occur, class 3 does not, 4 lies beyond the channels.
 LABELS = np.array([[[1, 1], [1, 2]], [[1, 1], [0, 0]], [[2, 2], [4, 255]]], np.uint8)
@@ -26,11 +27,11 @@ class training:
 
 
 def weights(how, ignored=(0,), labels=LABELS, names=NAMES):
-    return class_weights.resolve(how, training(labels), names, len(names), ignored)
+    return class_weights.resolve(how, training(labels), names, len(names), LabelPolicy(ignored))
 
 
 def test_without_class_weights_no_label_is_read():
-    assert class_weights.resolve("none", None, NAMES, 4, (0,)) is None
+    assert class_weights.resolve("none", None, NAMES, 4, LabelPolicy((0,))) is None
 
 
 def test_inverse_frequency_by_hand():
@@ -66,9 +67,9 @@ def test_frequencies_are_counted_in_the_training_cache(tiny_ade, tmp_path):
     spec = layout.spec(tiny_ade)
     made = cache.prepare(layout.listing(tiny_ade, "training").pairs, spec, (24, 32), tmp_path, "ade")
     for how in ("inverse", "median"):
-        found = class_weights.resolve(how, made, spec.class_names, spec.num_classes, spec.ignored_ids)
+        found = class_weights.resolve(how, made, spec.class_names, spec.num_classes, LabelPolicy(spec.ignored_ids))
         labels = np.stack([made.label(i) for i in range(len(made))])
-        again = class_weights.resolve(how, training(labels), spec.class_names, spec.num_classes, spec.ignored_ids)
+        again = class_weights.resolve(how, training(labels), spec.class_names, spec.num_classes, LabelPolicy(spec.ignored_ids))
         assert found == pytest.approx(again) and len(found) == spec.num_classes and found[0] == 1
         assert max(found) > 1 > min(found)
 
@@ -79,7 +80,7 @@ def test_frequencies_are_counted_in_the_training_cache(tiny_ade, tmp_path):
 def test_weights_file_is_a_list_lines_or_an_object_by_class_name(tmp_path, content):
     path = tmp_path / "weights"
     path.write_text(content)
-    assert class_weights.resolve(str(path), None, NAMES, 4, (0,)) == [1, 0.5, 2, 0]
+    assert class_weights.resolve(str(path), None, NAMES, 4, LabelPolicy((0,))) == [1, 0.5, 2, 0]
 
 
 def test_ignored_channels_weigh_one_unless_the_file_has_them(tmp_path):
@@ -87,7 +88,7 @@ def test_ignored_channels_weigh_one_unless_the_file_has_them(tmp_path):
     for content, expected in (([2, 3, 4, 5], [2, 3, 4, 5, 1]), ([2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
                               ({"road": 7}, [1, 1, 7, 1, 1])):
         path.write_text(json.dumps(content))
-        assert class_weights.resolve(str(path), None, NAMES, 5, ()) == expected
+        assert class_weights.resolve(str(path), None, NAMES, 5, LabelPolicy()) == expected
 
 
 WRONG = {
@@ -112,7 +113,7 @@ def test_wrong_weights_file_is_reported_with_what_is_expected(tmp_path, content)
     path = tmp_path / "weights.txt"
     path.write_text(content)
     with pytest.raises(errors.UsageError) as caught:
-        class_weights.resolve(str(path), None, NAMES, 4, (0,))
+        class_weights.resolve(str(path), None, NAMES, 4, LabelPolicy((0,)))
     for word in (f"{path}: cannot be read as class weights", WRONG[content], "Fix:", "one number per line", "inverse",
                  "median", "none"):
         assert word in str(caught.value)
@@ -124,4 +125,4 @@ def test_weights_that_are_not_a_text_file_are_reported(tmp_path, make):
     path = tmp_path / "inverted"
     make(path)
     with pytest.raises(errors.UsageError, match="inverted: cannot be read as class weights"):
-        class_weights.resolve(str(path), None, NAMES, 4, (0,))
+        class_weights.resolve(str(path), None, NAMES, 4, LabelPolicy((0,)))

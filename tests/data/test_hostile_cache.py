@@ -16,6 +16,7 @@ from fcn.core import errors
 from fcn.data import batch_loader, class_weights, dataset
 from fcn.data.cache import cache, file_format
 from fcn.data.csail import writer
+from fcn.data.label_policy import LabelPolicy
 from fcn.data.layouts import ade20k
 from fcn.data.spec import DatasetSpec, Pair
 
@@ -153,7 +154,7 @@ READERS = {
                                                                  batch_loader.Sampling(40, 0, (2, 2), replace=True)),
     "validation": lambda made: list(batch_loader.validation_batches(made, 2)),
     "validation in windows": lambda made: list(batch_loader.validation_batches(made, 2, crop_size=(3, 3))),
-    "frequencies of classes": lambda made: class_weights.resolve("median", made, ["a", "b", "c"], 3, ()),
+    "frequencies of classes": lambda made: class_weights.resolve("median", made, ["a", "b", "c"], 3, LabelPolicy()),
     "CSAIL's file": lambda made: writer._fill(None, (0, 0), [("", made, i) for i in range(len(made))], print),
     "--verify-cache": dataset.verified,
 }

@@ -150,7 +150,8 @@ def test_server_zip_needs_png_labels_of_ids():
 def test_outputs_are_selected_by_name():
     assert prediction_writer.parse_outputs("panels, zip") == ("panels",
                                                               "zip") and prediction_writer.parse_outputs("none") == ()
-    assert prediction_writer.parse_outputs("all") == ("predictions", "colour", "overlays", "panels", "probabilities")
+    assert prediction_writer.parse_outputs("all") == ("predictions", "colour", "overlays", "panels", "errors",
+                                                        "probabilities")
     with pytest.raises(argparse.ArgumentTypeError, match="unknown output 'panel': expected predictions, colour"):
         prediction_writer.parse_outputs("panel")
 

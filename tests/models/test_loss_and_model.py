@@ -221,7 +221,7 @@ def test_validation_without_labelled_pixels_has_no_loss(bare_net, labels, weight
     batches = [(np.zeros((2, 1, 2, 3), np.uint8), np.array([labels, labels], np.uint8))] * 2
     with fresh() as session:
         graph = graph_builder.build(Architecture(bare_net, 3), LabelPolicy((255,)), LossSettings(class_weights=weights))
-        numbers, samples = validation.validate(session, graph, batches, (255,))
+        numbers, samples = validation.validate(session, graph, batches, LabelPolicy((255,), (255,)))
     assert numbers["val_loss"] is None and len(samples) == 3
     assert (numbers["val_mean_iou"], numbers["val_pixel_accuracy"]) == (score, score)
     assert numbers.get("unlabelled_images") == (4 if score is None else None)
@@ -251,8 +251,8 @@ def test_validation_weighs_every_labelled_pixel_equally(bare_net):
         graph = graph_builder.build(Architecture(bare_net, 3), LabelPolicy((255,)),
                                     LossSettings(reduction="mean-per-image"))
         start(session)
-        numbers, samples = validation.validate(session, graph, batches, (255,))
-        assert validation.validate(session, graph, batches, (255,), stopped=lambda: True) is None
+        numbers, samples = validation.validate(session, graph, batches, LabelPolicy((255,), (255,)))
+        assert validation.validate(session, graph, batches, LabelPolicy((255,), (255,)), stopped=lambda: True) is None
     assert [(photo.shape, label.tolist(), prediction.tolist()) for photo, label, prediction in samples] == [
         ((1, 3, 3), [[1, 0, 1]], [[0, 1, 1]]), ((1, 1, 3), [[255]], [[0]]), ((1, 1, 3), [[1]], [[1]])]
     one, e, e2 = math.log(3), math.log(2 + math.e), math.log(2 + math.e ** 2)

@@ -20,7 +20,8 @@ A file may define
                                                     one is chosen
     with_patterns(images, labels)                   a layout with the patterns of --images and --labels: an object with
                                                     the functions spec and listing. Without it, these flags are refused
+    RIM = ""                                        default of --rim for labels in the format blue_bits
 """
 
 REQUIRED = ("EXPECTED", "recognise(root)", "spec(root, classes, ignore_label)", "listing(root, split)")
-OPTIONAL = {"NARROWER_THAN": (), "with_patterns": None}
+OPTIONAL = {"NARROWER_THAN": (), "with_patterns": None, "RIM": ""}

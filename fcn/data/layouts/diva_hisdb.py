@@ -6,7 +6,7 @@
 The first form is a manuscript of the published data set, such as img-CB55, possibly in another folder (img-CB55/img).
 Splits may also be train, val, valid and test. The name of a label may end in _gt.
 The id is the blue channel of a label (label_formats/blue_bits.py). A pixel may be comment and main text at once; each
-combination is a class. Ids that cannot occur are ignored, and so is the boundary of components, 255.
+combination is a class. Ids that cannot occur are ignored. --rim says what the boundary of components is in the loss.
 """
 
 import pathlib
@@ -19,6 +19,7 @@ from fcn.data.spec import DatasetSpec
 
 FLAGS = ((2, "comment"), (4, "decoration"), (8, "main text"))
 FOLDERS = _parallel.Folders(("data",), ("gt",), flat=False)
+RIM = "background"  # as in DeepDIVA
 PUBLISHED = ("img", "pixel-level-gt")
 EXPECTED = FOLDERS.expected("diva_hisdb") + "; or img*/<split> and pixel-level-gt*/<split> of one manuscript"
 
@@ -58,6 +59,9 @@ def _name(i):
     return " + ".join(name for flag, name in FLAGS if i & flag) or "background"
 
 
+NAMES = tuple(map(_name, range(max(blue_bits.IDS) + 1)))  # by id
+
+
 def spec(root, classes="", ignore_label=None):
     """Ids 0 to 14. The 8 that occur are classes; the others are ignored. ignore_label replaces the boundary's id 255.
 
@@ -66,9 +70,8 @@ def spec(root, classes="", ignore_label=None):
     if classes:
         raise errors.UsageError("--classes cannot be used with the diva_hisdb layout, whose flags define the classes",
                                 where=classes, fix="leave it out.")
-    highest = max(blue_bits.IDS)
-    unused = tuple(i for i in range(highest + 1) if i not in blue_bits.IDS)
-    return DatasetSpec(class_names=tuple(_name(i) for i in range(highest + 1)), encoding="blue_bits",
+    unused = tuple(i for i in range(len(NAMES)) if i not in blue_bits.IDS)
+    return DatasetSpec(class_names=NAMES, encoding="blue_bits",
                        ignored_ids=(*unused, *((blue_bits.BOUNDARY,) if ignore_label is None else ignore_label)))
 
 
@@ -76,9 +79,10 @@ def listing(root, split):
     """The Listing of a split. Raises DataError if a folder is missing or empty."""
     both = _published(_folders.existing(root), split)
     if both:
-        return _folders.listing(both[0], both[1], EXPECTED, label_stem=_image_stem)
-    return _parallel.listing(root, split, FOLDERS, EXPECTED, label_stem=_image_stem)
+        return _folders.listing(both[0], both[1], EXPECTED, label_stem=image_stem)
+    return _parallel.listing(root, split, FOLDERS, EXPECTED, label_stem=image_stem)
 
 
-def _image_stem(stem):
+def image_stem(stem):
+    """The name of the image of a label."""
     return stem.removesuffix("_gt")

@@ -9,6 +9,12 @@ A file defines
     compute(sums, weights, ids) -> {name: score}    scores in [0, 1], float64 (B,)
     ratios(sums, ids) -> {name: iou.Ratios}         the same scores of all images, for confidence intervals
 
+A file may define
+
+    flag_sums(matrices) -> sums                     if it scores labels whose pixels are sets of flags: the Sums of
+                                                    ConfusionMatrices of label_flags.matrix()
+    per_class(sums, names, ids) -> rows             rows of its own for the classes; lists of dicts with "id", "name"
+
 sums is a confusion.Sums of the scored ids. weights, float64 (B, images), is how often each image counts: ones for the
 scores, 0 and 1 for a permutation test. ids are those of the classes in the means, None for all scored ids; give it the
 default None. compute and ratios return the same names: those of iou.NAMES, and any others.
@@ -22,19 +28,23 @@ from fcn.metrics import confusion, iou
 REQUIRED = ("SIZE", "TEXT", "scored(num_classes, ignored_ids)", "compute(sums, weights, ids)", "ratios(sums, ids)")
 
 
-def computed(original, network, ignored_ids):
+def computed(original, network, ignored_ids, flags=None):
     """{name: (module, Sums)} of all protocols for which there are matrices.
 
-    original, network: ConfusionMatrices of predictions at original and at network size, or None.
+    original, network: ConfusionMatrices of predictions at original and at network size, or None. flags: those of
+    label_flags.matrix() at original size, for labels of flags.
     """
     matrices = {"original": original, "network": network}
-    return {name: (module, sums(module, matrices[module.SIZE], ignored_ids))
-            for name, module in registry.load_all("protocols").items()
-            if matrices[module.SIZE] is not None}
+    found = {name: (module, flags if hasattr(module, "flag_sums") else matrices[module.SIZE])
+             for name, module in registry.load_all("protocols").items()}
+    return {name: (module, sums(module, of_size, ignored_ids)) for name, (module, of_size) in found.items()
+            if of_size is not None}
 
 
 def sums(module, matrices, ignored_ids):
     """The Sums of the ids that a protocol scores."""
+    if hasattr(module, "flag_sums"):
+        return module.flag_sums(matrices)
     scored = module.scored(matrices.num_classes, ignored_ids)
     return matrices.sums([i for i in range(matrices.num_classes) if i not in scored])
 

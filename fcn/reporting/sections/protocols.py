@@ -11,7 +11,14 @@ def build(report):
     if not protocols:
         return ""
     return render("protocols.html", protocols=protocols, tables=[
-        _table("protocol", "", protocols), *([_table("classes", "Groups of classes", subsets)] if subsets else [])])
+        _table("protocol", "", protocols), *([_table("classes", "Groups of classes", subsets)] if subsets else []),
+        *(_table("class", f"Classes by {name}", _by_name(found["per_class"])) for name, found in protocols.items()
+          if found.get("per_class"))])
+
+
+def _by_name(rows):
+    """Return {name of a class: {"scores"}} of the rows that a protocol has for the classes."""
+    return {row["name"]: {"scores": {key: row[key] for key in row if key not in ("id", "name")}} for row in rows}
 
 
 def _table(first, title, found):
