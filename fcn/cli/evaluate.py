@@ -57,7 +57,8 @@ def evaluate(arguments):
     out = destination.place
     writes.complain(out)
     if arguments.images:
-        print(f"{count} predictions are in {out}: {', '.join(arguments.outputs)}")
+        kinds = [kind for kind in arguments.outputs if kind != prediction_writer.ERRORS]  # errors need labels
+        print(f"{count} predictions are in {out}: {', '.join(kinds)}")
     else:
         print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 

@@ -187,8 +187,7 @@ class Config:
 SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
                   "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
                   *variants.NAMES, "precision", "loss", "loss_reduction", "class_weights", "rim", "train_ignored",
-                  "batch",
-                  "batches_per_step", "optimizer", "rate_factors", "freeze", "seed", "deterministic")
+                  "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "seed", "deterministic")
 
 
 def fields():

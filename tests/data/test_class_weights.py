@@ -67,9 +67,10 @@ def test_frequencies_are_counted_in_the_training_cache(tiny_ade, tmp_path):
     spec = layout.spec(tiny_ade)
     made = cache.prepare(layout.listing(tiny_ade, "training").pairs, spec, (24, 32), tmp_path, "ade")
     for how in ("inverse", "median"):
-        found = class_weights.resolve(how, made, spec.class_names, spec.num_classes, LabelPolicy(spec.ignored_ids))
+        names, policy = spec.class_names, LabelPolicy(spec.ignored_ids)
+        found = class_weights.resolve(how, made, names, spec.num_classes, policy)
         labels = np.stack([made.label(i) for i in range(len(made))])
-        again = class_weights.resolve(how, training(labels), spec.class_names, spec.num_classes, LabelPolicy(spec.ignored_ids))
+        again = class_weights.resolve(how, training(labels), names, spec.num_classes, policy)
         assert found == pytest.approx(again) and len(found) == spec.num_classes and found[0] == 1
         assert max(found) > 1 > min(found)
 

@@ -14,7 +14,7 @@ import pathlib
 from fcn.core import errors
 from fcn.data import folders
 from fcn.data.label_formats import blue_bits
-from fcn.data.layouts import _folders, _parallel, _split
+from fcn.data.layouts import _blue_values, _folders, _parallel, _split
 from fcn.data.spec import DatasetSpec
 
 FLAGS = ((2, "comment"), (4, "decoration"), (8, "main text"))
@@ -29,7 +29,9 @@ def recognise(root):
     both = next(filter(None, (_published(root, split) for split in _split.NAMES)), None)
     if both:
         return "it has " + " and ".join(f"{folder.relative_to(root)}/" for folder in both)
-    return _parallel.recognise(root, FOLDERS)
+    where = _parallel.recognise(root, FOLDERS)
+    remark = _blue_values.numbers(_parallel.found(root, FOLDERS)[1])[1] if where else ""
+    return f"{where}, and {remark}" if remark else where
 
 
 def _published(root, split):
