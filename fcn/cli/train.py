@@ -5,13 +5,14 @@
     fcn train --demo                           trains on generated scenes, in minutes
 """
 
+import argparse
 import dataclasses
 import pathlib
 
-from fcn.config import checks, command_line, provenance, training_config
+from fcn.config import checks, command_line, parsers, provenance, training_config
 from fcn.core import errors, registry
 from fcn.data import augment, batch_loader, dataset, label_policy, render
-from fcn.runs import checkpoint_files, record, stages
+from fcn.runs import checkpoint_files, multi_run, record, stages
 from fcn.training import setup, start
 from fcn.weights import demo
 
@@ -22,7 +23,9 @@ def main(argv):
     if arguments.stages and (arguments.dry_run or arguments.sanity):
         raise errors.UsageError("--dry-run and --sanity check one run, and --stages trains several",
                                 fix="leave out --stages; --recipe NAME --run RUN/1-NAME is the first stage.")
-    if arguments.stages:
+    if arguments.multi_run:
+        train_multi(arguments)
+    elif arguments.stages:
         train_stages(arguments)
     elif arguments.diff:
         other = training_config.resolve({}, recipe=arguments.diff), provenance.origins_of(recipe=arguments.diff)
@@ -49,6 +52,33 @@ def train_stages(arguments):
             print("  finished before")
         else:
             train_one(stage)
+
+
+def train_multi(arguments):
+    """Train runs with the seeds SEED, SEED + 1, ... in RUN/1, RUN/2, ..., and print the mean and deviation of scores.
+
+    The same command resumes an interrupted run and skips finished ones.
+    """
+    others = [flag for flag in ("stages", "dry_run", "sanity", "show_batch", "print_config", "diff")
+              if getattr(arguments, flag)] + ["resume"] * (arguments.resume != "auto")
+    if others:
+        raise errors.UsageError(f"--multi-run cannot be used with --{others[0].replace('_', '-')}",
+                                fix=f"leave out --{others[0].replace('_', '-')}, or --multi-run.")
+    whole = argparse.Namespace(**vars(arguments))
+    settings, _ = resolve(whole)
+    plan = multi_run.listed(arguments, whole.run, settings)
+    for number, one in enumerate(plan, 1):
+        settings, _ = resolve(one)
+        print(f"run {number} of {len(plan)}: {one.run}; seed {settings.seed}", flush=True)
+        if stages.is_finished(one.run, settings, begun_after=False):
+            print("  finished before")
+        else:
+            train_one(one)
+    runs = [one.run for one in plan]
+    found = multi_run.summarise(runs)
+    print(multi_run.table(found))
+    multi_run.write(whole.run, runs, found)
+    print(f"mean and deviation: {whole.run}/{multi_run.SUMMARY} and {multi_run.CURVES}")
 
 
 def train_one(arguments):
@@ -130,6 +160,8 @@ def parse(argv):
                       "run; CHECKPOINT: start a new run from this checkpoint's full state")
     parser.add_option(run, "--stages", is_common=False, metavar="A,B,...", help="train these recipes or TOML files one "
                       "after another, each from the weights of the one before")
+    parser.add_option(run, "--multi-run", is_common=False, type=parsers.count, metavar="N", help="train N runs with "
+                      "different seeds, and show the mean and deviation of their scores")
     parser.add_option(run, "--verify-cache", is_common=False, action="store_true", help="check every row of the caches "
                       "before training")
     command_line.add_flags(parser)

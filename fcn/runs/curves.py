@@ -100,6 +100,28 @@ def overlay(runs, path):
         write_figure(figure, path, COMPARISON)
 
 
+def draw_spread(found, runs, path):
+    """Write curves of the mean of several runs, ± their standard deviation, as a PNG. Raises OSError.
+
+    found: {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy": (steps, means, deviations)}. runs: their number.
+    """
+    figure = _figure(12, 4.6)
+    losses, scores = figure.subplots(1, 2)
+    for axes, key, plot, colour, label in (
+            (losses, "loss", line, COLOURS[0], "training"), (losses, "val_loss", bars, COLOURS[1], "validation"),
+            (scores, "val_pixel_accuracy", bars, COLOURS[1], "pixel accuracy"),
+            (scores, "val_mean_iou", bars, COLOURS[0], "mean IoU")):
+        plot(axes, found[key], colour, label=label)
+    losses.set(title=f"loss, mean of {runs} runs ± standard deviation")
+    _limit(losses, [found["loss"], found["val_loss"]])
+    scores.set(title=f"validation, at network size, mean of {runs} runs ± standard deviation", ylim=(0, 1))
+    for axes in (losses, scores):
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, framealpha=0.6)
+    write_figure(figure, path, RUN)
+
+
 def number(value):
     """The value as a float, if it is a number in the range of float32; otherwise NaN."""
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e38

@@ -33,32 +33,32 @@ def tree(root, blue, red=0, names=("page0", "page1")):
     ([1, 3], 128, "diva_hisdb"),      # its reader refuses the 3
 ])
 def test_values_of_the_labels_tell_the_layout(tmp_path, blue, red, layout):
-    assert _auto.choose(tree(tmp_path, blue, red))[0] == layout
+    assert _auto.choose(tree(tmp_path, blue, red)).layout == layout
 
 
 def test_reason_names_the_values_that_decide(tmp_path):
-    why = _auto.choose(tree(tmp_path / "a", [0, 1, 3]))[1]
+    why = _auto.choose(tree(tmp_path / "a", [0, 1, 3])).why
     assert why == "it has train/data/ and train/gt/, and the blue values of page0.png are class numbers: 0, 3 are no " \
                   "values of DIVA-HisDB"
-    why = _auto.choose(tree(tmp_path / "b", [1, 2]))[1]
+    why = _auto.choose(tree(tmp_path / "b", [1, 2])).why
     assert why.endswith("the blue values 1, 2 are flags of DIVA-HisDB (give --layout deepdiva if they are class "
                         "numbers)")
 
 
 def test_a_later_label_may_decide(tmp_path):
     tree(tree(tmp_path, [1, 2], names=("page0",)), [1, 2, 3], names=("page1",))
-    assert _auto.choose(tmp_path)[0] == "deepdiva"
+    assert _auto.choose(tmp_path).layout == "deepdiva"
 
 
 def test_a_changed_label_is_read_again(tmp_path):
-    assert _auto.choose(tree(tmp_path, [1, 2, 8]))[0] == "diva_hisdb"
-    assert _auto.choose(tree(tmp_path, [0, 1, 2, 8, 9]))[0] == "deepdiva"
+    assert _auto.choose(tree(tmp_path, [1, 2, 8])).layout == "diva_hisdb"
+    assert _auto.choose(tree(tmp_path, [0, 1, 2, 8, 9])).layout == "deepdiva"
 
 
 def test_unreadable_labels_are_left_to_their_reader(tmp_path):
     for path in tree(tmp_path, [0, 1]).glob("*/gt/*"):
         path.write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert _auto.choose(tmp_path)[0] == "diva_hisdb"
+    assert _auto.choose(tmp_path).layout == "diva_hisdb"
 
 
 def test_all_numbers_are_classes_and_none_is_ignored(tmp_path, capsys):

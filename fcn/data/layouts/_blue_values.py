@@ -1,4 +1,4 @@
-"""Tell DIVA-HisDB's labels (flags in the blue channel) from class numbers in the blue channel, by a sample of labels."""
+"""Tell flags in the blue channel (DIVA-HisDB) from class numbers in the blue channel, by a sample of labels."""
 
 import functools
 
