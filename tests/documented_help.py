@@ -126,6 +126,8 @@ def prepare(folder):
         listed.parent.mkdir(parents=True, exist_ok=True)
         listed.write_text("".join(f"{number:04d}\n" for number in numbers))
     scenes(folder / "nails", "images", "masks", change=lambda ids: np.uint8(ids > 3) * 255)
+    for name in ("gt/page.png", "predicted/page.png"):  # labels of DIVA-HisDB
+        save(folder / name, Image.fromarray(np.full((4, 4, 3), (0, 0, 8), np.uint8)))
     demo.write_scenes(folder / "ADEChallengeData2016", 4, 2)
     (folder / "ADEChallengeData2016/objectInfo.txt").unlink()  # without it there are the benchmark's 150 classes
     demo.write_scenes(folder / "data_cache/demo-1/scenes", 4, 2)

@@ -64,6 +64,8 @@ GUARDS = {
     "fcn/data/render.py:encode_png": "in memory",
     "fcn/runs/curves.py:write_figure": "in memory, then atomic_io.write_whole; its callers are guarded",
     "fcn/runs/curves.py:draw": "curves.png of a run's folder",
+    "fcn/runs/curves.py:draw_spread": "multi_run.listed: refused unless the PNG says fcn.train",
+    "fcn/runs/multi_run.py:write": "multi_run.listed: refused unless the JSON has our keys",
     "fcn/runs/curves.py:overlay": "compare --out: refused unless the PNG says fcn.compare",
     "fcn/training/tensorboard.py:EventWriter.samples": "in memory",
     "fcn/training/tensorboard.py:EventWriter._add": "a file that _begin made, if it is empty",
