@@ -52,7 +52,9 @@ class LabelPolicy:
 
     def counts_for(self, seen, pixels):
         """Pixels of each id as the method `seen`, for_loss or for_scores, takes them. pixels: of ids in label files."""
-        return np.bincount(seen(np.arange(len(pixels))), np.asarray(pixels, np.float64), len(pixels))
+        ids = np.arange(len(pixels))
+        ids[:NUM_IDS] = seen(ids[:NUM_IDS])
+        return np.bincount(ids, np.asarray(pixels, np.float64), len(pixels))
 
     def id_dtype(self, num_classes: int):
         """dtype of the labels of a net with num_classes channels: uint8, or uint16 if an id is above 255."""
