@@ -40,7 +40,8 @@ def _pixels_where_present(training, policy, scored):
     """float64 (channels,): for each class, the labelled pixels of all images that contain it."""
     total = np.zeros(len(scored))
     for index in range(len(training)):
-        counts = np.bincount(policy.for_loss(training.label(index).ravel()), minlength=len(scored))[:len(scored)] * scored
+        label = policy.for_loss(training.label(index).ravel())
+        counts = np.bincount(label, minlength=len(scored))[:len(scored)] * scored
         total[counts > 0] += counts.sum()
     return total
 
