@@ -13,6 +13,7 @@ from conftest import save
 from formats_help import thin_fcn
 from PIL import Image
 from scripts_help import call
+from video_help import encoded
 
 from fcn.cli import main
 from fcn.data import demo_drawing
@@ -115,6 +116,7 @@ def prepare(folder):
     demo.write_scenes(folder / "data_cache/demo-1/scenes", 4, 2)
     for name in ("photo.jpg", "photos/1.jpg", "photos/cam2/11.jpg"):
         save(folder / name, Image.fromarray(demo_drawing.draw(0, 0, 1)[0]))
+    encoded(folder / "clip.mp4", np.stack([demo_drawing.draw(0, 0, 1)[0]] * 2))
     layers = demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4)
     (folder / "weights").mkdir()
     for name in ("weights/imagenet-vgg-verydeep-19.mat", "data_cache/demo-1/vgg19-narrow.mat"):

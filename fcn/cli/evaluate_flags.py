@@ -58,8 +58,8 @@ def parse_prediction(argv, description):
     """The arguments of `fcn predict`: those of `fcn evaluate --images`. Raises UsageError."""
     parser = command_line.Parser(argv, has_more=True, prog="fcn predict", description=description,
                                  usage="fcn predict PHOTOS (--run DIR | --weights FILE) [--out DIR] [options]")
-    parser.add_argument("images", nargs="+", metavar="PHOTOS", help="photos, folders, or patterns such as "
-                        "'photos/*.jpg'")
+    parser.add_argument("images", nargs="+", metavar="PHOTOS", help="photos, folders, videos, or patterns such "
+                        "as 'photos/*.jpg'")
     add_model(parser)
     add_unlabelled(parser, parser)
     add_inference(parser)
@@ -114,9 +114,10 @@ def add_output(parser, default):
     """Flags of what is written. default: what --help says of --out."""
     section = parser.section("output")
     parser.add_option(section, "--out", metavar="DIR", help=f"folder of the results (default: {default})")
-    parser.add_option(section, "--outputs", type=prediction_writer.parse_outputs, default=prediction_writer.USUAL,
+    parser.add_option(section, "--outputs", type=prediction_writer.parse_outputs,
                       metavar="NAMES", help=f"files per image, of {', '.join(prediction_writer.KINDS)}; all or none "
-                      f"(default: {','.join(prediction_writer.USUAL)})")
+                      f"(default: {','.join(prediction_writer.USUAL)}; with videos "
+                      f"{','.join(prediction_writer.USUAL_OF_VIDEOS)})")
 
 
 def refuse_idle(arguments):
@@ -139,7 +140,7 @@ def refuse_idle(arguments):
     if arguments.merge != MERGE and not merges(arguments):
         raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
                                 fix="add --window, --scales or --flip, or leave out --merge.")
-    if arguments.images and not arguments.outputs:
+    if arguments.images and arguments.outputs == ():
         raise errors.UsageError("--outputs none with photos: nothing would be written", fix="leave out --outputs none.")
 
 
