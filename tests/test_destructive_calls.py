@@ -80,7 +80,7 @@ GUARDS = {
     "fcn/training/trainer.py:periodic": "Store.save",
     "fcn/metrics/confusion.py:ConfusionMatrices.save": "in memory, then atomic_io.write_whole",
     "fcn/reporting/gallery.py:id_png": "in memory",
-    "fcn/reporting/gallery.py:_jpeg": "in memory",
+    "fcn/reporting/gallery.py:jpeg": "in memory",
     "fcn/evaluation/manifest.py:write_manifest": "manifest.json of a folder that ResultFolder has made",
     "fcn/evaluation/manifest.py:remove": "only listed files, unchanged; all of an unfinished folder with our manifest",
     "fcn/evaluation/result_folder.py:settle": "our older results, back to a place where nothing is",
