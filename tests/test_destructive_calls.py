@@ -86,6 +86,7 @@ GUARDS = {
     "fcn/evaluation/result_folder.py:settle": "our older results, back to a place where nothing is",
     "fcn/evaluation/result_folder.py:_take_place": "older results whose every file is in their manifest; under a lock",
     "fcn/reporting/gallery.py:Gallery.write": EVALUATION,
+    "fcn/reporting/data_report.py:write_page": "inspect --html: refused unless the page says that it is of fcn inspect",
     "fcn/evaluation/results.py:save": EVALUATION,
     "fcn/reporting/html_report.py:write_page": EVALUATION,
     "fcn/evaluation/prediction_writer.py:PredictionWriter.probabilities": EVALUATION,

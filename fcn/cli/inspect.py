@@ -19,7 +19,6 @@ from fcn.core.errors import Problem, grouped
 from fcn.data import file_checks, images, label_files
 from fcn.data.layouts import _auto
 from fcn.data.spec import NUM_IDS
-from fcn.reporting import data_report, survey
 
 SPLITS = ("training", "validation", "test")
 OF_LABELS = ("classes", "label_encoding", "mask_threshold", "ignore_label")  # settings of labels
@@ -119,6 +118,7 @@ def main(argv):
     """Describe a data set, a run or a weight file. Returns the exit code."""
     arguments = parse(argv)
     if arguments.html:
+        from fcn.reporting import data_report, survey  # half a second
         data_report.check_place(arguments.html)
     choice = _auto.chosen(arguments)
     arguments.layout, arguments.images, arguments.labels = choice.layout, choice.images, choice.labels
@@ -136,9 +136,9 @@ def main(argv):
     for line in file_checks.lines(report.kinds, arguments.max_pixels):
         print(line)
     with progress_bar.counted("reading", len(report.good)) as progress:
-        seen = survey.Survey(spec, {pair: split for split, listing in found.items() for pair in listing.pairs})
-        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels,
-                                                 seen.take if arguments.html else None)
+        seen = arguments.html and survey.Survey(spec, {pair: split for split, listing in found.items()
+                                                       for pair in listing.pairs})
+        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels, seen and seen.take)
     most = ", ".join(f"{height}x{width} ({number})" for (height, width), number in sizes.most_common(4))
     print(f"labels: {spec.encoding}, height x width {most}"
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))

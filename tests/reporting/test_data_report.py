@@ -4,6 +4,7 @@ import io
 import os
 import re
 
+import browser
 import numpy as np
 import pytest
 from conftest import save
@@ -171,3 +172,13 @@ def test_page_of_150_classes_is_small(tmp_path):
     assert Parsed(page).faults == [] and len(page) < 3_000_000
     assert "there are no pairs for validation" in page
     assert page.count('class="example"') == 150
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.chromium() is None, reason="Chromium is neither on PATH nor in CHROME")
+@pytest.mark.parametrize("size", [(390, 844), (1280, 800)])
+def test_page_fits_its_window_without_messages(scenes, tmp_path, size):
+    page_of(scenes, tmp_path / "data.html")
+    answer, console = browser.told(tmp_path / "data.html", "return document.documentElement.scrollWidth <= innerWidth",
+                                   size)
+    assert (answer, console) == ("true", [])
