@@ -81,7 +81,8 @@ def build_page(survey, found):
 class Classes:
     """Counts of each class over all splits and in each, for the sections.
 
-    pixels, images: int64 (65536,). ids: those that occur or are scored, most pixels first, ignored ones last.
+    pixels, images: int64 (65536,). scored, present: class ids, most pixels first. ids: all that occur, ignored ones
+    last.
     """
 
     def __init__(self, survey, listings):
@@ -92,8 +93,8 @@ class Classes:
         self.spec = survey.spec.counted(self.pixels)
         self.palette = self.spec.palette()
         self.scored = sorted(self.spec.scored_ids, key=lambda i: -self.pixels[i])
-        self.ids = self.scored + [i for i in np.flatnonzero(self.pixels).tolist() if i not in self.spec.scored_ids]
         self.present = [i for i in self.scored if self.pixels[i]]
+        self.ids = self.present + [i for i in np.flatnonzero(self.pixels).tolist() if i not in self.present]
 
     def name(self, i):
         """The name of an id; "id 255" without one."""
@@ -108,10 +109,6 @@ class Classes:
         if split not in self.of_split or other not in self.of_split:
             return []
         return [self.name(i) for i in self.scored if self.of_split[split][i] and not self.of_split[other][i]]
-
-    def absent(self):
-        """Names of the classes that do not occur at all."""
-        return [self.name(i) for i in self.scored if not self.pixels[i]]
 
 
 def _overview(survey, found, classes):
@@ -137,7 +134,7 @@ def _warnings(survey, found, classes):
             lines.append(f"{_html.counted(len(names), 'class is', 'classes are')} {text}: {_some(names)}")
     if survey.odd[ALL_IGNORED]:
         lines.append(f"{_html.counted(survey.odd[ALL_IGNORED], 'label is', 'labels are')} ignored entirely")
-    return lines + [line.strip() for line in found.notes]
+    return lines + [line.strip().removeprefix("warned: ") for line in found.notes]
 
 
 def _some(names):
@@ -156,8 +153,8 @@ def _class_table(classes):
                      "pixel_bar": int(classes.pixels[i]) / most["pixels"],
                      "image_bar": int(classes.images[i]) / most["images"],
                      "shares": [(share, share == 0 and not is_ignored) for _, share in shares]})
-    return _html.render("_data_classes.html", rows=rows, splits=classes.splits, absent=_some(classes.absent()),
-                        count=len(classes.absent()), named=bool(classes.spec.class_names))
+    return _html.render("_data_classes.html", rows=rows, splits=classes.splits, count=len(classes.scored),
+                        absent=[classes.name(i) for i in classes.scored if not classes.pixels[i]])
 
 
 def _samples(survey, found, classes):

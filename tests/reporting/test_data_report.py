@@ -49,7 +49,7 @@ def test_counts_of_each_class_and_split_are_shown(scenes, tmp_path, capsys):
     assert "training 3 pairs validation 1 pairs classes 3 of 4 occur ignored 50.0 % of all pixels" in text
     assert "0 sky 31.2 % 3 33.3 % 25.0 %" in text  # 20 of 64 blocks, in three labels; 16 of 48; 4 of 16
     assert "1 road 12.5 % 2 8.3 % 25.0 %" in text
-    assert "2 pole 6.2 % 1 8.3 % none" in text and "3 <b>bus</b> 0.0 % 0 none none" in text
+    assert "2 pole 6.2 % 1 8.3 % none" in text and "1 of 4 classes do not occur <b>bus</b>" in text
     assert "255 id 255 (ignored) 50.0 % 3" in text
     assert "1 class is not in validation, and get no score there: pole" in text
     assert "1 label is ignored entirely" in text and f"1 {ALL_IGNORED} c" in text
