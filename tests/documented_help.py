@@ -13,6 +13,7 @@ from conftest import save
 from formats_help import thin_fcn
 from PIL import Image
 from scripts_help import call
+from video_help import encoded
 
 from fcn.cli import main
 from fcn.data import demo_drawing
@@ -126,6 +127,10 @@ def prepare(folder):
         listed.parent.mkdir(parents=True, exist_ok=True)
         listed.write_text("".join(f"{number:04d}\n" for number in numbers))
     scenes(folder / "nails", "images", "masks", change=lambda ids: np.uint8(ids > 3) * 255)
+    for number in range(4):
+        image, ids = demo_drawing.draw(0, 0, number)
+        save(folder / f"SCANS/Images/{number % 2}/{number}.png", image)
+        save(folder / f"SCANS/Masks/{number % 2}/{number}.png", np.uint8(ids > 3) * 255)
     for name in ("gt/page.png", "predicted/page.png"):  # labels of DIVA-HisDB
         save(folder / name, Image.fromarray(np.full((4, 4, 3), (0, 0, 8), np.uint8)))
     demo.write_scenes(folder / "ADEChallengeData2016", 4, 2)
@@ -135,6 +140,7 @@ def prepare(folder):
         save(folder / name, Image.fromarray(demo_drawing.draw(0, 0, 1)[0]))
     for name, photo in (("train", "1.jpg"), ("val", "cam2/11.jpg")):
         (folder / f"instances_{name}.json").write_text(json.dumps(annotated(folder / "photos", photo)))
+    encoded(folder / "clip.mp4", np.stack([demo_drawing.draw(0, 0, 1)[0]] * 2))
     layers = demo.narrow_vgg(0, dict.fromkeys(range(1, 6), 4), 4)
     (folder / "weights").mkdir()
     for name in ("weights/imagenet-vgg-verydeep-19.mat", "data_cache/demo-1/vgg19-narrow.mat"):

@@ -48,23 +48,26 @@ def evaluate(arguments):
     if arguments.overlap == "exact":
         config = dataclasses.replace(config, overlap=exact(Architecture.from_dict(evaluated.model), arguments.window))
     made_by = {"weights": evaluated.source, "inference": config.describe(), **record.provenance()}
-    with destination.writing(**made_by) as folder:
-        writes = prediction_writer.PredictionWriter(folder, evaluated.spec, arguments.outputs,
-                                                    needed=bool(arguments.images))
-        count = write_results(arguments, evaluated, config, (found, left_out), writes)
+    with destination.writing(**made_by) as folder, prediction_writer.PredictionWriter(
+            folder, evaluated.spec, outputs_of(arguments, found), needed=bool(arguments.images)) as writes:
+        scored = write_results(arguments, evaluated, config, (found, left_out), writes)
         writes.finish()
         destination.publish(complete=not writes.unwritten)
     out = destination.place
     writes.complain(out)
     if arguments.images:
-        kinds = [kind for kind in arguments.outputs if kind != prediction_writer.ERRORS]  # errors need labels
-        print(f"{count} predictions are in {out}: {', '.join(kinds)}")
+        kinds = [kind for kind in outputs_of(arguments, found) if kind != prediction_writer.ERRORS]  # they need labels
+        print(f"{scored.images} predictions are in {out}: {', '.join(kinds)}")
+        if scored.left_out and not evaluated.settings.skip_bad:
+            raise errors.DataError("a damaged video was predicted up to its last readable frame", where=out,
+                                   why=errors.several(scored.left_out),
+                                   fix="replace the video; with --skip-bad this is no error.")
     else:
         print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
 def write_results(arguments, evaluated, config, images, writes):
-    """Run the net over `images` ([Source], [Problem]), print what is found and write it. Returns the number of images.
+    """Run the net over `images` ([Source], [Problem]), print what is found and write it. Returns the runner.Scored.
 
     writes: the PredictionWriter, whose folder also gets the scores.
     """
@@ -74,14 +77,22 @@ def write_results(arguments, evaluated, config, images, writes):
     with loaded_net.LoadedNet(evaluated) as net:
         scored = runner.run_evaluation(net, found, evaluated, config, writes, gallery)
     left_out += scored.left_out
-    for problem in left_out:
+    for problem in left_out if evaluated.settings.skip_bad else ():
         print(f"left out: {problem}")
     print(speed(scored))
     if not arguments.images:
         found_scores = scores.of(evaluated, scored, gallery, config, arguments.split, left_out)
         print(found_scores.table())  # before a disk can fail
         found_scores.write_into(writes.folder)
-    return scored.images
+    return scored
+
+
+def outputs_of(arguments, found):
+    """Return the files to write for each of the Sources `found`: those of --outputs, or the usual ones."""
+    if arguments.outputs is not None:
+        return arguments.outputs
+    has_video = any(source.clip for source in found)
+    return prediction_writer.USUAL_OF_VIDEOS if has_video else prediction_writer.USUAL
 
 
 def checked_config(arguments, evaluated):
@@ -93,7 +104,7 @@ def checked_config(arguments, evaluated):
     architecture = Architecture.from_dict(evaluated.model)
     if arguments.window:
         tiling.check_strides(components.common_stride(architecture), architecture.net)
-    prediction_writer.refuse_zip(arguments.outputs, evaluated.spec)
+    prediction_writer.refuse_zip(arguments.outputs or (), evaluated.spec)
     if not arguments.images:
         protocols.check(architecture.num_classes, evaluated.spec.ignored_ids)
         html_report.check_sections()
@@ -113,7 +124,7 @@ def to_do(arguments, evaluated):
         print("\n".join(lines), end="\n" if lines else "")
         if left_out and not evaluated.settings.skip_bad:
             file_checks.refuse(left_out, len(found), "photos")
-        dataset.log_conversions([source.photo for source in found], evaluated.spec.channels,
+        dataset.log_conversions([source.photo for source in found if not source.clip], evaluated.spec.channels,
                                 evaluated.settings.max_pixels)
     else:
         out = arguments.out or result_folder.usable(evaluate_flags.folder(arguments, evaluated),

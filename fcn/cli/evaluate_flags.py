@@ -48,7 +48,12 @@ def parse(argv, description):
     add_output(parser, "RUN/eval/SPLIT-STEP-OPTIONS")
     arguments = parser.parse_args(argv)
     arguments.image_pattern = ""
-    if arguments.labels and len(arguments.images or ()) == 1:  # a pattern of images with labels, no photos to predict
+    is_pattern = any("{name}" in text for text in arguments.images or ())
+    if is_pattern != bool(arguments.labels) or (is_pattern and len(arguments.images) > 1):
+        raise errors.UsageError("a data set has one pattern of --images and one of --labels", fix="give both, such as "
+                                "--images 'images/{name}.jpg' --labels 'masks/{name}.png'; or give --images PHOTOS "
+                                "alone, which predicts photos.")
+    if is_pattern:
         arguments.image_pattern, arguments.images = arguments.images[0], None
     refuse_idle(arguments)
     return arguments
@@ -58,8 +63,8 @@ def parse_prediction(argv, description):
     """The arguments of `fcn predict`: those of `fcn evaluate --images`. Raises UsageError."""
     parser = command_line.Parser(argv, has_more=True, prog="fcn predict", description=description,
                                  usage="fcn predict PHOTOS (--run DIR | --weights FILE) [--out DIR] [options]")
-    parser.add_argument("images", nargs="+", metavar="PHOTOS", help="photos, folders, or patterns such as "
-                        "'photos/*.jpg'")
+    parser.add_argument("images", nargs="+", metavar="PHOTOS", help="photos, folders, videos, or patterns such "
+                        "as 'photos/*.jpg'")
     add_model(parser)
     add_unlabelled(parser, parser)
     add_inference(parser)
@@ -114,9 +119,10 @@ def add_output(parser, default):
     """Flags of what is written. default: what --help says of --out."""
     section = parser.section("output")
     parser.add_option(section, "--out", metavar="DIR", help=f"folder of the results (default: {default})")
-    parser.add_option(section, "--outputs", type=prediction_writer.parse_outputs, default=prediction_writer.USUAL,
+    parser.add_option(section, "--outputs", type=prediction_writer.parse_outputs,
                       metavar="NAMES", help=f"files per image, of {', '.join(prediction_writer.KINDS)}; all or none "
-                      f"(default: {','.join(prediction_writer.USUAL)})")
+                      f"(default: {','.join(prediction_writer.USUAL)}; with videos "
+                      f"{','.join(prediction_writer.USUAL_OF_VIDEOS)})")
 
 
 def refuse_idle(arguments):
@@ -139,13 +145,13 @@ def refuse_idle(arguments):
     if arguments.merge != MERGE and not merges(arguments):
         raise errors.UsageError(f"--merge {arguments.merge}: there is nothing to merge",
                                 fix="add --window, --scales or --flip, or leave out --merge.")
-    if arguments.images and not arguments.outputs:
+    if arguments.images and arguments.outputs == ():
         raise errors.UsageError("--outputs none with photos: nothing would be written", fix="leave out --outputs none.")
 
 
 def flag_of(name):
     """'--max-pixels' of 'max_pixels'."""
-    return f"--{name.replace('_', '-')}"
+    return "--images" if name == "image_pattern" else f"--{name.replace('_', '-')}"
 
 
 def advised(error, arguments):

@@ -1,6 +1,6 @@
 """Check a data set before training: its layout, pairs, problems, and pixels of each class.
 
-    fcn inspect DATA [--layout auto]
+    fcn inspect DATA [--layout auto] [--html data.html]
 
 Every photo and label is decoded once, as in training. The exit code is 3 if a file cannot be used, or if training or
 validation is empty.
@@ -8,6 +8,7 @@ validation is empty.
 
 import collections
 import concurrent.futures
+import pathlib
 import shlex
 
 import numpy as np
@@ -38,13 +39,16 @@ def listings(layout, root):
     return found
 
 
-def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
-    """Read all pairs: (pixels of each id (65536,), labels that hold it (65536,), Counter of sizes, Problems)."""
+def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS, take=None):
+    """Read all pairs: (pixels of each id (65536,), labels that hold it (65536,), Counter of sizes, Problems).
+
+    take: called with each pair, image and label, by several threads.
+    """
     pixels, holding = np.zeros(MOST_IDS, np.int64), np.zeros(MOST_IDS, np.int64)
     sizes: collections.Counter = collections.Counter()
     problems = []
     with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
-        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec, max_pixels), some_pairs), 1):
+        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec, max_pixels, take), some_pairs), 1):
             if isinstance(result, Problem):
                 problems.append(result)
             else:
@@ -55,12 +59,14 @@ def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS):
     return pixels, holding, sizes, problems
 
 
-def _counted(pair, spec, max_pixels):
+def _counted(pair, spec, max_pixels, take):
     """(pixels of each id, (height, width)) of a pair, or its Problem."""
     try:
-        _, label = label_files.read_pair(pair, spec, max_pixels=max_pixels)
+        image, label = label_files.read_pair(pair, spec, max_pixels=max_pixels)
     except errors.DataError as error:
         return file_checks.problem(error, pair.label)
+    if take:
+        take(pair, image, label)
     return np.bincount(label.ravel(), minlength=MOST_IDS), label.shape
 
 
@@ -88,6 +94,8 @@ def parse(argv):
     parser.add_argument("data", nargs="?", default="", metavar="DATA", help="folder of the data set, or a CSV list of "
                         "pairs")
     parser.add_argument("--data", dest="flag_data", metavar="DATA", help="the same as DATA")
+    parser.add_argument("--html", type=pathlib.Path, metavar="FILE", help="write a page with the classes, examples of "
+                        "each and unusual files")
     parser.set_defaults(layout="auto", images="", labels="", classes="", label_encoding=None, mask_threshold=None,
                         ignore_label=None, channels=None, max_pixels=images.MAX_PIXELS)
     command_line.add_flags(parser, ("layout", "images", "labels", *OF_LABELS, "channels", "max_pixels"), parser)
@@ -112,6 +120,9 @@ def _text(value):
 def main(argv):
     """Describe a data set, a run or a weight file. Returns the exit code."""
     arguments = parse(argv)
+    if arguments.html:
+        from fcn.reporting import data_report, survey  # half a second
+        data_report.check_place(arguments.html)
     choice = _auto.chosen(arguments)
     arguments.layout, arguments.images, arguments.labels = choice.layout, choice.images, choice.labels
     print(f"layout: {choice.layout}: {choice.why}")
@@ -129,16 +140,24 @@ def main(argv):
     for line in file_checks.lines(report.kinds, arguments.max_pixels):
         print(line)
     with progress_bar.counted("reading", len(report.good)) as progress:
-        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels)
+        seen = arguments.html and survey.Survey(spec, {pair: split for split, listing in found.items()
+                                                       for pair in listing.pairs})
+        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels, seen and seen.take)
     most = ", ".join(f"{height}x{width} ({number})" for (height, width), number in sizes.most_common(4))
     print(f"labels: {spec.encoding}, height x width {most}"
           + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
-    print("\n".join([*table(pixels, holding, spec),
-                     *file_checks.sparse_ids_warning(spec, pixels, arguments.ignore_label)]))
+    sparse = file_checks.sparse_ids_warning(spec, pixels, arguments.ignore_label)
+    print("\n".join([*table(pixels, holding, spec), *sparse]))
     problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems]
                                  + report.problems + problems))
     print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))
     print(f"train on it with\n  {training_command(arguments, choice)}")
+    if arguments.html:
+        data_report.write_page(arguments.html, seen, data_report.Inspection(
+            pathlib.Path(arguments.data), f"layout {choice.layout}: {choice.why}", found,
+            file_checks.lines(report.kinds, arguments.max_pixels), sparse, problems,
+            training_command(arguments, choice)))
+        print(f"the page is {arguments.html}")
     empty = [split for split in SPLITS[:2] if not found[split].pairs]
     if empty:
         print(f"no pairs for {' and '.join(empty)}")

@@ -1,7 +1,8 @@
-"""Predict photos: a photo, a folder or a pattern -> a folder with label files and pictures of the predictions.
+"""Predict photos or videos -> a folder with label files and pictures of the predictions.
 
     fcn predict PHOTOS --run runs/NAME
     fcn predict 'photos/*.jpg' --run runs/NAME --out predictions
+    fcn predict clip.mp4 --run runs/NAME                    a label file per frame, and a video of the overlays
     fcn predict PHOTOS --weights pascal-fcn8s-dag.mat       a published net
 """
 

@@ -29,15 +29,19 @@ class QuietConsole(Console):
 
 
 class ProgressBar:
-    """Context manager of a task with `total` steps, starting at `done`. transient: remove the bar at the end."""
+    """Context manager of a task with `total` steps (None: unknown), starting at `done`.
+
+    transient: remove the bar at the end.
+    """
 
     def __init__(self, title, total, done=0, transient=False):
         self.console = QuietConsole(highlight=False, soft_wrap=True)
         self.live = terminal.is_command() and self.console.is_terminal
         self.total, self.title, self.last = total, title, time.monotonic()
-        counter = f"{title} {total}/{total}"  # a narrow terminal must show at least this
+        self.of = "" if total is None else f"/{total}"
+        counter = f"{title} {total}{self.of}"  # a narrow terminal must show at least this
         self.bar = progress.Progress(
-            progress.TextColumn("{task.description} {task.fields[whole]}/{task.total:.0f}",
+            progress.TextColumn("{task.description} {task.fields[whole]}" + self.of,
                                 table_column=Column(no_wrap=True, overflow="ignore", min_width=len(counter))),
             *([progress.BarColumn(bar_width=20)] if self.console.width >= WIDE else []),
             progress.TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
@@ -55,7 +59,7 @@ class ProgressBar:
         """Show the state after a step. Without a terminal, print a line if `due`, and at least once a minute."""
         self.bar.update(self.task, completed=step, whole=int(step), text=f"{text}  {remaining}")
         if not self.live and (due or time.monotonic() - self.last > 60):
-            self.say(f"{self.title} {int(step)}/{self.total}  {text}  {remaining}".rstrip())
+            self.say(f"{self.title} {int(step)}{self.of}  {text}  {remaining}".rstrip())
             self.last = time.monotonic()
 
     def say(self, text):
@@ -78,14 +82,28 @@ class ProgressBar:
 def counted(title, total):
     """Context manager of a function progress(done, begun_with) that shows a bar with images/s and the remaining time.
 
-    begun_with: number of items that an earlier call has done.
+    total: number of items, may be an estimate; None if unknown. begun_with: number of items that an earlier call has
+    done.
     """
     started = time.monotonic()
 
     def advance(done, begun_with=0):
         speed = max(done - begun_with, 1e-3) / max(time.monotonic() - started, 1e-6)
         pace = f"{speed:.1f} images/s" if speed >= 1 else f"{1 / speed:.1f} s an image"
-        part = f"{done / total:.0%}  " if done != int(done) else ""  # a part of a large image, in tiles
-        bar.show(done, part + pace, f"{(total - done) / speed:.0f} s to go", due=done == total)
+        part = f"{done / total:.0%}  " if total and done != int(done) else ""  # a part of a large image, in tiles
+        left = f"{duration(max(total - done, 0) / speed)} to go" if total else ""
+        bar.show(done, part + pace, left, due=done == total)
     with ProgressBar(title, total, transient=True) as bar:
         yield advance
+
+
+def duration(seconds):
+    """Format a duration: '45 s', '12 min', '3 h 05 min', '2 d 3 h'."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

@@ -1,4 +1,4 @@
-"""The images of an evaluation: pairs of a split, or photos without labels."""
+"""The images of an evaluation: pairs of a split, or photos and videos without labels."""
 
 import collections
 import dataclasses
@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from fcn.core import errors, file_kinds
-from fcn.data import folders, images, label_files
+from fcn.data import file_checks, folders, images, label_files, video
 from fcn.data.spec import Pair
 from fcn.evaluation import manifest
 
@@ -24,6 +24,7 @@ class Sample:
 
     photo: uint8 (h, w, channels) at its original size. label: uint8 (h, w), or None. network_input, network_label: the
     same at network size, resized as in the training cache; the originals if the net takes images at their own size.
+    fps: frame rate of the video whose frame this is; "" for an image.
     """
 
     name: str
@@ -31,15 +32,21 @@ class Sample:
     label: np.ndarray | None
     network_input: np.ndarray
     network_label: np.ndarray | None
+    fps: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where to read one image. name: stem of its output files. pair: None for a photo without label."""
+    """Where to read one image, or the frames of a video.
+
+    name: stem of its output files. photo: path of the image or video. pair: None without label. clip: None for an
+    image.
+    """
 
     name: str
     photo: pathlib.Path
     pair: Pair | None = None
+    clip: video.Video | None = None
 
 
 def from_pairs(found):
@@ -52,13 +59,15 @@ def from_photos(where):
 
     Photos are in natural order. The name of one is its path in the folder that holds all of them, without its ending
     (cam2/11); if two names would be the same, all keep their endings. Folders of results (manifest.py) are left out.
-    Raises DataError if there is no photo.
+    Videos are read if they are given by name or pattern, not in folders. Raises DataError if there is no photo.
     """
     places = [place for one in ([where] if isinstance(where, (str, pathlib.Path)) else where) for place in _places(one)]
     if len(places) == 1 and not places[0].is_dir():
         _check_exists(places[0])
-        images.image_header(places[0], sys.maxsize, None)  # its size and bands are checked later
-        return [Source(places[0].stem, places[0])], [], []
+        found = _source(places[0].stem, places[0])
+        if not found.clip:
+            images.image_header(places[0], sys.maxsize, None)  # its size and bands are checked later
+        return [found], [], _about_videos([found])
     found = _found(places)
     base = places[0] if len(places) == 1 else pathlib.Path(
         os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
@@ -66,14 +75,36 @@ def from_photos(where):
         raise errors.DataError(f"no photo is here ({' '.join(images.IMAGE_SUFFIXES)})", where=base,
                                why=folders.not_read(found.others, images.IMAGE_SUFFIXES), fix=_fix(found, base))
     paths = [path.relative_to(base) for path in found.files]
-    unique = len({path.with_suffix("").as_posix().casefold() for path in paths}) == len(paths)  # on Windows too
-    names = [(path.with_suffix("") if unique else path).as_posix() for path in paths]
+    names = [(path.with_suffix("") if _are_unique(paths) else path).as_posix() for path in paths]
     counts = collections.Counter(path.parent.as_posix() for path in paths)
     lines = [f"photos in {base / folder}: {count:,}" for folder, count in list(counts.items())[:MOST_FOLDERS]]
     lines = lines if len(counts) > 1 else []
     lines += [f"... and in {len(counts) - MOST_FOLDERS:,} more folders"] if len(counts) > MOST_FOLDERS else []
     lines += folders.not_read(found.others, images.IMAGE_SUFFIXES)
-    return [Source(name, path) for name, path in zip(names, found.files, strict=True)], found.odd, lines
+    sources, problems = [], list(found.odd)
+    for name, path in zip(names, found.files, strict=True):
+        try:
+            sources.append(_source(name, path))
+        except errors.DataError as error:
+            problems.append(file_checks.problem(error, path))
+    return sources, problems, lines + _about_videos(sources)
+
+
+def _are_unique(paths):
+    """Whether names without endings differ, on Windows too, and none is that of the folder of a video's frames."""
+    stems = {path.with_suffix("").as_posix().casefold() for path in paths}
+    of_frames = {path.with_suffix("").as_posix().casefold() for path in paths if video.is_video(path)}
+    inside = {path.parent.as_posix().casefold() for path in paths}
+    return len(stems) == len(paths) and not of_frames & inside
+
+
+def _source(name, path):
+    """The Source of a file. Raises DataError for a video that cannot be opened."""
+    return Source(name, path, clip=video.probe(path) if video.is_video(path) else None)
+
+
+def _about_videos(sources):
+    return [str(source.clip) for source in sources if source.clip]
 
 
 def _check_exists(path):
@@ -106,7 +137,7 @@ def _found(places):
             parts.append(folders.walk(place, images.IMAGE_SUFFIXES, manifest.read_manifest))
         elif why := folders.irregular(place):
             parts.append(folders.Found([], [errors.Problem(place, why, "give the path of a photo")], {}, []))
-        elif place.suffix.lower() in images.IMAGE_SUFFIXES:
+        elif place.suffix.lower() in (*images.IMAGE_SUFFIXES, *video.SUFFIXES):
             parts.append(folders.Found([place], [], {}, []))
         else:
             parts.append(folders.Found([], [], {place.suffix.lower(): [place]}, []))
@@ -120,9 +151,22 @@ def _found(places):
 
 def _fix(found, where):
     """Return the fix for a folder without photos, which depends on the files that it holds."""
-    videos = [path for ending, paths in found.others.items() if ending in file_kinds.VIDEO_ENDINGS for path in paths]
-    return file_kinds.to_png(found.others, where) or (videos and file_kinds.frames(videos[0])) or \
+    videos = [path for ending, paths in found.others.items() if ending in video.SUFFIXES for path in paths]
+    return file_kinds.to_png(found.others, where) or (videos and f"give a video by its name: {videos[0]}") or \
         "give a photo, or a folder with photos."
+
+
+def samples(source, spec, size_px, max_pixels):
+    """Yield the Sample of a Source, or those of all frames of its video. Arguments and errors as in read_sample().
+
+    Frames are named NAME/000001, NAME/000002, ...
+    """
+    if source.clip is None:
+        yield read_sample(source, spec, size_px, max_pixels)
+        return
+    for number, frame in enumerate(video.frames(source.clip, max_pixels), 1):
+        network_input = images.resize_image(frame, size_px or frame.shape[:2])
+        yield Sample(f"{source.name}/{number:06}", frame, None, network_input, None, source.clip.fps)
 
 
 def read_sample(source, spec, size_px, max_pixels):

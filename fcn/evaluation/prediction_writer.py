@@ -15,15 +15,16 @@ import numpy as np
 
 from fcn.config import parsers
 from fcn.core import atomic_io, errors, registry
-from fcn.data import images, render
+from fcn.data import images, render, video
 from fcn.metrics import label_flags
 
 PREDICTIONS, COLOUR, OVERLAYS, PANELS, ERRORS, PROBABILITIES, ZIP = KINDS = (
     "predictions", "colour", "overlays", "panels", "errors", "probabilities", "zip")
 USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS, ERRORS)  # ERRORS are written for labels with boundary pixels
+USUAL_OF_VIDEOS = (PREDICTIONS, OVERLAYS)
 
 
-class PredictionWriter:
+class PredictionWriter(contextlib.AbstractContextManager):
     """Writes the output files of images.
 
     folder: output folder. spec: DatasetSpec; predictions have its prediction_format. kinds: subset of KINDS. needed:
@@ -40,20 +41,22 @@ class PredictionWriter:
         self.written: list[pathlib.Path] = []
         self.unwritten: list[tuple[str, OSError]] = []
         self.full = False
+        self._open_videos: dict[str, video.Writer] = {}  # at most one
 
-    def write(self, name, photo, label, prediction, boundary=None):
+    def write(self, name, photo, label, prediction, boundary=None, fps=""):
         """Write all files except probabilities. photo: uint8 (h, w, 3). label (or None), prediction: uint8 (h, w).
 
-        boundary: bool (h, w), boundary pixels of a label of flags; None for other labels.
+        boundary: bool (h, w), boundary pixels of a label of flags; None for other labels. fps: frame rate, for a frame
+        of a video, whose name is VIDEO/NUMBER. Overlays of frames become VIDEO.mp4.
         """
         with self._unless_full(name) as has_space:
             if has_space:
-                self._write(name, photo, label, prediction)
+                self._write(name, photo, label, prediction, fps)
                 if ERRORS in self.kinds and boundary is not None:
                     picture = render.colour(label_flags.errors(label, boundary, prediction), label_flags.PALETTE)
                     images.write_png(self._path(ERRORS, name, ".png"), picture)
 
-    def _write(self, name, photo, label, prediction):
+    def _write(self, name, photo, label, prediction, fps):
         palette = self.spec.palette()
         if PREDICTIONS in self.kinds:
             path = self._path(PREDICTIONS, name, self.encoding.SUFFIX)
@@ -61,10 +64,27 @@ class PredictionWriter:
             self.written.append(path)
         if COLOUR in self.kinds:
             images.write_png(self._path(COLOUR, name, ".png"), render.colour(prediction, palette))
-        if OVERLAYS in self.kinds:
+        if OVERLAYS in self.kinds and fps:
+            self._video(name.rpartition("/")[0], fps).write(render.overlay(photo, prediction, palette))
+        elif OVERLAYS in self.kinds:
             images.write_jpeg(self._path(OVERLAYS, name, ".jpg"), render.overlay(photo, prediction, palette))
         if PANELS in self.kinds:
             images.write_jpeg(self._path(PANELS, name, ".jpg"), render.panel(photo, label, prediction, self.spec))
+
+    def _video(self, name, fps):
+        """Return the video.Writer of an overlay video, after finishing that of the video before."""
+        if name not in self._open_videos:
+            self._close_video()
+            self._open_videos[name] = video.Writer(self._path(OVERLAYS, name, ".mp4"), fps)
+        return self._open_videos[name]
+
+    def _close_video(self):
+        while self._open_videos:
+            self._open_videos.popitem()[1].close()
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self._close_video()
 
     @contextlib.contextmanager
     def probabilities(self, name, height, width, num_classes):
@@ -108,7 +128,9 @@ class PredictionWriter:
                 raise
 
     def finish(self):
-        """Write predictions.zip if requested. It holds the prediction files without their folder."""
+        """Complete the overlay video. Write predictions.zip if requested: the prediction files without their folder."""
+        with self._unless_full(", ".join(self._open_videos)):
+            self._close_video()
         path = self.folder / "predictions.zip"
         with self._unless_full(path.name) as has_space:
             if has_space and ZIP in self.kinds and not self.unwritten:

@@ -1,10 +1,12 @@
-"""Evaluation of a net on a split or on photos.
+"""Evaluation of a net on a split, on photos or on the frames of videos.
 
 One thread reads images ahead of the net, another one counts and writes predictions. The time that the net still waits
 is measured.
 """
 
+import contextlib
 import dataclasses
+import itertools
 import time
 
 from fcn.core import errors, progress_bar
@@ -46,26 +48,17 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
     settings, spec = evaluated.settings, evaluated.spec
     num_classes = net.architecture.num_classes
     consumer = _Consumer(num_classes, evaluated.policy, config.size is not None, outputs, gallery)
-
-    def read(index):
-        try:
-            return image_sources.read_sample(found[index], spec, config.size, settings.max_pixels)
-        except errors.DataError as error:
-            if settings.skip_bad:
-                return file_checks.problem(error, found[index].photo)
-            if len(found) == 1:
-                raise
-            fix = " ".join(filter(None, [error.fix, "--skip-bad continues without it."]))
-            raise errors.DataError(error.what, where=error.where, why=error.why, fix=fix) from None
-
-    left_out, waited = [], 0.0
-    with (net.predictor(config) as predictor, progress_bar.counted("evaluated", len(found)) as advance,
-          BackgroundWorker() as worker):
-        samples, started = batch_loader.prefetch(read, range(len(found))), time.monotonic()
-        for number in range(len(found)):
+    left_out, waited, done = [], 0.0, 0
+    with (net.predictor(config) as predictor, progress_bar.counted("evaluated", _expected(found)) as advance,
+          BackgroundWorker() as worker, contextlib.closing(_samples(found, spec, config.size, settings)) as reading,
+          contextlib.closing(batch_loader.prefetch(lambda _: next(reading, None), itertools.count())) as samples):
+        started = time.monotonic()
+        for done in itertools.count():
             before = time.monotonic()
             sample = next(samples)
             waited += time.monotonic() - before
+            if sample is None:
+                break
             if isinstance(sample, Problem):
                 left_out.append(sample)
                 continue
@@ -73,17 +66,44 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
             with outputs.probabilities(sample.name, *grid, num_classes) as sink:
                 clock = _Clock(sink)
                 predictions = predictor.predict(sample.photo, sample.network_input, sink and clock,
-                                                lambda share, done=number: share < 1 and advance(done + share))
+                                                lambda share, done=done: share < 1 and advance(done + share))
                 waited += clock.seconds
             before = time.monotonic()
             worker.submit(consumer.take, sample, predictions)
             waited += time.monotonic() - before
-            advance(number + 1)
-    if len(left_out) == len(found):
+            advance(done + 1)
+    if done == len(left_out):
         raise errors.DataError("no image can be read", why=errors.several(left_out),
                                fix=file_checks.NO_OTHERS)
     original, network, flags = consumer.done()
-    return Scored(original, network, flags, left_out, len(found) - len(left_out), time.monotonic() - started, waited)
+    return Scored(original, network, flags, left_out, done - len(left_out), time.monotonic() - started, waited)
+
+
+def _expected(found):
+    """Return about how many images and frames these Sources have; None if unknown."""
+    counts = [source.clip.frames if source.clip else 1 for source in found]
+    return None if None in counts else sum(counts)
+
+
+def _samples(found, spec, size_px, settings):
+    """Yield the Samples of all Sources, and a Problem for each that skip_bad leaves out.
+
+    A damaged video is a Problem after its readable frames, also without skip_bad. Raises DataError.
+    """
+    for source in found:
+        number = 0
+        try:
+            for sample in image_sources.samples(source, spec, size_px, settings.max_pixels):
+                yield sample
+                number += 1
+        except errors.DataError as error:
+            if settings.skip_bad or (source.clip and (number or len(found) > 1)):
+                yield file_checks.problem(error, source.photo)
+                continue
+            if len(found) == 1:
+                raise
+            fix = " ".join(filter(None, [error.fix, "--skip-bad continues without it."]))
+            raise errors.DataError(error.what, where=error.where, why=error.why, fix=fix) from None
 
 
 class _Clock:
@@ -123,7 +143,7 @@ class _Consumer:
             self.gallery.offer(sample.name, score, photo, label, prediction)
             if self.at_network_size and network_prediction is not None:
                 self.network.add(sample.name, self.policy.for_scores(sample.network_label), network_prediction)
-        self.outputs.write(sample.name, photo, label, prediction, boundary)
+        self.outputs.write(sample.name, photo, label, prediction, boundary, sample.fps)
 
     def _score(self, confusion):
         """Return the mean IoU over the classes in label or prediction; NaN without labelled pixels."""

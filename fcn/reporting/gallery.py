@@ -61,7 +61,7 @@ class Gallery:
             return
         photo, label, prediction = (render.shrunk(array, LONGEST_PX) for array in (photo, label, prediction))
         maps = [id_png(ids.astype(self.id_dtype), self.palette) for ids in (label, prediction)]
-        picture = Picture(name, float(score), _jpeg(photo), *maps)
+        picture = Picture(name, float(score), jpeg(photo), *maps)
         bisect.insort(self._kept, (key, picture), key=lambda entry: entry[0])
         if full:
             del self._kept[self.count]
@@ -159,7 +159,8 @@ def id_png(label, palette, opacity=None):
     return file.getvalue()
 
 
-def _jpeg(photo):
+def jpeg(photo):
+    """Encode uint8 (h, w, 3) as a JPEG and return its bytes."""
     file = io.BytesIO()
     Image.fromarray(photo).save(file, "JPEG", quality=QUALITY, optimize=True)
     return file.getvalue()

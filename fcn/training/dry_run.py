@@ -11,11 +11,11 @@ import shutil
 import statistics
 import time
 
-from fcn.core import atomic_io, machine, tables
+from fcn.core import atomic_io, machine, progress_bar, tables
 from fcn.models import components, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
-from fcn.training import loop, lr_multipliers, progress_report, resources, validation
+from fcn.training import loop, lr_multipliers, resources, validation
 
 logger = logging.getLogger(__name__)
 
@@ -207,6 +207,6 @@ def _time(trainer, step, seconds, waiting, validation_s):
     return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "
             f"{s.batch * s.batches_per_step / step_s:.3g} images/s",
             f"  data: {batch_s * 1e3:.3g} ms per batch, loaded ahead; {waiting:.1%} of the time waits for data",
-            f"  validation: {every} batches of {validation_s:.3g} s, {progress_report.duration(every * validation_s)}",
+            f"  validation: {every} batches of {validation_s:.3g} s, {progress_bar.duration(every * validation_s)}",
             f"  {trainer.steps - step} steps, {f'{checks} validations, ' if checks else ''}{saves} checkpoints: "
-            f"about {progress_report.duration(whole)}"]
+            f"about {progress_bar.duration(whole)}"]

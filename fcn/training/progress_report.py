@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from fcn.core import atomic_io, errors, machine
+from fcn.core import atomic_io, errors, machine, progress_bar
 from fcn.data.spec import DatasetSpec
 from fcn.metrics import confidence
 from fcn.runs import curves, run_log
@@ -81,7 +81,7 @@ class ProgressReport:
         if step == self.warm[1]:
             return ""
         left = (self.facts.steps - step) * (time.monotonic() - self.warm[0]) / (step - self.warm[1])
-        return f"{duration(left)} to go  "
+        return f"{progress_bar.duration(left)} to go  "
 
     def validation(self, at, numbers, samples):
         """Log, draw and print the result of a validation."""
@@ -144,15 +144,3 @@ def plus_minus(mean, error):
 def unlabelled(batches):
     """Return the text that replaces the loss if the last `batches` batches have no labelled pixels."""
     return f"no labelled pixels in the last {f'{batches} batches' if batches > 1 else 'batch'}"
-
-
-def duration(seconds):
-    """Format a duration: '45 s', '12 min', '3 h 05 min', '2 d 3 h'."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if minutes < 90:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

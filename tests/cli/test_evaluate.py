@@ -300,6 +300,9 @@ def test_skip_bad_leaves_out_pairs_that_only_reading_finds_bad(trained, toy, tmp
     (["--scales", "0"], 2, "invalid scales '0'"),
     (["--outputs", "panel"], 2, "unknown output 'panel'"),
     (["--layout", "voc"], 2, "--layout needs --weights"),
+    (["--images", "i/{name}.jpg"], 2, "one pattern of --images and one of --labels"),
+    (["--labels", "l/{name}.png"], 2, "one pattern of --images and one of --labels"),
+    (["--images", "i/{name}.jpg", "--labels", "l/{name}.png"], 2, "--images, --labels needs --weights"),
     (["--merge", "centre"], 2, "--merge"),
 ])
 def test_invalid_options_are_refused_in_one_message(trained, tmp_path, words, code, said):
@@ -505,14 +508,13 @@ def test_folder_of_other_files_and_a_video_are_explained(trained, tmp_path):
     subprocess.run(command_line, shell=True, check=True)
     latest(trained, tmp_path / "out", "--images", tmp_path / "photos", "--outputs", "predictions")
     assert written(tmp_path / "out/predictions") == ["1.png"]
-    clip = tmp_path / "my clip.mp4"
+    clip = tmp_path / "clips/my clip.mp4"
+    clip.parent.mkdir()
     clip.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
-    for where in (clip, tmp_path / "clips"):
-        if where != clip:
-            where.mkdir()
-            clip.rename(where / clip.name)
-        said = latest(trained, tmp_path / "out", "--images", where, code=3)
-        assert f"ffmpeg -i 'file:{where if where == clip else where / clip.name}' frames/%06d.png" in said
+    said = latest(trained, tmp_path / "out", "--images", clip, code=3)
+    assert "my clip.mp4: cannot be opened as a video" in said
+    said = latest(trained, tmp_path / "out", "--images", clip.parent, code=3)
+    assert f"Fix: give a video by its name: {clip}" in said
     assert "is missing" in latest(trained, tmp_path / "out", "--images", tmp_path / "nowhere", code=3)
 
 

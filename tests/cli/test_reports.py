@@ -6,12 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from fcn.core import errors
+from fcn.core import errors, progress_bar
 from fcn.data import render
 from fcn.data.spec import DatasetSpec
 from fcn.metrics import baselines
 from fcn.runs import record
-from fcn.training import progress_report
 
 SPEC = DatasetSpec(("other", "sky", "sea", "dune"), (0, 255), ((1, 2, 3), (10, 20, 30), (40, 50, 60), (70, 80, 90)))
 
@@ -51,7 +50,7 @@ def test_legend_has_the_rows_its_names_need():
     (0, "0 s"), (44.6, "45 s"), (89, "89 s"), (90, "2 min"), (720, "12 min"), (5300, "88 min"), (5400, "1 h 30 min"),
     (11100, "3 h 05 min"), (172800, "2 d 0 h"), (183600, "2 d 3 h")])
 def test_duration_is_short_to_read(seconds, text):
-    assert progress_report.duration(seconds) == text
+    assert progress_bar.duration(seconds) == text
 
 
 def test_dataset_specification_survives_json(tmp_path):

@@ -71,9 +71,9 @@ def test_pointing_at_or_tapping_a_picture_names_its_classes(small, how):
         }}
         return found.join("\\n");""", SIZES["phone"])
     assert answer.split("\n") == [
-        "label: sky · prediction: sky · right",
+        "label: sky · prediction: sky · correct",
         "label: sea · prediction: sky · wrong",  # sky and sea have one colour
-        "label: sea · prediction: sea · right",
+        "label: sea · prediction: sea · correct",
         "label: sea · prediction: sky · wrong",
         "label: ignored (other) · prediction: sky"]
     assert console == []
