@@ -22,6 +22,7 @@ from fcn.config import training_config
 from fcn.core import atomic_io, registry
 from fcn.data import images
 from fcn.data.label_formats import ids
+from fcn.data.spec import DatasetSpec
 from fcn.evaluation import image_sources, results
 from fcn.metrics import confusion
 from fcn.runs import checkpoint_files
@@ -173,7 +174,7 @@ def test_results_of_other_data_are_kept_and_leftovers_removed(trained, toy, tmp_
 def test_unlabelled_dataset_gives_no_result(trained, toy, tmp_path):
     shutil.copytree(toy / "scenes", tmp_path / "scenes")
     for path in (tmp_path / "scenes/annotations/validation").iterdir():
-        ids.write(path, np.zeros_like(ids.read(path, None)), None)
+        ids.write(path, np.zeros_like(ids.read(path, None)), DatasetSpec())
     said = latest(trained, tmp_path / "out", "--data", tmp_path / "scenes", code=3)
     assert "nothing to score" in said and not (tmp_path / "out/report.json").exists()
 
@@ -242,7 +243,7 @@ def test_class_other_is_predicted_only_in_the_tutorial_protocol(toy, tmp_path):
     for path in (tmp_path / "scenes/annotations").rglob("*.png"):
         label = ids.read(path, None).copy()
         label[:, :label.shape[1] * 3 // 4] = 0
-        ids.write(path, label, None)
+        ids.write(path, label, DatasetSpec())
     words = [*train_words(toy, tmp_path, "--steps", "12"), "--data", str(tmp_path / "scenes"), "--train-ignored",
              "--learning-rate", "1e-2"]
     call(words)

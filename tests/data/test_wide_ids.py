@@ -135,7 +135,8 @@ def test_weights_of_classes_above_255_by_hand():
     training = type("Cache", (), {"class_pixels": np.bincount(labels.ravel(), minlength=65536), "__len__": lambda _: 1,
                                   "label": lambda _, i: labels[i]})()
     for how in ("inverse", "median"):
-        found = class_weights.resolve(how, training, WIDE.class_names, 300, (65535,))
+        found = class_weights.resolve(how, training, WIDE.class_names, 300,
+                                      label_policy.of_net((65535,), 300))
         assert found[299] / found[0] == pytest.approx(1 / 3) and set(found[1:299]) == {1.0}
 
 

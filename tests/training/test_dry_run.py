@@ -14,6 +14,7 @@ from fcn.cli import train
 from fcn.config import variants
 from fcn.core import errors, registry
 from fcn.data.label_policy import LabelPolicy
+from fcn.data.spec import DatasetSpec
 from fcn.models import components, graph_builder, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.encoders import vgg
@@ -129,7 +130,7 @@ class Labels:
     def __init__(self, *batches):
         self.batches = batches
         self.job = types.SimpleNamespace(
-            settings=types.SimpleNamespace(data="DATA"), spec=types.SimpleNamespace(scored_ids=[0, 1, 2]),
+            settings=types.SimpleNamespace(data="DATA"), spec=DatasetSpec(("a", "b", "c")),
             content={"model": {"num_classes": 3, "ignored_ids": [], "class_weights": None,
                                "loss": "cross_entropy"}})
 

@@ -18,12 +18,12 @@ def read(content, path):
     wrong shape or holds a value that is not finite.
     """
     image = _mat.mean_image(content)
-    if image is None:
+    mean = None if image is None else _layers.mean_colour(image, path)
+    layers, (_, reverse), notes = _layers.read_vgg(_stored_layers(content["layers"], path), path, DOCUMENTED,
+                                                   channels=3 if mean is None else len(mean))
+    if mean is None:
         raise refusal(path, "has no mean colour: neither normalization.averageImage nor meta.normalization."
                             "averageImage")
-    mean = _layers.mean_colour(image, path)
-    layers, (_, reverse), notes = _layers.read_vgg(_stored_layers(content["layers"], path), path, DOCUMENTED,
-                                                   channels=len(mean))
     return Weights(layers, mean[::-1].copy() if reverse else mean, notes)
 
 
