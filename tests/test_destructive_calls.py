@@ -52,7 +52,6 @@ GUARDS = {
     "fcn/weights/demo.py:prepare": "only if nothing is there",
     "fcn/weights/demo.py:write_mat": "a file that the caller has opened",
     "fcn/data/label_formats/mat.py:write": "in memory, then atomic_io.write_whole",
-    "fcn/data/label_formats/mat_groundtruth.py:write": "in memory, then atomic_io.write_whole",
     "fcn/weights/formats/npz.py:write": "formats/_weights.new_file: atomic_io.NewFile, new=True",
     "fcn/weights/formats/dagnn.py:write": "formats/_weights.new_file: atomic_io.NewFile, new=True",
     "fcn/export/writer.py:export": WORKSPACE + "; " + NEW,

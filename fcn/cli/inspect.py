@@ -6,68 +6,21 @@ Every photo and label is decoded once, as in training. The exit code is 3 if a f
 validation is empty.
 """
 
-import collections
-import concurrent.futures
 import pathlib
 import shlex
 
 import numpy as np
 
 from fcn.config import command_line, parsers
-from fcn.core import errors, machine, progress_bar, tables
-from fcn.core.errors import Problem, grouped
-from fcn.data import file_checks, images, label_files
+from fcn.core import errors, progress_bar, tables
+from fcn.core.errors import grouped
+from fcn.data import class_counts, file_checks, images
 from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _auto
-from fcn.data.spec import MOST_IDS
 
-SPLITS = ("training", "validation", "test")
 OF_LABELS = ("classes", "label_encoding", "mask_threshold", "ignore_label")  # settings of labels
 NAMED = 20  # files of one problem
 COLUMNS = [">id", "class", ">pixels", ">share", ">labels"]
-
-
-def listings(layout, root):
-    """{split: Listing}; a data set may lack a test split. Raises DataError."""
-    found = {}
-    for split in SPLITS:
-        try:
-            found[split] = layout.listing(root, split)
-        except errors.DataError:
-            if split != "test":
-                raise
-    return found
-
-
-def count(some_pairs, spec, progress, max_pixels=images.MAX_PIXELS, take=None):
-    """Read all pairs: (pixels of each id (65536,), labels that hold it (65536,), Counter of sizes, Problems).
-
-    take: called with each pair, image and label, by several threads.
-    """
-    pixels, holding = np.zeros(MOST_IDS, np.int64), np.zeros(MOST_IDS, np.int64)
-    sizes: collections.Counter = collections.Counter()
-    problems = []
-    with concurrent.futures.ThreadPoolExecutor(machine.cores()) as pool:
-        for done, result in enumerate(pool.map(lambda pair: _counted(pair, spec, max_pixels, take), some_pairs), 1):
-            if isinstance(result, Problem):
-                problems.append(result)
-            else:
-                pixels += result[0]
-                holding += result[0] > 0
-                sizes[result[1]] += 1
-            progress(done)
-    return pixels, holding, sizes, problems
-
-
-def _counted(pair, spec, max_pixels, take):
-    """(pixels of each id, (height, width)) of a pair, or its Problem."""
-    try:
-        image, label = label_files.read_pair(pair, spec, max_pixels=max_pixels)
-    except errors.DataError as error:
-        return file_checks.problem(error, pair.label)
-    if take:
-        take(pair, image, label)
-    return np.bincount(label.ravel(), minlength=MOST_IDS), label.shape
 
 
 def table(pixels, holding, spec):
@@ -118,7 +71,7 @@ def _text(value):
 
 
 def main(argv):
-    """Describe a data set, a run or a weight file. Returns the exit code."""
+    """Describe a data set. Returns the exit code."""
     arguments = parse(argv)
     if arguments.html:
         from fcn.reporting import data_report, survey  # half a second
@@ -126,30 +79,18 @@ def main(argv):
     choice = _auto.chosen(arguments)
     arguments.layout, arguments.images, arguments.labels = choice.layout, choice.images, choice.labels
     print(f"layout: {choice.layout}: {choice.why}")
-    layout = _auto.of(arguments)
-    spec = layout.spec(arguments.data, arguments.classes, arguments.ignore_label)
-    spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold, arguments.channels)
-    spec = spec if arguments.ignore_label else blue_bits.with_boundary(spec)
-    found = listings(layout, arguments.data)
+    spec = spec_of(arguments)
+    found = class_counts.listings(_auto.of(arguments), arguments.data)
     for split, listing in found.items():
         print("\n  ".join([f"{split}: {len(listing.pairs):,} pairs" + (" (drawn)" if listing.drawn else ""),
                            *listing.notes]))
-    everything = [pair for listing in found.values() for pair in listing.pairs]
-    with progress_bar.counted("check", len(everything)) as progress:
-        report = file_checks.check_files(everything, spec, arguments.max_pixels, progress)
-    for line in file_checks.lines(report.kinds, arguments.max_pixels):
-        print(line)
-    with progress_bar.counted("reading", len(report.good)) as progress:
-        seen = arguments.html and survey.Survey(spec, {pair: split for split, listing in found.items()
-                                                       for pair in listing.pairs})
-        pixels, holding, sizes, problems = count(report.good, spec, progress, arguments.max_pixels, seen and seen.take)
-    most = ", ".join(f"{height}x{width} ({number})" for (height, width), number in sizes.most_common(4))
-    print(f"labels: {spec.encoding}, height x width {most}"
-          + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""))
-    sparse = file_checks.sparse_ids_warning(spec, pixels, arguments.ignore_label)
-    print("\n".join([*table(pixels, holding, spec), *sparse]))
-    problems = list(dict.fromkeys([p for listing in found.values() for p in listing.problems]
-                                 + report.problems + problems))
+    split_of = {pair: split for split, listing in found.items() for pair in listing.pairs}
+    seen = survey.Survey(spec, split_of) if arguments.html else None
+    report, counted = read(list(split_of), spec, arguments.max_pixels, seen)
+    sparse = file_checks.sparse_ids_warning(spec, counted.pixels, arguments.ignore_label)
+    print("\n".join([sizes_line(spec, counted.sizes), *table(counted.pixels, counted.images, spec), *sparse]))
+    problems = list(dict.fromkeys([problem for listing in found.values() for problem in listing.problems]
+                                  + report.problems + counted.problems))
     print("\n  ".join([f"problems: {len(problems) or 'none'}", *grouped(problems, NAMED)]))
     print(f"train on it with\n  {training_command(arguments, choice)}")
     if arguments.html:
@@ -158,7 +99,31 @@ def main(argv):
             file_checks.lines(report.kinds, arguments.max_pixels), sparse, problems,
             training_command(arguments, choice)))
         print(f"the page is {arguments.html}")
-    empty = [split for split in SPLITS[:2] if not found[split].pairs]
+    empty = [split for split in ("training", "validation") if not found[split].pairs]
     if empty:
         print(f"no pairs for {' and '.join(empty)}")
     return errors.DataError.exit_code if problems or empty else 0
+
+
+def spec_of(arguments):
+    """The DatasetSpec of the data set, with the given flags."""
+    spec = _auto.of(arguments).spec(arguments.data, arguments.classes, arguments.ignore_label)
+    spec = spec.with_overrides(arguments.label_encoding, arguments.mask_threshold, arguments.channels)
+    return spec if arguments.ignore_label is not None else blue_bits.with_boundary(spec)
+
+
+def read(pairs, spec, max_pixels, seen):
+    """(file_checks report, class_counts.Counts) of all pairs; prints conversions. seen: a Survey that gets them too."""
+    with progress_bar.counted("check", len(pairs)) as progress:
+        report = file_checks.check_files(pairs, spec, max_pixels, progress)
+    for line in file_checks.lines(report.kinds, max_pixels):
+        print(line)
+    with progress_bar.counted("reading", len(report.good)) as progress:
+        return report, class_counts.count(report.good, spec, progress, max_pixels, seen and seen.take)
+
+
+def sizes_line(spec, sizes):
+    """Label format and the most frequent sizes, as a line."""
+    most = ", ".join(f"{height}x{width} ({number})" for (height, width), number in sizes.most_common(4))
+    more = f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""
+    return f"labels: {spec.encoding}, height x width {most}{more}"

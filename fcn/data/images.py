@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fcn.core import atomic_io, errors, file_kinds
-from fcn.data import npy, tiff
+from fcn.data import npy, png_values, tiff
 from fcn.data.spec import MAX_PIXELS
 
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # that Pillow reads
@@ -240,7 +240,7 @@ def _eight_bits(image):
 
 def _without(image, colour):
     """RGB with white for the transparent colour of a PNG. `colour` is compared before 16 bits are scaled to 8."""
-    stored = stored_values(image)
+    stored = png_values.stored(image)
     clear = stored == colour if stored.ndim == 2 else (stored == colour).all(axis=2)
     rgb = np.array((_eight_bits(image) if image.mode in SIXTEEN_BIT else image).convert("RGB"))
     rgb[clear] = 255
@@ -253,7 +253,7 @@ def largest_value(path, max_pixels=MAX_PIXELS):
     if kind:
         return int(ARRAY_FORMATS[kind].read(path, max_pixels).max())
     with opened(path, IMAGE_FORMATS, "image", max_pixels) as image:
-        stored = stored_values(image)
+        stored = png_values.stored(image)
     colours = stored if stored.ndim == 2 else stored[..., :-1] if stored.shape[2] in (2, 4) else stored
     return int(colours.max(initial=0))
 
@@ -384,37 +384,3 @@ def write_jpeg(path, array, quality=90):
 
 def _write(path, array, **options):
     atomic_io.write_whole(path, imageio.imwrite("<bytes>", array, **options), sync=False)
-
-
-DEPTH, COLOUR_TYPE = 24, 25  # byte offsets in a PNG file
-GREY_ALPHA, LOW_BYTES = 4, {2: "RGB;16L", 6: "RGBA;16L"}  # colour types of PNG; Pillow's raw modes of their low bytes
-
-
-def stored_values(image):
-    """Stored values, integer (h, w) or (h, w, channels), of a decoded Pillow image that was opened by its path.
-
-    uint16 for 16 bits per channel. Alpha is the last channel. A palette image has its indices.
-    """
-    values = np.asarray(image)
-    if image.format != "PNG":
-        return values
-    path = pathlib.Path(image.filename)
-    with path.open("rb") as file:
-        start = file.read(COLOUR_TYPE + 1)
-    if image.mode == "L":
-        return values // (255 // (2 ** start[DEPTH] - 1))
-    return _both_bytes(path, start[COLOUR_TYPE]) if start[DEPTH] == 16 and values.ndim == 3 else values
-
-
-def _both_bytes(path, colour_type):
-    """uint16 (h, w, channels) of a 16-bit PNG with two or more channels. PNG stores the high byte first."""
-    if colour_type == GREY_ALPHA:  # four bytes per pixel: decoded as 8-bit RGBA
-        stored = _decoded_as(path, "RGBA")
-        return stored[..., ::2] << 8 | stored[..., 1::2]
-    return _decoded_as(path, LOW_BYTES[colour_type].replace("L", "B")) << 8 | _decoded_as(path, LOW_BYTES[colour_type])
-
-
-def _decoded_as(path, raw_mode):
-    with Image.open(path, formats=("PNG",)) as image:
-        image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
-        return np.asarray(image).astype(np.uint16)

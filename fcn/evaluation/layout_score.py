@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from fcn.core import errors, tables
+from fcn.core import errors, ownership, tables
 from fcn.data import images
 from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _folders, diva_hisdb
@@ -25,7 +25,7 @@ def score_layout(labels, predictions, pictures=None, max_pixels=MAX_PIXELS):
     labels, predictions : str or pathlib.Path
         Two label files, or two folders of them. Flags are in the blue channel, red 128 marks boundary pixels.
     pictures : str or pathlib.Path, optional
-        A folder, which gets a picture NAME.png of the errors in each image.
+        A new or empty folder, which gets a picture NAME.png of the errors in each image.
     max_pixels : int
         Larger files are refused.
 
@@ -39,8 +39,11 @@ def score_layout(labels, predictions, pictures=None, max_pixels=MAX_PIXELS):
     ------
     fcn.errors.DataError
         For a file that cannot be read, has no partner, or has another size than its label.
+    fcn.errors.UsageError
+        If `pictures` holds files.
     """
     if pictures:
+        ownership.check_free(pictures, "another folder")
         pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
     counting, rounded = confusion.Counting(label_flags.SETS), {}
     for pair in pairs(labels, predictions):

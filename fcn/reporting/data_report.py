@@ -10,7 +10,7 @@ import markupsafe
 import numpy as np
 
 from fcn.core import atomic_io, errors, ownership
-from fcn.data.spec import Listing
+from fcn.data.spec import MOST_IDS, Listing
 from fcn.reporting import html_report
 from fcn.reporting.sections import _chart, _html
 from fcn.reporting.survey import ALL_IGNORED, ONE_CLASS, PER_CLASS
@@ -88,8 +88,8 @@ class Classes:
     def __init__(self, survey, listings):
         self.splits = [split for split in listings if listings[split].pairs]
         self.of_split = {split: survey.pixels[split] for split in self.splits}
-        self.pixels = sum(self.of_split.values(), np.zeros(65536, np.int64))
-        self.images = sum((survey.images[split] for split in self.splits), np.zeros(65536, np.int64))
+        self.pixels = sum(self.of_split.values(), np.zeros(MOST_IDS, np.int64))
+        self.images = sum((survey.images[split] for split in self.splits), np.zeros(MOST_IDS, np.int64))
         self.spec = survey.spec.counted(self.pixels)
         self.palette = self.spec.palette()
         self.scored = sorted(self.spec.scored_ids, key=lambda i: -self.pixels[i])

@@ -13,8 +13,8 @@ import threading
 import numpy as np
 from scipy import ndimage
 
-from fcn.data import render
-from fcn.data.spec import bit_colour
+from fcn.data import images, render
+from fcn.data.spec import MOST_IDS, bit_colour
 from fcn.reporting import gallery
 
 PER_CLASS, FEW_IDS = 4, 256  # examples of a class; only one of ids from FEW_IDS on
@@ -143,20 +143,13 @@ class Survey:
 
 
 def _zeros():
-    return np.zeros(65536, np.int64)
+    return np.zeros(MOST_IDS, np.int64)
 
 
 def _thumbnail(name, split, image, mask, palette, opacity, longest_px, share=0.0):
-    photo = render.shrunk(_rgb(image), longest_px)
+    photo = render.shrunk(np.ascontiguousarray(images.as_rgb(image)), longest_px)
     return Thumbnail(name, split, gallery.jpeg(photo), gallery.id_png(mask, palette, opacity),
                      photo.shape[1], photo.shape[0], float(share))
-
-
-def _rgb(image):
-    """uint8 (h, w, 3) of an image with any number of channels: the first three, or the first one as grey."""
-    image = image if image.ndim == 3 else image[..., None]
-    image = image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2)
-    return np.ascontiguousarray(image)
 
 
 def _around(mask):

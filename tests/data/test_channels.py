@@ -95,8 +95,8 @@ def test_array_of_the_other_byte_order_is_read(tmp_path):
 
 
 def test_array_files_are_checked_by_header(tmp_path):
-    for array, words in ((BANDS.astype(np.float64), "holds float64"), (BANDS[0, 0], r"holds uint8 \(12,\)"),
-                         (np.zeros((0, 4), np.uint8), "holds uint8"), (np.array([{}]), "is not an array")):
+    for array, words in ((BANDS.astype(np.float64), "of float64, expected"), (BANDS[0, 0], r"array \(12,\) of uint8"),
+                         (np.zeros((0, 4), np.uint8), "of uint8"), (np.array([{}]), "a pickle")):
         np.save(tmp_path / "a.npy", array, allow_pickle=True)
         with pytest.raises(errors.DataError, match=words):
             npy.header(tmp_path / "a.npy")

@@ -81,7 +81,7 @@ def test_small_objects_are_in_front_and_crowds_behind():
 
 
 def test_a_converted_file_is_a_data_set(tmp_path, capsys):
-    images = [{"id": i, "file_name": f"{name}.jpg", "height": 6, "width": 8} for i, name in enumerate(("a", "b/c"))]
+    images = [{"id": i, "file_name": name, "height": 6, "width": 8} for i, name in enumerate(("a.tif", "b/c.jpg"))]
     written(tmp_path, [annotated(0, 7, [SQUARE]), annotated(0, 3, [[2, 2, 3, 2, 3, 3, 2, 3]]),
                        annotated(0, 3, [[6, 0, 8, 0, 8, 6, 6, 6]], iscrowd=1), annotated(1, 3, [])], images)
     assert not converted(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from conftest import save
 from PIL import Image
 
-from fcn.data import images
+from fcn.data import images, png_values
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of a PNG's colour types
 VALUES = [0, 1, 255, 256, 300, 65534, 65535, 4095]
@@ -17,7 +17,7 @@ VALUES = [0, 1, 255, 256, 300, 65534, 65535, 4095]
 
 def stored(path):
     with images.opened(path, ("PNG", "BMP"), "label") as image:
-        return images.stored_values(image)
+        return png_values.stored(image)
 
 
 def sixteen_bits(path, pixels, colour_type, filter_type=0, *chunks):

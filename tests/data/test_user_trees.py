@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fcn.cli import inspect
+from fcn.data import class_counts
 from fcn.data.layouts import _auto
 
 HEIGHT, WIDTH = 8, 16
@@ -74,12 +75,13 @@ def found(root):
     settings = types.SimpleNamespace(data=root, layout="auto", images="", labels="")
     choice = _auto.chosen(settings)
     layout = _auto.of(types.SimpleNamespace(**{"images": "", "labels": "", **choice.settings()}))
-    listings = inspect.listings(layout, root)
+    listings = class_counts.listings(layout, root)
     pairs = [pair for listing in listings.values() for pair in listing.pairs]
     assert not [problem for listing in listings.values() for problem in listing.problems]
     spec = layout.spec(root)
-    pixels, _, _, problems = inspect.count(pairs, spec, lambda done: None)
-    assert not problems
+    counts = class_counts.count(pairs, spec)
+    pixels = counts.pixels
+    assert not counts.problems
     quarters = {int(i): pixels[i] * 4 / pixels.sum() for i in np.flatnonzero(pixels)}
     return choice.layout, spec.counted(pixels), {name: len(part.pairs) for name, part in listings.items()}, quarters
 

@@ -203,3 +203,11 @@ def test_a_missing_partner_is_refused(tmp_path):
 def test_a_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(errors.DataError, match="two files or two folders"):
         fcn.score_layout(save(tmp_path / "gt" / "a.png", T), tmp_path / "gt")
+
+
+def test_pictures_never_replace_files(tmp_path):
+    label, found = save(tmp_path / "gt" / "a.png", T), save(tmp_path / "found" / "a.png", T)
+    before = label.read_bytes()
+    with pytest.raises(errors.UsageError, match="gt"):
+        fcn.score_layout(label, found, pictures=tmp_path / "gt")
+    assert label.read_bytes() == before

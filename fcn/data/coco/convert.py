@@ -59,7 +59,7 @@ def check(entries, folder, max_pixels=MAX_PIXELS, progress=lambda done: None):
 def _wrong(path, size, max_pixels):
     """(what is wrong with an image, what to do), or ("", "")."""
     try:
-        header = images.header(path, images.IMAGE_FORMATS, "image", max_pixels)
+        header = images.image_header(path, max_pixels, None)
     except errors.DataError as error:
         why = [error.why] if isinstance(error.why, str) else []
         return "; ".join([error.what, *why]), (error.fix or "").rstrip(".")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fcn.core import errors
-from fcn.data import images
+from fcn.data import png_values
 
 
 def stored(image, path):
@@ -11,7 +11,7 @@ def stored(image, path):
 
     uint16 for 16 bits per channel. Raises DataError if a pixel is transparent.
     """
-    values = without_alpha(images.stored_values(image), path)
+    values = without_alpha(png_values.stored(image), path)
     key = image.info.get("transparency")
     if isinstance(key, tuple):  # one colour of an RGB file
         check_opaque(np.where((values == key).all(axis=2), np.uint8(0), np.uint8(255)), path)

@@ -8,11 +8,11 @@ import pathlib
 import numpy as np
 
 from fcn.core import errors
-from fcn.data import images, tiff
-from fcn.data.label_formats import _channels, _npy
+from fcn.data import images, npy, tiff
+from fcn.data.label_formats import _channels
 
 FORMATS = ("PNG", "BMP", "GIF")  # of Pillow; JPEG changes ids at every edge
-SUFFIXES = (".png", ".bmp", ".gif", *tiff.SUFFIXES, _npy.SUFFIX)
+SUFFIXES = (".png", ".bmp", ".gif", *tiff.SUFFIXES, *npy.SUFFIXES)
 MODES = ("L", "P", "1", "LA", "RGB", "RGBA", *images.SIXTEEN_BIT)
 MOST_ID = 65535
 
@@ -20,7 +20,7 @@ MOST_ID = 65535
 def size(path, max_pixels=images.MAX_PIXELS):
     """(height, width) from the header. Raises DataError."""
     if is_array(path):
-        header = tiff.header(path, max_pixels) if _is_tiff(path) else _npy.header(path, max_pixels)
+        header = tiff.header(path, max_pixels) if _is_tiff(path) else npy.label_header(path, max_pixels)
     else:
         header = images.header(path, FORMATS, "label", max_pixels)
         _check(header.mode, header.format, header.frames, path)
@@ -34,7 +34,7 @@ def values(path, max_pixels=images.MAX_PIXELS, shown=False):
     than 8 bits scaled to 0-255. Raises DataError, also for transparent pixels.
     """
     if is_array(path):
-        array = _tiff_values(path, max_pixels, shown) if _is_tiff(path) else _npy.read(path, max_pixels)
+        array = _tiff_values(path, max_pixels, shown) if _is_tiff(path) else npy.read_label(path, max_pixels)
         return _channels.without_alpha(array, path)
     with images.opened(path, FORMATS, "label", max_pixels) as image:
         _check(image.mode, image.format, getattr(image, "n_frames", 1), path)
@@ -65,7 +65,7 @@ def as_ids(numbers, path):
 
 def is_array(path):
     """Whether this is a TIFF or .npy file, which Pillow does not read here."""
-    return _is_tiff(path) or pathlib.Path(path).suffix.lower() == _npy.SUFFIX
+    return _is_tiff(path) or pathlib.Path(path).suffix.lower() in npy.SUFFIXES
 
 
 def check_frames(frames, path):

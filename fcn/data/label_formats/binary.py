@@ -6,7 +6,7 @@ JPEG is allowed: its noise at edges is far from the threshold and cannot look li
 import numpy as np
 
 from fcn.core import errors
-from fcn.data import images
+from fcn.data import images, png_values
 from fcn.data.label_formats import _channels, _stored
 
 FORMATS = (*_stored.FORMATS, "JPEG")
@@ -58,7 +58,7 @@ def _grey(image, path):
     """Grey values of a Pillow image."""
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))
-    if images.stored_values(image).dtype == np.uint16:
+    if png_values.stored(image).dtype == np.uint16:
         return _of_16_bits(_channels.one(_channels.stored(image, path), path), path)
     pixels = np.asarray(image.convert("RGBA"))
     _channels.check_opaque(pixels[..., 3], path)

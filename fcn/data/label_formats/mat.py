@@ -25,7 +25,12 @@ SUFFIX = ".mat"
 
 def size(path, max_pixels=images.MAX_PIXELS):
     """(height, width) from the header of the array. Raises DataError."""
-    height, width = _mat5.shape(path, NAMES)
+    return size_of(path, NAMES, max_pixels)
+
+
+def size_of(path, names, max_pixels):
+    """size() of the array of one of these names."""
+    height, width = _mat5.shape(path, names)
     if height * width > max_pixels:
         raise errors.DataError(f"{height}x{width} pixels are more than the limit of {max_pixels:,}", where=path,
                                fix="if this size is right, raise --max-pixels.")

@@ -57,7 +57,7 @@ def spec(root, classes="", ignore_label=None):
     """
     is_matlab = _places(pathlib.Path(root)) == PLACES[0]
     return _classes.spec(root, classes, ignore_label, (), class_names=NAMES, encoding="mat" if is_matlab else "ids",
-                         remap=REMAP if is_matlab and not classes else ())
+                         remap=REMAP if is_matlab else ())
 
 
 def listing(root, split):

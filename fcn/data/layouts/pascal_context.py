@@ -56,7 +56,7 @@ def spec(root, classes="", ignore_label=None):
     Without a remap in that file, its ids are the 459 labels.
     """
     return _classes.spec(root, classes, ignore_label, (), class_names=NAMES, encoding="mat",
-                         remap=() if classes else REMAP)
+                         remap=REMAP)
 
 
 def listing(root, split):

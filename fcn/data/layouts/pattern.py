@@ -4,14 +4,14 @@
     --images 'leftImg8bit/{split}/{name}_leftImg8bit.png' --labels 'gtFine/{split}/{name}_gtFine_labelIds.png'
 
 {name} is what an image and its label have in common, and may span folders; {split} is the split (_patterns.py).
-Black and white labels are masks of two classes, and MATLAB labels hold the variable groundtruth; other labels hold ids,
-or have the label format of --label-encoding. Class names are read as in the layout paired.
+Black and white labels are masks of two classes, and MATLAB labels have the label format mat. Other labels hold ids, or
+have the label format of --label-encoding. Class names are read as in the layout paired.
 """
 
 import dataclasses
 
 from fcn.core import errors
-from fcn.data.label_formats import mat_groundtruth
+from fcn.data.label_formats import mat
 from fcn.data.layouts import _black_white, _classes, _folders, _patterns, binary_masks
 
 EXPECTED = f"the pattern layout has any folders, with {_patterns.EXAMPLE}"
@@ -37,8 +37,8 @@ class Patterns:
         labels = list(_patterns.matched(_folders.existing(root), self.labels, _folders.label_suffixes()).of)
         if named.encoding != "ids" or len(named.class_names) not in (0, 2):
             return named
-        if labels and all(path.suffix.lower() in mat_groundtruth.SUFFIXES for path in labels):
-            return dataclasses.replace(named, encoding="mat_groundtruth")
+        if labels and all(path.suffix.lower() in mat.SUFFIXES for path in labels):
+            return dataclasses.replace(named, encoding="mat")
         if _black_white.why(labels):
             return _classes.spec(root, classes, ignore_label, **binary_masks.DEFAULTS)
         return named

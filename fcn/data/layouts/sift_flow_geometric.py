@@ -27,7 +27,7 @@ def spec(root, classes="", ignore_label=None):
     Raises DataError.
     """
     return _classes.spec(root, classes, ignore_label, (), class_names=NAMES, encoding="mat",
-                         remap=() if classes else REMAP)
+                         remap=REMAP)
 
 
 def listing(root, split):
