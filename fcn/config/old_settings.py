@@ -6,7 +6,8 @@ REMOVED = {
     "new_layer_factor": "use new=FACTOR in rate_factors, such as --rate-factors 'new=10'.",
     "eval_budget": "give the share of the time to eval_every, such as --eval-every 5%.",
 }
-NEW = {"channels": 3, "images": "", "labels": ""}  # settings of runs of versions that did not have them
+# Settings of runs of versions that did not have them.
+NEW = {"channels": 3, "images": "", "labels": "", "output": "softmax"}
 AVERAGE_LOSS = 20  # what average_loss = "auto" becomes
 
 

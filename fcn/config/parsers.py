@@ -48,11 +48,14 @@ def parse_augmentations(text):
     return tuple(name for name in known if name in chosen)
 
 
-def check_name(name, known, word="value"):
-    """Raise ArgumentTypeError, with the nearest name if there is one, if `name` is not in the list `known`."""
+def check_name(name, known, word="value", listed=""):
+    """Raise ArgumentTypeError, with the nearest name if there is one, if `name` is not in the list `known`.
+
+    listed: what the message says is expected; default: all of `known`.
+    """
     if name not in known:
         near = nearest(str(name), known)
-        raise argparse.ArgumentTypeError(f"unknown {word} '{name}': expected {', '.join(known)}"
+        raise argparse.ArgumentTypeError(f"unknown {word} '{name}': expected {listed or ', '.join(known)}"
                                          + (f"{FIX}did you mean {near}?" if near else ""))
 
 

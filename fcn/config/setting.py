@@ -45,15 +45,22 @@ class Setting:
     def value(self, given):
         """The value of a flag's text or of a TOML value. Raises ValueError, ArgumentTypeError."""
         value, allowed = self.parse(given), self.allowed()
-        if allowed and value is not None:
-            check_name(value, allowed, registry.KINDS[self.kind].word if self.kind else "value")
+        if allowed and value is not None and self.kind:
+            check_name(value, [*self.choices, *registry.all_names(self.kind)], registry.KINDS[self.kind].word,
+                       self.listed())
+        elif allowed and value is not None:
+            check_name(value, allowed)
         return value
+
+    def listed(self):
+        """The allowed values as a text."""
+        return ", ".join([*self.choices, *([registry.described(self.kind)] if self.kind else ())])
 
     def full_help(self):
         """The help text, with names that plugins may add."""
         text = self.help.replace("{augmentations}", ", ".join(augmentations()))
         text = text.replace("{losses}", ", ".join(registry.names("losses")))
-        return f"{text}: {', '.join(self.allowed())}" if self.metavar and self.allowed() else text
+        return f"{text}: {self.listed()}" if self.metavar and self.allowed() else text
 
 
 def setting(group, default, metavar, help, parse=str, **more):

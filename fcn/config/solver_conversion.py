@@ -40,7 +40,7 @@ SETTINGS = {
         "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
         "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
         "cache_dir", "net", "weights", "carry_scores", "extra_channels", "mean_rgb", "alignment", "pool", "last_layer",
-        "fc", "fusion", "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "precision", "seed",
+        "fc", "fusion", "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "output", "precision", "seed",
         "deterministic", "plugins"),
 }
 _, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()

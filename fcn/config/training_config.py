@@ -88,6 +88,8 @@ class Config:
     mean_rgb: tuple | None = setting("model", None, "R,G,B", "mean colour to subtract, 0-255 (default: that of "
                                      "--weights), a number for each channel", optional(parse_mean))
     keep_prob: float = setting("model", 0.5, "SHARE", "dropout after fc6 and fc7: share of activations kept", fraction)
+    output: str = setting("model", "softmax", "", "last layer of a net of two classes: an output for each class, or "
+                          "one output for the second class (sigmoid)", choices=("softmax", "sigmoid"))
     precision: str = setting("model", "float32", "", "arithmetic of the encoder's convolutions",
                              choices=("float32", "bfloat16"))
 
@@ -127,7 +129,8 @@ class Config:
                                 "as '*/bias=2, conv1*=0, new=10' (0: frozen; new: layers that the encoder lacks)",
                                 parse_factors)
     freeze: str = setting("optimizer", "", "LAYER", "freeze the encoder up to and including this layer or stage, such "
-                          "as conv4, conv3_2 or fc7", parse_freeze)
+                          "as conv4, conv3_2 or fc7, or the whole encoder (encoder); its batch normalisation then uses "
+                          "the stored averages", parse_freeze)
     clip_norm: float = setting("optimizer", 0.0, "NORM", "clip the gradient to this global norm; 0: never",
                                between(0.0, 1e30, real))
 
@@ -186,8 +189,9 @@ class Config:
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
                   "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
-                  *variants.NAMES, "precision", "loss", "loss_reduction", "class_weights", "rim", "train_ignored",
-                  "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "seed", "deterministic")
+                  *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "rim",
+                  "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "seed",
+                  "deterministic")
 
 
 def fields():

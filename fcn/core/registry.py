@@ -9,6 +9,9 @@ The package of a kind states the contract of its files:
     REQUIRED    names that every file defines; functions with their parameters; "A or B" for one of two
     OPTIONAL    {name: default} of what a file may leave out
 
+A net needs no file: DECODER_ENCODER is the net of a decoder and an encoder, so that --net unet_resnet50 is
+decoders/unet.py on encoders/resnet50.py.
+
 docs/plugins.md has an example of each kind.
 """
 
@@ -20,6 +23,7 @@ import importlib
 import keyword
 import os
 import pathlib
+import types
 
 from fcn.core import errors, plugin_loader
 
@@ -115,27 +119,44 @@ def names(kind):
     return sorted(name for name in _files(kind) if not name.startswith("_"))
 
 
+def all_names(kind):
+    """names() and, for nets, all DECODER_ENCODER without a file. Nothing is imported."""
+    return [*names(kind), *(_combinations() if kind == "nets" else ())]
+
+
+def described(kind):
+    """names() as a text; for nets with the rule DECODER_ENCODER."""
+    text = ", ".join(names(kind))
+    if kind == "nets":
+        text += (f"; or DECODER_ENCODER, such as unet_vgg19, of a decoder ({', '.join(_free_decoders())}) and an "
+                 f"encoder ({', '.join(names('encoders'))})")
+    return text
+
+
 def is_plugin(kind, name):
     """Whether a name is from a plugin folder. Raises UsageError for an unknown name."""
-    return path(kind, name).parent != KINDS[kind].folder
+    return path(kind, name).parent not in (KINDS[kind].folder, KINDS["decoders"].folder)
 
 
 def path(kind, name):
-    """The file of a name. Nothing is imported, so an unknown name fails early. Raises UsageError."""
-    known = names(kind)
-    if name in known:
+    """The file of a name; of a net without a file, that of its decoder.
+
+    Nothing is imported, so an unknown name fails early. Raises UsageError.
+    """
+    if name in names(kind):
         return _files(kind)[name]
-    near = difflib.get_close_matches(str(name), known, 1)
+    if kind == "nets" and name in _combinations():
+        return path("decoders", _combinations()[name][0])
+    near = difflib.get_close_matches(str(name), all_names(kind), 1)
     gone = [f"the run used the plugin folder {folder}, which is missing" for folder in _plugins.missing]
-    raise errors.UsageError(f"unknown {KINDS[kind].word} '{name}'; available: {', '.join(known)}", why=gone,
+    raise errors.UsageError(f"unknown {KINDS[kind].word} '{name}'; available: {described(kind)}", why=gone,
                             fix=f"did you mean {near[0]}?" if near else "give --plugins FOLDER." if gone else
                             "use one of the available names, or add a plugin (docs/plugins.md).")
 
 
 def functions(kind, name):
     """Names of the functions in the file of a name. It is parsed and not imported, because many import TensorFlow."""
-    tree = ast.parse(path(kind, name).read_bytes())
-    return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    return tuple(node.name for node in _parsed(path(kind, name)) if isinstance(node, ast.FunctionDef))
 
 
 @functools.cache
@@ -146,6 +167,8 @@ def load(kind, name):
     (with file and line).
     """
     file, package = path(kind, name), importlib.import_module(KINDS[kind].package)
+    if name not in names(kind):
+        return _combined(name, file)
     load = _load_plugin if is_plugin(kind, name) else lambda name, file: importlib.import_module(name)
     module = load(f"{package.__name__}.{name}", file)
     required = getattr(package, "REQUIRED", ())
@@ -163,6 +186,32 @@ def load(kind, name):
 def load_all(kind):
     """{name: module} of all names of a kind. Raises UsageError as load()."""
     return {name: load(kind, name) for name in names(kind)}
+
+
+def _combinations():
+    """{DECODER_ENCODER: (decoder, encoder)} of the nets without a file."""
+    return {f"{decoder}_{encoder}": (decoder, encoder) for decoder in _free_decoders() for encoder in names("encoders")
+            if f"{decoder}_{encoder}" not in names("nets")}
+
+
+def _free_decoders():
+    """Names of the decoders that read nothing from the net's file."""
+    return [name for name in names("decoders") if not any(
+        ast.unparse(node).startswith("NET_DEFINES =") for node in _parsed(path("decoders", name))
+        if isinstance(node, ast.Assign))]
+
+
+def _combined(name, file):
+    """The module of a net without a file. file: of its decoder."""
+    decoder, encoder = _combinations()[name]
+    net = types.ModuleType(f"{KINDS['nets'].package}.{name}", f"The decoder {decoder} on the encoder {encoder}.")
+    vars(net).update(DECODER=decoder, ENCODER=encoder, __file__=str(file))
+    return net
+
+
+def _parsed(file):
+    """The statements of a Python file."""
+    return ast.parse(file.read_bytes()).body
 
 
 def _files(kind):

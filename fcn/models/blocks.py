@@ -24,6 +24,14 @@ class Blocks:
     offset: int
     height_width: tuple
 
+    def after_zeros(self):
+        """Blocks of two channels from one: zeros, then these scores."""
+        single = tf.reshape(self.tensor, tf.concat([tf.shape(self.tensor)[:3], [self.factor ** 2, 1]], 0))
+        pair = tf.pad(single, ((0, 0), (0, 0), (0, 0), (0, 0), (1, 0)))
+        tensor = tf.reshape(pair, tf.concat([tf.shape(self.tensor)[:3], [2 * self.factor ** 2]], 0))
+        tensor.set_shape((None, None, None, 2 * self.factor ** 2))
+        return dataclasses.replace(self, tensor=tensor, channels=2)
+
     def crop(self, height_width, offset=0):
         """Return Blocks that cover height x width of these pixels, from row and column `offset`. Copies nothing."""
         return dataclasses.replace(self, offset=self.offset + offset, height_width=height_width)

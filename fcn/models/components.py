@@ -28,6 +28,10 @@ class Components:
             return types.SimpleNamespace(build=self.net.decode)
         return registry.load("decoders", self.net.DECODER)
 
+    def pads_image(self, strides):
+        """Return whether images are padded to a multiple of the largest stride. strides: {feature: stride}."""
+        return hasattr(self.decoder, "pads_image") and self.decoder.pads_image(strides)
+
     def features(self, architecture):
         """Return ((name, stride, channels), ...) of the encoder, from fine to coarse."""
         if hasattr(self.encoder, "features"):

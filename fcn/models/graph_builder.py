@@ -10,7 +10,7 @@ from fcn.data import label_policy
 from fcn.data.label_policy import LabelPolicy
 from fcn.data.spec import id_dtype
 from fcn.models import batch_loss, blocks, components, layers
-from fcn.models.architecture import Architecture, BuildSettings
+from fcn.models.architecture import SIGMOID, Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
 from fcn.models.blocks import Blocks
 from fcn.models.tf_compat import tf
@@ -65,8 +65,12 @@ class InferenceGraph:
     prediction: tf.Tensor
 
 
-def build(architecture, policy=LabelPolicy(), loss=LossSettings()):  # noqa: B008, both are frozen
-    """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings."""
+def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=()):  # noqa: B008, both are frozen
+    """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings.
+
+    frozen: names of layers, see layers.freeze().
+    """
+    layers.freeze(frozen)
     images = tf.placeholder(tf.uint8, (None, None, None, architecture.image_channels), "images")
     labels = tf.placeholder(policy.id_dtype(architecture.num_classes), (None, None, None), "labels")
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
@@ -93,10 +97,21 @@ def check_strides(architecture):
         _net(images, architecture, None, np.zeros(2, np.int32), False)
 
 
-def of_run(model):
-    """Build the TrainingGraph of a run. model: dict, "model" of its config.json."""
+def of_run(model, frozen=()):
+    """Build the TrainingGraph of a run. model: dict, "model" of its config.json. frozen: see build()."""
     policy = label_policy.of_net(model["ignored_ids"], model["num_classes"])
-    return build(Architecture.from_dict(model), policy, LossSettings.from_dict(model))
+    return build(Architecture.from_dict(model), policy, LossSettings.from_dict(model), frozen)
+
+
+def layers_of(architecture):
+    """Return (names of the trained variables, names of the encoder's layers) of an Architecture, by building it once.
+
+    Both in the order of the forward pass. The graph is temporary.
+    """
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.uint8, (None, None, None, architecture.image_channels))
+        _, _, encoder_layers = _net(images, architecture, None, np.zeros(2, np.int32), False)
+        return [v.op.name for v in tf.trainable_variables()], encoder_layers
 
 
 def inference_of_run(model):
@@ -124,21 +139,40 @@ def inference(architecture, never_predicted=(), prepared=False):
 def _net(images, architecture, keep_prob, dropout_seed, training):
     """Return (scores as float32 Blocks, features, names of the encoder's layers) of uint8 images."""
     net, before = components.of(architecture.net), len(tf.trainable_variables())
-    settings = BuildSettings(net.net, architecture.widths, architecture.chosen(), layers.height_width(images),
-                             keep_prob, dropout_seed, training)
+    net.check(architecture.widths, architecture.chosen())
     x = net.encoder.preprocess(tf.cast(images, tf.float32), architecture.mean_rgb)
+    strides = {name: stride for name, stride, _ in net.features(architecture)}
+    is_padded = net.pads_image(strides)
+    if is_padded:
+        x = _padded(x, components.common_stride(architecture))
+    settings = BuildSettings(net.net, architecture.widths, architecture.chosen(), layers.height_width(x),
+                             keep_prob, dropout_seed, training, strides)
     features = net.encoder.build(tf.cast(x, tf.as_dtype(architecture.precision)), settings)
-    net.check_features(features, architecture, images.shape.as_list()[1:3])
+    net.check_features(features, architecture, x.shape.as_list()[1:3])
     encoder_layers = dict.fromkeys(v.op.name.rpartition("/")[0] for v in tf.trainable_variables()[before:])
-    scores = net.decoder.build(features, architecture.num_classes, settings)
+    channels = 1 if architecture.output == SIGMOID else architecture.num_classes
+    scores = net.decoder.build(features, channels, settings)
     if not isinstance(scores, tf.Tensor | Blocks):
         raise errors.UsageError(f"the decoder gives {scores!r}, expected Blocks or a tensor (N, H, W, num_classes)",
                                 where=net.decoder_file())
     scores = scores if isinstance(scores, Blocks) else blocks.plain(scores)
-    if scores.channels != architecture.num_classes:
-        raise errors.UsageError(f"the decoder gives {scores.channels} channels, expected one for each of the "
-                                f"{architecture.num_classes} classes", where=net.decoder_file())
+    if scores.channels != channels:
+        raise errors.UsageError(f"the decoder gives {scores.channels} channels, expected {channels}",
+                                where=net.decoder_file())
+    if architecture.output == SIGMOID:
+        scores = scores.after_zeros()
+    if is_padded:
+        scores = scores.crop(layers.height_width(images))
     return scores, features, tuple(encoder_layers)
+
+
+def _padded(x, stride):
+    """Pad (N, H, W, C) with zeros at the bottom and right to multiples of `stride`."""
+    static = [side and -(-side // stride) * stride for side in x.shape.as_list()[1:3]]
+    below, right = (-side % stride for side in layers.height_width(x))
+    y = tf.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
+    y.set_shape((None, *static, x.shape[3]))
+    return y
 
 
 def predict(scores, excluded_ids):

@@ -13,11 +13,21 @@ from fcn.models import convolution
 from fcn.models.blocks import Blocks, cut, height_width
 from fcn.models.convolution import Window, as_window, bilinear_kernel, convolve, padded, tf_padding, use_implementation
 from fcn.models.tf_compat import tf
-from fcn.models.variables import he, in_type, initializer, keep_prepared, truncated_normal, zeros
+from fcn.models.variables import (
+    glorot_uniform,
+    he,
+    he_uniform,
+    in_type,
+    initializer,
+    keep_prepared,
+    normal,
+    truncated_normal,
+    zeros,
+)
 
 __all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
-           "depthwise_conv", "dropout", "he", "height_width", "keep_prepared", "max_pool",
-           "truncated_normal", "use_implementation", "zeros"]
+           "depthwise_conv", "dropout", "freeze", "glorot_uniform", "he", "he_uniform", "height_width", "keep_prepared",
+           "max_pool", "normal", "truncated_normal", "upconv", "upsample", "use_implementation", "zeros"]
 
 FIXED_BILINEAR = "fixed bilinear"
 HALF = Window(2, stride=2)  # an odd last row or column is pooled alone, so sizes are rounded up
@@ -88,6 +98,40 @@ def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR,
     return Blocks(y, factor, channels, 0, (stride * (height + 1), stride * (width + 1)))
 
 
+def upconv(x, name, size, channels, kernel_init, *, bias=False):
+    """Double the size of x (N, H, W, in) by a learned transposed convolution, padding SAME: (N, 2 H, 2 W, channels).
+
+    Variables: <name>/kernel (size, size, channels, in), as in Keras, and <name>/bias. size: 3 or 4. Computes in the
+    dtype of x.
+    """
+    with tf.variable_scope(name):
+        kernel = _kernel((size, size, channels, int(x.shape[3])), kernel_init, name)
+        offset = _bias(channels) if bias else None
+    shape = tf.shape(x)
+    y = tf.nn.conv2d_transpose(x, in_type(kernel, x), tf.stack([shape[0], 2 * shape[1], 2 * shape[2], channels]), 2)
+    y.set_shape((None, None, None, channels))
+    return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
+
+
+def upsample(x):
+    """Double the size of x (N, H, W, C) by repeating every pixel 2 x 2 times."""
+    height, width = height_width(x)
+    return tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack([2 * height, 2 * width]))
+
+
+_FROZEN = ("frozen layers",)  # key of a graph collection
+
+
+def freeze(names):
+    """Declare layers of the default graph frozen, by name, before they are built.
+
+    Their batch normalisation uses its moving averages in training too, and does not update them, as Keras does with
+    trainable = False.
+    """
+    for name in names:
+        tf.add_to_collection(_FROZEN, name)
+
+
 def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     """Batch normalisation (Ioffe & Szegedy 2015) of (N, H, W, C), with the defaults of Keras.
 
@@ -97,7 +141,9 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     but not trained.
     """
     channels = int(x.shape[3])
-    with tf.variable_scope(name):
+    with tf.variable_scope(name) as scope:
+        if scope.name in tf.get_collection(_FROZEN):
+            training = False
         gamma, beta, moving_mean, moving_variance = (
             tf.get_variable(part, (channels,), tf.float32, initializer=start(), trainable=not part.startswith("moving"))
             for part, start in (("gamma", tf.ones_initializer), ("beta", tf.zeros_initializer),

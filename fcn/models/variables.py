@@ -63,6 +63,26 @@ def truncated_normal(stddev):
     return draw
 
 
+def normal(stddev):
+    """Return an initialiser: normal with this standard deviation."""
+    return lambda shape, seed: tf.random.stateless_normal(shape, seed, stddev=stddev)
+
+
+def he_uniform(shape, seed):
+    """He initialisation (He et al. 2015): uniform with variance 2 / fan-in."""
+    return _uniform(shape, seed, math.sqrt(6 / math.prod(shape[:3])))
+
+
+def glorot_uniform(shape, seed):
+    """Glorot & Bengio (2010): uniform with variance 2 / (fan-in + fan-out), the default of Keras."""
+    size = math.prod(shape[:2])
+    return _uniform(shape, seed, math.sqrt(6 / (size * (shape[2] + shape[3]))))
+
+
+def _uniform(shape, seed, limit):
+    return tf.random.stateless_uniform(shape, seed, -limit, limit)
+
+
 def initializer(function, name):
     """Wrap `function(shape, seed)` for tf.get_variable. The seed combines the run's seed and the layer's name."""
     def make(shape, dtype=None, partition_info=None):

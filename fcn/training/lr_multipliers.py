@@ -9,6 +9,7 @@ import math
 
 from fcn.core import errors
 
+ENCODER = "encoder"  # in freeze: all layers of the encoder
 NEW = "new"  # in rate_factors: layers that the encoder does not have
 
 
@@ -37,18 +38,26 @@ def factors(names, encoder_layers, rate_factors=(), freeze=""):
     return found
 
 
+def frozen_layers(factor_of):
+    """Return the layers of which no variable is trained. factor_of: {variable: factor} of factors()."""
+    trained = {layer_of(name) for name, factor in factor_of.items() if factor}
+    return [layer for layer in dict.fromkeys(map(layer_of, factor_of)) if layer not in trained]
+
+
 def frozen(encoder_layers, freeze):
     """Return the encoder's layers from the first one to `freeze`, inclusive; [] if freeze is "".
 
-    freeze: a layer ("conv3_2") or the prefix of several ("conv4" for conv4_1 to conv4_4). Raises UsageError if the
-    encoder has no such layer.
+    freeze: "encoder" for all, a layer ("conv3_2") or the prefix of several ("conv4" for conv4_1 to conv4_4). Raises
+    UsageError if the encoder has no such layer.
     """
     if not freeze:
         return []
+    if freeze == ENCODER:
+        return list(encoder_layers)
     named = [layer for layer in encoder_layers if layer == freeze or layer.startswith((f"{freeze}_", f"{freeze}/"))]
     if not named:
         raise errors.UsageError(f"--freeze {freeze}: the encoder has no such layer",
-                                fix=f"use one of {', '.join(encoder_layers)}.")
+                                fix=f"use encoder for all of it, or one of {', '.join(encoder_layers)}.")
     return list(encoder_layers[:encoder_layers.index(named[-1]) + 1])
 
 

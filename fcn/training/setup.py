@@ -15,6 +15,7 @@ from fcn.data import batch_loader, class_weights, label_policy
 from fcn.data.cache.cache import Cache
 from fcn.data.spec import DatasetSpec
 from fcn.models import components
+from fcn.models.architecture import SIGMOID
 from fcn.runs import checkpoint_files, record
 from fcn.training import lr_multipliers
 from fcn.weights import detection
@@ -136,6 +137,9 @@ def describe(settings, spec, listings, caches, weights, old):
     """
     policy = label_policy.make(spec, settings.train_ignored, pads(settings), settings.rim)
     channels, training = label_policy.num_channels(spec, settings.train_ignored), caches[0]
+    if settings.output == SIGMOID and channels != 2:
+        raise errors.UsageError(f"--output sigmoid is for two classes, this data set has {channels}",
+                                where=settings.data, fix="leave out --output sigmoid.")
     spec = dataclasses.replace(spec, ignored_ids=policy.ignored_in_scores)
     by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels, policy)
     encoder = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
@@ -143,7 +147,7 @@ def describe(settings, spec, listings, caches, weights, old):
     graph = {"net": settings.net, "choices": _variant(settings),
              "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": encoder["channels"],
              "mean_rgb": encoder["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
-             "class_weights": by_class, "precision": settings.precision}
+             "class_weights": by_class, "precision": settings.precision, "output": settings.output}
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
                                         / (settings.batch * settings.batches_per_step))
     kept = training_config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})

@@ -47,10 +47,10 @@ class Trainer:
         tf.set_random_seed(settings.seed)
         self.job, self.policy, self.rows = job, label_policy.of_run(job.content["model"], job.spec), None
         self.sampling = setup.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
-        self.graph = graph_builder.of_run(job.content["model"])
-        names = [v.op.name for v in tf.trainable_variables()]
-        factor_of = lr_multipliers.factors(names, self.graph.encoder_layers, parsers.factors(settings.rate_factors),
+        names, encoder_layers = graph_builder.layers_of(Architecture.from_dict(job.content["model"]))
+        factor_of = lr_multipliers.factors(names, encoder_layers, parsers.factors(settings.rate_factors),
                                            settings.freeze)
+        self.graph = graph_builder.of_run(job.content["model"], lr_multipliers.frozen_layers(factor_of))
         rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
                                   factor_of)
         self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)

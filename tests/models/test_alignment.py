@@ -13,7 +13,6 @@ from fcn.config.variants import Variants
 from fcn.core import registry
 from fcn.models import convolution, published_nets
 from fcn.models.architecture import BuildSettings
-from fcn.models.decoders import fcn as decoder
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
@@ -187,8 +186,8 @@ def test_impulse_is_upsampled_symmetrically_about_its_cell(net, source, alignmen
     ends[source][0, cell[0], cell[1], 0] = 1
     with fresh() as session:
         tensors = {name: tf.placeholder_with_default(end, (None, None, None, 1)) for name, end in ends.items()}
-        settings = BuildSettings(registry.load("nets", net), {}, Variants(alignment=alignment), SIZE, None, None, False)
-        logits = decoder.build(tensors, 1, settings).pixels()
+        settings = BuildSettings(None, {}, Variants(alignment=alignment), SIZE, None, None, False)
+        logits = registry.load("decoders", net).build(tensors, 1, settings).pixels()
         start(session)
         nets_help.put(session, {v.op.name: np.ones((1, 1, 1, 1)) for v in tf.trainable_variables()
                                 if v.op.name.endswith("kernel")})

@@ -17,7 +17,9 @@ from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
 
-KNOWN_WIDTHS = {"vgg": THIN}  # of encoders that take widths from the weights' file
+BARE = {name: width for name, width in THIN.items() if name.startswith("conv")}
+BARE16 = {name: width for name, width in BARE.items() if not name.endswith("_4")}
+KNOWN_WIDTHS = {"vgg": THIN, "vgg19": BARE, "vgg16": BARE16}  # of encoders that take widths from the weights' file
 
 
 def settings(widths, images, net=None, training=False):
@@ -77,10 +79,10 @@ def test_encoders_and_decoders_take_the_arguments_of_the_model(folder, arguments
 def test_net_has_an_encoder_a_decoder_and_allowed_variants(name):
     parts = components.of(name)
     assert callable(parts.encoder.build) and callable(parts.decoder.build)
-    if parts.net.DECODER == "fcn":
-        assert list(inspect.signature(parts.net.head).parameters) == ["features", "fcn"]
-        features = parts.features(Architecture(name, 2, published_nets.widths()))
-        assert set(parts.net.FUSED) < {feature for feature, _, _ in features}
+    of_head = parts.net if parts.net.DECODER == "fcn" else parts.decoder
+    assert list(inspect.signature(of_head.head).parameters) == ["features", "fcn"]
+    features = parts.features(Architecture(name, 2, published_nets.widths()))
+    assert set(of_head.FUSED) < {feature for feature, _, _ in features}
     if hasattr(parts.net, "VARIANT"):
         assert isinstance(parts.net.VARIANT, Variants)
         values = vars(parts.net.VARIANT).items()

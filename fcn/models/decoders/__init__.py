@@ -11,6 +11,12 @@ Optional:
 
     STRIDES
         {layer: stride}, layers that --dry-run lists. Default: none.
+    NET_DEFINES
+        Names that the module of the net must define. Such a decoder is only used by nets with a file.
+    pads_image(strides)
+        Return whether images are padded at the bottom and right to a multiple of the encoder's largest stride, so that
+        every feature is exactly twice as large as the next; the scores are cropped afterwards. strides: {feature:
+        stride}. Default: no.
     score_count(size_px, architecture)
         Return how many numbers the scores of one image have. Default: num_classes per pixel.
     cells(pixel, architecture)

@@ -1,12 +1,14 @@
 """The decoder of the published FCNs: class scores, upsampled by transposed convolutions and fused with finer features.
 
-A net with this decoder defines
+A net with this decoder, and a decoder such as fcn8s.py, defines
 
-    head(features, fcn)          return the scores. features: {name: tensor} of the encoder. fcn: FcnLayers. Example:
-                                 nets/fcn8s.py
-    FUSED                        names of the fused features, from coarse to fine; () for none. Without it, the
-    receptive
-                                 field is unknown
+    head(features, fcn)
+        Return the scores. features: {name: tensor} of the encoder. fcn: FcnLayers.
+    FUSED
+        Names of the fused features, from coarse to fine; () for none. Without it, the receptive field is unknown.
+
+Features are named as in VGG: pool3 (stride 8), pool4 (16), fc7 (32). Of another encoder, a feature of the same stride
+has that name.
 
 Layers have the names of fcn.berkeleyvision.org. Scores, their sums and their upsampling are float32 even if the encoder
 computes in bfloat16; fused features have the dtype of the encoder.
@@ -20,11 +22,34 @@ from fcn.models.published_nets import CROPS, POOL_SCALES
 from fcn.models.tf_compat import tf
 
 STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8}  # for --dry-run
+NET_DEFINES = ("head",)
+NAMES = {"pool3": 8, "pool4": 16, "fc7": 32}
 
 
 def build(features, num_classes, settings):
     """Logits, as the contract of fcn/models/decoders says."""
-    return settings.net.head(features, FcnLayers(num_classes, settings))
+    return decode(settings.net.head, features, num_classes, settings)
+
+
+def decode(head, features, num_classes, settings):
+    """Return the scores of a head(features, fcn)."""
+    found = names(settings.strides)
+    return head(features | {name: features[own] for name, own in found.items()}, FcnLayers(num_classes, settings))
+
+
+def pads_image(strides):
+    """See fcn/models/decoders. VGG rounds sizes up in a way that keeps features aligned; others need whole cells."""
+    return bool(names(strides))
+
+
+def names(strides):
+    """Return {name of VGG's feature: name of the encoder's last feature of that stride}.
+
+    {} for VGG, and for an encoder without a feature of stride 32, whose net must have a head for its names.
+    strides: {feature: stride}.
+    """
+    found = {name: [own for own, of_own in strides.items() if of_own == stride] for name, stride in NAMES.items()}
+    return {} if "fc7" in strides or not found["fc7"] else {name: own[-1] for name, own in found.items() if own}
 
 
 class FcnLayers:
@@ -109,7 +134,7 @@ def cells(pixel, architecture):
 
     Output p of a transposed convolution with size 2 s and stride s depends on inputs p/s - 1 and p/s.
     """
-    if not hasattr(components.of(architecture.net).net, "FUSED"):
+    if not hasattr(_module(architecture), "FUSED"):
         return None
     variant, strides = architecture.chosen() or Variants(), _strides(architecture)
     wide = variant.alignment == "pad100"
@@ -125,9 +150,16 @@ def cells(pixel, architecture):
 
 def _strides(architecture):
     """Return [(feature, stride)] that the head uses, from coarse to fine: the coarsest feature, then the fused ones."""
+    strides = {name: stride for name, stride, _ in components.of(architecture.net).features(architecture)}
+    own = names(strides)
+    return [(name, strides[name]) for name in (list(strides)[-1], *(
+        own.get(name, name) for name in getattr(_module(architecture), "FUSED", ())))]
+
+
+def _module(architecture):
+    """Return the module with the head and FUSED: that of the net, or of its decoder."""
     net = components.of(architecture.net)
-    strides = {name: stride for name, stride, _ in net.features(architecture)}
-    return [(name, strides[name]) for name in (list(strides)[-1], *getattr(net.net, "FUSED", ()))]
+    return net.net if hasattr(net.net, "head") else net.decoder
 
 
 def _inputs_of(span, stride):

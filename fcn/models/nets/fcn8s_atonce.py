@@ -5,8 +5,6 @@ Long & Darrell (PAMI 2017), section 4.3; fcn.berkeleyvision.org, voc-fcn8s-atonc
 """
 
 from fcn.config.variants import Variants
-from fcn.models.nets.fcn8s import DECODER, ENCODER, FUSED, head
 
-__all__ = ["DECODER", "ENCODER", "FUSED", "VARIANT", "head"]
-
+ENCODER, DECODER = "vgg", "fcn8s"
 VARIANT = Variants(pool_scaling=True)

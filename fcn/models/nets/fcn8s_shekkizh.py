@@ -6,7 +6,7 @@ weights are initialised with standard deviation 0.02, which makes the first loss
 """
 
 from fcn.config.variants import Variants
-from fcn.models.nets import fcn8s
+from fcn.models.decoders import fcn8s
 
 ENCODER, DECODER = "vgg", "fcn"
 VARIANT = Variants(pool="avg1to4", last_layer="conv5_3", fc="random", fusion="features", init_stddev=0.02,

@@ -34,7 +34,7 @@ def read(path):
     try:
         with npz_file.open_npz(path, most_unpacked(path.stat().st_size)) as (members, names):
             net = _net(members, path)
-            if net and net not in registry.names("nets"):
+            if net and net not in registry.all_names("nets"):
                 raise refusal(path, f"holds the unknown net {net!r}",
                               fix=f"if the net is a plugin, give --plugins FOLDER with FOLDER/nets/{net}.py.")
             if net and net not in _heads.NETS:

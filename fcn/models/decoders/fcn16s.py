@@ -1,0 +1,27 @@
+"""Head of FCN-16s: scores of fc7, upsampled by 2, plus scores of pool4; the sum is upsampled by 16.
+
+On VGG it is the net nets/fcn16s.py, where its source is named.
+"""
+
+from fcn.models.decoders.fcn import STRIDES, cells, decode, pads_image, score_count
+
+__all__ = ["FUSED", "STRIDES", "build", "cells", "head", "pads_image", "score_count"]
+
+FUSED = ("pool4",)
+
+
+def build(features, num_classes, settings):
+    """Logits, as the contract of fcn/models/decoders says."""
+    return decode(head, features, num_classes, settings)
+
+
+def head(features, fcn):
+    """Return the scores of the image; see fcn.py. Layers have the names of net.py at fcn.berkeleyvision.org."""
+    if fcn.variant.fusion == "features":
+        return fcn.fuse_features(features, FUSED)
+    score_fr = fcn.score("score_fr", features["fc7"])                 # stride 32
+    upscore2 = fcn.conv2d_transpose("upscore2", score_fr, 2)          # 16
+    score_pool4 = fcn.score("score_pool4", features["pool4"])
+    fuse_pool4 = fcn.fuse("pool4", upscore2, score_pool4)
+    upscore16 = fcn.conv2d_transpose("upscore16", fuse_pool4, 16)     # 1
+    return fcn.crop(upscore16, 16)
