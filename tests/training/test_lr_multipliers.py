@@ -57,6 +57,16 @@ def test_frozen_layer_and_the_encoder_before_it_stay_unchanged(freeze, expected)
     assert layers_with(found, 1) == [layer for layer in (*THIN16, *HEAD) if layer not in expected]
 
 
+def test_whole_encoder_is_frozen_by_its_name():
+    found = lr_multipliers.factors(VGG16, tuple(THIN16), freeze="encoder")
+    assert layers_with(found, 0) == list(THIN16) and layers_with(found, 1) == list(HEAD)
+
+
+def test_layer_is_frozen_if_none_of_its_variables_is_trained():
+    factor_of = {"a_bn/gamma": 0.0, "a_bn/beta": 0.0, "b/kernel": 0.0, "b/bias": 2.0, "c/kernel": 1.0}
+    assert lr_multipliers.frozen_layers(factor_of) == ["a_bn"]
+
+
 def test_fourth_convolution_of_a_stage_is_frozen_where_it_exists():
     assert layers_with(lr_multipliers.factors(VGG19, tuple(THIN), freeze="conv3"), 0)[-1] == "conv3_4"
     assert layers_with(lr_multipliers.factors(VGG19, tuple(THIN), freeze="conv3_4"), 0)[-1] == "conv3_4"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from nets_help import fresh, start, values
+from nets_help import fresh, put, start, values
 
 from fcn.cli import export
 from fcn.core import errors, registry
@@ -88,8 +88,8 @@ def train(session, graph, step, first, last, batches_per_step=2):
         session.run(step.update if (number + 1) % batches_per_step == 0 else step.collect, feed)
 
 
-def built(batches_per_step=2, **options):
-    graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options))
+def built(batches_per_step=2, frozen=(), **options):
+    graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), frozen=frozen)
     return graph, weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"), batches_per_step)
 
 
@@ -131,6 +131,25 @@ def test_every_batch_of_a_step_updates_the_averages_once():
     assert (held["conv_a/kernel"] != kernel).all()
     np.testing.assert_allclose(held["bn_a/moving_mean"], mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(held["bn_a/moving_variance"], variance, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frozen", [("bn_a",), ("conv_a", "bn_a", "conv_b", "bn_b")])
+def test_frozen_layer_uses_its_averages_and_keeps_them(frozen):
+    """As Keras with trainable = False: in training too. Other layers use the batch and are updated."""
+    stored = {"bn_a/moving_mean": np.float32([0.1, -0.2, 0.3, 0]), "bn_a/moving_variance": np.float32([1, 2, 0.5, 3])}
+    kept = [name for name in AVERAGES if name.partition("/")[0] in frozen]
+    with fresh() as session:
+        graph, step = built(1, frozen=frozen)
+        start(session)
+        put(session, stored)
+        before = values()
+        images, labels = batch_at(0)
+        feed = {graph.images: images, graph.labels: labels}
+        by_batch, by_averages = (session.run(graph.logits, feed | {graph.training: on}) for on in (True, False))
+        train(session, graph, step, 0, 1, 1)
+        after = values()
+    assert [name for name in AVERAGES if (after[name] == before[name]).all()] == kept
+    assert (np.abs(by_batch - by_averages).max() < 1e-6) == (len(kept) == len(AVERAGES))
 
 
 def test_validation_uses_the_averages_unchanged(run):

@@ -3,6 +3,7 @@
 The features are those of segmentation_models: the last convolution of each stage after its ReLU, and the last pool.
 """
 
+from fcn.core import errors
 from fcn.models import layers, published_nets
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
@@ -11,7 +12,14 @@ preprocess = vgg.preprocess
 
 
 def widths(backbone, known):
-    """Return {layer: output channels}. known: the same of a weight file. backbone: "vgg16" or "vgg19"."""
+    """Return {layer: output channels}. known: the same of a weight file. backbone: "vgg16" or "vgg19".
+
+    Raises UsageError for the weights of the other VGG.
+    """
+    stored = published_nets.backbone(known)
+    if any(name in known for name in published_nets.CONVOLUTIONS) and stored != backbone:
+        raise errors.UsageError(f"the weights are of {stored}, the encoder is {backbone}",
+                                fix=f"give a net on {stored}, such as --net unet_{stored}.")
     return {name: known.get(name, published_nets.STAGES[int(name[4]) - 1][1])
             for name in published_nets.BACKBONES[backbone]}
 
