@@ -51,8 +51,9 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     own = {v.op.name: v for v in variables.of_net()}
     needed = {name: v.shape.as_list() for name, v in own.items()}
     classes, factors = None, {}
-    if "score_fr" in weights.layers:
-        old = transfer.channel_names(weights.class_names, weights.layers["score_fr"][0].shape[3])
+    count = transfer.score_channels(weights.layers)
+    if count > 1:  # one output, of --output sigmoid, is copied to another one and otherwise not at all
+        old = transfer.channel_names(weights.class_names, count)
         new = transfer.channel_names(class_names, num_classes)
         classes = transfer.carried_classes(carry_scores, old, new), len(old), len(new)
         scaled = bool(chosen) and chosen.pool_scaling

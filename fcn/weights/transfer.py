@@ -120,8 +120,19 @@ def _row_of_others(layer, fate, arrays, why=""):
                        f"{names}: {why}" if why else names)
 
 
+FINAL = {"final_conv": 3, "final_upconv": 2}  # last layers of the U-Nets, and their axis of classes
+
+
+def score_channels(layers):
+    """Return how many classes the scores of a net have, 0 for a bare encoder. layers: {layer: (kernel, bias)}."""
+    axes = {"score_fr": 3, **FINAL}
+    return next((layers[name][0].shape[axis] for name, axis in axes.items() if name in layers), 0)
+
+
 def _class_axes(layer, stored):
     """Return the axes of a layer whose length is the number of classes: {"kernel": axes, "bias": axes}, or {}."""
+    if layer in FINAL:
+        return {"kernel": (FINAL[layer],), "bias": (0,)}
     if re.fullmatch(r"score_\w+", layer):
         return {"kernel": (3,), "bias": (0,)}
     if re.fullmatch(r"upscore\w*", layer):

@@ -385,3 +385,15 @@ def test_weights_are_loaded_into_variables_not_the_graph(stage):
         put(session, {"score_fr/bias": np.zeros(3)})
         checkpoint_reader.put(session, {"score_fr/bias": arrays["score_fr/bias"], "no such/kernel": np.zeros(1)})
         np.testing.assert_array_equal(nets_help.values()["score_fr/bias"], arrays["score_fr/bias"])
+
+
+@pytest.mark.parametrize(("layer", "axis"), [("final_conv", 3), ("final_upconv", 2)])
+def test_last_layer_of_a_unet_is_carried_by_class(layer, axis):
+    kernel = np.moveaxis(np.arange(2 * 3, dtype=np.float32).reshape(1, 1, 2, 3), 3, axis)
+    stored = {layer: (kernel, np.float32([10, 11, 12]))}
+    assert transfer.score_channels(stored) == 3
+    arrays, (row,) = transfer.plan_transfer(stored, {f"{layer}/kernel": [1, 1, 2, 2], f"{layer}/bias": [2]},
+                                            classes=(((2, 0),), 3, 2))
+    assert (row.fate, row.why) == ("reshaped", "1 of 3 classes carried")
+    np.testing.assert_array_equal(arrays[f"{layer}/bias"], [12, 0])
+    np.testing.assert_array_equal(np.moveaxis(arrays[f"{layer}/kernel"], axis, 3)[0, 0], [[2, 0], [5, 0]])
