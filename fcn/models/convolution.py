@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from fcn.models import tf_compat, variables
-from fcn.models.blocks import height_width
+from fcn.models.blocks import height_width, to_pixels
 from fcn.models.published_nets import bilinear_2d
 from fcn.models.tf_compat import tf
 
@@ -116,6 +116,45 @@ def windows(x, size):
     height, width = (side - size + 1 for side in height_width(x))
     x = tf.concat([tf.slice(x, (0, 0, j, 0), tf.stack([-1, -1, width, -1])) for j in range(size)], axis=3)
     return tf.concat([tf.slice(x, (0, i, 0, 0), tf.stack([-1, height, -1, -1])) for i in range(size)], axis=3)
+
+
+MOST_UPSAMPLED = 128  # channels up to which convolve_upsampled() computes blocks on a CPU (benchmarks/RESULTS.md)
+
+
+def convolve_upsampled(x, skip, kernel):
+    """Convolve, 3 x 3 with padding SAME, x repeated to twice its size and then `skip`, channel after channel.
+
+    x: (N, H, W, C). skip: (N, 2 H, 2 W, S) or None. kernel: (3, 3, C + S, out). Returns (N, 2 H, 2 W, out).
+
+    CPUs compute the part of x at its own size: of the nine inputs of an output, at most four differ. With many channels
+    the kernel is larger than its input, and rearranging it would take longer than that saves.
+    """
+    if implementation() == PRODUCT and int(kernel.shape[3]) <= MOST_UPSAMPLED:
+        return convolve_upsampled_as_blocks(x, skip, kernel)
+    height, width = height_width(x)
+    x = tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack([2 * height, 2 * width]))
+    return tf.nn.conv2d(x if skip is None else tf.concat([x, skip], axis=3), variables.in_type(kernel, x), 1, "SAME")
+
+
+def convolve_upsampled_as_blocks(x, skip, kernel):
+    """Compute the same from blocks of 2 x 2 outputs. See convolve_upsampled()."""
+    depth, channels, (height, width) = int(x.shape[3]), int(kernel.shape[3]), height_width(x)
+    blocks = variables.in_type(kernel, x, lambda k: as_convolution(repeated(k[:, :, :depth]), 2))
+    y = to_pixels(convolve_as_conv2d(x, blocks, Window(2, padding=1)), 2)
+    y = y[:, 1:1 + 2 * height, 1:1 + 2 * width]
+    y.set_shape((None, None, None, channels))
+    if skip is None:
+        return y
+    return y + tf.nn.conv2d(skip, variables.in_type(kernel, x, lambda k: tf.cast(k[:, :, depth:], x.dtype)), 1, "SAME")
+
+
+def repeated(kernel):
+    """Return the transposed kernel (4, 4, out, in) that repeats pixels 2 x 2 times and convolves them with `kernel`.
+
+    kernel: (3, 3, in, out).
+    """
+    mirrored = tf.transpose(kernel, (0, 1, 3, 2))[::-1, ::-1]
+    return tf.add_n([tf.pad(mirrored, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1)])
 
 
 def padded(x, pad, value=0):

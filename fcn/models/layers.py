@@ -27,7 +27,7 @@ from fcn.models.variables import (
 
 __all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
            "depthwise_conv", "dropout", "freeze", "glorot_uniform", "he", "he_uniform", "height_width", "keep_prepared",
-           "max_pool", "normal", "truncated_normal", "upconv", "upsample", "use_implementation", "zeros"]
+           "max_pool", "normal", "truncated_normal", "upconv", "upsampled_conv", "use_implementation", "zeros"]
 
 FIXED_BILINEAR = "fixed bilinear"
 HALF = Window(2, stride=2)  # an odd last row or column is pooled alone, so sizes are rounded up
@@ -113,10 +113,15 @@ def upconv(x, name, size, channels, kernel_init, *, bias=False):
     return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
 
 
-def upsample(x):
-    """Double the size of x (N, H, W, C) by repeating every pixel 2 x 2 times."""
-    height, width = height_width(x)
-    return tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack([2 * height, 2 * width]))
+def upsampled_conv(x, name, channels, kernel_init, skip=None):
+    """Repeat every pixel of x (N, H, W, in) 2 x 2 times, append `skip`, and convolve: (N, 2 H, 2 W, channels).
+
+    skip: (N, 2 H, 2 W, S) or None. Variable: <name>/kernel (3, 3, in + S, channels). Padding is SAME.
+    """
+    depth = int(x.shape[3]) + (0 if skip is None else int(skip.shape[3]))
+    with tf.variable_scope(name):
+        kernel = _kernel((3, 3, depth, channels), kernel_init, name)
+    return convolution.convolve_upsampled(x, skip, kernel)
 
 
 _FROZEN = ("frozen layers",)  # key of a graph collection

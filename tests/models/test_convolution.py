@@ -57,6 +57,29 @@ def test_bilinear_upsampling_equals_a_full_transposed_kernel(factor, height_widt
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(one).max())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("height_width", [(1, 1), (3, 4)])
+@pytest.mark.parametrize("skip_channels", [0, 2])
+def test_convolution_of_an_upsampled_map_equals_its_blocks(height_width, skip_channels):
+    images, (height, width) = RNG.normal(size=(2, *height_width, 3)), height_width
+    with fresh() as session:
+        x = tf.placeholder(tf.float32, (None, None, None, 3))
+        kernel = tf.constant(RNG.normal(size=(3, 3, 3 + skip_channels, 4)), tf.float32)
+        skip = tf.constant(RNG.normal(size=(2, 2 * height, 2 * width, skip_channels)), tf.float32)
+        upsampled = tf.reshape(tf.tile(x[:, :, None, :, None], (1, 1, 2, 1, 2, 1)), (2, 2 * height, 2 * width, 3))
+        plain = tf.nn.conv2d(tf.concat([upsampled, skip], axis=3), kernel, 1, "SAME")
+        skip = skip if skip_channels else None
+        ways = [plain]
+        for name in (convolution.PRODUCT, convolution.CONV2D_TRANSPOSE):
+            convolution.use_implementation(name)
+            ways.append(convolution.convolve_upsampled(x, skip, kernel))
+        sources = [x, kernel] + [skip] * bool(skip_channels)
+        expected, *found = [value_and_gradients(session, y, sources, x, images) for y in ways]
+    for way in found:
+        for one, other in zip(way, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+
+
 def in_blocks(images, factor, offset):
     """Blocks of these scores (N, H, W, C), with 1000 in every pixel outside of the image."""
     _, height, width, channels = images.shape

@@ -22,11 +22,10 @@ def build(features, num_classes, settings):
         for number in (1, 2):
             x = conv_bn_relu(x, f"center_block{number}", CENTER_CHANNELS, training)
     for number, (skip, channels) in enumerate(zip(skips, CHANNELS, strict=False)):
-        x = layers.upsample(x)
-        if skip is not None:
-            x = tf.concat([x, features[skip]], axis=3)
-        for part in "ab":
-            x = conv_bn_relu(x, f"decoder_stage{number}{part}", channels, training)
+        name = f"decoder_stage{number}"
+        x = layers.upsampled_conv(x, f"{name}a_conv", channels, layers.he_uniform, features.get(skip))
+        x = tf.nn.relu(layers.batch_norm(x, f"{name}a_bn", training))
+        x = conv_bn_relu(x, f"{name}b", channels, training)
     return layers.conv(tf.cast(x, tf.float32), "final_conv", 3, num_classes, layers.glorot_uniform)
 
 
