@@ -71,11 +71,9 @@ class Room:
 def need_of(architecture):
     """Return need(size_px, is_plain), a function that returns the bytes that a net needs for an image.
 
-    size_px: (height, width). is_plain: the graph computes the argmax. Returns None if the encoder has no memory map.
+    size_px: (height, width). is_plain: the graph computes the argmax.
     """
     net, width = components.of(architecture.net), 2 if architecture.precision == "bfloat16" else FLOAT
-    if net.memory_map(architecture, (tiling.SMALLEST_PX, tiling.SMALLEST_PX)) is None:
-        return None
 
     def need(size_px, is_plain=True):
         return resources.forward(net.memory_map(architecture, size_px), size_px,

@@ -91,10 +91,11 @@ class Components:
         return {"images": 1, **getattr(self.encoder, "STRIDES", features), **getattr(self.decoder, "STRIDES", {}),
                 "logits": 1}
 
-    def memory_map(self, architecture, size_px) -> MemoryMap | None:
-        """Return the MemoryMap of the encoder for an image of (height, width) px, or None if unknown."""
+    def memory_map(self, architecture, size_px) -> MemoryMap:
+        """Return the MemoryMap for an image of (height, width) px; without one of the encoder, that of a graph."""
         if not hasattr(self.encoder, "memory_map"):
-            return None
+            from fcn.models import graph_builder  # imports this module
+            return graph_builder.memory_map(architecture, size_px)
         return self.encoder.memory_map(architecture.widths, size_px, architecture.chosen())
 
     def score_count(self, architecture, size_px):

@@ -1,6 +1,8 @@
 """Graphs of a net: TrainingGraph with a loss, for training and evaluation; InferenceGraph without, for prediction."""
 
 import dataclasses
+import functools
+import json
 import threading
 
 import numpy as np
@@ -9,10 +11,11 @@ from fcn.core import errors
 from fcn.data import label_policy
 from fcn.data.label_policy import LabelPolicy
 from fcn.data.spec import id_dtype
-from fcn.models import batch_loss, blocks, components, layers
+from fcn.models import activation_memory, batch_loss, blocks, components, layers
 from fcn.models.architecture import SIGMOID, Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
 from fcn.models.blocks import Blocks
+from fcn.models.encoders import MemoryMap
 from fcn.models.tf_compat import tf
 
 CHECKED_PX = 96, 160  # image size for the check of an encoder's strides
@@ -85,6 +88,20 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=()):  
     return TrainingGraph(images, labels, keep_prob, dropout_seed, training, scores, scores.pixels(),
                          predict(scores, policy.never_predicted), sums.loss_sum, sums.pixels, sums.objective,
                          sums.normalizer, architecture.num_classes, features, encoder_layers)
+
+
+@functools.lru_cache(maxsize=16)
+def _memory_map(architecture_json, size_px):
+    architecture = Architecture.from_dict(json.loads(architecture_json))
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.uint8, (1, *size_px, architecture.image_channels))
+        _net(images, architecture, None, np.zeros(2, np.int32), tf.placeholder(tf.bool, ()))
+        return MemoryMap(activation_memory.activations(graph))
+
+
+def memory_map(architecture, size_px):
+    """Return the MemoryMap of one image of size_px = (height, width), encoder and decoder, read from a graph."""
+    return _memory_map(json.dumps(architecture.to_dict()), tuple(map(int, size_px)))
 
 
 def check_strides(architecture):

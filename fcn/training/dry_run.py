@@ -19,7 +19,6 @@ from fcn.training import loop, lr_multipliers, resources, validation
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN = "unknown, because the net's encoder has no memory_map"
 MOST_GRAPH = 4e6  # bytes; a larger graph contains weights as constants
 TIMED_STEPS, TIMED_S, MOST_STEPS = 3, 5.0, 30  # after a warm-up step: minimum steps and seconds, maximum steps
 
@@ -31,9 +30,8 @@ def quick(trainer):
         raise atomic_io.no_space(size, trainer.job.run,
                                  "free space, or give a --run on another disk; this disk cannot hold a single "
                                  "checkpoint.")
-    estimate = memory_of(trainer)
-    memory = f"about {atomic_io.format_bytes(sum(estimate.values()))}" if estimate else UNKNOWN
-    lines = [f"memory {memory}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
+    memory = atomic_io.format_bytes(sum(memory_of(trainer).values()))
+    lines = [f"memory about {memory}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
              f"{atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free"]
     if free + there < most * size:
         lines.append(f"warning: the disk cannot hold {most} checkpoints (--keep {most - 2}, the best one, and one "
@@ -49,7 +47,7 @@ def disk(trainer):
 
 
 def memory_of(trainer, batch=None):
-    """Return resources.memory of this run as {part: bytes}, or None if the encoder has no memory map.
+    """Return resources.memory of this run as {part: bytes}.
 
     batch: images per batch; default: that of the run.
     """
@@ -60,8 +58,6 @@ def memory_of(trainer, batch=None):
     sizes = [variable.shape.num_elements() for variable in tf.trainable_variables()]
     size_px, validation_px = sizes_px(trainer)
     memory_map, validation_map = net.memory_map(architecture, size_px), net.memory_map(architecture, validation_px)
-    if memory_map is None or validation_map is None:
-        return None
     training = resources.activations(memory_map, size_px, architecture.num_classes, layers, width)
     validation = resources.prediction(validation_map, validation_px, architecture.num_classes, width)
     update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay),
@@ -171,9 +167,6 @@ def _net(trainer, shapes, strides):
 
 def _memory(trainer):
     estimate, measured = memory_of(trainer), machine.peak_memory()
-    if estimate is None:
-        peak = f"; measured peak so far: {atomic_io.format_bytes(measured)}" if measured else ""
-        return [f"memory: {UNKNOWN}{peak}"]
     total = sum(estimate.values())
     others = [f"{batch}: {atomic_io.format_bytes(sum(memory_of(trainer, batch).values()))}" for batch in (1, 2, 4)]
     rows = [[part, atomic_io.format_bytes(size), ""] for part, size in [*estimate.items(), ("total", total)] if size]

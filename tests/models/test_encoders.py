@@ -11,7 +11,7 @@ from nets_help import THIN, fresh, start
 from fcn.config import variants
 from fcn.config.variants import ALLOWED, Variants
 from fcn.core import errors, registry
-from fcn.evaluation import memory_guard, tiling
+from fcn.evaluation import tiling
 from fcn.models import components, graph_builder, layers, published_nets
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.encoders import vgg
@@ -137,11 +137,24 @@ def test_tiny_net_scores_align_with_images_of_any_size(tiny):
 def test_unspecified_facts_of_a_tiny_net_are_unknown(tiny):
     architecture, parts = Architecture("tiny", 3), components.of("tiny")
     assert components.margin(architecture) is None
-    assert parts.memory_map(architecture, (40, 40)) is None and memory_guard.need_of(architecture) is None
     assert parts.layer_names({}) is None and parts.widths({"conv1_1": 64}) == {}
     assert parts.score_count(architecture, (40, 41)) == 3 * 44 * 48  # blocks of 4 px, 2 px over the sides
     assert parts.strides(architecture) == {"images": 1, "half": 2, "quarter": 4, "score_fr": 32, "score_pool4": 16,
                                  "score_pool3": 8, "logits": 1}
+
+
+def test_memory_of_a_net_without_a_map_is_read_from_its_graph(tiny):
+    """Of the tiny net: the inputs of its convolutions and of both pools, and the outputs of its ReLUs."""
+    found = components.of("tiny").memory_map(Architecture("tiny", 3), (40, 56)).activations
+    assert list(found.values())[:6] == [(40, 56, 3), (20, 28, 3), (20, 28, 4), (10, 14, 4), (10, 14, 6), (10, 14, 6)]
+
+
+@pytest.mark.slow
+def test_map_read_from_a_graph_equals_that_of_vgg():
+    """Of the encoder up to pool5: the outputs of all convolutions and pools."""
+    read = graph_builder.memory_map(Architecture("unet_vgg19", 3, BARE), (40, 56)).activations
+    stated = list(vgg.memory_map(THIN, (64, 64), None).activations.values())[:-2]
+    assert list(read.values())[1:1 + len(stated)] == stated
 
 
 def test_receptive_field_is_known_once_both_halves_define_theirs(tiny):

@@ -59,7 +59,7 @@ def test_tiny_net_trains_a_step_and_is_evaluated_whole_and_tiled(toy, tmp_path, 
     train_toy(toy, tmp_path, "--learning-rate", "0.01")
     said = " ".join(capsys.readouterr().out.split())
     assert "conv_a fresh 3 x 3 x 3 x 4" in said and "conv1_1 dropped" in said
-    assert "memory unknown, because the net's encoder" in said
+    assert "memory about 7" in said  # 720 MB of the program
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert any("val_mean_iou" in entry for entry in log)
     for words, folder in (([], "whole"), (["--window", "64"], "windows")):
@@ -70,13 +70,13 @@ def test_tiny_net_trains_a_step_and_is_evaluated_whole_and_tiled(toy, tmp_path, 
                        "exact", "--merge", "centre"])
 
 
-def test_dry_run_of_a_tiny_net_lists_features_and_unknown_memory(toy, tmp_path, monkeypatch, capsys):
+def test_dry_run_of_a_tiny_net_lists_features_and_memory(toy, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("fcn.training.dry_run.TIMED_S", 0)
     train_toy(toy, tmp_path, "--dry-run")
     said = " ".join(capsys.readouterr().out.split())
     assert "quarter 18 x 20 x 6 4 logits" in said
     assert "parameters: encoder 334, decoder" in said  # 3 x 3 x 3 x 4 + 4, and 3 x 3 x 4 x 6 + 6
-    assert "memory: unknown, because the net's encoder has no memory_map" in said
+    assert "maps of a batch" in said and "measured peak so far" in said
 
 
 def test_tiny_net_refuses_missing_layers_and_options_of_fcns(toy, tmp_path):

@@ -31,7 +31,8 @@ Optional:
     STRIDES
         {layer: stride}, layers that --dry-run lists. Default: the features.
     memory_map(widths, size_px, variant)
-        Return the MemoryMap of one image of size_px = (height, width). Default: memory is not estimated.
+        Return the MemoryMap of one image of size_px = (height, width). Default: read from a graph, with that of
+        the decoder.
     receptive_field(spans, widths, variant)
         Return (first, last) input pixel along one axis on which cells of features depend, in an infinite image. spans:
         {feature: (first, last) cell}. Default: unknown, and --overlap exact is not available.
