@@ -1,5 +1,8 @@
 """Nets: an encoder, a decoder and their settings. One file each; the name of the file is the value of --net.
 
+A net without settings needs no file: DECODER_ENCODER, such as unet_resnet50, is the net of a file in
+fcn/models/decoders and one in fcn/models/encoders.
+
 A net module NAME.py defines
 
     ENCODER
