@@ -27,7 +27,8 @@ from fcn.models.variables import (
 
 __all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
            "depthwise_conv", "dropout", "freeze", "glorot_uniform", "he", "he_uniform", "height_width", "keep_prepared",
-           "max_pool", "normal", "truncated_normal", "upconv", "upsampled_conv", "use_implementation", "zeros"]
+           "max_pool", "normal", "stochastic_depth", "truncated_normal", "upconv", "upsampled_conv",
+           "use_implementation", "zeros"]
 
 FIXED_BILINEAR = "fixed bilinear"
 HALF = Window(2, stride=2)  # an odd last row or column is pooled alone, so sizes are rounded up
@@ -192,6 +193,20 @@ def dropout(x, keep_prob, seed):
         return x
     kept = tf.random.stateless_uniform(tf.shape(x), seed) < keep_prob
     return tf.where(kept, x / tf.cast(keep_prob, x.dtype), tf.zeros_like(x))
+
+
+def stochastic_depth(x, rate, settings, number):
+    """Stochastic depth (Huang et al. 2016): in training, zero whole images with probability `rate` and scale the rest.
+
+    x: (N, H, W, C), the residual of a block. settings: architecture.BuildSettings. number: of the block, different for
+    each block of a net. The others are divided by 1 - rate, as in keras.applications.
+    """
+    if settings.training is False or not rate:
+        return x
+    shape = tf.stack([tf.shape(x)[0], 1, 1, 1])
+    drawn = tf.random.stateless_uniform(shape, settings.dropout_seed * [1, 64] + [1, number])
+    factor = tf.where(drawn < rate, tf.zeros_like(drawn), tf.ones_like(drawn) / (1 - rate))
+    return x * tf.cast(tf.where_v2(settings.training, factor, tf.ones_like(factor)), x.dtype)
 
 
 def _kernel(shape, init, name):
