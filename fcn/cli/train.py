@@ -12,6 +12,7 @@ import pathlib
 from fcn.config import checks, command_line, parsers, provenance, training_config
 from fcn.core import errors, registry
 from fcn.data import augment, batch_loader, dataset, label_policy, render
+from fcn.models import components
 from fcn.runs import checkpoint_files, multi_run, record, stages
 from fcn.training import setup, start
 from fcn.weights import demo
@@ -177,7 +178,8 @@ def resolve(arguments):
     if arguments.demo:
         arguments.recipe, arguments.run = arguments.recipe or "demo", arguments.run or "runs/demo"
         data, weights = demo.prepare(flags.get("cache_dir", "data_cache"))
-        flags = {"data": str(data), "weights": str(weights), **flags}
+        is_vgg = hasattr(components.of(flags.get("net") or "fcn8s").encoder, "widths")
+        flags = {"data": str(data), "weights": str(weights) if is_vgg else training_config.NO_WEIGHTS, **flags}
     elif arguments.run:
         own = start.own_settings(arguments.run, arguments.resume)
     settings = training_config.resolve(flags, arguments.config, arguments.recipe, own)

@@ -13,6 +13,7 @@ from fcn.core import atomic_io, errors, registry
 from fcn.data import class_weights, dataset
 from fcn.data.layouts import _auto
 from fcn.metrics import baselines
+from fcn.models import components
 from fcn.runs import checkpoint_files, record
 from fcn.training import setup
 
@@ -71,10 +72,29 @@ def _rim(settings, own):
     return settings.rim or (default if fits and not own else None)
 
 
+def with_weights(settings):
+    """Return the settings with the published weights of the net's encoder, if --weights was not given.
+
+    Without that file in weights/, an encoder that names one (WEIGHTS) starts from random values. VGG as in the FCNs
+    does not; its missing file is an error.
+    """
+    published = getattr(components.of(settings.net).encoder, "WEIGHTS", None)
+    if not published or settings.weights != training_config.fields()["weights"]:
+        return settings
+    path = pathlib.Path(settings.weights).with_name(published)
+    if not path.exists():
+        logger.info(f"{path} is not there: the encoder starts from random values (weights/README.md)")
+    return dataclasses.replace(settings, weights=str(path) if path.exists() else training_config.NO_WEIGHTS)
+
+
 def with_absolute_paths(settings):
-    """Return the settings with absolute paths, as config.json stores them. Raises UsageError without a data set."""
+    """Return the settings with absolute paths, as config.json stores them, and the weights of with_weights().
+
+    Raises UsageError without a data set.
+    """
     if not settings.data:
         raise errors.UsageError("no data set is given", fix="give --data FOLDER, or --demo to see it run.")
+    settings = with_weights(settings)
     absolute = {"plugins": registry.folders(), "data": str(pathlib.Path(settings.data).absolute()),
                 "classes": settings.classes and str(pathlib.Path(settings.classes).absolute())}
     if settings.weights != training_config.NO_WEIGHTS:

@@ -16,7 +16,7 @@ import numpy as np
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, label_policy
-from fcn.models import graph_builder, tf_compat
+from fcn.models import components, graph_builder, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
@@ -105,10 +105,26 @@ class Trainer:
                 logger.info(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
         texts = initialize.fit_channels(weights, Architecture.from_dict(self.job.content["model"]),
                                         settings.extra_channels)
+        found = list(weights.layers)
         rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
                                        settings.carry_scores, chosen)
         self.rows = [transfer.explained(row, texts.get(row.layer)) for row in rows]
+        self._check_encoder(found)
         logger.info(transfer.report_text(self.rows))
+
+    def _check_encoder(self, found):
+        """Raise WeightsError if a file has no layer of an encoder for which there is a published file.
+
+        found: names of the layers of the file.
+        """
+        used = {row.layer for row in self.rows if row.fate in ("copied", "reshaped")}
+        encoder = components.of(self.job.settings.net).encoder
+        if found and hasattr(encoder, "WEIGHTS") and not used.intersection(self.graph.encoder_layers):
+            raise errors.WeightsError(f"has no layer of the encoder {encoder.__name__.rpartition('.')[2]}",
+                                      where=self.job.settings.weights,
+                                      why=f"found {', '.join(found[:4])} ..., expected "
+                                          f"{', '.join(self.graph.encoder_layers[:4])} ...",
+                                      fix=f"give {encoder.WEIGHTS} (weights/README.md), or --weights none.")
 
     def save(self, session, state):
         """Save a checkpoint if all weights are finite. Raises DivergedError, MachineError."""

@@ -13,7 +13,7 @@ from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_choice
 from fcn.weights import checkpoint_reader, input_channels, transfer
 from fcn.weights.detection import Weights
-from fcn.weights.formats import _weights
+from fcn.weights.formats import _keras_layers, _weights
 
 
 def from_run(path):
@@ -50,6 +50,7 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     """
     own = {v.op.name: v for v in variables.of_net()}
     needed = {name: v.shape.as_list() for name, v in own.items()}
+    rename_numbered(weights, needed)
     classes, factors = None, {}
     count = transfer.score_channels(weights.layers)
     if count > 1:  # one output, of --output sigmoid, is copied to another one and otherwise not at all
@@ -76,6 +77,23 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     checkpoint_reader.put(session, arrays)
     return (rows + copied_rows + [transfer.fresh(name, session.run(v)) for name, v in kernels.items()]
             + transfer.fresh_others(session.run(rest)))
+
+
+def rename_numbered(weights, needed):
+    """Give the numbered layers of a .weights.h5 of Keras 3 the names of the net's layers, in place.
+
+    needed: {variable of the net: shape}, in the order of the forward pass.
+    """
+    numbered = [*weights.layers, *dict.fromkeys(name.rpartition("/")[0] for name in weights.others)]
+    if not _keras_layers.is_numbered(numbered):
+        return
+    names = _keras_layers.by_name(numbered, needed)
+    layers = {names.get(layer, layer): pair for layer, pair in weights.layers.items()}
+    others = {f"{names.get(layer, layer)}/{part}": array for (layer, _, part), array in (
+        (name.rpartition("/"), array) for name, array in weights.others.items())}
+    for own, renamed in ((weights.layers, layers), (weights.others, others)):
+        own.clear()
+        own.update(renamed)
 
 
 def fit_channels(weights, architecture, how):

@@ -20,6 +20,9 @@ Example: for 2 images of 100 x 150 px, FEATURES = (("half", 2, 16), ("quarter", 
 
 Optional:
 
+    WEIGHTS
+        Name of the published file that --weights defaults to, in the folder weights/ (weights/README.md). Without the
+        file, training starts from random values. Default: that of VGG-19, and an error without it.
     widths(known)
         Return Architecture.widths, {layer: output channels}. known: {layer: output channels} in the weight file, {}
         without one. Default: {}, for an encoder with fixed widths.

@@ -7,6 +7,7 @@ from fcn.models.encoders import _imagenet
 
 FEATURES = (("conv1_relu", 2, 64), ("pool2_relu", 4, 256), ("pool3_relu", 8, 512), ("pool4_relu", 16, 1024),
             ("relu", 32, 1024))
+WEIGHTS = "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
 GROWTH, EPSILON = 32, 1.001e-5
 BLOCKS = (6, 12, 24, 16)  # layers of the dense blocks conv2 to conv5
 preprocess = _imagenet.torch

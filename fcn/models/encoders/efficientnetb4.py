@@ -2,6 +2,7 @@
 
 from fcn.models.encoders import _efficientnet
 
+WEIGHTS = "efficientnetb4_notop.h5"
 WIDTH, DEPTH = 1.4, 1.8  # factors on the channels and on the blocks of B0
 FEATURES = _efficientnet.features(WIDTH, DEPTH)
 preprocess = _efficientnet.preprocess

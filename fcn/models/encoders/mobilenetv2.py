@@ -4,6 +4,7 @@ from fcn.models.encoders import _imagenet
 
 FEATURES = (("block_1_expand_relu", 2, 96), ("block_3_expand_relu", 4, 144), ("block_6_expand_relu", 8, 192),
             ("block_13_expand_relu", 16, 576), ("out_relu", 32, 1280))
+WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 # (factor of the expansion, channels, blocks, stride of the first) of each group, table 2 of the paper
 GROUPS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 MOMENTUM = 0.999

@@ -4,6 +4,7 @@ from fcn.models.encoders import _imagenet
 
 FEATURES = (("conv1_relu", 2, 64), ("conv2_block3_out", 4, 256), ("conv3_block4_out", 8, 512),
             ("conv4_block6_out", 16, 1024), ("conv5_block3_out", 32, 2048))
+WEIGHTS = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 STACKS = ((64, 3), (128, 4), (256, 6), (512, 3))  # (channels, blocks) of conv2 to conv5
 EPSILON = 1.001e-5
 preprocess = _imagenet.caffe
@@ -25,9 +26,9 @@ def build(images, settings):
         for number in range(1, count + 1):
             name, stride = f"conv{stack}_block{number}", 2 if number == 1 and stack > 2 else 1
             first = layers.Window(1, stride=stride)
-            shortcut = conv_bn(x, f"{name}_0", first, 4 * channels) if number == 1 else x
             y = tf.nn.relu(conv_bn(x, f"{name}_1", first, channels))
             y = tf.nn.relu(conv_bn(y, f"{name}_2", 3, channels))
+            shortcut = conv_bn(x, f"{name}_0", first, 4 * channels) if number == 1 else x  # Keras' order of layers
             x = tf.nn.relu(shortcut + conv_bn(y, f"{name}_3", 1, 4 * channels))
         features[f"{name}_out"] = x
     return features

@@ -7,6 +7,7 @@ column at every stride of an image of even size, and otherwise the same numbers.
 from fcn.models.encoders import _imagenet
 
 FEATURES = (("relu_conv1", 2, 64), ("fire3", 4, 128), ("fire5", 8, 256), ("fire9", 16, 512))
+WEIGHTS = "squeezenet_v1.1_weights_tf_notop.h5"
 FIRES = {2: 16, 3: 16, 4: 32, 5: 32, 6: 48, 7: 48, 8: 64, 9: 64}  # channels of squeeze1x1; expand: four times as many
 preprocess = _imagenet.caffe
 
@@ -24,8 +25,8 @@ def build(images, settings):
     for number, channels in FIRES.items():
         if number in (2, 4, 6):
             x = layers.max_pool(x, layers.Window(3, stride=2))
-        y = relu(x, f"fire{number}/squeeze1x1", 1, channels)
-        x = tf.concat([relu(y, f"fire{number}/expand1x1", 1, 4 * channels),
-                       relu(y, f"fire{number}/expand3x3", 3, 4 * channels)], axis=3)
+        y = relu(x, f"fire{number}_squeeze1x1", 1, channels)
+        x = tf.concat([relu(y, f"fire{number}_expand1x1", 1, 4 * channels),
+                       relu(y, f"fire{number}_expand3x3", 3, 4 * channels)], axis=3)
         features[f"fire{number}"] = x
     return {name: features[name] for name, _, _ in FEATURES}

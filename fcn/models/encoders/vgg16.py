@@ -7,4 +7,5 @@ from fcn.models.encoders._vgg_unet import build, features, layer_names, preproce
 
 __all__ = ["build", "features", "layer_names", "preprocess", "widths"]
 
+WEIGHTS = "imagenet-vgg-verydeep-16.mat"
 widths = functools.partial(_vgg_unet.widths, "vgg16")

@@ -1,18 +1,19 @@
-"""Keras' HDF5 files of VGG-16 and VGG-19: the .h5 of keras.applications and of model.save_weights, old and new.
+"""Keras' HDF5 files: the .h5 of keras.applications and of model.save_weights, old and new.
 
-Old files hold <layer>/<layer>/kernel:0 (below model_weights/ in a saved model); .weights.h5 files of Keras 3 hold
-layers/<layer>/vars/0 and 1. Layers are named block1_conv1 ... fc2, or numbered conv2d, conv2d_1 ... from input to
-output.
+Of VGG-16 and VGG-19, old files hold <layer>/<layer>/kernel:0 (below model_weights/ in a saved model); .weights.h5 files
+of Keras 3 hold layers/<layer>/vars/0 and 1. Layers are named block1_conv1 ... fc2, or numbered conv2d, conv2d_1 ...
+from input to output. Of other nets, layers keep their names (_keras_layers.py).
 """
 
 import pathlib
 import re
 
 import h5py
+import numpy as np
 
 from fcn.core import errors
 from fcn.models import published_nets
-from fcn.weights.formats import _layers, _trial
+from fcn.weights.formats import _keras_layers, _layers, _trial
 from fcn.weights.formats._published import BGR, HEIGHT_WIDTH
 from fcn.weights.formats._weights import FIX, NO_MEAN, Weights, imagenet_mean, most_unpacked, refusal
 
@@ -24,7 +25,7 @@ PARTS = {"kernel:0": 0, "kernel": 0, "0": 0, "bias:0": 1, "bias": 1, "1": 1}
 
 
 def read(path):
-    """Read the Weights of a VGG from a Keras HDF5 file. Files saved with include_top=False have no fc6 and fc7.
+    """Read the Weights of a Keras HDF5 file. Those of a VGG saved with include_top=False have no fc6 and fc7.
 
     Raises WeightsError if the file is damaged, truncated, a zip bomb or something else, or if a layer is missing or has
     a wrong shape.
@@ -37,8 +38,10 @@ def read(path):
             raise OSError(fault)
         with h5py.File(path, "r") as file:
             found = {name: dataset for name, dataset in _datasets(file, path) if "optimizer" not in name}
-            stored = {layer: [_array(found[name], name, path) for name in pair]
-                      for layer, pair in _pairs(found, path).items()}
+            pairs = _pairs(found, path)
+            if not pairs:
+                return _of_another_net(found, path)
+            stored = {layer: [_array(found[name], name, path) for name in pair] for layer, pair in pairs.items()}
     except errors.WeightsError:
         raise
     except Exception as error:  # h5py raises many types
@@ -86,11 +89,21 @@ def _pairs(found, path):
                 model[count[1]].setdefault(int(count[2] or 0), {})[PARTS[part]] = name
     if not pairs:
         pairs = _by_number(numbered, found)
-    if not pairs:
-        raise refusal(path, "is an HDF5 file without layers of Keras' VGG",
-                      why=f"found {', '.join(list(found)[:8]) or 'no array'}, expected block1_conv1 ... or conv2d ...",
-                      fix=f"if it is a MATLAB 7.3 file (also HDF5), save it with `save -v7`. {FIX}")
     return {layer: (pair[0], pair[1]) for layer, pair in pairs.items() if {0, 1} <= set(pair)}
+
+
+def _of_another_net(found, path):
+    """Return the Weights of a net that is no VGG. Raises WeightsError without layers, and for numbers not finite."""
+    layers, others = _keras_layers.arrays(_keras_layers.named(found), lambda name: _array(found[name], name, path))
+    if not layers:
+        raise refusal(path, "is an HDF5 file without layers of Keras",
+                      why=f"found {', '.join(list(found)[:8]) or 'no array'}, expected arrays such as "
+                          "conv1_conv/conv1_conv/kernel:0 or layers/conv2d/vars/0",
+                      fix=f"if it is a MATLAB 7.3 file (also HDF5), save it with `save -v7`. {FIX}")
+    for name, array in [*((f"{name}/kernel", kernel) for name, (kernel, _) in layers.items()), *others.items()]:
+        if not np.isfinite(array).all():
+            raise refusal(path, f"{name} has a value that is not finite")
+    return Weights(layers, imagenet_mean(), (), others=others)
 
 
 def _by_number(numbered, found):
