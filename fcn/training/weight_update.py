@@ -25,6 +25,7 @@ class Rule:
         decay is added (Pascanu et al. 2013, algorithm 1). 0 turns clipping off.
     factor_of: {trainable variable: factor of its learning rate} (lr_multipliers.factors); None means 1 for all. A
         variable with factor 0 is frozen.
+    held: {trainable variable: bool scalar, True while its learning rate is 0} (--freeze-steps).
     loss_scaling: whether the loss is scaled, for float16 (loss_scale.py).
     average: decay of the averages of the weights (weight_average.py). 0: none.
     """
@@ -34,6 +35,7 @@ class Rule:
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     factor_of: dict[str, float] | None = None
+    held: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     loss_scaling: bool = False
     average: float = 0.0
 
@@ -109,7 +111,10 @@ def _seed(normalizer, scale):
 
 
 def _changed(rule, grads, rate, average):
-    """Return the operation of a step that is not skipped: moving averages, weights, their averages. Raises UsageError."""
+    """Return the operation of a step that is not skipped: moving averages, then weights, then their averages.
+
+    Raises UsageError if the optimizer gives no operation.
+    """
     with tf.control_dependencies(variables.apply_changes()):
         applied = apply(rule, grads, rate)
     if not isinstance(applied, tf.Operation | tf.Tensor):
@@ -133,8 +138,12 @@ def apply(rule, grads, rate):
     """Return the operation that updates all variables by a Rule. grads: list of (gradient, variable). rate: scalar."""
     optimizer, decay = registry.load("optimizers", rule.optimizer), rule.weight_decay
     factor_of = rule.factor_of or {v.op.name: 1.0 for _, v in grads}
-    rates = {factor: rate * factor for factor in dict.fromkeys(factor_of[v.op.name] for _, v in grads)}
-    rate_of = {v.op.name: rates[factor_of[v.op.name]] for _, v in grads}
+    rates: dict = {}
+    for _, v in grads:
+        factor, held = key = factor_of[v.op.name], rule.held.get(v.op.name)
+        if key not in rates:
+            rates[key] = rate * factor if held is None else tf.where_v2(held, 0.0, rate * factor)
+    rate_of = {v.op.name: rates[factor_of[v.op.name], rule.held.get(v.op.name)] for _, v in grads}
     decaying = [v for _, v in grads if decay and v.op.name.endswith("/kernel")]
     if optimizer.DECOUPLED_WEIGHT_DECAY:
         with tf.control_dependencies([g for g, _ in grads]):  # all gradients use the weights before decay
@@ -159,8 +168,8 @@ def _summed(objective, normalizer, trained, scale):
     """Return (collect, means, variables, running sums) for a step of several batches.
 
     collect: operation that adds the gradients of a batch to the running sums. means: gradients of the step, with the
-    current batch as its last. scale: LossScale, or None. A scaled backward pass starts from the mean of a batch, because
-    a sum over pixels would not fit into float16.
+    current batch as its last. scale: LossScale, or None. A scaled backward pass starts from the mean of a batch; a sum
+    over pixels would not fit into float16.
     """
     ones = tf.unstack(tf.eye(objective.shape[0])) if objective.shape.rank else [1.0]  # each selects one of the K terms
     seed = _seed(normalizer, scale) if scale else 1.0

@@ -6,7 +6,7 @@ import pytest
 from nets_help import THIN, fresh, start
 
 from fcn.config.variants import Variants
-from fcn.models import convolution, layers, published_nets
+from fcn.models import convolution, layers, published_nets, variables
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
@@ -317,7 +317,7 @@ def normalised(training, batches, as_tensor, momentum=0.99):
             "bn/gamma": [1, 1], "bn/beta": [0, 0], "bn/moving_mean": [0, 0], "bn/moving_variance": [1, 1]}
         nets_help.put(session, {"bn/gamma": GAMMA, "bn/beta": BETA, "bn/moving_mean": MEAN,
                                 "bn/moving_variance": VARIANCE})
-        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        updates = variables.apply_changes()
         return [session.run([y, *updates], {x: batch})[0] for batch in batches], nets_help.values()
 
 
@@ -347,7 +347,7 @@ def test_batch_norm_in_bfloat16_has_moments_in_float32():
     with fresh() as session:
         x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, tf.bfloat16)
         y = layers.batch_norm(x, "bn", True)
-        update = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        update = variables.apply_changes()
         start(session)
         session.run(update)
         exact = session.run(tf.cast(x, tf.float64)).mean()
