@@ -180,6 +180,7 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
     if scores.channels != channels:
         raise errors.UsageError(f"the decoder gives {scores.channels} channels, expected {channels}",
                                 where=net.decoder_file())
+    scores = dataclasses.replace(scores, tensor=tf.cast(scores.tensor, tf.float32))
     if architecture.output == SIGMOID:
         scores = scores.after_zeros()
     if is_padded:
