@@ -86,7 +86,7 @@ def build(objective, normalizer, rule, batches_per_step=1):
         else:
             collect, means, trained, running = _summed(objective, normalizer, trained, scale)
     average = WeightAverage([*trained, *variables.changed()], rule.average) if rule.average else None
-    norm = tf.global_norm(means)
+    norm = _norm(means, [rule.held.get(v.op.name) for v in trained])
     with tf.control_dependencies([_checked(norm, "gradient", scale)]):
         grads = [(tf.identity(g), v) for g, v in zip(means, trained, strict=True)]
     if rule.clip_norm:
@@ -102,6 +102,16 @@ def build(objective, normalizer, rule, batches_per_step=1):
 def _checked(x, what, scale):
     """Return an operation that raises InvalidArgumentError if x, the loss or gradient, is not finite."""
     return tf.debugging.assert_all_finite(scale.fatal(x) if scale else x, f"the {what} is not finite")
+
+
+def _norm(gradients, held):
+    """Return the norm of the gradients, without those whose bool scalar in `held` is True; not finite if one is not."""
+    whole = tf.global_norm(gradients)
+    if not any(one is not None for one in held):
+        return whole
+    squares = [2 * tf.nn.l2_loss(g) for g in gradients]
+    counted = [x if one is None else tf.where_v2(one, 0.0, x) for x, one in zip(squares, held, strict=True)]
+    return tf.where_v2(tf.math.is_finite(whole), tf.sqrt(tf.add_n(counted)), whole)
 
 
 def _seed(normalizer, scale):
