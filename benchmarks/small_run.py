@@ -1,7 +1,7 @@
 """A training run small enough to be killed hundreds of times: scenes and narrow VGG-19 of the demo, 24 steps.
 
-A second one has all that a run may have to keep beside weights: a net with batch normalisation in float16, of which some
-steps are skipped, averages of its weights, and an encoder that is frozen at first.
+A second one has all that a run may have to keep beside weights: batch normalisation, a loss scale that skips steps,
+averages of the weights, and an encoder that is frozen at first.
 
 TensorFlow takes five seconds to import. Every start is therefore a fork of a process that has imported fcn.training.
 That process has created no session and so has no TensorFlow threads; a fork copies only one thread, and locks of other

@@ -343,13 +343,14 @@ def test_batch_norm_uses_its_averages_outside_training(as_tensor):
     np.testing.assert_array_equal(held["bn/moving_variance"], np.float32(VARIANCE))
 
 
-def test_batch_norm_in_bfloat16_has_moments_in_float32():
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_batch_norm_in_half_precision_has_moments_in_float32(dtype):
     with fresh() as session:
-        x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, tf.bfloat16)
+        x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, dtype)
         y = layers.batch_norm(x, "bn", True)
         update = variables.apply_changes()
         start(session)
         session.run(update)
         exact = session.run(tf.cast(x, tf.float64)).mean()
-        assert y.dtype == tf.bfloat16
+        assert y.dtype == dtype
         assert nets_help.values()["bn/moving_mean"][0] == pytest.approx(0.01 * exact, rel=1e-5)
