@@ -44,7 +44,7 @@ def test_stepped_rate_drops_to_a_tenth_per_step_size():
     assert rates(5, 8.0, schedule="step", step_size=2, gamma=0.5) == [8, 8, 4, 4, 2]
 
 
-def test_one_cycle_rises_from_a_25th_and_falls_to_its_last_factor():
+def test_one_cycle_rises_from_a_25th_and_falls_to_its_end():
     # Up in 4 of 10 steps, along a cosine from 1/25: half of the way after 2. Down in 6: half of the way after 3.
     found = rates(10, 1.0, schedule="one_cycle", rise=0.4, final_factor=0.1)
     assert [found[0], found[2], found[4], found[7]] == pytest.approx([0.04, 0.52, 1, 0.55])

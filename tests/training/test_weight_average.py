@@ -76,7 +76,7 @@ def test_swapping_twice_gives_back_every_bit():
 
 
 @pytest.mark.slow
-def test_checkpoint_gives_averages_to_the_net_and_both_to_a_resumed_run(tmp_path):
+def test_checkpoint_has_weights_and_the_averages_a_net_gets(tmp_path):
     with fresh() as session:
         images, step = built()
         start(session)
