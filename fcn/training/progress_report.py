@@ -77,7 +77,7 @@ class ProgressReport:
         if at.loss_scale is None:
             return {}, ""
         if at.gradient_norm is None:
-            self.screen.say(f"step {at.step}  skipped: float16 overflowed at loss scale {at.loss_scale:g}; it is halved")
+            self.screen.say(f"step {at.step}  skipped: float16 overflowed at loss scale {at.loss_scale:g}, now halved")
         return ({"loss_scale": at.loss_scale, "skipped_steps": at.skipped},
                 f"  loss scale {at.loss_scale:g}, {at.skipped} skipped")
 

@@ -57,8 +57,8 @@ def _bytes(memory_map, width):
 class Update:
     """Settings on which the memory of a weight update depends.
 
-    decays: whether there is weight decay. terms: number of losses with their own normalizer. averaged: whether there are
-    averages of the weights.
+    decays: whether there is weight decay. terms: number of losses with their own normalizer. averaged: whether averages
+    of the weights are kept.
     """
 
     optimizer: str = "adam"

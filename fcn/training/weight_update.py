@@ -78,6 +78,8 @@ def build(objective, normalizer, rule, batches_per_step=1):
     rate, before = tf.placeholder(tf.float32, (), "learning_rate"), {v.op.name for v in tf.global_variables()}
     trained = [v for v in tf.trainable_variables() if not rule.factor_of or rule.factor_of[v.op.name]]
     scale = LossScale() if rule.loss_scaling else None
+    if scale:
+        normalizer += 0 * tf.reduce_sum(objective)  # NaN if the loss is not finite; the gradient is so then, too
     with tf.control_dependencies([_checked(objective, "loss", scale)]):
         if batches_per_step == 1:
             collect, running = None, []

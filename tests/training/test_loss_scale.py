@@ -20,17 +20,19 @@ class Net:
     def __init__(self, batches_per_step=1, optimizer="momentum", loss_scaling=True, terms=1, **options):
         self.images, self.factor = tf.placeholder(tf.float32, (None, None, None, 2)), tf.placeholder(tf.float32, ())
         y = layers.batch_norm(layers.conv(self.images, "conv", 3, 3), "bn", True, momentum=0.5) + 1
-        loss = tf.reduce_sum(tf.square(y)) * self.factor
+        self.offset = tf.placeholder_with_default(0.0, ())
+        loss = tf.reduce_sum(tf.square(y)) * self.factor + self.offset
         pixels = tf.cast(tf.size(y), tf.float32)
         rule = weight_update.Rule(optimizer, loss_scaling=loss_scaling, **options)
-        parts = [tf.stack([x, 2 * x][:terms]) if terms > 1 else x for x in (loss, pixels)]
-        self.step, self.loss, self.kernel = weight_update.build(*parts, rule, batches_per_step), loss, (
-            tf.trainable_variables()[0])
+        if terms == 2:
+            loss, pixels = tf.stack([loss, 2 * loss]), tf.stack([pixels, 3 * pixels])
+        self.step = weight_update.build(loss, pixels, rule, batches_per_step)
 
-    def batch(self, session, number, factor=1.0):
+    def batch(self, session, number, factor=1.0, offset=0.0):
         """Train on one batch; the loss scale."""
         op = self.step.collect if self.step.collect is not None and number % 2 == 0 else self.step.update
-        session.run(op, {self.images: BATCHES[number], self.factor: factor, self.step.learning_rate: 0.1})
+        session.run(op, {self.images: BATCHES[number], self.factor: factor, self.offset: offset,
+                         self.step.learning_rate: 0.1})
         return values().get("loss_scale")
 
 
@@ -77,6 +79,19 @@ def test_skipped_step_changes_nothing_but_the_scale(optimizer):
         after = values()
     assert {name for name in before if (before[name] != after[name]).any()} == SCALE
     assert (before["loss_scale_good_steps"], after["loss_scale_good_steps"]) == (1, 0)
+
+
+@pytest.mark.parametrize("batches_per_step", [1, 2])
+def test_infinite_loss_with_a_finite_gradient_is_skipped(batches_per_step):
+    with fresh() as session:
+        net = Net(batches_per_step)
+        start(session)
+        before = values()
+        for number in range(batches_per_step):
+            net.batch(session, number, offset=np.inf if number == 0 else 0)
+        after = values()
+    changed = {name for name in before if (before[name] != after[name]).any()}
+    assert "loss_scale" in changed and not changed & {"conv/kernel", "bn/gamma"}
 
 
 @pytest.mark.slow
