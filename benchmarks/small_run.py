@@ -31,8 +31,8 @@ STEPS, BATCHES = 24, 3
 FLAGS = (f"--layout ade20k --size 48x64 --crop-size 32x32 --batch 2 --batches-per-step {BATCHES} --steps {STEPS} "
          "--save-every 3 --eval-every 5 --eval-batches 2 --log-every 1 --patience 0 --learning-rate 1e-3").split()
 VGG = ("--freeze", "conv4")  # the graph is built in half the time
-HALF = ("--net small --precision float16 --ema 0.9 --freeze encoder --freeze-steps 5 --best-by loss --schedule "
-        "one_cycle").split()
+HALF = ["--net", "small", "--precision", "float16", "--ema", "0.9", "--freeze", "encoder", "--freeze-steps",
+        "5", "--best-by", "loss", "--schedule", "one_cycle"]
 ENCODER = '''
 from fcn.models import layers
 from fcn.models.tf_compat import tf
