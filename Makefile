@@ -35,6 +35,7 @@ faults: $(VENV)/.ready
 	$(RUN) benchmarks/faults.py $(FAULTS)
 	$(RUN) benchmarks/evaluation_faults.py $(FAULTS)
 	$(RUN) benchmarks/training_faults.py $(FAULTS)
+	$(RUN) benchmarks/training_faults.py --half --only kills,signals $(FAULTS)
 
 # Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/RESULTS.md: over an hour on two
 # cores on which nothing else runs, or with BENCH=--quick some minutes with narrow nets.

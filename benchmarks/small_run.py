@@ -1,5 +1,8 @@
 """A training run small enough to be killed hundreds of times: scenes and narrow VGG-19 of the demo, 24 steps.
 
+A second one has all that a run may have to keep beside weights: batch normalisation, a loss scale that skips steps,
+averages of the weights, and an encoder that is frozen at first.
+
 TensorFlow takes five seconds to import. Every start is therefore a fork of a process that has imported fcn.training.
 That process has created no session and so has no TensorFlow threads; a fork copies only one thread, and locks of other
 threads would never be released. Each child runs on one core. curves.png, which would take half of the time, is replaced
@@ -26,24 +29,55 @@ from fcn.weights import demo
 
 STEPS, BATCHES = 24, 3
 FLAGS = (f"--layout ade20k --size 48x64 --crop-size 32x32 --batch 2 --batches-per-step {BATCHES} --steps {STEPS} "
-         "--save-every 3 --eval-every 5 --eval-batches 2 --log-every 1 --patience 0 --learning-rate 1e-3 "
-         "--freeze conv4").split()  # the graph is built in half the time
+         "--save-every 3 --eval-every 5 --eval-batches 2 --log-every 1 --patience 0 --learning-rate 1e-3").split()
+VGG = ("--freeze", "conv4")  # the graph is built in half the time
+HALF = ["--net", "small", "--precision", "float16", "--ema", "0.9", "--freeze", "encoder", "--freeze-steps",
+        "5", "--best-by", "loss", "--schedule", "one_cycle"]
+ENCODER = '''
+from fcn.models import layers
+from fcn.models.tf_compat import tf
+
+FEATURES = (("half", 2, 4),)
+
+
+def preprocess(images, mean_rgb):
+    return images / 128 - 1
+
+
+def build(images, settings):
+    x = layers.conv(images, "conv", layers.Window(3, stride=2), 4, bias=False)
+    return {"half": tf.nn.relu(layers.batch_norm(x, "bn", settings.training, momentum=0.8))}
+'''
+NET = '''
+from fcn.models import layers
+
+ENCODER = "small"
+
+
+def decode(features, num_classes, settings):
+    x = layers.conv(features["half"] * 1000, "classes", 1, num_classes, layers.truncated_normal(0.001))
+    return layers.conv2d_transpose(x, "up", 2).crop(settings.image_size, 1)  # overflows at the first loss scales
+'''
 PHASES = ("before the first step", "no batch of a step done", "some batches of a step done", "in a validation",
          "in a save")
 
 
 class SmallRun:
-    """Data and command of the run. expected, usual_s, data_bytes: results of `undisturbed`."""
+    """Data and command of the run. expected, usual_s, data_bytes: results of `undisturbed`. words: VGG or HALF."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, words=VGG):
         from fcn.cli import train  # noqa: F401
         from fcn.training import trainer  # noqa: F401  (here, and not in every child)
 
         self.folder, self.expected, self.usual_s, self.data_bytes = pathlib.Path(folder), {}, 0.0, 0
+        self.words = [*words, "--plugins", str(self.folder / "plugins")]
         self.folder.mkdir(parents=True, exist_ok=True)
         demo.write_scenes(self.folder / "scenes", 16, 6)
         with (self.folder / "vgg.mat").open("wb") as file:
             demo.write_mat(file, demo.narrow_vgg())
+        for kind, text in (("encoders", ENCODER), ("nets", NET)):
+            (self.folder / "plugins" / kind).mkdir(parents=True)
+            (self.folder / "plugins" / kind / "small.py").write_text(text)
 
     def undisturbed(self, name):
         """Run without faults. Returns (digests of its files, seconds, bytes of a checkpoint's variables)."""
@@ -73,7 +107,7 @@ class SmallRun:
             code = errors.run_command(train.main, ["--run", str(run), "--data", str(self.folder / "scenes"),
                                                        "--weights",
                                                        str(self.folder / "vgg.mat"), "--cache-dir",
-                                                       str(self.folder / "cache"), *FLAGS])
+                                                       str(self.folder / "cache"), *FLAGS, *self.words])
         except BaseException:
             traceback.print_exc()
         finally:

@@ -1,6 +1,6 @@
 """Fault injection for training runs: SIGKILL, signals, full disks, failing calls, damaged files. `make faults`.
 
-    python benchmarks/training_faults.py [--quick] [--cases N] [--only kills,signals,...] [--seed 0]
+    python benchmarks/training_faults.py [--quick] [--cases N] [--only kills,signals,...] [--seed 0] [--half]
 
 After each case, the same command is run again. Its checkpoints (variables, optimizer slots, state.json) and log.jsonl
 must equal those of a run without faults, byte for byte. small_run.py defines the run, training_disks.py and
@@ -20,7 +20,7 @@ import time
 import inject
 import training_damage
 import training_disks
-from small_run import BATCHES, STEPS, SmallRun, Watch, damaged, said, side_by_side
+from small_run import BATCHES, HALF, STEPS, VGG, SmallRun, Watch, damaged, said, side_by_side
 from table import Table
 
 from fcn.runs import checkpoint_files
@@ -149,10 +149,11 @@ def main(argv):
     parser.add_argument("--cases", type=int, help="at most so many of each row")
     parser.add_argument("--only", help="kills, signals, two, disks, calls, damage (default: all)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--half", action="store_true", help="the run in float16 (small_run.py)")
     arguments = parser.parse_args(argv)
     table = Table()
     with tempfile.TemporaryDirectory() as folder:
-        small = SmallRun(folder)
+        small = SmallRun(folder, HALF if arguments.half else VGG)
         (first, *_), = side_by_side(small.undisturbed, ["first"])  # its caches are made
         (small.expected, small.usual_s, small.data_bytes), = side_by_side(small.undisturbed, ["second"])
         print(f"an undisturbed run takes {small.usual_s:.1f} s", flush=True)

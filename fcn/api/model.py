@@ -32,9 +32,10 @@ def load(path, checkpoint=checkpoint_choice.BEST, *, precision=None):
     path : str or pathlib.Path
         A run's folder, the folder of one checkpoint in it, or a whole FCN in a file (MatConvNet .mat, .npz).
     checkpoint : str or pathlib.Path
-        Of a run: "best" (highest validation mean IoU), "latest", or the folder of a checkpoint.
+        Of a run: "best" (best validation score, --best-by), "latest", or the folder of a checkpoint.
     precision : str, optional
-        Arithmetic of the convolutions, "float32" or "bfloat16"; by default that of the training, float32 for a file.
+        Arithmetic of the convolutions, "float32", "bfloat16" or "float16"; by default that of the training, float32 for
+        a file.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 
-from fcn.config import command_line, parsers
+from fcn.config import command_line, parsers, training_config
 from fcn.core import errors, registry
 from fcn.evaluation import prediction_writer
 from fcn.runs import checkpoint_choice
@@ -83,7 +83,7 @@ def add_model(parser):
     of.add_argument("--weights", metavar="FILE", help="file with a whole FCN: MatConvNet's pascal-fcn8s-dag.mat and "
                     "similar, or .npz")
     parser.add_option(section, "--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|DIR",
-                      help="checkpoint of the run; best (default): highest validation mean IoU")
+                      help="checkpoint of the run; best (default): best validation score (--best-by)")
 
 
 def add_unlabelled(parser, section):
@@ -112,7 +112,7 @@ def add_inference(parser):
          "centre")
     rare("--enlarge", choices=("labels", "scores"), default="labels", help="resize to the original size: predicted "
          "labels by nearest neighbour (default), or scores bilinearly")
-    rare("--precision", choices=("float32", "bfloat16"), help="arithmetic of the encoder (default: the run's)")
+    rare("--precision", choices=training_config.PRECISIONS, help="arithmetic of convolutions (default: the run's)")
 
 
 def add_output(parser, default):

@@ -21,7 +21,7 @@ def main(argv):
     parser.add_argument("--run", required=True, metavar="DIR", help="folder of a run, or of one of its "
                         "checkpoints")
     parser.add_argument("--checkpoint", default=checkpoint_choice.BEST, metavar="best|latest|DIR",
-                        help="checkpoint of the run; best (default): highest validation mean IoU")
+                        help="checkpoint of the run; best (default): best validation score (--best-by)")
     parser.add_argument("--to", required=True, metavar="PATH", help="NAME (a SavedModel, a folder), "
                         + ", ".join(f"NAME.{name}" for name in registry.names("export_formats")))
     arguments = parser.parse_args(argv)

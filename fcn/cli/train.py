@@ -76,8 +76,8 @@ def train_multi(arguments):
         else:
             train_one(one)
     runs = [one.run for one in plan]
-    found = multi_run.summarise(runs)
-    print(multi_run.table(found))
+    found = multi_run.summarise(runs, settings.best_by)
+    print(multi_run.table(found, settings.best_by))
     multi_run.write(whole.run, runs, found)
     print(f"mean and deviation: {whole.run}/{multi_run.SUMMARY} and {multi_run.CURVES}")
 

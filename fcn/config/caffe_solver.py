@@ -20,8 +20,9 @@ SETTINGS = {
     "said of the net, which the solver file does not hold": (
         "batch", "loss_reduction", "keep_prob", "rate_factors", "freeze"),
     "refused where Caffe has no such thing": (
-        "optimizer", "warmup", "epochs", "patience", "class_weights", "loss"),
-    "validation, outside of Caffe's solver": ("eval_every", "eval_batches", "keep"),
+        "optimizer", "warmup", "epochs", "patience", "class_weights", "loss", "freeze_steps", "ema", "rise",
+        "final_factor"),
+    "validation, outside of Caffe's solver": ("eval_every", "eval_batches", "best_by", "keep"),
     "not part of the optimizer": (
         "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
         "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
@@ -80,6 +81,9 @@ def check(settings):
         (not s.steps, "Caffe counts steps (max_iter), and these settings count --epochs",
          "how many steps an epoch has depends on the data set.",
          "--steps N; the config.json of a run has its number under \"steps\"."),
+        (s.freeze_steps, f"--freeze-steps {s.freeze_steps}: a factor on rates is the same in all steps", None,
+         "--freeze-steps 0."),
+        (s.ema, f"--ema {s.ema:g}: Caffe averages no weights", None, "--ema 0."),
         (s.patience, f"--patience {s.patience}: Caffe's solver does not stop early", None, "--patience 0."),
         (s.loss != "cross_entropy", f"--loss {s.loss} is not Caffe's SoftmaxWithLoss", None, "--loss cross_entropy."),
         (s.class_weights != "none", "Caffe's SoftmaxWithLoss has no class weights", None, "--class-weights none."),

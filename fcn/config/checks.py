@@ -7,7 +7,8 @@ from fcn.core import errors, registry
 
 # Settings that have no effect unless another one has this value.
 ONLY_WITH = {"poly_power": ("schedule", "poly"), "step_size": ("schedule", "step"), "gamma": ("schedule", "step"),
-             "momentum": ("optimizer", "momentum")}
+             "momentum": ("optimizer", "momentum"), "rise": ("schedule", "one_cycle"),
+             "final_factor": ("schedule", "one_cycle")}
 KINDS = {"schedule": "schedules", "optimizer": "optimizers"}  # a plugin of these may use every setting
 
 
@@ -33,6 +34,9 @@ def check(config):
     check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
     if config.steps:
         check_warmup(config.steps, config.warmup)
+    if config.freeze_steps and not config.freeze:
+        raise errors.UsageError(f"--freeze-steps {config.freeze_steps} needs --freeze",
+                                fix="give --freeze encoder, or leave out --freeze-steps.")
     if config.images_in_memory and config.replacement:
         raise errors.UsageError("--images-in-memory and --replacement exclude each other: with replacement any image "
                                 "may come next", fix="give --images-in-memory 0, or --no-replacement.")

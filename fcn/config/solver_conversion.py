@@ -30,12 +30,12 @@ SETTINGS = {
     "asked for": ("loss_reduction", "momentum", "batch", "batches_per_step"),
     "converted by the law": ("learning_rate", "weight_decay", "clip_norm"),
     "steps of the run: as many images, rounded up": ("steps",),
-    "steps that shape the rate: as many images, within 1 % or refused": ("step_size", "warmup"),
+    "steps that shape the rate: as many images, within 1 % or refused": ("step_size", "warmup", "freeze_steps"),
     "steps between two events: as many images, rounded": ("eval_every", "save_every", "log_every"),
     "batches: as many images, rounded up": ("average_loss", "eval_batches"),
     "part of the optimizer, the same in both": (
         "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "loss", "class_weights",
-        "rim", "train_ignored", "keep_prob", "patience", "keep"),
+        "rim", "train_ignored", "keep_prob", "ema", "rise", "final_factor", "best_by", "patience", "keep"),
     "not part of the optimizer": (
         "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
         "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",

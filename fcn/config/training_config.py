@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from fcn.config import checks, old_settings, settings_file, variants
+from fcn.config import checks, old_settings, selection, settings_file, variants
 from fcn.config.parsers import (
     FIX,
     MAX_PIXELS,
@@ -40,6 +40,7 @@ from fcn.data import augment
 from fcn.data.spec import size_of, stored_size
 
 NO_WEIGHTS = "none"  # --weights none: a net trained from scratch
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Config:
     keep_prob: float = setting("model", 0.5, "SHARE", "dropout after fc6 and fc7: share of activations kept", fraction)
     output: str = setting("model", "softmax", "", "last layer of a net of two classes: an output for each class, or "
                           "one output for the second class (sigmoid)", choices=("softmax", "sigmoid"))
-    precision: str = setting("model", "float32", "", "arithmetic of the encoder's convolutions",
-                             choices=("float32", "bfloat16"))
+    precision: str = setting("model", "float32", "", "arithmetic of convolutions; float16 scales the loss",
+                             choices=PRECISIONS)
 
     alignment: str | None = variant("alignment", "padding: SAME in every layer, or the input padded by 100 px and "
                                     "outputs cropped")
@@ -131,8 +132,12 @@ class Config:
     freeze: str = setting("optimizer", "", "LAYER", "freeze the encoder up to and including this layer or stage, such "
                           "as conv4, conv3_2 or fc7, or the whole encoder (encoder); its batch normalisation then uses "
                           "the stored averages", parse_freeze)
+    freeze_steps: int = setting("optimizer", 0, "N", "freeze what --freeze says for the first N steps only; 0: for the "
+                                "whole run", counted_from_0)
     clip_norm: float = setting("optimizer", 0.0, "NORM", "clip the gradient to this global norm; 0: never",
                                between(0.0, 1e30, real))
+    ema: float = setting("optimizer", 0.0, "DECAY", "validate, evaluate and export with the moving averages of the "
+                         "weights, of this decay, such as 0.999; 0: with the weights", between(0.0, 1.0, real))
 
     steps: int = setting("schedule", 0, "N", "weight updates of the run; 0: use --epochs", counted_from_0,
                          is_common=True)
@@ -142,13 +147,19 @@ class Config:
     poly_power: float = setting("schedule", 0.9, "POWER", "poly: rate x (1 - step / steps) ** power", positive)
     step_size: int = setting("schedule", 100_000, "N", "step: multiply the rate by --gamma every N steps", count)
     gamma: float = setting("schedule", 0.1, "FACTOR", "step: the factor", positive)
+    rise: float = setting("schedule", 0.3, "SHARE", "one_cycle: share of the run in which the rate rises, from 1/25",
+                          between(0.0, 0.99, real))
+    final_factor: float = setting("schedule", 4e-6, "FACTOR", "one_cycle: factor of the rate at the end of the run",
+                                  between(0.0, 1.0, real))
     warmup: int = setting("schedule", 0, "N", "steps of linear warm-up", counted_from_0)
 
     eval_every: int | float = setting("validation", 500, "N|SHARE", "steps between validations, or the share of the "
                                       "time that they may take, such as 5%", parse_interval, is_common=True)
     eval_batches: int = setting("validation", 50, "N", "batches of a validation; 0: the whole split", counted_from_0)
-    patience: int = setting("validation", 0, "N", "stop after N validations without a better mean IoU; 0: never",
-                            counted_from_0)
+    best_by: str = setting("validation", selection.DEFAULT, "", "validation score of the best checkpoint and of "
+                           "--patience", choices=tuple(selection.SCORES))
+    patience: int = setting("validation", 0, "N", "stop after N validations without a better score (--best-by); 0: "
+                            "never", counted_from_0)
     save_every: int = setting("validation", 500, "N", "steps between checkpoints; each validation saves one too", count)
     keep: int = setting("validation", 2, "N", "newest checkpoints to keep; the best one is always kept",
                         between(2, MOST))
@@ -190,8 +201,8 @@ class Config:
 SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
                   "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
                   *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "rim",
-                  "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "seed",
-                  "deterministic")
+                  "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "freeze_steps",
+                  "ema", "best_by", "seed", "deterministic")
 
 
 def fields():

@@ -73,7 +73,7 @@ def need_of(architecture):
 
     size_px: (height, width). is_plain: the graph computes the argmax.
     """
-    net, width = components.of(architecture.net), 2 if architecture.precision == "bfloat16" else FLOAT
+    net, width = components.of(architecture.net), 2 if architecture.precision != "float32" else FLOAT
 
     def need(size_px, is_plain=True):
         return resources.forward(net.memory_map(architecture, size_px), size_px,

@@ -6,6 +6,7 @@ to its final name.
 
 import shlex
 
+from fcn.config import selection
 from fcn.core import atomic_io, errors, ownership, registry
 from fcn.data import label_policy
 from fcn.data.spec import size_of
@@ -82,5 +83,6 @@ def facts(chosen, name, about, verified):
             "mean_rgb": model["mean_rgb"], "trained_precision": model.get("precision", "float32"),
             "trained_size_px": size_of(settings.get("size")),
             "trained_crop_px": settings.get("crop_size"), "checkpoint": str(chosen.path),
-            "step": chosen.state["step"], "validation_mean_iou": chosen.state.get("score"), "verified": verified,
+            "step": chosen.state["step"],
+            f"validation_{selection.of(chosen.state)}": chosen.state.get("score"), "verified": verified,
             **record.provenance()}

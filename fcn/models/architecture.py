@@ -21,9 +21,9 @@ class Architecture:
     net: a name in fcn/models/nets. widths: {layer of the encoder: output channels}, where the encoder leaves them to
     the weights. mean_rgb: mean of each channel of the images, 0-255; its length is the number of channels, 3 for
     RGB. variant: {field of variants.Variants: value}, only of nets
-    that have a VARIANT; None and a missing field are the net's own value. precision: "float32" or "bfloat16", of the
-    encoder. output: "softmax", or "sigmoid" for a net of two classes with one output z: its logits are (0, z), whose
-    softmax is (1 - sigmoid(z), sigmoid(z)).
+    that have a VARIANT; None and a missing field are the net's own value. precision: of convolutions, "float32",
+    "bfloat16" or "float16". output: "softmax", or "sigmoid" for a net of two classes with one output z: its logits are
+    (0, z), whose softmax is (1 - sigmoid(z), sigmoid(z)).
     """
 
     net: str

@@ -27,7 +27,8 @@ class TrainingGraph:
 
     Placeholders: images uint8 (N, H, W, channels), RGB for 3 channels; labels (N, H, W), uint8, or uint16 if an id
     is above 255; keep_prob float32 (default 1); dropout_seed int32 (2,); training bool (default False: batch
-    normalisation uses its moving averages).
+    normalisation uses its moving averages); is_first bool (default False: whether layers that are frozen at first still
+    are).
     scores: Blocks. logits: the same as a tensor float32 (N, H, W, C), computed only on request.
     prediction: uint8 or uint16 (N, H, W), without the ids in LabelPolicy.never_predicted.
     loss_sum, pixels, objective, normalizer: sums over the batch, see batch_loss.BatchLoss.
@@ -40,6 +41,7 @@ class TrainingGraph:
     keep_prob: tf.Tensor
     dropout_seed: tf.Tensor
     training: tf.Tensor
+    is_first: tf.Tensor
     scores: Blocks
     logits: tf.Tensor
     prediction: tf.Tensor
@@ -68,10 +70,10 @@ class InferenceGraph:
     prediction: tf.Tensor
 
 
-def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=()):  # noqa: B008, both are frozen
+def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=(), frozen_at_first=()):  # noqa: B008, both are frozen
     """The TrainingGraph of an Architecture in the default graph, with a LabelPolicy and LossSettings.
 
-    frozen: names of layers, see layers.freeze().
+    frozen, frozen_at_first: names of layers, see layers.freeze(); the latter are frozen while is_first is True.
     """
     layers.freeze(frozen)
     images = tf.placeholder(tf.uint8, (None, None, None, architecture.image_channels), "images")
@@ -79,13 +81,15 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=()):  
     keep_prob = tf.placeholder_with_default(np.float32(1), (), "keep_prob")
     dropout_seed = tf.placeholder_with_default(np.zeros(2, np.int32), (2,), "dropout_seed")
     training = tf.placeholder_with_default(False, (), "training")
+    is_first = tf.placeholder_with_default(False, (), "is_first")
+    layers.freeze(frozen_at_first, during=is_first)
 
     if components.of(architecture.net).is_plugin():
         check_strides(architecture)
     scores, features, encoder_layers = _net(images, architecture, keep_prob, dropout_seed, training)
     arranged = scores.arrange(tf.cast(labels, tf.int32), outside=architecture.num_classes)  # not counted in the loss
     sums = batch_loss.build(scores.listed(), arranged, policy, loss)
-    return TrainingGraph(images, labels, keep_prob, dropout_seed, training, scores, scores.pixels(),
+    return TrainingGraph(images, labels, keep_prob, dropout_seed, training, is_first, scores, scores.pixels(),
                          predict(scores, policy.never_predicted), sums.loss_sum, sums.pixels, sums.objective,
                          sums.normalizer, architecture.num_classes, features, encoder_layers)
 
@@ -114,10 +118,10 @@ def check_strides(architecture):
         _net(images, architecture, None, np.zeros(2, np.int32), False)
 
 
-def of_run(model, frozen=()):
-    """Build the TrainingGraph of a run. model: dict, "model" of its config.json. frozen: see build()."""
+def of_run(model, frozen=(), frozen_at_first=()):
+    """Build the TrainingGraph of a run. model: dict, "model" of its config.json. Other arguments as in build()."""
     policy = label_policy.of_net(model["ignored_ids"], model["num_classes"])
-    return build(Architecture.from_dict(model), policy, LossSettings.from_dict(model), frozen)
+    return build(Architecture.from_dict(model), policy, LossSettings.from_dict(model), frozen, frozen_at_first)
 
 
 def layers_of(architecture):
@@ -176,6 +180,7 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
     if scores.channels != channels:
         raise errors.UsageError(f"the decoder gives {scores.channels} channels, expected {channels}",
                                 where=net.decoder_file())
+    scores = dataclasses.replace(scores, tensor=tf.cast(scores.tensor, tf.float32))
     if architecture.output == SIGMOID:
         scores = scores.after_zeros()
     if is_padded:

@@ -1,7 +1,8 @@
 """Layers for encoders and decoders, on top of tf.nn and tf.get_variable.
 
-Tensors are (N, height, width, channels). A layer computes in the dtype of its input, float32 or bfloat16. Its variables
-are float32, named <name>/kernel and <name>/bias; batch_norm has <name>/gamma, beta, moving_mean and moving_variance.
+Tensors are (N, height, width, channels). A layer computes in the dtype of its input, float32, bfloat16 or float16. Its
+variables are float32, named <name>/kernel and <name>/bias; batch_norm has <name>/gamma, beta, moving_mean and
+moving_variance.
 `window` is a Window(size, stride, dilation, padding) or an int, its size:
 
     x = conv(x, "stem", Window(3, stride=2), 48, bias=False)
@@ -14,6 +15,7 @@ from fcn.models.blocks import Blocks, cut, height_width
 from fcn.models.convolution import Window, as_window, bilinear_kernel, convolve, padded, tf_padding, use_implementation
 from fcn.models.tf_compat import tf
 from fcn.models.variables import (
+    add_change,
     glorot_uniform,
     he,
     he_uniform,
@@ -128,28 +130,34 @@ def upsampled_conv(x, name, channels, kernel_init, skip=None):
 _FROZEN = ("frozen layers",)  # key of a graph collection
 
 
-def freeze(names):
+def freeze(names, during=True):
     """Declare layers of the default graph frozen, by name, before they are built.
 
     Their batch normalisation uses its moving averages in training too, and does not update them, as Keras does with
-    trainable = False.
+    trainable = False. during: a bool scalar tensor, for layers that are frozen only while it is True.
     """
     for name in names:
-        tf.add_to_collection(_FROZEN, name)
+        tf.add_to_collection(_FROZEN, (name, during))
+
+
+def _is_trained(name, training):
+    """Return `training` of the layer `name`: False if it is frozen."""
+    during = dict(tf.get_collection(_FROZEN)).get(name, False)
+    if during is True or training is False:
+        return False
+    return training if during is False else tf.logical_and(training, tf.logical_not(during))
 
 
 def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     """Batch normalisation (Ioffe & Szegedy 2015) of (N, H, W, C), with the defaults of Keras.
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, computed in float32. training: bool or scalar bool tensor.
-    True: mean and variance of the batch; the operations that update the moving averages are in tf.GraphKeys.UPDATE_OPS,
-    and weight_update.build runs them with every batch of a step. False: the moving averages, which are saved variables
-    but not trained.
+    True: mean and variance of the batch; weight_update.build changes the moving averages with every batch of a step
+    (variables.add_change). False: the moving averages, which are saved variables but not trained.
     """
     channels = int(x.shape[3])
     with tf.variable_scope(name) as scope:
-        if scope.name in tf.get_collection(_FROZEN):
-            training = False
+        training = _is_trained(scope.name, training)
         gamma, beta, moving_mean, moving_variance = (
             tf.get_variable(part, (channels,), tf.float32, initializer=start(), trainable=not part.startswith("moving"))
             for part, start in (("gamma", tf.ones_initializer), ("beta", tf.zeros_initializer),
@@ -160,7 +168,7 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
         if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
             for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
                 change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
-                tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, moving.assign_add(change).op)
+                add_change(moving, change)
         mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
     scale = gamma * tf.math.rsqrt(variance + epsilon)
     return tf.cast(wide * scale + (beta - mean * scale), x.dtype)

@@ -13,6 +13,7 @@ from fcn.models.tf_compat import tf
 # Keys of graph collections. They are tuples, as TensorFlow's private keys, so that exported files do not list them.
 _FINAL = ("weights are final",)
 _OPTIMIZER = ("variables of the optimizer",)
+_CHANGES = ("changes of moving averages",)
 
 
 def of_net():
@@ -25,6 +26,21 @@ def mark_optimizer_variables(variables):
     """Mark variables of the default graph as the optimizer's, such as Adam's averages; of_net() leaves them out."""
     for variable in variables:
         tf.add_to_collection(_OPTIMIZER, variable)
+
+
+def add_change(variable, change):
+    """Register what a training batch adds to a moving average of the default graph, a tensor that is 0 otherwise."""
+    tf.add_to_collection(_CHANGES, (variable, change))
+
+
+def changed():
+    """Return the moving averages of the default graph that training changes."""
+    return [variable for variable, _ in tf.get_collection(_CHANGES)]
+
+
+def apply_changes():
+    """Return the operations that add the registered changes to the moving averages of the default graph."""
+    return [variable.assign_add(change).op for variable, change in tf.get_collection(_CHANGES)]
 
 
 def in_type(variable, x, arrange=tf.identity):

@@ -1,6 +1,6 @@
 """Choose a checkpoint of a run, by one rule for evaluation, export, --weights RUN and --stages.
 
-The default is the best by validation mean IoU, or the newest if none has a score.
+The default is the best by validation score (--best-by), or the newest if none has a score.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import json
 import pathlib
 import shlex
 
+from fcn.config import selection
 from fcn.core import errors
 from fcn.runs import checkpoint_files, record
 
@@ -116,7 +117,8 @@ def _is_intact(path):
 def _text(path, state, best=None, newest=None):
     """'RUN/checkpoints/step-000008 (step 8, validation mean IoU 0.5120, the best; the newest is step 12)'."""
     score = state.get("score")
-    words = [f"step {state['step']}", "no validation score" if score is None else f"validation mean IoU {score:.4f}"]
+    words = [f"step {state['step']}", "no validation score" if score is None else
+             f"validation {selection.SCORES[selection.of(state)]} {score:.4f}"]
     if newest:
         which = ["the best"] * (path == best[0]) + ["the newest"] * (path == newest[0])
         words += [" and ".join(which)] * bool(which)

@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 
+from fcn.config import selection
 from fcn.core import atomic_io, errors, file_kinds, ownership
 
 OWN_FILES = re.compile(r"model\.(index|data-\d{5}-of-\d{5})|state\.json")
@@ -86,12 +87,17 @@ def listed(folder):
 
 
 def best(checkpoints):
-    """(path, state) of the checkpoint with the highest validation score, the earliest of equals; (None, None) if none.
+    """(path, state) of the checkpoint with the best validation score, the earliest of equals; (None, None) if none.
 
     checkpoints: [(path, state)].
     """
     scored = [item for item in checkpoints if item[1].get("score") is not None]
-    return max(scored, key=lambda item: (item[1]["score"], -item[1]["step"])) if scored else (None, None)
+    return max(scored, key=_goodness) if scored else (None, None)
+
+
+def _goodness(item):
+    state = item[1]
+    return selection.goodness(state["score"], selection.of(state)), -state["step"]
 
 
 def is_last(state, steps, patience=0):

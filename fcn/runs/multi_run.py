@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from fcn.config import selection
 from fcn.core import atomic_io, errors, ownership, tables
 from fcn.data import render
 from fcn.runs import checkpoint_files, curves, run_log
@@ -44,14 +45,14 @@ def _is_summary(path):
         return False
 
 
-def summarise(runs):
+def summarise(runs, best_by=selection.DEFAULT):
     """{"runs", "mean", "deviation", "curves"} of the folders of runs, from their logs.
 
-    Scores of a run are those of its validation with the best mean IoU. curves: {name: {"step", "mean", "deviation"}},
-    at the steps that all runs have. Unknown values are None.
+    Scores of a run are those of its best validation. best_by: a key of selection.SCORES. curves: {name: {"step",
+    "mean", "deviation"}}, at the steps that all runs have. Unknown values are None.
     """
     logs = [run_log.read_entries(pathlib.Path(run) / "log.jsonl") for run in runs]
-    rows = [{"run": pathlib.Path(run).name, **_best(entries)} for run, entries in zip(runs, logs, strict=True)]
+    rows = [{"run": pathlib.Path(run).name, **_best(entries, best_by)} for run, entries in zip(runs, logs, strict=True)]
     columns = {name: np.array([math.nan if row[name] is None else row[name] for row in rows]) for name in SCORES}
     return {"runs": rows, "mean": {name: _known(column.mean()) for name, column in columns.items()},
             "deviation": {name: _known(_deviation(column)) for name, column in columns.items()},
@@ -59,10 +60,11 @@ def summarise(runs):
                                       strict=True)) for name in ("loss", *SCORES)}}
 
 
-def _best(entries):
-    """{"step", each of SCORES} of the validation with the best mean IoU; None without any."""
-    found = [entry for entry in entries if not math.isnan(curves.number(entry.get("val_mean_iou")))]
-    best: dict = max(found, key=lambda entry: entry["val_mean_iou"], default={})
+def _best(entries, best_by):
+    """{"step", each of SCORES} of the validation with the best score; None without any."""
+    key = f"val_{best_by}"
+    found = [entry for entry in entries if not math.isnan(curves.number(entry.get(key)))]
+    best: dict = max(found, key=lambda entry: selection.goodness(entry[key], best_by), default={})
     return {"step": best.get("step"), **{name: _known(curves.number(best.get(name))) for name in SCORES}}
 
 
@@ -83,14 +85,14 @@ def _known(value):
     return None if math.isnan(value) else float(value)
 
 
-def table(found):
+def table(found, best_by=selection.DEFAULT):
     """The result of summarise() as text."""
     def cells(values):
         return ["-" if values[name] is None else f"{values[name]:.4f}" for name in SCORES]
 
     rows = [[row["run"], "-" if row["step"] is None else f"{row['step']:,}", *cells(row)] for row in found["runs"]]
     rows += [["mean", "", *cells(found["mean"])], ["deviation", "", *cells(found["deviation"])]]
-    return "\n".join(["validation with the best mean IoU of each run, at network size:",
+    return "\n".join([f"validation with the best {selection.SCORES[best_by]} of each run, at network size:",
                       *tables.lines(["<run", ">step", *(f">{title}" for title in TITLES)], rows)])
 
 

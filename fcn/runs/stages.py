@@ -1,6 +1,6 @@
 """--stages A,B,C: train recipes or TOML files as runs RUN/1-A, RUN/2-B, ..., each from the weights of the previous one.
 
-The checkpoint of the previous stage is the one that --weights RUN uses: the best by validation mean IoU.
+The checkpoint of the previous stage is the one that --weights RUN uses: the best by validation score.
 """
 
 import argparse

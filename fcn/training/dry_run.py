@@ -61,7 +61,7 @@ def memory_of(trainer, batch=None):
     training = resources.activations(memory_map, size_px, architecture.num_classes, layers, width)
     validation = resources.prediction(validation_map, validation_px, architecture.num_classes, width)
     update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay),
-                              trainer.graph.objective.shape.num_elements())
+                              trainer.graph.objective.shape.num_elements(), bool(settings.ema))
     return resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
                             batch * validation, update, width)
 
@@ -136,7 +136,8 @@ def timed_steps(session, trainer, at):
     settings, watch = trainer.job.settings, Stopwatch()
     given = loop.LoopSettings(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
                               lambda step: trainer.rate_at(min(step, trainer.steps - 1)), trainer.batch_at,
-                              lambda number, *_: f"not saved in a dry run (batch {number})")
+                              lambda number, *_: f"not saved in a dry run (batch {number})",
+                              trainer.job.settings.freeze_steps)
     loop.train(session, trainer.graph, trainer.update, given, at, [watch])
     return watch.seconds, at.wait_s / (at.wait_s + at.run_s)
 

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import time
 
+from fcn.config import selection
 from fcn.core import errors
 from fcn.training import signals
 
@@ -39,7 +40,7 @@ class Evaluate:
 
     validate: function without arguments, returns (numbers, samples) as validation.validate, or None if interrupted.
     when: ValidationTimes. report: ProgressReport. save: Save. A validation without labelled pixels has no score
-    (val_mean_iou None); it is never the best and does not count for patience.
+    (None); it is never the best and does not count for patience.
     """
 
     def __init__(self, validate, when, report, save):
@@ -73,9 +74,10 @@ class Evaluate:
         if found is None:  # the run is stopping; resume() repeats this validation
             return
         numbers, samples = found
-        at.validated, at.score = at.step, numbers["val_mean_iou"]
+        at.validated, at.score = at.step, numbers[f"val_{at.best_by}"]
         if at.score is not None:
-            better = at.best is None or at.score > at.best["score"]
+            better = at.best is None or (selection.goodness(at.score, at.best_by)
+                                         > selection.goodness(at.best["score"], at.best_by))
             at.best = {"step": at.step, "score": at.score} if better else at.best
             at.since_best = 0 if better else at.since_best + 1
         self.report.validation(at, numbers, samples)
@@ -96,8 +98,9 @@ class Evaluate:
 
     def _lose_patience(self, at):
         if self.when.patience and at.since_best >= self.when.patience and at.step < self.when.steps:
-            at.finished = (f"no better mean IoU in {at.since_best} validations since step {at.best['step']} "
-                           f"({at.best['score']:.3f}): stopped at step {at.step} of {self.when.steps} (--patience)")
+            at.finished = (f"no better {selection.SCORES[at.best_by]} in {at.since_best} validations since step "
+                           f"{at.best['step']} ({at.best['score']:.3f}): stopped at step {at.step} of "
+                           f"{self.when.steps} (--patience)")
 
 
 class Save:

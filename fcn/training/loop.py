@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fcn.config import selection
 from fcn.core import errors
 from fcn.data import batch_loader
 from fcn.metrics import confidence
@@ -29,6 +30,7 @@ class LoopSettings:
     rate_at: Callable[[int], float]
     batch_at: Callable[[int], tuple[np.ndarray, np.ndarray]]
     keep_batch: Callable[[int, np.ndarray, np.ndarray, dict], str]
+    freeze_steps: int = 0
 
 
 @dataclasses.dataclass
@@ -37,10 +39,13 @@ class Position:
 
     step: number of weight updates done.
     window: (loss sum, weighted number of labelled pixels) of the last batches; two lists for a loss with several terms.
-    score: mean IoU of the validation at this step; None without a validation or without labelled pixels in it.
+    best_by: key of selection.SCORES, which score counts.
+    score: score of the validation at this step; None without a validation or without labelled pixels in it.
     best: {"step", "score"} of the best validation so far. since_best: number of scored validations after it.
     validated: step of the last validation. next_eval: step of the next one under a time budget.
-    gradient_norm: of the last step. finished: reason for ending before the last step, or "".
+    gradient_norm: of the last step; None if it was not finite. finished: reason for ending before the last step, or "".
+    loss_scale: of the last step, None without loss scaling. skipped: number of skipped steps, whose gradient was not
+    finite (loss_scale.py).
     images: images trained on, wait_s: seconds waiting for data, run_s: seconds in session.run, all since the start.
     """
 
@@ -52,6 +57,9 @@ class Position:
     validated: int = 0
     next_eval: int | None = None
     gradient_norm: float | None = None
+    best_by: str = selection.DEFAULT
+    loss_scale: float | None = None
+    skipped: int = 0
     batches_per_step: int = 1
     learning_rate: float = 0.0
     finished: str = ""
@@ -63,12 +71,14 @@ class Position:
         """Return the state for a checkpoint, as a dict. "batch": number of the next batch, the position in the data."""
         return {"step": self.step, "batch": self.step * self.batches_per_step, "score": self.score, "best": self.best,
                 "since_best": self.since_best, "validated": self.validated, "next_eval": self.next_eval,
-                "gradient_norm": self.gradient_norm, "window": [list(w) for w in self.window]}
+                "gradient_norm": self.gradient_norm, "best_by": self.best_by, "loss_scale": self.loss_scale,
+                "skipped": self.skipped, "window": [list(w) for w in self.window]}
 
     @classmethod
     def of(cls, state, window, batches_per_step):
         """Create a Position from a checkpoint's state or {"step": 0}. window: batches in the displayed loss."""
-        kept = ("step", "score", "best", "since_best", "validated", "next_eval", "gradient_norm")
+        kept = ("step", "score", "best", "since_best", "validated", "next_eval", "gradient_norm",
+                "best_by", "loss_scale", "skipped")
         return cls(window=collections.deque(map(tuple, state.get("window", [])), window),
                    batches_per_step=batches_per_step, **{key: state[key] for key in kept if key in state})
 
@@ -78,7 +88,7 @@ def train(session, model, update, settings, position, hooks):
 
     model: graph_builder.TrainingGraph. update: weight_update.Step. settings: LoopSettings. After every step,
     hook.after_step(position) of each hook is called in order. Raises DivergedError if the loss or gradient is not
-    finite; the weights are unchanged then.
+    finite, with loss scaling only if that does not end with a smaller scale; the weights are unchanged then.
     """
     numbers = range(position.step * settings.batches_per_step, settings.steps * settings.batches_per_step)
     with contextlib.closing(batch_loader.prefetch(settings.batch_at, numbers)) as supply:
@@ -89,25 +99,31 @@ def train(session, model, update, settings, position, hooks):
             images, labels = next(supply)
             ready = time.perf_counter()
             feed = {model.images: images, model.labels: labels, model.keep_prob: settings.keep_prob,
-                    model.dropout_seed: np.array([settings.seed, number], np.int32), model.training: True}
+                    model.dropout_seed: np.array([settings.seed, number], np.int32), model.training: True,
+                    model.is_first: position.step < settings.freeze_steps}
             fetches = {"loss": model.loss_sum, "pixels": model.pixels}
             last = (number + 1) % settings.batches_per_step == 0
             if last:
                 position.learning_rate = feed[update.learning_rate] = settings.rate_at(position.step)
                 fetches |= {"update": update.update, "norm": update.norm}
+                fetches |= {"scale": update.loss_scale} if update.loss_scale is not None else {}
             else:
                 fetches |= {"update": update.collect}
             try:
                 done = run(session, fetches, feed)
             except tf_errors.InvalidArgumentError as error:
                 raise _diverged(error, position, settings, number, images, labels) from None
-            position.window.append((done["loss"].tolist(), done["pixels"].tolist()))
+            if np.all(np.isfinite(done["loss"])):  # else float16 has overflowed, and the step is skipped
+                position.window.append((done["loss"].tolist(), done["pixels"].tolist()))
             position.images += len(images)
             position.wait_s += ready - before
             position.run_s += time.perf_counter() - ready
             if last:
                 position.step += 1
-                position.score, position.gradient_norm = None, float(done["norm"])
+                position.score = None
+                position.gradient_norm = float(done["norm"]) if np.isfinite(done["norm"]) else None
+                position.skipped += position.gradient_norm is None
+                position.loss_scale = float(done["scale"]) if "scale" in done else None
                 for hook in hooks:
                     hook.after_step(position)
 
@@ -123,10 +139,14 @@ def _diverged(error, position, settings, number, images, labels):
     norm, rate = position.gradient_norm, settings.rate_at(position.step)
     facts = {"step": position.step + 1, "batch": number, "not_finite": what, "losses_before": losses,
              "gradient_norm_before": norm, "learning_rate": rate}
+    scaled = position.loss_scale is not None
+    why = [f"float16 overflowed: {position.skipped} steps were skipped, and the loss scale is {position.loss_scale:g}"
+           ] if scaled else []
     return errors.DivergedError(
         f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
-        why=[f"before: loss {', '.join(shown) or 'unknown'} (last batches), gradient norm "
+        why=[*why, f"before: loss {', '.join(shown) or 'unknown'} (last batches), gradient norm "
              f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
              f"the batch is {settings.keep_batch(number, images, labels, facts)}"],
-        fix="resume from the last checkpoint with a lower --learning-rate, --warmup or --clip-norm 1; check the "
-            "labels of the batch.")
+        fix="start a new run with --precision bfloat16, which needs no loss scale." if scaled else
+            "resume from the last checkpoint with a lower --learning-rate, --warmup or --clip-norm 1; check the labels "
+            "of the batch.")

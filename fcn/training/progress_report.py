@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from fcn.config import selection
 from fcn.core import atomic_io, errors, machine, progress_bar
 from fcn.data.spec import DatasetSpec
 from fcn.metrics import confidence
@@ -48,19 +49,21 @@ class ProgressReport:
 
     def after_step(self, at):
         """Show and log the loss of the window."""
-        sums, pixels = zip(*at.window, strict=True)
+        sums, pixels = zip(*at.window, strict=True) if at.window else ((), ())
         (loss, error), count = confidence.mean_loss(sums, pixels), len(sums)
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
         memory = machine.peak_memory()
         held = f"  peak {atomic_io.format_bytes(memory)}" if memory else ""
         shown = f"loss {plus_minus(loss, error)} of {count}" if loss == loss else unlabelled(count)
+        scaling, about_scale = self._scaling(at)
+        shown += about_scale
         self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)
         if at.step % self.facts.log_every == 0 or at.step in (1, self.facts.steps):
             empty = sum(not np.all(p) for p in pixels)
             self._log({"step": at.step, "loss": loss if loss == loss else None, "loss_se": error, "batches": count,
                        **({"unlabelled_batches": empty} if empty else {}),
-                       "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate})
+                       "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate, **scaling})
             self.last = at.images, at.wait_s, at.run_s
             timing = {"images_per_s": speed, "wait_share": share, "elapsed_s": elapsed}
             self.speed.append({"step": at.step, **timing} | ({"memory_gb": memory / 1e9} if memory else {}))
@@ -68,6 +71,15 @@ class ProgressReport:
                 self.events.scalars({"step": at.step, **{f"speed/{key}": value for key, value in timing.items()}})
             if time.monotonic() - self.drawn > max(DRAW_AT_LEAST_S, self.drawing_s / DRAWING_SHARE):
                 self.draw()
+
+    def _scaling(self, at):
+        """Return (entries of the log, text of the progress line) about loss scaling; print a line on a skipped step."""
+        if at.loss_scale is None:
+            return {}, ""
+        if at.gradient_norm is None:
+            self.screen.say(f"step {at.step}  skipped: float16 overflowed at loss scale {at.loss_scale:g}, now halved")
+        return ({"loss_scale": at.loss_scale, "skipped_steps": at.skipped},
+                f"  loss scale {at.loss_scale:g}, {at.skipped} skipped")
 
     def _pace(self, at):
         """Return (images/s, share of time waiting for data) since the last log line, without validations and saves."""
@@ -96,10 +108,11 @@ class ProgressReport:
                             f"{numbers['unlabelled_images']} validation images, so no score; --eval-batches 0 uses "
                             "the whole split")
             return
-        best = "best so far" if at.best["step"] == at.step else (
-            f"best {at.best['score']:.3f} at step {at.best['step']}")
+        label = "" if at.best_by == selection.DEFAULT else f" {selection.SCORES[at.best_by]}"
+        best = f"best{label} so far" if at.best["step"] == at.step else (
+            f"best{label} {at.best['score']:.3f} at step {at.best['step']}")
         self.screen.say(f"step {at.step}  validation: {loss}pixel accuracy {numbers['val_pixel_accuracy']:.3f}, "
-                        f"mean IoU {at.score:.3f} ({best}; at network size)")
+                        f"mean IoU {numbers['val_mean_iou']:.3f} ({best}; at network size)")
 
     def happened(self, step, event):
         """Write an event to speed.jsonl: "start", the name of a signal, ..."""
@@ -143,4 +156,6 @@ def plus_minus(mean, error):
 
 def unlabelled(batches):
     """Return the text that replaces the loss if the last `batches` batches have no labelled pixels."""
+    if not batches:
+        return "no loss, because every step was skipped"
     return f"no labelled pixels in the last {f'{batches} batches' if batches > 1 else 'batch'}"

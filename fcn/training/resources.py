@@ -20,7 +20,7 @@ def activations(memory_map, size_px, classes, trained=None, width=FLOAT):
 
     memory_map: encoders.MemoryMap for an image of size_px. trained: names of trained layers (None: all); activations
     before the first of them are freed as soon as they are used. width: bytes per number in the encoder (2 for
-    bfloat16).
+    bfloat16 and float16).
     """
     sizes = _bytes(memory_map, width)
     names = list(sizes)
@@ -57,13 +57,15 @@ def _bytes(memory_map, width):
 class Update:
     """Settings on which the memory of a weight update depends.
 
-    decays: whether there is weight decay. terms: number of losses with their own normalizer.
+    decays: whether there is weight decay. terms: number of losses with their own normalizer. averaged: whether averages
+    of the weights are kept.
     """
 
     optimizer: str = "adam"
     batches_per_step: int = 1
     decays: bool = False
     terms: int = 1
+    averaged: bool = False
 
 
 def memory(parameters, trained, training, validation, update, width=FLOAT):
@@ -81,6 +83,7 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
             "weights": parameters * FLOAT,
             "weights, converted": (width < FLOAT) * parameters * width,
             f"{update.optimizer}'s numbers beside them": rule.SLOTS * trained * FLOAT,
+            "averages of the weights": update.averaged * trained * FLOAT,
             "running sums of the gradients": summed * trained * FLOAT,
             "gradients": gradients,
             "copies during the update": copies * trained * FLOAT,

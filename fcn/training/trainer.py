@@ -49,13 +49,16 @@ class Trainer:
         self.sampling = setup.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
         names, encoder_layers = graph_builder.layers_of(Architecture.from_dict(job.content["model"]))
         factor_of = lr_multipliers.factors(names, encoder_layers, parsers.factors(settings.rate_factors),
-                                           settings.freeze)
-        self.graph = graph_builder.of_run(job.content["model"], lr_multipliers.frozen_layers(factor_of))
+                                           "" if settings.freeze_steps else settings.freeze)
+        at_first = lr_multipliers.frozen(encoder_layers, settings.freeze) if settings.freeze_steps else []
+        self.graph = graph_builder.of_run(job.content["model"], lr_multipliers.frozen_layers(factor_of), at_first)
+        held = {name: self.graph.is_first for name in names if lr_multipliers.layer_of(name) in at_first}
         rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
-                                  factor_of)
+                                  factor_of, held, settings.precision == "float16", settings.ema)
         self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)
         self.schedule = schedules.Schedule(settings.learning_rate, settings.schedule, settings.warmup,
-                                           settings.poly_power, settings.step_size, settings.gamma)
+                                           settings.poly_power, settings.step_size, settings.gamma, settings.rise,
+                                           settings.final_factor)
         self.finite = weight_update.all_finite()
         self.steps = job.content["steps"]
         self.store = checkpoint.Store(job.run / "checkpoints", settings.keep, job.content["fingerprints"])
@@ -78,8 +81,24 @@ class Trainer:
                                        self.policy.padding_id)
 
     def validate(self, session, stopped=lambda: False):
-        """Validate on the validation batches of this run; result and `stopped` as in validation.validate."""
-        return validation.validate(session, self.graph, self.validation_batches(), self.policy, stopped)
+        """Validate on the validation batches of this run; result and `stopped` as in validation.validate.
+
+        With --ema, the averages of the weights are validated.
+        """
+        with self.averaged(session):
+            return validation.validate(session, self.graph, self.validation_batches(), self.policy, stopped)
+
+    @contextlib.contextmanager
+    def averaged(self, session):
+        """Exchange the weights with their averages inside the with statement, if there are any."""
+        if self.update.average is None:
+            yield
+            return
+        session.run(self.update.average.swap)
+        try:
+            yield
+        finally:
+            session.run(self.update.average.swap)
 
     def start(self, session, say=logger.warning):
         """Restore a checkpoint and return its state; for a new run, load the weights and return {"step": 0}.
@@ -92,6 +111,8 @@ class Trainer:
             state = self.store.restore(session, self.job.resume)
         if state is None:
             self.load_pretrained(session)
+            if self.update.average is not None:
+                session.run(self.update.average.start)
             return {"step": 0}
         logger.info(f"resumed at step {state['step']}")
         return state
@@ -179,7 +200,7 @@ def _train(trainer):
         state = trainer.start(session, skip)
         if trainer.rows:
             transfer.write_report(job.run / "transplant.json", trainer.rows)
-        at = loop.Position.of(state, settings.average_loss, settings.batches_per_step)
+        at = loop.Position.of(state | {"best_by": settings.best_by}, settings.average_loss, settings.batches_per_step)
         run_log.cut(job.run / "log.jsonl", at.step, at.validated)
         logger.info(f"{settings.net}: {trainer.parameters:,} parameters, {trainer.graph.num_classes} channels; step "
               f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step")
@@ -197,7 +218,7 @@ def _train(trainer):
                 check.resume(at)
                 stop.after_step(at)  # a signal may have arrived during the validation in resume()
                 given = loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
-                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch)
+                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch, settings.freeze_steps)
                 loop.train(session, trainer.graph, trainer.update, given, at, [report, check, save, stop])
                 report.happened(at.step, at.finished or "done")
                 if at.finished:

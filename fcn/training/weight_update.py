@@ -10,6 +10,8 @@ import dataclasses
 from fcn.core import errors, registry
 from fcn.models import variables
 from fcn.models.tf_compat import tf
+from fcn.training.loss_scale import LossScale
+from fcn.training.weight_average import WeightAverage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +22,12 @@ class Rule:
     momentum: for optimizers that use it.
     weight_decay: of kernels only; added to the gradient (L2) unless the optimizer sets DECOUPLED_WEIGHT_DECAY.
     clip_norm: largest norm of the gradient over all variables; larger gradients are scaled down to it before weight
-    decay
-        is added (Pascanu et al. 2013, algorithm 1). 0 turns clipping off.
+        decay is added (Pascanu et al. 2013, algorithm 1). 0 turns clipping off.
     factor_of: {trainable variable: factor of its learning rate} (lr_multipliers.factors); None means 1 for all. A
-    variable
-        with factor 0 is frozen.
+        variable with factor 0 is frozen.
+    held: {trainable variable: bool scalar, True while its learning rate is 0} (--freeze-steps).
+    loss_scaling: whether the loss is scaled, for float16 (loss_scale.py).
+    average: decay of the averages of the weights (weight_average.py). 0: none.
     """
 
     optimizer: str = "adam"
@@ -32,6 +35,9 @@ class Rule:
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     factor_of: dict[str, float] | None = None
+    held: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    loss_scaling: bool = False
+    average: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Step:
     update: operation for the last batch. It adds the batch, divides, clips, updates the weights and clears the sums.
     grads: list of (gradient, variable) as applied.
     norm: norm of the step's gradient over all variables before clipping, scalar; fetch it together with update.
+    average: WeightAverage, None without.
+    loss_scale: scale of the step, scalar; a step whose norm is not finite is skipped. None without loss scaling.
     """
 
     learning_rate: tf.Tensor
@@ -50,6 +58,8 @@ class Step:
     update: tf.Operation
     grads: list[tuple[tf.Tensor, tf.Variable]]
     norm: tf.Tensor
+    average: WeightAverage | None = None
+    loss_scale: tf.Tensor | None = None
 
 
 def build(objective, normalizer, rule, batches_per_step=1):
@@ -60,40 +70,92 @@ def build(objective, normalizer, rule, batches_per_step=1):
     known after the last batch.
 
     Variables on which the objective does not depend stay unchanged. If the loss or gradient is not finite, the
-    operations raise InvalidArgumentError before any trained variable changes. Moving averages (tf.GraphKeys.UPDATE_OPS)
-    are updated with every batch of a step, before the weights. A step without labelled pixels has gradient 0 and is
-    otherwise an ordinary step, as in Caffe: weight decay and the optimizer's state still change the weights.
+    operations raise InvalidArgumentError before any trained variable changes; with loss scaling, only at its least
+    scale: before, update changes the scale and nothing else. Moving averages (variables.add_change) are changed with
+    every batch of a step, before the weights. A step without labelled pixels has gradient 0 and is otherwise an
+    ordinary step, as in Caffe: weight decay and the optimizer's state still change the weights.
     """
     rate, before = tf.placeholder(tf.float32, (), "learning_rate"), {v.op.name for v in tf.global_variables()}
     trained = [v for v in tf.trainable_variables() if not rule.factor_of or rule.factor_of[v.op.name]]
-    with tf.control_dependencies([tf.debugging.assert_all_finite(objective, "the loss is not finite")]):
+    scale = LossScale() if rule.loss_scaling else None
+    if scale:
+        normalizer += 0 * tf.reduce_sum(objective)  # NaN if the loss is not finite; the gradient is so then, too
+    with tf.control_dependencies([_checked(objective, "loss", scale)]):
         if batches_per_step == 1:
             collect, running = None, []
-            means, trained = _gradients(objective, trained, tf.math.divide_no_nan(1.0, normalizer))
+            means, trained = _gradients(objective, trained, _seed(normalizer, scale))
+            means = [g / scale.value for g in means] if scale else means
         else:
-            collect, means, trained, running = _summed(objective, normalizer, trained)
-    norm, moved = tf.global_norm(means), tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    with tf.control_dependencies([tf.debugging.assert_all_finite(norm, "the gradient is not finite"), *moved]):
+            collect, means, trained, running = _summed(objective, normalizer, trained, scale)
+    average = WeightAverage([*trained, *variables.changed()], rule.average) if rule.average else None
+    norm = _norm(means, [rule.held.get(v.op.name) for v in trained])
+    with tf.control_dependencies([_checked(norm, "gradient", scale)]):
         grads = [(tf.identity(g), v) for g, v in zip(means, trained, strict=True)]
     if rule.clip_norm:
-        scale = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 if the norm is not larger than clip_norm
-        grads = [(g * scale, v) for g, v in grads]
-    applied = apply(rule, grads, rate)
+        factor = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 if the norm is not larger than clip_norm
+        grads = [(g * factor, v) for g, v in grads]
+    changed = _unless_skipped(lambda: _changed(rule, grads, rate, average), norm, scale)
+    with tf.control_dependencies([changed]):  # otherwise the sums might be cleared before they are read
+        update = tf.group(changed, *[v.assign(tf.zeros(v.shape)) for v in running])
+    variables.mark_optimizer_variables([v for v in tf.global_variables() if v.op.name not in before])
+    return Step(rate, collect, update, grads, norm, average, scale and scale.value)
+
+
+def _checked(x, what, scale):
+    """Return an operation that raises InvalidArgumentError if x, the loss or gradient, is not finite."""
+    return tf.debugging.assert_all_finite(scale.fatal(x) if scale else x, f"the {what} is not finite")
+
+
+def _norm(gradients, held):
+    """Return the norm of the gradients, without those whose bool scalar in `held` is True; not finite if one is not."""
+    whole = tf.global_norm(gradients)
+    if not any(one is not None for one in held):
+        return whole
+    squares = [2 * tf.nn.l2_loss(g) for g in gradients]
+    counted = [x if one is None else tf.where_v2(one, 0.0, x) for x, one in zip(squares, held, strict=True)]
+    return tf.where_v2(tf.math.is_finite(whole), tf.sqrt(tf.add_n(counted)), whole)
+
+
+def _seed(normalizer, scale):
+    """Return where the backward pass of objective / normalizer starts. scale: LossScale, None without."""
+    seed = tf.math.divide_no_nan(1.0, normalizer)
+    return seed * scale.value if scale else seed
+
+
+def _changed(rule, grads, rate, average):
+    """Return the operation of a step that is not skipped: moving averages, then weights, then their averages.
+
+    Raises UsageError if the optimizer gives no operation.
+    """
+    with tf.control_dependencies(variables.apply_changes()):
+        applied = apply(rule, grads, rate)
     if not isinstance(applied, tf.Operation | tf.Tensor):
         raise errors.UsageError(f"apply() gives {applied!r}, expected an operation such as that of tf.group()",
                                 where=registry.path("optimizers", rule.optimizer))
-    with tf.control_dependencies([applied]):  # otherwise the sums might be cleared before they are read
-        update = tf.group(applied, *[v.assign(tf.zeros(v.shape)) for v in running])
-    variables.mark_optimizer_variables([v for v in tf.global_variables() if v.op.name not in before])
-    return Step(rate, collect, update, grads, norm)
+    if average is None:
+        return applied
+    with tf.control_dependencies([applied]):
+        return average.update()
+
+
+def _unless_skipped(change, norm, scale):
+    """Return the operation change(); with a LossScale, one that does so if norm is finite and updates the scale."""
+    if scale is None:
+        return change()
+    finite = tf.math.is_finite(norm)
+    return tf.group(tf.cond(finite, change, tf.no_op), scale.update(finite))
 
 
 def apply(rule, grads, rate):
     """Return the operation that updates all variables by a Rule. grads: list of (gradient, variable). rate: scalar."""
     optimizer, decay = registry.load("optimizers", rule.optimizer), rule.weight_decay
     factor_of = rule.factor_of or {v.op.name: 1.0 for _, v in grads}
-    rates = {factor: rate * factor for factor in dict.fromkeys(factor_of[v.op.name] for _, v in grads)}
-    rate_of = {v.op.name: rates[factor_of[v.op.name]] for _, v in grads}
+    rates: dict = {}
+    for _, v in grads:
+        factor, held = key = factor_of[v.op.name], rule.held.get(v.op.name)
+        if key not in rates:
+            rates[key] = rate * factor if held is None else tf.where_v2(held, 0.0, rate * factor)
+    rate_of = {v.op.name: rates[factor_of[v.op.name], rule.held.get(v.op.name)] for _, v in grads}
     decaying = [v for _, v in grads if decay and v.op.name.endswith("/kernel")]
     if optimizer.DECOUPLED_WEIGHT_DECAY:
         with tf.control_dependencies([g for g, _ in grads]):  # all gradients use the weights before decay
@@ -114,27 +176,33 @@ def _gradients(objective, variables, scale):
     return [g for g, _ in found], [v for _, v in found]
 
 
-def _summed(objective, normalizer, variables):
+def _summed(objective, normalizer, trained, scale):
     """Return (collect, means, variables, running sums) for a step of several batches.
 
     collect: operation that adds the gradients of a batch to the running sums. means: gradients of the step, with the
-    current batch as its last.
+    current batch as its last. scale: LossScale, or None. A scaled backward pass starts from the mean of a batch; a sum
+    over pixels would not fit into float16.
     """
     ones = tf.unstack(tf.eye(objective.shape[0])) if objective.shape.rank else [1.0]  # each selects one of the K terms
-    by_term = [_gradients(objective, variables, one) for one in ones]
-    gradients, variables = [g for of_term, _ in by_term for g in of_term], by_term[0][1]
+    seed = _seed(normalizer, scale) if scale else 1.0
+    by_term = [_gradients(objective, trained, one * seed) for one in ones]
+    if scale:
+        sizes = tf.unstack(tf.reshape(normalizer / scale.value, (len(ones),)))
+        by_term = [([g * size for g in found], own) for (found, own), size in zip(by_term, sizes, strict=True)]
+    gradients, trained = [g for of_term, _ in by_term for g in of_term], by_term[0][1]
     with tf.variable_scope("sum"):
-        sums = [_running_sum(f"{term}/{v.op.name}", v.shape) for term in range(len(ones)) for v in variables]
+        sums = [_running_sum(f"{term}/{v.op.name}", v.shape) for term in range(len(ones)) for v in trained]
         count = _running_sum("pixels", normalizer.shape)
-    # Checked per batch, because the batch is saved for inspection.
-    size = tf.debugging.assert_all_finite(tf.global_norm(gradients), "the gradient is not finite")
-    with tf.control_dependencies([size]):
+    size = tf.global_norm(gradients)
+    with tf.control_dependencies([_checked(size, "gradient", scale)]):  # per batch: the batch is saved for inspection
+        moved = tf.cond(tf.math.is_finite(size), lambda: tf.group(*variables.apply_changes()), tf.no_op) if scale else (
+            tf.group(*variables.apply_changes()))
         collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
-                           count.assign_add(normalizer), *tf.get_collection(tf.GraphKeys.UPDATE_OPS))
-    scale = tf.reshape(tf.math.divide_no_nan(1.0, count + normalizer), (len(ones),))
-    scaled = [(s + g) * scale[i // len(variables)] for i, (s, g) in enumerate(zip(sums, gradients, strict=True))]
-    means = [tf.add_n(scaled[i::len(variables)]) for i in range(len(variables))]
-    return collect, means, variables, [*sums, count]
+                           count.assign_add(normalizer), moved)
+    share = tf.reshape(tf.math.divide_no_nan(1.0, count + normalizer), (len(ones),))
+    scaled = [(s + g) * share[i // len(trained)] for i, (s, g) in enumerate(zip(sums, gradients, strict=True))]
+    means = [tf.add_n(scaled[i::len(trained)]) for i in range(len(trained))]
+    return collect, means, trained, [*sums, count]
 
 
 def all_finite():

@@ -7,10 +7,13 @@ from fcn.models import variables
 from fcn.models.tf_compat import first_line, tf, tf_errors
 from fcn.runs import checkpoint_files
 
+AVERAGE = "average"  # conv/kernel/average is the moving average of conv/kernel (training/weight_average.py)
+
 
 def restore(session, path, saver=None):
     """Restore the net's variables from a checkpoint folder; with a saver, all variables of the graph.
 
+    Without a saver, variables get their moving averages where the checkpoint has them.
     Checksums and shapes are verified first. Raises WeightsError if the checkpoint is damaged or of another net.
     """
     checkpoint_files.verify(path)
@@ -23,7 +26,7 @@ def restore(session, path, saver=None):
                 found = f"has {name} with shape {stored[name]}" if name in stored else f"has no variable {name}"
                 raise errors.WeightsError(f"{found}; this run needs it with shape {needed}", where=path,
                                           fix="use the --net, --optimizer and number of classes of that checkpoint.")
-        (saver or tf.train.Saver(variables.of_net())).restore(session, model)
+        (saver or tf.train.Saver({_name_in(stored, v.op.name): v for v in variables.of_net()})).restore(session, model)
     except (tf_errors.OpError, ValueError, RuntimeError) as error:
         raise errors.WeightsError("is not a readable checkpoint of this net", where=path,
                                   why=first_line(error), fix=checkpoint_files.GIVE_ANOTHER) from None
@@ -32,6 +35,7 @@ def restore(session, path, saver=None):
 def read_variables(path):
     """Read the net's variables from a checkpoint folder: {name: array}, sorted by name. Raises WeightsError.
 
+    Variables have the values of their moving averages where the checkpoint has them.
     Variables of the optimizer are left out. These are named below another variable (conv/kernel/Adam) or have no layer
     (beta1_power).
     """
@@ -39,11 +43,16 @@ def read_variables(path):
     try:
         reader = tf.train.NewCheckpointReader(str(pathlib.Path(path) / "model"))
         stored = reader.get_variable_to_shape_map()
-        return {name: reader.get_tensor(name) for name in sorted(stored)
+        return {name: reader.get_tensor(_name_in(stored, name)) for name in sorted(stored)
                 if "/" in name and name.rpartition("/")[0] not in stored}
     except (tf_errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise errors.WeightsError("is not a readable checkpoint", where=path, why=first_line(error),
                                   fix=checkpoint_files.GIVE_ANOTHER) from None
+
+
+def _name_in(stored, name):
+    """Return the name under which a checkpoint has the value to use of a variable. stored: its names."""
+    return f"{name}/{AVERAGE}" if f"{name}/{AVERAGE}" in stored else name
 
 
 def put(session, arrays):

@@ -115,9 +115,10 @@ def test_row_counts_losses_and_outcomes(capsys):
 
 
 @pytest.mark.slow
-def test_killed_run_ends_like_an_uninterrupted_one(tmp_path):
+@pytest.mark.parametrize("net", [[], ["--half"]], ids=["float32", "float16"])
+def test_killed_run_ends_like_an_uninterrupted_one(tmp_path, net):
     """In a process of its own: one that has had a session cannot be forked. Seed 5: killed after batch 45 of 72."""
-    words = [sys.executable, str(BENCHMARKS / "training_faults.py"), "--only", "kills", "--cases", "1"]
+    words = [sys.executable, str(BENCHMARKS / "training_faults.py"), *net, "--only", "kills", "--cases", "1"]
     done = subprocess.run([*words, "--seed", "5"], capture_output=True, text=True, timeout=900, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "2 cases, 0 lost"

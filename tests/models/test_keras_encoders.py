@@ -5,7 +5,7 @@ import pytest
 from nets_help import fresh, put, start, values
 
 from fcn.core import registry
-from fcn.models import layers
+from fcn.models import layers, variables
 from fcn.models.architecture import BuildSettings
 from fcn.models.tf_compat import tf
 
@@ -87,7 +87,7 @@ def test_encoder_equals_that_of_keras_applications(name, monkeypatch):
         assert (trained, sum(map(np.prod, own.values())) - trained) == NETS[name][1:]
         put(session, weights)
         for on in (False, True):
-            with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS) if on else []):
+            with tf.control_dependencies(variables.apply_changes() if on else []):
                 fetches = {feature: tf.identity(tensor) for feature, tensor in built.items()}
             found = session.run(fetches, {x: images, training: on})
             for (feature, _, _), tensor in zip(features, expected[on], strict=True):

@@ -6,7 +6,7 @@ import pytest
 from nets_help import THIN, fresh, start
 
 from fcn.config.variants import Variants
-from fcn.models import convolution, layers, published_nets
+from fcn.models import convolution, layers, published_nets, variables
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
@@ -317,7 +317,7 @@ def normalised(training, batches, as_tensor, momentum=0.99):
             "bn/gamma": [1, 1], "bn/beta": [0, 0], "bn/moving_mean": [0, 0], "bn/moving_variance": [1, 1]}
         nets_help.put(session, {"bn/gamma": GAMMA, "bn/beta": BETA, "bn/moving_mean": MEAN,
                                 "bn/moving_variance": VARIANCE})
-        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        updates = variables.apply_changes()
         return [session.run([y, *updates], {x: batch})[0] for batch in batches], nets_help.values()
 
 
@@ -343,13 +343,14 @@ def test_batch_norm_uses_its_averages_outside_training(as_tensor):
     np.testing.assert_array_equal(held["bn/moving_variance"], np.float32(VARIANCE))
 
 
-def test_batch_norm_in_bfloat16_has_moments_in_float32():
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_batch_norm_in_half_precision_has_moments_in_float32(dtype):
     with fresh() as session:
-        x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, tf.bfloat16)
+        x = tf.constant(np.full((1, 40, 50, 1), 3.0) + np.arange(50)[:, None] / 100, dtype)
         y = layers.batch_norm(x, "bn", True)
-        update = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        update = variables.apply_changes()
         start(session)
         session.run(update)
         exact = session.run(tf.cast(x, tf.float64)).mean()
-        assert y.dtype == tf.bfloat16
+        assert y.dtype == dtype
         assert nets_help.values()["bn/moving_mean"][0] == pytest.approx(0.01 * exact, rel=1e-5)

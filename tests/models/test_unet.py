@@ -6,7 +6,7 @@ from nets_help import fresh, put, start, values
 
 from fcn.core import errors, registry
 from fcn.data import label_policy
-from fcn.models import blocks, components, graph_builder
+from fcn.models import blocks, components, graph_builder, variables
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
 from fcn.models.blocks import Blocks
@@ -87,7 +87,7 @@ def test_unet_decoder_equals_the_same_net_in_keras(decoder, reference, training)
         assert {v.op.name: tuple(v.shape.as_list()) for v in tf.global_variables()} == {
             name: array.shape for name, array in weights.items()}
         put(session, weights)
-        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        with tf.control_dependencies(variables.apply_changes()):
             found = session.run(tf.identity(logits), {tensors[name]: array for name, array in features.items()})
         after = values()
     assert np.abs(expected).max() > 0.1

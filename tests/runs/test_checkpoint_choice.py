@@ -43,6 +43,14 @@ def test_best_checkpoint_is_the_default_and_newest_is_named(tmp_path, which, ste
     assert checkpoint_choice.choose(run).state["step"] == 20
 
 
+def test_best_by_loss_is_the_checkpoint_with_the_smallest_loss(tmp_path):
+    run = make(tmp_path / "run", {10: 0.5, 20: 0.25, 30: 0.25})
+    for path in checkpoint_files.paths(run / "checkpoints"):
+        checkpoint_files.write_state(path, checkpoint_files.read_state(path) | {"best_by": "loss"})
+    assert checkpoint_choice.choose(run).text.endswith("(step 20, validation loss 0.2500, the best; the newest is "
+                                                       "step 30)")
+
+
 def test_newest_is_taken_without_a_score(tmp_path):
     chosen = checkpoint_choice.choose(make(tmp_path / "run", {10: None, 20: None}))
     assert chosen.text.endswith("step-000020 (step 20, no validation score, the newest)")

@@ -181,7 +181,8 @@ def trainer(folder, size=1000, keep=2, batch=2):
     """What quick() and memory_of() ask of a Trainer; call it within a graph with variables."""
     def cache(shapes):
         return types.SimpleNamespace(shapes=np.array(shapes), uniform=len(shapes) == 1)
-    settings = types.SimpleNamespace(keep=keep, batch=batch, optimizer="adam", batches_per_step=1, weight_decay=0.0)
+    settings = types.SimpleNamespace(keep=keep, batch=batch, optimizer="adam", batches_per_step=1, weight_decay=0.0,
+                                     ema=0.0)
     content = {"model": {"net": "fcn32s", "choices": dict.fromkeys(variants.NAMES), "precision": "float32",
                          "channels": THIN, "num_classes": 3, "mean_rgb": [1, 2, 3]}}
     job = types.SimpleNamespace(run=folder, settings=settings, content=content, training=cache([(32, 64)]),

@@ -98,6 +98,21 @@ def test_patience_counts_validations_without_a_better_score():
     assert steps_of(book.saved)[-1] == 16
 
 
+class Losses(Book):
+    """A Book whose validations find these losses; the mean IoU gets worse and does not count."""
+
+    def validate(self):
+        return {"val_mean_iou": 0.5 - 0.01 * len(self.shown), "val_loss": next(self.scores)}, []
+
+
+def test_best_by_loss_takes_the_smallest_loss():
+    book = Losses([0.9, 0.4, 0.4, 0.6, 0.1])
+    at = book.run(100, position(best_by="loss"), patience=2)
+    assert at.best == {"step": 8, "score": 0.4} and at.step == 16
+    assert "no better loss in 2 validations since step 8 (0.400)" in at.finished
+    assert {state["best_by"] for state in book.saved} == {"loss"}
+
+
 def test_early_stopped_run_resumes_only_with_more_patience():
     lost = {"best": {"step": 8, "score": 0.5}, "since_best": 2, "validated": 16}
     assert Book().run(100, position(16, **lost), patience=2).step == 16

@@ -17,8 +17,8 @@ def diverged(monkeypatch, *window):
         raise tf_errors.InvalidArgumentError(None, None, "the loss is not finite")
     monkeypatch.setattr(loop, "run", fail)
     graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "training",
-                                                   "loss_sum", "pixels"), 0))
-    update = types.SimpleNamespace(learning_rate=1, update=None, norm=None)
+                                                   "is_first", "loss_sum", "pixels"), 0))
+    update = types.SimpleNamespace(learning_rate=1, update=None, norm=None, loss_scale=None)
     at, kept = loop.Position(7, collections.deque(window)), []
     images, labels = np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8)
     with pytest.raises(errors.DivergedError) as found:
@@ -42,8 +42,8 @@ def test_hooks_are_called_in_order_after_every_step(monkeypatch):
     """A step of two batches: a hook gets the position after the second one, and ends the run by a reason."""
     monkeypatch.setattr(loop, "run", lambda *_: {"loss": np.float32(1), "pixels": np.float32(2), "norm": 0.5})
     graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "training",
-                                                   "loss_sum", "pixels"), 0))
-    update = types.SimpleNamespace(learning_rate=1, update=None, norm=None, collect=None)
+                                                   "is_first", "loss_sum", "pixels"), 0))
+    update = types.SimpleNamespace(learning_rate=1, update=None, norm=None, loss_scale=None, collect=None)
     settings = loop.LoopSettings(9, 2, 0.5, 0, lambda step: 0.1, lambda number: (np.zeros((1, 2, 2, 3), np.uint8),
                                                                                 np.zeros((1, 2, 2), np.uint8)), None)
     called = []

@@ -80,17 +80,64 @@ def batch_at(number):
     return rng.integers(0, 256, (2, 17, 22, 3)).astype(np.uint8), rng.integers(0, 3, (2, 17, 22)).astype(np.uint8)
 
 
-def train(session, graph, step, first, last, batches_per_step=2):
+def train(session, graph, step, first, last, batches_per_step=2, is_first=False):
     """Steps first to last - 1 as loop.train takes them."""
     for number in range(first * batches_per_step, last * batches_per_step):
         images, labels = batch_at(number)
-        feed = {graph.images: images, graph.labels: labels, graph.training: True, step.learning_rate: 0.05}
+        feed = {graph.images: images, graph.labels: labels, graph.training: True, step.learning_rate: 0.05,
+                graph.is_first: is_first}
         session.run(step.update if (number + 1) % batches_per_step == 0 else step.collect, feed)
 
 
 def built(batches_per_step=2, frozen=(), **options):
     graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), frozen=frozen)
     return graph, weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"), batches_per_step)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.003)])
+def test_logits_of_half_precision_are_float32_and_near(precision, tolerance):
+    found = []
+    for each in ("float32", precision):
+        with fresh() as session:
+            graph, _ = built(precision=each)
+            start(session)
+            assert graph.logits.dtype == graph.objective.dtype == tf.float32
+            assert {v.dtype.base_dtype for v in variables.of_net()} == {tf.float32}
+            found.append(session.run(graph.logits, {graph.images: PHOTOS, graph.training: True}))
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=tolerance * np.ptp(found[0]))
+    assert (found[0] != found[1]).any()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_layers_frozen_at_first_are_trained_afterwards(optimizer):
+    layers = ("conv_a", "bn_a")
+    with fresh() as session:
+        graph = graph_builder.build(Architecture("normed", 3), frozen_at_first=layers)
+        held = {v.op.name: graph.is_first for v in tf.trainable_variables() if v.op.name.startswith(layers)}
+        step = weight_update.build(graph.objective, graph.normalizer,
+                                   weight_update.Rule(optimizer, weight_decay=0.1, held=held), 2)
+        start(session)
+        before = values()
+        train(session, graph, step, 0, 2, is_first=True)
+        between = values()
+        train(session, graph, step, 2, 3)
+        after = values()
+    own = {name for name in before if name.startswith(layers) and name.count("/") == 1}
+    assert own == {"conv_a/kernel", *(f"bn_a/{part}" for part in ("gamma", "beta", "moving_mean", "moving_variance"))}
+    assert all((before[name] == between[name]).all() for name in own)
+    assert all((between[name] != after[name]).any() for name in own)
+    assert all((before[name] != between[name]).any() for name in ("classes/kernel", "bn_b/gamma", "bn_b/moving_mean"))
+
+
+def test_layers_frozen_at_first_see_the_moving_averages():
+    found = []
+    for names, is_first in ((("bn_a", "bn_b"), True), ((), False)):
+        with fresh() as session:
+            graph = graph_builder.build(Architecture("normed", 3), frozen_at_first=names)
+            start(session)
+            feed = {graph.images: PHOTOS, graph.training: bool(names), graph.is_first: is_first}
+            found.append(session.run(graph.logits, feed))
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.fixture(scope="module")

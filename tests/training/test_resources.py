@@ -85,6 +85,11 @@ def test_bfloat16_adds_a_two_byte_copy_of_every_weight():
     assert resources.memory(1000, 600, 0, 0, Update())["weights, converted"] == 0
 
 
+def test_averages_are_a_copy_of_the_trained_variables():
+    assert resources.memory(1000, 600, 0, 0, Update(averaged=True))["averages of the weights"] == 2400
+    assert resources.memory(1000, 600, 0, 0, Update())["averages of the weights"] == 0
+
+
 def test_decay_inside_the_gradient_costs_a_copy():
     def copies(optimizer, decays):
         return resources.memory(1000, 600, 0, 0, Update(optimizer, 1, decays))["copies during the update"]

@@ -44,6 +44,28 @@ def test_stepped_rate_drops_to_a_tenth_per_step_size():
     assert rates(5, 8.0, schedule="step", step_size=2, gamma=0.5) == [8, 8, 4, 4, 2]
 
 
+def test_one_cycle_rises_from_a_25th_and_falls_to_its_end():
+    # Up in 4 of 10 steps, along a cosine from 1/25: half of the way after 2. Down in 6: half of the way after 3.
+    found = rates(10, 1.0, schedule="one_cycle", rise=0.4, final_factor=0.1)
+    assert [found[0], found[2], found[4], found[7]] == pytest.approx([0.04, 0.52, 1, 0.55])
+    assert found[9] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi * 5 / 6)) / 2)
+    assert rates(2, 1.0, schedule="one_cycle", rise=0.0) == pytest.approx([1, (1 + 4e-6) / 2])
+
+
+def test_one_cycle_is_that_of_pytorch():
+    """PyTorch ends its halves one step earlier: its rate at step s of n is ours at s / (n - 1)."""
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=101, pct_start=31 / 101,
+                                                 cycle_momentum=False)
+    expected = []
+    for _ in range(100):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    assert rates(100, 2.0, schedule="one_cycle") == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("schedule", NAMES)
 def test_warm_up_grows_linearly_to_the_full_rate(schedule):
     assert rates(9, 12.0, schedule=schedule, warmup=4)[:5] == pytest.approx([3, 6, 9, 12, 12])

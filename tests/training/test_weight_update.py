@@ -302,6 +302,29 @@ def test_frozen_variables_do_not_count_in_the_gradient_norm():
     assert slopes({"a": 3.0, "b": 4.0}, 1.5, factor_of={"a": 1.0, "b": 0.0}) == (3, {"a": 1.5, "b": 0})
 
 
+@pytest.mark.parametrize(("held", "expected"), [(True, (3, {"a": 1.5, "b": 0})), (False, (5, {"a": 0.9, "b": 1.2}))])
+def test_held_variable_has_rate_0_and_does_not_count(held, expected):
+    with fresh() as session:
+        found = {name: tf.get_variable(name, (), initializer=tf.ones_initializer()) for name in ("a", "b")}
+        is_held = tf.placeholder_with_default(False, ())
+        step = weight_update.build(3 * found["a"] + 4 * found["b"], tf.constant(1.0),
+                                   weight_update.Rule("momentum", clip_norm=1.5, held={"b": is_held}))
+        start(session)
+        _, norm = session.run([step.update, step.norm], {step.learning_rate: 1.0, is_held: held})
+        moved = {name: pytest.approx(1 - value, abs=1e-6) for name, value in session.run(found).items()}
+        assert (norm, moved) == expected
+
+
+def test_held_variable_with_an_infinite_gradient_stops_the_run():
+    with fresh() as session:
+        a, b = (tf.get_variable(name, (), initializer=tf.zeros_initializer()) for name in "ab")
+        step = weight_update.build(a + tf.sqrt(b), tf.constant(1.0),
+                                   weight_update.Rule("momentum", held={"b": tf.constant(True)}))
+        start(session)
+        with pytest.raises(tf_errors.InvalidArgumentError, match="the gradient is not finite"):
+            session.run(step.update, {step.learning_rate: 1.0})
+
+
 @pytest.mark.slow
 def test_clipping_applies_to_the_step_not_to_each_batch():
     several, one = (trained("momentum", steps, clip_norm=0.02) for steps in (

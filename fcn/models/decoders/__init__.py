@@ -3,9 +3,9 @@
 A decoder module NAME.py defines
 
     build(features, num_classes, settings)
-        Return the scores, float32: a tensor (N, H, W, num_classes), or the result of layers.conv2d_transpose (Blocks)
-        cropped to settings.image_size. features: {name: tensor} of the encoder (fcn/models/encoders). settings:
-        architecture.BuildSettings.
+        Return the scores: a tensor (N, H, W, num_classes), or the result of layers.conv2d_transpose (Blocks) cropped to
+        settings.image_size. features: {name: tensor} of the encoder (fcn/models/encoders), in the dtype of --precision;
+        cast to float32 before the last layer, as scores are float32. settings: architecture.BuildSettings.
 
 Optional:
 

@@ -11,7 +11,7 @@ Features are named as in VGG: pool3 (stride 8), pool4 (16), fc7 (32). Of another
 has that name.
 
 Layers have the names of fcn.berkeleyvision.org. Scores, their sums and their upsampling are float32 even if the encoder
-computes in bfloat16; fused features have the dtype of the encoder.
+computes in bfloat16 or float16; fused features have the dtype of the encoder.
 """
 
 import math

@@ -12,8 +12,8 @@ An encoder module NAME.py defines
         channels. mean_rgb: mean of each channel, 0-255, of --weights, --mean-rgb or the training images.
     build(images, settings)
         Return {name: tensor} of all features, each (N, ceil(H / stride), ceil(W / stride), channels) in the dtype of
-        the images. images: preprocessed, float32 or bfloat16. settings: architecture.BuildSettings. Create layers with
-        fcn/models/layers.py or variables with tf.get_variable, in the order of the forward pass.
+        the images. images: preprocessed, in the dtype of --precision. settings: architecture.BuildSettings. Create
+        layers with fcn/models/layers.py or variables with tf.get_variable, in the order of the forward pass.
 
 Example: for 2 images of 100 x 150 px, FEATURES = (("half", 2, 16), ("quarter", 4, 32)) requires tensors of shape
 {"half": (2, 50, 75, 16), "quarter": (2, 25, 38, 32)}.

@@ -74,6 +74,6 @@ def squeeze_and_excite(x, name, squeezed):
     """Return a factor in (0, 1) for each channel of x (N, H, W, C): (N, 1, 1, C). Hu, Shen & Sun (2018)."""
     from fcn.models import layers
     from fcn.models.tf_compat import tf
-    y = tf.reduce_mean(x, (1, 2), keepdims=True)
+    y = tf.cast(tf.reduce_mean(tf.cast(x, tf.float32), (1, 2), keepdims=True), x.dtype)  # a sum may exceed float16
     y = tf.nn.silu(layers.conv(y, f"{name}_se_reduce", 1, squeezed))
     return tf.sigmoid(layers.conv(y, f"{name}_se_expand", 1, int(x.shape[3])))

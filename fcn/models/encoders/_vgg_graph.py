@@ -7,9 +7,9 @@ from fcn.models.tf_compat import tf
 def build(images, channels, keep_prob, seed, variant):
     """Build VGG. Returns {name: tensor} of pool1 (stride 2) to pool5 (32) and fc7 (32). Pools round sizes up.
 
-    images: (N, H, W, image channels) minus the mean colour, float32 or bfloat16. channels: {layer: output channels}
-    from published_nets.widths(); its layers select VGG-16 or VGG-19. keep_prob: scalar, None for a graph without
-    dropout. seed: int32 (2,) for dropout after fc6 and fc7. variant: variants.Variants.
+    images: (N, H, W, image channels) minus the mean colour, in the dtype of --precision. channels: {layer: output
+    channels} from published_nets.widths(); its layers select VGG-16 or VGG-19. keep_prob: scalar, None for a graph
+    without dropout. seed: int32 (2,) for dropout after fc6 and fc7. variant: variants.Variants.
     """
     features, x = {}, images
     for number in range(1, 6):

@@ -3,7 +3,7 @@
     factor(t, step, settings) -> float
         Return the factor of the learning rate in weight update `step` (0 is the first): finite, not negative. t:
         fraction of the run that is done, 0 at the end of the warm-up; 1 would be the update after the last one.
-        settings: Schedule, with the values of --poly-power, --step-size and --gamma.
+        settings: Schedule, with the values of --poly-power, --step-size, --gamma, --rise and --final-factor.
 
 Schedule applies the warm-up for all schedules. A factor depends on its arguments only, so checkpoints hold no schedule
 state.
@@ -31,6 +31,8 @@ class Schedule:
     poly_power: float = 0.9
     step_size: int = 100_000
     gamma: float = 0.1
+    rise: float = 0.3
+    final_factor: float = 4e-6
 
     def rate(self, step, steps):
         """Return the learning rate of weight update `step`, 0 to steps - 1. Raises UsageError for an invalid factor.
