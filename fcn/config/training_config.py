@@ -191,8 +191,8 @@ class Config:
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
                   "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
-                  *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight", "rim",
-                  "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "seed",
+                  *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight",
+                  "rim", "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "seed",
                   "deterministic")
 
 
