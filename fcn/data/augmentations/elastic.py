@@ -21,15 +21,15 @@ def draw(rng):
 
 def change(array, displacements):
     """Each pixel is read at its own place plus its displacement."""
-    down, right = np.asarray(displacements)
     height, width = array.shape[:2]
     of_rows, of_columns = cubic_weights(height), cubic_weights(width).T
-    places = np.stack([np.arange(height)[:, None] + of_rows @ down @ of_columns,
-                       np.arange(width) + of_rows @ right @ of_columns])
+    places = np.indices((height, width), np.float64)
+    for place, grid in zip(places, displacements, strict=True):
+        place += of_rows @ np.asarray(grid) @ of_columns
     if array.ndim == 2:
         return ndimage.map_coordinates(array, places, order=0, mode="mirror")
-    return np.stack([ndimage.map_coordinates(array[..., channel], places, order=1, mode="mirror")
-                     for channel in range(array.shape[2])], axis=2)
+    return np.stack([ndimage.map_coordinates(np.ascontiguousarray(channel), places, order=1, mode="mirror")
+                     for channel in np.moveaxis(array, 2, 0)], axis=2)
 
 
 def cubic_weights(count):
