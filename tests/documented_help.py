@@ -9,6 +9,7 @@ import shlex
 import shutil
 
 import numpy as np
+import scipy.io
 from conftest import save
 from formats_help import thin_fcn
 from PIL import Image
@@ -131,6 +132,14 @@ def prepare(folder):
         image, ids = demo_drawing.draw(0, 0, number)
         save(folder / f"SCANS/Images/{number % 2}/{number}.png", image)
         save(folder / f"SCANS/Masks/{number % 2}/{number}.png", np.uint8(ids > 3) * 255)
+    for number in range(6):
+        image, ids = demo_drawing.draw(0, 0, number)
+        save(folder / f"isbi2012/images/{number}.png", image[..., 1])
+        save(folder / f"isbi2012/labels/{number}.png", np.uint8(ids > 3) * 255)
+        save(folder / f"clothing-co-parsing/photos/{number + 1:04d}.jpg", image)
+        (folder / "clothing-co-parsing/annotations/pixel-level").mkdir(parents=True, exist_ok=True)
+        scipy.io.savemat(folder / f"clothing-co-parsing/annotations/pixel-level/{number + 1:04d}.mat",
+                         {"groundtruth": ids})
     for name in ("gt/page.png", "predicted/page.png"):  # labels of DIVA-HisDB
         save(folder / name, Image.fromarray(np.full((4, 4, 3), (0, 0, 8), np.uint8)))
     demo.write_scenes(folder / "ADEChallengeData2016", 4, 2)

@@ -130,7 +130,9 @@ def show(settings, arguments):
     policy = label_policy.make(spec, settings.train_ignored, setup.pads(settings), settings.rim)
     sampling = setup.sampling(settings, setup.means(settings, augment.FILL_RGB, training), policy.padding_id)
     images, labels = batch_loader.training_batch(training, 0, sampling)
-    render.write_preview(path, images, policy.for_loss(labels), spec)
+    labels = policy.for_loss(labels)
+    border = setup.border(settings, training, spec, policy)
+    render.write_preview(path, images, labels, spec, border.maps(labels) if border else None)
     print(f"the first batch is in {path}")
 
 

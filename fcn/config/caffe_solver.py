@@ -20,8 +20,8 @@ SETTINGS = {
     "said of the net, which the solver file does not hold": (
         "batch", "loss_reduction", "keep_prob", "rate_factors", "freeze"),
     "refused where Caffe has no such thing": (
-        "optimizer", "warmup", "epochs", "patience", "class_weights", "loss", "freeze_steps", "ema", "rise",
-        "final_factor"),
+        "optimizer", "warmup", "epochs", "patience", "class_weights", "border_weight", "loss", "freeze_steps", "ema",
+        "rise", "final_factor"),
     "validation, outside of Caffe's solver": ("eval_every", "eval_batches", "best_by", "keep"),
     "not part of the optimizer": (
         "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
@@ -87,6 +87,7 @@ def check(settings):
         (s.patience, f"--patience {s.patience}: Caffe's solver does not stop early", None, "--patience 0."),
         (s.loss != "cross_entropy", f"--loss {s.loss} is not Caffe's SoftmaxWithLoss", None, "--loss cross_entropy."),
         (s.class_weights != "none", "Caffe's SoftmaxWithLoss has no class weights", None, "--class-weights none."),
+        (s.border_weight, "Caffe's SoftmaxWithLoss has no weights of pixels", None, "--border-weight 0."),
         (s.loss_reduction == "mean" and s.batches_per_step > 1,
          f"--loss-reduction mean over {s.batches_per_step} batches a step is not Caffe's",
          "Caffe averages every batch over its own labelled pixels, then over iter_size; here every labelled pixel of a "

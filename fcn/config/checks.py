@@ -31,7 +31,7 @@ def check(config):
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of a batch need one size",
                                 fix="give --batch 1 --batches-per-step N, or crops of one size with --crop-size.")
     check_channels(config)
-    check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
+    check_loss(config.loss, config.loss_reduction, config.class_weights != "none", bool(config.border_weight))
     if config.steps:
         check_warmup(config.steps, config.warmup)
     if config.freeze_steps and not config.freeze:
@@ -57,10 +57,10 @@ def check_channels(config):
                                 f"{config.channels}", fix="give one number for each channel, or leave out --mean-rgb.")
 
 
-def check_loss(loss, reduction, has_class_weights):
+def check_loss(loss, reduction, has_class_weights, has_border_weight=False):
     """Raise UsageError for an invalid loss, or for options of pixels with a loss over whole images.
 
-    Losses over whole images (fcn/models/losses) have no pixel reduction and no class weights.
+    Losses over whole images (fcn/models/losses) have no pixel reduction and no weights of pixels.
     """
     try:
         names = [name for _, name in parsers.loss_terms(loss)]
@@ -69,6 +69,7 @@ def check_loss(loss, reduction, has_class_weights):
                                 "0.5*dice+focal.") from None
     of_images = ["build" in registry.functions("losses", name) for name in names]
     flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
+    flags += ["--border-weight"] * has_border_weight
     if flags and all(of_images):
         raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
                                 fix=f"leave out {' and '.join(flags)}, or give another --loss.")

@@ -7,8 +7,8 @@ REMOVED = {
     "eval_budget": "give the share of the time to eval_every, such as --eval-every 5%.",
 }
 # Settings of runs of versions that did not have them.
-NEW = {"channels": 3, "images": "", "labels": "", "output": "softmax",
-       "freeze_steps": 0, "ema": 0.0, "best_by": "mean_iou"}
+NEW = {"channels": 3, "images": "", "labels": "", "output": "softmax", "border_weight": 0.0, "freeze_steps": 0,
+       "ema": 0.0, "best_by": "mean_iou"}
 AVERAGE_LOSS = 20  # what average_loss = "auto" becomes
 
 

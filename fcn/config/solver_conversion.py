@@ -35,7 +35,8 @@ SETTINGS = {
     "batches: as many images, rounded up": ("average_loss", "eval_batches"),
     "part of the optimizer, the same in both": (
         "optimizer", "schedule", "poly_power", "gamma", "epochs", "rate_factors", "freeze", "loss", "class_weights",
-        "rim", "train_ignored", "keep_prob", "ema", "rise", "final_factor", "best_by", "patience", "keep"),
+        "border_weight", "rim", "train_ignored", "keep_prob", "ema", "rise", "final_factor", "best_by", "patience",
+        "keep"),
     "not part of the optimizer": (
         "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
         "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",

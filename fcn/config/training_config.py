@@ -114,6 +114,8 @@ class Config:
                                   choices=("mean", "sum", "mean-per-image"))
     class_weights: str = setting("loss", "none", "NAME", "class weights: none, inverse (frequency), median "
                                  "(frequency), or a file with a number per class")
+    border_weight: float = setting("loss", 0.0, "W0", "weight of background between two objects that nearly touch, as "
+                                   "in the U-Net paper (there 10); 0: none", between(0.0, 1e6, real))
     rim: str | None = setting("loss", None, "", "boundary pixels of DIVA-HisDB in the loss (default: background)",
                               optional(str), choices=("background", "ignore"))
     train_ignored: bool = setting("loss", False, "", "train ignored labels as classes; scores still ignore them", bool)
@@ -200,9 +202,9 @@ class Config:
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
                   "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
-                  *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "rim",
-                  "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze", "freeze_steps",
-                  "ema", "best_by", "seed", "deterministic")
+                  *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight",
+                  "rim", "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze",
+                  "freeze_steps", "ema", "best_by", "seed", "deterministic")
 
 
 def fields():

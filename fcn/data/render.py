@@ -111,10 +111,11 @@ def png_made_by(path, maker):
         return False
 
 
-def write_preview(path, photos, labels, spec):
+def write_preview(path, photos, labels, spec, weights=None):
     """Write batch_panel(...) as a PNG. An earlier picture of this command is replaced. Raises UsageError."""
     check_preview_place(path)
-    atomic_io.write_whole(path, encode_png(batch_panel(photos, labels, spec), PREVIEW_MAKER), new=not path.exists())
+    picture = encode_png(batch_panel(photos, labels, spec, weights), PREVIEW_MAKER)
+    atomic_io.write_whole(path, picture, new=not path.exists())
 
 
 def check_preview_place(path):
@@ -122,13 +123,20 @@ def check_preview_place(path):
     ownership.check_free(path, "--show-batch", lambda path: png_made_by(path, PREVIEW_MAKER))
 
 
-def batch_panel(photos, labels, spec):
-    """image | label | overlay of all samples, above a legend of the classes: uint8 (h', w', 3).
+def batch_panel(photos, labels, spec, weights=None):
+    """image | label | overlay (| weights) of all samples, above a legend of the classes: uint8 (h', w', 3).
 
     photos: uint8 (n, h, w, channels). labels: (n, h, w) of class ids. Ignored pixels are a checkerboard in the
-    label, and show the image in the overlay.
+    label, and show the image in the overlay. weights: float32 (n, h, w) of border_weights.py, shown in grey: 1 is
+    black, the largest one of the batch white.
     """
     strips = [_strip(images.as_rgb(photo), label, spec) for photo, label in zip(photos, labels, strict=True)]
+    if weights is not None:
+        most = max(float(weights.max()), 1 + 1e-6)
+        maps = [shrunk(np.uint8(255 * (one - 1) / (most - 1)), MOST_PX) for one in weights]
+        strips = [np.concatenate([strip, np.full((len(strip), GAP, 3), 255, np.uint8),
+                                  np.repeat(grey[..., None], 3, axis=2)], axis=1)
+                  for strip, grey in zip(strips, maps, strict=True)]
     height, width = strips[0].shape[:2]
     columns = min(len(strips), max(1, round(math.sqrt(len(strips) * height / width))))
     rows = -(-len(strips) // columns)
@@ -137,6 +145,7 @@ def batch_panel(photos, labels, spec):
         top, left = number // columns * (height + GAP), number % columns * (width + 3 * GAP)
         grid[top:top + height, left:left + width] = strip
     entries = [*classes_in(labels, spec), ("checkerboard: ignored", (LIGHT,) * 3)]
+    entries += [] if weights is None else [("border weight 1", (0, 0, 0)), (f"{most:.3g}", (255, 255, 255))]
     return np.concatenate([grid, legend(entries, grid.shape[1])])
 
 

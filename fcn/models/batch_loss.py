@@ -17,21 +17,23 @@ class LossSettings:
     """Settings of the loss.
 
     name: name of a file in fcn/models/losses, or a sum of several (parsers.loss_terms). reduction: see reduce().
-    class_weights: one number per channel of the net; None means 1 each. Raises UsageError if a reduction or weights are
-    given without a per-pixel loss.
+    class_weights: one number per channel of the net; None means 1 each. border_weight: w0 of data/border_weights.py, 0
+    for graphs without weight maps. Raises UsageError if a reduction or weights are given without a per-pixel loss.
     """
 
     name: str = "cross_entropy"
     reduction: str = "mean"
     class_weights: Sequence[float] | None = None
+    border_weight: float = 0.0
 
     @classmethod
     def from_dict(cls, model: dict) -> "LossSettings":
         """Create LossSettings from "model" of a run's config.json."""
-        return cls(model.get("loss", "cross_entropy"), model.get("reduction", "mean"), model.get("class_weights"))
+        return cls(model.get("loss", "cross_entropy"), model.get("reduction", "mean"), model.get("class_weights"),
+                   model.get("border_weight", 0.0))
 
     def __post_init__(self):
-        checks.check_loss(self.name, self.reduction, self.class_weights is not None)
+        checks.check_loss(self.name, self.reduction, self.class_weights is not None, bool(self.border_weight))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +50,12 @@ class BatchLoss:
     pixels: tf.Tensor
 
 
-def build(logits, labels, policy, settings):
+def build(logits, labels, policy, settings, pixel_weights=None):
     """Build the BatchLoss of logits, float32 (N, rows, columns, C), and labels, int32 (N, rows, columns).
 
     All per-pixel losses share one normalizer; each loss over images has its own. The pixels of an image may have any
-    order (blocks.py). policy: label_policy.LabelPolicy. settings: LossSettings.
+    order (blocks.py). policy: label_policy.LabelPolicy. settings: LossSettings. pixel_weights: float32 (N, rows,
+    columns), multiplied into the weights of per-pixel losses; None means 1 each.
     """
     terms = [(factor, registry.load("losses", name)) for factor, name in parsers.loss_terms(settings.name)]
     image_terms = [(factor, module) for factor, module in terms if hasattr(module, "build")]
@@ -60,7 +63,7 @@ def build(logits, labels, policy, settings):
     sums = []
     if pixel_terms:
         losses, weights = weighted(functools.partial(_pixel_sum, pixel_terms), logits, labels, policy,
-                                   settings.class_weights)
+                                   settings.class_weights, pixel_weights)
         sums.append((*reduce(losses, weights, settings.reduction), tf.reduce_sum(losses), tf.reduce_sum(weights)))
     for factor, module in image_terms:
         objective, normalizer = _two_sums(module.build(logits, labels, policy), module)
@@ -104,12 +107,12 @@ def counted(labels, num_classes, policy):
     return found
 
 
-def weighted(per_pixel, logits, labels, policy, class_weights=None):
+def weighted(per_pixel, logits, labels, policy, class_weights=None, pixel_weights=None):
     """Return (weighted losses, weights) of all pixels, both float32 (N, rows, columns).
 
-    The weight of a pixel is that of its class, and 0 where it does not count. sum(losses) / sum(weights) equals
-    PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in fcn/models/losses; it gets label 0 for
-    pixels that do not count.
+    The weight of a pixel is that of its class times that in pixel_weights, and 0 where it does not count. sum(losses) /
+    sum(weights) equals PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in fcn/models/losses;
+    it gets label 0 for pixels that do not count.
     """
     labels = tf.cast(labels, tf.int32)
     counts = counted(labels, int(logits.shape[-1]), policy)
@@ -118,6 +121,8 @@ def weighted(per_pixel, logits, labels, policy, class_weights=None):
     weights = tf.cast(counts, tf.float32)
     if class_weights is not None:
         weights *= tf.gather(tf.constant(class_weights, tf.float32), labels)
+    if pixel_weights is not None:
+        weights *= pixel_weights
     return losses * weights, weights
 
 

@@ -45,7 +45,7 @@ class Blocks:
         return tf.reshape(self.tensor, [*self._order(), self.channels])
 
     def arrange(self, labels, outside):
-        """Bring int labels (N, H, W) into the order of listed(): (N, rows, columns * factor^2).
+        """Bring labels or weights (N, H, W) into the order of listed(): (N, rows, columns * factor^2).
 
         Pixels outside the image get the value `outside`.
         """

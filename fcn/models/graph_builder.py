@@ -28,7 +28,7 @@ class TrainingGraph:
     Placeholders: images uint8 (N, H, W, channels), RGB for 3 channels; labels (N, H, W), uint8, or uint16 if an id
     is above 255; keep_prob float32 (default 1); dropout_seed int32 (2,); training bool (default False: batch
     normalisation uses its moving averages); is_first bool (default False: whether layers that are frozen at first still
-    are).
+    are); pixel_weights float32 (N, H, W) (default: 1 each; None for a graph without LossSettings.border_weight).
     scores: Blocks. logits: the same as a tensor float32 (N, H, W, C), computed only on request.
     prediction: uint8 or uint16 (N, H, W), without the ids in LabelPolicy.never_predicted.
     loss_sum, pixels, objective, normalizer: sums over the batch, see batch_loss.BatchLoss.
@@ -52,6 +52,7 @@ class TrainingGraph:
     num_classes: int
     features: dict[str, tf.Tensor]
     encoder_layers: tuple[str, ...]
+    pixel_weights: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +89,13 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=(), fr
         check_strides(architecture)
     scores, features, encoder_layers = _net(images, architecture, keep_prob, dropout_seed, training)
     arranged = scores.arrange(tf.cast(labels, tf.int32), outside=architecture.num_classes)  # not counted in the loss
-    sums = batch_loss.build(scores.listed(), arranged, policy, loss)
+    pixel_weights = tf.placeholder_with_default(tf.ones_like(labels, tf.float32), (None, None, None),
+                                                "pixel_weights") if loss.border_weight else None
+    sums = batch_loss.build(scores.listed(), arranged, policy, loss, None if pixel_weights is None else
+                            scores.arrange(pixel_weights, outside=0.0))
     return TrainingGraph(images, labels, keep_prob, dropout_seed, training, is_first, scores, scores.pixels(),
                          predict(scores, policy.never_predicted), sums.loss_sum, sums.pixels, sums.objective,
-                         sums.normalizer, architecture.num_classes, features, encoder_layers)
+                         sums.normalizer, architecture.num_classes, features, encoder_layers, pixel_weights)
 
 
 @functools.lru_cache(maxsize=16)

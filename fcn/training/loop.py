@@ -20,7 +20,8 @@ class LoopSettings:
     """Settings of train(); names as in training_config.Config.
 
     rate_at: function step -> learning rate. batch_at: function batch number -> (images, labels), uint8 (N, H, W, 3) and
-    (N, H, W). keep_batch: function (number, images, labels, facts) that saves a batch for inspection and returns where.
+    (N, H, W), or (images, labels, pixel_weights) with float32 (N, H, W). keep_batch: function (number, images, labels,
+    facts) that saves a batch for inspection and returns where.
     """
 
     steps: int
@@ -28,7 +29,7 @@ class LoopSettings:
     keep_prob: float
     seed: int
     rate_at: Callable[[int], float]
-    batch_at: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    batch_at: Callable[[int], tuple[np.ndarray, ...]]
     keep_batch: Callable[[int, np.ndarray, np.ndarray, dict], str]
     freeze_steps: int = 0
 
@@ -96,11 +97,12 @@ def train(session, model, update, settings, position, hooks):
             if position.finished:
                 return
             before = time.perf_counter()
-            images, labels = next(supply)
+            images, labels, *weights = next(supply)
             ready = time.perf_counter()
             feed = {model.images: images, model.labels: labels, model.keep_prob: settings.keep_prob,
                     model.dropout_seed: np.array([settings.seed, number], np.int32), model.training: True,
                     model.is_first: position.step < settings.freeze_steps}
+            feed |= {model.pixel_weights: weights[0]} if weights else {}
             fetches = {"loss": model.loss_sum, "pixels": model.pixels}
             last = (number + 1) % settings.batches_per_step == 0
             if last:

@@ -67,7 +67,7 @@ def chosen(trainer):
 
 def candidate(trainer, number):
     """(number, images, labels, entropy of the class frequencies in nats) of a batch."""
-    images, labels = trainer.batch_at(number)
+    images, labels, *_ = trainer.batch_at(number)
     counted = types.SimpleNamespace(class_pixels=np.bincount(labels.ravel(), minlength=MOST_IDS))
     model = trainer.job.content["model"] | {"loss": "cross_entropy"}
     prior = baselines.numbers(*setup.expectation(model, counted, trainer.job.spec))[1]

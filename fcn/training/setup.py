@@ -11,7 +11,7 @@ import numpy as np
 
 from fcn.config import parsers, training_config, variants
 from fcn.core import errors, registry
-from fcn.data import batch_loader, class_weights, label_policy
+from fcn.data import batch_loader, border_weights, class_weights, label_policy
 from fcn.data.cache.cache import Cache
 from fcn.data.spec import DatasetSpec
 from fcn.models import components
@@ -127,6 +127,15 @@ def _variant(settings):
     return {name: getattr(settings, name) for name in variants.NAMES}
 
 
+def border(settings, training, spec, policy):
+    """The BorderWeights of a new run, None without --border-weight. training: Cache. Raises UsageError."""
+    if not settings.border_weight:
+        return None
+    channels = label_policy.num_channels(spec, settings.train_ignored)
+    by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels, policy)
+    return border_weights.make(settings.border_weight, policy.trained_ids(channels), by_class)
+
+
 def describe(settings, spec, listings, caches, weights, old):
     """Return the content of config.json as a dict.
 
@@ -142,12 +151,14 @@ def describe(settings, spec, listings, caches, weights, old):
                                 where=settings.data, fix="leave out --output sigmoid.")
     spec = dataclasses.replace(spec, ignored_ids=policy.ignored_in_scores)
     by_class = class_weights.resolve(settings.class_weights, training, spec.class_names, channels, policy)
+    border_weights.make(settings.border_weight, policy.trained_ids(channels), by_class)  # raises UsageError
     encoder = old["model"] if old else {"channels": components.of(settings.net).widths(weights.widths),
                                         "mean_rgb": means(settings, weights.mean_rgb, training)}
     graph = {"net": settings.net, "choices": _variant(settings),
              "num_classes": channels, "ignored_ids": list(policy.ignored_in_loss), "channels": encoder["channels"],
              "mean_rgb": encoder["mean_rgb"], "loss": settings.loss, "reduction": settings.loss_reduction,
-             "class_weights": by_class, "precision": settings.precision, "output": settings.output}
+             "class_weights": by_class, "border_weight": settings.border_weight, "precision": settings.precision,
+             "output": settings.output}
     steps = settings.steps or math.ceil(settings.epochs * len(training) * settings.crops_per_image
                                         / (settings.batch * settings.batches_per_step))
     kept = training_config.to_dict(settings) | ({"weights": old["config"]["weights"]} if old else {})

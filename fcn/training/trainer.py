@@ -15,7 +15,7 @@ import numpy as np
 
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
-from fcn.data import batch_loader, label_policy
+from fcn.data import batch_loader, border_weights, label_policy
 from fcn.models import components, graph_builder, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
@@ -47,7 +47,10 @@ class Trainer:
         tf.set_random_seed(settings.seed)
         self.job, self.policy, self.rows = job, label_policy.of_run(job.content["model"], job.spec), None
         self.sampling = setup.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
-        names, encoder_layers = graph_builder.layers_of(Architecture.from_dict(job.content["model"]))
+        model = job.content["model"]
+        self.border = border_weights.make(settings.border_weight, self.policy.trained_ids(model["num_classes"]),
+                                          model["class_weights"])
+        names, encoder_layers = graph_builder.layers_of(Architecture.from_dict(model))
         factor_of = lr_multipliers.factors(names, encoder_layers, parsers.factors(settings.rate_factors),
                                            "" if settings.freeze_steps else settings.freeze)
         at_first = lr_multipliers.frozen(encoder_layers, settings.freeze) if settings.freeze_steps else []
@@ -65,9 +68,13 @@ class Trainer:
         self.parameters = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
 
     def batch_at(self, number):
-        """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels of the loss uint8 (N, H, W)."""
+        """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels of the loss uint8 (N, H, W).
+
+        With --border-weight, the weight of each pixel, float32 (N, H, W), is the third item.
+        """
         images, labels = batch_loader.training_batch(self.job.training, number, self.sampling)
-        return images, self.policy.for_loss(labels)
+        labels = self.policy.for_loss(labels)
+        return (images, labels, self.border.maps(labels)) if self.border else (images, labels)
 
     def rate_at(self, step):
         """Return the learning rate of weight update `step`, starting at 0."""

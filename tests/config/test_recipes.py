@@ -48,6 +48,11 @@ NUMBERS = [
                   "eval_batches": 1, "train_ignored": True}),
     ("keras_io_fcn8s", {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4, "batch": 32, "epochs": 20,
                         "size": (224, 224), "rate_factors": "conv*=0, fc*=0", "keep_prob": 0.5, "score_relu": True}),
+    ("unet_ccp", {"net": "unet_pix2pix_densenet121", "size": (128, 128), "batch": 64, "optimizer": "rmsprop",
+                  "learning_rate": 1e-3, "freeze": "encoder", "steps": 600, "eval_every": 12, "schedule": "fixed"}),
+    ("unet_isbi", {"channels": 1, "size": None, "crop_size": (388, 388), "batch": 1, "optimizer": "momentum",
+                   "momentum": 0.99, "border_weight": 10, "class_weights": "inverse", "weights": "none",
+                   "augment": ("turn", "brightness", "elastic", "gamma")}),
     ("camvid", {"size": (360, 480), "crop_size": (216, 288), "batch": 4, "learning_rate": 5e-5, "steps": 680}),
     ("demo", {"size": (96, 96), "batch": 8, "learning_rate": 1e-3, "steps": 2200}),
 ]

@@ -270,7 +270,7 @@ def test_settings_are_frozen_and_those_of_a_resume_exist():
 def test_every_recipe_holds_known_settings(name):
     settings = training_config.resolve({}, None, name)
     assert settings != training_config.Config()
-    assert settings.net in registry.names("nets")
+    assert settings.net in registry.all_names("nets")
     assert settings.layout in registry.names("layouts")
 
 

@@ -11,7 +11,7 @@ from fcn.config import parsers
 from fcn.core import registry
 from fcn.data import augment
 from fcn.data.augment import Augmentation
-from fcn.data.augmentations import brightness, gamma, hue
+from fcn.data.augmentations import brightness, elastic, gamma, hue, zoom
 
 LAW = settings(max_examples=60, deadline=None)
 SEEDS, NUMBERS = st.integers(0, 2**32), st.integers(0, 10**9)
@@ -127,6 +127,71 @@ def test_whole_image_is_transformed_like_numpy(name, reference):
     assert values == ({0, 1, 2, 3} if name == "turn" else {False, True})
 
 
+def moved_by(down, right):
+    """Displacements that are the same everywhere."""
+    return [[[down] * 3] * 3, [[right] * 3] * 3]
+
+
+def test_equal_displacements_shift_and_mirror_at_the_edge():
+    label = np.array([[1, 2, 3, 4]], np.uint8)
+    image = np.repeat(label[..., None], 2, 2)
+    assert elastic.change(label, moved_by(0, 1)).tolist() == [[2, 3, 4, 3]]
+    assert elastic.change(label, moved_by(0, -2)).tolist() == [[3, 2, 1, 2]]
+    assert elastic.change(label.T, moved_by(-1, 0)).T.tolist() == [[2, 1, 2, 3]]
+    assert elastic.change(image, moved_by(7, 1))[..., 1].tolist() == [[2, 3, 4, 3]]  # the only row is its mirror image
+
+
+@given(SIDES, st.integers(-30, 30), st.integers(-30, 30))
+@LAW
+def test_shifted_label_drawn_as_image_stays_equal(shape, down, right):
+    image, label = pair(shape)
+    np.testing.assert_array_equal(elastic.change(image, moved_by(down, right))[..., 0],
+                                  elastic.change(label, moved_by(down, right)))
+
+
+@given(st.tuples(st.integers(1, 60), st.integers(1, 60)), SEEDS, st.integers(0, 1))
+@LAW
+def test_deformed_image_and_label_are_read_at_the_same_points(shape, seed, axis):
+    label = np.indices(shape)[axis].astype(np.uint8)  # of a ramp, bilinear and nearest values differ by half a pixel
+    value = elastic.draw(augment.stream(seed, 0, 0))
+    image = elastic.change(np.repeat(label[..., None], 3, 2), value)
+    assert np.abs(image - elastic.change(label, value)[..., None].astype(int)).max() <= 1
+    assert (image == image[..., :1]).all()
+
+
+def test_elastic_grid_lies_on_corners_and_centre():
+    down, right = np.arange(9.0).reshape(3, 3), np.zeros((3, 3))
+    label = np.arange(35 * 21, dtype=np.uint16).reshape(35, 21)
+    moved = elastic.change(label, [down.tolist(), right.tolist()])
+    for i, row in enumerate((0, 17, 34)):
+        for j, column in enumerate((0, 10, 20)):
+            place = row + int(down[i, j])
+            assert moved[row, column] == label[place if place < 35 else 68 - place, column]
+
+
+def test_elastic_weights_are_keys_cubic_convolution():
+    # Halfway between two points: (-1, 9, 9, -1) / 16 of the neighbours; the outermost one counts for those beyond.
+    np.testing.assert_allclose(elastic.cubic_weights(5), [[1, 0, 0], [8 / 16, 9 / 16, -1 / 16], [0, 1, 0],
+                                                          [-1 / 16, 9 / 16, 8 / 16], [0, 0, 1]], atol=1e-12)
+    assert elastic.cubic_weights(301).sum(axis=1) == pytest.approx(1)
+    assert np.abs(np.diff(elastic.cubic_weights(301), axis=0)).max() < 0.02  # smooth
+
+
+def test_elastic_displacements_have_a_deviation_of_10_px():
+    values = np.array([augment.drawn(["elastic"], 5, number)["elastic"] for number in range(500)])
+    assert values.shape == (500, 2, 3, 3)
+    assert abs(values.mean()) < 4 * 10 / 95 and values.std() == pytest.approx(10, rel=0.04)
+
+
+def test_zoom_takes_the_middle_like_the_tutorial():
+    label = np.arange(100, dtype=np.uint8)[:, None] * np.ones(100, np.uint8)
+    moved = zoom.change(label, 0.7)  # rows 15 to 84
+    assert moved.shape == (100, 100) and moved[0, 0] == 15 and moved[-1, 0] == 84 and moved[50, 0] == 50
+    image = zoom.change(np.repeat(label[..., None], 3, 2), 0.7)
+    assert np.abs(image[..., 0].astype(int) - moved).max() <= 1
+    np.testing.assert_array_equal(zoom.change(label, 1.0), label)
+
+
 @pytest.mark.parametrize("name", EXACT)
 def test_flips_and_turns_are_equally_likely(name):
     values = [int(augment.drawn([name], 3, number)[name]) for number in range(2000)]
@@ -136,7 +201,7 @@ def test_flips_and_turns_are_equally_likely(name):
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("scale", 0.9, 1.1), ("brightness", -32, 32), ("gamma", 0.8, 1.25),
-                                                   ("hue", -18, 18)])
+                                                   ("hue", -18, 18), ("zoom", 0.7, 1.0)])
 def test_factors_fill_their_range_and_centre_on_its_middle(name, low, high):
     values = [augment.drawn([name], 5, number)[name] for number in range(2000)]
     assert low <= min(values) < low + 0.02 * (high - low) and high - 0.02 * (high - low) < max(values) <= high

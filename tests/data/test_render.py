@@ -65,6 +65,19 @@ def test_large_samples_are_reduced_and_small_ones_fit_names():
     assert render.batch_panel(*batch(2, 1, 1), spec=SPEC).shape[1] == render.LEGEND_PX
 
 
+def test_border_weights_are_a_fourth_part():
+    images, labels = batch(1, 40, 60)
+    weights = np.ones((1, 40, 60), np.float32)
+    weights[0, :10], weights[0, 10:20] = 11, 6
+    picture = render.batch_panel(images, labels, SPEC, weights)
+    part = picture[:40, 3 * (60 + GAP):3 * (60 + GAP) + 60]
+    assert (part[:10] == 255).all() and (part[10:20] == 127).all() and (part[20:] == 0).all()
+    without = render.batch_panel(images, labels, SPEC)
+    np.testing.assert_array_equal(picture[:40, :without.shape[1] - 1][:, :3 * 60], without[:40, :3 * 60])
+    assert not render.batch_panel(images, labels, SPEC, np.ones((1, 40, 60), np.float32))[
+        :40, 3 * (60 + GAP):3 * (60 + GAP) + 60].any()
+
+
 def test_written_panel_is_unchanged(tmp_path):
     images, labels = batch(2, 5, 7)
     render.write_preview(tmp_path / "batch.png", images, labels, SPEC)

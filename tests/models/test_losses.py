@@ -89,6 +89,15 @@ def test_dice_loss_by_hand():
     assert objective == loss_sum == pytest.approx(1 - (3 / 4 + 1 / 2) / 2) and normalizer == pixels == 1
 
 
+def test_pixel_weights_by_hand():
+    # Logits (0, 0): each pixel has loss ln 2. Weights: class 2 and 1, pixel 3, 1, 5; the third pixel is ignored.
+    with fresh() as session:
+        found = batch_loss.build(tf.zeros((1, 1, 3, 2)), tf.constant([[[0, 1, 255]]]), LabelPolicy((255,)),
+                                 LossSettings(class_weights=(2, 1)), tf.constant([[[3.0, 1, 5]]]))
+        sums = session.run([found.objective, found.normalizer])
+    assert sums == pytest.approx([7 * np.log(2), 7], rel=1e-6)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_ignored_pixels_have_no_gradient_in_any_loss(loss):
     logits, labels = random_batch(0)
@@ -121,6 +130,7 @@ def test_class_weights_and_reductions_apply_to_any_pixel_loss():
 
 @pytest.mark.parametrize("given, message", [
     ({"loss_reduction": "sum"}, "--loss-reduction sum: --loss my_dice is over whole images"),
+    ({"border_weight": 10}, "--border-weight: --loss my_dice is over whole images"),
     ({"class_weights": "median", "loss_reduction": "mean-per-image"},
      "--loss-reduction mean-per-image and --class-weights: --loss my_dice")])
 def test_image_loss_refuses_pixel_settings(given, message):
@@ -129,7 +139,7 @@ def test_image_loss_refuses_pixel_settings(given, message):
     assert training_config.resolve({"loss": "my_dice"}).loss == "my_dice"
     assert training_config.resolve({"loss": "my_focal", **given}).loss == "my_focal"
     with pytest.raises(errors.UsageError, match="over whole images"):
-        LossSettings("my_dice", given["loss_reduction"])
+        LossSettings("my_dice", given.get("loss_reduction", "mean"), border_weight=given.get("border_weight", 0))
 
 
 @pytest.mark.slow

@@ -5,13 +5,13 @@ A loss module defines one of two functions.
     per_pixel(logits, labels) -> losses
         For losses of single pixels, such as cross entropy. logits: float32 (N, rows, columns, C). labels: int32
         (N, rows, columns), 0 to C - 1. losses: float32 (N, rows, columns). batch_loss.py excludes ignored pixels and
-        applies --class-weights and --loss-reduction.
+        applies --class-weights, --border-weight and --loss-reduction.
 
     build(logits, labels, policy) -> (objective, normalizer)
         For losses over images, such as Dice. labels: int32, any ids. policy: label_policy.LabelPolicy. Exclude pixels
         where batch_loss.counted(labels, C, policy) is False. objective, normalizer: float32 scalars, both sums over the
         images of the batch. Training adds both over the batches of a step and minimises objective / normalizer; the
-        normalizer is usually the number of images. --class-weights and --loss-reduction do not apply to these losses.
+        normalizer is usually the number of images. These three settings do not apply to these losses.
 
 A sum of losses minimises the sum of factor * objective / normalizer.
 
