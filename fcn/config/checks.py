@@ -2,7 +2,8 @@
 
 import argparse
 
-from fcn.config import parsers
+from fcn.config import loss_terms
+from fcn.config.parsers import FIX
 from fcn.core import errors, registry
 
 # Settings that have no effect unless another one has this value.
@@ -54,18 +55,21 @@ def check_channels(config):
 
 
 def check_loss(loss, reduction, has_class_weights):
-    """Raise UsageError for an invalid loss, or for options of pixels with a loss over whole images.
-
-    Losses over whole images (fcn/models/losses) have no pixel reduction and no class weights.
-    """
+    """Raise UsageError for an invalid loss, and for a reduction or class weights that no term of the loss uses."""
     try:
-        names = [name for _, name in parsers.loss_terms(loss)]
+        terms = loss_terms.parse(loss)
+        for term in terms:
+            term.values()
     except argparse.ArgumentTypeError as error:
-        raise errors.UsageError(f"--loss: {error}", fix="give a loss such as cross_entropy, or a sum such as "
+        what, _, fix = str(error).partition(FIX)
+        raise errors.UsageError(f"--loss: {what}", fix=fix or "give a loss such as cross_entropy, or a sum such as "
                                 "0.5*dice+focal.") from None
-    of_images = ["build" in registry.functions("losses", name) for name in names]
-    flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
-    if flags and all(of_images):
+    if any("build" not in registry.functions("losses", term.name) for term in terms):
+        return
+    weighted = any("class_weights" in loss_terms.parameters(term.name) for term in terms)
+    flags = ([f"--loss-reduction {reduction}"] * (reduction != "mean")
+             + ["--class-weights"] * (has_class_weights and not weighted))
+    if flags:
         raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
                                 fix=f"leave out {' and '.join(flags)}, or give another --loss.")
 
