@@ -10,7 +10,7 @@ import re
 from fcn.config.parsers import FIX, check_name, real
 from fcn.core import registry
 
-EXAMPLE = "dice+focal or 0.5*dice(smooth=1)+focal"
+EXAMPLE = "0.5*dice+focal or dice(smooth=1)+2*focal"
 NOT_OPTIONS = ("class_weights", "sigmoid")  # keyword-only parameters that batch_loss.py sets
 TERM = re.compile(r"(?P<factor>[^*()]*\*)?(?P<name>[^*()]*)(\((?P<options>[^()]*)\))?", re.DOTALL)
 WORDS = {"true": True, "false": False}
@@ -25,8 +25,7 @@ class LossTerm:
     options: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def values(self):
-        """Return {option: number, bool or word}. Raises UsageError for an unknown loss, ArgumentTypeError for options.
-        """
+        """Return {option: number, bool or word}. Raises UsageError for an unknown loss, else ArgumentTypeError."""
         known, limits = known_options(self.name), registry.constant("losses", self.name, "LIMITS", {})
         for option in self.options:
             if not known:

@@ -122,9 +122,9 @@ def counted(labels, num_classes, policy):
 def weighted(per_pixel, logits, labels, policy, class_weights=None, pixel_weights=None):
     """Return (weighted losses, weights) of all pixels, both float32 (N, rows, columns).
 
-    The weight of a pixel is that of its class, times its factor in pixel_weights, and 0 where it does not count. sum(losses) / sum(weights) equals
-    PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in fcn/models/losses; it gets label 0 for
-    pixels that do not count.
+    The weight of a pixel is that of its class, times its factor in pixel_weights, and 0 where it does not count.
+    sum(losses) / sum(weights) equals PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in
+    fcn/models/losses; it gets label 0 for pixels that do not count.
     """
     labels = tf.cast(labels, tf.int32)
     counts = counted(labels, int(logits.shape[-1]), policy)

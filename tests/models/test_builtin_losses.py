@@ -1,4 +1,4 @@
-"""The losses of the program against NumPy: segmentation_models' formulas, the definition of Lovasz, finite differences."""
+"""Losses of the program: segmentation_models' formulas in NumPy, Lovasz by definition, finite differences."""
 
 import itertools
 
@@ -224,7 +224,8 @@ def test_perfect_and_empty_masks(loss, is_sigmoid):
 
 
 @pytest.mark.parametrize("is_sigmoid", [False, True])
-@pytest.mark.parametrize("loss", [*LOSSES, "dice(per_image=false)", "lovasz(per_image=false)", "jaccard(classes=present)"])
+@pytest.mark.parametrize("loss", [*LOSSES, "dice(per_image=false)", "lovasz(per_image=false)",
+                                  "jaccard(classes=present)"])
 def test_ignored_masks_have_no_loss(loss, is_sigmoid):
     logits, labels = batch(3, 2)
     logits = logits[..., 1] if is_sigmoid else logits

@@ -19,7 +19,7 @@ gives (lowest, highest) of numbers and all words: LIMITS = {"smooth": (0, 10), "
 
 Two keyword-only parameters are not options. They are passed to a function that has them:
 
-    class_weights   a number per channel, or None: --class-weights for build(); batch_loss.py applies them to per_pixel()
+    class_weights   of build(): a number per channel, or None (--class-weights)
     sigmoid         bool: whether the net has one output z (--output sigmoid), so that its logits are (0, z)
 
 A sum of losses minimises the sum of factor * objective / normalizer.

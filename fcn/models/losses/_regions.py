@@ -1,4 +1,4 @@
-"""What the losses over regions share: probabilities and truth of the counted classes, and means over classes and images.
+"""What losses over regions share: probabilities and truth of counted classes, and means over classes and images.
 
 Counted classes are the channels that the policy does not ignore; with one sigmoid output, class 1 alone.
 """
@@ -56,8 +56,7 @@ def build(logits, labels, policy, sigmoid):
 
 
 def of_overlap(score, regions, per_image, classes, class_weights):
-    """Return (objective, normalizer) of 1 - score(true positives, false positives, false negatives), each (N or 1, K).
-    """
+    """Return (objective, normalizer) of 1 - score(TP, FP, FN), four tensors (N, K), or (1, K) of the batch."""
     true_positives, found, truth = (regions.totals(x, per_image) for x in (
         regions.found * regions.truth, regions.found, regions.truth))
     losses = 1 - score(true_positives, found - true_positives, truth - true_positives)
