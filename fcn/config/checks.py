@@ -31,7 +31,7 @@ def check(config):
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of a batch need one size",
                                 fix="give --batch 1 --batches-per-step N, or crops of one size with --crop-size.")
     check_channels(config)
-    check_loss(config.loss, config.loss_reduction, config.class_weights != "none")
+    check_loss(config.loss, config.loss_reduction, config.class_weights != "none", config.output == "sigmoid")
     if config.steps:
         check_warmup(config.steps, config.warmup)
     if config.images_in_memory and config.replacement:
@@ -54,8 +54,11 @@ def check_channels(config):
                                 f"{config.channels}", fix="give one number for each channel, or leave out --mean-rgb.")
 
 
-def check_loss(loss, reduction, has_class_weights):
-    """Raise UsageError for an invalid loss, and for a reduction or class weights that no term of the loss uses."""
+def check_loss(loss, reduction, has_class_weights, sigmoid=False):
+    """Raise UsageError for an invalid loss, and for a reduction or class weights that have no effect on it.
+
+    sigmoid: whether the net has one sigmoid output; then losses that know of it weight no classes against each other.
+    """
     try:
         terms = loss_terms.parse(loss)
         for term in terms:
@@ -66,11 +69,13 @@ def check_loss(loss, reduction, has_class_weights):
                                 "0.5*dice+focal.") from None
     if any("build" not in registry.functions("losses", term.name) for term in terms):
         return
-    weighted = any("class_weights" in loss_terms.parameters(term.name) for term in terms)
+    taken = [set(loss_terms.parameters(term.name)) for term in terms]
+    weighted = any("class_weights" in one and not (sigmoid and "sigmoid" in one) for one in taken)
     flags = ([f"--loss-reduction {reduction}"] * (reduction != "mean")
              + ["--class-weights"] * (has_class_weights and not weighted))
     if flags:
-        raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
+        classes = " of one class (--output sigmoid)" if sigmoid else ""
+        raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images{classes}, not over pixels",
                                 fix=f"leave out {' and '.join(flags)}, or give another --loss.")
 
 

@@ -35,7 +35,7 @@ class LossSettings:
                    model.get("output") == "sigmoid")
 
     def __post_init__(self):
-        checks.check_loss(self.name, self.reduction, self.class_weights is not None)
+        checks.check_loss(self.name, self.reduction, self.class_weights is not None, self.sigmoid)
 
 
 @dataclasses.dataclass(frozen=True)

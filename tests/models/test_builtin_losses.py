@@ -259,13 +259,13 @@ def test_ignored_channels_are_no_classes(loss):
 
 
 @pytest.mark.parametrize("loss", OF_IMAGES)
-def test_class_weights_multiply_the_losses_of_classes(loss):
+def test_class_weights_give_a_weighted_mean(loss):
     logits, labels = batch(6)
-    text, weights = f"{loss}(classes=all)", np.array([2.0, 0.5, 3.0])
+    text, weights = f"{loss}(classes=all)", np.array([2.0, 0.5, 4.0])
     of_class = [evaluated(logits, labels, text, class_weights=tuple(row))[0] for row in np.eye(3)]
     objective = evaluated(logits, labels, text, class_weights=tuple(weights))[0]
-    assert objective == pytest.approx(weights @ of_class, rel=1e-5)
-    assert sum(of_class) == pytest.approx(evaluated(logits, labels, text)[0], rel=1e-5)
+    assert objective == pytest.approx(weights @ of_class / weights.sum(), rel=1e-5)
+    assert np.mean(of_class) == pytest.approx(evaluated(logits, labels, text)[0], rel=1e-5)
 
 
 def test_absent_classes_are_left_out_by_choice():

@@ -33,15 +33,14 @@ class Regions:
     def two_sums(self, losses, per_image, classes, class_weights):
         """Return (objective, normalizer) of losses (N, K) of images or (1, K) of the batch.
 
-        The loss of an image is the mean over all counted classes, or over those that are present, of class weight *
-        loss. The normalizer is the number of labelled images; a loss of the batch counts once for each of them.
+        The loss of an image is the mean, weighted by class_weights, over all counted classes or over those that are
+        present. The normalizer is the number of labelled images; a loss of the batch counts once for each of them.
         """
-        present = tf.ones_like(losses)
+        given = [1.0 if class_weights is None else class_weights[i] for i in self.ids]
+        weights = tf.ones_like(losses) * tf.constant(given, tf.float32)
         if classes == "present" and not self.sigmoid:
-            present = tf.cast(self.totals(self.truth, per_image) > 0, tf.float32)
-        weights = [1.0 if class_weights is None else class_weights[i] for i in self.ids]
-        of_classes = tf.reduce_sum(losses * present * tf.constant(weights, tf.float32), 1)
-        means = of_classes / tf.maximum(tf.reduce_sum(present, 1), 1)
+            weights *= tf.cast(self.totals(self.truth, per_image) > 0, tf.float32)
+        means = tf.math.divide_no_nan(tf.reduce_sum(losses * weights, 1), tf.reduce_sum(weights, 1))
         return tf.reduce_sum(means * self.labelled), tf.reduce_sum(self.labelled)
 
 
