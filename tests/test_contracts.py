@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from fcn.config import training_config
+from fcn.config import loss_terms, training_config
 from fcn.core import registry
 from fcn.data.spec import DatasetSpec
 from fcn.metrics import iou
@@ -43,7 +43,14 @@ def test_loss_is_per_pixel_or_per_image(name):
     per_pixel, of_images = (getattr(module, function, None) for function in ("per_pixel", "build"))
     assert bool(per_pixel) != bool(of_images)
     wanted = ["logits", "labels"] if per_pixel else ["logits", "labels", "policy"]
-    assert list(inspect.signature(per_pixel or of_images).parameters) == wanted
+    parameters = inspect.signature(per_pixel or of_images).parameters.values()
+    assert [one.name for one in parameters if one.kind != one.KEYWORD_ONLY] == wanted
+    options = loss_terms.known_options(name)
+    assert options == {one.name: one.default for one in parameters if one.kind == one.KEYWORD_ONLY
+                       and one.name not in loss_terms.NOT_OPTIONS}
+    given = ",".join(f"{option}={str(default).lower()}" for option, default in options.items())
+    assert loss_terms.parse(f"{name}({given})")[0].values() == options
+    assert set(getattr(module, "LIMITS", ())) <= set(options)
 
 
 @pytest.mark.parametrize("name", [name for name in registry.names("protocols")

@@ -2,7 +2,8 @@
 
 import argparse
 
-from fcn.config import parsers
+from fcn.config import loss_terms
+from fcn.config.parsers import FIX
 from fcn.core import errors, registry
 
 # Settings that have no effect unless another one has this value.
@@ -31,7 +32,8 @@ def check(config):
         raise errors.UsageError(f"--size native with --batch {config.batch}: images of a batch need one size",
                                 fix="give --batch 1 --batches-per-step N, or crops of one size with --crop-size.")
     check_channels(config)
-    check_loss(config.loss, config.loss_reduction, config.class_weights != "none", bool(config.border_weight))
+    check_loss(config.loss, config.loss_reduction, (config.class_weights != "none", bool(config.border_weight)),
+               config.output == "sigmoid")
     if config.steps:
         check_warmup(config.steps, config.warmup)
     if config.freeze_steps and not config.freeze:
@@ -57,21 +59,29 @@ def check_channels(config):
                                 f"{config.channels}", fix="give one number for each channel, or leave out --mean-rgb.")
 
 
-def check_loss(loss, reduction, has_class_weights, has_border_weight=False):
-    """Raise UsageError for an invalid loss, or for options of pixels with a loss over whole images.
+def check_loss(loss, reduction, has_weights=(False, False), sigmoid=False):
+    """Raise UsageError for an invalid loss, and for a reduction or weights that have no effect on it.
 
-    Losses over whole images (fcn/models/losses) have no pixel reduction and no weights of pixels.
+    has_weights: whether there are class weights, and weights of the border. sigmoid: whether the net has one sigmoid
+    output; then losses that know of it weight no classes against each other.
     """
     try:
-        names = [name for _, name in parsers.loss_terms(loss)]
+        terms = loss_terms.parse(loss)
+        for term in terms:
+            term.values()
     except argparse.ArgumentTypeError as error:
-        raise errors.UsageError(f"--loss: {error}", fix="give a loss such as cross_entropy, or a sum such as "
+        what, _, fix = str(error).partition(FIX)
+        raise errors.UsageError(f"--loss: {what}", fix=fix or "give a loss such as cross_entropy, or a sum such as "
                                 "0.5*dice+focal.") from None
-    of_images = ["build" in registry.functions("losses", name) for name in names]
-    flags = [f"--loss-reduction {reduction}"] * (reduction != "mean") + ["--class-weights"] * has_class_weights
-    flags += ["--border-weight"] * has_border_weight
-    if flags and all(of_images):
-        raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images, not over pixels",
+    if any("build" not in registry.functions("losses", term.name) for term in terms):
+        return
+    taken = [set(loss_terms.parameters(term.name)) for term in terms]
+    weighted = any("class_weights" in one and not (sigmoid and "sigmoid" in one) for one in taken)
+    flags = ([f"--loss-reduction {reduction}"] * (reduction != "mean")
+             + ["--class-weights"] * (has_weights[0] and not weighted) + ["--border-weight"] * has_weights[1])
+    if flags:
+        classes = " of one class (--output sigmoid)" if sigmoid else ""
+        raise errors.UsageError(f"{' and '.join(flags)}: --loss {loss} is over whole images{classes}, not over pixels",
                                 fix=f"leave out {' and '.join(flags)}, or give another --loss.")
 
 

@@ -179,33 +179,6 @@ def factors(text):
     return found
 
 
-def parse_loss(text):
-    """The text of a loss or a sum of losses, 'dice' or '0.5*dice+focal', unchanged. Raises ArgumentTypeError."""
-    for _, name in loss_terms(text):
-        check_name(name, registry.names("losses"), "loss")
-    return text
-
-
-def loss_terms(text):
-    """[(factor, name), ...] of a loss, 'dice', or a sum of losses, '0.5*dice+focal'. Raises ArgumentTypeError."""
-    if not isinstance(text, str):
-        raise argparse.ArgumentTypeError(f"{text} is not a text")
-    found = []
-    for term in text.split("+"):
-        factor, star, name = (part.strip() for part in term.rpartition("*"))
-        if not name:
-            raise argparse.ArgumentTypeError(f"'{text}' has a term without a loss: expected a sum of losses such as "
-                                             "dice+focal or 0.5*dice+focal")
-        try:
-            found.append((float(factor) if star else 1.0, name))
-        except ValueError:
-            found.append((-1.0, name))
-        if not 0 < found[-1][0] <= 1e6:
-            raise argparse.ArgumentTypeError(f"invalid factor '{factor}' in '{text}': expected a number above 0 and up "
-                                             "to 1000000, as in 0.5*dice+focal")
-    return found
-
-
 def parse_freeze(text):
     """'conv4', 'conv3_2', 'fc6': the last layer that is frozen, or '' for none. The encoder knows the names."""
     if not isinstance(text, str) or not re.fullmatch(r"[\w./-]*", text):

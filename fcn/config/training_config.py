@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from fcn.config import checks, old_settings, selection, settings_file, variants
+from fcn.config import checks, loss_terms, old_settings, selection, settings_file, variants
 from fcn.config.parsers import (
     FIX,
     MAX_PIXELS,
@@ -19,7 +19,6 @@ from fcn.config.parsers import (
     count,
     counted_from_0,
     fraction,
-    loss_terms,
     optional,
     parse_augmentations,
     parse_crop,
@@ -28,7 +27,6 @@ from fcn.config.parsers import (
     parse_freeze,
     parse_ids,
     parse_interval,
-    parse_loss,
     parse_mean,
     parse_size,
     positive,
@@ -107,7 +105,8 @@ class Config:
     score_relu: bool | None = setting("variants", None, "", "ReLU on the scores of fc7", bool)
     learn_upsampling: bool | None = setting("variants", None, "", "train the bilinear upsampling kernels", bool)
 
-    loss: str = setting("loss", "cross_entropy", "NAME", "loss, or a sum such as 0.5*dice+focal: {losses}", parse_loss,
+    loss: str = setting("loss", "cross_entropy", "NAME", "loss, or a sum such as 0.5*dice(smooth=1)+focal: {losses}",
+                        loss_terms.parse_loss,
                         is_common=True)
     loss_reduction: str = setting("loss", "mean", "", "mean over the pixels of a step, sum over the pixels per image "
                                   "(Long et al.), or mean over images of each image's mean",
@@ -305,7 +304,7 @@ def import_plugins(settings):
     Raises UsageError. Without plugins only augmentations are imported.
     """
     named = [("augmentations", name) for name in settings.augment]
-    named += [("losses", name) for _, name in loss_terms(settings.loss)]
+    named += [("losses", term.name) for term in loss_terms.parse(settings.loss)]
     named += [(about(name).kind, getattr(settings, name)) for name in fields() if about(name).kind]
     for kind, name in named:
         if name in registry.names(kind) and registry.is_plugin(kind, name):

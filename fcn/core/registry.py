@@ -159,6 +159,26 @@ def functions(kind, name):
     return tuple(node.name for node in _parsed(path(kind, name)) if isinstance(node, ast.FunctionDef))
 
 
+def keywords(kind, name, function):
+    """{parameter: default} of the keyword-only parameters of a function in the file of a name, {} without the function.
+
+    A default that is not a literal is None. Nothing is imported.
+    """
+    for node in _parsed(path(kind, name)):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return {given.arg: _literal(default)
+                    for given, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)}
+    return {}
+
+
+def constant(kind, name, constant_name, default):
+    """A constant, given as a literal, in the file of a name; `default` without it. Nothing is imported."""
+    for node in _parsed(path(kind, name)):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant_name:
+            return _literal(node.value)
+    return default
+
+
 @functools.cache
 def load(kind, name):
     """Import the module of a name, check it against the contract of its kind, and set the defaults of OPTIONAL.
@@ -207,6 +227,13 @@ def _combined(name, file):
     net = types.ModuleType(f"{KINDS['nets'].package}.{name}", f"The decoder {decoder} on the encoder {encoder}.")
     vars(net).update(DECODER=decoder, ENCODER=encoder, __file__=str(file))
     return net
+
+
+def _literal(node):
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
 
 
 def _parsed(file):

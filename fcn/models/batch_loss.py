@@ -5,9 +5,10 @@ The losses are files in fcn/models/losses; contract: fcn/models/losses/__init__.
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Sequence
 
-from fcn.config import checks, parsers
+from fcn.config import checks, loss_terms
 from fcn.core import errors, registry
 from fcn.models.tf_compat import tf
 
@@ -16,24 +17,27 @@ from fcn.models.tf_compat import tf
 class LossSettings:
     """Settings of the loss.
 
-    name: name of a file in fcn/models/losses, or a sum of several (parsers.loss_terms). reduction: see reduce().
-    class_weights: one number per channel of the net; None means 1 each. border_weight: w0 of data/border_weights.py, 0
-    for graphs without weight maps. Raises UsageError if a reduction or weights are given without a per-pixel loss.
+    name: name of a file in fcn/models/losses, with options, or a sum of several (loss_terms.py). reduction: see
+    reduce(). class_weights: one number per channel of the net; None means 1 each. border_weight: w0 of
+    data/border_weights.py, 0 for graphs without weight maps. sigmoid: whether the net has one sigmoid output z, so that
+    its logits are (0, z). Raises UsageError for an invalid name, and for a reduction or weights that no loss uses.
     """
 
     name: str = "cross_entropy"
     reduction: str = "mean"
     class_weights: Sequence[float] | None = None
     border_weight: float = 0.0
+    sigmoid: bool = False
 
     @classmethod
     def from_dict(cls, model: dict) -> "LossSettings":
         """Create LossSettings from "model" of a run's config.json."""
         return cls(model.get("loss", "cross_entropy"), model.get("reduction", "mean"), model.get("class_weights"),
-                   model.get("border_weight", 0.0))
+                   model.get("border_weight", 0.0), model.get("output") == "sigmoid")
 
     def __post_init__(self):
-        checks.check_loss(self.name, self.reduction, self.class_weights is not None, bool(self.border_weight))
+        checks.check_loss(self.name, self.reduction, (self.class_weights is not None, bool(self.border_weight)),
+                          self.sigmoid)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,34 +58,43 @@ def build(logits, labels, policy, settings, pixel_weights=None):
     """Build the BatchLoss of logits, float32 (N, rows, columns, C), and labels, int32 (N, rows, columns).
 
     All per-pixel losses share one normalizer; each loss over images has its own. The pixels of an image may have any
-    order (blocks.py). policy: label_policy.LabelPolicy. settings: LossSettings. pixel_weights: float32 (N, rows,
-    columns), multiplied into the weights of per-pixel losses; None means 1 each.
+    order (blocks.py). policy: label_policy.LabelPolicy. settings: LossSettings. pixel_weights: float32
+    (N, rows, columns) of at least 0, factors of the pixels in per-pixel losses; None means 1 each.
     """
-    terms = [(factor, registry.load("losses", name)) for factor, name in parsers.loss_terms(settings.name)]
-    image_terms = [(factor, module) for factor, module in terms if hasattr(module, "build")]
+    terms = [(term.factor, _loss(term, settings)) for term in loss_terms.parse(settings.name)]
+    image_terms = [(factor, loss) for factor, loss in terms if loss.func.__name__ == "build"]
     pixel_terms = [term for term in terms if term not in image_terms]
     sums = []
     if pixel_terms:
         losses, weights = weighted(functools.partial(_pixel_sum, pixel_terms), logits, labels, policy,
                                    settings.class_weights, pixel_weights)
         sums.append((*reduce(losses, weights, settings.reduction), tf.reduce_sum(losses), tf.reduce_sum(weights)))
-    for factor, module in image_terms:
-        objective, normalizer = _two_sums(module.build(logits, labels, policy), module)
+    for factor, loss in image_terms:
+        objective, normalizer = _two_sums(loss, logits, labels, policy)
         sums.append((_times(factor, objective), normalizer) * 2)
     return BatchLoss(*(sums[0] if len(sums) == 1 else map(tf.stack, zip(*sums, strict=True))))
 
 
-def _pixel_sum(terms, logits, labels):
-    """Return the sum of factor * module.per_pixel(logits, labels) over terms, a list of (factor, module).
+def _loss(term, settings):
+    """The function of a LossTerm, build() or per_pixel(), with its options and with what it takes of the settings."""
+    module = registry.load("losses", term.name)
+    function = module.build if hasattr(module, "build") else module.per_pixel
+    known = {"class_weights": settings.class_weights, "sigmoid": settings.sigmoid}
+    taken = loss_terms.parameters(term.name)
+    return functools.partial(function, **term.values(), **{name: known[name] for name in known if name in taken})
 
-    Raises UsageError if per_pixel() returns something else than a float32 tensor of the labels' rank.
+
+def _pixel_sum(terms, logits, labels):
+    """Return the sum of factor * loss(logits, labels) over terms, a list of (factor, loss).
+
+    Raises UsageError if a loss returns something else than a float32 tensor of the labels' rank.
     """
     found = []
-    for factor, module in terms:
-        losses = module.per_pixel(logits, labels)
+    for factor, loss in terms:
+        losses = loss(logits, labels)
         if not isinstance(losses, tf.Tensor) or losses.dtype != tf.float32 or losses.shape.rank != labels.shape.rank:
             raise errors.UsageError(f"per_pixel() gives {losses!r}, expected a float32 tensor (N, rows, columns)",
-                                    where=module.__file__)
+                                    where=inspect.getfile(loss.func))
         found.append(_times(factor, losses))
     return found[0] if len(found) == 1 else tf.add_n(found)
 
@@ -90,12 +103,13 @@ def _times(factor, x):
     return x if factor == 1 else factor * x
 
 
-def _two_sums(found, module):
-    """Return the checked (objective, normalizer) of a loss over images. Raises UsageError unless both are scalars."""
+def _two_sums(loss, logits, labels, policy):
+    """Return (objective, normalizer) of a loss over images. Raises UsageError unless both are float32 scalars."""
+    found = loss(logits, labels, policy)
     if not isinstance(found, tuple) or len(found) != 2 or any(
             not isinstance(one, tf.Tensor) or one.dtype != tf.float32 or one.shape.rank != 0 for one in found):
         raise errors.UsageError(f"build() gives {found!r}, expected (objective, normalizer), two float32 scalars",
-                                where=module.__file__)
+                                where=inspect.getfile(loss.func))
     return found
 
 
@@ -110,9 +124,9 @@ def counted(labels, num_classes, policy):
 def weighted(per_pixel, logits, labels, policy, class_weights=None, pixel_weights=None):
     """Return (weighted losses, weights) of all pixels, both float32 (N, rows, columns).
 
-    The weight of a pixel is that of its class times that in pixel_weights, and 0 where it does not count. sum(losses) /
-    sum(weights) equals PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in fcn/models/losses;
-    it gets label 0 for pixels that do not count.
+    The weight of a pixel is that of its class, times its factor in pixel_weights, and 0 where it does not count.
+    sum(losses) / sum(weights) equals PyTorch's mean of a weighted cross entropy. per_pixel: function of a file in
+    fcn/models/losses; it gets label 0 for pixels that do not count.
     """
     labels = tf.cast(labels, tf.int32)
     counts = counted(labels, int(logits.shape[-1]), policy)

@@ -9,6 +9,7 @@ import types
 
 import numpy as np
 
+from fcn.config import loss_terms
 from fcn.core import errors, progress_bar
 from fcn.data.spec import MOST_IDS
 from fcn.metrics import baselines
@@ -111,5 +112,8 @@ def causes(losses, beaten, trainer):
     if trained < 0.5 * trainer.parameters:
         lines.append(f"only {trained / trainer.parameters:.1%} of the weights are trained: --freeze and --rate-factors "
                      "freeze the others")
+    lines += [f"--loss {term.name} averages over all classes, and those that this batch lacks stay near 1: try "
+              f"{term.name}(classes=present)" for term in loss_terms.parse(trainer.job.settings.loss)
+              if loss_terms.known_options(term.name).get("classes") == "all" and "classes" not in term.options]
     return [*lines, "labels may be shifted or belong to other images: --show-batch FILE.png shows them",
             "fc6 and fc7 may not be loaded from --weights: loaded layers are \"copied\" in the table above"]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fcn.config import checks, command_line, parsers, provenance, training_config
+from fcn.config import checks, command_line, loss_terms, parsers, provenance, training_config
 from fcn.config.setting import GROUPS
 from fcn.core import errors, registry
 
@@ -199,6 +199,17 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     (("--loss", "0,5*cross_entropy"), ["invalid factor '0,5' in '0,5*cross_entropy'", "0.5*dice+focal"]),
     (("--loss", "cross_entropy+-1*cross_entropy"), ["'-1' in", "a number above 0"]),
     (("--loss", "nan*cross_entropy"), ["'nan' in", "a number above 0"]),
+    (("--loss", "dice(smoth=1)"), ["unknown option of the loss dice 'smoth': expected beta", "did you mean smooth?"]),
+    (("--loss", "dice(sigmoid=true)"), ["unknown option of the loss dice 'sigmoid'"]),
+    (("--loss", "dice(smooth=0)"), ["invalid value '0' in dice(smooth=0): expected a number from 1e-12 to 1e+09"]),
+    (("--loss", "focal(gamma=x)"), ["invalid value 'x' in focal(gamma=x): expected a number from 0 to 100"]),
+    (("--loss", "focal(gamma=nan)"), ["invalid value 'nan' in"]),
+    (("--loss", "dice(per_image=maybe)"), ["invalid value 'maybe' in dice(per_image=maybe): expected true or false"]),
+    (("--loss", "dice(classes=presnt)"), ["'presnt': expected all, present", "Fix: did you mean present?"]),
+    (("--loss", "dice(smooth=1"), ["'dice(smooth=1' has the invalid term 'dice(smooth=1'", "dice(smooth=1)+2*focal"]),
+    (("--loss", "dice(smooth)"), ["invalid option 'smooth'", "expected OPTION=VALUE"]),
+    (("--loss", "dice(smooth=1,smooth=2)"), ["the option smooth of dice is given twice", "Fix: give it once"]),
+    (("--loss", "dice focal"), ["unknown loss 'dice focal'"]),
 ])
 def test_wrong_flag_is_refused_with_what_is_expected(capsys, arguments, words):
     said = refusal(capsys, *arguments)
@@ -207,10 +218,17 @@ def test_wrong_flag_is_refused_with_what_is_expected(capsys, arguments, words):
 
 
 @pytest.mark.parametrize(("text", "terms"), [
-    ("focal", [(1, "focal")]), ("0.5*dice+focal", [(0.5, "dice"), (1, "focal")]),
-    (" 2 * a + .5*b", [(2, "a"), (0.5, "b")])])
-def test_sum_of_losses_is_parsed_into_factors_and_names(text, terms):
-    assert parsers.loss_terms(text) == terms
+    ("focal", [(1, "focal", {})]), ("0.5*dice+focal", [(0.5, "dice", {}), (1, "focal", {})]),
+    (" 2 * a + .5*b()", [(2, "a", {}), (0.5, "b", {})]),
+    ("dice(smooth=1e+2, classes = all)+2*focal", [(1, "dice", {"smooth": "1e+2", "classes": "all"}), (2, "focal", {})]),
+])
+def test_sum_of_losses_is_parsed_into_terms(text, terms):
+    assert loss_terms.parse(text) == [loss_terms.LossTerm(*term) for term in terms]
+
+
+def test_options_of_losses_have_the_types_of_their_defaults():
+    (term,) = loss_terms.parse("dice(smooth=1,per_image=False,classes=present)")
+    assert term.values() == {"smooth": 1.0, "per_image": False, "classes": "present"}
 
 
 def test_sum_of_losses_is_stored_as_given():

@@ -45,6 +45,7 @@ def build(logits, labels, policy):
 POLICY = LabelPolicy(ignored_in_loss=(1, 255))
 LOSSES = ("cross_entropy", "my_focal", "my_dice")
 SUM = "0.5*my_dice + my_focal+2*cross_entropy"
+BUILTIN_SUM = "dice(smooth=1)+0.5*lovasz+focal(gamma=1)"
 EXAMPLES = pathlib.Path(__file__).parents[1] / "plugins"
 
 
@@ -207,6 +208,26 @@ def test_accumulated_batches_of_a_sum_equal_one_large_batch():
     np.testing.assert_allclose(one, by_hand, rtol=1e-4, atol=1e-6)
     several = step_gradient(SUM, [slice(0, 1), slice(1, 3), slice(3, 4)], images, labels)
     np.testing.assert_allclose(several, one, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_accumulated_batches_of_built_in_losses_equal_one():
+    images, labels = np.random.default_rng(4).normal(size=(4, 3, 5, 2)), random_batch(4)[1]
+    labels[2] = 255
+    one = step_gradient(BUILTIN_SUM, [slice(0, 4)], images, labels)
+    several = step_gradient(BUILTIN_SUM, [slice(0, 1), slice(1, 3), slice(3, 4)], images, labels)
+    assert np.abs(one).max() > 0.01
+    np.testing.assert_allclose(several, one, rtol=1e-4, atol=1e-6)
+
+
+def test_class_weights_are_refused_without_effect_only():
+    weights = {"class_weights": "median"}
+    assert training_config.resolve({"loss": "dice", **weights}).class_weights == "median"
+    assert training_config.resolve({"loss": "dice+focal", "output": "sigmoid", **weights}).loss == "dice+focal"
+    with pytest.raises(errors.UsageError, match=r"--class-weights: --loss dice is over whole images of one class"):
+        training_config.resolve({"loss": "dice", "output": "sigmoid", **weights})
+    with pytest.raises(errors.UsageError, match="--loss-reduction sum: --loss dice is over whole images, not"):
+        training_config.resolve({"loss": "dice", "loss_reduction": "sum", **weights})
 
 
 def test_settings_of_pixels_need_a_pixel_loss_in_the_sum():

@@ -1,4 +1,4 @@
-"""Losses, one file each. --loss takes the name of a file or a weighted sum of several, such as 0.5*dice+focal.
+"""Losses, one file each. --loss takes the name of a file or a weighted sum of several, such as 0.5*dice+focal(gamma=1).
 
 A loss module defines one of two functions.
 
@@ -11,7 +11,16 @@ A loss module defines one of two functions.
         For losses over images, such as Dice. labels: int32, any ids. policy: label_policy.LabelPolicy. Exclude pixels
         where batch_loss.counted(labels, C, policy) is False. objective, normalizer: float32 scalars, both sums over the
         images of the batch. Training adds both over the batches of a step and minimises objective / normalizer; the
-        normalizer is usually the number of images. These three settings do not apply to these losses.
+        normalizer is usually the number of images. --loss-reduction and --border-weight do not apply to these losses.
+
+Keyword-only parameters are the options of a loss; --loss "dice(smooth=1)" calls build(logits, labels, policy,
+smooth=1.0). Their defaults are literals: a number, True or False, or a word. The constant LIMITS, if there is one,
+gives (lowest, highest) of numbers and all words: LIMITS = {"smooth": (0, 10), "classes": ("all", "present")}.
+
+Two keyword-only parameters are not options. They are passed to a function that has them:
+
+    class_weights   of build(): a number per channel, or None (--class-weights)
+    sigmoid         bool: whether the net has one output z (--output sigmoid), so that its logits are (0, z)
 
 A sum of losses minimises the sum of factor * objective / normalizer.
 
