@@ -81,7 +81,7 @@ def numbers(true_positives, target_pixels, predicted_pixels, *, absent):
 
 
 def ratios(true_positives, target_pixels, predicted_pixels, *, absent):
-    """{each of NAMES and MORE_NAMES: Ratios}. The weighted sum of the ratios is the score of numbers() for the sums over all images.
+    """{each of NAMES and MORE_NAMES: Ratios}, whose weighted sums are the scores of numbers() for all images together.
 
     true_positives, target_pixels, predicted_pixels: float64 (images, K). absent: as in numbers(). Classes without
     labelled pixels are left out, because their share of a score is 0.

@@ -33,6 +33,7 @@ class TrainingGraph:
     loss_sum, pixels, objective, normalizer: sums over the batch, see batch_loss.BatchLoss.
     num_classes: C. features: {name: tensor} of the encoder.
     encoder_layers: the encoder's layers with variables, in the order of the forward pass.
+    pixel_counts: int32 (2,): right pixels of the batch, and pixels that count in the loss.
     """
 
     images: tf.Tensor
@@ -50,6 +51,7 @@ class TrainingGraph:
     num_classes: int
     features: dict[str, tf.Tensor]
     encoder_layers: tuple[str, ...]
+    pixel_counts: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,16 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=()):  
     sums = batch_loss.build(scores.listed(), arranged, policy, loss)
     return TrainingGraph(images, labels, keep_prob, dropout_seed, training, scores, scores.pixels(),
                          predict(scores, policy.never_predicted), sums.loss_sum, sums.pixels, sums.objective,
-                         sums.normalizer, architecture.num_classes, features, encoder_layers)
+                         sums.normalizer, architecture.num_classes, features, encoder_layers,
+                         _accuracy(scores.listed(), arranged, policy))
+
+
+def _accuracy(logits, labels, policy):
+    """Return int32 (2,): right pixels, and pixels that count in the loss. The prediction excludes never_predicted."""
+    counts = batch_loss.counted(labels, int(logits.shape[-1]), policy)
+    best = tf.argmax(without(logits, policy.never_predicted), axis=-1, output_type=tf.int32)
+    return tf.stack([tf.math.count_nonzero(counts & tf.equal(best, labels), dtype=tf.int32),
+                     tf.math.count_nonzero(counts, dtype=tf.int32)])
 
 
 @functools.lru_cache(maxsize=16)

@@ -64,9 +64,14 @@ def _losses(axes, entries, baselines):
 
 
 def _scores(axes, entries, baselines):
-    accuracy, iou = series(entries, "val_pixel_accuracy"), series(entries, "val_mean_iou")
+    trained, accuracy, iou, f_score = (series(entries, key) for key in ("accuracy", "val_pixel_accuracy",
+                                                                        "val_mean_iou", "val_f_score"))
+    if len(trained[0]):
+        line(axes, trained, COLOURS[3], label="training pixel accuracy")
     bars(axes, accuracy, COLOURS[1], label="pixel accuracy")
     bars(axes, iou, COLOURS[0], label="mean IoU")
+    if len(f_score[0]):
+        bars(axes, f_score, COLOURS[2], label="mean F-score")
     if len(iou[0]):
         best = iou[1].argmax()
         axes.plot(iou[0][best], iou[1][best], "*", markersize=13, color=COLOURS[0], markeredgecolor="white", zorder=5,

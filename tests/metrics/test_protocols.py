@@ -79,7 +79,7 @@ def test_predicted_other_is_wrong_but_not_a_class():
 
 
 def by_score_py(images, ids):
-    """The four numbers by Berkeley's formulas, F-score and precision, from lists of pixels; labels that are not in ids are left out."""
+    """The scores by Berkeley's formulas, F-score and precision, from lists of pixels with a label in ids."""
     pixels = [(i, j) for label, prediction in images for i, j in zip(label, prediction, strict=True) if i in ids]
     accuracies, ious, f_scores, precisions, weighted = [], [], [], [], 0.0
     for c in ids:
