@@ -60,7 +60,7 @@ DAMAGE = {
        for at in (0.0, 0.3, 0.9, 1.0)},
     **{f"{STATE}, {how.__name__}": (STATE, how) for how in (torn, zeroed, emptied, pathlib.Path.unlink)},
     **{f"{STATE}, a digit of {key}": (STATE, functools.partial(digit, key=f'"{key}": ')) for key in (
-        "step", "batch", "since_best", "validated", "window", "right", "bytes")},
+        "step", "batch", "since_best", "validated", "window", "bytes")},
 }
 LIES = {"garbage": b"\x00\xff garbage", "empty": b"", "a path elsewhere":
         b'model_checkpoint_path: "/elsewhere/model"\nall_model_checkpoint_paths: "/elsewhere/model"\n'}

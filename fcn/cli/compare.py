@@ -110,8 +110,8 @@ COLUMNS = {
     "evaluated": lambda f: at_step(f["evaluated_mean_iou"], f["evaluated_step"], f["evaluated_split"]),
     "best F-score": lambda f: plain(f["best_f_score"], "{:.4f}"),
     "evaluated F-score": lambda f: plain(f["evaluated_f_score"], "{:.4f}"),
-    "accuracy, training": lambda f: plain(f["training_accuracy"], "{:.4f}"),
-    "validation": lambda f: plain(f["validation_accuracy"], "{:.4f}"),
+    "training accuracy": lambda f: plain(f["training_accuracy"], "{:.4f}"),
+    "validation accuracy": lambda f: plain(f["validation_accuracy"], "{:.4f}"),
 }
 
 

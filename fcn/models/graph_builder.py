@@ -94,9 +94,12 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=()):  
 
 
 def _accuracy(logits, labels, policy):
-    """Return int32 (2,): right pixels, and pixels that count in the loss. The prediction excludes never_predicted."""
+    """Return int32 (2,): right pixels, and pixels that count in the loss.
+
+    Ids that are never predicted are not excluded, which would copy the logits; one that is largest is wrong.
+    """
     counts = batch_loss.counted(labels, int(logits.shape[-1]), policy)
-    best = tf.argmax(without(logits, policy.never_predicted), axis=-1, output_type=tf.int32)
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
     return tf.stack([tf.math.count_nonzero(counts & tf.equal(best, labels), dtype=tf.int32),
                      tf.math.count_nonzero(counts, dtype=tf.int32)])
 

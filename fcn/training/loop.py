@@ -29,6 +29,11 @@ class LoopSettings:
     rate_at: Callable[[int], float]
     batch_at: Callable[[int], tuple[np.ndarray, np.ndarray]]
     keep_batch: Callable[[int, np.ndarray, np.ndarray, dict], str]
+    log_every: int = 1
+
+    def is_logged(self, step):
+        """Whether a step has a line in the log."""
+        return step % self.log_every == 0 or step in (1, self.steps)
 
 
 @dataclasses.dataclass
@@ -37,7 +42,7 @@ class Position:
 
     step: number of weight updates done.
     window: (loss sum, weighted number of labelled pixels) of the last batches; two lists for a loss with several terms.
-    right: (right pixels, pixels that count in the loss) of the last batches, for the training accuracy.
+    right: (right pixels, pixels that count in the loss) of each batch of this step, if it is logged; else [].
     score: mean IoU of the validation at this step; None without a validation or without labelled pixels in it.
     best: {"step", "score"} of the best validation so far. since_best: number of scored validations after it.
     validated: step of the last validation. next_eval: step of the next one under a time budget.
@@ -59,21 +64,19 @@ class Position:
     images: int = 0
     wait_s: float = 0.0
     run_s: float = 0.0
-    right: collections.deque = dataclasses.field(default_factory=collections.deque)
+    right: list = dataclasses.field(default_factory=list)
 
     def state(self):
         """Return the state for a checkpoint, as a dict. "batch": number of the next batch, the position in the data."""
         return {"step": self.step, "batch": self.step * self.batches_per_step, "score": self.score, "best": self.best,
                 "since_best": self.since_best, "validated": self.validated, "next_eval": self.next_eval,
-                "gradient_norm": self.gradient_norm, "window": [list(w) for w in self.window],
-                "right": [list(counts) for counts in self.right]}
+                "gradient_norm": self.gradient_norm, "window": [list(w) for w in self.window]}
 
     @classmethod
     def of(cls, state, window, batches_per_step):
         """Create a Position from a checkpoint's state or {"step": 0}. window: batches in the displayed loss."""
         kept = ("step", "score", "best", "since_best", "validated", "next_eval", "gradient_norm")
         return cls(window=collections.deque(map(tuple, state.get("window", [])), window),
-                   right=collections.deque(map(tuple, state.get("right", [])), window),
                    batches_per_step=batches_per_step, **{key: state[key] for key in kept if key in state})
 
 
@@ -94,7 +97,9 @@ def train(session, model, update, settings, position, hooks):
             ready = time.perf_counter()
             feed = {model.images: images, model.labels: labels, model.keep_prob: settings.keep_prob,
                     model.dropout_seed: np.array([settings.seed, number], np.int32), model.training: True}
-            fetches = {"loss": model.loss_sum, "pixels": model.pixels, "right": model.pixel_counts}
+            fetches = {"loss": model.loss_sum, "pixels": model.pixels}
+            if settings.is_logged(position.step + 1):  # an argmax over classes in every batch would take time
+                fetches |= {"right": model.pixel_counts}
             last = (number + 1) % settings.batches_per_step == 0
             if last:
                 position.learning_rate = feed[update.learning_rate] = settings.rate_at(position.step)
@@ -106,7 +111,7 @@ def train(session, model, update, settings, position, hooks):
             except tf_errors.InvalidArgumentError as error:
                 raise _diverged(error, position, settings, number, images, labels) from None
             position.window.append((done["loss"].tolist(), done["pixels"].tolist()))
-            position.right.append(tuple(done["right"].tolist()))
+            position.right += [done["right"].tolist()] if "right" in done else []
             position.images += len(images)
             position.wait_s += ready - before
             position.run_s += time.perf_counter() - ready
@@ -115,6 +120,7 @@ def train(session, model, update, settings, position, hooks):
                 position.score, position.gradient_norm = None, float(done["norm"])
                 for hook in hooks:
                     hook.after_step(position)
+                position.right = []
 
 
 def _diverged(error, position, settings, number, images, labels):

@@ -81,7 +81,7 @@ def test_best_threshold_of_the_evaluation_is_used(run, tmp_path):
             model.predict(images / "0.png", threshold=1.5)
 
 
-def test_report_shows_the_curve_again_without_counts_of_old_files(run, capsys, tmp_path):
+def test_older_evaluation_without_the_new_counts_is_readable(run, capsys, tmp_path):
     page = (run[1] / "report.html").read_text()
     assert "threshold with the highest F-score" in page and "boundary IoU" in page and "training pixel accuracy" in page
     call(command("eval_fcn.py", "--run", run[0], "--checkpoint", "latest", "--out",

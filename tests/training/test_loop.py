@@ -51,10 +51,9 @@ def test_hooks_are_called_in_order_after_every_step(monkeypatch):
 
     def hook(name):
         def after_step(at):
-            called.append((name, at.step, len(at.window), at.right[-1]))
+            called.append((name, at.step, len(at.window), at.right))
             at.finished = "enough" if at.step == 2 else ""
         return types.SimpleNamespace(after_step=after_step)
     loop.train(None, graph, update, settings, loop.Position(0, collections.deque(), batches_per_step=2),
                [hook("first"), hook("second")])
-    assert called == [("first", 1, 2, (3, 4)), ("second", 1, 2, (3, 4)), ("first", 2, 4, (3, 4)),
-                      ("second", 2, 4, (3, 4))]
+    assert called == [(name, step, 2 * step, [[3, 4], [3, 4]]) for step in (1, 2) for name in ("first", "second")]
