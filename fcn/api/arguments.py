@@ -47,3 +47,15 @@ def scales_of(value):
     except (argparse.ArgumentTypeError, TypeError):
         raise errors.UsageError(f"scales={value!r}: expected numbers from 0.1 to 8",
                                 fix="give scales such as (0.75, 1, 1.25).") from None
+
+
+def threshold_of(value):
+    """Return a probability from 0.005 to 0.995, rounded to a multiple of 0.005; None stays None. Raises UsageError."""
+    value = training_config.plain(value)
+    try:
+        if value is not None and type(value) not in (int, float):
+            raise TypeError
+        return None if value is None else parsers.parse_threshold(repr(value))
+    except (argparse.ArgumentTypeError, TypeError):
+        raise errors.UsageError(f"threshold={value!r}: expected a probability from 0.005 to 0.995",
+                                fix="give threshold=0.4, or the best_threshold of the Scores of evaluate().") from None

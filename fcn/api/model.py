@@ -7,14 +7,14 @@ import os
 import numpy as np
 
 from fcn.api import scores
-from fcn.api.arguments import path_of, scales_of, size_of
+from fcn.api.arguments import path_of, scales_of, size_of, threshold_of
 from fcn.config import parsers, training_config
 from fcn.core import errors, registry
 from fcn.data import dataset, images
 from fcn.evaluation import image_sources, model_source, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.prediction_writer import PredictionWriter
-from fcn.metrics import protocols
+from fcn.metrics import protocols, thresholds
 from fcn.models import components
 from fcn.models.architecture import Architecture
 from fcn.reporting.gallery import Gallery
@@ -98,7 +98,8 @@ class Model(contextlib.AbstractContextManager):
         self.input_size, self.source = evaluated.settings.size, evaluated.source
         self._loaded = LoadedNet(evaluated)
 
-    def predict(self, image, *, probabilities=False, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False):
+    def predict(self, image, *, probabilities=False, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False,
+                threshold=None):
         """Predict the class of each pixel of an image.
 
         Parameters
@@ -116,6 +117,9 @@ class Model(contextlib.AbstractContextManager):
             Predict at these multiples of the size, and take the mean of the logits.
         flip : bool
             Predict the mirrored image too, and take the mean of the logits.
+        threshold : float, optional
+            Of two classes, predict the foreground (the larger id) where its probability is at least this, 0.005 to
+            0.995 in steps of 0.005; by default the class with the larger score.
 
         Returns
         -------
@@ -133,7 +137,7 @@ class Model(contextlib.AbstractContextManager):
             If the image needs more memory than there is.
         """
         config = self.config(size=size, tile=tile, scales=scales, flip=flip,
-                             enlarge="scores" if probabilities else "labels")
+                             enlarge="scores" if probabilities else "labels", threshold=threshold)
         photo, network_input = self._read(image, config.size)
         with self._loaded.predictor(config) as predictor:
             if not probabilities:
@@ -147,7 +151,7 @@ class Model(contextlib.AbstractContextManager):
             return found
 
     def evaluate(self, data=None, split="validation", *, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False,
-                 **data_settings):
+                 threshold=None, **data_settings):
         """Score the model on a split of a data set.
 
         Parameters
@@ -156,7 +160,7 @@ class Model(contextlib.AbstractContextManager):
             Folder of the data set; by default the one that the run was trained on.
         split : str
             "training" or "validation", or another split of the layout.
-        size, tile, scales, flip
+        size, tile, scales, flip, threshold
             As in predict().
         **data_settings
             skip_bad and max_pixels; for a model from a file also layout, classes, ignore_label, label_encoding,
@@ -171,7 +175,7 @@ class Model(contextlib.AbstractContextManager):
         fcn.errors.DataError
             If images or labels cannot be used, or no pixel is labelled.
         """
-        config = self.config(size=size, tile=tile, scales=scales, flip=flip)
+        config = self.config(size=size, tile=tile, scales=scales, flip=flip, threshold=threshold)
         self._loaded.check_open()
         if not isinstance(split, str) or not split:
             raise errors.UsageError(f"split={split!r}: expected a name", fix="give split='validation'.")
@@ -224,13 +228,16 @@ class Model(contextlib.AbstractContextManager):
     def __repr__(self):
         return f"Model({self.source!r}, net={self.net!r}, num_classes={self.num_classes})"
 
-    def config(self, *, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False, enlarge="labels"):
+    def config(self, *, size=AS_TRAINED, tile=None, scales=(1.0,), flip=False, enlarge="labels",
+               threshold=None):
         """The InferenceConfig of these arguments, see predict(). Raises UsageError."""
         size = self.input_size if isinstance(size, str) and size == AS_TRAINED else size_of("size", size)
         tile = size_of("tile", tile, parsers.parse_crop)
         if tile is not None:
             tiling.check_strides(components.common_stride(Architecture.from_dict(self._evaluated.model)), self.net)
-        return InferenceConfig(size, tile, 0.5, "mean", scales_of(scales), bool(flip), enlarge)
+        threshold = threshold_of(threshold)
+        thresholds.check(threshold, self.num_classes, self._evaluated.policy.ignored_in_scores)
+        return InferenceConfig(size, tile, 0.5, "mean", scales_of(scales), bool(flip), enlarge, threshold)
 
     def _read(self, image, size):
         """(image, network input), uint8 (h, w, channels) each, of a file or an array."""

@@ -30,15 +30,16 @@ class Scores:
         One confusion matrix per image, at the image's own size.
     network : ConfusionMatrices or None
         The same at the size of the network's input.
-    flags : ConfusionMatrices or None
-        For DIVA-HisDB, by flags and with the boundary rule: what the protocol diva_layout scores.
+    others : dict
+        Further ConfusionMatrices. "boundary": of pixels near boundaries; "thresholds": of two classes, pixels by
+        probability; "flags": of DIVA-HisDB, what the protocol diva_layout scores.
     """
 
     content: dict = dataclasses.field(repr=False)
     original: ConfusionMatrices = dataclasses.field(repr=False)
     network: ConfusionMatrices | None = dataclasses.field(repr=False)
     gallery: Gallery = dataclasses.field(repr=False)
-    flags: ConfusionMatrices | None = dataclasses.field(default=None, repr=False)
+    others: dict[str, ConfusionMatrices] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def mean_iou(self):
@@ -49,6 +50,21 @@ class Scores:
     def pixel_accuracy(self):
         """Share of labelled pixels that are predicted correctly, 0 to 1."""
         return self.content["pixel_accuracy"]
+
+    @property
+    def f_score(self):
+        """Mean F-score (F1, Dice coefficient) of the classes, 0 to 1, by the protocol "benchmark"."""
+        return self.content["protocols"]["benchmark"]["scores"]["mean_f_score"]
+
+    @property
+    def boundary_iou(self):
+        """Mean Boundary IoU, 0 to 1, by the protocol "boundary"."""
+        return self.content["protocols"]["boundary"]["scores"]["mean_iou"]
+
+    @property
+    def best_threshold(self):
+        """For two classes: the probability of the foreground that gives its highest F-score here; else None."""
+        return self.content["threshold"]["best"]["threshold"] if "threshold" in self.content else None
 
     @property
     def intervals(self):
@@ -66,7 +82,7 @@ class Scores:
 
     def write_into(self, folder):
         """Write all files of an evaluation into an empty folder; report.json, per_class.csv, report.html, ..."""
-        results.save(folder, self.original, self.network, self.content, self.flags)
+        results.save(folder, self.original, self.network, self.content, self.others)
         self.gallery.write(folder)
         html_report.write_page(folder)
 
@@ -129,5 +145,7 @@ def of(evaluated, scored, gallery, config, split, left_out):
              "settings": training_config.to_dict(evaluated.settings), "peak_memory_bytes": machine.peak_memory(),
              "seconds": scored.seconds, **record.provenance(), "device": tf_compat.detect_device().name}
     measured = results.measured(scored.original, scored.network, spec, evaluated.settings.layout,
-                                flags=scored.flags)
-    return Scores(facts | measured, scored.original, scored.network, gallery, scored.flags)
+                                others=scored.others)
+    if "threshold" in measured:
+        measured["threshold"]["used"] = config.threshold
+    return Scores(facts | measured, scored.original, scored.network, gallery, scored.others)

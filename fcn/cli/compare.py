@@ -108,6 +108,10 @@ COLUMNS = {
     "starts": lambda f: plain(f["starts"]),
     "commit": lambda f: plain(f["commit"]),
     "evaluated": lambda f: at_step(f["evaluated_mean_iou"], f["evaluated_step"], f["evaluated_split"]),
+    "best F-score": lambda f: plain(f["best_f_score"], "{:.4f}"),
+    "evaluated F-score": lambda f: plain(f["evaluated_f_score"], "{:.4f}"),
+    "training accuracy": lambda f: plain(f["training_accuracy"], "{:.4f}"),
+    "validation accuracy": lambda f: plain(f["validation_accuracy"], "{:.4f}"),
 }
 
 

@@ -16,10 +16,10 @@ from fcn.api import scores
 from fcn.cli import evaluate_flags
 from fcn.core import atomic_io, errors, machine, registry
 from fcn.data import dataset, file_checks
-from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, tiling
+from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, stored, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.result_folder import ResultFolder
-from fcn.metrics import protocols
+from fcn.metrics import protocols, thresholds
 from fcn.models import components
 from fcn.models.architecture import Architecture
 from fcn.reporting import html_report
@@ -102,6 +102,11 @@ def checked_config(arguments, evaluated):
     config = InferenceConfig(evaluated.settings.size, arguments.window, overlap, arguments.merge, arguments.scales,
                              arguments.flip, arguments.enlarge)
     architecture = Architecture.from_dict(evaluated.model)
+    if arguments.threshold:
+        thresholds.check(arguments.threshold, architecture.num_classes, evaluated.policy.ignored_in_scores)
+        threshold = arguments.threshold if arguments.threshold != "best" else stored.best_threshold(
+            evaluated.run, evaluated.step, config.describe())
+        config = dataclasses.replace(config, threshold=threshold)
     if arguments.window:
         tiling.check_strides(components.common_stride(architecture), architecture.net)
     prediction_writer.refuse_zip(arguments.outputs or (), evaluated.spec)

@@ -105,6 +105,8 @@ def add_inference(parser):
     option("--scales", type=parsers.parse_scales, default=(1.0,), metavar="S,S,...", help="average over these scales, "
            "such as 0.75,1,1.25 (default: 1)")
     option("--flip", action="store_true", help="average with the mirrored image")
+    option("--threshold", type=parsers.parse_threshold, metavar="P|best", help="two classes: foreground from this "
+           "probability, such as 0.4 (default: 0.5); best: highest F-score in the evaluation of the validation split")
     rare("--overlap", type=parsers.parse_overlap, default=OVERLAP, metavar="SHARE|exact", help="overlap of tiles "
          "(default: 0.5); exact: as much as --merge centre needs to equal the prediction of the whole image")
     rare("--merge", choices=("mean", "probability", "max", "centre"), default=MERGE, help="combine tiles, scales and "
@@ -131,6 +133,8 @@ def refuse_idle(arguments):
             (arguments.weights, {"checkpoint": checkpoint_choice.BEST}, "needs --run"),
             (arguments.run, OF_THE_DATA, "needs --weights: a run knows its data set"),
             (arguments.images, OF_THE_DATA | {"split": SPLIT, "data": None}, "is about labels; photos need none"),
+            (arguments.weights and arguments.threshold == "best", {"threshold": None},
+             "best needs --run, with an evaluation of its validation split"),
             (not arguments.window, {"overlap": OVERLAP}, "is the overlap of tiles: it needs --window")):
         given = [flag_of(name) for name, default in idle.items() if getattr(arguments, name) != default]
         if is_so and given:
@@ -197,6 +201,7 @@ def folder(arguments, evaluated):
     words += ["flip"] * arguments.flip
     words += [arguments.merge] * (arguments.merge != MERGE)
     words += [f"enlarge-{arguments.enlarge}"] * (arguments.enlarge != "labels")
+    words += [f"threshold-{arguments.threshold}"] if arguments.threshold else []
     words += [arguments.precision] if arguments.precision else []
     return evaluated.folder / "eval" / "-".join(words)
 

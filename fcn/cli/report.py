@@ -57,7 +57,7 @@ def show(folder, arguments):
         whole = stored.read_evaluation(folder)
         part, ids = part_of(whole, arguments)
         content = part.content | results.measured(part.original, part.network, part.spec, part.content.get("layout"),
-                                                  ids, part.flags)
+                                                  ids, part.others)
         content["warnings"] = part.content["warnings"]  # those of all images: a part may lack most classes
         if ids or arguments.images is not None:
             content.pop("subsets", None)

@@ -244,3 +244,17 @@ def parse_overlap(text):
         raise argparse.ArgumentTypeError(f"invalid overlap '{text}': expected a share of the window's size such as 0.5 "
                                          "or 50%, or exact")
     return overlap
+
+
+def parse_threshold(text):
+    """'0.4' -> 0.4, 'best' unchanged. Thresholds are multiples of 0.005."""
+    if text == "best":
+        return text
+    try:
+        threshold = real(text)
+    except ValueError:
+        threshold = 0.0
+    if not 0.005 <= threshold <= 0.995:
+        raise argparse.ArgumentTypeError(f"invalid threshold '{text}': expected a probability from 0.005 to 0.995, or "
+                                         "best")
+    return round(threshold * 200) / 200

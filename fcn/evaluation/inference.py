@@ -12,6 +12,7 @@ from fcn.data.spec import id_dtype
 from fcn.evaluation import tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.memory_guard import Room, need_of
+from fcn.metrics import thresholds
 from fcn.models import graph_builder
 from fcn.models.tf_compat import run
 
@@ -25,6 +26,7 @@ class Predictor:
     excluded_ids: one tuple of class ids per requested prediction, which that prediction never contains, e.g. ((0,),
     ()).
     need: function from need_of(); None turns the memory check off.
+    With config.threshold, all predictions are those of the two classes that excluded_ids[0] leaves.
     """
 
     def __init__(self, session, net, config, excluded_ids, need=None):
@@ -32,6 +34,7 @@ class Predictor:
         self.config, self.room = config, Room(config, self.num_classes, need, session)
         self.excluded_ids = [tuple(i for i in sorted(set(ids)) if i < self.num_classes) for ids in excluded_ids]
         self.rule = tiling.RULES[config.merge]
+        self.classes = thresholds.pair(self.num_classes, self.excluded_ids[0])
         self.distinct = list(dict.fromkeys(self.excluded_ids))
         self.never_predicted = sorted(set.intersection(*map(set, self.excluded_ids)))
         self.passes, self.passed, self.progress = 1, 0, None
@@ -55,7 +58,8 @@ class Predictor:
         small.
         """
         base, original, target = network_input.shape[:2], photo.shape[:2], self.grid(photo, network_input)
-        if sink is None and base == target and self.config.is_plain(base):
+        is_argmax = sink is None and self.config.threshold is None
+        if is_argmax and base == target and self.config.is_plain(base):
             found = self._in_the_graph(network_input)
         else:
             self._count(base, progress)
@@ -78,7 +82,7 @@ class Predictor:
 
     def _strip_by_strip(self, photo, network_input, target, sink):
         """Return ids from scores that are merged and reduced to ids strip by strip."""
-        base = network_input.shape[:2]
+        base, threshold = network_input.shape[:2], self.config.threshold
         self.room.check(base, target, is_plain=False)
         views = [images.resize_image(network_input if scale == 1 else photo, size)
                  for scale, size in zip(self.config.scales, self.config.sizes(base), strict=True)]
@@ -87,10 +91,12 @@ class Predictor:
         found = [np.empty(target, id_dtype(self.num_classes)) for _ in self.distinct]
         for (top, end), *strips in zip(bounds, *streams, strict=True):
             scores = self.rule.joined(strips)
+            probabilities = self.rule.probabilities(scores, self.excluded_ids[0]) if sink or threshold else scores
             for ids, excluded in zip(found, self.distinct, strict=True):
-                ids[top:end] = tiling.best(scores, excluded)
+                ids[top:end] = tiling.best(scores, excluded) if threshold is None else thresholds.foreground(
+                    thresholds.bins(probabilities[..., self.classes[1]]), threshold, self.classes)
             if sink:
-                sink(top, self.rule.probabilities(scores, self.excluded_ids[0]))
+                sink(top, probabilities)
         return found
 
     def _rows(self, view):

@@ -21,6 +21,7 @@ class InferenceConfig:
     flip: predict each window mirrored as well.
     enlarge: "labels" computes ids on the base grid and resizes them by nearest neighbour, as in the benchmark's
         demoSegmentation.m. "scores" resizes merged scores bilinearly to the original size and computes ids there.
+    threshold: of two classes, the least probability of the foreground; None: the class with the largest score.
     """
 
     size: tuple[int, int] | None = None
@@ -30,6 +31,7 @@ class InferenceConfig:
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     enlarge: str = "labels"
+    threshold: float | None = None
 
     def __post_init__(self):
         if self.window:
@@ -56,6 +58,8 @@ class InferenceConfig:
             parts.append("scores resized bilinearly to the original size")
         elif self.size:
             parts.append("prediction resized by nearest neighbour to the original size")
+        if self.threshold is not None:
+            parts.append(f"foreground from a probability of {self.threshold:g}")
         return ", ".join(parts)
 
     def sizes(self, base):

@@ -5,7 +5,7 @@ import numpy as np
 from fcn.core import errors, tables
 from fcn.metrics import confidence, iou, protocols
 
-SHOWN = (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy"))
+SHOWN = (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy"), ("mean_f_score", "mean F-score"))
 CHANGED = 10  # number of classes to list
 
 
@@ -18,15 +18,15 @@ def compare(one, other, ids=None, samples=confidence.SAMPLES, only=None):
     """
     other = _matched(one, other)
     rows, notes = [], []
-    theirs = protocols.computed(other.original, other.network, other.spec.ignored_ids, other.flags)
-    mine = protocols.computed(one.original, one.network, one.spec.ignored_ids, one.flags)
+    theirs = protocols.computed(other.original, other.network, other.spec.ignored_ids, other.others)
+    mine = protocols.computed(one.original, one.network, one.spec.ignored_ids, one.others)
     for name, (module, sums) in mine.items():
         if only in (None, name) and name in theirs:
             if not _same_labels(sums, theirs[name][1]):
                 notes.append(f"{name}: not compared, because the two evaluations used labels of different sizes")
                 continue
             found = confidence.paired_test(module, sums, theirs[name][1], ids, samples)
-            rows += [{"protocol": name, "number": number, **found[number]} for number, _ in SHOWN]
+            rows += [{"protocol": name, "number": number, **found[number]} for number, _ in SHOWN if number in found]
     return rows, changed(one, other, ids), notes
 
 

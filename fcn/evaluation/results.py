@@ -14,33 +14,37 @@ import numpy as np
 from fcn.core import atomic_io, errors, file_kinds, registry, tables
 from fcn.data.label_formats import blue_bits
 from fcn.data.spec import MOST_IDS
-from fcn.metrics import baselines, class_groups, confidence, diagnostics, iou, protocols
+from fcn.metrics import baselines, class_groups, confidence, diagnostics, iou, protocols, thresholds
 from fcn.metrics.confusion import AGAIN
 from fcn.metrics.protocols import benchmark
 from fcn.weights import transfer
 
-FILES = {"original": "confusion.npz", "network": "confusion_network.npz", "flags": "confusion_flags.npz"}
+FILES = {"original": "confusion.npz", "network": "confusion_network.npz", "flags": "confusion_flags.npz",
+         "boundary": "confusion_boundary.npz", "thresholds": "confusion_thresholds.npz"}
 DAMAGE = (OSError, ValueError, RecursionError)
 PIXELS = "pixels of ignored ids count nowhere; an ignored id that is predicted is wrong"
 SCORE_NAMES = (("pixel_accuracy", "pixel accuracy"), ("mean_accuracy", "mean acc"), ("mean_iou", "mean IoU"),
-               ("frequency_weighted_iou", "fw IoU"))
+               ("frequency_weighted_iou", "fw IoU"), ("mean_f_score", "mean F"), ("mean_precision", "prec"))
+CLASS_SCORES = {"iou": ">IoU", "accuracy": ">recall", "precision": ">precision", "f_score": ">F-score",
+                "boundary_iou": ">boundary IoU"}  # the accuracy of a class is its recall
 WITH_INTERVAL = ("pixel_accuracy", "mean_iou")
 SCORE_TITLES = [f"<{title}" for _, title in SCORE_NAMES]
 
 
-def save(folder, original, network, content, flags=None):
+def save(folder, original, network, content, others=None):
     """Write the files of an evaluation, the confusion matrices first.
 
     original, network: ConfusionMatrices at the images' original size and at network size (or None). content: result of
-    `measured` plus facts (split, inference, layout, checkpoint_step, ...). flags: as in protocols.computed().
+    `measured` plus facts (split, inference, layout, checkpoint_step, ...). others: as in protocols.computed(), and
+    "thresholds": those of thresholds.matrix(), for two classes.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     original.save(folder / FILES["original"])
     if network:
         network.save(folder / FILES["network"])
-    if flags:
-        flags.save(folder / FILES["flags"])
+    for kind, matrices in (others or {}).items():
+        matrices.save(folder / FILES[kind])
     for name, entry in content["protocols"].items():
         if "per_class" in entry:
             atomic_io.write_whole(folder / f"per_class_{name}.csv", as_csv(entry["per_class"]).encode())
@@ -48,14 +52,15 @@ def save(folder, original, network, content, flags=None):
     atomic_io.write_json(folder / "report.json", content)
 
 
-def measured(original, network, spec, layout=None, ids=None, flags=None):
+def measured(original, network, spec, layout=None, ids=None, others=None):
     """Return the part of report.json that is computed from the confusion matrices, as a dict.
 
-    original, network, flags: as in save(). ids: classes for means and rows; default: all scored classes. With ids,
+    original, network, others: as in save(). ids: classes for means and rows; default: all scored classes. With ids,
     there are no published reference scores.
     """
     names = list(transfer.channel_names(spec.class_names, original.num_classes))
-    found = protocols.computed(original, network, spec.ignored_ids, flags)
+    others = others or {}
+    found = protocols.computed(original, network, spec.ignored_ids, others)
     scored = {name: _scored(module, sums, ids, names) for name, (module, sums) in found.items()}
     sums = found["benchmark"][1]
     groups = {} if ids else class_groups.groups(names)
@@ -66,14 +71,17 @@ def measured(original, network, spec, layout=None, ids=None, flags=None):
         "protocols": scored,
         "anchors": [baselines.best_constant(sums, names, ids), *known],
         "warnings": diagnostics.warnings(original.total(), sums.ids, names) + diagnostics.rare(sums, names),
-        "per_class": _per_class(sums, names, ids),
+        "per_class": _per_class(found, names, ids),
         "uncertainty": {"level": confidence.LEVEL, "over": "images", "method": confidence.METHOD},
         "conventions": {"pixels": PIXELS, **{name: module.TEXT for name, (module, _) in found.items()}},
-        "ignored_ids": [i for i in spec.ignored_ids if not flags or i not in blue_bits.BOUNDARY_IDS],
+        "ignored_ids": [i for i in spec.ignored_ids if "flags" not in others or i not in blue_bits.BOUNDARY_IDS],
         "class_names": names,
         "colours": [list(colour) for colour in spec.palette()[:len(names)]],
         "per_image": _per_image(original.names, sums, ids),
     }
+    if "thresholds" in others:
+        classes = thresholds.pair(len(names), spec.ignored_ids)
+        content["threshold"] = thresholds.summary(others["thresholds"], names, classes)
     if groups:
         content["subsets"] = {group: {key: value for key, value in _scored(benchmark, sums, part, names).items()
                                       if key in ("scores", "intervals")} for group, part in groups.items()}
@@ -127,12 +135,19 @@ def _scored(module, sums, ids, names):
             "intervals": {name: confidence.interval(score, terms[name]) for name, score in scores.items()}, **rows}
 
 
-def _per_class(sums, names, ids):
+def _per_class(found, names, ids):
+    """Return a row per class, by the protocol benchmark and, where it was computed, boundary."""
+    sums = found["benchmark"][1]
     true_positives, target_pixels, predicted_pixels = (array.sum(axis=0) for array in sums.of(ids))
     images = (sums.of(ids)[1] > 0).sum(axis=0)
     ious, accuracies = iou.per_class(true_positives, target_pixels, predicted_pixels)
+    columns = dict(zip(("f_score", "precision"), iou.f_score_and_precision(true_positives, target_pixels,
+                                                                           predicted_pixels), strict=True))
+    if "boundary" in found:
+        columns["boundary_iou"] = iou.per_class(*(array.sum(axis=0) for array in found["boundary"][1].of(ids)))[0]
     return [{"id": i, "name": names[i], "iou": _number(ious[k]), "accuracy": _number(accuracies[k]),
-             "pixels": int(target_pixels[k]), "predicted": int(predicted_pixels[k]), "images": int(images[k])}
+             "pixels": int(target_pixels[k]), "predicted": int(predicted_pixels[k]), "images": int(images[k]),
+             **{name: _number(values[k]) for name, values in columns.items()}}
             for k, i in enumerate(ids or sums.ids)]
 
 
@@ -150,7 +165,8 @@ def _number(value):
 
 def table(content):
     """Format the content of report.json as text: classes, protocols, references, warnings. At most 110 columns."""
-    return "\n".join([*_class_lines(content), "", *_protocol_lines(content), *_own_class_lines(content),
+    return "\n".join([*_class_lines(content), "", *_protocol_lines(content), *_threshold_lines(content),
+                      *_own_class_lines(content),
                       *_reference_lines(content), *_warning_lines(content)])
 
 
@@ -158,10 +174,11 @@ def _class_lines(content):
     """Return one line per class that occurs, most frequent first."""
     rows = content["per_class"]
     total = max(sum(row["pixels"] for row in rows), 1)
-    shown = [[str(row["id"]), row["name"], f"{row['pixels'] / total:.1%}", _score_text(row["iou"], 3),
-              _score_text(row["accuracy"], 3)] for row in sorted(rows, key=lambda row: -row["pixels"])
-             if row["iou"] is not None]
-    lines = tables.lines([">id", "class", ">share", ">IoU", ">acc"], shown)
+    known = {key: title for key, title in CLASS_SCORES.items() if any(key in row for row in rows)}
+    shown = [[str(row["id"]), row["name"], f"{row['pixels'] / total:.1%}",
+              *(_score_text(row[key], 3) for key in known)]
+             for row in sorted(rows, key=lambda row: -row["pixels"]) if row["iou"] is not None]
+    lines = tables.lines([">id", "class", ">share", *known.values()], shown)
     absent = [row["name"] for row in rows if row["iou"] is None]
     if absent:
         lines.append(f"      {len(absent)} of {len(rows)} classes are in neither labels nor predictions (count as 0);"
@@ -182,11 +199,23 @@ def _protocol_lines(content):
     return lines
 
 
+def _threshold_lines(content):
+    """Return scores of the foreground at 0.5 and at the best threshold, for two classes."""
+    found = content.get("threshold")
+    if not found:
+        return []
+    rows = [[title, f"{entry['threshold']:g}", *(_score_text(entry[name]) for name in thresholds.NAMES)]
+            for title, entry in (("half", found["at_0.5"]), ("best of these images", found["best"]))]
+    used = f", predictions use {found['used']:g}" if found["used"] else ""
+    return ["", *_wrapped(f"foreground '{found['name']}' at a threshold of its probability{used}:", 0),
+            *tables.lines(["<", ">threshold", ">F-score", ">IoU", ">precision", ">recall"], rows)]
+
+
 def _reference_lines(content):
     """Return published and baseline scores for comparison, each with its source."""
-    rows = [[*(_score_text(row[key]) for key, _ in SCORE_NAMES), f"{row['name']}: {row['source']}"]
+    rows = [[*(_score_text(row[key]) for key, _ in SCORE_NAMES[:4]), f"{row['name']}: {row['source']}"]
             for row in content["anchors"]]
-    return ["", *tables.lines([*SCORE_TITLES, "for comparison"], rows)]
+    return ["", *tables.lines([*SCORE_TITLES[:4], "for comparison"], rows)]
 
 
 def _warning_lines(content):
@@ -198,7 +227,8 @@ def _score_cells(entry):
     cells = []
     for key, _ in SCORE_NAMES:
         between = entry["intervals"][key] if key in WITH_INTERVAL else None
-        cells.append(_score_text(entry["scores"][key]) + (f" [{between[0]:.4f}, {between[1]:.4f}]" if between else ""))
+        value = _score_text(entry["scores"].get(key))
+        cells.append(f"{value} [{between[0]:.4f}, {between[1]:.4f}]" if between else value)
     return cells
 
 
@@ -207,7 +237,7 @@ def _own_class_lines(content):
     lines = []
     for name, entry in content["protocols"].items():
         if rows := entry.get("per_class"):
-            others = {key: value for key, value in entry["scores"].items() if key not in iou.NAMES}
+            others = {key: value for key, value in entry["scores"].items() if key not in (*iou.NAMES, *iou.MORE_NAMES)}
             lines += ["", *_wrapped(f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {value:.4f}"
                                                             for key, value in others.items()), 0)]
             keys = [key for key in rows[0] if key not in ("id", "name")]

@@ -9,13 +9,16 @@ import dataclasses
 import itertools
 import time
 
+import numpy as np
+
 from fcn.core import errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import batch_loader, file_checks, images
 from fcn.data.label_formats import blue_bits
 from fcn.evaluation import image_sources
 from fcn.evaluation.prediction_writer import BackgroundWorker
-from fcn.metrics import iou, label_flags
+from fcn.metrics import boundary as boundaries
+from fcn.metrics import iou, label_flags, thresholds
 from fcn.metrics.confusion import ConfusionMatrices, Counting
 
 
@@ -24,14 +27,14 @@ class Scored:
     """Result of an evaluation.
 
     original, network: one confusion matrix per image, at original size and at network size; None without labels or
-    without predictions of that size. flags: those of label_flags.matrix(), for labels with boundary pixels. left_out:
-    list of Problem. images: number of evaluated images. seconds: total time. waited: seconds of it spent waiting for
+    without predictions of that size. others: {kind: ConfusionMatrices} as in results.save(). left_out: list of Problem.
+    images: number of evaluated images. seconds: total time. waited: seconds of it spent waiting for
     reading and writing.
     """
 
     original: ConfusionMatrices | None
     network: ConfusionMatrices | None
-    flags: ConfusionMatrices | None
+    others: dict[str, ConfusionMatrices]
     left_out: list[Problem]
     images: int
     seconds: float
@@ -47,6 +50,7 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
     """
     settings, spec = evaluated.settings, evaluated.spec
     num_classes = net.architecture.num_classes
+    classes = thresholds.pair(num_classes, evaluated.policy.ignored_in_scores)
     consumer = _Consumer(num_classes, evaluated.policy, config.size is not None, outputs, gallery)
     left_out, waited, done = [], 0.0, 0
     with (net.predictor(config) as predictor, progress_bar.counted("evaluated", _expected(found)) as advance,
@@ -63,20 +67,22 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
                 left_out.append(sample)
                 continue
             grid = predictor.grid(sample.photo, sample.network_input)
+            bins = np.empty(grid, np.uint8) if classes and sample.label is not None else None
             with outputs.probabilities(sample.name, *grid, num_classes) as sink:
-                clock = _Clock(sink)
-                predictions = predictor.predict(sample.photo, sample.network_input, sink and clock,
+                clock = _Sink(sink, bins, classes and classes[1])
+                predictions = predictor.predict(sample.photo, sample.network_input, clock if clock.is_used else None,
                                                 lambda share, done=done: share < 1 and advance(done + share))
                 waited += clock.seconds
             before = time.monotonic()
-            worker.submit(consumer.take, sample, predictions)
+            worker.submit(consumer.take, sample, predictions, bins)
             waited += time.monotonic() - before
             advance(done + 1)
     if done == len(left_out):
         raise errors.DataError("no image can be read", why=errors.several(left_out),
                                fix=file_checks.NO_OTHERS)
-    original, network, flags = consumer.done()
-    return Scored(original, network, flags, left_out, done - len(left_out), time.monotonic() - started, waited)
+    counted = consumer.done()
+    return Scored(counted.pop("original", None), counted.pop("network", None), counted, left_out, done - len(left_out),
+                  time.monotonic() - started, waited)
 
 
 def _expected(found):
@@ -106,16 +112,24 @@ def _samples(found, spec, size_px, settings):
             raise errors.DataError(error.what, where=error.where, why=error.why, fix=fix) from None
 
 
-class _Clock:
-    """A sink for probabilities that measures the time of writing. Strips are written at once, not in the background."""
+class _Sink:
+    """A sink for probabilities: gives them to the sink of a file, if there is one, and keeps bins of the foreground.
 
-    def __init__(self, sink):
-        self.sink, self.seconds = sink, 0.0
+    Strips are written at once, not in the background; seconds is the time of writing. bins: uint8 (h, w) to fill, or
+    None. foreground: its class id.
+    """
+
+    def __init__(self, sink, bins, foreground):
+        self.sink, self.bins, self.foreground, self.seconds = sink, bins, foreground, 0.0
+        self.is_used = sink is not None or bins is not None
 
     def __call__(self, top, rows):
-        before = time.monotonic()
-        self.sink(top, rows)
-        self.seconds += time.monotonic() - before
+        if self.bins is not None:
+            self.bins[top:top + len(rows)] = thresholds.bins(rows[..., self.foreground])
+        if self.sink:
+            before = time.monotonic()
+            self.sink(top, rows)
+            self.seconds += time.monotonic() - before
 
 
 class _Consumer:
@@ -124,12 +138,16 @@ class _Consumer:
     def __init__(self, num_classes, policy, at_network_size, outputs, gallery):
         self.policy, self.at_network_size = policy, at_network_size
         self.outputs, self.gallery = outputs, gallery
-        self.original, self.network, self.flags = *(Counting(num_classes) for _ in range(2)), Counting(label_flags.SETS)
+        self.classes = thresholds.pair(num_classes, policy.ignored_in_scores)
+        sizes = {"original": num_classes, "network": num_classes, "flags": label_flags.SETS,
+                 "boundary": num_classes + 1, "thresholds": thresholds.BINS}
+        self.counting = {kind: Counting(size) for kind, size in sizes.items()}
 
-    def take(self, sample, predictions):
+    def take(self, sample, predictions, bins):
         """Process one Sample. predictions: [(ids at original size, ids at network size or None)], two pairs.
 
-        The first pair is the prediction without ids that scores ignore, the second the net's own.
+        The first pair is the prediction without ids that scores ignore, the second the net's own. bins: those of the
+        foreground's probability, or None.
         """
         (prediction, _), (_, network_prediction) = predictions
         photo = images.as_rgb(sample.photo)
@@ -138,11 +156,18 @@ class _Consumer:
             if self.policy.rim:
                 boundary = label >= blue_bits.FLAG
                 label = self.policy.for_scores(label)
-                self.flags.add_matrix(sample.name, label_flags.matrix(label, boundary, prediction))
-            score = self._score(self.original.add(sample.name, label, prediction))
+                self.counting["flags"].add_matrix(sample.name, label_flags.matrix(label, boundary, prediction))
+            score = self._score(self.counting["original"].add(sample.name, label, prediction))
+            if boundary is None:
+                self.counting["boundary"].add_matrix(sample.name, boundaries.matrix(
+                    label, prediction, self.counting["original"].num_classes, self.policy.ignored_in_scores))
+            if bins is not None:
+                self.counting["thresholds"].add_matrix(sample.name, thresholds.matrix(
+                    label, images.resize_label(bins, label.shape), self.classes))
             self.gallery.offer(sample.name, score, photo, label, prediction)
             if self.at_network_size and network_prediction is not None:
-                self.network.add(sample.name, self.policy.for_scores(sample.network_label), network_prediction)
+                self.counting["network"].add(sample.name, self.policy.for_scores(sample.network_label),
+                                             network_prediction)
         self.outputs.write(sample.name, photo, label, prediction, boundary, sample.fps)
 
     def _score(self, confusion):
@@ -151,9 +176,8 @@ class _Consumer:
         return float(iou.numbers(*counts, absent="nan")["mean_iou"]) if counts[1].any() else float("nan")
 
     def done(self):
-        """Return ConfusionMatrices (at original size, at network size, of flags); None for what not every image has."""
-        count = len(self.original.names)
-        return [found.done() if count and len(found.names) == count else None
-                for found in (self.original, self.network, self.flags)]
+        """Return {kind: ConfusionMatrices} of what every image has."""
+        count = len(self.counting["original"].names)
+        return {kind: found.done() for kind, found in self.counting.items() if count and len(found.names) == count}
 
 

@@ -17,7 +17,7 @@ from fcn.metrics import confusion
 class Evaluation:
     """A stored evaluation. content: dict of report.json.
 
-    original, network, flags: ConfusionMatrices as in results.save(); the last two may be None.
+    original, network, others: ConfusionMatrices as in results.save(); network may be None.
     """
 
     folder: pathlib.Path
@@ -25,16 +25,18 @@ class Evaluation:
     spec: DatasetSpec
     original: confusion.ConfusionMatrices
     network: confusion.ConfusionMatrices | None
-    flags: confusion.ConfusionMatrices | None = None
+    others: dict[str, confusion.ConfusionMatrices] = dataclasses.field(default_factory=dict)
 
     def select(self, indices):
         """Return this evaluation for some of its images. Raises DataError if the files have different images."""
-        parts = {kind: matrices for kind in results.FILES if (matrices := getattr(self, kind))}
+        parts = {"original": self.original, **({"network": self.network} if self.network else {}), **self.others}
         for kind, matrices in parts.items():
             if matrices.names != self.original.names:
                 raise errors.DataError("has other images than confusion.npz in the same folder",
                                        where=self.folder / results.FILES[kind], fix=results.AGAIN)
-        return dataclasses.replace(self, **{kind: matrices.select(indices) for kind, matrices in parts.items()})
+        chosen = {kind: matrices.select(indices) for kind, matrices in parts.items()}
+        return dataclasses.replace(self, original=chosen.pop("original"), network=chosen.pop("network", None),
+                                   others=chosen)
 
     def scored_names(self):
         """Return {id: name} of the scored classes."""
@@ -60,6 +62,28 @@ def folder_of(path):
     return max(found, key=lambda report: (_time(report), report)).parent
 
 
+def best_threshold(run, step, inference):
+    """Return the threshold with the highest F-score in the newest evaluation of a run's validation split.
+
+    step: of the checkpoint. inference: InferenceConfig.describe() without a threshold, which must be the same. Raises
+    UsageError without such an evaluation.
+    """
+    found = []
+    for path in pathlib.Path(run).glob("eval/[!.]*/report.json"):
+        try:
+            content = json.loads(path.read_bytes())
+            if (content["split"], content["checkpoint_step"], content["inference"]) == ("validation", step, inference):
+                found.append((str(content.get("time")), float(content["threshold"]["best"]["threshold"])))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+    if not found:
+        raise errors.UsageError(f"--threshold best: there is no evaluation of step {step} on the validation split with "
+                                "these inference options", where=run, why=f"sought: {inference}",
+                                fix=f"fcn evaluate --run {shlex.quote(str(run))} finds the threshold; give it the same "
+                                    "--checkpoint and inference options.")
+    return max(found)[1]
+
+
 def _near(path):
     """What to do about a folder that does not exist."""
     beside = [found.name for found in path.parent.glob("*/")] if path.parent.is_dir() else []
@@ -80,14 +104,14 @@ def read_evaluation(folder):
     folder = pathlib.Path(folder)
     original = confusion.load(folder / results.FILES["original"])  # distinguishes an older version from a damaged file
     content = results.read_report(folder)
-    network, flags = (confusion.load(path) if (path := folder / results.FILES[kind]).exists() else None
-                      for kind in ("network", "flags"))
+    others = {kind: confusion.load(folder / name) for kind, name in results.FILES.items()
+              if kind != "original" and (folder / name).exists()}
     spec = DatasetSpec(tuple(content["class_names"]), tuple(content["ignored_ids"]),
                        tuple(tuple(colour) for colour in content["colours"]))
     if spec.num_classes != original.num_classes:
         raise errors.DataError(f"has {original.num_classes} classes, report.json has {spec.num_classes}",
                                where=folder / results.FILES["original"], fix=results.AGAIN)
-    return Evaluation(folder, content, spec, original, network, flags)
+    return Evaluation(folder, content, spec, original, others.pop("network", None), others)
 
 
 def matching(names, selection):

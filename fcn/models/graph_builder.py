@@ -34,6 +34,7 @@ class TrainingGraph:
     loss_sum, pixels, objective, normalizer: sums over the batch, see batch_loss.BatchLoss.
     num_classes: C. features: {name: tensor} of the encoder.
     encoder_layers: the encoder's layers with variables, in the order of the forward pass.
+    pixel_counts: int32 (2,): right pixels of the batch, and pixels that count in the loss.
     """
 
     images: tf.Tensor
@@ -52,6 +53,7 @@ class TrainingGraph:
     num_classes: int
     features: dict[str, tf.Tensor]
     encoder_layers: tuple[str, ...]
+    pixel_counts: tf.Tensor
     pixel_weights: tf.Tensor | None = None
 
 
@@ -95,7 +97,19 @@ def build(architecture, policy=LabelPolicy(), loss=LossSettings(), frozen=(), fr
                             scores.arrange(pixel_weights, outside=0.0))
     return TrainingGraph(images, labels, keep_prob, dropout_seed, training, is_first, scores, scores.pixels(),
                          predict(scores, policy.never_predicted), sums.loss_sum, sums.pixels, sums.objective,
-                         sums.normalizer, architecture.num_classes, features, encoder_layers, pixel_weights)
+                         sums.normalizer, architecture.num_classes, features, encoder_layers,
+                         _accuracy(scores.listed(), arranged, policy), pixel_weights)
+
+
+def _accuracy(logits, labels, policy):
+    """Return int32 (2,): right pixels, and pixels that count in the loss.
+
+    Ids that are never predicted are not excluded, which would copy the logits; one that is largest is wrong.
+    """
+    counts = batch_loss.counted(labels, int(logits.shape[-1]), policy)
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return tf.stack([tf.math.count_nonzero(counts & tf.equal(best, labels), dtype=tf.int32),
+                     tf.math.count_nonzero(counts, dtype=tf.int32)])
 
 
 @functools.lru_cache(maxsize=16)

@@ -64,9 +64,14 @@ def _losses(axes, entries, baselines):
 
 
 def _scores(axes, entries, baselines):
-    accuracy, iou = series(entries, "val_pixel_accuracy"), series(entries, "val_mean_iou")
-    bars(axes, accuracy, COLOURS[1], label="pixel accuracy")
+    trained, accuracy, iou, f_score = (series(entries, key) for key in ("accuracy", "val_pixel_accuracy",
+                                                                        "val_mean_iou", "val_f_score"))
+    if len(trained[0]):
+        line(axes, trained, COLOURS[3], label="training pixel accuracy")
+    bars(axes, accuracy, COLOURS[1], label="validation pixel accuracy")
     bars(axes, iou, COLOURS[0], label="mean IoU")
+    if len(f_score[0]):
+        bars(axes, f_score, COLOURS[2], label="mean F-score")
     if len(iou[0]):
         best = iou[1].argmax()
         axes.plot(iou[0][best], iou[1][best], "*", markersize=13, color=COLOURS[0], markeredgecolor="white", zorder=5,
@@ -74,7 +79,7 @@ def _scores(axes, entries, baselines):
     if baselines:
         axes.axhline(baselines[2], color="grey", linestyle="--", linewidth=1,
                      label=f"best constant prediction: pixel accuracy {baselines[2]:.3f}")
-    axes.set(title="validation, at network size", ylim=(0, 1))
+    axes.set(title="scores, at network size", ylim=(0, 1))
 
 
 def overlay(runs, path):

@@ -12,7 +12,8 @@ from fcn.runs import checkpoint_files, curves, record, run_log
 # Names of the facts of a run, in the order of the CSV file.
 NAMES = ("steps_done", "steps_planned", "best_mean_iou", "best_step", "validation_loss", "validation_loss_se",
          "training_loss", "training_loss_se", "images_per_s", "starts", "commit", "evaluated_mean_iou",
-         "evaluated_split", "evaluated_step", "evaluated_protocol")
+         "evaluated_split", "evaluated_step", "evaluated_protocol", "best_f_score", "training_accuracy",
+         "validation_accuracy", "evaluated_f_score")
 DAMAGED = (OSError, ValueError, RecursionError)  # raised for damaged files
 
 
@@ -67,6 +68,11 @@ def facts(folder, content, entries, speed):
     if len(scores[0]):
         best = scores[1].argmax()
         known |= {"best_mean_iou": float(scores[1][best]), "best_step": int(scores[0][best])}
+    for name, key in (("training_accuracy", "accuracy"), ("validation_accuracy", "val_pixel_accuracy")):
+        values = curves.series(entries, key)[1]
+        known[name] = float(values[-1]) if len(values) else None
+    f_scores = curves.series(entries, "val_f_score")[1]
+    known["best_f_score"] = float(f_scores.max()) if len(f_scores) else None
     for name, found in (("validation_loss", losses), ("training_loss", curves.series(entries, "loss"))):
         if len(found[0]):
             known |= {name: float(found[1][-1]), f"{name}_se": float(found[2][-1]) or None}
@@ -105,8 +111,14 @@ def _evaluated(folder):
         if time >= newest[0]:
             newest = (time, {"evaluated_mean_iou": score, "evaluated_step": int(step) if step == step else None,
                              "evaluated_split": str(dig(content, "split") or "") or None,
-                             "evaluated_protocol": _how(content)})
+                             "evaluated_protocol": _how(content), "evaluated_f_score": _f_score(content)})
     return newest[1]
+
+
+def _f_score(content):
+    """Mean F-score of a report; None for an older one."""
+    score = curves.number(dig(content, "protocols", "benchmark", "scores", "mean_f_score"))
+    return score if score == score else None
 
 
 def _how(content):

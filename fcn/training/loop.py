@@ -32,6 +32,11 @@ class LoopSettings:
     batch_at: Callable[[int], tuple[np.ndarray, ...]]
     keep_batch: Callable[[int, np.ndarray, np.ndarray, dict], str]
     freeze_steps: int = 0
+    log_every: int = 1
+
+    def is_logged(self, step):
+        """Whether a step has a line in the log."""
+        return step % self.log_every == 0 or step in (1, self.steps)
 
 
 @dataclasses.dataclass
@@ -41,6 +46,7 @@ class Position:
     step: number of weight updates done.
     window: (loss sum, weighted number of labelled pixels) of the last batches; two lists for a loss with several terms.
     best_by: key of selection.SCORES, which score counts.
+    right: (right pixels, pixels that count in the loss) of each batch of this step, if it is logged; else [].
     score: score of the validation at this step; None without a validation or without labelled pixels in it.
     best: {"step", "score"} of the best validation so far. since_best: number of scored validations after it.
     validated: step of the last validation. next_eval: step of the next one under a time budget.
@@ -67,6 +73,7 @@ class Position:
     images: int = 0
     wait_s: float = 0.0
     run_s: float = 0.0
+    right: list = dataclasses.field(default_factory=list)
 
     def state(self):
         """Return the state for a checkpoint, as a dict. "batch": number of the next batch, the position in the data."""
@@ -104,6 +111,8 @@ def train(session, model, update, settings, position, hooks):
                     model.is_first: position.step < settings.freeze_steps}
             feed |= {model.pixel_weights: weights[0]} if weights else {}
             fetches = {"loss": model.loss_sum, "pixels": model.pixels}
+            if settings.is_logged(position.step + 1):  # an argmax over classes in every batch would take time
+                fetches |= {"right": model.pixel_counts}
             last = (number + 1) % settings.batches_per_step == 0
             if last:
                 position.learning_rate = feed[update.learning_rate] = settings.rate_at(position.step)
@@ -117,6 +126,7 @@ def train(session, model, update, settings, position, hooks):
                 raise _diverged(error, position, settings, number, images, labels) from None
             if np.all(np.isfinite(done["loss"])):  # else float16 has overflowed, and the step is skipped
                 position.window.append((done["loss"].tolist(), done["pixels"].tolist()))
+            position.right += [done["right"].tolist()] if "right" in done else []
             position.images += len(images)
             position.wait_s += ready - before
             position.run_s += time.perf_counter() - ready
@@ -128,6 +138,7 @@ def train(session, model, update, settings, position, hooks):
                 position.loss_scale = float(done["scale"]) if "scale" in done else None
                 for hook in hooks:
                     hook.after_step(position)
+                position.right = []
 
 
 def _diverged(error, position, settings, number, images, labels):

@@ -61,7 +61,9 @@ class ProgressReport:
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)
         if at.step % self.facts.log_every == 0 or at.step in (1, self.facts.steps):
             empty = sum(not np.all(p) for p in pixels)
+            right, counted = map(sum, zip(*at.right, strict=True)) if at.right else (0, 0)
             self._log({"step": at.step, "loss": loss if loss == loss else None, "loss_se": error, "batches": count,
+                       **({"accuracy": right / counted} if counted else {}),
                        **({"unlabelled_batches": empty} if empty else {}),
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate, **scaling})
             self.last = at.images, at.wait_s, at.run_s

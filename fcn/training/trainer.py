@@ -225,7 +225,8 @@ def _train(trainer):
                 check.resume(at)
                 stop.after_step(at)  # a signal may have arrived during the validation in resume()
                 given = loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
-                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch, settings.freeze_steps)
+                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch, settings.freeze_steps,
+                                          settings.log_every)
                 loop.train(session, trainer.graph, trainer.update, given, at, [report, check, save, stop])
                 report.happened(at.step, at.finished or "done")
                 if at.finished:

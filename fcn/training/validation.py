@@ -12,7 +12,8 @@ def validate(session, model, batches, policy, stopped=lambda: False):
     """Compute the loss and scores of `batches`, an iterable of (images, labels), at network size. policy: LabelPolicy.
 
     Returns (numbers, samples), or None as soon as stopped() returns True. numbers: {"val_loss": mean over all labelled
-    pixels, "val_loss_se": its standard error, "val_pixel_accuracy", "val_mean_iou": mean over the classes that occur}.
+    pixels, "val_loss_se": its standard error, "val_pixel_accuracy", "val_mean_iou" and "val_f_score": means over
+    the classes that occur; the F-score is the Dice coefficient}.
     samples: the first few (photo, label, prediction), uint8.
 
     Without any labelled pixel, loss and scores are None, and "unlabelled_images" is the number of images. The loss is
@@ -35,7 +36,8 @@ def validate(session, model, batches, policy, stopped=lambda: False):
     numbers = {"val_loss": loss if np.all(np.sum(counts, axis=0)) else None, "val_loss_se": error}
     true_positives, target_pixels, predicted_pixels = iou.counts(total, policy.ignored_in_scores)
     if not target_pixels.any():
-        return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": images}, samples
+        return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "val_f_score": None,
+                          "unlabelled_images": images}, samples
     scores = iou.numbers(true_positives, target_pixels, predicted_pixels, absent="nan")
     return numbers | {"val_pixel_accuracy": float(scores["pixel_accuracy"]),
-                      "val_mean_iou": float(scores["mean_iou"])}, samples
+                      "val_mean_iou": float(scores["mean_iou"]), "val_f_score": float(scores["mean_f_score"])}, samples

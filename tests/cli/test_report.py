@@ -90,7 +90,7 @@ def test_selected_classes_have_their_own_means_and_rows(runs, capsys, tmp_path):
     expected = benchmark.compute(made, np.ones((1, 12)), (1, 4))["mean_iou"][0]
     row = rows["benchmark", "mean_iou"]
     assert float(row["value"]) == pytest.approx(expected) and float(row["low"]) < expected < float(row["high"])
-    assert len(rows) == 16
+    assert len(rows) == 24
 
 
 def test_images_are_selected_by_pattern_or_list(runs, capsys, tmp_path):
@@ -140,7 +140,7 @@ def test_comparison_of_evaluations_has_intervals_and_p_values(runs, capsys, tmp_
         rows = list(csv.DictReader(file))
     assert [(row["protocol"], row["number"]) for row in rows] == [
         (protocol, number) for protocol in ("benchmark", "berkeley", "per_image", "tutorial")
-        for number in ("mean_iou", "pixel_accuracy")]
+        for number in ("mean_iou", "pixel_accuracy", "mean_f_score")]
     first = rows[0]
     assert float(first["one"]) - float(first["other"]) == pytest.approx(float(first["difference"]))
     assert 1 / 1001 <= float(first["p"]) < 0.01 and float(first["low"]) > 0

@@ -70,9 +70,12 @@ def test_every_protocol_has_its_size_and_intervals(written):
 def test_report_json_has_every_scored_class_and_no_nan(written):
     folder, content = written
     assert content["per_class"] == [
-        {"id": 1, "name": "sky", "iou": pytest.approx(SKY), "accuracy": 0.75, "pixels": 8, "predicted": 7, "images": 2},
-        {"id": 2, "name": "sea", "iou": SEA, "accuracy": 0.5, "pixels": 2, "predicted": 3, "images": 1},
-        {"id": 3, "name": "dune", "iou": None, "accuracy": None, "pixels": 0, "predicted": 0, "images": 0}]
+        {"id": 1, "name": "sky", "iou": pytest.approx(SKY), "accuracy": 0.75, "pixels": 8, "predicted": 7, "images": 2,
+         "f_score": pytest.approx(2 * 6 / (8 + 7)), "precision": 6 / 7},
+        {"id": 2, "name": "sea", "iou": SEA, "accuracy": 0.5, "pixels": 2, "predicted": 3, "images": 1,
+         "f_score": pytest.approx(2 / 5), "precision": pytest.approx(1 / 3)},
+        {"id": 3, "name": "dune", "iou": None, "accuracy": None, "pixels": 0, "predicted": 0, "images": 0,
+         "f_score": None, "precision": None}]
 
     def refuse(token):
         raise AssertionError(f"{token} is no JSON")
@@ -95,7 +98,7 @@ def test_per_class_csv_matches_the_matrices(written):
     folder, content = written
     with (folder / "per_class.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "name", "iou", "accuracy", "pixels", "predicted", "images"]
+    assert list(rows[0]) == ["id", "name", "iou", "accuracy", "pixels", "predicted", "images", "f_score", "precision"]
     assert [(row["id"], row["name"], row["pixels"]) for row in rows] == [
         ("1", "sky", "8"), ("2", "sea", "2"), ("3", "dune", "0")]
     assert float(rows[1]["iou"]) == content["per_class"][1]["iou"]
@@ -114,8 +117,8 @@ def test_tutorial_protocol_needs_predictions_at_network_size(tmp_path):
 
 def test_table_sorts_classes_by_frequency_and_marks_absent_ones(written):
     lines = results.table(written[1]).splitlines()
-    assert lines[1].split() == ["1", "sky", "80.0%", "0.667", "0.750"]
-    assert lines[2].split() == ["2", "sea", "20.0%", "0.250", "0.500"]
+    assert lines[1].split() == ["1", "sky", "80.0%", "0.667", "0.750", "0.857", "0.800"]
+    assert lines[2].split() == ["2", "sea", "20.0%", "0.250", "0.500", "0.333", "0.400"]
     assert "1 of 3 classes are in neither" in lines[3] and lines[3].endswith("mean IoU of the others 0.4583")
     assert lines[5] == "validation, 3 images, whole images"
     assert lines[7].split()[:5] == ["benchmark", "original", "0.7000", "[0.0000,", "1.0000]"]  # of two images
@@ -133,7 +136,8 @@ def test_warnings_are_in_the_table_and_the_report(tmp_path):
 def test_predicted_class_without_labels_has_iou_but_no_accuracy(tmp_path):
     content = results_help.write(tmp_path, counted({"a": ([1, 1, 2], [1, 3, 2])}), None, SPEC, FACTS)
     assert (content["per_class"][2]["iou"], content["per_class"][2]["accuracy"]) == (0, None)
-    assert any(line.split() == ["3", "dune", "0.0%", "0.000", "-"] for line in results.table(content).splitlines())
+    lines = [line.split() for line in results.table(content).splitlines()]
+    assert ["3", "dune", "0.0%", "0.000", "-", "0.000", "0.000"] in lines
 
 
 def test_empty_evaluation_has_a_report(tmp_path):

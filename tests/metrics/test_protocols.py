@@ -79,9 +79,9 @@ def test_predicted_other_is_wrong_but_not_a_class():
 
 
 def by_score_py(images, ids):
-    """The four numbers by Berkeley's formulas, from lists of pixels; labels that are not in ids are left out."""
+    """The scores by Berkeley's formulas, F-score and precision, from lists of pixels with a label in ids."""
     pixels = [(i, j) for label, prediction in images for i, j in zip(label, prediction, strict=True) if i in ids]
-    accuracies, ious, weighted = [], [], 0.0
+    accuracies, ious, f_scores, precisions, weighted = [], [], [], [], 0.0
     for c in ids:
         hits = sum(i == j == c for i, j in pixels)
         labelled, called = sum(i == c for i, _ in pixels), sum(j == c for _, j in pixels)
@@ -90,9 +90,13 @@ def by_score_py(images, ids):
             weighted += labelled / len(pixels) * hits / (labelled + called - hits)
         if labelled + called:
             ious.append(hits / (labelled + called - hits))
+            f_scores.append(2 * hits / (labelled + called))
+        if called:
+            precisions.append(hits / called)
     return {"pixel_accuracy": sum(i == j for i, j in pixels) / max(len(pixels), 1),
             "mean_accuracy": sum(accuracies) / max(len(accuracies), 1), "mean_iou": sum(ious) / max(len(ious), 1),
-            "frequency_weighted_iou": weighted}
+            "frequency_weighted_iou": weighted, "mean_f_score": sum(f_scores) / max(len(f_scores), 1),
+            "mean_precision": sum(precisions) / max(len(precisions), 1)}
 
 
 def as_lists(images):
@@ -119,7 +123,8 @@ def test_the_tutorial_protocol_counts_other_as_a_class(images):
 def test_per_image_protocol_averages_images_with_labelled_pixels(images):
     ids = range(1, CLASSES + 1)
     each = [by_score_py([pair], ids) for pair in as_lists(images) if any(i in ids for i in pair[0])]
-    expected = {name: sum(one[name] for one in each) / max(len(each), 1) for name in iou.NAMES}
+    expected = {name: sum(one[name] for one in each) / max(len(each), 1)
+                for name in (*iou.NAMES, *iou.MORE_NAMES)}
     assert scores(per_image, images) == pytest.approx(expected)
 
 

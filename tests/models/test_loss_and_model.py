@@ -223,7 +223,7 @@ def test_validation_without_labelled_pixels_has_no_loss(bare_net, labels, weight
         graph = graph_builder.build(Architecture(bare_net, 3), LabelPolicy((255,)), LossSettings(class_weights=weights))
         numbers, samples = validation.validate(session, graph, batches, LabelPolicy((255,), (255,)))
     assert numbers["val_loss"] is None and len(samples) == 3
-    assert (numbers["val_mean_iou"], numbers["val_pixel_accuracy"]) == (score, score)
+    assert {numbers[f"val_{name}"] for name in ("mean_iou", "pixel_accuracy", "f_score")} == {score}
     assert numbers.get("unlabelled_images") == (4 if score is None else None)
 
 
@@ -259,3 +259,4 @@ def test_validation_weighs_every_labelled_pixel_equally(bare_net):
     assert numbers["val_loss"] == pytest.approx((one + e + 2 * (e2 - 2)) / 4, rel=1e-5)
     assert numbers["val_pixel_accuracy"] == 0.5  # (0, 0, 0) is called 0, the other three are called 1
     assert numbers["val_mean_iou"] == pytest.approx((0 + 2 / 4) / 2)
+    assert numbers["val_f_score"] == pytest.approx((0 + 4 / 6) / 2)

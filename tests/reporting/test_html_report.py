@@ -48,9 +48,9 @@ def test_page_has_the_dataset_and_the_four_scores(parsed, report):
 
 
 def test_every_class_has_a_row_with_share_iou_and_confusions(parsed):
-    assert "1 sky 76.3 % 0.828 0.931 2 dune: 6.9 %" in parsed.text
-    assert "2 sea 23.7 % 0.600 0.600 1 sky: 40.0 %" in parsed.text
-    assert "3 dune 0.0 % 0.000 - 0 -" in parsed.text
+    assert "1 sky 76.3 % 0.828 0.931 0.882 0.906 2 dune: 6.9 %" in parsed.text
+    assert "2 sea 23.7 % 0.600 0.600 1.000 0.750 1 sky: 40.0 %" in parsed.text
+    assert "3 dune 0.0 % 0.000 - 0.000 0.000 0 -" in parsed.text
 
 
 def test_largest_confusions_are_listed_with_their_shares(parsed):

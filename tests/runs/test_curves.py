@@ -137,13 +137,13 @@ def test_first_loss_is_inside_the_picture(figure_of):
 def test_baselines_without_images_are_drawn_as_lines(figure_of):
     _, axes = figure_of(curves.draw, [VALIDATED], BASELINES)
     assert points(axes["loss"], "class frequencies, 1.500")[0][1] == 1.5
-    assert points(axes["validation,"], "best constant prediction: pixel accuracy 0.400")[0][1] == 0.4
+    assert points(axes["scores,"], "best constant prediction: pixel accuracy 0.400")[0][1] == 0.4
 
 
 def test_first_of_the_best_validations_is_marked(figure_of):
     entries = [{"step": step, "val_mean_iou": iou} for step, iou in ((10, 0.1), (20, 0.375), (30, 0.375), (40, 0.2))]
     _, axes = figure_of(curves.draw, entries)
-    assert points(axes["validation,"], "best mean IoU: 0.3750 at step 20") == [(20, 0.375)]
+    assert points(axes["scores,"], "best mean IoU: 0.3750 at step 20") == [(20, 0.375)]
 
 
 def test_error_bars_are_the_standard_error(figure_of):

@@ -17,7 +17,7 @@ def diverged(monkeypatch, *window):
         raise tf_errors.InvalidArgumentError(None, None, "the loss is not finite")
     monkeypatch.setattr(loop, "run", fail)
     graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "training",
-                                                   "is_first", "loss_sum", "pixels"), 0))
+                                                   "is_first", "loss_sum", "pixels", "pixel_counts"), 0))
     update = types.SimpleNamespace(learning_rate=1, update=None, norm=None, loss_scale=None)
     at, kept = loop.Position(7, collections.deque(window)), []
     images, labels = np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8)
@@ -40,9 +40,10 @@ def test_unlabelled_batch_has_no_displayed_loss(monkeypatch):
 
 def test_hooks_are_called_in_order_after_every_step(monkeypatch):
     """A step of two batches: a hook gets the position after the second one, and ends the run by a reason."""
-    monkeypatch.setattr(loop, "run", lambda *_: {"loss": np.float32(1), "pixels": np.float32(2), "norm": 0.5})
+    monkeypatch.setattr(loop, "run", lambda *_: {"loss": np.float32(1), "pixels": np.float32(2), "norm": 0.5,
+                                                 "right": np.array([3, 4])})
     graph = types.SimpleNamespace(**dict.fromkeys(("images", "labels", "keep_prob", "dropout_seed", "training",
-                                                   "is_first", "loss_sum", "pixels"), 0))
+                                                   "is_first", "loss_sum", "pixels", "pixel_counts"), 0))
     update = types.SimpleNamespace(learning_rate=1, update=None, norm=None, loss_scale=None, collect=None)
     settings = loop.LoopSettings(9, 2, 0.5, 0, lambda step: 0.1, lambda number: (np.zeros((1, 2, 2, 3), np.uint8),
                                                                                 np.zeros((1, 2, 2), np.uint8)), None)
@@ -50,9 +51,9 @@ def test_hooks_are_called_in_order_after_every_step(monkeypatch):
 
     def hook(name):
         def after_step(at):
-            called.append((name, at.step, len(at.window)))
+            called.append((name, at.step, len(at.window), at.right))
             at.finished = "enough" if at.step == 2 else ""
         return types.SimpleNamespace(after_step=after_step)
     loop.train(None, graph, update, settings, loop.Position(0, collections.deque(), batches_per_step=2),
                [hook("first"), hook("second")])
-    assert called == [("first", 1, 2), ("second", 1, 2), ("first", 2, 4), ("second", 2, 4)]
+    assert called == [(name, step, 2 * step, [[3, 4], [3, 4]]) for step in (1, 2) for name in ("first", "second")]

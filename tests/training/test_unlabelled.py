@@ -55,7 +55,8 @@ def test_unlabelled_validation_is_not_best_and_costs_no_patience(ended):
     assert "best so far" not in said and "--patience" not in said and "nan" not in said
     entries = strict((work / "run/log.jsonl").read_text())
     assert [entry for entry in entries if "val_loss" in entry] == [
-        {"step": step, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "unlabelled_images": 1}
+        {"step": step, "val_loss": None, "val_pixel_accuracy": None, "val_mean_iou": None, "val_f_score": None,
+         "unlabelled_images": 1}
         for step in (2, 4, 6)]
     states = {state["step"]: state for _, state in checkpoint_files.listed(work / "run/checkpoints")}
     assert all((states[step]["score"], states[step]["best"], states[step]["since_best"]) == (None, None, 0)

@@ -13,6 +13,8 @@ A file may define
 
     flag_sums(matrices) -> sums                     if it scores labels whose pixels are sets of flags: the Sums of
                                                     ConfusionMatrices of label_flags.matrix()
+    boundary_sums(matrices, ignored_ids) -> sums    if it scores boundaries: the Sums of ConfusionMatrices of
+                                                    boundary.matrix()
     per_class(sums, names, ids) -> rows             rows of its own for the classes; lists of dicts with "id", "name"
 
 sums is a confusion.Sums of the scored ids. weights, float64 (B, images), is how often each image counts: ones for the
@@ -28,23 +30,30 @@ from fcn.metrics import confusion, iou
 REQUIRED = ("SIZE", "TEXT", "scored(num_classes, ignored_ids)", "compute(sums, weights, ids)", "ratios(sums, ids)")
 
 
-def computed(original, network, ignored_ids, flags=None):
+def computed(original, network, ignored_ids, others=None):
     """{name: (module, Sums)} of all protocols for which there are matrices.
 
-    original, network: ConfusionMatrices of predictions at original and at network size, or None. flags: those of
-    label_flags.matrix() at original size, for labels of flags.
+    original, network: ConfusionMatrices of predictions at original and at network size, or None. others: {"flags":
+    those of label_flags.matrix(), for labels of flags, "boundary": those of boundary.matrix()}, at original size.
     """
-    matrices = {"original": original, "network": network}
-    found = {name: (module, flags if hasattr(module, "flag_sums") else matrices[module.SIZE])
+    matrices = {"original": original, "network": network, **(others or {})}
+    found = {name: (module, matrices.get(_kind(module)))
              for name, module in registry.load_all("protocols").items()}
     return {name: (module, sums(module, of_size, ignored_ids)) for name, (module, of_size) in found.items()
             if of_size is not None}
+
+
+def _kind(module):
+    """The matrices that a protocol scores: a key in computed()."""
+    return "flags" if hasattr(module, "flag_sums") else "boundary" if hasattr(module, "boundary_sums") else module.SIZE
 
 
 def sums(module, matrices, ignored_ids):
     """The Sums of the ids that a protocol scores."""
     if hasattr(module, "flag_sums"):
         return module.flag_sums(matrices)
+    if hasattr(module, "boundary_sums"):
+        return module.boundary_sums(matrices, ignored_ids)
     scored = module.scored(matrices.num_classes, ignored_ids)
     return matrices.sums([i for i in range(matrices.num_classes) if i not in scored])
 

@@ -12,6 +12,9 @@ HEADLINES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "mean_a
              "frequency_weighted_iou": "frequency weighted IoU"}
 
 
+TITLES = HEADLINES | {"mean_f_score": "mean F-score"}
+
+
 def known(value):
     """Return value as a float if it is a finite number, else None."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
@@ -40,7 +43,7 @@ def interval(found, score):
 
 
 def scores_title(key):
-    return HEADLINES.get(key, key.replace("_", " "))
+    return TITLES.get(key, key.replace("_", " "))
 
 
 def css_colour(colour):

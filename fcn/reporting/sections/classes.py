@@ -6,6 +6,7 @@ from fcn.reporting.sections import _chart
 from fcn.reporting.sections._html import counted, css_colour, known, percent, render
 
 ORDER, TITLE, LINK = 20, "Classes", "classes"
+MORE = {"precision": "precision", "f_score": "F-score", "boundary_iou": "boundary IoU"}  # older reports have none
 NARROW_PX, WIDE_PX = (290, 340), (900, 340)  # chart sizes on a phone and on a desktop, for placing class names
 
 
@@ -17,7 +18,8 @@ def build(report):
     shown = [(share, known(row["iou"]), row) for share, row in zip(shares, rows, strict=True)
              if share > 0 and known(row["iou"]) is not None]
     hidden = len(rows) - len(shown)
-    return render("classes.html", chart=_chart_of(shown, palette) if shown else None,
+    more = {key: title for key, title in MORE.items() if all(key in row for row in rows)}
+    return render("classes.html", more=more, chart=_chart_of(shown, palette) if shown else None,
                   hidden=counted(hidden, "class", "classes") if hidden else "",
                   rows=[{"row": row, "share": share, "colour": palette[row["id"]],
                          "confused_with": _confused_with(report, row["id"])}

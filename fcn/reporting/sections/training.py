@@ -7,7 +7,7 @@ from fcn.reporting.sections._html import known, render
 from fcn.runs import curves
 
 ORDER, TITLE, LINK = 50, "Training", "training"
-KEYS = ("loss", "val_loss", "val_pixel_accuracy", "val_mean_iou", "learning_rate")
+KEYS = ("loss", "val_loss", "accuracy", "val_pixel_accuracy", "val_mean_iou", "val_f_score", "learning_rate")
 MARKED = 60  # number of points up to which each has a dot
 
 
@@ -36,15 +36,17 @@ def _losses(x, found, evaluated):
 
 
 def _scores(x, found, evaluated):
-    accuracy, iou = found["val_pixel_accuracy"], found["val_mean_iou"]
-    if not len(accuracy[0]) and not len(iou[0]):
+    iou = found["val_mean_iou"]
+    lines = {kind: (name, found[key]) for kind, key, name in (
+        ("d", "accuracy", "training pixel accuracy"), ("b", "val_pixel_accuracy", "validation pixel accuracy"),
+        ("a", "val_mean_iou", "mean IoU"), ("c", "val_f_score", "mean F-score")) if len(found[key][0])}
+    if not lines:
         return None
     note = ""
     if len(iou[0]):
         best = iou[1].argmax()
         note = f"; best mean IoU {iou[1][best]:.4f} at step {iou[0][best]:,.0f}"
-    return _figure(x, _chart.linear(0, 1), "Validation, at network size",
-                   {"b": ("pixel accuracy", accuracy), "a": ("mean IoU", iou)}, evaluated, note)
+    return _figure(x, _chart.linear(0, 1), "Scores, at network size", lines, evaluated, note)
 
 
 def _rate(x, found, evaluated):
@@ -58,7 +60,7 @@ def _rate(x, found, evaluated):
 def _figure(x, y, title, lines, evaluated, note=""):
     """Return the values of one chart for training.html.
 
-    lines: {"a" or "b", the CSS class: (name or "", a series as curves.series returns it)}.
+    lines: {"a" to "d", the CSS class: (name or "", a series as curves.series returns it)}.
     """
     chart = _chart.Chart(x, y, "step", title)
     for kind, (_, found) in lines.items():
