@@ -1,6 +1,7 @@
 """The validation score by which a run chooses its best checkpoint and stops early (--best-by)."""
 
-SCORES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "loss": "loss"}  # key in the log: val_NAME
+SCORES = {"mean_iou": "mean IoU", "f_score": "F-score", "pixel_accuracy": "pixel accuracy",
+          "loss": "loss"}  # key in the log: val_NAME
 DEFAULT = "mean_iou"  # of runs of older versions
 
 
