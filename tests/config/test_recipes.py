@@ -50,6 +50,8 @@ NUMBERS = [
                         "size": (224, 224), "rate_factors": "conv*=0, fc*=0", "keep_prob": 0.5, "score_relu": True}),
     ("unet_ccp", {"net": "unet_pix2pix_densenet121", "size": (128, 128), "batch": 64, "optimizer": "rmsprop",
                   "learning_rate": 1e-3, "freeze": "encoder", "steps": 600, "eval_every": 12, "schedule": "fixed"}),
+    ("unet_nails", {"net": "unet_efficientnetb4", "size": (384, 384), "output": "sigmoid", "loss": "dice+focal",
+                    "optimizer": "radam", "learning_rate": 1e-3, "freeze": ""}),
     ("unet_isbi", {"channels": 1, "size": None, "crop_size": (388, 388), "batch": 1, "optimizer": "momentum",
                    "momentum": 0.99, "border_weight": 10, "class_weights": "inverse", "weights": "none",
                    "augment": ("turn", "brightness", "elastic", "gamma")}),
