@@ -141,15 +141,17 @@ class Trainer:
         logger.info(transfer.report_text(self.rows))
 
     def _check_encoder(self, found):
-        """Raise WeightsError if a file has no layer of an encoder for which there is a published file.
+        """Raise WeightsError unless a file has most layers of an encoder for which there is a published file.
 
-        found: names of the layers of the file.
+        Files of other nets of keras.applications have some layers of the same name and shape. found: names of the
+        layers of the file.
         """
-        used = {row.layer for row in self.rows if row.fate in ("copied", "reshaped")}
-        encoder = components.of(self.job.settings.net).encoder
-        if found and hasattr(encoder, "WEIGHTS") and not used.intersection(self.graph.encoder_layers):
-            raise errors.WeightsError(f"has no layer of the encoder {encoder.__name__.rpartition('.')[2]}",
-                                      where=self.job.settings.weights,
+        copied = {row.layer for row in self.rows or () if row.fate in ("copied", "reshaped")}
+        used = len(copied.intersection(self.graph.encoder_layers))
+        encoder, count = components.of(self.job.settings.net).encoder, len(self.graph.encoder_layers)
+        if found and hasattr(encoder, "WEIGHTS") and used < count / 2:
+            raise errors.WeightsError(f"has {used} of the {count} layers of the encoder "
+                                      f"{encoder.__name__.rpartition('.')[2]}", where=self.job.settings.weights,
                                       why=f"found {', '.join(found[:4])} ..., expected "
                                           f"{', '.join(self.graph.encoder_layers[:4])} ...",
                                       fix=f"give {encoder.WEIGHTS} (weights/README.md), or --weights none.")

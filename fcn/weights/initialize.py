@@ -51,6 +51,8 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     own = {v.op.name: v for v in variables.of_net()}
     needed = {name: v.shape.as_list() for name, v in own.items()}
     rename_numbered(weights, needed)
+    order = {name.rpartition("/")[0]: number for number, name in enumerate(needed)}
+    stored = dict(sorted(weights.layers.items(), key=lambda item: order.get(item[0], len(order))))
     classes, factors = None, {}
     count = transfer.score_channels(weights.layers)
     if count > 1:  # one output, of --output sigmoid, is copied to another one and otherwise not at all
@@ -61,12 +63,13 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
         if weights.variant.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
             factors = {f"score_{pool}": 1 / scale if scaled else scale
                        for pool, scale in published_nets.POOL_SCALES.items()}
-    arrays, rows = transfer.plan_transfer(weights.layers, needed,
+    arrays, rows = transfer.plan_transfer(stored, needed,
                                           ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net
                                           else (),
                                           classes, lambda name: _first_value(session, own[name]), factors)
     copied, copied_rows = transfer.others(weights.others, needed)
     arrays |= copied
+    stored.clear()
     weights.layers.clear()
     weights.others.clear()
     # Loaded variables are not initialised first: drawing fc6's 103 M random numbers took longer than everything else.

@@ -71,16 +71,17 @@ def by_name(layers, needed):
             of_class["depthwise_conv2d" if shape[3] == 1 and shape[2] > 1 else "conv2d"].append(layer)
     found = {}
     for layer in layers:
-        kind, _, number = re.fullmatch(r"(.*?)(_(\d+))?", layer).groups()
-        own = of_class[kind]
-        if int(number or 0) < len(own):
-            found[layer] = own[int(number or 0)]
+        kind, _, number = layer.rpartition("_")
+        kind, count = (kind, int(number)) if number.isdigit() else (layer, 0)
+        if count < len(of_class[kind]):
+            found[layer] = of_class[kind][count]
     return found
 
 
 def arrays(layers, read):
     """Return (Weights.layers, Weights.others). layers: of named(). read: function that returns the array of a name."""
-    pairs, others = {}, {}
+    pairs: dict[str, tuple] = {}
+    others: dict[str, np.ndarray] = {}
     for layer, parts in layers.items():
         if "kernel" in parts:
             kernel = np.asarray(read(parts["kernel"]), np.float32)
