@@ -10,7 +10,6 @@ that round. Training: cross entropy, RMSprop, all layers, batch normalisation of
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
@@ -151,11 +150,11 @@ def main():
         given.job, = given.job
         contend(given)
         return
-    results = {"facts": measuring.facts(), "net": given.net, "size": given.size, "batch": given.batch, "jobs": {}}
+    results = {"net": given.net, "size": given.size, "batch": given.batch, "jobs": {}}
     for job in given.job or ("train", "predict"):
         results["jobs"][job] = compare(argparse.Namespace(**vars(given) | {"job": job}))
     if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
+        measuring.write(given.json, results)
 
 
 def compare(given):

@@ -53,7 +53,7 @@ def refused(expected):
 
 @pytest.mark.parametrize("stride, more, expected", [
     (4, 0, r"feature half of an image of \[96, 160\] px has size \[48, 80\], expected \[24, 40\] for stride 4"),
-    (2, 1, "the decoder gives 4 channels, expected one for each of the 3 classes")])
+    (2, 1, "the decoder gives 4 channels, expected 3")])
 def test_undeclared_strides_and_channels_are_refused(plugin, stride, more, expected):
     plugin("encoders", ENCODER.format(stride=stride))
     plugin("nets", NET.format(more=more))

@@ -37,11 +37,14 @@ def main(argv):
 
 
 def show(console, runs, passed_over, differing):
-    """Print the two tables, the protocols of the scores, and warnings."""
+    """Print the tables, the protocols of the scores, and warnings."""
     for line in passed_over:
         say(console, f"skipped: {line}")
-    print_table(console, ["run", *COLUMNS], [[run.name, *(cell(run.facts) for cell in COLUMNS.values())]
-                                             for run in runs])
+    for columns in (COLUMNS, SCORES):
+        rows = [[run.name, *(cell(run.facts) for cell in columns.values())] for run in runs]
+        if {cell for row in rows for cell in row[1:]} != {plain(None)}:
+            print_table(console, ["run", *columns], rows)
+            say(console, "")
     protocols: dict = {}
     for run in runs:
         protocols.setdefault(run.facts["evaluated_protocol"], []).append(run.name)
@@ -51,7 +54,6 @@ def show(console, runs, passed_over, differing):
     for line in run_differences.warnings(runs, differing):
         say(console, line, "bold")
     if differing:
-        say(console, "")
         print_table(console, ["differs", *(run.name for run in runs)],
                     [[key, *values] for key, values in differing.items()])
     elif len(runs) > 1:
@@ -108,6 +110,8 @@ COLUMNS = {
     "starts": lambda f: plain(f["starts"]),
     "commit": lambda f: plain(f["commit"]),
     "evaluated": lambda f: at_step(f["evaluated_mean_iou"], f["evaluated_step"], f["evaluated_split"]),
+}
+SCORES = {  # a second table
     "best F-score": lambda f: plain(f["best_f_score"], "{:.4f}"),
     "evaluated F-score": lambda f: plain(f["evaluated_f_score"], "{:.4f}"),
     "training accuracy": lambda f: plain(f["training_accuracy"], "{:.4f}"),

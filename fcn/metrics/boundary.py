@@ -67,5 +67,6 @@ def matrix(label, prediction, num_classes, ignored_ids=()):
 
 def sums(matrices, ignored_ids):
     """The confusion.Sums of the bands, from ConfusionMatrices of matrix()."""
-    found = matrices.sums(ignored_ids)
+    outside = matrices.num_classes - 1  # that class counts, even if an ignored id has the same number
+    found = matrices.sums([i for i in ignored_ids if i != outside])
     return confusion.Sums(found.ids[:-1], *(pixels[:, :-1] for pixels in found.of()))

@@ -121,31 +121,33 @@ def windows(x, size):
 MOST_UPSAMPLED = 128  # channels up to which convolve_upsampled() computes blocks on a CPU (benchmarks/RESULTS.md)
 
 
-def convolve_upsampled(x, skip, kernel):
+def convolve_upsampled(x, skip, kernel, scale=tf.identity):
     """Convolve, 3 x 3 with padding SAME, x repeated to twice its size and then `skip`, channel after channel.
 
-    x: (N, H, W, C). skip: (N, 2 H, 2 W, S) or None. kernel: (3, 3, C + S, out). Returns (N, 2 H, 2 W, out).
+    x: (N, H, W, C). skip: (N, 2 H, 2 W, S) or None. kernel: variable (3, 3, C + S, out). scale: function that changes
+    the kernel's values first. Returns (N, 2 H, 2 W, out).
 
     CPUs compute the part of x at its own size: of the nine inputs of an output, at most four differ. With many channels
     the kernel is larger than its input, and rearranging it would take longer than that saves.
     """
     if implementation() == PRODUCT and int(kernel.shape[3]) <= MOST_UPSAMPLED:
-        return convolve_upsampled_as_blocks(x, skip, kernel)
+        return convolve_upsampled_as_blocks(x, skip, kernel, scale)
     height, width = height_width(x)
     x = tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack([2 * height, 2 * width]))
-    return tf.nn.conv2d(x if skip is None else tf.concat([x, skip], axis=3), variables.in_type(kernel, x), 1, "SAME")
+    x = x if skip is None else tf.concat([x, skip], axis=3)
+    return tf.nn.conv2d(x, variables.in_type(kernel, x, scale), 1, "SAME")
 
 
-def convolve_upsampled_as_blocks(x, skip, kernel):
+def convolve_upsampled_as_blocks(x, skip, kernel, scale=tf.identity):
     """Compute the same from blocks of 2 x 2 outputs. See convolve_upsampled()."""
     depth, channels, (height, width) = int(x.shape[3]), int(kernel.shape[3]), height_width(x)
-    blocks = variables.in_type(kernel, x, lambda k: as_convolution(repeated(k[:, :, :depth]), 2))
+    blocks = variables.in_type(kernel, x, lambda k: as_convolution(repeated(scale(k)[:, :, :depth]), 2))
     y = to_pixels(convolve_as_conv2d(x, blocks, Window(2, padding=1)), 2)
     y = y[:, 1:1 + 2 * height, 1:1 + 2 * width]
     y.set_shape((None, None, None, channels))
     if skip is None:
         return y
-    return y + tf.nn.conv2d(skip, variables.in_type(kernel, x, lambda k: tf.cast(k[:, :, depth:], x.dtype)), 1, "SAME")
+    return y + tf.nn.conv2d(skip, variables.in_type(kernel, x, lambda k: scale(k)[:, :, depth:]), 1, "SAME")
 
 
 def repeated(kernel):

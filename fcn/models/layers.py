@@ -16,6 +16,7 @@ from fcn.models.convolution import Window, as_window, bilinear_kernel, convolve,
 from fcn.models.tf_compat import tf
 from fcn.models.variables import (
     add_change,
+    are_final,
     glorot_uniform,
     he,
     he_uniform,
@@ -47,8 +48,7 @@ def conv(x, name, window, channels, kernel_init=None, *, bias=True):
     with tf.variable_scope(name):
         kernel = _kernel(shape, kernel_init or he, name)
         offset = _bias(channels) if bias else None
-    y = convolve(x, in_type(kernel, x), window)
-    return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
+    return _scalable(x, lambda scale: convolve(x, in_type(kernel, x, scale), window), offset, (1, 1, 1, channels))
 
 
 def depthwise_conv(x, name, window, kernel_init=None, *, bias=True):
@@ -61,9 +61,9 @@ def depthwise_conv(x, name, window, kernel_init=None, *, bias=True):
         kernel = _kernel((window.size, window.size, channels, 1), kernel_init or _he_depthwise, name)
         offset = _bias(channels) if bias else None
     x, padding = tf_padding(x, window)
-    y = tf.nn.depthwise_conv2d(x, in_type(kernel, x), (1, window.stride, window.stride, 1), padding,
-                               dilations=(window.dilation, window.dilation))
-    return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
+    return _scalable(x, lambda scale: tf.nn.depthwise_conv2d(
+        x, in_type(kernel, x, scale), (1, window.stride, window.stride, 1), padding,
+        dilations=(window.dilation, window.dilation)), offset, (1, 1, channels, 1))
 
 
 def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR, *, bias=False):
@@ -111,9 +111,13 @@ def upconv(x, name, size, channels, kernel_init, *, bias=False):
         kernel = _kernel((size, size, channels, int(x.shape[3])), kernel_init, name)
         offset = _bias(channels) if bias else None
     shape = tf.shape(x)
-    y = tf.nn.conv2d_transpose(x, in_type(kernel, x), tf.stack([shape[0], 2 * shape[1], 2 * shape[2], channels]), 2)
-    y.set_shape((None, None, None, channels))
-    return y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
+    whole = tf.stack([shape[0], 2 * shape[1], 2 * shape[2], channels])
+
+    def convolved(scale):
+        y = tf.nn.conv2d_transpose(x, in_type(kernel, x, scale), whole, 2)
+        y.set_shape((None, None, None, channels))
+        return y
+    return _scalable(x, convolved, offset, (1, 1, channels, 1))
 
 
 def upsampled_conv(x, name, channels, kernel_init, skip=None):
@@ -124,7 +128,39 @@ def upsampled_conv(x, name, channels, kernel_init, skip=None):
     depth = int(x.shape[3]) + (0 if skip is None else int(skip.shape[3]))
     with tf.variable_scope(name):
         kernel = _kernel((3, 3, depth, channels), kernel_init, name)
-    return convolution.convolve_upsampled(x, skip, kernel)
+    return _scalable(x, lambda scale: convolution.convolve_upsampled(x, skip, kernel, scale), None, (1, 1, 1, channels))
+
+
+_SCALABLE = ("convolutions that can be scaled",)  # key of a graph collection
+
+
+def _scalable(x, convolved, offset, shape):
+    """Return convolved(tf.identity) plus `offset`, the output of a convolution of x.
+
+    convolved: function of a function that changes the kernel's values. offset: bias, or None. shape: of a number for
+    each output channel, so that it can be multiplied with the kernel. If the weights are final, batch_norm() of the
+    output builds the convolution again, with its own factors in the kernel.
+    """
+    y = convolved(tf.identity)
+    y = y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
+    if are_final():
+        tf.add_to_collection(_SCALABLE, (y.ref(), convolved, offset, shape))
+    return y
+
+
+def _scaled(y, factors, shift):
+    """Return factors() * y + shift() of the output of a convolution, computed by scaling its kernel; None for others.
+
+    factors, shift: functions without arguments that return float32 (channels,).
+    """
+    found = [rest for ref, *rest in tf.get_collection(_SCALABLE) if ref == y.ref()]
+    if not found:
+        return None
+    convolved, offset, shape = found[0]
+    scaled = convolved(lambda kernel: kernel * tf.cast(tf.reshape(factors(), shape), kernel.dtype))
+    total = tf.Variable(lambda: shift() if offset is None else shift() + factors() * offset, trainable=False,
+                        dtype=tf.float32, collections=[tf.GraphKeys.LOCAL_VARIABLES], name="prepared")
+    return tf.nn.bias_add(scaled, tf.cast(total.read_value(), y.dtype))
 
 
 _FROZEN = ("frozen layers",)  # key of a graph collection
@@ -162,16 +198,32 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
             tf.get_variable(part, (channels,), tf.float32, initializer=start(), trainable=not part.startswith("moving"))
             for part, start in (("gamma", tf.ones_initializer), ("beta", tf.zeros_initializer),
                                 ("moving_mean", tf.zeros_initializer), ("moving_variance", tf.ones_initializer)))
+    if training is False:
+        return _normalised(x, gamma, beta, moving_mean, moving_variance, epsilon)
     wide, mean, variance = tf.cast(x, tf.float32), moving_mean, moving_variance
-    if training is not False:
-        batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
-        if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
-            for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
-                change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
-                add_change(moving, change)
-        mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
+    batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
+    if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
+        for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
+            change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
+            add_change(moving, change)
+    mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
     scale = gamma * tf.math.rsqrt(variance + epsilon)
     return tf.cast(wide * scale + (beta - mean * scale), x.dtype)
+
+
+def _normalised(x, gamma, beta, mean, variance, epsilon):
+    """Return gamma (x - mean) / sqrt(variance + epsilon) + beta, with float32 (C,) numbers that do not depend on x.
+
+    If the weights are final, the convolution before it does that. Else TensorFlow's operation, with an epsilon of at
+    least 1.001e-5, is twice as fast as single operations.
+    """
+    def factors():
+        return gamma * tf.math.rsqrt(variance + epsilon)
+
+    scaled = _scaled(x, factors, lambda: beta - mean * factors()) if are_final() else None
+    if scaled is not None:
+        return scaled
+    return tf.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)[0]
 
 
 def max_pool(x, window=HALF):

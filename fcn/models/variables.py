@@ -57,6 +57,11 @@ def in_type(variable, x, arrange=tf.identity):
     return kept.read_value()
 
 
+def are_final():
+    """Return whether keep_prepared() was called in the default graph."""
+    return bool(tf.get_collection(_FINAL))
+
+
 def keep_prepared():
     """Declare the weights of the default graph final: layers convert and rearrange them once, not in every run."""
     tf.add_to_collection(_FINAL, True)

@@ -78,7 +78,7 @@ def test_the_table_holds_the_numbers_of_the_logs(tmp_path, pictured):
     code, out, err = pictured(tmp_path / "runs/a")
     assert (code, err) == (0, "")
     assert row(out, "a") == ["a", "20/40", "0.5000 @ 10", "1.875 ± 0.031", "1.500 ± 0.125", "2.00", "2", "0123456789ab",
-                             "0.3750 validation @ 10", "-", "-", "-", "-"]
+                             "0.3750 validation @ 10"]
     assert "evaluated (a): each image at its original size" in out
     with Image.open(tmp_path / "compare.png") as image:
         assert image.format == "PNG"
@@ -167,7 +167,7 @@ def test_old_run_gets_defaults_and_its_speed_from_the_log(tmp_path, compared):
     record.write_record(tmp_path / "a", content)
     _, out, _ = compared(tmp_path / "a", tmp_path / "b")
     assert any(line.startswith("settings, data, packages") for line in out)
-    assert row(out, "a")[6:9] == ["2", "0123456789ab", "-"] and row(out, "a")[5] == "4.00"
+    assert row(out, "a")[-3:] == ["2", "0123456789ab", "-"] and row(out, "a")[5] == "4.00"
 
 
 def test_other_folders_are_skipped_with_a_line_each(tmp_path, compared):
@@ -291,4 +291,4 @@ def test_empty_logs_and_reports_count_as_missing(tmp_path, pictured, content):
         path.write_bytes(content.encode("latin-1"))
     code, out, _ = pictured(folder)
     assert code == 0
-    assert row(out, "a") == ["a", "0/40", "-", "-", "-", "-", "2", "0123456789ab", *"-----"]
+    assert row(out, "a") == ["a", "0/40", "-", "-", "-", "-", "2", "0123456789ab", "-"]

@@ -233,8 +233,8 @@ def test_checkpoint_folder_is_evaluated_like_its_run(trained, usual, tmp_path):
     evaluate("--run", trained[0] / "run/checkpoints/step-000008", "--out", tmp_path, "--outputs", "none")
     assert report(tmp_path)["mean_iou"] == report(usual[0])["mean_iou"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "confusion.npz", "confusion_network.npz", "gallery", "manifest.json", "per_class.csv", "report.html",
-        "report.json"]
+        "confusion.npz", "confusion_boundary.npz", "confusion_network.npz", "gallery", "manifest.json", "per_class.csv",
+        "report.html", "report.json"]
 
 
 def test_class_other_is_predicted_only_in_the_tutorial_protocol(toy, tmp_path):

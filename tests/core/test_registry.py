@@ -70,7 +70,7 @@ def test_plugins_import_other_plugins_and_helpers(tmp_path):
            "from fcn.training.schedules._half import HALF\n\n\ndef factor(t, step, settings):\n"
            "    return HALF * cosine.factor(t, step, settings) + nothing.draw(None)\n")
     registry.use([tmp_path])
-    assert registry.names("schedules") == ["cosine", "fixed", "mine", "poly", "step"]
+    assert registry.names("schedules") == ["cosine", "fixed", "mine", "one_cycle", "poly", "step"]
     assert registry.load("schedules", "mine").factor(0, 0, None) == 0.5
 
 

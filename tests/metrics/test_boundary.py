@@ -75,6 +75,15 @@ def test_pixels_with_an_ignored_label_do_not_count():
     assert (sums.ids, [x.tolist() for x in sums.of()]) == ((1,), [[[ring]]] * 3)
 
 
+def test_ignored_id_may_be_the_number_of_classes():
+    """As 11 in CamVid, of 11 classes: in the matrix, that number stands for pixels outside the bands."""
+    label = np.zeros((20, 20), np.uint8)
+    label[:, 10:] = 1
+    counting = confusion.Counting(3)
+    counting.add_matrix("a", boundary.matrix(label, label, 2, (2,)))
+    assert protocols.sums(protocol, counting.done(), (2,)).ids == (0, 1)
+
+
 def test_wide_ids_have_bands_too():
     ids = np.array([[300] * 3 + [299] * 3] * 6, np.uint16)
     assert boundary.band(ids, 1)[3].tolist() == [True, False, True, True, False, True]

@@ -142,6 +142,29 @@ def test_image_is_padded_with_the_mean_to_whole_strides(net):
     np.testing.assert_array_equal(prediction, small.argmax(axis=3))
 
 
+# --- prediction with final weights ---
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["unet_vgg19", "unet_pix2pix_densenet121", "unet_resnet50", "unet_mobilenetv2"])
+def test_normalisation_in_the_kernels_gives_the_same_scores(net):
+    """With final weights, batch normalisation scales the kernels of the convolutions before it."""
+    widths = NARROW if "vgg" in net else {}
+    images, found = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)), []
+    for prepared in (False, True):
+        with fresh() as session:
+            graph = graph_builder.inference(Architecture(net, 3, widths), prepared=prepared)
+            session.run(tf.global_variables_initializer())
+            rng = np.random.default_rng(1)
+            put(session, {v.op.name: rng.uniform(0.7, 1.3, v.shape) if "kernel" not in v.op.name else
+                          rng.normal(0, np.sqrt(2 / np.prod(v.shape[:3])), v.shape) for v in tf.global_variables()})
+            session.run(tf.local_variables_initializer())
+            found.append(session.run(graph.logits, {graph.images: images}))
+            kinds = [operation.type for operation in session.graph.get_operations()]
+            assert (kinds.count("FusedBatchNormV3") < 2) == (prepared and "densenet" not in net)
+    assert np.ptp(found[0]) > 1e-3
+    np.testing.assert_allclose(*found, rtol=0, atol=2e-5 * np.ptp(found[0]))
+
+
 # --- names ---
 
 def test_every_decoder_goes_with_every_encoder_by_name():
