@@ -210,15 +210,14 @@ def load_all(kind):
 
 def _combinations():
     """{DECODER_ENCODER: (decoder, encoder)} of the nets without a file."""
-    return {f"{decoder}_{encoder}": (decoder, encoder) for decoder in _free_decoders() for encoder in names("encoders")
-            if f"{decoder}_{encoder}" not in names("nets")}
+    encoders, files = names("encoders"), names("nets")
+    return {f"{decoder}_{encoder}": (decoder, encoder) for decoder in _free_decoders() for encoder in encoders
+            if f"{decoder}_{encoder}" not in files}
 
 
 def _free_decoders():
     """Names of the decoders that read nothing from the net's file."""
-    return [name for name in names("decoders") if not any(
-        ast.unparse(node).startswith("NET_DEFINES =") for node in _parsed(path("decoders", name))
-        if isinstance(node, ast.Assign))]
+    return [name for name in names("decoders") if constant("decoders", name, "NET_DEFINES", None) is None]
 
 
 def _combined(name, file):

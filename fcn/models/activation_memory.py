@@ -1,6 +1,5 @@
 """Sizes of the activations that training keeps, read from a graph whose images have a known size."""
 
-
 # What the backward pass of an operation reads: inputs, by position, and whether it reads the output.
 READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2DBackpropInput": ((2,), False),
          "MatMul": ((0,), False), "FusedBatchNormV3": ((0,), False), "Mul": ((0, 1), False), "Square": ((0,), False),
@@ -17,7 +16,7 @@ def activations(graph):
     after a convolution has the name of its layer.
     """
     operations = graph.get_operations()
-    kept = {source(tensor).ref() for operation in operations for tensor in _read_backward(operation)}
+    kept = {_source(tensor).ref() for operation in operations for tensor in _read_backward(operation)}
     found: dict[str, tuple] = {}
     layer = "images"
     for operation in operations:
@@ -35,7 +34,7 @@ def _read_backward(operation):
     return [operation.inputs[i] for i in inputs] + list(operation.outputs[:1]) * output
 
 
-def source(tensor):
+def _source(tensor):
     """Return the tensor whose memory this one shares, itself if it has its own."""
     while tensor.op.type in SAME_MEMORY:
         tensor = tensor.op.inputs[0]

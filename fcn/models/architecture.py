@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fcn.models.tf_compat import tf
 
 
-OUTPUTS = SOFTMAX, SIGMOID = ("softmax", "sigmoid")
+SOFTMAX, SIGMOID = "softmax", "sigmoid"  # values of --output
 
 
 @dataclasses.dataclass(frozen=True)

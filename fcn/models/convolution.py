@@ -132,6 +132,11 @@ def convolve_upsampled(x, skip, kernel, scale=tf.identity):
     """
     if implementation() == PRODUCT and int(kernel.shape[3]) <= MOST_UPSAMPLED:
         return convolve_upsampled_as_blocks(x, skip, kernel, scale)
+    return convolve_upsampled_as_conv2d(x, skip, kernel, scale)
+
+
+def convolve_upsampled_as_conv2d(x, skip, kernel, scale=tf.identity):
+    """Compute it as it is written. See convolve_upsampled()."""
     height, width = height_width(x)
     x = tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack([2 * height, 2 * width]))
     x = x if skip is None else tf.concat([x, skip], axis=3)

@@ -31,10 +31,16 @@ def build(features, num_classes, settings):
     return decode(settings.net.head, features, num_classes, settings)
 
 
-def decode(head, features, num_classes, settings):
-    """Return the scores of a head(features, fcn)."""
-    found = names(settings.strides)
-    return head(features | {name: features[own] for name, own in found.items()}, FcnLayers(num_classes, settings))
+def decode(head, features, num_classes, settings, fused=None):
+    """Return the scores of a head(features, fcn).
+
+    fused: its FUSED, if --fusion features replaces the head by learned upsampling of these features.
+    """
+    features = features | {name: features[own] for name, own in names(settings.strides).items()}
+    fcn = FcnLayers(num_classes, settings)
+    if fused is not None and fcn.variant.fusion == "features":
+        return fcn.fuse_features(features, fused)
+    return head(features, fcn)
 
 
 def pads_image(strides):

@@ -12,13 +12,11 @@ FUSED = ()
 
 def build(features, num_classes, settings):
     """Logits, as the contract of fcn/models/decoders says."""
-    return decode(head, features, num_classes, settings)
+    return decode(head, features, num_classes, settings, FUSED)
 
 
 def head(features, fcn):
     """Return the scores of the image; see fcn.py. Layers have the names of net.py at fcn.berkeleyvision.org."""
-    if fcn.variant.fusion == "features":
-        return fcn.fuse_features(features, FUSED)
     score_fr = fcn.score("score_fr", features["fc7"])            # stride 32
     upscore = fcn.conv2d_transpose("upscore", score_fr, 32)      # 1
     return fcn.crop(upscore, 32)

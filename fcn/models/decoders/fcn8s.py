@@ -12,13 +12,11 @@ FUSED = ("pool4", "pool3")
 
 def build(features, num_classes, settings):
     """Logits, as the contract of fcn/models/decoders says."""
-    return decode(head, features, num_classes, settings)
+    return decode(head, features, num_classes, settings, FUSED)
 
 
 def head(features, fcn):
     """Return the scores of the image; see fcn.py. Layers have the names of net.py at fcn.berkeleyvision.org."""
-    if fcn.variant.fusion == "features":
-        return fcn.fuse_features(features, FUSED)
     score_fr = fcn.score("score_fr", features["fc7"])                       # stride 32
     upscore2 = fcn.conv2d_transpose("upscore2", score_fr, 2)                # 16
     score_pool4 = fcn.score("score_pool4", features["pool4"])
