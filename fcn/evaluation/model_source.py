@@ -79,7 +79,7 @@ def from_file(path):
                        tuple(weights.ignored_ids), channels=len(weights.mean_rgb))
     model = {"net": weights.net, "choices": weights.variant, "num_classes": channels,
              "ignored_ids": list(weights.ignored_ids), "mean_rgb": weights.mean_rgb.tolist(),
-             "channels": components.of(weights.net).widths(weights.widths)}
+             "channels": components.of(weights.net).widths(weights.widths), "output": weights.output}
     name = pathlib.Path(path).name
     return EvaluatedModel(name, training_config.Config(size=weights.size), spec, model, pathlib.Path("runs", name),
                           weights=weights, source=str(path))

@@ -209,8 +209,10 @@ def _net(images, architecture, keep_prob, dropout_seed, training):
 def _padded(x, stride):
     """Pad (N, H, W, C) with zeros at the bottom and right to multiples of `stride`."""
     static = [side and -(-side // stride) * stride for side in x.shape.as_list()[1:3]]
-    below, right = (-side % stride for side in layers.height_width(x))
+    below, right = ((stride - side % stride) % stride for side in layers.height_width(x))  # ONNX has no -1 % 32 = 31
     y = tf.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
+    padded = tf.shape(y)  # TensorFlow Lite does not know the channels of a padded tensor
+    y = tf.reshape(y, tf.stack([padded[0], padded[1], padded[2], int(x.shape[3])]))
     y.set_shape((None, *static, x.shape[3]))
     return y
 

@@ -32,7 +32,7 @@ def from_run(path):
                    transfer.channel_names(spec["class_names"], model["num_classes"]), tuple(model["ignored_ids"]),
                    tuple(size) if size else None,
                    {"run": str(chosen.run.absolute()), "checkpoint": chosen.path.name, "step": chosen.state["step"],
-                    "files": files}, others)
+                    "files": files}, others, model.get("output", "softmax"))
 
 
 def _variant(architecture):

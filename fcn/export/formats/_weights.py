@@ -35,7 +35,7 @@ def outputs(path, batches):
     with tf.Graph().as_default() as graph, new_session(graph) as session:
         architecture = Architecture(weights.net, weights.num_classes,
                                     components.of(weights.net).widths(weights.widths), weights.mean_rgb.tolist(),
-                                    weights.variant)
+                                    weights.variant, output=weights.output)
         policy = label_policy.of_net(weights.ignored_ids, weights.num_classes)
         net = graph_builder.inference(architecture, policy.never_predicted)
         initialize.load_all(session, weights)
@@ -44,8 +44,11 @@ def outputs(path, batches):
 
 
 def is_own(weights):
-    """Return whether these Weights are not of an FCN on VGG. An .npz then holds every variable by its own name."""
-    return not weights.variant or components.of(weights.net).net.ENCODER != "vgg"
+    """Return whether these Weights are not of a published FCN: another net, or one sigmoid output.
+
+    An .npz then holds every variable by its own name.
+    """
+    return not weights.variant or components.of(weights.net).net.ENCODER != "vgg" or weights.output == "sigmoid"
 
 
 def published_name(weights):
@@ -71,6 +74,6 @@ def differences(one, other):
     layers = [name for name in {**one.layers, **other.layers} if not equal(name)]
     layers += [name for name in {**one.others, **other.others}
                if not np.array_equal(one.others.get(name, ()), other.others.get(name, ()))]
-    fields = [name for name in ("net", "class_names", "variant", "ignored_ids", "size")
+    fields = [name for name in ("net", "class_names", "variant", "ignored_ids", "size", "output")
               if getattr(one, name) != getattr(other, name)]
     return layers + fields + ([] if np.array_equal(one.mean_rgb, other.mean_rgb) else ["mean_rgb"])

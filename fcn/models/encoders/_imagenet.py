@@ -21,7 +21,7 @@ def torch(images, mean_rgb):
 def caffe(images, mean_rgb):
     """Subtract the mean colour and reverse red and blue (mode "caffe")."""
     x = images - tf.constant(mean_rgb, tf.float32)
-    return x if len(mean_rgb) < len(MEAN) else tf.concat([x[..., 2::-1], x[..., 3:]], axis=3)
+    return x if len(mean_rgb) < len(MEAN) else tf.gather(x, [2, 1, 0, *range(3, len(mean_rgb))], axis=3)
 
 
 def symmetric(images, mean_rgb):

@@ -31,6 +31,7 @@ class Weights:
     ignored_ids: class ids that its predictions never contain.
     size: (height, width) px to which training resized images; None: images kept their size, or it is not known.
     of_run: {"run", "checkpoint", "step", "files": {name: SHA-256}} if read from a checkpoint, {} if from a file.
+    output: "softmax", or "sigmoid" for a net of two classes with one output.
     others: {variable: float32 array} of variables that are neither kernel nor bias, e.g. stem_bn/moving_mean.
     """
 
@@ -44,6 +45,7 @@ class Weights:
     size: tuple[int, int] | None = None
     of_run: dict = dataclasses.field(default_factory=dict)
     others: dict = dataclasses.field(default_factory=dict)
+    output: str = "softmax"
 
     @property
     def widths(self):
@@ -53,6 +55,8 @@ class Weights:
     @property
     def num_classes(self):
         """Number of score channels of an FCN, or of class names."""
+        if self.output == "sigmoid":
+            return 2
         return int(self.layers["score_fr"][0].shape[3]) if "score_fr" in self.layers else len(self.class_names)
 
 

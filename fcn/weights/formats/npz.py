@@ -37,7 +37,7 @@ def read(path):
             if net and net not in registry.all_names("nets"):
                 raise refusal(path, f"holds the unknown net {net!r}",
                               fix=f"if the net is a plugin, give --plugins FOLDER with FOLDER/nets/{net}.py.")
-            if net and net not in _heads.NETS:
+            if net and (net not in _heads.NETS or "output" in members):
                 return _other_net(members, path)
             if "conv1_1/kernel" in members:
                 return _vgg_or_fcn(members, path)
@@ -62,7 +62,7 @@ def write(path, weights):
         arrays[f"{name}/kernel"] = kernel
         if bias is not None:
             arrays[f"{name}/bias"] = bias
-    arrays |= weights.others
+    arrays |= weights.others | ({"output": np.array(weights.output)} if weights.output != "softmax" else {})
     with new_file(path) as file:
         np.savez(file, **arrays)
 
@@ -82,7 +82,8 @@ def _other_net(members, path):
     variant, ignored_ids, size = _heads.read_note(str(_array(members["choices"], path, "U"))) or _heads.NO_NOTE
     return Weights(layers, _layers.mean_colour(_array(members["mean_rgb"], path), path), (), _net(members, path),
                    variant, tuple(_array(members["class_names"], path, "U").ravel().tolist()), ignored_ids, size,
-                   others=others)
+                   others=others,
+                   output=str(_array(members["output"], path, "U")) if "output" in members else "softmax")
 
 
 def _vgg_or_fcn(members, path):
