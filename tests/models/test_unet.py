@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 from nets_help import fresh, put, start, values
 
+from fcn.cli import export
 from fcn.core import errors, registry
 from fcn.data import label_policy
+from fcn.data.spec import DatasetSpec
 from fcn.models import blocks, components, graph_builder, variables
 from fcn.models.architecture import Architecture, BuildSettings
 from fcn.models.batch_loss import LossSettings
 from fcn.models.blocks import Blocks
 from fcn.models.decoders import _skips
 from fcn.models.tf_compat import tf
+from fcn.runs import record
+from fcn.training import checkpoint
 
 STRIDES = {"a": 2, "b": 4, "c": 8, "d": 16, "e": 32}
 CHANNELS = {"a": 3, "b": 4, "c": 5, "d": 6, "e": 7}
@@ -245,3 +249,24 @@ def test_plain_blocks_keep_their_pixels():
     with fresh() as session:
         scores = blocks.plain(tf.constant(np.arange(8, dtype=np.float32).reshape(1, 2, 4, 1)))
         np.testing.assert_array_equal(session.run(scores.crop((1, 3)).pixels())[0, :, :, 0], [[0, 1, 2]])
+
+
+# --- exports ---
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["net", "net.npz", "net.tflite", "net.onnx"])
+def test_unet_with_one_output_is_exported_for_any_size(tmp_path, name):
+    """The export compares its outputs for images of two sizes with the net, of which one is padded."""
+    if name == "net.onnx":
+        pytest.importorskip("tf2onnx")
+        pytest.importorskip("onnxruntime")
+    model = {"net": "unet_squeezenet11", "num_classes": 2, "ignored_ids": [], "channels": {},
+             "mean_rgb": [123.0, 117.0, 104.0], "choices": {}, "loss": "cross_entropy", "output": "sigmoid"}
+    with fresh() as session:
+        graph_builder.of_run(model)
+        start(session)
+        checkpoint.Store(tmp_path / "run/checkpoints").save(session, {"step": 1, "score": None, "window": []})
+    record.write_record(tmp_path / "run", {"config": {"size": (0, 0), "crop_size": None}, "model": model,
+                                           "spec": record.spec_to_dict(DatasetSpec(("other", "nail"), ()))})
+    export.main(["--run", str(tmp_path / "run"), "--to", str(tmp_path / name)])
+    assert (tmp_path / name).exists()
