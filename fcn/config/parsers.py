@@ -180,11 +180,11 @@ def factors(text):
 
 
 def parse_freeze(text):
-    """'conv4', 'conv3_2', 'fc6': the last layer that is frozen, or '' for none. The encoder knows the names."""
+    """'conv4', 'conv3_2', 'fc6': the last layer that is frozen; 'none' or '': no layer. The encoder knows the names."""
     if not isinstance(text, str) or not re.fullmatch(r"[\w./-]*", text):
         raise argparse.ArgumentTypeError(f"invalid layer '{text}': expected the name of a layer or stage, such as "
                                          "conv3_2 or conv4")
-    return text
+    return "" if text == "none" else text
 
 
 def parse_interval(text):

@@ -132,7 +132,7 @@ class Config:
                                 parse_factors)
     freeze: str = setting("optimizer", "", "LAYER", "freeze the encoder up to and including this layer or stage, such "
                           "as conv4, conv3_2 or fc7, or the whole encoder (encoder); its batch normalisation then uses "
-                          "the stored averages", parse_freeze)
+                          "the stored averages; none: freeze nothing", parse_freeze)
     freeze_steps: int = setting("optimizer", 0, "N", "freeze what --freeze says for the first N steps only; 0: for the "
                                 "whole run", counted_from_0)
     clip_norm: float = setting("optimizer", 0.0, "NORM", "clip the gradient to this global norm; 0: never",

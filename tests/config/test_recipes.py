@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fcn.cli.main import main
 from fcn.config import provenance, training_config
 from fcn.config.setting import GROUPS
 from fcn.core import registry
@@ -50,8 +51,8 @@ NUMBERS = [
                         "size": (224, 224), "rate_factors": "conv*=0, fc*=0", "keep_prob": 0.5, "score_relu": True}),
     ("unet_ccp", {"net": "unet_pix2pix_densenet121", "size": (128, 128), "batch": 64, "optimizer": "rmsprop",
                   "learning_rate": 1e-3, "freeze": "encoder", "steps": 600, "eval_every": 12, "schedule": "fixed"}),
-    ("unet_nails", {"net": "unet_efficientnetb4", "size": (384, 384), "output": "sigmoid", "loss": "dice+focal",
-                    "optimizer": "radam", "learning_rate": 1e-3, "freeze": ""}),
+    ("unet_nails", {"net": "unet_efficientnetb4", "size": (384, 384), "output": "sigmoid",
+                    "loss": "dice(per_image=false)+focal", "optimizer": "radam", "learning_rate": 1e-3, "freeze": ""}),
     ("unet_isbi", {"channels": 1, "size": None, "crop_size": (388, 388), "batch": 1, "optimizer": "momentum",
                    "momentum": 0.99, "border_weight": 10, "class_weights": "inverse", "weights": "none",
                    "augment": ("turn", "brightness", "elastic", "gamma")}),
@@ -98,6 +99,12 @@ def test_published_recipe_gives_its_score_data_and_departures(name):
     text = registry.path("recipes", name).read_text()
     for word in ("# Published", "# Data:", "# Departures:"):
         assert word in text
+
+
+def test_freeze_none_trains_what_a_recipe_freezes(capsys):
+    assert training_config.resolve({}, recipe="unet_ccp").freeze == "encoder"
+    main(["train", "--recipe", "unet_ccp", "--freeze", "none", "--print-config"])
+    assert flat(capsys.readouterr().out)["freeze"] == ""
 
 
 def test_every_stage_starts_from_the_previous_one():
