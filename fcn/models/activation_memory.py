@@ -6,7 +6,7 @@ READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2
          "SquaredDifference": ((0, 1), False), "AvgPool": ((), False), "MaxPool": ((0,), True), "Relu": ((), True),
          "Relu6": ((), True), "Sigmoid": ((), True)}
 KERNELS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "Conv2DBackpropInput": 1}  # position of the kernel
-SAME_MEMORY = ("Identity", "Reshape")
+SAME_MEMORY = ("Identity", "Reshape", "Switch")
 
 
 def activations(graph):

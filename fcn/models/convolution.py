@@ -118,6 +118,69 @@ def windows(x, size):
     return tf.concat([tf.slice(x, (0, i, 0, 0), tf.stack([-1, height, -1, -1])) for i in range(size)], axis=3)
 
 
+LEAST_UPCONVOLVED = 256  # channels from which upconvolve() is not conv2d_transpose on a CPU (benchmarks/RESULTS.md)
+
+
+def upconvolve(x, kernel, scale=tf.identity):
+    """Double the size of x (N, H, W, in) by a transposed convolution of stride 2, padding SAME: (N, 2 H, 2 W, out).
+
+    kernel: variable (size, size, out, in). scale: function that changes the kernel's values first.
+    """
+    if implementation() == PRODUCT and int(kernel.shape[0]) == 3 and int(kernel.shape[2]) >= LEAST_UPCONVOLVED:
+        return (upconvolve_as_convolutions if variables.are_final() else upconvolve_as_product)(x, kernel, scale)
+    return upconvolve_as_conv2d_transpose(x, kernel, scale)
+
+
+def upconvolve_as_conv2d_transpose(x, kernel, scale=tf.identity):
+    """Compute it with TensorFlow's operation. See upconvolve()."""
+    shape, channels = tf.shape(x), int(kernel.shape[2])
+    whole = tf.stack([shape[0], 2 * shape[1], 2 * shape[2], channels])
+    y = tf.nn.conv2d_transpose(x, variables.in_type(kernel, x, scale), whole, 2)
+    y.set_shape((None, None, None, channels))
+    return y
+
+
+def upconvolve_as_convolutions(x, kernel, scale=tf.identity):
+    """Compute it as four convolutions, for a kernel (3, 3, out, in). See upconvolve().
+
+    Outputs of even rows and columns depend on 2 x 2 inputs, those of odd rows on one row, of odd columns on one column.
+    The four kernels are parts of the kernel: best if they are computed once (variables.in_type).
+    """
+    def convolved(rows, columns):  # of the outputs: 0 for even, 1 for odd
+        part = variables.in_type(kernel, x, lambda k: tf.transpose(scale(k), (0, 1, 3, 2))[
+            _taps(rows), _taps(columns)][::-1, ::-1])
+        return tf.nn.conv2d(tf.pad(x, ((0, 0), (1 - rows, 0), (1 - columns, 0), (0, 0))), part, 1, "VALID")
+
+    rows = [tf.stack([convolved(row, column) for column in (0, 1)], axis=3) for row in (0, 1)]
+    shape = tf.shape(x)
+    return tf.reshape(tf.stack(rows, axis=2), tf.stack([shape[0], 2 * shape[1], 2 * shape[2], int(kernel.shape[2])]))
+
+
+def _taps(odd):
+    """Return the rows of a kernel (3, ...) on which outputs of odd, or even, rows depend."""
+    return slice(1, 2) if odd else slice(0, 3, 2)
+
+
+def upconvolve_as_product(x, kernel, scale=tf.identity):
+    """Compute it as one matrix product, for a kernel (3, 3, out, in), which is not rearranged. See upconvolve()."""
+    (height, width), (channels, depth) = height_width(x), (int(side) for side in kernel.shape[2:])
+    y = tf.matmul(tf.reshape(x, (-1, depth)), tf.reshape(variables.in_type(kernel, x, scale), (-1, depth)),
+                  transpose_b=True)
+    y = _added_up(tf.reshape(y, tf.stack([-1, width, 3, 3, channels])))
+    y = _added_up(tf.reshape(y, tf.stack([-1, height, 2 * width, 3, channels])))
+    return tf.reshape(y, tf.stack([-1, 2 * height, 2 * width, channels]))
+
+
+def _added_up(y):
+    """Return (n, size, 2, ...): outputs along axis 1 of y, which are sums of the three numbers of each input in axis 3.
+
+    The first and second numbers of input i belong to outputs 2 i and 2 i + 1, the third to output 2 i + 2.
+    """
+    first, second, third = tf.unstack(y, axis=3)
+    third = tf.pad(third, ((0, 0), (1, 0), *[(0, 0)] * (third.shape.rank - 2)))[:, :-1]
+    return tf.stack([first + third, second], axis=2)
+
+
 MOST_UPSAMPLED = 128  # channels up to which convolve_upsampled() computes blocks on a CPU (benchmarks/RESULTS.md)
 
 

@@ -298,6 +298,7 @@ def test_saved_and_restored_run_continues_exactly(optimizer, tmp_path):
         with fresh() as session:
             kernel, step = built()
             tf.train.Saver(tf.global_variables()).restore(session, str(tmp_path / f"{stop}"))
+            session.run(tf.local_variables_initializer())
             for rate in RATES[stop:8]:
                 session.run(step.update, {step.learning_rate: rate})
             assert float(session.run(kernel)) == undisturbed[-1]

