@@ -87,13 +87,19 @@ def convolve_as_matmul(x, kernel, window):
     return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [channels]], 0))
 
 
+LARGE_KERNEL = 2**22  # numbers in a kernel from which product() turns its gradient (benchmarks/RESULTS.md)
+
+
 def product(x, kernel):
     """Multiply x (rows, in) by kernel (in, out), with a faster gradient for few rows and a large kernel.
 
     In float32, the gradient to x is computed as (kernel dy')'. With the 49 or 98 rows of fc6, oneDNN needs about half
-    the time for that (benchmarks/RESULTS.md, "autodiff"). The gradient is registered once for the process:
-    tf.custom_gradient would register one per call and keep its graph in memory for ever.
+    the time for that (benchmarks/RESULTS.md, "autodiff"); with the many rows and small kernels of 1 x 1 convolutions,
+    it would need two to four times as long. The gradient is registered once for the process: tf.custom_gradient would
+    register one per call and keep its graph in memory for ever.
     """
+    if kernel.shape.num_elements() < LARGE_KERNEL:
+        return tf.matmul(x, kernel)
     with tf.get_default_graph().gradient_override_map({"MatMul": PRODUCT_GRADIENT}):
         return tf.matmul(x, kernel)
 

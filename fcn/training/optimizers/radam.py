@@ -10,7 +10,7 @@ from fcn.models.tf_compat import tf
 from fcn.training.optimizers._slots import slot
 from fcn.training.optimizers.adam import BETA1, BETA2, EPSILON
 
-SLOTS, COPIES = 2, 5
+LARGE = 1e8  # as epsilon, it makes the root of s vanish beside it
 
 
 def apply(grads, rate_of, momentum):
@@ -18,14 +18,11 @@ def apply(grads, rate_of, momentum):
     step = tf.get_variable("radam_step", (), tf.int64, initializer=tf.zeros_initializer(), trainable=False)
     with tf.control_dependencies([g for g, _ in grads]):
         is_rectified, size = rectified(tf.cast(step.assign_add(1), tf.float64))
-    moves = []
-    for g, v in grads:
-        m, s = slot(v, "RAdam"), slot(v, "RAdam_1")
-        mean, square = BETA1 * m + (1 - BETA1) * g, BETA2 * s + (1 - BETA2) * tf.square(g)
-        scale = tf.where_v2(is_rectified, tf.sqrt(square) + EPSILON, 1.0)
-        moves += [m.assign(mean), s.assign(square),
-                  v.assign_sub(rate_of[v.op.name] * tf.cast(size, tf.float32) * mean / scale)]
-    return tf.group(*moves)
+    epsilon, factor = (tf.where_v2(is_rectified, *pair) for pair in ((EPSILON, LARGE), (1.0, LARGE)))
+    factor *= tf.cast(size, tf.float32)
+    return tf.group(*[tf.raw_ops.ResourceApplyAdam(  # with powers of 0, it corrects nothing
+        var=v.handle, m=slot(v, "RAdam").handle, v=slot(v, "RAdam_1").handle, beta1_power=0.0, beta2_power=0.0,
+        lr=rate_of[v.op.name] * factor, beta1=BETA1, beta2=BETA2, epsilon=epsilon, grad=g) for g, v in grads])
 
 
 def rectified(t):

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Speed of the operations of U-Nets that have several implementations in fcn/models/convolution.py. Alternating.
+
+    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|doubled|product]
+
+upsampled: 3 x 3 convolution after doubling the size. doubled: transposed convolution 3 x 3 of stride 2. product: 1 x 1
+convolution and fully connected layer. Prints for each shape the median milliseconds of the forward pass and of the
+gradients.
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from fcn.models import convolution, variables
+from fcn.models.tf_compat import new_session, tf
+
+# upsampled: (images, height and width, channels, channels of the skip connection, channels of the output): the steps of
+# the decoder unet on EfficientNetB4 at 384 x 384, and the first step on DenseNet121 at 128 x 128.
+# doubled: (images, height and width, channels, channels of the output): unet_pix2pix on DenseNet121 at 128 x 128.
+# product: (rows, channels, channels of the output): 1 x 1 convolutions of DenseNet121 and EfficientNetB4; fc6, fc7.
+SHAPES = {"upsampled": ((2, 12, 1792, 960, 256), (2, 24, 256, 336, 128), (2, 48, 128, 192, 64), (2, 96, 64, 144, 32),
+                        (2, 192, 32, 0, 16), (2, 4, 1024, 1024, 256)),
+          "doubled": ((2, 4, 1024, 512), (16, 4, 1024, 512), (2, 8, 1536, 256), (2, 16, 768, 128), (2, 32, 384, 64),
+                      (2, 64, 128, 60)),
+          "product": ((2048, 256, 128), (512, 512, 128), (32, 1024, 128), (18432, 192, 32), (98, 25088, 4096),
+                      (98, 4096, 4096))}
+
+
+def upsampled(shape):
+    """Return {implementation: (output, [inputs])} of a 3 x 3 convolution after doubling the size."""
+    images, side, channels, skipped, out = shape
+    x, kernel = _variable(images, side, side, channels), _variable(3, 3, channels + skipped, out)
+    skip = [_variable(images, 2 * side, 2 * side, skipped)] if skipped else []
+    return {name: (way(x, skip[0] if skip else None, kernel), [kernel, x, *skip]) for name, way in (
+        ("as written", convolution.convolve_upsampled_as_conv2d), ("blocks", convolution.convolve_upsampled_as_blocks))}
+
+
+def doubled(shape):
+    """Return the same of a transposed convolution of stride 2. The four kernels are prepared, as in predictions."""
+    images, side, channels, out = shape
+    x, kernel = _variable(images, side, side, channels), _variable(3, 3, out, channels)
+    found = {name: (way(x, kernel), [kernel, x]) for name, way in (
+        ("conv2d_transpose", convolution.upconvolve_as_conv2d_transpose),
+        ("product", convolution.upconvolve_as_product))}
+    variables.keep_prepared()
+    return found | {"convolutions": (convolution.upconvolve_as_convolutions(x, kernel), [])}
+
+
+def product(shape):
+    """Return the same of a matrix product, with TensorFlow's gradient and with ours for large kernels."""
+    rows, channels, out = shape
+    x, kernel, found = _variable(rows, channels), _variable(channels, out), {}
+    for name, convolution.LARGE_KERNEL in (("TensorFlow's gradient", 2**62), ("turned", 0)):
+        found[name] = convolution.product(x, kernel), [kernel, x]
+    return found
+
+
+def _variable(*shape):
+    return tf.get_variable(f"v{len(tf.global_variables())}", shape)
+
+
+def milliseconds(session, fetches):
+    start = time.perf_counter()
+    session.run(fetches)
+    return 1e3 * (time.perf_counter() - start)
+
+
+def compare(what, shape, rounds):
+    """Return {implementation: (milliseconds of the forward pass, of forward and backward pass)}, medians."""
+    with tf.Graph().as_default() as graph:
+        ways = {name: (y.op, [one.op for one in tf.gradients(tf.reduce_sum(tf.square(y)), inputs)])
+                for name, (y, inputs) in globals()[what](shape).items()}
+        found = {name: ([], []) for name in ways}
+        with new_session(graph) as session:
+            session.run(tf.global_variables_initializer())
+            session.run(tf.local_variables_initializer())
+            for number in range(rounds + 1):
+                for name, fetches in ways.items():
+                    taken = [milliseconds(session, one) for one in fetches if one]
+                    if number:  # the first round warms up
+                        for kept, one in zip(found[name], taken, strict=False):
+                            kept.append(one)
+    return {name: [round(statistics.median(one), 1) for one in both if one] for name, both in found.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", choices=SHAPES)
+    given = parser.parse_args()
+    for what in [given.only] if given.only else SHAPES:
+        for shape in SHAPES[what]:
+            print(what, shape, compare(what, shape, given.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
