@@ -1,10 +1,12 @@
 """Sizes of the activations that training keeps, read from a graph whose images have a known size."""
 
+from fcn.models.layers import SILU_GRADIENT
+
 # What the backward pass of an operation reads: inputs, by position, and whether it reads the output.
 READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2DBackpropInput": ((2,), False),
          "MatMul": ((0,), False), "FusedBatchNormV3": ((0,), False), "Mul": ((0, 1), False), "Square": ((0,), False),
          "SquaredDifference": ((0, 1), False), "AvgPool": ((), False), "MaxPool": ((0,), True), "Relu": ((), True),
-         "Relu6": ((), True), "Sigmoid": ((), True)}
+         "Relu6": ((), True), "Sigmoid": ((), True), SILU_GRADIENT: ((1,), True)}
 KERNELS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "Conv2DBackpropInput": 1}  # position of the kernel
 SAME_MEMORY = ("Identity", "Reshape", "Switch")
 
@@ -30,7 +32,9 @@ def activations(graph):
 
 
 def _read_backward(operation):
-    inputs, output = READS.get(operation.type, ((), False))
+    has_own = "_gradient_op_type" in operation.node_def.attr
+    kind = operation.get_attr("_gradient_op_type").decode() if has_own else operation.type
+    inputs, output = READS.get(kind, READS.get(operation.type, ((), False)))
     return [operation.inputs[i] for i in inputs] + list(operation.outputs[:1]) * output
 
 

@@ -30,7 +30,7 @@ from fcn.models.variables import (
 
 __all__ = ["FIXED_BILINEAR", "Window", "avg_pool", "batch_norm", "bilinear_kernel", "conv", "conv2d_transpose", "cut",
            "depthwise_conv", "dropout", "freeze", "glorot_uniform", "he", "he_uniform", "height_width", "keep_prepared",
-           "max_pool", "normal", "stochastic_depth", "truncated_normal", "upconv", "upsampled_conv",
+           "max_pool", "normal", "silu", "stochastic_depth", "truncated_normal", "upconv", "upsampled_conv",
            "use_implementation", "zeros"]
 
 FIXED_BILINEAR = "fixed bilinear"
@@ -238,6 +238,25 @@ def _normalised(x, gamma, beta, mean, variance, epsilon):
     if scaled is not None:
         return scaled
     return tf.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)[0]
+
+
+SILU_GRADIENT = "FcnSilu"
+
+
+def silu(x):
+    """Return x sigmoid(x), also called swish (Ramachandran et al. 2017).
+
+    The gradient reads the sigmoid and the output, which the next convolution keeps anyway. That of tf.nn.silu computes
+    the sigmoid again, and is registered once per call, which keeps its graph in memory for ever.
+    """
+    with tf.get_default_graph().gradient_override_map({"Mul": SILU_GRADIENT}):
+        return x * tf.sigmoid(x)
+
+
+@tf.RegisterGradient(SILU_GRADIENT)
+def _silu_gradient(operation, dy):
+    sigmoid, y = operation.inputs[1], operation.outputs[0]
+    return dy * (sigmoid + y * (1 - sigmoid)), None
 
 
 def max_pool(x, window=HALF):

@@ -1,5 +1,8 @@
 """fcn/models/layers.py against definitions written out in NumPy."""
 
+import gc
+import weakref
+
 import nets_help
 import numpy as np
 import pytest
@@ -42,6 +45,27 @@ def test_convolution_and_its_matrix_product_match_scipy(size, pad, height_width,
     for i in range(2):
         by_hand = nets_help.conv(images[i], weights, np.zeros(4), pad)
         np.testing.assert_allclose(plain[0][i], by_hand, rtol=1e-4, atol=1e-4)
+
+
+def test_silu_and_its_gradient_equal_the_definition():
+    x = np.array([-40.0, -2.0, 0.0, 1.5, 40.0])
+    s = 1 / (1 + np.exp(-x))
+    with fresh() as session:
+        given = tf.constant(x, tf.float32)
+        y = layers.silu(given)
+        found = session.run([y, *tf.gradients(3 * tf.reduce_sum(y), [given])])
+    np.testing.assert_allclose(found[0], x * s, rtol=1e-5, atol=1e-12)
+    np.testing.assert_allclose(found[1], 3 * (s + x * s * (1 - s)), rtol=1e-5, atol=1e-12)
+
+
+def test_graph_with_a_gradient_of_ours_is_freed():
+    with tf.Graph().as_default() as graph:
+        x = tf.zeros((2, 3))
+        tf.gradients(layers.silu(convolution.product(x, tf.zeros((3, 3)))), [x])
+    seen = weakref.ref(graph)
+    del graph, x
+    gc.collect()
+    assert seen() is None
 
 
 @pytest.mark.parametrize(("window", "side"), [

@@ -45,8 +45,7 @@ def features(width, depth):
 def build(images, settings, width, depth):
     """Return {"block2a_expand_activation", ..., "top_activation": tensor}."""
     from fcn.models import layers
-    from fcn.models.tf_compat import tf
-    swish = tf.nn.silu
+    swish = layers.silu
 
     def norm(x, name):
         return layers.batch_norm(x, name, settings.training)
@@ -75,5 +74,5 @@ def squeeze_and_excite(x, name, squeezed):
     from fcn.models import layers
     from fcn.models.tf_compat import tf
     y = tf.cast(tf.reduce_mean(tf.cast(x, tf.float32), (1, 2), keepdims=True), x.dtype)  # a sum may exceed float16
-    y = tf.nn.silu(layers.conv(y, f"{name}_se_reduce", 1, squeezed))
+    y = layers.silu(layers.conv(y, f"{name}_se_reduce", 1, squeezed))
     return tf.sigmoid(layers.conv(y, f"{name}_se_expand", 1, int(x.shape[3])))
