@@ -8,7 +8,7 @@ READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2
          "SquaredDifference": ((0, 1), False), "AvgPool": ((), False), "MaxPool": ((0,), True), "Relu": ((), True),
          "Relu6": ((), True), "Sigmoid": ((), True), SILU_GRADIENT: ((1,), True)}
 KERNELS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "Conv2DBackpropInput": 1}  # position of the kernel
-SAME_MEMORY = ("Identity", "Reshape", "Switch")
+SAME_MEMORY = ("Identity", "Reshape")
 
 
 def activations(graph):

@@ -193,36 +193,15 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
                                 ("moving_mean", tf.zeros_initializer), ("moving_variance", tf.ones_initializer)))
     if training is False:
         return _normalised(x, gamma, beta, moving_mean, moving_variance, epsilon)
-
-
-    def of_batch(x, gamma, beta, *_):
-        y, mean, unbiased = tf.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
-        count = tf.cast(tf.size(x) // channels, tf.float32)
-        return y, mean, unbiased * ((count - 1) / count)
-
-    def of_averages(x, gamma, beta, mean, variance):
-        scale = gamma * tf.math.rsqrt(variance + epsilon)
-        return tf.cast(tf.cast(x, tf.float32) * scale + (beta - mean * scale), x.dtype), mean, variance
-
-    y, mean, variance = either(training, of_batch, of_averages, (x, gamma, beta, moving_mean, moving_variance))
-    for moving, value in ((moving_mean, mean), (moving_variance, variance)):
-        add_change(moving, (1 - momentum) * (value - moving))
-    y.set_shape(x.shape)
-    return y
-
-
-def either(chosen, if_true, if_false, inputs):
-    """Return what if_true(*inputs), or else if_false(*inputs), gives: a tuple of tensors. chosen: bool, scalar tensor.
-
-    Every result must depend on `inputs`; one that does not would be computed, and taken, in either case.
-    tf.cond would do the same with two functions for each call, which for a DenseNet take 20 s longer to build.
-    """
-    if chosen is True:
-        return if_true(*inputs)
-    pairs = [tf.raw_ops.Switch(data=tf.convert_to_tensor(one), pred=chosen) for one in inputs]
-    results = zip(if_false(*[pair.output_false for pair in pairs]), if_true(*[pair.output_true for pair in pairs]),
-                  strict=True)
-    return tuple(tf.raw_ops.Merge(inputs=list(pair)).output for pair in results)
+    wide, mean, variance = tf.cast(x, tf.float32), moving_mean, moving_variance
+    batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
+    if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
+        for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
+            change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
+            add_change(moving, change)
+    mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
+    scale = gamma * tf.math.rsqrt(variance + epsilon)
+    return tf.cast(wide * scale + (beta - mean * scale), x.dtype)
 
 
 def _normalised(x, gamma, beta, mean, variance, epsilon):
