@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Speed of the operations of U-Nets that have several implementations in fcn/models/convolution.py. Alternating.
+"""Speed of the operations of U-Nets that have several implementations in fcn/models. Alternating.
 
-    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|doubled|product]
+    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|transposed|product]
 
-upsampled: 3 x 3 convolution after doubling the size. doubled: transposed convolution 3 x 3 of stride 2. product: 1 x 1
-convolution and fully connected layer. Prints for each shape the median milliseconds of the forward pass and of the
-gradients.
+upsampled: 3 x 3 convolution after doubling the size. transposed: transposed convolution 3 x 3 of stride 2. product: the
+matrix product of a 1 x 1 convolution or a fully connected layer. Prints for each shape the median milliseconds of the
+forward pass, and of the forward and backward pass.
 """
 
 import argparse
@@ -16,17 +16,17 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from fcn.models import convolution, variables
+from fcn.models import convolution, upsampling, variables
 from fcn.models.tf_compat import new_session, tf
 
 # upsampled: (images, height and width, channels, channels of the skip connection, channels of the output): the steps of
 # the decoder unet on EfficientNetB4 at 384 x 384, and the first step on DenseNet121 at 128 x 128.
-# doubled: (images, height and width, channels, channels of the output): unet_pix2pix on DenseNet121 at 128 x 128.
+# transposed: (images, height and width, channels, channels of the output): unet_pix2pix on DenseNet121 at 128 x 128.
 # product: (rows, channels, channels of the output): 1 x 1 convolutions of DenseNet121 and EfficientNetB4; fc6, fc7.
 SHAPES = {"upsampled": ((2, 12, 1792, 960, 256), (2, 24, 256, 336, 128), (2, 48, 128, 192, 64), (2, 96, 64, 144, 32),
                         (2, 192, 32, 0, 16), (2, 4, 1024, 1024, 256)),
-          "doubled": ((2, 4, 1024, 512), (16, 4, 1024, 512), (2, 8, 1536, 256), (2, 16, 768, 128), (2, 32, 384, 64),
-                      (2, 64, 128, 60)),
+          "transposed": ((2, 4, 1024, 512), (16, 4, 1024, 512), (2, 8, 1536, 256), (2, 16, 768, 128),
+                         (2, 32, 384, 64), (2, 64, 128, 60)),
           "product": ((2048, 256, 128), (512, 512, 128), (32, 1024, 128), (18432, 192, 32), (98, 25088, 4096),
                       (98, 4096, 4096))}
 
@@ -37,25 +37,25 @@ def upsampled(shape):
     x, kernel = _variable(images, side, side, channels), _variable(3, 3, channels + skipped, out)
     skip = [_variable(images, 2 * side, 2 * side, skipped)] if skipped else []
     return {name: (way(x, skip[0] if skip else None, kernel), [kernel, x, *skip]) for name, way in (
-        ("as written", convolution.convolve_upsampled_as_conv2d), ("blocks", convolution.convolve_upsampled_as_blocks))}
+        ("as written", upsampling.convolve_upsampled_as_conv2d), ("blocks", upsampling.convolve_upsampled_as_blocks))}
 
 
-def doubled(shape):
+def transposed(shape):
     """Return the same of a transposed convolution of stride 2. The four kernels are prepared, as in predictions."""
     images, side, channels, out = shape
     x, kernel = _variable(images, side, side, channels), _variable(3, 3, out, channels)
     found = {name: (way(x, kernel), [kernel, x]) for name, way in (
-        ("conv2d_transpose", convolution.upconvolve_as_conv2d_transpose),
-        ("product", convolution.upconvolve_as_product))}
+        ("conv2d_transpose", upsampling.upconvolve_as_conv2d_transpose),
+        ("product", upsampling.upconvolve_as_product))}
     variables.keep_prepared()
-    return found | {"convolutions": (convolution.upconvolve_as_convolutions(x, kernel), [])}
+    return found | {"convolutions": (upsampling.upconvolve_as_convolutions(x, kernel), [])}
 
 
 def product(shape):
     """Return the same of a matrix product, with TensorFlow's gradient and with ours for large kernels."""
     rows, channels, out = shape
     x, kernel, found = _variable(rows, channels), _variable(channels, out), {}
-    for name, convolution.LARGE_KERNEL in (("TensorFlow's gradient", 2**62), ("turned", 0)):
+    for name, convolution.LARGE_KERNEL in (("TensorFlow's gradient", 2**62), ("transposed", 0)):
         found[name] = convolution.product(x, kernel), [kernel, x]
     return found
 

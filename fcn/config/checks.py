@@ -35,7 +35,7 @@ def check(config):
     check_loss(config.loss, config.loss_reduction, (config.class_weights != "none", bool(config.border_weight)),
                config.output == "sigmoid")
     if config.steps:
-        check_parts(config.steps, config.warmup, config.freeze_steps)
+        check_durations(config.steps, config.warmup, config.freeze_steps)
     if config.freeze_steps and not config.freeze:
         raise errors.UsageError(f"--freeze-steps {config.freeze_steps} needs --freeze",
                                 fix="give --freeze encoder, or leave out --freeze-steps.")
@@ -85,9 +85,9 @@ def check_loss(loss, reduction, has_weights=(False, False), sigmoid=False):
                                 fix=f"leave out {' and '.join(flags)}, or give another --loss.")
 
 
-def check_parts(steps, warmup, freeze_steps):
+def check_durations(steps, warmup, freeze_steps):
     """Raise UsageError for a warm-up, or a number of frozen steps, that lasts as long as the run."""
-    for flag, part in (("--warmup", warmup), ("--freeze-steps", freeze_steps)):
-        if part and part >= steps:
-            raise errors.UsageError(f"{flag} {part}: the run has only {steps} steps",
+    for flag, duration in (("--warmup", warmup), ("--freeze-steps", freeze_steps)):
+        if duration and duration >= steps:
+            raise errors.UsageError(f"{flag} {duration}: the run has only {steps} steps",
                                     fix=f"give {flag} {max(0, steps - 1)} or less, or more --steps or --epochs.")

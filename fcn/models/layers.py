@@ -10,7 +10,7 @@ moving_variance.
     x = conv2d_transpose(x, "upscore2", stride=2).crop(layers.height_width(pool4), 1).pixels()
 """
 
-from fcn.models import convolution
+from fcn.models import convolution, upsampling
 from fcn.models.blocks import Blocks, cut, height_width
 from fcn.models.convolution import Window, as_window, bilinear_kernel, convolve, padded, tf_padding, use_implementation
 from fcn.models.tf_compat import tf
@@ -110,7 +110,7 @@ def upconv(x, name, size, channels, kernel_init, *, bias=False):
     with tf.variable_scope(name):
         kernel = _kernel((size, size, channels, int(x.shape[3])), kernel_init, name)
         offset = _bias(channels) if bias else None
-    return _scalable(x, lambda scale: convolution.upconvolve(x, kernel, scale), offset, (1, 1, channels, 1))
+    return _scalable(x, lambda scale: upsampling.upconvolve(x, kernel, scale), offset, (1, 1, channels, 1))
 
 
 def upsampled_conv(x, name, channels, kernel_init, skip=None):
@@ -121,7 +121,7 @@ def upsampled_conv(x, name, channels, kernel_init, skip=None):
     depth = int(x.shape[3]) + (0 if skip is None else int(skip.shape[3]))
     with tf.variable_scope(name):
         kernel = _kernel((3, 3, depth, channels), kernel_init, name)
-    return _scalable(x, lambda scale: convolution.convolve_upsampled(x, skip, kernel, scale), None, (1, 1, 1, channels))
+    return _scalable(x, lambda scale: upsampling.convolve_upsampled(x, skip, kernel, scale), None, (1, 1, 1, channels))
 
 
 _SCALABLE = ("convolutions that can be scaled",)  # key of a graph collection

@@ -135,7 +135,7 @@ def prepare(start, old, before):
         setup.check_layers(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
     content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
-    checks.check_parts(content["steps"], settings.warmup, settings.freeze_steps)
+    checks.check_durations(content["steps"], settings.warmup, settings.freeze_steps)
     spec = record.spec_from_dict(content["spec"])
     expected = setup.expectation(content["model"], training, spec)
     logger.info(baselines.sentence(*expected))

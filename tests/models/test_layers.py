@@ -30,9 +30,9 @@ def upsampled(x, factor, output_hw, learn=False):
     (1, 0, (2, 3)), (3, 1, (1, 1)), (3, 1, (8, 9)), (7, 3, (1, 2)), (7, 3, (2, 3)), (7, 3, (8, 9)),
     (3, 0, (8, 9)), (3, 100, (1, 2)), (7, 0, (7, 8)), (7, 0, (8, 9)), (7, 5, (1, 2)),
 ])
-@pytest.mark.parametrize("least", [0, convolution.LARGE_KERNEL], ids=["turned", "plain"])
+@pytest.mark.parametrize("least", [0, convolution.LARGE_KERNEL], ids=["transposed", "plain"])
 def test_convolution_and_its_matrix_product_match_scipy(size, pad, height_width, least, monkeypatch):
-    monkeypatch.setattr(convolution, "LARGE_KERNEL", least)  # from this size on, the gradient is turned
+    monkeypatch.setattr(convolution, "LARGE_KERNEL", least)  # from this size on, the gradient is transposed
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(size, size, 3, 4))
     window = layers.Window(size, padding=pad)
     with fresh() as session:

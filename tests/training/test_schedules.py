@@ -85,7 +85,7 @@ def test_drops_are_counted_from_the_first_step_despite_warm_up():
 @given(st.sampled_from(NAMES), st.integers(1, 2000), RATES, st.data())
 def test_rates_are_between_0_and_the_base_rate(schedule, steps, learning_rate, data):
     warmup, step = data.draw(st.integers(0, steps - 1)), data.draw(st.integers(0, steps - 1))
-    checks.check_parts(steps, warmup, 0)
+    checks.check_durations(steps, warmup, 0)
     options = {"poly_power": data.draw(st.floats(0.1, 4)), "gamma": data.draw(st.floats(0.01, 1)), "warmup": warmup,
                "step_size": data.draw(st.integers(1, steps))}
     rate = rate_at(step, steps, learning_rate, schedule, **options)
@@ -124,13 +124,13 @@ def test_stepped_rate_changes_only_at_multiples(step_size, multiple, gamma):
 
 @pytest.mark.parametrize("count", [10, 11])
 @pytest.mark.parametrize("flag", ["--warmup", "--freeze-steps"])
-def test_part_that_lasts_the_whole_run_is_refused(flag, count):
+def test_duration_of_the_whole_run_is_refused(flag, count):
     with pytest.raises(errors.UsageError) as caught:
-        checks.check_parts(10, count * (flag == "--warmup"), count * (flag == "--freeze-steps"))
+        checks.check_durations(10, count * (flag == "--warmup"), count * (flag == "--freeze-steps"))
     for word in (f"{flag} {count}", "10 steps", "Fix", f"give {flag} 9", "--epochs"):
         assert word in str(caught.value)
 
 
 def test_warm_up_may_leave_one_step_or_be_absent():
-    checks.check_parts(10, 9, 9)
-    checks.check_parts(1, 0, 0)
+    checks.check_durations(10, 9, 9)
+    checks.check_durations(1, 0, 0)

@@ -10,7 +10,7 @@ from fcn.models.tf_compat import tf
 from fcn.training.optimizers._slots import slot
 from fcn.training.optimizers.adam import BETA1, BETA2, EPSILON
 
-LARGE = 1e8  # as epsilon, it makes the root of s vanish beside it
+LARGE_EPSILON = 1e8  # m / (sqrt(s) + 1e8) is m / 1e8 in float32: an update without rectification
 
 
 def apply(grads, rate_of, momentum):
@@ -18,9 +18,9 @@ def apply(grads, rate_of, momentum):
     step = tf.get_variable("radam_step", (), tf.int64, initializer=tf.zeros_initializer(), trainable=False)
     with tf.control_dependencies([g for g, _ in grads]):
         is_rectified, size = rectified(tf.cast(step.assign_add(1), tf.float64))
-    epsilon, factor = (tf.where_v2(is_rectified, *pair) for pair in ((EPSILON, LARGE), (1.0, LARGE)))
+    epsilon, factor = (tf.where_v2(is_rectified, *pair) for pair in ((EPSILON, LARGE_EPSILON), (1.0, LARGE_EPSILON)))
     factor *= tf.cast(size, tf.float32)
-    return tf.group(*[tf.raw_ops.ResourceApplyAdam(  # with powers of 0, it corrects nothing
+    return tf.group(*[tf.raw_ops.ResourceApplyAdam(  # powers of 0: no bias correction
         var=v.handle, m=slot(v, "RAdam").handle, v=slot(v, "RAdam_1").handle, beta1_power=0.0, beta2_power=0.0,
         lr=rate_of[v.op.name] * factor, beta1=BETA1, beta2=BETA2, epsilon=epsilon, grad=g) for g, v in grads])
 
