@@ -22,6 +22,24 @@ def of_net():
     return [variable for variable in tf.global_variables() if variable.op.name not in others]
 
 
+def in_groups(variables, limit=1 << 24):
+    """Yield lists of these variables in order, of at most `limit` bytes each; a larger variable is alone.
+
+    A session prepares each set of fetches and feeds once, which takes as long for one variable as for hundreds: 0.1 s in
+    a large graph.
+    """
+    group, size = [], 0
+    for variable in variables:
+        own = variable.dtype.base_dtype.size * variable.shape.num_elements()
+        if group and size + own > limit:
+            yield group
+            group, size = [], 0
+        group.append(variable)
+        size += own
+    if group:
+        yield group
+
+
 def mark_optimizer_variables(variables):
     """Mark variables of the default graph as the optimizer's, such as Adam's averages; of_net() leaves them out."""
     for variable in variables:

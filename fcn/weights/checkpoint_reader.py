@@ -58,8 +58,7 @@ def _name_in(stored, name):
 def put(session, arrays):
     """Assign {name: array} to the net's variables by feeding their initialisers. The graph gets no constants.
 
-    Assigned arrays are removed from `arrays`, so that memory holds the weights once plus one layer.
+    Assigned arrays are removed from `arrays`, so that memory holds the weights once plus one group of variables.
     """
-    for variable in variables.of_net():
-        if variable.op.name in arrays:
-            session.run(variable.initializer, {variable.initializer.inputs[1]: arrays.pop(variable.op.name)})
+    for group in variables.in_groups([v for v in variables.of_net() if v.op.name in arrays]):
+        session.run([v.initializer for v in group], {v.initializer.inputs[1]: arrays.pop(v.op.name) for v in group})

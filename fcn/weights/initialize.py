@@ -69,17 +69,18 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
                                           classes, lambda name: _first_value(session, own[name]), factors)
     copied, copied_rows = transfer.others(weights.others, needed)
     arrays |= copied
+    rows += copied_rows
     stored.clear()
     weights.layers.clear()
     weights.others.clear()
     # Loaded variables are not initialised first: drawing fc6's 103 M random numbers took longer than everything else.
     initialise(session, [v for v in tf.global_variables() if v.op.name not in arrays])
     new = {name: v for name, v in own.items() if name not in arrays}
-    kernels = {name: v for name, v in new.items() if name.endswith("/kernel")}
     rest = {name: v for name, v in new.items() if transfer.is_other(name, own)}
     checkpoint_reader.put(session, arrays)
-    return (rows + copied_rows + [transfer.fresh(name, session.run(v)) for name, v in kernels.items()]
-            + transfer.fresh_others(session.run(rest)))
+    for group in variables.in_groups([v for name, v in new.items() if name.endswith("/kernel")]):
+        rows += [transfer.fresh(v.op.name, array) for v, array in zip(group, session.run(group), strict=True)]
+    return rows + transfer.fresh_others(session.run(rest))
 
 
 def rename_numbered(weights, needed):

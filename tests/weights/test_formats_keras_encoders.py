@@ -5,7 +5,7 @@ import pathlib
 import h5py
 import numpy as np
 import pytest
-from nets_help import fresh, values
+from nets_help import fresh, start, values
 
 from fcn.core import registry
 from fcn.models import layers
@@ -17,14 +17,15 @@ from fcn.weights.formats import _keras_layers
 SQUEEZENET = pathlib.Path(__file__).parents[3] / "shared/weights/squeezenet11/squeezenet_v1.1_weights_tf_notop.h5"
 
 
-def loaded(path, encoder):
-    """(report, {variable: array}) after the weights of a file were put into an encoder."""
+def loaded(paths, encoder):
+    """One (report, {variable: array}) per file, after its weights were put into an encoder."""
     with fresh() as session:
         images = tf.zeros((1, 64, 64, 3))
         registry.load("encoders", encoder).build(images, BuildSettings(
             None, {}, None, layers.height_width(images), None, np.zeros(2, np.int32), False))
-        rows = initialize.load_weights(session, detection.read_weights(path), (), 2, "name", None)
-        return rows, values()
+        for path in paths:
+            start(session)  # nothing is left of the file before
+            yield initialize.load_weights(session, detection.read_weights(path), (), 2, "name", None), values()
 
 
 @pytest.mark.slow
@@ -39,18 +40,18 @@ def test_file_saved_by_keras_fills_every_variable(tmp_path, encoder, name):
         for variable in layer.weights if "normalization" not in layer.name else ():
             variable.assign(rng.normal(size=variable.shape).astype(np.float32))
             expected[f"{layer.name}/{variable.name.removeprefix('depthwise_')}"] = variable.numpy()
-    for file in ("net.h5", "net.weights.h5"):
-        model.save(tmp_path / file) if file == "net.h5" else model.save_weights(tmp_path / file)
-        rows, found = loaded(tmp_path / file, encoder)
+    model.save(tmp_path / "net.h5")
+    model.save_weights(tmp_path / "net.weights.h5")
+    for rows, found in loaded([tmp_path / "net.h5", tmp_path / "net.weights.h5"], encoder):
         assert {row.fate for row in rows} == {"copied"}
         assert found.keys() == expected.keys()
         for variable, array in expected.items():
-            np.testing.assert_array_equal(found[variable], array, err_msg=f"{file}: {variable}")
+            np.testing.assert_array_equal(found[variable], array, err_msg=variable)
 
 
 @pytest.mark.skipif(not SQUEEZENET.exists(), reason="the published file of SqueezeNet 1.1 is not in ../shared")
 def test_published_squeezenet_fills_every_variable():
-    rows, found = loaded(SQUEEZENET, "squeezenet11")
+    (rows, found), = loaded([SQUEEZENET], "squeezenet11")
     assert {row.fate for row in rows} == {"copied"} and sum(map(np.size, found.values())) == 722_496
     with h5py.File(SQUEEZENET) as file:
         np.testing.assert_array_equal(found["conv1/kernel"], file["conv1/uniform1"])

@@ -12,7 +12,7 @@ from fcn.config.variants import variants_of
 from fcn.core import errors
 from fcn.data.label_policy import LabelPolicy
 from fcn.data.spec import DatasetSpec
-from fcn.models import graph_builder
+from fcn.models import graph_builder, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import record
@@ -385,6 +385,14 @@ def test_weights_are_loaded_into_variables_not_the_graph(stage):
         put(session, {"score_fr/bias": np.zeros(3)})
         checkpoint_reader.put(session, {"score_fr/bias": arrays["score_fr/bias"], "no such/kernel": np.zeros(1)})
         np.testing.assert_array_equal(nets_help.values()["score_fr/bias"], arrays["score_fr/bias"])
+
+
+def test_variables_are_loaded_in_groups_of_limited_size():
+    with fresh():
+        made = [tf.get_variable(f"v{number}", (size,)) for number, size in enumerate((3, 1, 8, 2, 1, 2))]
+        groups = [[v.op.name for v in group] for group in variables.in_groups(made, limit=16)]
+        assert list(variables.in_groups([])) == []
+    assert groups == [["v0", "v1"], ["v2"], ["v3", "v4"], ["v5"]]  # 16 bytes are 4 numbers
 
 
 @pytest.mark.parametrize(("layer", "axis"), [("final_conv", 3), ("final_upconv", 2)])
