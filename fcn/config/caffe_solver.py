@@ -28,7 +28,7 @@ SETTINGS = {
         "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
         "cache_dir", "net", "weights", "carry_scores", "extra_channels", "mean_rgb", "alignment", "pool", "last_layer",
         "fc", "fusion", "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "output", "precision", "rim",
-        "train_ignored", "seed", "deterministic", "plugins"),
+        "train_ignored", "norm_momentum", "seed", "deterministic", "plugins"),
 }
 
 

@@ -139,6 +139,9 @@ class Config:
                                between(0.0, 1e30, real))
     ema: float = setting("optimizer", 0.0, "DECAY", "validate, evaluate and export with the moving averages of the "
                          "weights, of this decay, such as 0.999; 0: with the weights", between(0.0, 1.0, real))
+    norm_momentum: float | None = setting("optimizer", None, "SHARE", "share that the moving averages of batch "
+                                          "normalisation keep at each batch (default: as in Keras, mostly 0.99); "
+                                          "short runs need less", optional(between(0.0, 0.9999, real)))
 
     steps: int = setting("schedule", 0, "N", "weight updates of the run; 0: use --epochs", counted_from_0,
                          is_common=True)

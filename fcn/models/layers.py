@@ -197,8 +197,7 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
     if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
         for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
-            change = tf.where_v2(training, (1 - momentum) * (value - moving), 0.0)
-            add_change(moving, change)
+            add_change(moving, tf.where_v2(training, value - moving, 0.0), momentum)
     mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
     scale = gamma * tf.math.rsqrt(variance + epsilon)
     return tf.cast(wide * scale + (beta - mean * scale), x.dtype)

@@ -25,7 +25,7 @@ def of_net():
 def in_groups(variables, limit=1 << 24):
     """Yield lists of these variables in order, of at most `limit` bytes each; a larger variable is alone.
 
-    A session prepares each set of fetches and feeds once, which takes as long for one variable as for hundreds: 0.1 s in
+    A session prepares each set of fetches and feeds once; that takes as long for one variable as for hundreds, 0.1 s in
     a large graph.
     """
     group, size = [], 0
@@ -46,19 +46,28 @@ def mark_optimizer_variables(variables):
         tf.add_to_collection(_OPTIMIZER, variable)
 
 
-def add_change(variable, change):
-    """Register what a training batch adds to a moving average of the default graph, a tensor that is 0 otherwise."""
-    tf.add_to_collection(_CHANGES, (variable, change))
+def add_change(variable, change, momentum=None):
+    """Register what a training batch adds to a moving average of the default graph, a tensor that is 0 otherwise.
+
+    With momentum, the batch adds (1 - momentum) * change, and --norm-momentum may replace it.
+    """
+    tf.add_to_collection(_CHANGES, (variable, change, momentum))
 
 
-def changed():
-    """Return the moving averages of the default graph that training changes."""
-    return [variable for variable, _ in tf.get_collection(_CHANGES)]
+def momenta(given=None):
+    """Return {moving average of the default graph that training changes: share that it keeps of itself, or None}.
+
+    given: --norm-momentum, which replaces those of the layers. None: registered without momentum.
+    """
+    return {variable: momentum if momentum is None or given is None else given
+            for variable, _, momentum in tf.get_collection(_CHANGES)}
 
 
-def apply_changes():
-    """Return the operations that add the registered changes to the moving averages of the default graph."""
-    return [variable.assign_add(change).op for variable, change in tf.get_collection(_CHANGES)]
+def apply_changes(given=None):
+    """Return the operations that add the registered changes to the moving averages. given: as in momenta()."""
+    return [variable.assign_add(change if momentum is None else
+                                (1 - (momentum if given is None else given)) * change).op
+            for variable, change, momentum in tf.get_collection(_CHANGES)]
 
 
 def in_type(variable, x, arrange=tf.identity):

@@ -16,7 +16,7 @@ import numpy as np
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, border_weights, label_policy
-from fcn.models import components, graph_builder, tf_compat
+from fcn.models import components, graph_builder, tf_compat, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
@@ -37,6 +37,16 @@ from fcn.training import (
 from fcn.weights import initialize, transfer
 
 logger = logging.getLogger(__name__)
+LARGEST_INITIAL_SHARE = 0.1  # of moving averages at the end of a run, without a warning
+
+
+def note_of_moving_averages(momentum, batches):
+    """Return a warning if averages that keep `momentum` of themselves at each batch settle too late, else ""."""
+    share = momentum ** batches
+    enough = min(0.9, math.floor(100 * 0.01 ** (1 / batches)) / 100)
+    return "" if share <= LARGEST_INITIAL_SHARE else (
+        f"note: after {batches} batches, moving averages of batch normalisation will still be {share:.0%} initial "
+        f"values, and scores too low; train longer, or give --norm-momentum {enough:g}")
 
 
 class Trainer:
@@ -57,7 +67,8 @@ class Trainer:
         self.graph = graph_builder.of_run(job.content["model"], lr_multipliers.frozen_layers(factor_of), at_first)
         held = {name: self.graph.is_first for name in names if lr_multipliers.layer_of(name) in at_first}
         rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
-                                  factor_of, held, settings.precision == "float16", settings.ema)
+                                  factor_of, held, settings.precision == "float16", settings.ema,
+                                  settings.norm_momentum)
         self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)
         self.schedule = schedules.Schedule(settings.learning_rate, settings.schedule, settings.warmup,
                                            settings.poly_power, settings.step_size, settings.gamma, settings.rise,
@@ -139,6 +150,16 @@ class Trainer:
         self.rows = [transfer.explained(row, texts.get(row.layer)) for row in rows]
         self._check_encoder(found)
         logger.info(transfer.report_text(self.rows))
+        self._note_moving_averages()
+
+    def _note_moving_averages(self):
+        """Log a warning if the run is too short for moving averages that start from their initial values."""
+        fresh = {row.layer for row in self.rows if row.fate == "fresh"}
+        momentum = max((kept for v, kept in variables.momenta(self.job.settings.norm_momentum).items()
+                        if kept and v.op.name.rpartition("/")[0] in fresh), default=0)
+        note = note_of_moving_averages(momentum, self.steps * self.job.settings.batches_per_step)
+        if note:
+            logger.warning(note)
 
     def _check_encoder(self, found):
         """Raise WeightsError unless a file has most layers of an encoder for which there is a published file.

@@ -28,6 +28,7 @@ class Rule:
     held: {trainable variable: bool scalar, True while its learning rate is 0} (--freeze-steps).
     loss_scaling: whether the loss is scaled, for float16 (loss_scale.py).
     average: decay of the averages of the weights (weight_average.py). 0: none.
+    norm_momentum: share that moving averages of batch normalisation keep at each batch; None: as each layer says.
     """
 
     optimizer: str = "adam"
@@ -38,6 +39,7 @@ class Rule:
     held: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     loss_scaling: bool = False
     average: float = 0.0
+    norm_momentum: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +88,9 @@ def build(objective, normalizer, rule, batches_per_step=1):
             means, trained = _gradients(objective, trained, _seed(normalizer, scale))
             means = [g / scale.value for g in means] if scale else means
         else:
-            collect, means, trained, running = _summed(objective, normalizer, trained, scale)
-    average = WeightAverage([*trained, *variables.changed()], rule.average) if rule.average else None
+            collect, means, trained, running = _summed(objective, normalizer, trained, scale,
+                                                        lambda: variables.apply_changes(rule.norm_momentum))
+    average = WeightAverage([*trained, *variables.momenta()], rule.average) if rule.average else None
     norm = _norm(means, [rule.held.get(v.op.name) for v in trained])
     with tf.control_dependencies([_checked(norm, "gradient", scale)]):
         grads = [(tf.identity(g), v) for g, v in zip(means, trained, strict=True)]
@@ -127,7 +130,7 @@ def _changed(rule, grads, rate, average):
 
     Raises UsageError if the optimizer gives no operation.
     """
-    with tf.control_dependencies(variables.apply_changes()):
+    with tf.control_dependencies(variables.apply_changes(rule.norm_momentum)):
         applied = apply(rule, grads, rate)
     if not isinstance(applied, tf.Operation | tf.Tensor):
         raise errors.UsageError(f"apply() gives {applied!r}, expected an operation such as that of tf.group()",
@@ -176,11 +179,12 @@ def _gradients(objective, variables, scale):
     return [g for g, _ in found], [v for _, v in found]
 
 
-def _summed(objective, normalizer, trained, scale):
+def _summed(objective, normalizer, trained, scale, move):
     """Return (collect, means, variables, running sums) for a step of several batches.
 
     collect: operation that adds the gradients of a batch to the running sums. means: gradients of the step, with the
-    current batch as its last. scale: LossScale, or None. A scaled backward pass starts from the mean of a batch; a sum
+    current batch as its last. scale: LossScale, or None. move: function that makes the operations which change the
+    moving averages. A scaled backward pass starts from the mean of a batch; a sum
     over pixels would not fit into float16.
     """
     ones = tf.unstack(tf.eye(objective.shape[0])) if objective.shape.rank else [1.0]  # each selects one of the K terms
@@ -195,8 +199,8 @@ def _summed(objective, normalizer, trained, scale):
         count = _running_sum("pixels", normalizer.shape)
     size = tf.global_norm(gradients)
     with tf.control_dependencies([_checked(size, "gradient", scale)]):  # per batch: the batch is saved for inspection
-        moved = tf.cond(tf.math.is_finite(size), lambda: tf.group(*variables.apply_changes()), tf.no_op) if scale else (
-            tf.group(*variables.apply_changes()))
+        moved = (tf.cond(tf.math.is_finite(size), lambda: tf.group(*move()), tf.no_op) if scale
+                 else tf.group(*move()))
         collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
                            count.assign_add(normalizer), moved)
     share = tf.reshape(tf.math.divide_no_nan(1.0, count + normalizer), (len(ones),))

@@ -89,9 +89,10 @@ def train(session, graph, step, first, last, batches_per_step=2, is_first=False)
         session.run(step.update if (number + 1) % batches_per_step == 0 else step.collect, feed)
 
 
-def built(batches_per_step=2, frozen=(), **options):
+def built(batches_per_step=2, frozen=(), norm_momentum=None, **options):
     graph = graph_builder.build(Architecture("normed", 3, mean_rgb=(100.0, 110.0, 120.0), **options), frozen=frozen)
-    return graph, weight_update.build(graph.objective, graph.normalizer, weight_update.Rule("adam"), batches_per_step)
+    rule = weight_update.Rule("adam", norm_momentum=norm_momentum)
+    return graph, weight_update.build(graph.objective, graph.normalizer, rule, batches_per_step)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.003)])
@@ -164,9 +165,11 @@ def moments(kernel, images):
     return y.mean((0, 1, 2)), y.var((0, 1, 2))
 
 
-def test_every_batch_of_a_step_updates_the_averages_once():
+@pytest.mark.parametrize(("given", "kept"), [(None, 0.8), (0.5, 0.5), (0.0, 0.0)])
+def test_every_batch_of_a_step_updates_the_averages_once(given, kept):
+    """The layers say 0.8, --norm-momentum may say otherwise."""
     with fresh() as session:
-        graph, step = built()
+        graph, step = built(norm_momentum=given)
         start(session)
         kernel = values()["conv_a/kernel"]
         train(session, graph, step, 0, 1)
@@ -174,7 +177,7 @@ def test_every_batch_of_a_step_updates_the_averages_once():
     mean, variance = np.zeros(4), np.ones(4)
     for number in (0, 1):
         of_batch = moments(kernel, batch_at(number)[0])
-        mean, variance = 0.8 * mean + 0.2 * of_batch[0], 0.8 * variance + 0.2 * of_batch[1]
+        mean, variance = (kept * old + (1 - kept) * new for old, new in zip((mean, variance), of_batch, strict=True))
     assert (held["conv_a/kernel"] != kernel).all()
     np.testing.assert_allclose(held["bn_a/moving_mean"], mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(held["bn_a/moving_variance"], variance, rtol=1e-4)
