@@ -28,7 +28,9 @@ PLAIN = {"net": "fcn8s_tutorial", "classes": 151, "size": (224, 224), "batch": 2
 CASES = ({}, {"batch": 1}, {"batch": 4}, {"batches": 2}, {"optimizer": "momentum"}, {"optimizer": "rmsprop"},
          {"optimizer": "radam"}, {"precision": "bfloat16"}, {"freeze": "conv5_4"}, {"freeze": "fc7"},
          {"size": (448, 448)},
-         {"net": "fcn8s", "classes": 11, "size": (216, 288), "batch": 4}, {"net": "fcn8s", "classes": 21})
+         {"net": "fcn8s", "classes": 11, "size": (216, 288), "batch": 4}, {"net": "fcn8s", "classes": 21},
+         {"net": "unet_mobilenetv2", "size": (64, 64)}, {"net": "unet_densenet121", "size": (160, 160)},
+         {"net": "unet_efficientnetb4", "size": (160, 160)})
 
 
 def built(options, channels):
@@ -40,7 +42,8 @@ def built(options, channels):
 
     o = PLAIN | options
     widths = {name: max(1, int(width * channels)) for name, width in published_nets.widths().items()}
-    architecture = Architecture(o["net"], o["classes"], widths, (128, 128, 128), precision=o["precision"])
+    architecture = Architecture(o["net"], o["classes"], components.of(o["net"]).widths(widths), (128, 128, 128),
+                                precision=o["precision"])
     graph = graph_builder.build(architecture)
     factors = lr_multipliers.factors([v.op.name for v in tf.trainable_variables()], graph.encoder_layers, (),
                                      o["freeze"])
@@ -56,9 +59,10 @@ def estimated(o, architecture, step):
     memory_map = components.of(o["net"]).memory_map(architecture, o["size"])
     one = resources.activations(memory_map, o["size"], o["classes"],
                                 [lr_multipliers.layer_of(v.op.name) for v in trained], width)
-    return sum(resources.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
-                                sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0,
-                                resources.Update(o["optimizer"], o["batches"]), width).values())
+    parts = resources.memory(sum(v.shape.num_elements() for v in tf.trainable_variables()),
+                             sum(v.shape.num_elements() for v in trained), o["batch"] * one, 0,
+                             resources.Update(o["optimizer"], o["batches"]), width)
+    return sum(parts.values()) + resources.graph(len(tf.get_default_graph().get_operations()))
 
 
 @measuring.in_a_graph
@@ -71,7 +75,7 @@ def case(options, channels):
     rng = np.random.default_rng(0)
     shape = (o["batch"], *o["size"])
     feed = {graph.images: rng.integers(0, 256, (*shape, 3), np.uint8), graph.keep_prob: 0.85, step.learning_rate: 1e-5,
-            graph.labels: rng.integers(0, o["classes"], shape).astype(np.uint8)}
+            graph.labels: rng.integers(0, o["classes"], shape).astype(np.uint8), graph.training: True}
     with new_session() as session:
         initialize.initialise(session, tf.global_variables())
         session.run(tf.local_variables_initializer())

@@ -62,8 +62,9 @@ def memory_of(trainer, batch=None):
     validation = resources.prediction(validation_map, validation_px, architecture.num_classes, width)
     update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay),
                               trainer.graph.objective.shape.num_elements(), bool(settings.ema))
-    return resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
-                            batch * validation, update, width)
+    parts = resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
+                             batch * validation, update, width)
+    return parts | {"the graph": resources.graph(len(tf.get_default_graph().get_operations()))}
 
 
 def architecture_of(trainer):

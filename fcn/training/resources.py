@@ -10,6 +10,8 @@ import math
 from fcn.core import registry
 
 PROGRAM = 720e6  # bytes of Python, TensorFlow and a session without variables
+PROGRAM_OPERATIONS = 3000  # of a graph that PROGRAM contains: an FCN
+OPERATION = 13e3  # bytes of another operation in the graph and the session (measured: 11e3 to 15e3)
 LOGITS = 2       # arrays of their size: upsampled logits and their gradient
 FLOAT = 4        # bytes of a float32
 WRITTEN_PER_S = 80e6  # bytes/s of writing and verifying a checkpoint (measured: 65e6 while the machine does other work)
@@ -66,6 +68,11 @@ class Update:
     decays: bool = False
     terms: int = 1
     averaged: bool = False
+
+
+def graph(operations):
+    """Return the memory in bytes that a graph of this many operations needs beyond that of an FCN."""
+    return OPERATION * max(0, operations - PROGRAM_OPERATIONS)
 
 
 def memory(parameters, trained, training, validation, update, width=FLOAT):

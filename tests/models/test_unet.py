@@ -254,13 +254,15 @@ def test_plain_blocks_keep_their_pixels():
 # --- exports ---
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["net", "net.npz", "net.tflite", "net.onnx"])
-def test_unet_with_one_output_is_exported_for_any_size(tmp_path, name):
+@pytest.mark.parametrize(("net", "name"), [
+    *(("unet_squeezenet11", name) for name in ("net", "net.npz", "net.tflite", "net.onnx")),
+    ("unet_efficientnetb0", "net.tflite")])  # depthwise convolution, squeeze-and-excite, swish
+def test_unet_with_one_output_is_exported_for_any_size(tmp_path, net, name):
     """The export compares its outputs for images of two sizes with the net, of which one is padded."""
     if name == "net.onnx":
         pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
-    model = {"net": "unet_squeezenet11", "num_classes": 2, "ignored_ids": [], "channels": {},
+    model = {"net": net, "num_classes": 2, "ignored_ids": [], "channels": {},
              "mean_rgb": [123.0, 117.0, 104.0], "choices": {}, "loss": "cross_entropy", "output": "sigmoid"}
     with fresh() as session:
         graph_builder.of_run(model)
