@@ -107,6 +107,8 @@ def checked_config(arguments, evaluated):
         threshold = arguments.threshold if arguments.threshold != "best" else stored.best_threshold(
             evaluated.run, evaluated.step, config.describe())
         config = dataclasses.replace(config, threshold=threshold)
+        if arguments.images:
+            print(f"foreground from a probability of {threshold:g}")
     if arguments.window:
         tiling.check_strides(components.common_stride(architecture), architecture.net)
     prediction_writer.refuse_zip(arguments.outputs or (), evaluated.spec)

@@ -73,8 +73,8 @@ def _term(part, text):
         number = float(factor)
     except ValueError:
         number = -1.0
-    if not 0 < number <= 1e6:
-        raise argparse.ArgumentTypeError(f"invalid factor '{factor}' in '{text}': expected a number above 0 and up to "
+    if not 1e-6 <= number <= 1e6:
+        raise argparse.ArgumentTypeError(f"invalid factor '{factor}' in '{text}': expected a number from 0.000001 to "
                                          "1000000, as in 0.5*dice+focal")
     return LossTerm(number, found["name"].strip(), _options(found["options"] or "", found["name"].strip(), text))
 

@@ -77,9 +77,10 @@ class Config:
     cache_dir: str = setting("data", "data_cache", "DIR", "folder of the HDF5 caches")
 
     net: str = setting("model", "fcn8s_atonce", "NAME", "net", is_common=True, kind="nets")
-    weights: str = setting("model", "weights/imagenet-vgg-verydeep-19.mat", "PATH", "initial weights: VGG-16, VGG-19 "
+    weights: str = setting("model", "weights/imagenet-vgg-verydeep-19.mat", "PATH", "initial weights: the encoder "
                            "or a whole FCN (MatConvNet .mat, Keras .h5, .npz), a run (its best checkpoint) or a "
-                           "checkpoint; none: random", is_common=True)
+                           "checkpoint; none: random; other encoders than VGG have a default of their own, "
+                           "weights/README.md", is_common=True)
     carry_scores: str = setting("model", "name", "", "copy the score layers of a whole FCN in --weights by class name, "
                                 "by class id, or initialise them (fresh)", choices=("name", "id", "fresh"))
     extra_channels: str = setting("model", "mean", "", "first convolution of RGB weights for further channels: mean of "

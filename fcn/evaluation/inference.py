@@ -19,6 +19,14 @@ from fcn.models.tf_compat import run
 __all__ = ["InferenceConfig", "Predictor", "need_of"]
 
 
+def check_numbers(has_nan):
+    """Raise WeightsError if scores are not numbers, of which any class would be the largest. has_nan: bool."""
+    if has_nan:
+        raise errors.WeightsError("the net's scores are not numbers (NaN), so there is no prediction",
+                                  why="the training diverged, or numbers are too large for float16",
+                                  fix="try --precision float32, then an earlier --checkpoint.")
+
+
 class Predictor:
     """Predicts images with one net and one InferenceConfig.
 
@@ -78,7 +86,9 @@ class Predictor:
         """Return ids from an argmax in the graph, so that scores are not copied out of it."""
         self.room.check(network_input.shape[:2], network_input.shape[:2])
         predictions = [graph_builder.prediction_without(self.net.scores, ids) for ids in self.distinct]
-        return [ids[0] for ids in self._run(predictions, network_input)]
+        *found, has_nan = self._run([*predictions, graph_builder.has_nan(self.net.scores)], network_input)
+        check_numbers(has_nan)
+        return [ids[0] for ids in found]
 
     def _strip_by_strip(self, photo, network_input, target, sink):
         """Return ids from scores that are merged and reduced to ids strip by strip."""
@@ -117,6 +127,7 @@ class Predictor:
 
     def _logits(self, band, start, end):
         found = self._run(self.net.logits, band[:, start:end])[0]
+        check_numbers(np.isnan(np.sum(found)))
         self.passed += 1
         if self.progress:
             self.progress(self.passed / self.passes)

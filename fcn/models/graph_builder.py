@@ -233,14 +233,24 @@ _adding = threading.Lock()
 
 def prediction_without(scores, excluded_ids):
     """The tensor predict(scores, excluded_ids), made once in the graph of `scores`, also if several threads ask."""
-    graph = scores.tensor.graph
-    name = "_".join([f"{scores.tensor.op.name}/prediction_without", *map(str, excluded_ids)])
+    return _once(scores, "_".join(["prediction_without", *map(str, excluded_ids)]),
+                 lambda: predict(scores, excluded_ids))
+
+
+def has_nan(scores):
+    """A scalar bool tensor: whether a score is not a number, made once as prediction_without() is."""
+    return _once(scores, "has_nan", lambda: tf.math.is_nan(tf.reduce_sum(scores.tensor)))
+
+
+def _once(scores, name, make):
+    """The tensor of this name in the graph of `scores`, made by make() if it is not there."""
+    graph, name = scores.tensor.graph, f"{scores.tensor.op.name}/{name}"
     with _adding:
         try:
             return graph.get_tensor_by_name(f"{name}:0")
         except KeyError:
             with graph.as_default():
-                return tf.identity(predict(scores, excluded_ids), name)
+                return tf.identity(make(), name)
 
 
 def without(logits, excluded_ids):

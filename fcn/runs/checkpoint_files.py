@@ -10,6 +10,7 @@ folder names; there is no list of them.
 import contextlib
 import hashlib
 import json
+import math
 import pathlib
 import re
 import shlex
@@ -89,9 +90,9 @@ def listed(folder):
 def best(checkpoints):
     """(path, state) of the checkpoint with the best validation score, the earliest of equals; (None, None) if none.
 
-    checkpoints: [(path, state)].
+    checkpoints: [(path, state)]. Scores that are not finite, of runs of older versions, do not count.
     """
-    scored = [item for item in checkpoints if item[1].get("score") is not None]
+    scored = [item for item in checkpoints if item[1].get("score") is not None and math.isfinite(item[1]["score"])]
     return max(scored, key=_goodness) if scored else (None, None)
 
 

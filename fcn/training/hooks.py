@@ -76,8 +76,8 @@ class Evaluate:
         numbers, samples = found
         at.validated, at.score = at.step, numbers[f"val_{at.best_by}"]
         if at.score is not None:
-            better = at.best is None or (selection.goodness(at.score, at.best_by)
-                                         > selection.goodness(at.best["score"], at.best_by))
+            better = at.best is None or not math.isfinite(at.best["score"]) or (  # NaN: of a run of an older version
+                selection.goodness(at.score, at.best_by) > selection.goodness(at.best["score"], at.best_by))
             at.best = {"step": at.step, "score": at.score} if better else at.best
             at.since_best = 0 if better else at.since_best + 1
         self.report.validation(at, numbers, samples)

@@ -160,6 +160,7 @@ def _diverged(error, position, settings, number, images, labels):
         why=[*why, f"before: loss {', '.join(shown) or 'unknown'} (last batches), gradient norm "
              f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
              f"the batch is {settings.keep_batch(number, images, labels, facts)}"],
-        fix="start a new run with --precision bfloat16, which needs no loss scale." if scaled else
+        fix="start a new run with a lower --learning-rate, or with --precision bfloat16, which needs no loss scale."
+            if scaled else
             "resume from the last checkpoint with a lower --learning-rate, --warmup or --clip-norm 1; check the labels "
             "of the batch.")

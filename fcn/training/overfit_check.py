@@ -1,7 +1,7 @@
 """fcn train --sanity: can this net, with these weights, labels and rate, overfit one batch?
 
 A net that cannot overfit one batch will not learn a data set either. The check takes minutes, uses no dropout and the
-full learning rate, and writes nothing.
+full learning rate, and writes nothing. Layers that --freeze-steps freezes at first are trained.
 """
 
 import logging
@@ -87,7 +87,8 @@ def descend(session, trainer, images, labels, beaten):
         for step in range(STEPS + 1):
             rate = schedule.rate(step, STEPS)
             # One batch per step gives the same update as several equal ones: both sums grow by the same factor.
-            feed = {graph.images: images, graph.labels: labels, trainer.update.learning_rate: rate}
+            feed = {graph.images: images, graph.labels: labels, trainer.update.learning_rate: rate,
+                    graph.training: True}
             try:
                 done = tf_compat.run(session, [graph.loss_sum, graph.pixels, trainer.update.update], feed)
             except tf_errors.InvalidArgumentError as error:
@@ -116,4 +117,4 @@ def causes(losses, beaten, trainer):
               f"{term.name}(classes=present)" for term in loss_terms.parse(trainer.job.settings.loss)
               if loss_terms.known_options(term.name).get("classes") == "all" and "classes" not in term.options]
     return [*lines, "labels may be shifted or belong to other images: --show-batch FILE.png shows them",
-            "fc6 and fc7 may not be loaded from --weights: loaded layers are \"copied\" in the table above"]
+            "layers may not be loaded from --weights: loaded layers are \"copied\" in the table above"]

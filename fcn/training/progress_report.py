@@ -105,15 +105,21 @@ class ProgressReport:
         self.draw()
         loss = numbers["val_loss"]
         loss = "" if loss is None else f"loss {plus_minus(loss, numbers['val_loss_se'])}, "
+        if numbers.get("not_finite"):
+            self.screen.say(f"step {at.step}  validation: the loss is not finite, so no score; a lower --learning-rate "
+                            "helps, and --precision float32 or bfloat16 in a float16 run")
+            return
         if at.score is None:
             self.screen.say(f"step {at.step}  validation: {loss}no labelled pixels in these "
                             f"{numbers['unlabelled_images']} validation images, so no score; --eval-batches 0 uses "
                             "the whole split")
             return
+        f_score = f"F-score {numbers['val_f_score']:.3f}, " if at.best_by == "f_score" else ""
         label = "" if at.best_by == selection.DEFAULT else f" {selection.SCORES[at.best_by]}"
         best = f"best{label} so far" if at.best["step"] == at.step else (
             f"best{label} {at.best['score']:.3f} at step {at.best['step']}")
-        self.screen.say(f"step {at.step}  validation: {loss}pixel accuracy {numbers['val_pixel_accuracy']:.3f}, "
+        self.screen.say(f"step {at.step}  validation: {loss}{f_score}pixel accuracy "
+                        f"{numbers['val_pixel_accuracy']:.3f}, "
                         f"mean IoU {numbers['val_mean_iou']:.3f} ({best}; at network size)")
 
     def happened(self, step, event):

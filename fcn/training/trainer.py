@@ -144,38 +144,54 @@ class Trainer:
                 logger.info(f"note: the net in {settings.weights} has {name} {value}, this one {getattr(chosen, name)}")
         texts = initialize.fit_channels(weights, Architecture.from_dict(self.job.content["model"]),
                                         settings.extra_channels)
-        found = list(weights.layers)
+        found, is_net = list(weights.layers), bool(weights.net)
         rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
                                        settings.carry_scores, chosen)
         self.rows = [transfer.explained(row, texts.get(row.layer)) for row in rows]
-        self._check_encoder(found)
+        self._check_encoder(found, is_net)
+        self._check_frozen()
         logger.info(transfer.report_text(self.rows))
-        self._note_moving_averages()
 
-    def _note_moving_averages(self):
-        """Log a warning if the run is too short for moving averages that start from their initial values."""
-        fresh = {row.layer for row in self.rows if row.fate == "fresh"}
+    def note_moving_averages(self):
+        """Log a warning if a new run is too short for moving averages that start from their initial values."""
+        fresh = {row.layer for row in self.rows or () if row.fate == "fresh"}
         momentum = max((kept for v, kept in variables.momenta(self.job.settings.norm_momentum).items()
                         if kept and v.op.name.rpartition("/")[0] in fresh), default=0)
         note = note_of_moving_averages(momentum, self.steps * self.job.settings.batches_per_step)
         if note:
             logger.warning(note)
 
-    def _check_encoder(self, found):
-        """Raise WeightsError unless a file has most layers of an encoder for which there is a published file.
+    def _check_encoder(self, found, is_net):
+        """Raise WeightsError unless a file is of the encoder, if there is a published file of that.
 
-        Files of other nets of keras.applications have some layers of the same name and shape. found: names of the
-        layers of the file.
+        Other nets of keras.applications have layers of the same name and shape; deeper ones, such as ResNet101, have
+        all and more. found: names of the layers of the file. is_net: whether it is of a net with a decoder.
         """
-        copied = {row.layer for row in self.rows or () if row.fate in ("copied", "reshaped")}
-        used = len(copied.intersection(self.graph.encoder_layers))
-        encoder, count = components.of(self.job.settings.net).encoder, len(self.graph.encoder_layers)
-        if found and hasattr(encoder, "WEIGHTS") and used < count / 2:
-            raise errors.WeightsError(f"has {used} of the {count} layers of the encoder "
-                                      f"{encoder.__name__.rpartition('.')[2]}", where=self.job.settings.weights,
-                                      why=f"found {', '.join(found[:4])} ..., expected "
-                                          f"{', '.join(self.graph.encoder_layers[:4])} ...",
+        encoder, own = components.of(self.job.settings.net).encoder, self.graph.encoder_layers
+        if not found or not hasattr(encoder, "WEIGHTS"):
+            return
+        copied = {row.layer for row in self.rows if row.fate in ("copied", "reshaped")}
+        missing = [layer for layer in own if layer not in copied]
+        patterns = {transfer.pattern(layer) for layer in own}
+        further = [row.layer for row in self.rows if row.fate == "dropped" and row.layer not in own
+                   and transfer.pattern(row.layer) in patterns and not is_net]
+        if missing or further:
+            why = (f"it lacks {', '.join(missing[:4])} ..., and has {', '.join(found[:4])} ..." if missing else
+                   f"beside them, it has {', '.join(further[:4])} ...")
+            raise errors.WeightsError(f"has {len(own) - len(missing)} of the {len(own)} layers of the encoder "
+                                      f"{encoder.__name__.rpartition('.')[2]}" + ", and more" * (not missing),
+                                      where=self.job.settings.weights, why=why,
                                       fix=f"give {encoder.WEIGHTS} (weights/README.md), or --weights none.")
+
+    def _check_frozen(self):
+        """Raise UsageError if layers that are frozen for the whole run have random values."""
+        settings = self.job.settings
+        frozen = [] if settings.freeze_steps else lr_multipliers.frozen(self.graph.encoder_layers, settings.freeze)
+        random = [row.layer for row in self.rows if row.fate == "fresh" and row.layer in frozen]
+        if random:
+            raise errors.UsageError(f"--freeze {settings.freeze} would keep {len(random)} layers at random values, "
+                                    f"such as {random[0]}", fix="give --freeze none, or --weights with a file of the "
+                                    "encoder (weights/README.md).")
 
     def save(self, session, state):
         """Save a checkpoint if all weights are finite. Raises DivergedError, MachineError."""
@@ -236,6 +252,7 @@ def _train(trainer):
               f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step")
         if at.step < trainer.steps:
             logger.info("\n".join(dry_run.quick(trainer)))
+        trainer.note_moving_averages()
         with progress_bar.ProgressBar("step", trainer.steps, at.step) as view, \
                 signals.Signals(view.say, view.restore_cursor) as asked:
             report, check, save = periodic(trainer, session, at, view, asked)

@@ -5,6 +5,7 @@ import numpy as np
 from fcn.metrics import confidence, confusion, iou
 from fcn.models.tf_compat import run
 
+NO_SCORES = {"val_pixel_accuracy": None, "val_mean_iou": None, "val_f_score": None}
 SHOWN = 3  # samples of a validation that become images for TensorBoard
 
 
@@ -16,8 +17,9 @@ def validate(session, model, batches, policy, stopped=lambda: False):
     the classes that occur; the F-score is the Dice coefficient}.
     samples: the first few (photo, label, prediction), uint8.
 
-    Without any labelled pixel, loss and scores are None, and "unlabelled_images" is the number of images. The loss is
-    also None if all labelled pixels belong to classes with weight 0.
+    Without any labelled pixel, loss and scores are None, and "unlabelled_images" is the number of images. They are also
+    None if the loss of an image is not finite, because the net's scores are not; "not_finite" is then True. The loss
+    is also None if all labelled pixels belong to classes with weight 0.
     """
     sums, counts, total, images = [], [], np.zeros((model.num_classes, model.num_classes), np.int64), 0
     samples: list[tuple] = []
@@ -32,12 +34,13 @@ def validate(session, model, batches, policy, stopped=lambda: False):
         images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
         total += confusion.matrix(labels, prediction, model.num_classes, policy.ignored_in_scores)
+    if not np.isfinite(sums).all():
+        return {"val_loss": None, "val_loss_se": None, **NO_SCORES, "not_finite": True}, samples
     loss, error = confidence.mean_loss(sums, counts)
     numbers = {"val_loss": loss if np.all(np.sum(counts, axis=0)) else None, "val_loss_se": error}
     true_positives, target_pixels, predicted_pixels = iou.counts(total, policy.ignored_in_scores)
     if not target_pixels.any():
-        return numbers | {"val_pixel_accuracy": None, "val_mean_iou": None, "val_f_score": None,
-                          "unlabelled_images": images}, samples
+        return numbers | NO_SCORES | {"unlabelled_images": images}, samples
     scores = iou.numbers(true_positives, target_pixels, predicted_pixels, absent="nan")
     return numbers | {"val_pixel_accuracy": float(scores["pixel_accuracy"]),
                       "val_mean_iou": float(scores["mean_iou"]), "val_f_score": float(scores["mean_f_score"])}, samples

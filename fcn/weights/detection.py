@@ -23,7 +23,8 @@ def read_weights(path):
     try:
         kind = file_kinds.kind_of(path)
     except OSError as error:
-        missing = f"put the file there ({FIX.removesuffix('.')}), or train from scratch with --weights none."
+        listed = FIX.removesuffix(".") if "vgg" in path.name else "weights/README.md lists all supported files"
+        missing = f"put the file there ({listed}), or train from scratch with --weights none."
         raise refusal(path, f"cannot be read: {error.strerror}", None,
                       missing if isinstance(error, FileNotFoundError) else FIX) from None
     if kind.start.startswith(b"MATLAB 5.0"):

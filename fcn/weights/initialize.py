@@ -55,7 +55,10 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
     stored = dict(sorted(weights.layers.items(), key=lambda item: order.get(item[0], len(order))))
     classes, factors = None, {}
     count = transfer.score_channels(weights.layers)
-    if count > 1:  # one output, of --output sigmoid, is copied to another one and otherwise not at all
+    kept_fresh = ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net else ()
+    if count == 1 and not transfer.carries_output(carry_scores, weights.class_names, class_names):
+        kept_fresh += tuple(layer for layer in stored if transfer.is_score(layer))
+    if count > 1:  # one output, of --output sigmoid, is copied to another one or not at all
         old = transfer.channel_names(weights.class_names, count)
         new = transfer.channel_names(class_names, num_classes)
         classes = transfer.carried_classes(carry_scores, old, new), len(old), len(new)
@@ -63,10 +66,8 @@ def load_weights(session, weights, class_names, num_classes, carry_scores, chose
         if weights.variant.get("pool_scaling", weights.net == "fcn8s_atonce") != scaled:
             factors = {f"score_{pool}": 1 / scale if scaled else scale
                        for pool, scale in published_nets.POOL_SCALES.items()}
-    arrays, rows = transfer.plan_transfer(stored, needed,
-                                          ("fc6", "fc7") if chosen and chosen.fc == "random" and not weights.net
-                                          else (),
-                                          classes, lambda name: _first_value(session, own[name]), factors)
+    arrays, rows = transfer.plan_transfer(stored, needed, kept_fresh, classes,
+                                          lambda name: _first_value(session, own[name]), factors)
     copied, copied_rows = transfer.others(weights.others, needed)
     arrays |= copied
     rows += copied_rows

@@ -30,6 +30,14 @@ class LayerReport:
     why: str = ""
 
 
+def pattern(layer):
+    """Return the name of a layer without its numbers: "conv4_block7_1_conv" -> "conv#_block#_#_conv".
+
+    A letter after a block's number, as in "block2c_bn" of EfficientNet, belongs to the number.
+    """
+    return re.sub(r"(?<=block)\d+[a-z]?|\d+", "#", layer)
+
+
 def plan_transfer(stored, needed, keep_fresh=(), classes=None, start=None, factors=None):
     """Map the layers of a file to the variables of a net.
 
@@ -129,11 +137,16 @@ def score_channels(layers):
     return next((layers[name][0].shape[axis] for name, axis in axes.items() if name in layers), 0)
 
 
+def is_score(layer):
+    """Return whether a layer gives the scores of classes."""
+    return layer in FINAL or bool(re.fullmatch(r"score_\w+", layer))
+
+
 def _class_axes(layer, stored):
     """Return the axes of a layer whose length is the number of classes: {"kernel": axes, "bias": axes}, or {}."""
     if layer in FINAL:
         return {"kernel": (FINAL[layer],), "bias": (0,)}
-    if re.fullmatch(r"score_\w+", layer):
+    if is_score(layer):
         return {"kernel": (3,), "bias": (0,)}
     if re.fullmatch(r"upscore\w*", layer):
         return {"kernel": (2, 3)}
@@ -171,6 +184,15 @@ def carried_classes(how, old_names, new_names):
         return tuple((i, i) for i in range(min(len(old_names), len(new_names))))
     ids = {name: i for i, name in enumerate(_counted(old_names))}
     return tuple((ids[name], i) for i, name in enumerate(_counted(new_names)) if name in ids)
+
+
+def carries_output(how, old_names, new_names):
+    """Return whether the one output of a net of two classes (--output sigmoid) is transferred. how: as above.
+
+    Its class is the second one; with how = "name", that must have the same name in both.
+    """
+    return how == "id" or (how == "name" and [name.casefold() for name in old_names[1:2]] == [
+        name.casefold() for name in new_names[1:2]])
 
 
 def _counted(names):

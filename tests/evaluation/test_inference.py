@@ -7,7 +7,7 @@ import types
 
 import numpy as np
 import pytest
-from nets_help import THIN16, fresh, randomise, start
+from nets_help import THIN16, fresh, put, randomise, start
 from PIL import Image
 from scipy.special import softmax
 
@@ -88,6 +88,18 @@ def test_tile_centres_with_less_overlap_differ(short):
     photo = short.photo[:, :700]
     scores, _ = short.merged(InferenceConfig(window=(256, 256), overlap=128, merge="centre"), photo)
     assert not same(scores, short.logits(photo))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", [InferenceConfig(), InferenceConfig(flip=True)])
+def test_scores_that_are_not_numbers_are_no_prediction(plan):
+    with fresh() as session:
+        own = Net(session, "fcn8s", SHORT, "same")
+        photo = own.photo[:64, :96]
+        assert own.predictor(plan).predict(photo, photo)[0][0].shape == (64, 96)
+        put(session, {"score_fr/bias": np.full(CLASSES, np.nan)})
+        with pytest.raises(errors.WeightsError, match="not numbers"):
+            own.predictor(plan).predict(photo, photo)
 
 
 def interior(predictor, size, margin):
@@ -174,7 +186,7 @@ def test_scores_leave_tensorflow_only_when_needed(short, plan, size, fetched, mo
 
     def spy(session, fetches, feed):
         found = session.run(fetches, feed)
-        kinds.update(value.dtype for value in (found if isinstance(found, list) else [found]))
+        kinds.update(value.dtype for value in (found if isinstance(found, list) else [found]) if value.ndim)
         return found
     monkeypatch.setattr(inference, "run", spy)
     photo = short.photo[:size[0], :size[1]]

@@ -1,6 +1,7 @@
 """Which checkpoint of a run is taken, what is said of it, and that one of another run is not taken for it."""
 
 import json
+import math
 import re
 
 import pytest
@@ -49,6 +50,15 @@ def test_best_by_loss_is_the_checkpoint_with_the_smallest_loss(tmp_path):
         checkpoint_files.write_state(path, checkpoint_files.read_state(path) | {"best_by": "loss"})
     assert checkpoint_choice.choose(run).text.endswith("(step 20, validation loss 0.2500, the best; the newest is "
                                                        "step 30)")
+
+
+@pytest.mark.parametrize("best_by", ["loss", "mean_iou"])
+def test_score_that_is_not_a_number_is_never_best(tmp_path, best_by):
+    """Older versions stored NaN; a maximum over NaN depends on the order."""
+    run = make(tmp_path / "run", {10: math.nan, 20: 0.25, 30: math.nan, 40: 0.25})
+    for path in checkpoint_files.paths(run / "checkpoints"):
+        checkpoint_files.write_state(path, checkpoint_files.read_state(path) | {"best_by": best_by})
+    assert checkpoint_choice.choose(run).state["step"] == 20
 
 
 def test_newest_is_taken_without_a_score(tmp_path):

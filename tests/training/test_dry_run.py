@@ -19,6 +19,7 @@ from fcn.models import components, graph_builder, published_nets
 from fcn.models.architecture import Architecture
 from fcn.models.encoders import vgg
 from fcn.models.tf_compat import tf
+from fcn.runs import run_log
 from fcn.training import dry_run, overfit_check, resources, weight_update
 
 USAGE = collections.namedtuple("USAGE", "total used free")
@@ -117,6 +118,19 @@ def test_failed_overfit_check_explains_possible_causes(toy, tmp_path, monkeypatc
         train_toy(toy, tmp_path, "--sanity", *words)
     assert cause in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.mark.slow
+def test_overfit_check_starts_at_the_loss_of_the_training(toy, tmp_path, monkeypatch):
+    """Batch normalisation uses the batch in both; by its initial averages, this U-Net has another loss."""
+    words = ["--net", "unet_vgg19", "--learning-rate", "1e-9", "--batches-per-step", "1", "--log-every", "1",
+             "--average-loss", "1", "--steps", "1", "--norm-momentum", "0.1"]
+    monkeypatch.setattr(overfit_check, "STEPS", 1)
+    with pytest.raises(errors.DivergedError) as raised:
+        train_toy(toy, tmp_path, "--sanity", *words)
+    train_toy(toy, tmp_path, *words)
+    first, *_ = run_log.read_entries(tmp_path / "run/log.jsonl")
+    assert f"overfit one batch: loss {first['loss']:.3g} -> " in str(raised.value)
 
 
 def test_stages_cannot_be_dry_run_together():

@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import math
 import signal
 import types
 
@@ -70,6 +71,14 @@ def test_run_validates_and_saves_periodically_and_at_the_end():
     assert steps_of(book.saved) == [3, 4, 6, 8, 9, 10]
     assert [state["score"] for state in book.saved] == [None, 0.1, None, 0.2, None, 0.3]
     assert book.flushed == 6
+
+
+@pytest.mark.parametrize("best_by", ["mean_iou", "loss"])
+def test_best_score_that_is_not_a_number_is_replaced(best_by):
+    at = position(best={"step": 0, "score": math.nan}, best_by=best_by)
+    book = Book()
+    book.validate = lambda: ({"val_mean_iou": 0.5, "val_loss": 0.5}, [])
+    assert book.run(4, at).best == {"step": 4, "score": 0.5} and at.since_best == 0
 
 
 def test_checkpoint_of_a_stopped_run_is_marked():

@@ -6,13 +6,14 @@ from nets_help import fresh, put, start, values
 
 from fcn.cli import export
 from fcn.core import errors, registry
+from fcn.data.label_policy import LabelPolicy
 from fcn.data.spec import DatasetSpec
 from fcn.export import writer
 from fcn.models import graph_builder, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import record
-from fcn.training import checkpoint, weight_update
+from fcn.training import checkpoint, validation, weight_update
 from fcn.weights import checkpoint_reader, initialize
 from fcn.weights.formats import npz
 
@@ -216,6 +217,22 @@ def test_validation_uses_the_averages_unchanged(run):
     np.testing.assert_array_equal(of_one, logits[0])  # whatever else is in the batch
     assert np.abs(by_batch - logits).max() > 0.1 * np.ptp(logits)
     assert all((after[name] == held[name]).all() for name in held)
+
+
+@pytest.mark.parametrize("wrong", ["classes/kernel", "bn_b/moving_mean"])
+def test_validation_has_no_score_if_scores_are_not_numbers(wrong):
+    """Else argmax of NaN would be class 0, which may be most of the labels."""
+    with fresh() as session:
+        graph, _ = built()
+        start(session)
+        batches = [batch_at(0), batch_at(1)]
+        before, _ = validation.validate(session, graph, batches, LabelPolicy(()))
+        put(session, {wrong: np.full(values()[wrong].shape, np.nan)})
+        found, samples = validation.validate(session, graph, batches, LabelPolicy(()))
+    assert before["val_loss"] > 0 and before["val_mean_iou"] > 0 and "not_finite" not in before
+    assert found == {"val_loss": None, "val_loss_se": None, "val_pixel_accuracy": None, "val_mean_iou": None,
+                     "val_f_score": None, "not_finite": True}
+    assert len(samples) == 3
 
 
 def test_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(run, tmp_path):

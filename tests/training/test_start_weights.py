@@ -7,7 +7,10 @@ from scripts_help import call, train_words
 
 from fcn.config.training_config import Config
 from fcn.core import errors
+from fcn.models import graph_builder
+from fcn.models.architecture import Architecture
 from fcn.models.encoders import squeezenet11
+from fcn.models.tf_compat import tf
 from fcn.training import start, trainer
 
 
@@ -58,6 +61,44 @@ def test_short_run_warns_unless_averages_settle(toy, tmp_path, given):
                             *(["--norm-momentum", "0.1"] if given else [])))
     assert ("after 4 batches, moving averages of batch normalisation will still be 96% initial values" in
             " ".join(done.stdout.split())) != given
+
+
+@pytest.fixture(scope="module")
+def siblings(tmp_path_factory):
+    """Files of SqueezeNet 1.1: whole, without its last layer, and of a deeper net with layers of the same names."""
+    folder = tmp_path_factory.mktemp("siblings")
+    with tf.Graph().as_default():
+        graph_builder.build(Architecture("unet_squeezenet11", 2))
+        shapes = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()
+                  if v.op.name.startswith(("conv1/", "fire"))}
+    rng = np.random.default_rng(0)
+    deeper = {"fire10_squeeze1x1/kernel": [1, 1, 512, 64], "fire10_squeeze1x1/bias": [64]}
+    shorter = {name: shape for name, shape in shapes.items() if not name.startswith("fire9_expand3x3")}
+    for file, own in (("whole", shapes), ("shorter", shorter), ("deeper", shapes | deeper)):
+        with h5py.File(folder / f"{file}.h5", "w") as stored:
+            for name, shape in own.items():
+                layer, _, part = name.partition("/")
+                stored[f"{layer}/{layer}/{part}:0"] = rng.normal(0, 0.05, shape).astype(np.float32)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "said"), [
+    ("whole", []),
+    ("shorter", ["has 24 of the 25 layers of the encoder squeezenet11\n", "it lacks fire9_expand3x3 ..."]),
+    ("deeper", ["has 25 of the 25 layers of the encoder squeezenet11, and more", "it has fire10_squeeze1x1 ..."])])
+def test_file_of_a_sibling_net_is_refused(toy, tmp_path, siblings, file, said):
+    done = call(train_words(toy, tmp_path, "--steps", "1", "--net", "unet_squeezenet11", "--weights",
+                            siblings / f"{file}.h5", "--freeze", "encoder"), errors.WeightsError.exit_code * bool(said))
+    assert all(words in done.stderr for words in [*said, *[squeezenet11.WEIGHTS] * bool(said)])
+
+
+@pytest.mark.slow
+def test_random_layers_cannot_be_frozen_for_the_whole_run(toy, tmp_path):
+    words = ["--steps", "2", "--net", "unet_squeezenet11", "--weights", "none", "--freeze", "encoder"]
+    done = call(train_words(toy, tmp_path, *words), errors.UsageError.exit_code)
+    assert "--freeze encoder would keep 25 layers at random values, such as conv1" in done.stderr
+    call(train_words(toy, tmp_path, *words, "--freeze", "none"))  # the advice works
 
 
 @pytest.mark.slow

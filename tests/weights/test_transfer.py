@@ -387,6 +387,28 @@ def test_weights_are_loaded_into_variables_not_the_graph(stage):
         np.testing.assert_array_equal(nets_help.values()["score_fr/bias"], arrays["score_fr/bias"])
 
 
+@pytest.mark.parametrize(("how", "names", "carried"), [
+    ("name", ("other", "Nail"), True), ("name", ("other", "skin"), False), ("name", (), False),
+    ("id", ("a", "b"), True), ("fresh", ("other", "nail"), False)])
+def test_one_output_is_carried_as_its_class_is(how, names, carried):
+    kernel = np.full((3, 3, 32, 1), 0.5, np.float32)
+    weights = Weights({"final_conv": (kernel, None)}, np.zeros(3), (), "unet_squeezenet11", {}, names, ())
+    with fresh() as session:
+        graph_builder.build(Architecture("unet_squeezenet11", 2, output="sigmoid"))
+        rows = initialize.load_weights(session, weights, ("other", "nail"), 2, how, None)
+        found = nets_help.values()["final_conv/kernel"]
+    assert (found == kernel).all() == carried
+    assert [row.fate for row in rows if row.layer == "final_conv"] == (["copied"] if carried else ["dropped", "fresh"])
+
+
+@pytest.mark.parametrize(("layer", "expected"), [
+    ("conv4_block7_1_conv", "conv#_block#_#_conv"), ("block2c_bn", "block#_bn"), ("conv3_4", "conv#_#"),
+    ("conv2d_5", "conv#d_#"), ("decoder_stage0a_conv", "decoder_stage#a_conv"),
+    ("fire2_squeeze1x1", "fire#_squeeze#x#")])
+def test_pattern_is_a_name_without_numbers(layer, expected):
+    assert transfer.pattern(layer) == expected
+
+
 def test_variables_are_loaded_in_groups_of_limited_size():
     with fresh():
         made = [tf.get_variable(f"v{number}", (size,)) for number, size in enumerate((3, 1, 8, 2, 1, 2))]

@@ -45,6 +45,9 @@ def compare(expected, found, never_predicted):
         if kinds[0::2] != kinds[1::2]:
             raise refusal(f"outputs {kinds[1]} and {kinds[3]}, expected {kinds[0]} and {kinds[2]} as from the "
                           "checkpoint")
+        if not np.isfinite(logits).all():
+            raise errors.WeightsError("the checkpoint's logits are not finite", why="the training diverged",
+                                      fix="export an earlier --checkpoint.")
         spread = float(np.ptp(logits)) or 1.0
         differences.append(float(np.abs(other_logits - logits).max()) / spread)
         if not differences[-1] <= TOLERANCE:  # also true for NaN

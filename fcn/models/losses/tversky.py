@@ -8,7 +8,7 @@ beta = 1 Jaccard. Options shared by all losses over regions: docs/training.md.
 
 from fcn.models.losses import _regions
 
-LIMITS = {"alpha": (0, 1000), "beta": (0, 1000), "smooth": (1e-12, 1e9), "classes": ("all", "present")}
+LIMITS = {"alpha": (1e-6, 1000), "beta": (1e-6, 1000), "smooth": (1e-12, 1e9), "classes": ("all", "present")}
 
 
 def build(logits, labels, policy, *, alpha=0.3, beta=0.7, smooth=1e-5, per_image=True, classes="all",

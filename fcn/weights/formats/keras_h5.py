@@ -45,8 +45,10 @@ def read(path):
     except errors.WeightsError:
         raise
     except Exception as error:  # h5py raises many types
-        raise refusal(path, f"is an HDF5 file that cannot be read ({size})", why=f"{type(error).__name__}: {error}",
-                      fix=f"the file is probably truncated; {FIX}") from None
+        raise refusal(path, f"is an HDF5 file that cannot be read ({size})",
+                      why=fault or f"{type(error).__name__}: {error}",
+                      fix="the file is probably truncated or damaged; download it again. weights/README.md lists its "
+                          "size or md5.") from None
     layers, _, notes = _layers.read_vgg(_layers.as_convolutions(stored), path, DOCUMENTED, must_be_published=False)
     return Weights(layers, imagenet_mean(), (*notes, NO_MEAN))
 
