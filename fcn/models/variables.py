@@ -28,7 +28,8 @@ def in_groups(variables, limit=1 << 24):
     A session prepares each set of fetches and feeds once; that takes as long for one variable as for hundreds, 0.1 s in
     a large graph.
     """
-    group, size = [], 0
+    group: list = []
+    size = 0
     for variable in variables:
         own = variable.dtype.base_dtype.size * variable.shape.num_elements()
         if group and size + own > limit:

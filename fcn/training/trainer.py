@@ -16,7 +16,7 @@ import numpy as np
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, border_weights, label_policy
-from fcn.models import components, graph_builder, tf_compat, variables
+from fcn.models import graph_builder, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
@@ -24,6 +24,7 @@ from fcn.training import (
     checkpoint,
     dry_run,
     hooks,
+    loading_checks,
     loop,
     lr_multipliers,
     progress_report,
@@ -37,16 +38,6 @@ from fcn.training import (
 from fcn.weights import initialize, transfer
 
 logger = logging.getLogger(__name__)
-LARGEST_INITIAL_SHARE = 0.1  # of moving averages at the end of a run, without a warning
-
-
-def note_of_moving_averages(momentum, batches):
-    """Return a warning if averages that keep `momentum` of themselves at each batch settle too late, else ""."""
-    share = momentum ** batches
-    enough = min(0.9, math.floor(100 * 0.01 ** (1 / batches)) / 100)
-    return "" if share <= LARGEST_INITIAL_SHARE else (
-        f"note: after {batches} batches, moving averages of batch normalisation will still be {share:.0%} initial "
-        f"values, and scores too low; train longer, or give --norm-momentum {enough:g}")
 
 
 class Trainer:
@@ -148,50 +139,9 @@ class Trainer:
         rows = initialize.load_weights(session, weights, self.job.spec.class_names, self.graph.num_classes,
                                        settings.carry_scores, chosen)
         self.rows = [transfer.explained(row, texts.get(row.layer)) for row in rows]
-        self._check_encoder(found, is_net)
-        self._check_frozen()
+        loading_checks.check_encoder(self.rows, settings, self.graph.encoder_layers, found, is_net)
+        loading_checks.check_frozen(self.rows, settings, self.graph.encoder_layers)
         logger.info(transfer.report_text(self.rows))
-
-    def note_moving_averages(self):
-        """Log a warning if a new run is too short for moving averages that start from their initial values."""
-        fresh = {row.layer for row in self.rows or () if row.fate == "fresh"}
-        momentum = max((kept for v, kept in variables.momenta(self.job.settings.norm_momentum).items()
-                        if kept and v.op.name.rpartition("/")[0] in fresh), default=0)
-        note = note_of_moving_averages(momentum, self.steps * self.job.settings.batches_per_step)
-        if note:
-            logger.warning(note)
-
-    def _check_encoder(self, found, is_net):
-        """Raise WeightsError unless a file is of the encoder, if there is a published file of that.
-
-        Other nets of keras.applications have layers of the same name and shape; deeper ones, such as ResNet101, have
-        all and more. found: names of the layers of the file. is_net: whether it is of a net with a decoder.
-        """
-        encoder, own = components.of(self.job.settings.net).encoder, self.graph.encoder_layers
-        if not found or not hasattr(encoder, "WEIGHTS"):
-            return
-        copied = {row.layer for row in self.rows if row.fate in ("copied", "reshaped")}
-        missing = [layer for layer in own if layer not in copied]
-        patterns = {transfer.pattern(layer) for layer in own}
-        further = [row.layer for row in self.rows if row.fate == "dropped" and row.layer not in own
-                   and transfer.pattern(row.layer) in patterns and not is_net]
-        if missing or further:
-            why = (f"it lacks {', '.join(missing[:4])} ..., and has {', '.join(found[:4])} ..." if missing else
-                   f"beside them, it has {', '.join(further[:4])} ...")
-            raise errors.WeightsError(f"has {len(own) - len(missing)} of the {len(own)} layers of the encoder "
-                                      f"{encoder.__name__.rpartition('.')[2]}" + ", and more" * (not missing),
-                                      where=self.job.settings.weights, why=why,
-                                      fix=f"give {encoder.WEIGHTS} (weights/README.md), or --weights none.")
-
-    def _check_frozen(self):
-        """Raise UsageError if layers that are frozen for the whole run have random values."""
-        settings = self.job.settings
-        frozen = [] if settings.freeze_steps else lr_multipliers.frozen(self.graph.encoder_layers, settings.freeze)
-        random = [row.layer for row in self.rows if row.fate == "fresh" and row.layer in frozen]
-        if random:
-            raise errors.UsageError(f"--freeze {settings.freeze} would keep {len(random)} layers at random values, "
-                                    f"such as {random[0]}", fix="give --freeze none, or --weights with a file of the "
-                                    "encoder (weights/README.md).")
 
     def save(self, session, state):
         """Save a checkpoint if all weights are finite. Raises DivergedError, MachineError."""
@@ -252,7 +202,9 @@ def _train(trainer):
               f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step")
         if at.step < trainer.steps:
             logger.info("\n".join(dry_run.quick(trainer)))
-        trainer.note_moving_averages()
+        note = loading_checks.note_of_moving_averages(trainer.rows or (), settings, trainer.steps)
+        if note:
+            logger.warning(note)
         with progress_bar.ProgressBar("step", trainer.steps, at.step) as view, \
                 signals.Signals(view.say, view.restore_cursor) as asked:
             report, check, save = periodic(trainer, session, at, view, asked)

@@ -11,7 +11,7 @@ from fcn.models import graph_builder
 from fcn.models.architecture import Architecture
 from fcn.models.encoders import squeezenet11
 from fcn.models.tf_compat import tf
-from fcn.training import start, trainer
+from fcn.training import loading_checks, start
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def test_file_of_another_net_is_refused_though_a_layer_fits(toy, tmp_path):
     (0.99, 80, "45%", "0.9"), (0.99, 230, "", ""), (0.999, 600, "55%", "0.9"), (0.9, 10, "35%", "0.63"),
     (0.99, 1, "99%", "0.01"), (0, 1, "", "")])
 def test_note_says_that_moving_averages_will_not_settle(momentum, batches, share, advice):
-    note = trainer.note_of_moving_averages(momentum, batches)
-    assert bool(note) == bool(share) and share in note
+    text = loading_checks.note(momentum, batches)
+    assert bool(text) == bool(share) and share in text
     if advice:
-        assert note.endswith(f"--norm-momentum {advice}")
-        assert not trainer.note_of_moving_averages(float(advice), batches)  # the advice works
+        assert text.endswith(f"--norm-momentum {advice}")
+        assert not loading_checks.note(float(advice), batches)  # the advice works
 
 
 @pytest.mark.slow
