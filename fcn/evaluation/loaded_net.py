@@ -4,7 +4,7 @@ import contextlib
 
 from fcn.core import errors
 from fcn.evaluation import inference
-from fcn.models import graph_builder, tf_compat
+from fcn.models import graph_builder, tf_compat, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.weights import checkpoint_reader, initialize
@@ -25,7 +25,7 @@ class LoadedNet(contextlib.AbstractContextManager):
                     checkpoint_reader.restore(self._session, evaluated.checkpoint)
                 else:
                     initialize.load_all(self._session, evaluated.weights)
-                self._session.run(tf.local_variables_initializer())
+                self._session.run(variables.prepared_initializer([self._net.logits]))
             except BaseException:
                 self.close()
                 raise

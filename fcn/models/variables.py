@@ -74,8 +74,8 @@ def apply_changes(given=None):
 def in_type(variable, x, arrange=tf.identity):
     """Return arrange(variable cast to the dtype of x).
 
-    After keep_prepared(), the result is computed once and kept in a local variable; run
-    tf.local_variables_initializer() after loading the weights. Otherwise every session.run computes it.
+    After keep_prepared(), the result is computed once and kept in a local variable; run prepared_initializer() after
+    loading the weights. Otherwise every session.run computes it.
     """
     unchanged = variable.dtype.base_dtype == x.dtype and arrange is tf.identity
     if unchanged or not tf.get_collection(_FINAL):
@@ -93,6 +93,21 @@ def are_final():
 def keep_prepared():
     """Declare the weights of the default graph final: layers convert and rearrange them once, not in every run."""
     tf.add_to_collection(_FINAL, True)
+
+
+def prepared_initializer(outputs):
+    """Return the operation that computes the prepared weights which these tensors need (in_type).
+
+    The others stay without memory: kernels that batch normalisation has replaced by scaled ones.
+    """
+    needed: set = set()
+    waiting = [tensor.op for tensor in outputs]
+    while waiting:
+        operation = waiting.pop()
+        if operation not in needed:
+            needed.add(operation)
+            waiting += [tensor.op for tensor in operation.inputs]
+    return tf.variables_initializer([v for v in tf.local_variables() if v.op in needed])
 
 
 def zeros(shape, seed):
