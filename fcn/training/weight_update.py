@@ -179,13 +179,13 @@ def _gradients(objective, variables, scale):
     return [g for g, _ in found], [v for _, v in found]
 
 
-def _summed(objective, normalizer, trained, scale, move):
+def _summed(objective, normalizer, trained, scale, averages):
     """Return (collect, means, variables, running sums) for a step of several batches.
 
     collect: operation that adds the gradients of a batch to the running sums. means: gradients of the step, with the
-    current batch as its last. scale: LossScale, or None. move: function that makes the operations which change the
-    moving averages. A scaled backward pass starts from the mean of a batch; a sum
-    over pixels would not fit into float16.
+    current batch as its last. scale: LossScale, or None. averages: function that makes the operations which change the
+    moving averages. A scaled backward pass starts from the mean of a batch; a sum over pixels would not fit into
+    float16.
     """
     ones = tf.unstack(tf.eye(objective.shape[0])) if objective.shape.rank else [1.0]  # each selects one of the K terms
     seed = _seed(normalizer, scale) if scale else 1.0
@@ -199,8 +199,8 @@ def _summed(objective, normalizer, trained, scale, move):
         count = _running_sum("pixels", normalizer.shape)
     size = tf.global_norm(gradients)
     with tf.control_dependencies([_checked(size, "gradient", scale)]):  # per batch: the batch is saved for inspection
-        moved = (tf.cond(tf.math.is_finite(size), lambda: tf.group(*move()), tf.no_op) if scale
-                 else tf.group(*move()))
+        moved = (tf.cond(tf.math.is_finite(size), lambda: tf.group(*averages()), tf.no_op) if scale
+                 else tf.group(*averages()))
         collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
                            count.assign_add(normalizer), moved)
     share = tf.reshape(tf.math.divide_no_nan(1.0, count + normalizer), (len(ones),))
