@@ -20,7 +20,7 @@ __all__ = ["InferenceConfig", "Predictor", "need_of"]
 
 
 def check_numbers(has_nan):
-    """Raise WeightsError if scores are not numbers, of which any class would be the largest. has_nan: bool."""
+    """Raise WeightsError if has_nan: the class with the largest score is not defined if a score is not a number."""
     if has_nan:
         raise errors.WeightsError("the net's scores are not numbers (NaN), so there is no prediction",
                                   why="the training diverged, or numbers are too large for float16",

@@ -106,8 +106,8 @@ class ProgressReport:
         loss = numbers["val_loss"]
         loss = "" if loss is None else f"loss {plus_minus(loss, numbers['val_loss_se'])}, "
         if numbers.get("not_finite"):
-            self.screen.say(f"step {at.step}  validation: the loss is not finite, so no score; a lower --learning-rate "
-                            "helps, and --precision float32 or bfloat16 in a float16 run")
+            self.screen.say(f"step {at.step}  validation: the loss is not finite, so no score; try a new run with a "
+                            "lower --learning-rate, or with --precision bfloat16 instead of float16")
             return
         if at.score is None:
             self.screen.say(f"step {at.step}  validation: {loss}no labelled pixels in these "
