@@ -16,7 +16,7 @@ import pytest
 from fcn.data.spec import DatasetSpec
 from fcn.models.tf_compat import tf
 from fcn.runs import curves, run_log
-from fcn.training import loop, progress_report, tensorboard
+from fcn.training import loop, progress_report, tensorboard, validation
 
 SPEC = DatasetSpec(("other", "sky", "sea"), (0,))
 
@@ -104,6 +104,23 @@ def test_validation_is_logged_drawn_and_printed_with_the_best(report):
     assert "best so far" in report.screen.said[0] and "best 0.250 at step 4" in report.screen.said[1]
     assert run_log.read_entries(report.run / "log.jsonl")[0] == {"step": 4, **numbers}
     assert (report.run / "curves.png").exists()
+
+
+@pytest.mark.slow
+def test_validation_shows_the_f_score_if_it_counts(report):
+    numbers = {"val_loss": 1.0, "val_loss_se": 0.1, "val_pixel_accuracy": 0.5, "val_mean_iou": 0.25,
+               "val_f_score": 0.375}
+    for best_by in ("f_score", "mean_iou"):
+        report.validation(at_step(4, score=0.25, best={"step": 4, "score": 0.25}, best_by=best_by), numbers, [])
+    assert ["F-score 0.375, " in said for said in report.screen.said] == [True, False]
+
+
+@pytest.mark.slow
+def test_validation_without_a_finite_loss_says_so(report):
+    numbers = {"val_loss": None, "val_loss_se": None, **validation.NO_SCORES, "not_finite": True}
+    report.validation(at_step(4, validated=4), numbers, [])
+    assert "the loss is not finite, so no score" in report.screen.said[0]
+    assert "unlabelled" not in report.screen.said[0]
 
 
 def unlabelled_step(step, *window):
