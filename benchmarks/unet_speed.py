@@ -24,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import measuring
 
 CONTENDERS = ("ours:float32", "ours:bfloat16", "keras:float32", "keras:mixed_bfloat16", "keras:float32-jit",
-              "keras:mixed_bfloat16-jit")
+              "keras:mixed_bfloat16-jit", "keras:float32-onednn")
 CLASSES, RATE = 60, 1e-3
 SKIPS = {"densenet121": ("DenseNet121", ("conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu")),
          "efficientnetb4": ("EfficientNetB4", ("block2a_expand_activation", "block3a_expand_activation",
@@ -67,11 +67,12 @@ def ours(given, precision):
 
 
 def keras(given, variant):
-    """Return a function that makes a step with Keras. variant: its dtype policy, and "-jit" for XLA."""
+    """Return a function that makes a step with Keras. variant: dtype policy; -jit: XLA; -onednn: started()."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
     from keras import layers
-    policy, _, jit = variant.partition("-")
+    policy, *more = variant.split("-")
+    jit = "jit" in more
     keras.mixed_precision.set_global_policy(policy)
     decoder, _, encoder = given.net.rpartition("_")
     (name, skips), (images, labels) = SKIPS[encoder], batch(given)
@@ -95,10 +96,10 @@ def keras(given, variant):
     if given.job == "train":
         model = keras.Model(base.input, logits)
         model.compile(keras.optimizers.RMSprop(RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                      jit_compile=bool(jit))
+                      jit_compile=jit)
         return lambda: model.train_on_batch(images.astype(np.float32) / 255, labels)
     model = keras.Model(base.input, keras.ops.argmax(logits, axis=-1))
-    model.compile(jit_compile=bool(jit))
+    model.compile(jit_compile=jit)
     return lambda: model.predict_on_batch(images.astype(np.float32) / 255)
 
 
@@ -116,11 +117,15 @@ def contend(given):
 
 
 def started(given, name):
-    """Start the process of a contender and wait until it is ready. Returns None if it ends before."""
+    """Start the process of a contender and wait until it is ready. Returns None if it ends before.
+
+    "-onednn" switches oneDNN on for Keras too, which TensorFlow does by itself on some processors only.
+    """
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({"TF_ENABLE_ONEDNN_OPTS": "1"} if "onednn" in name else {})
     words = [sys.executable, __file__, "--net", given.net, "--size", given.size, "--batch", given.batch,
              "--job", given.job, "--contender", name]
     process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+                               stderr=subprocess.DEVNULL, text=True, env=os.environ | environment)
     return process if process.stdout.readline().strip() == "ready" else None
 
 

@@ -1,6 +1,7 @@
 """Cores, memory, processor and GPUs of the machine, on Linux and macOS."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import platform
@@ -75,6 +76,14 @@ def processor():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.machine()
+
+
+@functools.cache
+def has_avx512():
+    """Whether the processor has AVX-512 instructions, as far as the system says (/proc/cpuinfo of Linux)."""
+    with contextlib.suppress(OSError):
+        return "avx512f" in pathlib.Path("/proc/cpuinfo").read_text()
+    return False
 
 
 def signs_of_a_gpu(root="/", environment=None):

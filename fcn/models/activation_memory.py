@@ -1,12 +1,13 @@
 """Sizes of the activations that training keeps, read from a graph whose images have a known size."""
 
-from fcn.models.layers import SILU_GRADIENT
+from fcn.models import gradients
 
 # What the backward pass of an operation reads: inputs, by position, and whether it reads the output.
 READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2DBackpropInput": ((2,), False),
          "MatMul": ((0,), False), "FusedBatchNormV3": ((0,), False), "Mul": ((0, 1), False), "Square": ((0,), False),
          "SquaredDifference": ((0, 1), False), "AvgPool": ((), False), "MaxPool": ((0,), True), "Relu": ((), True),
-         "Relu6": ((), True), "Sigmoid": ((), True), SILU_GRADIENT: ((1,), True)}
+         "Relu6": ((), True), "Sigmoid": ((), True), gradients.SILU: ((1,), True),
+         gradients.BATCH_NORM: ((1,), False)}
 KERNELS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "Conv2DBackpropInput": 1}  # position of the kernel
 SAME_MEMORY = ("Identity", "Reshape")
 

@@ -13,13 +13,13 @@ import dataclasses
 
 import numpy as np
 
-from fcn.models import tf_compat, variables
+from fcn.core import machine
+from fcn.models import gradients, tf_compat, variables
 from fcn.models.blocks import height_width
 from fcn.models.published_nets import bilinear_2d
 from fcn.models.tf_compat import tf
 
 PRODUCT, CONV2D_TRANSPOSE = "product", "conv2d_transpose"
-PRODUCT_GRADIENT = "FcnProduct"
 _CHOSEN = ("implementation of conv2d_transpose",)  # key of a graph collection; its last entry is used
 
 
@@ -61,10 +61,25 @@ def convolve_as_conv2d(x, kernel, window):
     """Convolve with tf.nn.conv2d; arguments as in convolve()."""
     x, padding = tf_padding(x, window)
     if window.dilation == 1:
-        return tf.nn.conv2d(x, kernel, window.stride, padding)
+        return conv2d(x, kernel, padding, window.stride)
     return tf.nn.with_space_to_batch(  # on CPUs, tf.nn.conv2d with dilation has no gradient
         x, (window.dilation, window.dilation), padding, filter_shape=(window.size, window.size),
         op=lambda x, _, padding: tf.nn.conv2d(x, kernel, 1, padding))
+
+
+LEAST_DEPTH, MOST_CHANNELS = 16, 256  # of kernels whose gradient conv2d() computes in products (benchmarks/RESULTS.md)
+
+
+def conv2d(x, kernel, padding, stride=1):
+    """tf.nn.conv2d of x (N, H, W, in) with a kernel (size, size, in, out). padding: "SAME" or "VALID".
+
+    On CPUs without AVX-512, the gradient to a float32 kernel of some sizes is computed as matrix products.
+    """
+    size, _, depth, channels = (int(side) for side in kernel.shape)
+    if (size > 1 and stride == 1 and depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and x.dtype == tf.float32
+            and implementation() == PRODUCT and not machine.has_avx512() and not variables.are_final()):
+        return gradients.conv2d(x, kernel, padding)
+    return tf.nn.conv2d(x, kernel, stride, padding)
 
 
 def tf_padding(x, window):
@@ -87,31 +102,12 @@ def convolve_as_matmul(x, kernel, window):
     return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [channels]], 0))
 
 
-LARGE_KERNEL = 2**22  # numbers in a kernel from which product() transposes its gradient (benchmarks/RESULTS.md)
+LARGE_KERNEL = 2**22  # numbers in a kernel from which product() uses gradients.product (benchmarks/RESULTS.md)
 
 
 def product(x, kernel):
-    """Multiply x (rows, in) by kernel (in, out), with a faster gradient for few rows and a large kernel.
-
-    In float32, the gradient to x is computed as (kernel dy')'. With the 49 or 98 rows of fc6, oneDNN needs about half
-    the time for that (benchmarks/RESULTS.md, "autodiff"); with the many rows and small kernels of 1 x 1 convolutions,
-    forward and backward pass would take 1.5 to 2.5 times as long. The gradient is registered once for the process:
-    tf.custom_gradient would register one per call and keep its graph in memory for ever.
-    """
-    if kernel.shape.num_elements() < LARGE_KERNEL:
-        return tf.matmul(x, kernel)
-    with tf.get_default_graph().gradient_override_map({"MatMul": PRODUCT_GRADIENT}):
-        return tf.matmul(x, kernel)
-
-
-@tf.RegisterGradient(PRODUCT_GRADIENT)
-def _product_gradient(op, dy):
-    x, kernel = op.inputs
-    if kernel.dtype == tf.float32:
-        dx = tf.transpose(tf.matmul(kernel, dy, transpose_b=True))
-    else:
-        dx = tf.matmul(dy, kernel, transpose_b=True)
-    return dx, tf.matmul(x, dy, transpose_a=True)
+    """Multiply x (rows, in) by kernel (in, out), with a faster gradient for large kernels."""
+    return (tf.matmul if kernel.shape.num_elements() < LARGE_KERNEL else gradients.product)(x, kernel)
 
 
 def windows(x, size):

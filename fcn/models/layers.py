@@ -10,9 +10,10 @@ moving_variance.
     x = conv2d_transpose(x, "upscore2", stride=2).crop(layers.height_width(pool4), 1).pixels()
 """
 
-from fcn.models import convolution, upsampling
+from fcn.models import convolution, gradients, upsampling
 from fcn.models.blocks import Blocks, cut, height_width
 from fcn.models.convolution import Window, as_window, bilinear_kernel, convolve, padded, tf_padding, use_implementation
+from fcn.models.gradients import silu
 from fcn.models.tf_compat import tf
 from fcn.models.variables import (
     add_change,
@@ -193,14 +194,15 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
                                 ("moving_mean", tf.zeros_initializer), ("moving_variance", tf.ones_initializer)))
     if training is False:
         return _normalised(x, gamma, beta, moving_mean, moving_variance, epsilon)
-    wide, mean, variance = tf.cast(x, tf.float32), moving_mean, moving_variance
+    wide = tf.cast(x, tf.float32)
     batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
     if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
         for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
             add_change(moving, tf.where_v2(training, value - moving, 0.0), momentum)
-    mean, variance = (tf.where_v2(training, *pair) for pair in ((batch_mean, mean), (batch_variance, variance)))
-    scale = gamma * tf.math.rsqrt(variance + epsilon)
-    return tf.cast(wide * scale + (beta - mean * scale), x.dtype)
+    mean, variance = (tf.where_v2(training, *pair)
+                      for pair in ((batch_mean, moving_mean), (batch_variance, moving_variance)))
+    factor = tf.math.rsqrt(variance + epsilon)
+    return tf.cast(gradients.batch_normalised(wide, gamma, beta, mean, factor, training), x.dtype)
 
 
 def _normalised(x, gamma, beta, mean, variance, epsilon):
@@ -216,25 +218,6 @@ def _normalised(x, gamma, beta, mean, variance, epsilon):
     if scaled is not None:
         return scaled
     return tf.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)[0]
-
-
-SILU_GRADIENT = "FcnSilu"
-
-
-def silu(x):
-    """Return x sigmoid(x), also called swish (Ramachandran et al. 2017).
-
-    The gradient reads the sigmoid and the output, which the next convolution keeps anyway. That of tf.nn.silu computes
-    the sigmoid again, and is registered once per call, which keeps its graph in memory for ever.
-    """
-    with tf.get_default_graph().gradient_override_map({"Mul": SILU_GRADIENT}):
-        return x * tf.sigmoid(x)
-
-
-@tf.RegisterGradient(SILU_GRADIENT)
-def _silu_gradient(operation, dy):
-    sigmoid, y = operation.inputs[1], operation.outputs[0]
-    return dy * (sigmoid + y * (1 - sigmoid)), None
 
 
 def max_pool(x, window=HALF):

@@ -7,7 +7,7 @@ tests/models/test_upsampling.py compares outputs and gradients.
 
 from fcn.models import variables
 from fcn.models.blocks import height_width, to_pixels
-from fcn.models.convolution import PRODUCT, Window, as_convolution, convolve_as_conv2d, implementation
+from fcn.models.convolution import PRODUCT, Window, as_convolution, conv2d, convolve_as_conv2d, implementation
 from fcn.models.tf_compat import tf
 
 LEAST_CHANNELS = 256  # channels from which upconvolve() is not conv2d_transpose on a CPU (benchmarks/RESULTS.md)
@@ -85,7 +85,7 @@ def convolve_upsampled(x, skip, kernel, scale=tf.identity):
     CPUs compute the part of x at its own size: of the nine inputs of an output, at most four differ. With many channels
     the kernel is larger than its input, and rearranging it would take longer than that saves.
     """
-    if implementation() == PRODUCT and int(kernel.shape[3]) <= MOST_CHANNELS:
+    if implementation() == PRODUCT and (int(kernel.shape[3]) <= MOST_CHANNELS or variables.are_final()):
         return convolve_upsampled_as_blocks(x, skip, kernel, scale)
     return convolve_upsampled_as_conv2d(x, skip, kernel, scale)
 
@@ -95,7 +95,7 @@ def convolve_upsampled_as_conv2d(x, skip, kernel, scale=tf.identity):
     height, width = height_width(x)
     x = tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack([2 * height, 2 * width]))
     x = x if skip is None else tf.concat([x, skip], axis=3)
-    return tf.nn.conv2d(x, variables.in_type(kernel, x, scale), 1, "SAME")
+    return conv2d(x, variables.in_type(kernel, x, scale), "SAME")
 
 
 def convolve_upsampled_as_blocks(x, skip, kernel, scale=tf.identity):
@@ -103,11 +103,11 @@ def convolve_upsampled_as_blocks(x, skip, kernel, scale=tf.identity):
     depth, channels, (height, width) = int(x.shape[3]), int(kernel.shape[3]), height_width(x)
     blocks = variables.in_type(kernel, x, lambda k: as_convolution(repeated(scale(k)[:, :, :depth]), 2))
     y = to_pixels(convolve_as_conv2d(x, blocks, Window(2, padding=1)), 2)
-    y = y[:, 1:1 + 2 * height, 1:1 + 2 * width]
+    y = tf.slice(y, (0, 1, 1, 0), tf.stack([-1, 2 * height, 2 * width, -1]))
     y.set_shape((None, None, None, channels))
     if skip is None:
         return y
-    return y + tf.nn.conv2d(skip, variables.in_type(kernel, x, lambda k: scale(k)[:, :, depth:]), 1, "SAME")
+    return y + conv2d(skip, variables.in_type(kernel, x, lambda k: scale(k)[:, :, depth:]), "SAME")
 
 
 def repeated(kernel):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -161,3 +162,15 @@ def test_run_resumed_on_another_device_says_so():
     assert record.on_device({"starts": [{}]}, "CPU, 2 cores (x)", {"starts": [{}]}) == []  # of before it was recorded
     assert record.on_device({"starts": [{}]}, "GPU 0 NVIDIA A2", content) == [
         "note: device: CPU, 2 cores (x) in the run, GPU 0 NVIDIA A2 now; results may differ in their last bits"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="oneDNN is set for x86-64 only")
+@pytest.mark.parametrize("given", [None, "0"])
+def test_onednn_is_on_unless_the_user_decides(given):
+    name = "TF_ENABLE_ONEDNN_OPTS"
+    environment = {key: value for key, value in os.environ.items() if key != name} | ({name: given} if given else {})
+    code = ("import os; import fcn.models.tf_compat; from tensorflow.python.util import _pywrap_util_port as port;"
+            f"print(port.IsMklEnabled(), os.environ.get({name!r}))")
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.split() == (["False", "0"] if given else ["True", "None"])
