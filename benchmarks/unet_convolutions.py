@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Speed of the operations of U-Nets that have several implementations in fcn/models. Alternating.
 
-    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|transposed|product]
+    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|transposed|product|kernel|norm]
 
 upsampled: 3 x 3 convolution after doubling the size. transposed: transposed convolution 3 x 3 of stride 2. product: the
-matrix product of a 1 x 1 convolution or a fully connected layer. Prints for each shape the median milliseconds of the
+matrix product of a 1 x 1 convolution or a fully connected layer. kernel: 3 x 3 convolution, whose gradient to the
+kernel has two forms. norm: batch normalisation in training. Prints for each shape the median milliseconds of the
 forward pass, and of the forward and backward pass.
 """
 
@@ -16,19 +17,25 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from fcn.models import convolution, upsampling, variables
+from fcn.models import convolution, gradients, upsampling, variables
 from fcn.models.tf_compat import new_session, tf
 
 # upsampled: (images, height and width, channels, channels of the skip connection, channels of the output): the steps of
 # the decoder unet on EfficientNetB4 at 384 x 384, and the first step on DenseNet121 at 128 x 128.
 # transposed: (images, height and width, channels, channels of the output): unet_pix2pix on DenseNet121 at 128 x 128.
 # product: (rows, channels, channels of the output): 1 x 1 convolutions of DenseNet121 and EfficientNetB4; fc6, fc7.
+# kernel: (images, height and width, channels, channels of the output): unet on EfficientNetB4 at 384 x 384, dense block
+# of DenseNet121 at 128 x 128, VGG-19 at 224 x 224. norm: (images, height and width, channels).
 SHAPES = {"upsampled": ((2, 12, 1792, 960, 256), (2, 24, 256, 336, 128), (2, 48, 128, 192, 64), (2, 96, 64, 144, 32),
                         (2, 192, 32, 0, 16), (2, 4, 1024, 1024, 256)),
           "transposed": ((2, 4, 1024, 512), (16, 4, 1024, 512), (2, 8, 1536, 256), (2, 16, 768, 128),
                          (2, 32, 384, 64), (2, 64, 128, 60)),
           "product": ((2048, 256, 128), (512, 512, 128), (32, 1024, 128), (18432, 192, 32), (98, 25088, 4096),
-                      (98, 4096, 4096))}
+                      (98, 4096, 4096)),
+          "kernel": ((2, 24, 2752, 256), (2, 48, 336, 128), (2, 96, 192, 64), (2, 192, 144, 32), (2, 384, 16, 16),
+                     (2, 384, 16, 60), (2, 32, 128, 32), (2, 8, 128, 32), (2, 224, 3, 64), (2, 224, 64, 64),
+                     (2, 112, 128, 128), (2, 56, 256, 256), (2, 28, 512, 512)),
+          "norm": ((2, 192, 144), (2, 48, 336), (2, 12, 1632))}
 
 
 def upsampled(shape):
@@ -58,6 +65,25 @@ def product(shape):
     for name, convolution.LARGE_KERNEL in (("TensorFlow's gradient", 2**62), ("transposed", 0)):
         found[name] = convolution.product(x, kernel), [kernel, x]
     return found
+
+
+def kernel(shape):
+    """Return the same of a convolution, with TensorFlow's gradient to the kernel and as matrix products."""
+    images, side, channels, out = shape
+    x, weights = _variable(images, side, side, channels), _variable(3, 3, channels, out)
+    return {"TensorFlow's gradient": (tf.nn.conv2d(x, weights, 1, "SAME"), [weights]),
+            "products": (gradients.conv2d(x, weights, "SAME"), [weights])}
+
+
+def norm(shape):
+    """Return the same of batch normalisation in training, with TensorFlow's gradient and with ours."""
+    images, side, channels = shape
+    x, gamma, beta = _variable(images, side, side, channels), _variable(channels), _variable(channels)
+    mean, variance = tf.nn.moments(x, (0, 1, 2))
+    factor = tf.math.rsqrt(variance + 1e-3)
+    scale = gamma * factor
+    return {"TensorFlow's gradient": (x * scale + (beta - mean * scale), [x, gamma, beta]),
+            "ours": (gradients.batch_normalised(x, gamma, beta, mean, factor, tf.constant(True)), [x, gamma, beta])}
 
 
 def _variable(*shape):

@@ -79,11 +79,13 @@ def processor():
 
 
 @functools.cache
-def has_avx512():
-    """Whether the processor has AVX-512 instructions, as far as the system says (/proc/cpuinfo of Linux)."""
+def instructions():
+    """Names of the processor's sets of instructions, such as "avx512f"; none where /proc/cpuinfo does not list them."""
     with contextlib.suppress(OSError):
-        return "avx512f" in pathlib.Path("/proc/cpuinfo").read_text()
-    return False
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.split(":", 1)[1].split())
+    return frozenset()
 
 
 def signs_of_a_gpu(root="/", environment=None):

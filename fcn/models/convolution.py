@@ -77,7 +77,7 @@ def conv2d(x, kernel, padding, stride=1):
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
     if (size > 1 and stride == 1 and depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and x.dtype == tf.float32
-            and implementation() == PRODUCT and not machine.has_avx512() and not variables.are_final()):
+            and implementation() == PRODUCT and "avx512f" not in machine.instructions() and not variables.are_final()):
         return gradients.conv2d(x, kernel, padding)
     return tf.nn.conv2d(x, kernel, stride, padding)
 

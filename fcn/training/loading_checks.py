@@ -1,4 +1,4 @@
-"""What the loading report of a new run shows: a file of another net, frozen random layers, averages that settle late.
+"""What a new run says about its start: file of another net, frozen random layers, late averages, slow precision.
 
 rows: list of transfer.LayerReport. settings: training_config.Config. encoder_layers: names, in the order of the forward
 pass.
@@ -6,8 +6,8 @@ pass.
 
 import math
 
-from fcn.core import errors
-from fcn.models import components, variables
+from fcn.core import errors, machine
+from fcn.models import components, tf_compat, variables
 from fcn.training import lr_multipliers
 from fcn.weights import transfer
 
@@ -54,6 +54,13 @@ def note_of_moving_averages(rows, settings, steps):
     momentum = max((kept for variable, kept in variables.momenta(settings.norm_momentum).items()
                     if kept and variable.op.name.rpartition("/")[0] in fresh), default=0)
     return note(momentum, steps * settings.batches_per_step)
+
+
+def note_of_precision(precision):
+    """Return a warning if the precision is slow on this processor, or ""."""
+    known = machine.instructions()
+    slow = precision == "bfloat16" and known and not known & {"avx512_bf16", "amx_bf16"} and not tf_compat.has_gpu()
+    return "note: this processor has no instructions for bfloat16; float32 is several times as fast on it" * bool(slow)
 
 
 def note(momentum, batches):

@@ -202,9 +202,10 @@ def _train(trainer):
               f"{at.step} of {trainer.steps}, {settings.batch} x {settings.batches_per_step} images a step")
         if at.step < trainer.steps:
             logger.info("\n".join(dry_run.quick(trainer)))
-        note = loading_checks.note_of_moving_averages(trainer.rows or (), settings, trainer.steps)
-        if note:
-            logger.warning(note)
+        for note in (loading_checks.note_of_moving_averages(trainer.rows or (), settings, trainer.steps),
+                     loading_checks.note_of_precision(settings.precision)):
+            if note:
+                logger.warning(note)
         with progress_bar.ProgressBar("step", trainer.steps, at.step) as view, \
                 signals.Signals(view.say, view.restore_cursor) as asked:
             report, check, save = periodic(trainer, session, at, view, asked)

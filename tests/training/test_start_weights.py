@@ -6,8 +6,8 @@ import pytest
 from scripts_help import call, train_words
 
 from fcn.config.training_config import Config
-from fcn.core import errors
-from fcn.models import graph_builder
+from fcn.core import errors, machine
+from fcn.models import graph_builder, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.encoders import squeezenet11
 from fcn.models.tf_compat import tf
@@ -105,3 +105,12 @@ def test_random_layers_cannot_be_frozen_for_the_whole_run(toy, tmp_path):
 def test_sigmoid_output_needs_two_classes(toy, tmp_path):
     done = call(train_words(toy, tmp_path, "--steps", "1", "--output", "sigmoid"), errors.UsageError.exit_code)
     assert "--output sigmoid is for two classes, this data set has 12" in done.stderr
+
+
+@pytest.mark.parametrize("precision, instructions, noted", [
+    ("bfloat16", {"avx2"}, True), ("bfloat16", {"avx512_bf16"}, False), ("bfloat16", {"amx_bf16"}, False),
+    ("bfloat16", set(), False), ("float32", {"avx2"}, False)])
+def test_bfloat16_is_noted_on_processors_without_it(precision, instructions, noted, monkeypatch):
+    monkeypatch.setattr(machine, "instructions", lambda: frozenset(instructions))
+    monkeypatch.setattr(tf_compat, "has_gpu", lambda: False)
+    assert bool(loading_checks.note_of_precision(precision)) == noted
