@@ -37,7 +37,7 @@ def _product_gradient(op, dy):
 def conv2d(x, kernel, padding):
     """Convolve x (N, H, W, in) with kernel (size, size, in, out), stride 1. padding: "SAME" or "VALID".
 
-    The gradient to the kernel is size * size matrix products.
+    The gradient to the kernel is computed as size * size matrix products.
     """
     with _instead_of("Conv2D", CONV2D):
         return tf.nn.conv2d(x, kernel, 1, padding)
@@ -55,9 +55,9 @@ def _conv2d_gradient(op, dy):
 def kernel_gradient(x, dy, size, padding):
     """Return the gradient (size, size, in, out) of a convolution of stride 1, from its input x and that of its output.
 
-    Both are padded to the same height and width and flattened to rows of pixels. The input of output p under number
-    (i, j) of the kernel is then row p + i * width + j, so that each number needs a product of two ranges of rows, and
-    no copy of them. Rows of the padding of dy are zero.
+    Both are padded to the same height and width and flattened to rows of pixels. The pixel that
+    position (i, j) of the kernel multiplies for output row p is then row p + i * width + j. Each position needs one
+    product of two ranges of rows, and no copy of them. Rows of the padding of dy are zero.
     """
     first = (size - 1) // 2 if padding == "SAME" else 0
     last = size - 1 - first if padding == "SAME" else 0
@@ -92,7 +92,7 @@ def batch_normalised(x, gamma, beta, mean, factor, training):
     """Return gamma (x - mean) factor + beta of float32 x (N, H, W, C).
 
     training: bool scalar tensor. If it is True, mean and factor, 1 / sqrt(variance + epsilon), must be those of x. The
-    gradient that TensorFlow derives from tf.nn.moments passes over x twice as often.
+    gradient that TensorFlow derives from tf.nn.moments passes over x more often.
     """
     scale = gamma * factor
     y = tf.stop_gradient(x * scale + (beta - mean * scale))

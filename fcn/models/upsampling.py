@@ -83,7 +83,7 @@ def convolve_upsampled(x, skip, kernel, scale=tf.identity):
     the kernel's values first. Returns (N, 2 H, 2 W, out).
 
     CPUs compute the part of x at its own size: of the nine inputs of an output, at most four differ. With many channels
-    the kernel is larger than its input, and rearranging it would take longer than that saves.
+    the kernel is larger than its input, and rearranging it in every step would take longer than that saves.
     """
     if implementation() == PRODUCT and (int(kernel.shape[3]) <= MOST_CHANNELS or variables.are_final()):
         return convolve_upsampled_as_blocks(x, skip, kernel, scale)

@@ -214,7 +214,7 @@ def test_validation_uses_the_averages_unchanged(run):
         of_one, = session.run(graph.logits, {graph.images: PHOTOS[:1]})
         by_batch = session.run(graph.logits, {graph.images: PHOTOS, graph.training: True})
         after = values()
-    np.testing.assert_allclose(of_one, logits[0], atol=1e-6)  # whatever else is in the batch, but for rounding
+    np.testing.assert_allclose(of_one, logits[0], atol=1e-6)  # rounding depends on the batch size
     assert np.abs(by_batch - logits).max() > 0.1 * np.ptp(logits)
     assert all((after[name] == held[name]).all() for name in held)
 
