@@ -134,26 +134,29 @@ DEFINITIONS = {
     "fcn16s": {"factors": (2, 16)},
     "fcn8s": {"factors": (2, 2, 8)},
     "fcn8s_atonce": {"factors": (2, 2, 8), "scales": (0.01, 0.0001)},
+    "fcn4s": {"factors": (2, 2, 2, 4)},
     "fcn8s_tutorial": PORT | {"pools": (AVERAGE,) * 5, "last": "relu5_3", "relu_on_scores": True},
     "fcn8s_shekkizh": PORT | {"pools": (AVERAGE,) * 4 + (MAXIMUM,), "last": "conv5_3"},
 }
-UPSCORES = {(0, 32): "upscore", (0, 2): "upscore2", (1, 16): "upscore16", (1, 2): "upscore_pool4", (2, 8): "upscore8"}
-CROPS = {32: 19, 16: 27, 8: 31}  # voc-fcn32s, 16s and 8s
+UPSCORES = {(0, 32): "upscore", (0, 2): "upscore2", (1, 16): "upscore16", (1, 2): "upscore_pool4", (2, 8): "upscore8",
+            (2, 2): "upscore_pool3", (3, 4): "upscore4"}
+CROPS = {32: 19, 16: 27, 8: 31, 4: 33}  # voc-fcn32s, 16s and 8s; of 4s by arithmetic (test_alignment.py)
 
 
-def forward(x, w, factors, fuse="scores", pools=(MAXIMUM,) * 5, last=None, scales=(1, 1), relu_on_scores=False,
+def forward(x, w, factors, fuse="scores", pools=(MAXIMUM,) * 5, last=None, scales=(1, 1, 1), relu_on_scores=False,
             pad100=False):
     """(logits (h, w, classes), [every summand of the fusions]) of one image (h, w, 3) less its mean.
 
     w: {layer/kernel, layer/bias: array}. factors: of the upsamplings, the last one to the size of x. fuse, scales,
     relu_on_scores: the head; pools: five functions; last: what goes into pool5. pad100: as voc-fcn*/net.py, `pad: 100`
-    in conv1_1, fc6 unpadded, transposed convolutions to their full size, crops 5 and 9, then 19 | 27 | 31.
+    in conv1_1, fc6 unpadded, transposed convolutions to their full size, crops 5, 9 and 17, then 19 | 27 | 31 | 33.
     """
-    pool3, pool4, fc7 = body(x, w, pools, last, pad100)
+    pool2, pool3, pool4, fc7 = body(x, w, pools, last, pad100)
     y, summands = score(fc7, w, "score_fr"), []
     if relu_on_scores:
         y = relu(y)
-    skips = (("score_pool4", pool4, scales[0], 5), ("score_pool3", pool3, scales[1], 9))[:len(factors) - 1]
+    skips = (("score_pool4", pool4, scales[0], 5), ("score_pool3", pool3, scales[1], 9),
+             ("score_pool2", pool2, scales[-1], 17))[:len(factors) - 1]
     for number, (name, finer, scale, offset) in enumerate(skips):
         if fuse == "scores":
             finer = score(finer * scale, w, name)
@@ -165,7 +168,7 @@ def forward(x, w, factors, fuse="scores", pools=(MAXIMUM,) * 5, last=None, scale
 
 
 def body(x, w, pools, last, pad100):
-    """pool3, pool4 and fc7 of the VGG whose convolutions are in w."""
+    """pool2, pool3, pool4 and fc7 of the VGG whose convolutions are in w."""
     ends = {}
     for stage, reduce in enumerate(pools, 1):
         for name in (f"conv{stage}_{i}" for i in (1, 2, 3, 4) if f"conv{stage}_{i}/kernel" in w):
@@ -174,7 +177,7 @@ def body(x, w, pools, last, pad100):
             x = ends[f"relu{name[4:]}"] = relu(ends[name])
         x = ends[f"pool{stage}"] = pool(ends[last] if stage == 5 and last else x, reduce)
     x = relu(conv(x, w["fc6/kernel"], w["fc6/bias"], 0 if pad100 else 3))
-    return ends["pool3"], ends["pool4"], relu(conv(x, w["fc7/kernel"], w["fc7/bias"], 0))
+    return ends["pool2"], ends["pool3"], ends["pool4"], relu(conv(x, w["fc7/kernel"], w["fc7/bias"], 0))
 
 
 def score(x, w, name):

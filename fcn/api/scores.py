@@ -15,6 +15,8 @@ from fcn.reporting import html_report
 from fcn.reporting.gallery import Gallery
 from fcn.runs import record
 
+VALIDATION = ("validation", "val", "valid")
+TRAINED_ON = "the net was trained on these images (--train-split trainval): the scores say nothing about new ones"
 PAGE_MARK = b'<meta name="generator" content="fcn">'
 
 
@@ -146,6 +148,8 @@ def of(evaluated, scored, gallery, config, split, left_out):
              "seconds": scored.seconds, **record.provenance(), "device": tf_compat.detect_device().name}
     measured = results.measured(scored.original, scored.network, spec, evaluated.settings.layout,
                                 others=scored.others)
+    if evaluated.settings.train_split == "trainval" and split in VALIDATION:
+        measured["warnings"].insert(0, TRAINED_ON)
     if "threshold" in measured:
         measured["threshold"]["used"] = config.threshold
     return Scores(facts | measured, scored.original, scored.network, gallery, scored.others)

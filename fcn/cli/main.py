@@ -16,6 +16,7 @@ GROUPS = {  # {group: {command: what it does}}; the module in this package has i
         "export": "write a trained net as SavedModel, ONNX, TFLite, .pb, .npz or .mat",
     },
     "results": {
+        "reproduce": "train and evaluate a recipe, and compare its scores with the published ones",
         "report": "show the scores of an evaluation, or compare two evaluations",
         "score": "score predicted label files of DIVA-HisDB, without a net",
         "compare": "compare runs: scores, settings, curves",

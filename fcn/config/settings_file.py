@@ -9,6 +9,9 @@ from fcn.config.setting import GROUPS
 from fcn.core import errors, file_kinds
 
 
+REPRODUCTION = "reproduction"  # the table that holds no settings (reproduction.py)
+
+
 def read(path, group_of):
     """{setting: value as TOML has it} of a file. group_of: {setting: the table that it belongs to}.
 
@@ -17,6 +20,8 @@ def read(path, group_of):
     """
     found: dict = {}
     for key, value in _parsed(path).items():
+        if key == REPRODUCTION:
+            continue
         if isinstance(value, dict):
             _check_table(key, value, group_of, path)
         for name, its in value.items() if isinstance(value, dict) else [(key, value)]:
@@ -26,6 +31,12 @@ def read(path, group_of):
                                         fix=f"leave one of them, below [{group_of[name]}].")
             found[name] = its
     return found
+
+
+def table(path, name):
+    """The table `name` of a TOML file, {} without it. Raises UsageError for a file that is not TOML."""
+    found = _parsed(path).get(name, {})
+    return found if isinstance(found, dict) else {}
 
 
 def _parsed(path):

@@ -38,8 +38,8 @@ SETTINGS = {
         "border_weight", "rim", "train_ignored", "keep_prob", "ema", "rise", "final_factor", "best_by", "patience",
         "keep"),
     "not part of the optimizer": (
-        "layout", "data", "images", "labels", "classes", "label_encoding", "mask_threshold", "ignore_label", "channels",
-        "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
+        "layout", "data", "images", "labels", "train_split", "classes", "label_encoding", "mask_threshold",
+        "ignore_label", "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "skip_bad", "max_pixels",
         "cache_dir", "net", "weights", "carry_scores", "extra_channels", "mean_rgb", "alignment", "pool", "last_layer",
         "fc", "fusion", "init_stddev", "pool_scaling", "score_relu", "learn_upsampling", "output", "precision", "seed",
         "norm_momentum", "deterministic", "plugins"),

@@ -54,6 +54,8 @@ class Config:
     images: str = setting("data", "", "PATTERN", "where the images are in --data, such as 'photos/{split}/{name}.jpg' "
                           "(docs/data.md)")
     labels: str = setting("data", "", "PATTERN", "where their labels are, such as 'masks/{split}/{name}.png'")
+    train_split: str = setting("data", "train", "", "images to train on: train, the training split, or trainval, the "
+                               "validation images too, as papers do before a test", choices=("train", "trainval"))
     classes: str = setting("data", "", "FILE", "class names: text, JSON, or CSV with colours (docs/data.md)")
     label_encoding: str | None = setting("data", None, "NAME", "format of the label files (default: the layout's)",
                                          optional(str), kind="label_formats")
@@ -203,8 +205,8 @@ class Config:
 
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
-SAME_AT_RESUME = ("layout", "images", "labels", "ignore_label", "label_encoding", "mask_threshold", "channels", "size",
-                  "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
+SAME_AT_RESUME = ("layout", "images", "labels", "train_split", "ignore_label", "label_encoding", "mask_threshold",
+                  "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
                   *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight",
                   "rim", "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze",
                   "freeze_steps", "ema", "best_by", "seed", "deterministic")

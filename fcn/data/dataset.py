@@ -17,7 +17,7 @@ from fcn.data import file_checks, label_files
 from fcn.data.cache import builder, cache
 from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _auto, _split
-from fcn.data.spec import MOST_CLASSES, VOID_ID, DatasetSpec, Pair
+from fcn.data.spec import MOST_CLASSES, VOID_ID, DatasetSpec, Listing, Pair
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ def find_data(settings):
     spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold, settings.channels)
     spec = blue_bits.with_boundary(spec) if settings.rim else spec
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
+    if settings.train_split == "trainval":
+        listings["training"] = _together(*listings.values())
     found: dict[str, list[Pair]] = {}
     shapes: dict[str, list | None] = {}
     problems: list[Problem] = []
@@ -71,6 +73,15 @@ def find_data(settings):
         if not good:
             raise _no_pairs(split, settings.data, problems)
     return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()), stamps)
+
+
+def _together(training, validation):
+    """The Listing of the pairs of both splits."""
+    note = f"{len(validation.pairs)} of them are the validation images (--train-split trainval): scores of the " \
+           "validation split are then of trained images"
+    return Listing(sorted({*training.pairs, *validation.pairs}, key=lambda pair: (pair.name, str(pair.image))),
+                   [*training.problems, *validation.problems], [*training.notes, note],
+                   training.drawn or validation.drawn)
 
 
 def checked(listing, split, spec, max_pixels):

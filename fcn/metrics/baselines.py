@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from fcn.data.layouts import _ade20k_classes, camvid, voc
+from fcn.data.layouts import _ade20k_classes, camvid, nyudv2, voc
 from fcn.metrics import iou
 from fcn.metrics.confusion import Sums
 from fcn.metrics.protocols import benchmark
@@ -15,6 +15,7 @@ from fcn.metrics.protocols import benchmark
 ADE20K = "2,000 validation images, benchmark protocol"
 SEG11 = "seg11valid: VOC 2011 validation without SBD's training images, berkeley protocol"
 CAMVID = "test images at 480 x 360"
+NYUD = "654 test images; Long, Shelhamer & Darrell, CVPR 2015, table 4"
 
 # (name, pixel accuracy, mean accuracy, mean IoU, frequency weighted IoU, source)
 PUBLISHED = {
@@ -34,9 +35,24 @@ PUBLISHED = {
          "tutorial protocol at 224 x 224, not comparable with the others; SemanticSegmentation.ipynb"),
     ),
     "camvid": (
+        ("FC-DenseNet103", 0.915, None, 0.669, None, f"{CAMVID}; Jegou et al. 2017"),
+        ("Dilation8", 0.790, None, 0.653, None, f"{CAMVID}; unverified, widely quoted from the table of Jegou et al."),
+        ("DeepLab-LFOV", None, None, 0.616, None,
+         f"{CAMVID}; unverified, widely quoted from the table of Jegou et al."),
+        ("FCN-8s, VGG-16", 0.880, None, 0.570, None,
+         f"{CAMVID}; unverified, widely quoted from the table of Jegou et al."),
         ("ENet", None, None, 0.5285, None, f"{CAMVID}; davidtvs/PyTorch-ENet, save/README.md"),
         ("SegNet", 0.886, 0.659, 0.502, None,
          "as the paper's figures are quoted in GitLanx/Semantic-Segmentation-PyTorch, README.md"),
+    ),
+    "nyudv2": (
+        ("FCN-16s, RGB and HHA", 0.654, 0.461, 0.340, 0.495, NYUD),
+        ("FCN-32s, RGB and HHA", 0.643, 0.449, 0.328, 0.480, NYUD),
+        ("FCN-32s, RGB and depth", 0.615, 0.424, 0.305, 0.455, NYUD),
+        ("FCN-32s, RGB", 0.600, 0.422, 0.292, 0.439, NYUD),
+        ("Gupta et al.", 0.603, None, 0.286, 0.470, NYUD),
+        ("Light-Weight RefineNet-50", None, None, 0.424, None,
+         "654 test images; about 42.4, README.md of DrSleep/light-weight-refinenet"),
     ),
     "voc": (
         ("FCN-32s", None, None, 0.636, None, f"{SEG11}; shelhamer/fcn.berkeleyvision.org, README.md"),
@@ -47,7 +63,7 @@ PUBLISHED = {
     ),
 }
 CLASSES = {"ade20k": ("other", *(name for name, _ in _ade20k_classes.CLASSES)),
-           "camvid": tuple(name for name, _ in camvid.CLASSES), "voc": voc.NAMES}
+           "camvid": tuple(name for name, _ in camvid.CLASSES), "nyudv2": nyudv2.NAMES, "voc": voc.NAMES}
 
 
 def numbers(class_pixels, spec, channels=None, trained_ids=None, class_weights=None, loss="cross_entropy",

@@ -201,7 +201,7 @@ def test_flips_and_turns_are_equally_likely(name):
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("scale", 0.9, 1.1), ("brightness", -32, 32), ("gamma", 0.8, 1.25),
-                                                   ("hue", -18, 18), ("zoom", 0.7, 1.0)])
+                                                   ("hue", -18, 18), ("zoom", 0.7, 1.0), ("multiscale", 0.5, 2)])
 def test_factors_fill_their_range_and_centre_on_its_middle(name, low, high):
     values = [augment.drawn([name], 5, number)[name] for number in range(2000)]
     assert low <= min(values) < low + 0.02 * (high - low) and high - 0.02 * (high - low) < max(values) <= high

@@ -72,6 +72,26 @@ def test_file_changed_after_a_start_gives_a_new_cache(flat):
     assert first.fingerprint not in (again[1].fingerprint, again[2].fingerprint)
 
 
+def test_trainval_trains_on_the_pairs_of_both_splits(flat, capsys):
+    one, both = (dataset.find_data(settings(flat, train_split=name)).found for name in ("train", "trainval"))
+    assert len(one["training"]) == COUNT - 2 and one["validation"] == both["validation"]
+    assert [pair.name for pair in both["training"]] == [f"{i:02}" for i in range(COUNT)]
+    assert "2 of them are the validation images (--train-split trainval)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_trainval_keeps_pairs_of_one_name_in_two_folders(flat):
+    for split, number in (("train", 0), ("val", 1)):
+        for folder, name in (("images", "images"), ("targets", "labels")):
+            path = flat.parent / f"two/{split}/{folder}/a.png"
+            path.parent.mkdir(parents=True)
+            path.write_bytes((flat / f"{name}/{number:02}.png").read_bytes())
+    (flat.parent / "two/classes.txt").write_text("no\nyes\n")
+    asked = settings(flat.parent / "two", train_split="trainval")
+    _, training, validation = dataset.prepare_caches(asked, dataset.find_data(asked))
+    assert len(training) == 2 and len(validation) == 1
+    np.testing.assert_array_equal(training.class_pixels[:2].sum(), 2 * 6 * 8)
+
+
 def test_problems_of_both_splits_are_in_one_error(flat):
     (flat / "labels/00.png").unlink()
     spoil(flat, "01")

@@ -63,7 +63,8 @@ def ramps(height, width):
 # Borders: cells that are not all in the image, and zeros round the map, are at most two and a half cells of 32 px wide.
 INSIDE = (slice(None), slice(80, -80), slice(80, -80))
 STREAMS = {"fcn32s": ("score_fr",), "fcn16s": ("score_fr", "score_pool4"),
-           "fcn8s": ("score_fr", "score_pool4", "score_pool3")}
+           "fcn8s": ("score_fr", "score_pool4", "score_pool3"),
+           "fcn4s": ("score_fr", "score_pool4", "score_pool3", "score_pool2")}
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
@@ -165,19 +166,20 @@ def test_full_upsampling_with_same_padding_crops_like_matconvnet():
 # --- impulses through the heads ---
 
 CENTRES = {  # (step, first) by arithmetic, see above
-    "same": {"fc7": (32, 15.5), "pool4": (16, 7.5), "pool3": (8, 3.5)},
-    "pad100": {"fc7": (32, 12.5), "pool4": (16, -91.5), "pool3": (8, -95.5)},
+    "same": {"fc7": (32, 15.5), "pool4": (16, 7.5), "pool3": (8, 3.5), "pool2": (4, 1.5)},
+    "pad100": {"fc7": (32, 12.5), "pool4": (16, -91.5), "pool3": (8, -95.5), "pool2": (4, -97.5)},
 }
 SIZE = (160, 224)
 MAPS = {
-    "same": {"fc7": (5, 7), "pool4": (10, 14), "pool3": (20, 28)},
-    "pad100": {"fc7": (6, 8), "pool4": (23, 27), "pool3": (45, 53)},  # of 358 x 422 px; fc6 takes 6 from 12 x 14
+    "same": {"fc7": (5, 7), "pool4": (10, 14), "pool3": (20, 28), "pool2": (40, 56)},
+    "pad100": {"fc7": (6, 8), "pool4": (23, 27), "pool3": (45, 53), "pool2": (90, 106)},  # of 358 x 422 px; fc6 takes 6 from 12 x 14
 }
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize(("net", "source"), [("fcn32s", "fc7"), ("fcn16s", "fc7"), ("fcn16s", "pool4"),
-                                             ("fcn8s", "fc7"), ("fcn8s", "pool4"), ("fcn8s", "pool3")])
+                                             ("fcn8s", "fc7"), ("fcn8s", "pool4"), ("fcn8s", "pool3"), ("fcn4s", "fc7"),
+                                             ("fcn4s", "pool3"), ("fcn4s", "pool2")])
 def test_impulse_is_upsampled_symmetrically_about_its_cell(net, source, alignment):
     step, first = CENTRES[alignment][source]
     cell = [int((side / 2 - first) // step) for side in SIZE]  # near the middle

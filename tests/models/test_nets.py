@@ -20,7 +20,7 @@ NETS = registry.names("nets")
 PORTS = ("fcn8s_shekkizh", "fcn8s_tutorial")
 MEAN_RGB = (120.0, 110.0, 100.0)
 BACKBONES = {"VGG-19": THIN, "VGG-16": THIN16}
-GAINS = {"score_fr": 10.0}  # all streams large enough to be missed
+GAINS = {"score_fr": 10.0, "score_pool2": 0.1}  # all streams large enough to be missed
 AT_ONCE = GAINS | {"score_pool4": 100.0, "score_pool3": 10000.0}  # against the scales on the pools
 
 
@@ -250,7 +250,7 @@ DECONVS = {"score_fr": 1, "deconv1": 4, "deconv2": 4, "deconv3": 16}
 OWN = {  # what a net has beside VGG's layers: the sides of its kernels
     "fcn32s": {"score_fr": 1},
     "fcn16s": {"score_fr": 1, "score_pool4": 1},
-    "fcn8s": SCORES, "fcn8s_atonce": SCORES,
+    "fcn8s": SCORES, "fcn8s_atonce": SCORES, "fcn4s": SCORES | {"score_pool2": 1},
     "fcn8s_shekkizh": DECONVS, "fcn8s_tutorial": DECONVS,
 }
 
@@ -274,7 +274,7 @@ def test_variables_are_named_and_shaped_like_the_weights_file(name, backbone):
 #   VGG-19's convolutions 20,024,384 (3 x 3, with biases); VGG-16's 14,714,688: less 590,080 + 2 x 2,359,808
 #   fc6 7 x 7 x 512 x 4096 + 4096 = 102,764,544; fc7 4096 x 4096 + 4096 = 16,781,312
 #   so the bodies are 139,570,240 and 134,260,544
-#   score_fr 4097 C; score_pool4 513 C; score_pool3 257 C; bilinear kernels are not learned
+#   score_fr 4097 C; score_pool4 513 C; score_pool3 257 C; score_pool2 129 C; bilinear kernels are not learned
 #   deconv1 4 x 4 x 512 C + 512; deconv2 4 x 4 x 256 x 512 + 256 = 2,097,408; deconv3 16 x 16 x 256 C + C = 65,537 C
 #   so the ports add (4097 + 8192 + 65,537) C + 2,097,920 = 77,826 C + 2,097,920, conv5_4 counted though never used
 COUNTS = {
@@ -282,12 +282,14 @@ COUNTS = {
     ("fcn16s", "vgg19"): {21: 139_667_050, 60: 139_846_840, 151: 140_266_350},
     ("fcn8s", "vgg19"): {21: 139_672_447, 60: 139_862_260, 151: 140_305_157},           # 140.3 M
     ("fcn8s_atonce", "vgg19"): {21: 139_672_447, 60: 139_862_260, 151: 140_305_157},
+    ("fcn4s", "vgg19"): {21: 139_675_156, 60: 139_870_000, 151: 140_324_636},
     ("fcn8s_shekkizh", "vgg19"): {21: 143_302_506, 60: 146_337_720, 151: 153_419_886},
     ("fcn8s_tutorial", "vgg19"): {21: 143_302_506, 60: 146_337_720, 151: 153_419_886},  # 153.4 M
     ("fcn32s", "vgg16"): {21: 134_346_581, 60: 134_506_364, 151: 134_879_191},
     ("fcn16s", "vgg16"): {21: 134_357_354, 60: 134_537_144, 151: 134_956_654},
     ("fcn8s", "vgg16"): {21: 134_362_751, 60: 134_552_564, 151: 134_995_461},
     ("fcn8s_atonce", "vgg16"): {21: 134_362_751, 60: 134_552_564, 151: 134_995_461},
+    ("fcn4s", "vgg16"): {21: 134_365_460, 60: 134_560_304, 151: 135_014_940},
     ("fcn8s_shekkizh", "vgg16"): {21: 137_992_810, 60: 141_028_024, 151: 148_110_190},
     ("fcn8s_tutorial", "vgg16"): {21: 137_992_810, 60: 141_028_024, 151: 148_110_190},
 }

@@ -7,7 +7,7 @@ A net with this decoder, and a decoder such as fcn8s.py, defines
     FUSED
         Names of the fused features, from coarse to fine; () for none. Without it, the receptive field is unknown.
 
-Features are named as in VGG: pool3 (stride 8), pool4 (16), fc7 (32). Of another encoder, a feature of the same stride
+Features are named as in VGG: pool2 (stride 4), pool3 (8), pool4 (16), fc7 (32). Of another encoder, a feature of the same stride
 has that name.
 
 Layers have the names of fcn.berkeleyvision.org. Scores, their sums and their upsampling are float32 even if the encoder
@@ -21,9 +21,9 @@ from fcn.models import components, layers
 from fcn.models.published_nets import CROPS, POOL_SCALES
 from fcn.models.tf_compat import tf
 
-STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8}  # for --dry-run
+STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8, "score_pool2": 4}  # for --dry-run
 NET_DEFINES = ("head",)
-NAMES = {"pool3": 8, "pool4": 16, "fc7": 32}
+NAMES = {"pool2": 4, "pool3": 8, "pool4": 16, "fc7": 32}
 
 
 def build(features, num_classes, settings):

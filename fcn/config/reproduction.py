@@ -1,0 +1,82 @@
+"""The table [reproduction] of a recipe: the published scores that it is compared with, and how it is evaluated.
+
+    [reproduction]
+    mean_iou = 0.292                                                    the published scores, fractions of 1: SCORES
+    split = "test"                                                      the split that they are of
+    protocol = "berkeley"                                               the protocol that defines them
+    checkpoint = "latest"                                               latest or best
+    evaluation = ["--flip"]                                             options of fcn evaluate
+    stages = ["long2015_fcn32s", "long2015_fcn16s"]                     recipes that are trained before this one
+
+Only `fcn reproduce` reads it.
+"""
+
+import dataclasses
+
+from fcn.config import parsers, provenance, settings_file
+from fcn.core import errors, registry
+
+SCORES = {"pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", "mean_iou": "mean IoU",
+          "frequency_weighted_iou": "f.w. IoU"}
+KINDS = {  # {key of the table: (type, example)}
+    **dict.fromkeys(SCORES, ((int, float), "0.292, a fraction of 1")), "split": (str, '"test"'), "protocol": (str, '"berkeley"'),
+    "checkpoint": (str, '"latest"'), "evaluation": (list, '["--flip"]'), "stages": (list, '["long2015_fcn32s"]'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduction:
+    """What a recipe is compared with.
+
+    recipe: its name. published: {a key of SCORES: 0 to 1}. source: where they are published. The other fields as above.
+    """
+
+    recipe: str
+    source: str
+    published: dict[str, float]
+    split: str = "validation"
+    protocol: str = "benchmark"
+    checkpoint: str = "best"
+    evaluation: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+
+
+def names():
+    """The recipes that have a table [reproduction]."""
+    return [name for name in registry.names("recipes") if _table(name)]
+
+
+def _table(recipe):
+    return settings_file.table(registry.path("recipes", recipe), settings_file.REPRODUCTION)
+
+
+def read(recipe):
+    """The Reproduction of a recipe. Raises UsageError for a recipe without one, and for an invalid table."""
+    path, values = registry.path("recipes", recipe), _table(recipe)
+    if not values:
+        raise errors.UsageError("the recipe has no published scores to compare with", where=path,
+                                fix=f"fcn train --recipe {recipe} trains it. Recipes with scores: "
+                                    f"{', '.join(names())}.")
+    _check(values, path)
+    published = {name: values.pop(name) for name in SCORES if name in values}
+    sources = provenance.sources(path)
+    lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return Reproduction(recipe, "; ".join(dict.fromkeys(sources[name] for name in published)), published,
+                        **values | lists)
+
+
+def _check(values, path):
+    """Raise UsageError for a key that is unknown or missing, a value of the wrong type, and a score above 1."""
+    for key, value in values.items():
+        if key not in KINDS:
+            near = parsers.nearest(key, KINDS)
+            raise errors.UsageError(f"[{settings_file.REPRODUCTION}] has no '{key}'", where=path,
+                                    fix=f"did you mean {near}?" if near else f"it may have {', '.join(KINDS)}.")
+        kind, example = KINDS[key]
+        parts = value if isinstance(value, list) else ()
+        if not isinstance(value, kind) or isinstance(value, bool) or value in ("", []) or not all(
+                isinstance(part, str) for part in parts) or (key in SCORES and not 0 <= value <= 1):
+            raise errors.UsageError(f"{key} = {value!r} is not valid", where=path, fix=f"write {key} = {example}.")
+    if not set(values) & set(SCORES):
+        raise errors.UsageError(f"[{settings_file.REPRODUCTION}] has no published score", where=path,
+                                fix=f"write one of {', '.join(SCORES)}, such as mean_iou = 0.292.")

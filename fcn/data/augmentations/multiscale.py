@@ -1,0 +1,15 @@
+"""Scale by a factor from 0.5 to 2, as mmsegmentation does (ratio_range of RandomResize in its 512x1024 schedules).
+
+Use it with crop_size: a crop that becomes larger than the image is filled with the mean colour and an ignored label.
+"""
+
+from fcn.data.augmentations.scale import change, window_px
+
+__all__ = ["PADS", "change", "draw", "window_px"]
+
+PADS = True
+
+
+def draw(rng):
+    """Factor, uniform from 0.5 to 2."""
+    return rng.uniform(0.5, 2)

@@ -1,0 +1,148 @@
+"""fcn reproduce: train, evaluate and compare with published scores; recipes with a table [reproduction]."""
+
+import json
+import re
+import sys
+
+import pytest
+import scripts_help
+
+from fcn.cli import reproduce
+from fcn.config import reproduction, training_config
+from fcn.core import errors, registry
+
+RECIPE = '''[data]
+layout = "ade20k"
+size = "33x47"
+
+[optimizer]
+batch = 2
+learning_rate = 1e-3
+
+[schedule]
+steps = 2
+
+[validation]
+eval_every = 2
+save_every = 2
+
+[reproduction]
+pixel_accuracy = {accuracy}  # source: table 1
+mean_iou = 0.0               # source: table 1
+split = "{split}"            # source: table 1
+evaluation = ["--flip", "--outputs", "none"]  # source: section 2
+'''
+CONTENT = {"protocols": {"berkeley": {
+    "scores": {"pixel_accuracy": 0.58, "mean_accuracy": 0.4, "mean_iou": 0.30, "frequency_weighted_iou": 0.43},
+    "intervals": {"pixel_accuracy": [0.57, 0.59], "mean_accuracy": [0.38, 0.43], "mean_iou": [0.28, 0.32],
+                  "frequency_weighted_iou": None}}}}
+
+
+def plugin(folder, **values):
+    """A plugin folder with the recipe `mine`."""
+    path = folder / "recipes/mine.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(RECIPE.format(**{"accuracy": 0.0, "split": "validation"} | values))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_afterwards():
+    yield
+    registry.use(())
+
+
+def changed(folder, old, new):
+    """reproduction.read() of the recipe with a changed text."""
+    path = plugin(folder) / "recipes/mine.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    registry.use((str(folder),))
+    return reproduction.read("mine")
+
+
+# --- the comparison, by hand ---
+
+def test_score_is_lower_if_its_whole_interval_is_below():
+    published = {"pixel_accuracy": 0.60, "mean_accuracy": 0.42, "mean_iou": 0.292, "frequency_weighted_iou": 0.439}
+    target = reproduction.Reproduction("r", "table 4", published, "test", "berkeley")
+    rows = reproduce.compared(target, CONTENT)
+    assert [(row["score"], row["lower"]) for row in rows] == [
+        ("pixel_accuracy", True), ("mean_accuracy", False), ("mean_iou", False), ("frequency_weighted_iou", True)]
+    assert rows[0]["difference"] == pytest.approx(-0.02) and rows[2]["difference"] == pytest.approx(0.008)
+    text = "\n".join(reproduce.lines(target, "validation", 414, rows))
+    assert re.search(r"pixel accuracy +0\.600 +0\.580 \[0\.570, 0\.590\] +-0\.020 \[-0\.030, -0\.010\] +lower", text)
+    assert re.search(r"mean IoU +0\.292 +0\.300 \[0\.280, 0\.320\] +\+0\.008 \[-0\.012, \+0\.028\] +reproduced", text)
+    assert "interval: pixel accuracy, f.w. IoU" in text and "published: table 4" in text
+    assert "published scores are of the split test, those here of validation" in text
+
+
+# --- the table in a recipe ---
+
+def test_published_scores_of_table_4_are_in_the_recipe():
+    found = reproduction.read("long2015_nyud_rgbd")
+    assert found.published == {"pixel_accuracy": 0.615, "mean_accuracy": 0.424, "mean_iou": 0.305,
+                               "frequency_weighted_iou": 0.455}
+    assert found.source == "CVPR 2015, table 4" and found.protocol == "berkeley"
+
+
+@pytest.mark.parametrize("name", reproduction.names())
+def test_every_reproduction_is_valid_and_has_a_source(name):
+    found = reproduction.read(name)
+    assert found.source and found.protocol in registry.names("protocols") and found.checkpoint in ("best", "latest")
+    assert set(found.stages) <= set(registry.names("recipes"))
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("mean_iou = 0.0 ", "mean_iou = 29.2 ", r"mean_iou = 29\.2 is not valid\n  Fix: write mean_iou = 0\.292, a frac"),
+    ("mean_iou = 0.0 ", "mean_iou = true ", "mean_iou = True is not valid"),
+    ("mean_iou = 0.0 ", "mean_iuo = 0.2 ", r"has no 'mean_iuo'\n  Fix: did you mean mean_iou\?"),
+    ('split = "validation"', "split = 3", 'split = 3 is not valid\n  Fix: write split = "test"'),
+    ('["--flip", "--outputs", "none"]', '"--flip"', r"evaluation = '--flip' is not valid"),
+    ("pixel_accuracy = 0.0  # source: table 1\nmean_iou = 0.0               # source: table 1\n", "",
+     "has no published score"),
+])
+def test_invalid_table_is_refused_with_a_fix(tmp_path, old, new, message):
+    with pytest.raises(errors.UsageError, match=message):
+        changed(tmp_path, old, new)
+
+
+def test_recipe_without_scores_names_those_that_have_some():
+    with pytest.raises(errors.UsageError, match="no published scores to compare with") as found:
+        reproduction.read("demo")
+    assert "long2015_fcn32s" in str(found.value) and "fcn train --recipe demo" in str(found.value)
+
+
+def test_reproduction_table_is_no_setting_of_the_run():
+    found = training_config.read_toml(registry.path("recipes", "long2015_nyud_rgbd"))
+    assert "mean_iou" not in found and found["net"] == "fcn32s"
+
+
+# --- the command ---
+
+def call(toy, folder, *words, code=0):
+    return scripts_help.call([sys.executable, "-m", "fcn", "reproduce", "mine", "--plugins", str(folder), "--data",
+                              str(toy / "scenes"), "--weights", str(toy / "vgg.mat"), "--cache-dir",
+                              str(folder / "cache"), "--run", str(folder / "run"), *words], code)
+
+
+@pytest.mark.slow
+def test_command_trains_evaluates_and_compares(toy, tmp_path):
+    said = call(toy, plugin(tmp_path)).stdout
+    assert "step 2  validation" in said and "No score is lower than published by more than its interval." in said
+    content = json.loads((tmp_path / "run/reproduction.json").read_text())
+    report = json.loads((tmp_path / "run/reproduction/report.json").read_text())
+    assert content["images"] == 2 and [row["here"] for row in content["scores"]] == [
+        report["pixel_accuracy"], report["mean_iou"]]
+    assert "mirrored" in report["inference"] and report["settings"]["train_split"] == "train"
+    plugin(tmp_path, accuracy=1.0)
+    again = call(toy, tmp_path, code=reproduce.LOWER)
+    assert "the run is complete" in again.stdout
+    assert "lower than published by more than the interval: pixel accuracy" in again.stdout
+
+
+@pytest.mark.slow
+def test_missing_test_split_is_found_before_training(toy, tmp_path):
+    said = call(toy, plugin(tmp_path, split="test"), code=errors.DataError.exit_code).stderr
+    assert "give --split validation" in said and not (tmp_path / "run").exists()
+    assert "not comparable" in call(toy, tmp_path, "--split", "validation").stdout
