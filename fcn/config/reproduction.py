@@ -18,9 +18,10 @@ from fcn.core import errors, registry
 
 SCORES = {"pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", "mean_iou": "mean IoU",
           "frequency_weighted_iou": "f.w. IoU"}
-KINDS = {  # {key of the table: (type, example)}
-    **dict.fromkeys(SCORES, ((int, float), "0.292, a fraction of 1")), "split": (str, '"test"'), "protocol": (str, '"berkeley"'),
-    "checkpoint": (str, '"latest"'), "evaluation": (list, '["--flip"]'), "stages": (list, '["long2015_fcn32s"]'),
+KINDS: dict[str, tuple] = {  # {key of the table: (type, example)}
+    **dict.fromkeys(SCORES, ((int, float), "0.292, a fraction of 1")),
+    "split": (str, '"test"'), "protocol": (str, '"berkeley"'), "checkpoint": (str, '"latest"'),
+    "evaluation": (list, '["--flip"]'), "stages": (list, '["long2015_fcn32s"]'),
 }
 
 

@@ -8,7 +8,6 @@ from fcn.config import old_settings, parsers
 from fcn.config.setting import GROUPS
 from fcn.core import errors, file_kinds
 
-
 REPRODUCTION = "reproduction"  # the table that holds no settings (reproduction.py)
 
 

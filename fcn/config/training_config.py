@@ -206,7 +206,8 @@ class Config:
 
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "images", "labels", "train_split", "ignore_label", "label_encoding", "mask_threshold",
-                  "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement", "net", "mean_rgb",
+                  "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement",
+                  "net", "mean_rgb",
                   *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight",
                   "rim", "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze",
                   "freeze_steps", "ema", "best_by", "seed", "deterministic")

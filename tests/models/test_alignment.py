@@ -172,7 +172,7 @@ CENTRES = {  # (step, first) by arithmetic, see above
 SIZE = (160, 224)
 MAPS = {
     "same": {"fc7": (5, 7), "pool4": (10, 14), "pool3": (20, 28), "pool2": (40, 56)},
-    "pad100": {"fc7": (6, 8), "pool4": (23, 27), "pool3": (45, 53), "pool2": (90, 106)},  # of 358 x 422 px; fc6 takes 6 from 12 x 14
+    "pad100": {"fc7": (6, 8), "pool4": (23, 27), "pool3": (45, 53), "pool2": (90, 106)},  # of 358 x 422 px
 }
 
 

@@ -7,8 +7,8 @@ A net with this decoder, and a decoder such as fcn8s.py, defines
     FUSED
         Names of the fused features, from coarse to fine; () for none. Without it, the receptive field is unknown.
 
-Features are named as in VGG: pool2 (stride 4), pool3 (8), pool4 (16), fc7 (32). Of another encoder, a feature of the same stride
-has that name.
+Features are named as in VGG: pool2 (stride 4), pool3 (8), pool4 (16), fc7 (32). Of another encoder, a
+feature of the same stride has that name.
 
 Layers have the names of fcn.berkeleyvision.org. Scores, their sums and their upsampling are float32 even if the encoder
 computes in bfloat16 or float16; fused features have the dtype of the encoder.
