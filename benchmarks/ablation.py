@@ -1,6 +1,7 @@
-"""Ablation on CamVid at half resolution: each deviation of other implementations from the paper, one at a time.
+"""Ablation: each deviation of other implementations from the paper, one at a time.
 
     python benchmarks/ablation.py --data CAMVID --weights VGG19.mat
+    python benchmarks/ablation.py --data NYUDV2 --weights VGG19.mat --size 120x160 --steps 1000 --out docs/ablation_long
 
 Each run is one call of train_fcn.py with the settings COMMON and one line of VARIANTS. All variants are run for one
 seed before the next seed, so that an interrupted series is balanced. Finished runs are stored in ablation.json; the
@@ -23,10 +24,9 @@ sys.path.insert(0, str(ROOT))
 from fcn.core import atomic_io, ownership  # noqa: E402
 from fcn.runs import checkpoint_files, curves, record, run_log  # noqa: E402
 
-STEPS = 100
-COMMON = f"""--layout camvid --size 180x240 --net fcn8s_atonce
-    --batch 2 --steps {STEPS} --optimizer adam --learning-rate 5e-5 --schedule poly --keep-prob 0.5
-    --eval-every {STEPS} --eval-batches 0 --save-every {STEPS} --log-every 5""".split()
+SIZE = "180x240"  # of entries that do not name it
+COMMON = ["--net", "fcn8s_atonce", "--batch", "2", "--optimizer", "adam", "--learning-rate", "5e-5", "--schedule",
+          "poly", "--keep-prob", "0.5", "--eval-batches", "0", "--log-every", "5"]
 VARIANTS = {  # name: (deviation, flags)
     "paper": ("FCN-8s at once, as published", ""),
     "avg_pool": ("average pools", "--pool avg"),
@@ -46,22 +46,28 @@ VARIANTS = {  # name: (deviation, flags)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", required=True, help="CamVid: train/{images,targets}, val/{images,targets}")
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--size", default=SIZE, help=f"size of the images (default: {SIZE}, half of CamVid's)")
+    parser.add_argument("--steps", type=int, default=100, help="steps of a run (default: 100)")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=[*VARIANTS], help="these variants only")
     parser.add_argument("--weights", required=True, help="pretrained VGG-19")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", default="runs/ablation", help="where the runs go; their checkpoints are not kept")
     parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and ablation.png go")
     arguments = parser.parse_args()
     file = pathlib.Path(arguments.out) / "ablation.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     results = before(file)
+    title = f"mean IoU on validation at {arguments.size}, {arguments.steps} steps of 2 images; one dot per seed"
     for seed in range(arguments.seeds):
-        for name in VARIANTS:
-            done = [(r["variant"], r["seed"], r["steps"], r["flags"]) for r in results]
-            if (name, seed, STEPS, VARIANTS[name][1]) not in done:
+        for name in arguments.only:
+            wanted = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
+                      "flags": VARIANTS[name][1]}
+            if not any(wanted.items() <= ({"size": SIZE} | result).items() for result in results):
                 results.append(train(name, seed, arguments))
                 atomic_io.write_json(file, results)
-                draw(results, file.with_suffix(".png"))
-    draw(results, file.with_suffix(".png"))
+                draw(results, file.with_suffix(".png"), title)
+    draw(results, file.with_suffix(".png"), title)
     print(table(results))
 
 
@@ -82,7 +88,9 @@ def before(file):
 def train(name, seed, arguments):
     """Train one variant and return its entry for ablation.json."""
     run = pathlib.Path(arguments.runs) / f"{name}-{seed}"
-    command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, *VARIANTS[name][1].split(), "--seed", str(seed),
+    steps = str(arguments.steps)
+    command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, "--size", arguments.size, "--steps", steps,
+               "--eval-every", steps, "--save-every", steps, *VARIANTS[name][1].split(), "--seed", str(seed),
                "--data", arguments.data, "--weights", arguments.weights, "--run", str(run)]
     started = time.perf_counter()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
@@ -93,7 +101,8 @@ def train(name, seed, arguments):
         checkpoint_files.remove(checkpoint, record.read_record(run).get("fingerprints"))
     log = run_log.read_entries(run / "log.jsonl")
     last = next((entry for entry in reversed(log) if entry.get("val_mean_iou") is not None), {}) if code == 0 else {}
-    entry = {"variant": name, "seed": seed, "steps": STEPS, "first_loss": log[0]["loss"] if log else None,
+    entry = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
+             "first_loss": log[0]["loss"] if log else None,
              "pixel_accuracy": last.get("val_pixel_accuracy"), "mean_iou": last.get("val_mean_iou"),
              "seconds": round(seconds), "commit": record.commit(), "flags": VARIANTS[name][1]}
     print(json.dumps(entry), flush=True)
@@ -123,7 +132,7 @@ def table(results):
     return "\n".join(lines)
 
 
-def draw(results, path):
+def draw(results, path, title):
     """Plot a dot for every run and a line at the mean of every variant."""
     from matplotlib.figure import Figure
     names = [name for name in VARIANTS if scores(results, name)]
@@ -137,7 +146,7 @@ def draw(results, path):
     axes.set_yticks(range(len(names)), [VARIANTS[name][0] for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"mean IoU on validation at 180x240, {STEPS} steps of 2 images; one dot per seed")
+    axes.set_xlabel(title)
     curves.write_figure(figure, path, dpi=120)
 
 

@@ -297,6 +297,16 @@ def test_weights_file_is_checked_by_running_its_net(run, tmp_path, suffix):
 
 
 @pytest.mark.slow
+def test_net_with_a_fourth_score_is_a_file_of_its_own(tmp_path):
+    expected = by_hand("fcn4s", {}, make(tmp_path / "run", "fcn4s"), PHOTOS)
+    main(tmp_path / "run", tmp_path / "net.npz")
+    (found, _), = registry.load("export_formats", "npz").outputs(tmp_path / "net.npz", [PHOTOS])
+    assert near(found, expected)
+    with pytest.raises(errors.UsageError, match=r"fcn4s is not a published FCN.*\.mat"):
+        main(tmp_path / "run", tmp_path / "net.mat")
+
+
+@pytest.mark.slow
 def test_onnx_without_its_packages_is_reported_with_the_fix(run, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.MachineError, match=r"(?s)tf2onnx and onnxruntime: not installed.*\[onnx\]"):

@@ -10,7 +10,7 @@ from fcn.models import components, graph_builder
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import new_session, run, tf
 from fcn.weights import detection, initialize
-from fcn.weights.formats import npz
+from fcn.weights.formats import _heads, npz
 
 
 def write(path, checkpoint, form):
@@ -44,11 +44,12 @@ def outputs(path, batches):
 
 
 def is_own(weights):
-    """Return whether these Weights are not of a published FCN: another net, or one sigmoid output.
+    """Return whether these Weights are not of a published FCN: another net, other score layers, or one sigmoid output.
 
     An .npz then holds every variable by its own name.
     """
-    return not weights.variant or components.of(weights.net).net.ENCODER != "vgg" or weights.output == "sigmoid"
+    scores = {name for name in weights.layers if name.startswith("score_")}
+    return not weights.variant or not scores <= {*_heads.FCN8S[0]} or components.of(weights.net).net.ENCODER != "vgg" or weights.output == "sigmoid"
 
 
 def published_name(weights):
