@@ -7,14 +7,15 @@ All other options are those of fcn train, and change the recipe. The same comman
 code 1: a score is lower than the published one by more than its 95 % confidence interval over the images.
 """
 
+import json
 import os
 import pathlib
 
 from fcn.cli import evaluate, train
 from fcn.config import command_line, reproduction
-from fcn.core import atomic_io, errors, registry, tables
+from fcn.core import atomic_io, errors, ownership, registry, tables
 from fcn.data.layouts import _auto
-from fcn.evaluation import results
+from fcn.evaluation import result_folder, results
 from fcn.runs import stages
 
 LOWER = 1  # exit code
@@ -30,8 +31,10 @@ def main(argv):
     whole = training(target, split, arguments, flags)
     last = stages.listed(whole)[-1] if whole.stages else whole
     check_split(last, split, target)
-    (train.train_stages if whole.stages else train.train_one)(whole)
     folder = pathlib.Path(last.run) / OUT
+    result_folder.ResultFolder(folder, result_folder.EVALUATION).check()
+    ownership.check_free(folder.with_suffix(".json"), "--run", is_comparison)
+    (train.train_stages if whole.stages else train.train_one)(whole)
     evaluate.main(["--run", last.run, "--split", split, "--checkpoint", target.checkpoint, *target.evaluation,
                    "--out", str(folder)])
     content = results.read_report(folder)
@@ -50,7 +53,7 @@ def parse(argv):
                                  epilog=__doc__.split("\n\n")[2])
     parser.add_argument("recipe", metavar="RECIPE", help="a recipe with published scores: " + ", ".join(known))
     parser.add_argument("--data", required=True, metavar="DIR", help="folder of the data set, which the first lines of "
-                        "the recipe describe (fcn/config/recipes/RECIPE.toml)")
+                        "the recipe describe (in fcn/config/recipes)")
     parser.add_argument("--run", metavar="DIR", help="folder of the run (default: runs/RECIPE)")
     parser.add_argument("--split", metavar="NAME", help="split to score (default: that of the published scores)")
     arguments, flags = parser.parse_known_args(argv)
@@ -81,6 +84,14 @@ def check_split(arguments, split, target):
         raise errors.DataError(problem.what, where=problem.where, why=problem.why, fix=f"add the split {split}" + (
             "." if split in VALIDATION else "; or give --split validation, to train without the validation images and "
             f"score them. The published scores are of the split {target.split}."))
+
+
+def is_comparison(path):
+    """Whether a file is one that main() has written."""
+    try:
+        return {"recipe", "published_split", "scores"} <= json.loads(path.read_bytes()).keys()
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 def compared(target, content):

@@ -49,7 +49,8 @@ def is_own(weights):
     An .npz then holds every variable by its own name.
     """
     scores = {name for name in weights.layers if name.startswith("score_")}
-    return not weights.variant or not scores <= {*_heads.FCN8S[0]} or components.of(weights.net).net.ENCODER != "vgg" or weights.output == "sigmoid"
+    return (not weights.variant or not scores <= {*_heads.FCN8S[0]}
+            or components.of(weights.net).net.ENCODER != "vgg" or weights.output == "sigmoid")
 
 
 def published_name(weights):
