@@ -99,6 +99,7 @@ GUARDS = {
     "fcn/training/hooks.py:Evaluate._validate": "hooks.Save",
     "fcn/training/hooks.py:Stop.after_step": "hooks.Save",
     "fcn/cli/reproduce.py:main": "ownership.check_free: reproduction.json of this command, or a new name",
+    "fcn/cli/report.py:write_card": "ownership.check_free: a result card, or a new name",
     "benchmarks/ablation.py:main": "ablation.json: refused unless it parses as ours",
     "benchmarks/measuring.py:write": "refused unless the JSON has our facts",
     "benchmarks/results.py:main": "what lies outside our markers is kept",

@@ -2,7 +2,8 @@
 
     fcn report FOLDER [--classes stuff] [--images 'ADE_val_0000*'] [--against FOLDER]
 
-Scores are computed from the confusion matrices in the folder, without the net. Only --html changes the folder.
+Scores are computed from the confusion matrices in the folder, without the net. Only --html changes the
+folder. --card writes a summary for tables of results.
 """
 
 import pathlib
@@ -11,6 +12,7 @@ from fcn.config import command_line, parsers
 from fcn.core import atomic_io, errors, ownership, registry
 from fcn.evaluation import paired_comparison, result_folder, results, stored
 from fcn.metrics import class_groups, confidence, protocols
+from fcn.reporting import result_card
 
 
 def main(argv):
@@ -19,6 +21,8 @@ def main(argv):
     folder = stored.folder_of(arguments.folder)
     if arguments.html:
         write_page(folder)
+    if arguments.card:
+        write_card(folder, arguments.card)
     rows = compare(folder, arguments) if arguments.against else show(folder, arguments)
     if arguments.csv:
         atomic_io.write_whole(arguments.csv, results.as_csv(rows).encode("utf-8", "backslashreplace"), new=True)
@@ -39,6 +43,8 @@ def parse(argv):
     parser.add_argument("--samples", type=parsers.count, default=confidence.SAMPLES, metavar="N",
                         help=f"permutations of --against (default: {confidence.SAMPLES})")
     parser.add_argument("--csv", metavar="FILE", type=pathlib.Path, help="also write the scores as CSV")
+    parser.add_argument("--card", metavar="FILE.json", type=pathlib.Path, help="also write a result card: a small JSON "
+                        "file on the run, its training and these scores (docs/results.md)")
     parser.add_argument("--html", action="store_true", help="write report.html again")
     arguments = parser.parse_args(argv)
     if arguments.samples != confidence.SAMPLES and not arguments.against:
@@ -47,7 +53,21 @@ def parse(argv):
     if arguments.csv:
         command_line.check_writable(arguments.csv)
         ownership.check_free(arguments.csv, "--csv")
+    if arguments.card:
+        command_line.check_writable(arguments.card)
+        ownership.check_free(arguments.card, "--card", result_card.is_card)
     return arguments
+
+
+def write_card(folder, path):
+    """Write the result card of an evaluation in the folder of a run. Raises UsageError for one without a run."""
+    content = results.read_report(folder)
+    run = next((parent for parent in folder.resolve().parents if (parent / "config.json").exists()), None)
+    if run is None:
+        raise errors.UsageError("--card: this evaluation is not in the folder of a run", where=folder,
+                                fix="evaluate a run, without --out.")
+    atomic_io.write_json(path, result_card.card(run, content, path.stem))
+    print(f"result card: {path}")
 
 
 def show(folder, arguments):

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Write the generated parts of docs/results.md and README.md, and the curves, from the result cards in docs/results/.
+
+    python docs/results_page.py             after fcn report RUN --card docs/results/NAME.json
+    python docs/results_page.py --check     exit code 1 if a page is out of date
+
+Text outside the two markers of a page is kept.
+"""
+
+import argparse
+import itertools
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from fcn.core import atomic_io  # noqa: E402
+from fcn.metrics import baselines  # noqa: E402
+from fcn.reporting import result_card  # noqa: E402
+from fcn.runs import curves  # noqa: E402
+
+BEGIN, END = "<!-- what follows is written by docs/results_page.py -->", "<!-- end of what is written -->"
+CARDS = ROOT / "docs/results"
+NAMES = {"nyudv2": "NYUDv2, 40 classes", "camvid": "CamVid, 11 classes", "ade20k": "ADE20K, 150 classes",
+         "voc": "PASCAL VOC, 21 classes"}
+SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+HEAD = ("| run | trained on | evaluated on | pixel acc | mean acc | mean IoU | f.w. IoU | minutes | memory | machine | "
+        "commit |\n|---|---|---|---|---|---|---|---|---|---|---|")
+README_HEAD = "| net | data | pixel accuracy | mean IoU | training | commit |\n|---|---|---|---|---|---|"
+IN_README = 5
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
+    arguments = parser.parse_args()
+    cards = [result_card.read(path) for path in sorted(CARDS.glob("*.json"))]
+    pages = {ROOT / "docs/results.md": section(cards), ROOT / "README.md": best(cards)}
+    changed = {path: text for path, text in ((path, replaced(path, text)) for path, text in pages.items())
+               if text != path.read_text()}
+    if arguments.check:
+        sys.exit(f"out of date: {', '.join(path.name for path in changed)}; run python docs/results_page.py"
+                 if changed else 0)
+    for path, text in changed.items():
+        atomic_io.write_whole(path, text.encode())
+    for layout, of_layout in by_layout(cards):
+        if drawn := [(card["name"], entries(card)) for card in of_layout]:
+            curves.overlay(drawn, CARDS / f"{layout}.png")
+
+
+def replaced(path, text):
+    """The text of a page with new text between its markers."""
+    before, _, rest = path.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        sys.exit(f"{path} lacks the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def by_layout(cards):
+    """[(layout, its cards)], the cards with the highest mean IoU first."""
+    ordered = sorted(cards, key=lambda card: (card["layout"], -scores(card)["mean_iou"]))
+    return [(layout, list(found)) for layout, found in itertools.groupby(ordered, lambda card: card["layout"])]
+
+
+def section(cards):
+    """The tables of docs/results.md."""
+    parts = [f"### {NAMES.get(layout, layout)}\n\n{table(layout, found)}" for layout, found in by_layout(cards)]
+    return "\n\n".join(parts) or "No runs yet."
+
+
+def table(layout, cards):
+    """The runs on a data set, published results, curves and commands."""
+    rows = [row(card) for card in cards] + published(layout, cards[0])
+    commands = [f"- `{card['name']}`: `{card['command']}`; {card['inference']}; step {card['step']:,} of "
+                f"{card['steps']:,}, seed {card['seed']}, {card['date']}" for card in cards]
+    return "\n".join([HEAD, *rows, "", f"![Loss and scores of the runs](results/{layout}.png)", "",
+                      "Commands, options of the evaluation, evaluated step:", "", *commands])
+
+
+def scores(card):
+    """The scores of a card by the protocol of the FCN authors, which counts classes that occur."""
+    return card["protocols"]["berkeley"]["scores"]
+
+
+def row(card):
+    """A run as a line of the table."""
+    cells = [number(card, name) for name in SCORES]
+    return (f"| `{card['name']}`, {card['net']} | {card['train_split']} | {card['split']}, {card['images']} images | "
+            f"{' | '.join(cells)} | {card['minutes']:.0f} | {card['peak_memory_gb']:.1f} GB | {card['machine']} | "
+            f"{card['commit'][:7]} |")
+
+
+def number(card, name):
+    """A score; mean IoU with its interval."""
+    found, between = scores(card)[name], card["protocols"]["berkeley"]["intervals"][name]
+    if name != "mean_iou":
+        return f"{found:.3f}"
+    return f"**{found:.3f}**" + (f" [{between[0]:.3f}, {between[1]:.3f}]" if between else "")
+
+
+def published(layout, card):
+    """Lines of the published results of a data set, and of the constant answer."""
+    rows = baselines.published_results(layout, tuple(card["per_class"])) or [
+        {"name": name, **dict(zip(SCORES, values, strict=True)), "source": source}
+        for name, *values, source in baselines.PUBLISHED.get(layout, ())]
+    return [f"| {one['name']} | | {one['source']} | "
+            + " | ".join("-" if one[name] is None else f"{one[name]:.3f}" for name in SCORES) + " | | | | |"
+            for one in [*rows, card["constant"]]]
+
+
+def best(cards):
+    """The runs in README.md: of each data set the best, then the next ones."""
+    groups = [found for _, found in by_layout(cards)]
+    ordered = [card for rank in itertools.zip_longest(*groups) for card in rank if card]
+    rows = [f"| {card['net']} ([`{card['name']}`](docs/results.md)) | {card['images']} images of "
+            f"{NAMES.get(card['layout'], card['layout'])}, {card['split']} | {number(card, 'pixel_accuracy')} | "
+            f"{number(card, 'mean_iou')} | {card['minutes']:.0f} minutes, {card['machine']} | {card['commit'][:7]} |"
+            for card in ordered[:IN_README]]
+    return "\n".join([README_HEAD, *rows]) if rows else "No runs yet."
+
+
+def entries(card):
+    """The curve of a card as entries of log.jsonl."""
+    curve = card["curve"]
+    return [*({"step": step, "loss": loss} for step, loss in zip(curve["step"], curve["loss"], strict=True)),
+            *({"step": step, "val_loss": loss, "val_mean_iou": score} for step, loss, score in
+              zip(curve["validation_step"], curve["validation_loss"], curve["mean_iou"], strict=True))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Result cards: one small JSON file about a run and one of its evaluations, for tables of results.
+
+A card holds no images, no absolute path and no name of a host. docs/results_page.py makes docs/results.md from cards.
+"""
+
+import json
+import pathlib
+import shlex
+
+from fcn.config import training_config
+from fcn.core import errors
+from fcn.runs import curves, record, run_log
+
+KEYS = {"name", "recipe", "net", "layout", "train_split", "split", "images", "inference", "step", "steps", "seed",
+        "minutes", "peak_memory_gb", "machine", "commit", "date", "versions", "command", "protocols", "per_class",
+        "constant", "curve"}
+PROTOCOLS = ("benchmark", "berkeley")
+MOST_POINTS = 100
+OF_THE_MACHINE = ("data", "weights", "cache_dir", "classes", "plugins")  # settings that are paths
+PLACES = {"data": "DATA", "weights": "WEIGHTS"}
+
+
+def card(run, content, name=""):
+    """The card of a run and the content of a report.json of one of its evaluations, a dict with KEYS.
+
+    minutes: of training with its validations, without the start of the program and the building of caches; what a
+    crash has undone counts too. name: by default that of the run's folder. Raises UsageError if the run is damaged.
+    """
+    run = pathlib.Path(run)
+    found = record.read_record(run)
+    settings, last = training_config.from_dict(found["config"]), found["starts"][-1]
+    recipe = recipe_of(found["starts"][0]["command"])
+    speed = run_log.read_entries(run / "speed.jsonl")
+    return {
+        "name": name or run.resolve().name, "recipe": recipe, "net": settings.net, "layout": settings.layout,
+        "train_split": settings.train_split, "split": content["split"], "images": content["images"],
+        "inference": content["inference"], "step": content["checkpoint_step"], "steps": found["steps"],
+        "seed": settings.seed, "minutes": round(seconds(speed) / 60, 1),
+        "peak_memory_gb": round(max((entry.get("memory_gb") or 0 for entry in speed), default=0), 2),
+        "machine": last.get("device") or last["machine"], "commit": last["commit"], "date": last["time"][:10],
+        "versions": {package: last["versions"][package] for package in ("python", "tensorflow")},
+        "command": command(settings, recipe),
+        "protocols": {protocol: {part: content["protocols"][protocol][part] for part in ("scores", "intervals")}
+                      for protocol in PROTOCOLS if protocol in content["protocols"]},
+        "per_class": {row["name"]: row["iou"] for row in content["per_class"]},
+        "constant": content["anchors"][0], "curve": curve(run_log.read_entries(run / "log.jsonl")),
+    }
+
+
+def recipe_of(command_line):
+    """The recipe that a command names, None without one."""
+    words = shlex.split(command_line)
+    return next((words[i + 1] for i, word in enumerate(words[:-1]) if word == "--recipe"), None) or (
+        words[words.index("reproduce") + 1] if "reproduce" in words[:-1] else None)
+
+
+def command(settings, recipe):
+    """The command that trains with these settings: the recipe, and the flags of those that differ from it."""
+    base = training_config.resolve({}, recipe=recipe)
+    words = ["fcn", "train", *(["--recipe", recipe] if recipe else []), "--data", PLACES["data"]]
+    if settings.weights == training_config.NO_WEIGHTS:
+        words += ["--weights", settings.weights] if base.weights != settings.weights else []
+    elif pathlib.Path(settings.weights).name != pathlib.Path(base.weights).name:
+        words += ["--weights", PLACES["weights"]]
+    for key, value in vars(settings).items():
+        if key not in OF_THE_MACHINE and value != getattr(base, key) and value is not None:
+            words += flag(key, value)
+    return shlex.join(words)
+
+
+def flag(key, value):
+    """The words of a setting on the command line."""
+    name = key.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if key in ("size", "crop_size"):
+        return [f"--{name}", "x".join(map(str, value))]
+    if isinstance(value, tuple | list):
+        return [f"--{name}", ",".join(map(str, value)) or "none"]
+    return [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+
+
+def seconds(entries):
+    """Sum of the training times of all starts, from the entries of speed.jsonl."""
+    total = latest = 0.0
+    for entry in entries:
+        if entry.get("event") == "start":
+            total, latest = total + latest, 0.0
+        latest = entry.get("elapsed_s") or latest
+    return total + latest
+
+
+def curve(entries):
+    """{"step", "loss", "validation_step", "validation_loss", "mean_iou"}: lists, from the entries of log.jsonl."""
+    steps, losses, _ = curves.series(entries, "loss")
+    every = -(-len(steps) // MOST_POINTS) or 1
+    at, scores, _ = curves.series(entries, "val_mean_iou")
+    of_step = dict(zip(*curves.series(entries, "val_loss")[:2], strict=True))
+    return {"step": [int(step) for step in steps[::every]], "loss": [round(float(x), 4) for x in losses[::every]],
+            "validation_step": [int(step) for step in at],
+            "validation_loss": [round(float(of_step[step]), 4) if step in of_step else None for step in at],
+            "mean_iou": [round(float(x), 4) for x in scores]}
+
+
+def is_card(path):
+    """Whether a file is a card."""
+    try:
+        read(path)
+        return True
+    except errors.DataError:
+        return False
+
+
+def read(path):
+    """The card in a file. Raises DataError."""
+    try:
+        content = json.loads(pathlib.Path(path).read_bytes())
+        missing = KEYS - content.keys()
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise errors.DataError("is not a result card", where=path, why=str(error),
+                               fix="write it again with fcn report RUN --card FILE.") from None
+    if missing:
+        raise errors.DataError("is not a result card", where=path, why=f"it lacks {', '.join(sorted(missing))}",
+                               fix="write it again with fcn report RUN --card FILE.")
+    return content

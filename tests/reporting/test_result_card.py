@@ -1,0 +1,124 @@
+"""Result cards, and the pages that docs/results_page.py makes from them."""
+
+import json
+import pathlib
+import runpy
+import shutil
+import types
+
+import numpy as np
+import pytest
+import results_help
+from runs_help import a_run
+
+from fcn.cli import report
+from fcn.config import training_config
+from fcn.core import errors
+from fcn.data.spec import DatasetSpec
+from fcn.metrics import confusion
+from fcn.reporting import result_card
+
+ROOT = pathlib.Path(__file__).parents[2]
+START = {"command": "python /home/someone/train_fcn.py --recipe camvid --data /home/someone/CamVid --run /data/r",
+         "commit": "0123456789ab", "time": "2026-01-02T03:04:05+00:00", "machine": "Linux, 2 cores of X",
+         "device": "CPU, 2 cores (X)", "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "numpy": "2.0"}}
+SPEED = [{"step": 0, "event": "start"}, {"step": 1, "elapsed_s": 10.0, "memory_gb": 2.5},
+         {"step": 10, "elapsed_s": 60.0, "memory_gb": 3.25}, {"step": 10, "event": "start"},
+         {"step": 20, "elapsed_s": 30.0, "memory_gb": 3.0}, {"step": 20, "event": "end"}]
+LOG = [{"step": 1, "loss": 2.0}, {"step": 10, "loss": 1.5, "val_loss": 1.75, "val_mean_iou": 0.25}]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run of the recipe camvid with another seed and rate, and an evaluation of two images."""
+    settings = vars(training_config.resolve({}, recipe="camvid"))
+    folder = a_run(tmp_path / "mine", {}, **settings | {
+        "data": "/home/someone/CamVid", "weights": "/home/someone/imagenet-vgg-verydeep-19.mat", "seed": 3,
+        "learning_rate": 1e-4, "augment": (), "crop_size": None})
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | {"starts": [START], "steps": 680}))
+    for name, entries in (("speed.jsonl", SPEED), ("log.jsonl", LOG)):
+        (folder / name).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    counting = confusion.Counting(3)
+    for name, ids in (("a", [0, 0, 1, 1]), ("b", [1, 1, 0, 0])):
+        counting.add(name, np.array(ids), np.array([0, 0, 1, 0]))
+    results_help.write(folder / "eval/validation-20", counting.done(), counting.done(), DatasetSpec(("a", "b", "c")), {
+        "split": "validation", "inference": "360x480", "checkpoint_step": 20, "layout": "camvid"})
+    return folder
+
+
+def test_card_holds_what_the_run_and_its_evaluation_say(run, tmp_path, capsys):
+    report.main([str(run), "--card", str(tmp_path / "best.json")])
+    assert f"result card: {tmp_path / 'best.json'}" in capsys.readouterr().out
+    card = result_card.read(tmp_path / "best.json")
+    assert set(card) == result_card.KEYS
+    assert (card["name"], card["recipe"], card["net"], card["layout"]) == ("best", "camvid", "fcn8s_atonce", "camvid")
+    assert (card["images"], card["split"], card["step"], card["steps"], card["seed"]) == (2, "validation", 20, 680, 3)
+    assert card["minutes"] == 1.5 and card["peak_memory_gb"] == 3.25  # 60 s, and 30 s after the second start
+    assert card["commit"] == START["commit"] and card["date"] == "2026-01-02" and card["machine"] == "CPU, 2 cores (X)"
+    assert card["protocols"]["berkeley"]["scores"]["pixel_accuracy"] == 0.5
+    assert card["curve"] == {"step": [1, 10], "loss": [2.0, 1.5], "validation_step": [10], "validation_loss": [1.75],
+                             "mean_iou": [0.25]}
+
+
+def test_command_has_the_settings_that_differ_from_the_recipe(run, tmp_path):
+    report.main([str(run), "--card", str(tmp_path / "card.json")])
+    card = result_card.read(tmp_path / "card.json")
+    assert card["command"] == "fcn train --recipe camvid --data DATA --augment none --learning-rate 0.0001 --seed 3"
+    assert "/home" not in (tmp_path / "card.json").read_text()
+
+
+@pytest.mark.parametrize(("key", "value", "words"), [
+    ("size", (240, 320), "--size 240x320"), ("replacement", True, "--replacement"),
+    ("replacement", False, "--no-replacement"), ("augment", ("hflip", "scale"), "--augment hflip,scale"),
+    ("augment", (), "--augment none"), ("learning_rate", 4e-10, "--learning-rate 4e-10"),
+    ("loss", "dice", "--loss dice"),
+])
+def test_flag_of_a_setting_is_read_back_as_its_value(key, value, words):
+    assert " ".join(result_card.flag(key, value)) == words
+
+
+def test_long_curve_is_thinned_to_at_most_100_points():
+    found = result_card.curve([{"step": step, "loss": 1.0} for step in range(1, 252)])
+    assert len(found["step"]) == 84 and found["step"][:3] == [1, 4, 7]
+
+
+def test_other_files_and_evaluations_without_a_run_are_refused(run, tmp_path):
+    (tmp_path / "mine.json").write_text("{}")
+    with pytest.raises(errors.UsageError, match="exists"):
+        report.main([str(run), "--card", str(tmp_path / "mine.json")])
+    shutil.copytree(run / "eval/validation-20", tmp_path / "elsewhere")
+    with pytest.raises(errors.UsageError, match="not in the folder of a run"):
+        report.main([str(tmp_path / "elsewhere"), "--card", str(tmp_path / "card.json")])
+    (tmp_path / "broken.json").write_text('{"name": "x"}')
+    with pytest.raises(errors.DataError, match="it lacks command, commit, constant"):
+        result_card.read(tmp_path / "broken.json")
+
+
+# --- the pages ---
+
+@pytest.fixture
+def page():
+    return types.SimpleNamespace(**runpy.run_path(str(ROOT / "docs/results_page.py")))
+
+
+def test_committed_pages_are_those_of_the_committed_cards(page):
+    cards = [result_card.read(path) for path in sorted(page.CARDS.glob("*.json"))]
+    for path, text in ((ROOT / "docs/results.md", page.section(cards)), (ROOT / "README.md", page.best(cards))):
+        assert page.replaced(path, text) == path.read_text(), "run python docs/results_page.py"
+    assert not any("/home" in path.read_text() or "/tmp" in path.read_text() for path in page.CARDS.glob("*.json"))
+
+
+def test_table_has_runs_by_mean_iou_then_published_results(page, run):
+    content = json.loads((run / "eval/validation-20/report.json").read_text())
+    worse = result_card.card(run, content, "worse")
+    better = json.loads(json.dumps(worse)) | {"name": "better", "minutes": 12.3}
+    better["protocols"]["berkeley"]["scores"]["mean_iou"] = 0.5
+    better["protocols"]["berkeley"]["intervals"]["mean_iou"] = [0.45, 0.55]
+    lines = page.section([worse, better]).splitlines()
+    assert lines[0] == "### CamVid, 11 classes"
+    assert lines[4].startswith("| `better`, fcn8s_atonce | train | validation, 2 images | 0.500 | ")
+    assert "| **0.500** [0.450, 0.550] |" in lines[4] and "| 12 | 3.2 GB | CPU, 2 cores (X) | 0123456 |" in lines[4]
+    assert lines[5].startswith("| `worse`") and lines[6].startswith("| FC-DenseNet103 | | test images at 480 x 360; Jeg")
+    assert page.best([worse, better]).splitlines()[2].startswith("| fcn8s_atonce ([`better`](docs/results.md)) | 2 i")
+    assert page.section([]) == page.best([]) == "No runs yet."
