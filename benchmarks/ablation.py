@@ -1,7 +1,7 @@
 """Ablation: each deviation of other implementations from the paper, one at a time.
 
     python benchmarks/ablation.py --data CAMVID --weights VGG19.mat
-    python benchmarks/ablation.py --data NYUDV2 --weights VGG19.mat --size 120x160 --steps 1000 --out docs/ablation_long
+    python benchmarks/ablation.py --data NYUDV2 --weights VGG19.mat --size 120x160 --steps 1000 --out runs/ablation_long
 
 Each run is one call of train_fcn.py with the settings COMMON and one line of VARIANTS. All variants are run for one
 seed before the next seed, so that an interrupted series is balanced. Finished runs are stored in ablation.json; the
