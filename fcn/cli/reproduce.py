@@ -79,6 +79,8 @@ def check_split(arguments, split, target):
         found = _auto.of(settings).listing(settings.data, split)
         problem = None if found.pairs else errors.DataError(f"the split {split} has no pairs", where=settings.data)
     except errors.DataError as error:
+        if not pathlib.Path(settings.data).is_dir():
+            raise
         problem = error
     if problem:
         raise errors.DataError(problem.what, where=problem.where, why=problem.why, fix=f"add the split {split}" + (

@@ -141,6 +141,12 @@ def test_command_trains_evaluates_and_compares(toy, tmp_path):
     assert "lower than published by more than the interval: pixel accuracy" in again.stdout
 
 
+def test_missing_folder_of_data_is_said_as_in_a_training(tmp_path):
+    with pytest.raises(errors.DataError, match="there is no such folder") as found:
+        reproduce.main(["nyud_fcn32s", "--data", str(tmp_path / "none"), "--run", str(tmp_path / "run")])
+    assert "--split" not in str(found.value)
+
+
 @pytest.mark.slow
 def test_missing_test_split_is_found_before_training(toy, tmp_path):
     said = call(toy, plugin(tmp_path, split="test"), code=errors.DataError.exit_code).stderr
