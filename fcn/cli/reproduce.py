@@ -11,7 +11,7 @@ import json
 import os
 import pathlib
 
-from fcn.cli import evaluate, train
+from fcn.cli import evaluate, evaluate_flags, train
 from fcn.config import command_line, reproduction
 from fcn.core import atomic_io, errors, ownership, registry, tables
 from fcn.data.layouts import _auto
@@ -21,6 +21,8 @@ from fcn.runs import stages
 LOWER = 1  # exit code
 OUT = "reproduction"  # folder of the evaluation, in the run; with .json, the comparison
 VALIDATION = ("validation", "val", "valid")
+OTHER_USES = ("dry_run", "sanity", "show_batch", "print_config", "diff", "multi_run", "demo")  # of fcn train
+VERDICTS = {True: "lower", False: "reproduced", None: ""}
 
 
 def main(argv):
@@ -28,17 +30,19 @@ def main(argv):
     arguments, flags = parse(argv)
     target = reproduction.read(arguments.recipe)
     split = arguments.split or target.split
+    words = ["--split", split, "--checkpoint", target.checkpoint, *target.evaluation]
+    evaluate_flags.parse(["--run", arguments.run, *words], "")  # what it would refuse after hours of training
     whole = training(target, split, arguments, flags)
+    check_flags(whole, target)
     last = stages.listed(whole)[-1] if whole.stages else whole
     check_split(last, split, target)
     folder = pathlib.Path(last.run) / OUT
     result_folder.ResultFolder(folder, result_folder.EVALUATION).check()
     ownership.check_free(folder.with_suffix(".json"), "--run", is_comparison)
     (train.train_stages if whole.stages else train.train_one)(whole)
-    evaluate.main(["--run", last.run, "--split", split, "--checkpoint", target.checkpoint, *target.evaluation,
-                   "--out", str(folder)])
+    evaluate.main(["--run", last.run, *words, "--out", str(folder)])
     content = results.read_report(folder)
-    rows = compared(target, content)
+    rows = compared(target, content, split == target.split)
     print("\n".join(["", *lines(target, split, content["images"], rows)]))
     atomic_io.write_json(folder.with_suffix(".json"), {
         "recipe": target.recipe, "source": target.source, "published_split": target.split, "split": split,
@@ -72,6 +76,15 @@ def training(target, split, arguments, flags):
     return train.parse([*what, "--data", arguments.data, "--run", arguments.run, *flags])
 
 
+def check_flags(arguments, target):
+    """Raise UsageError for options of fcn train with which nothing would be trained, or several runs."""
+    given = [name for name in OTHER_USES if getattr(arguments, name)]
+    if given:
+        flag = f"--{given[0].replace('_', '-')}"
+        raise errors.UsageError(f"{flag} cannot be used with fcn reproduce",
+                                fix=f"leave it out, or give it to fcn train --recipe {target.recipe}.")
+
+
 def check_split(arguments, split, target):
     """Raise DataError if the data set has no such split, before hours of training."""
     settings, _ = train.resolve(arguments)
@@ -96,17 +109,22 @@ def is_comparison(path):
         return False
 
 
-def compared(target, content):
+def compared(target, content, comparable):
     """A dict for each published score: score, published, here, interval, difference, lower.
 
-    content: of report.json. lower: whether the whole interval is below the published score.
+    content: of report.json. lower: whether the whole interval is below the published score, None for scores that are
+    not comparable, of another split. Raises UsageError if the evaluation lacks the protocol.
     """
+    if target.protocol not in content["protocols"]:
+        raise errors.UsageError(f"the evaluation has no scores of the protocol {target.protocol}", fix="it needs "
+                                "predictions at network size: train with one --size, and evaluate without --window.")
     entry = content["protocols"][target.protocol]
     rows = []
     for name, published in target.published.items():
         here, interval = entry["scores"][name], entry["intervals"][name]
         rows.append({"score": name, "published": published, "here": here, "interval": interval,
-                     "difference": here - published, "lower": published > (interval[1] if interval else here)})
+                     "difference": here - published,
+                     "lower": published > (interval[1] if interval else here) if comparable else None})
     return rows
 
 
@@ -117,12 +135,11 @@ def lines(target, split, images, rows):
         low, high = row["interval"] or (row["here"], row["here"])
         cells.append([reproduction.SCORES[row["score"]], f"{row['published']:.3f}", f"{row['here']:.3f} [{low:.3f}, "
                       f"{high:.3f}]", f"{row['difference']:+.3f} [{low - row['published']:+.3f}, "
-                      f"{high - row['published']:+.3f}]", "lower" if row["lower"] else "reproduced"])
+                      f"{high - row['published']:+.3f}]", VERDICTS[row["lower"]]])
     lower = [reproduction.SCORES[row["score"]] for row in rows if row["lower"]]
-    other = [] if split == target.split else [f"The published scores are of the split {target.split}, those here of "
-                                              f"{split}: they are not comparable."]
+    verdict = f"The published scores are of the split {target.split}, those here of {split}: they are not comparable." \
+        if split != target.split else f"lower than published by more than the interval: {', '.join(lower)}" if lower \
+        else "No score is lower than published by more than its interval."
     return [f"{target.recipe}, {images} images of the split {split}, protocol {target.protocol}",
             *tables.lines(["<", ">published", "<here", "<difference", "<"], cells), f"published: {target.source}",
-            "[...]: 95 % confidence intervals over the images; another training would differ, too.", *other,
-            f"lower than published by more than the interval: {', '.join(lower)}" if lower else
-            "No score is lower than published by more than its interval."]
+            "[...]: 95 % confidence intervals over the images; another training would differ, too.", verdict]

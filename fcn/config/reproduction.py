@@ -68,6 +68,7 @@ def read(recipe):
 
 def _check(values, path):
     """Raise UsageError for a key that is unknown or missing, a value of the wrong type, and a score above 1."""
+    checkpoints = ("best", "latest")
     for key, value in values.items():
         if key not in KINDS:
             near = parsers.nearest(key, KINDS)
@@ -78,6 +79,11 @@ def _check(values, path):
         if not isinstance(value, kind) or isinstance(value, bool) or value in ("", []) or not all(
                 isinstance(part, str) for part in parts) or (key in SCORES and not 0 <= value <= 1):
             raise errors.UsageError(f"{key} = {value!r} is not valid", where=path, fix=f"write {key} = {example}.")
+    if values.get("checkpoint", checkpoints[0]) not in checkpoints:
+        raise errors.UsageError(f"checkpoint = {values['checkpoint']!r} is not valid", where=path,
+                                fix=f"write checkpoint = \"{checkpoints[0]}\" or \"{checkpoints[1]}\".")
+    if "protocol" in values:
+        registry.path("protocols", values["protocol"])
     if not set(values) & set(SCORES):
         raise errors.UsageError(f"[{settings_file.REPRODUCTION}] has no published score", where=path,
                                 fix=f"write one of {', '.join(SCORES)}, such as mean_iou = 0.292.")

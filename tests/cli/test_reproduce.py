@@ -66,15 +66,28 @@ def changed(folder, old, new):
 def test_score_is_lower_if_its_whole_interval_is_below():
     published = {"pixel_accuracy": 0.60, "mean_accuracy": 0.42, "mean_iou": 0.292, "frequency_weighted_iou": 0.439}
     target = reproduction.Reproduction("r", "table 4", published, "test", "berkeley")
-    rows = reproduce.compared(target, CONTENT)
+    rows = reproduce.compared(target, CONTENT, comparable=True)
     assert [(row["score"], row["lower"]) for row in rows] == [
         ("pixel_accuracy", True), ("mean_accuracy", False), ("mean_iou", False), ("frequency_weighted_iou", True)]
     assert rows[0]["difference"] == pytest.approx(-0.02) and rows[2]["difference"] == pytest.approx(0.008)
-    text = "\n".join(reproduce.lines(target, "validation", 414, rows))
+    text = "\n".join(reproduce.lines(target, "test", 654, rows))
     assert re.search(r"pixel accuracy +0\.600 +0\.580 \[0\.570, 0\.590\] +-0\.020 \[-0\.030, -0\.010\] +lower", text)
     assert re.search(r"mean IoU +0\.292 +0\.300 \[0\.280, 0\.320\] +\+0\.008 \[-0\.012, \+0\.028\] +reproduced", text)
     assert "interval: pixel accuracy, f.w. IoU" in text and "published: table 4" in text
-    assert "published scores are of the split test, those here of validation" in text
+
+
+def test_scores_of_another_split_are_not_judged():
+    target = reproduction.Reproduction("r", "table 4", {"mean_iou": 0.9}, "test", "berkeley")
+    rows = reproduce.compared(target, CONTENT, comparable=False)
+    text = "\n".join(reproduce.lines(target, "validation", 414, rows))
+    assert rows[0]["lower"] is None and text.endswith("those here of validation: they are not comparable.")
+    assert "reproduced" not in text and "lower than" not in text
+
+
+def test_protocol_without_scores_is_an_error_with_a_fix():
+    target = reproduction.Reproduction("r", "x", {"mean_iou": 0.9}, "test", "tutorial")
+    with pytest.raises(errors.UsageError, match=r"no scores of the protocol tutorial\n  Fix: it needs predictions"):
+        reproduce.compared(target, CONTENT, comparable=True)
 
 
 # --- the table in a recipe ---
@@ -98,6 +111,8 @@ def test_every_reproduction_is_valid_and_has_a_source(name):
     ("mean_iou = 0.0 ", "mean_iou = true ", "mean_iou = True is not valid"),
     ("mean_iou = 0.0 ", "mean_iuo = 0.2 ", r"has no 'mean_iuo'\n  Fix: did you mean mean_iou\?"),
     ('split = "validation"', "split = 3", 'split = 3 is not valid\n  Fix: write split = "test"'),
+    ('split = "validation"', 'protocol = "imagined"', "unknown protocol 'imagined'"),
+    ('split = "validation"', 'checkpoint = "last"', r"checkpoint = 'last' is not valid\n  Fix: .*latest"),
     ('["--flip", "--outputs", "none"]', '"--flip"', r"evaluation = '--flip' is not valid"),
     ("pixel_accuracy = 0.0  # source: table 1\nmean_iou = 0.0               # source: table 1\n", "",
      "has no published score"),
@@ -135,8 +150,8 @@ def test_command_trains_evaluates_and_compares(toy, tmp_path):
     assert content["images"] == 2 and [row["here"] for row in content["scores"]] == [
         report["pixel_accuracy"], report["mean_iou"]]
     assert "mirrored" in report["inference"] and report["settings"]["train_split"] == "train"
-    plugin(tmp_path, accuracy=1.0)
-    again = call(toy, tmp_path, "--split", "training", code=reproduce.LOWER)  # 6 images: a narrower interval
+    plugin(tmp_path, accuracy=1.0, split="training")  # 6 images: a narrower interval
+    again = call(toy, tmp_path, "--train-split", "train", code=reproduce.LOWER)
     assert "the run is complete" in again.stdout
     assert "lower than published by more than the interval: pixel accuracy" in again.stdout
 
@@ -145,6 +160,20 @@ def test_missing_folder_of_data_is_said_as_in_a_training(tmp_path):
     with pytest.raises(errors.DataError, match="there is no such folder") as found:
         reproduce.main(["nyud_fcn32s", "--data", str(tmp_path / "none"), "--run", str(tmp_path / "run")])
     assert "--split" not in str(found.value)
+
+
+@pytest.mark.parametrize("flag", [["--dry-run"], ["--multi-run", "3"], ["--print-config"]])
+def test_options_that_train_nothing_or_several_are_refused(tmp_path, flag):
+    with pytest.raises(errors.UsageError, match=rf"^{flag[0]} cannot be used with fcn reproduce\n  Fix: .*--recipe"):
+        reproduce.main(["nyud_fcn32s", "--data", str(tmp_path), *flag])
+
+
+def test_wrong_option_of_the_evaluation_is_found_before_training(toy, tmp_path):
+    path = plugin(tmp_path) / "recipes/mine.toml"
+    path.write_text(path.read_text().replace('"--flip"', '"--overlap", "0.3"'))
+    with pytest.raises(errors.UsageError, match="--overlap is the overlap of tiles"):
+        reproduce.main(["mine", "--plugins", str(tmp_path), "--data", str(toy / "scenes"), "--run",
+                        str(tmp_path / "run")])
 
 
 @pytest.mark.slow
