@@ -16,7 +16,7 @@ from fcn.reporting.gallery import Gallery
 from fcn.runs import record
 
 VALIDATION = ("validation", "val", "valid")
-TRAINED_ON = "the net was trained on these images (--train-split trainval): the scores say nothing about new ones"
+TRAINED_ON = "the net was trained on these images (train_split = trainval): the scores say nothing about new ones"
 PAGE_MARK = b'<meta name="generator" content="fcn">'
 
 

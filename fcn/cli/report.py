@@ -65,7 +65,7 @@ def write_card(folder, path):
     run = next((parent for parent in folder.resolve().parents if (parent / "config.json").exists()), None)
     if run is None:
         raise errors.UsageError("--card: this evaluation is not in the folder of a run", where=folder,
-                                fix="evaluate a run, without --out.")
+                                fix="give an evaluation that fcn evaluate --run RUN has put into the run's folder.")
     atomic_io.write_json(path, result_card.card(run, content, path.stem))
     print(f"result card: {path}")
 

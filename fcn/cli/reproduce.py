@@ -89,14 +89,14 @@ def check_split(arguments, split, target):
     """Raise DataError if the data set has no such split, before hours of training."""
     settings, _ = train.resolve(arguments)
     try:
-        found = _auto.of(settings).listing(settings.data, split)
-        problem = None if found.pairs else errors.DataError(f"the split {split} has no pairs", where=settings.data)
+        has_pairs = bool(_auto.of(settings).listing(settings.data, split).pairs)
+        what, where, why = f"the split {split} has no pairs", settings.data, None
     except errors.DataError as error:
         if not pathlib.Path(settings.data).is_dir():
             raise
-        problem = error
-    if problem:
-        raise errors.DataError(problem.what, where=problem.where, why=problem.why, fix=f"add the split {split}" + (
+        has_pairs, what, where, why = False, error.what, error.where, error.why
+    if not has_pairs:
+        raise errors.DataError(what, where=where, why=why, fix=f"add the split {split}" + (
             "." if split in VALIDATION else "; or give --split validation, to train without the validation images and "
             f"score them. The published scores are of the split {target.split}."))
 

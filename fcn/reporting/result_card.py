@@ -3,6 +3,7 @@
 A card holds no images, no absolute path and no name of a host. docs/results_page.py makes docs/results.md from cards.
 """
 
+import itertools
 import json
 import pathlib
 import shlex
@@ -50,18 +51,18 @@ def card(run, content, name=""):
 def recipe_of(command_line):
     """The recipe that a command names, None without one."""
     words = shlex.split(command_line)
-    return next((words[i + 1] for i, word in enumerate(words[:-1]) if word == "--recipe"), None) or (
-        words[words.index("reproduce") + 1] if "reproduce" in words[:-1] else None)
+    found = [after for word, after in itertools.pairwise(words) if word in (*flag("recipe", "")[:1], "reproduce")]
+    return found[0] if found else None
 
 
 def command(settings, recipe):
     """The command that trains with these settings: the recipe, and the flags of those that differ from it."""
     base = training_config.resolve({}, recipe=recipe)
-    words = ["fcn", "train", *(["--recipe", recipe] if recipe else []), "--data", PLACES["data"]]
+    words = ["fcn", "train", *(flag("recipe", recipe) if recipe else []), *flag("data", PLACES["data"])]
     if settings.weights == training_config.NO_WEIGHTS:
-        words += ["--weights", settings.weights] if base.weights != settings.weights else []
+        words += flag("weights", settings.weights) if base.weights != settings.weights else []
     elif pathlib.Path(settings.weights).name != pathlib.Path(base.weights).name:
-        words += ["--weights", PLACES["weights"]]
+        words += flag("weights", PLACES["weights"])
     for key, value in vars(settings).items():
         if key not in OF_THE_MACHINE and value != getattr(base, key) and value is not None:
             words += flag(key, value)
@@ -72,7 +73,7 @@ def flag(key, value):
     """The words of a setting on the command line."""
     name = key.replace("_", "-")
     if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
+        return [f"--{'' if value else 'no-'}{name}"]
     if key in ("size", "crop_size"):
         return [f"--{name}", "x".join(map(str, value))]
     if isinstance(value, tuple | list):

@@ -139,8 +139,10 @@ def crops(at, deconv_pad):
 
     two = up(at["fc7"], 2)
     four = up(two, 2)
+    eight = up(four, 2)
     return {"pool4": crop(at["pool4"], two), "pool3": crop(at["pool3"], four), 32: crop(up(at["fc7"], 32), (1, 0)),
-            16: crop(up(two, 16), (1, 0)), 8: crop(up(four, 8), (1, 0))}
+            16: crop(up(two, 16), (1, 0)), 8: crop(up(four, 8), (1, 0)), "pool2": crop(at["pool2"], eight),
+            4: crop(up(eight, 4), (1, 0))}
 
 
 @pytest.mark.parametrize("convolutions", [(2, 2, 3, 3, 3), (2, 2, 4, 4, 4)], ids=["VGG-16", "VGG-19"])
@@ -148,7 +150,8 @@ def test_published_crops_follow_from_pads_and_kernels(convolutions):
     at = maps(first_pad=100, fc6_pad=0, convolutions=convolutions)
     assert at["fc7"] == (32, 12.5)  # 15.5 - 99 + 3 cells of 32
     assert (at["pool4"], at["pool3"]) == ((16, 7.5 - 99), (8, 3.5 - 99))
-    assert crops(at, lambda size, stride: 0) == {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31} == published_nets.CROPS
+    assert crops(at, lambda size, stride: 0) == published_nets.CROPS == {
+        "pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31, "pool2": 17, 4: 33}  # the last two not published
 
 
 def test_same_padding_needs_only_the_crop_of_upsampling():
@@ -160,7 +163,7 @@ def test_same_padding_needs_only_the_crop_of_upsampling():
 def test_full_upsampling_with_same_padding_crops_like_matconvnet():
     at = maps(first_pad=1, fc6_pad=3)  # 16 | 1, 8 | 1, 1, 4, of which the ones are cut at once
     found = crops(at, lambda size, stride: 1 if stride == 2 else 0)
-    assert found == {"pool4": 0, "pool3": 0, 32: 16, 16: 8, 8: 4}
+    assert found == {"pool4": 0, "pool3": 0, 32: 16, 16: 8, 8: 4, "pool2": 0, 4: 2}
 
 
 # --- impulses through the heads ---

@@ -93,7 +93,7 @@ def test_a_written_vgg_of_any_width_comes_back(tmp_path_factory, backbone, width
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"net": np.array("fcn4s")}, "unknown net 'fcn4s'"),
+    ({"net": np.array("fcn2s")}, "unknown net 'fcn2s'"),
     ({"score_pool4/kernel": np.zeros((1, 1, 9, 3))}, "score_pool4"),
     ({"upscore8/kernel": np.zeros((3, 3, 3, 3), np.float32)}, "upscore8"), ({"mean_rgb": np.zeros(4)}, "mean")])
 def test_misfit_in_an_own_file_is_named(tmp_path, change, said):

@@ -19,7 +19,7 @@ def layer_by_layer(image, body, scores, kernels):
     x = image - np.array(MEAN)
     weights = {f"{name}/{part}": array.astype(float) for name, pair in body.items()
                for part, array in zip(("kernel", "bias"), pair, strict=True)}
-    pool3, pool4, fc7 = nets_help.body(x, weights, (MAXIMUM,) * 5, None, True)
+    _, pool3, pool4, fc7 = nets_help.body(x, weights, (MAXIMUM,) * 5, None, True)
     (fr, four, three), (up2, up4) = scores, (kernel.astype(float) for kernel in kernels)
     y = spread(conv(fc7, *fr, pad=0), up2, 2) + 1
     y = y + crop(conv(pool4, *four, pad=0), 5, y.shape)

@@ -21,7 +21,7 @@ from fcn.models import components, layers
 from fcn.models.published_nets import CROPS, POOL_SCALES
 from fcn.models.tf_compat import tf
 
-STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8, "score_pool2": 4}  # for --dry-run
+STRIDES = {"score_fr": 32, "score_pool4": 16, "score_pool3": 8}  # for --dry-run
 NET_DEFINES = ("head",)
 NAMES = {"pool2": 4, "pool3": 8, "pool4": 16, "fc7": 32}
 

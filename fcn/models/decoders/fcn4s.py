@@ -4,11 +4,13 @@ Long, Shelhamer & Darrell (2015), section 4.2, stop at pool3, after which their 
 a few pixels wide need finer features.
 """
 
-from fcn.models.decoders.fcn import STRIDES, cells, decode, pads_image, score_count
+from fcn.models.decoders import fcn as common
+from fcn.models.decoders.fcn import cells, decode, pads_image, score_count
 
 __all__ = ["FUSED", "STRIDES", "build", "cells", "head", "pads_image", "score_count"]
 
 FUSED = ("pool4", "pool3", "pool2")
+STRIDES = common.STRIDES | {"score_pool2": 4}
 
 
 def build(features, num_classes, settings):
