@@ -55,7 +55,8 @@ def replaced(path, text):
     _, found, after = rest.partition(END)
     if not found:
         sys.exit(f"{path} lacks the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    middle = f"\n\n{text}\n\n" if text else "\n"
+    return f"{before}{BEGIN}{middle}{END}{after}"
 
 
 def by_layout(cards):
@@ -118,7 +119,7 @@ def best(cards):
             f"{NAMES.get(card['layout'], card['layout'])}, {card['split']} | {number(card, 'pixel_accuracy')} | "
             f"{number(card, 'mean_iou')} | {card['minutes']:.0f} minutes, {card['machine']} | {card['commit'][:7]} |"
             for card in ordered[:IN_README]]
-    return "\n".join([README_HEAD, *rows]) if rows else "No runs yet."
+    return "\n".join([README_HEAD, *rows]) if rows else ""
 
 
 def entries(card):
