@@ -15,7 +15,8 @@ import sys
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fcn.core import atomic_io  # noqa: E402
+from fcn.core import atomic_io, ownership  # noqa: E402
+from fcn.data import render  # noqa: E402
 from fcn.metrics import baselines  # noqa: E402
 from fcn.reporting import result_card  # noqa: E402
 from fcn.runs import curves  # noqa: E402
@@ -44,9 +45,10 @@ def main():
                  if changed else 0)
     for path, text in changed.items():
         atomic_io.write_whole(path, text.encode())
-    for layout, of_layout in by_layout(cards):
-        if drawn := [(card["name"], entries(card)) for card in of_layout]:
-            curves.overlay(drawn, CARDS / f"{layout}.png")
+    for found in by_data(cards):
+        path = CARDS / picture(found[0])
+        ownership.check_free(path, is_ours=lambda path: render.png_made_by(path, curves.COMPARISON))
+        curves.overlay([(card["name"], entries(card)) for card in found], path)
 
 
 def replaced(path, text):
@@ -59,24 +61,45 @@ def replaced(path, text):
     return f"{before}{BEGIN}{middle}{END}{after}"
 
 
-def by_layout(cards):
-    """[(layout, its cards)], the cards with the highest mean IoU first."""
-    ordered = sorted(cards, key=lambda card: (card["layout"], -scores(card)["mean_iou"]))
-    return [(layout, list(found)) for layout, found in itertools.groupby(ordered, lambda card: card["layout"])]
+def by_data(cards):
+    """Lists of the cards of a data set, the highest mean IoU first; scores of images that were trained on last."""
+    def data(card):
+        return card["layout"], tuple(card["class_names"])
+    ordered = sorted(cards, key=lambda card: (data(card), is_trained_on(card), -scores(card)["mean_iou"]))
+    return [list(found) for _, found in itertools.groupby(ordered, data)]
+
+
+def is_trained_on(card):
+    """Whether the scored images were trained on."""
+    return card["split"].startswith("train") or (card["train_split"] == "trainval" and card["split"].startswith("val"))
+
+
+def is_benchmark(card):
+    """Whether the classes are those of the published results of this layout."""
+    return baselines.CLASSES.get(card["layout"]) == tuple(card["class_names"])
+
+
+def data_name(card):
+    """Name of the data set of a card."""
+    return NAMES[card["layout"]] if is_benchmark(card) else f"{card['layout']}, {len(card['class_names'])} own classes"
+
+
+def picture(card):
+    """File of the curves of a data set."""
+    return f"{card['layout']}{'' if is_benchmark(card) else '-' + str(len(card['class_names']))}.png"
 
 
 def section(cards):
     """The tables of docs/results.md."""
-    parts = [f"### {NAMES.get(layout, layout)}\n\n{table(layout, found)}" for layout, found in by_layout(cards)]
-    return "\n\n".join(parts) or "No runs yet."
+    return "\n\n".join(f"### {data_name(found[0])}\n\n{table(found)}" for found in by_data(cards)) or "No runs yet."
 
 
-def table(layout, cards):
+def table(cards):
     """The runs on a data set, published results, curves and commands."""
-    rows = [row(card) for card in cards] + published(layout, cards[0])
+    rows = [row(card) for card in cards] + published(cards[0])
     commands = [f"- `{card['name']}`: `{card['command']}`; {card['inference']}; step {card['step']:,} of "
                 f"{card['steps']:,}, seed {card['seed']}, {card['date']}" for card in cards]
-    return "\n".join([HEAD, *rows, "", f"![Loss and scores of the runs](results/{layout}.png)", "",
+    return "\n".join([HEAD, *rows, "", f"![Loss and scores of the runs](results/{picture(cards[0])})", "",
                       "Commands, options of the evaluation, evaluated step:", "", *commands])
 
 
@@ -88,9 +111,10 @@ def scores(card):
 def row(card):
     """A run as a line of the table."""
     cells = [number(card, name) for name in SCORES]
-    return (f"| `{card['name']}`, {card['net']} | {card['train_split']} | {card['split']}, {card['images']} images | "
-            f"{' | '.join(cells)} | {card['minutes']:.0f} | {card['peak_memory_gb']:.1f} GB | {card['machine']} | "
-            f"{card['commit'][:7]} |")
+    note = "images, trained on" if is_trained_on(card) else "images"
+    return (f"| `{card['name']}`, {card['net']} | {card['train_split']} | {card['split']}, {card['images']} {note} "
+            f"| {' | '.join(cells)} | {card['minutes']:.0f} | {card['peak_memory_gb']:.1f} GB | {card['machine']} | "
+            f"{(card['commit'] or '-')[:7]} |")
 
 
 def number(card, name):
@@ -101,23 +125,22 @@ def number(card, name):
     return f"**{found:.3f}**" + (f" [{between[0]:.3f}, {between[1]:.3f}]" if between else "")
 
 
-def published(layout, card):
-    """Lines of the published results of a data set, and of the constant answer."""
-    rows = baselines.published_results(layout, tuple(card["per_class"])) or [
-        {"name": name, **dict(zip(SCORES, values, strict=True)), "source": source}
-        for name, *values, source in baselines.PUBLISHED.get(layout, ())]
+def published(card):
+    """Lines of the published results of the data set of a card, and of the constant answer."""
+    rows = baselines.published_results(card["layout"], card["class_names"])
     return [f"| {one['name']} | | {one['source']} | "
             + " | ".join("-" if one[name] is None else f"{one[name]:.3f}" for name in SCORES) + " | | | | |"
             for one in [*rows, card["constant"]]]
 
 
 def best(cards):
-    """The runs in README.md: of each data set the best, then the next ones."""
-    groups = [found for _, found in by_layout(cards)]
+    """The runs in README.md: of each data set the best, then the next ones; none on images that were trained on."""
+    groups = by_data([card for card in cards if not is_trained_on(card)])
     ordered = [card for rank in itertools.zip_longest(*groups) for card in rank if card]
     rows = [f"| {card['net']} ([`{card['name']}`](docs/results.md)) | {card['images']} images of "
-            f"{NAMES.get(card['layout'], card['layout'])}, {card['split']} | {number(card, 'pixel_accuracy')} | "
-            f"{number(card, 'mean_iou')} | {card['minutes']:.0f} minutes, {card['machine']} | {card['commit'][:7]} |"
+            f"{data_name(card)}, {card['split']} | {number(card, 'pixel_accuracy')} | "
+            f"{number(card, 'mean_iou')} | {card['minutes']:.0f} minutes, {card['machine']} | "
+            f"{(card['commit'] or '-')[:7]} |"
             for card in ordered[:IN_README]]
     return "\n".join([README_HEAD, *rows]) if rows else ""
 

@@ -3,22 +3,21 @@
 A card holds no images, no absolute path and no name of a host. docs/results_page.py makes docs/results.md from cards.
 """
 
-import itertools
 import json
 import pathlib
 import shlex
 
 from fcn.config import training_config
-from fcn.core import errors
+from fcn.core import errors, registry
 from fcn.runs import curves, record, run_log
 
 KEYS = {"name", "recipe", "net", "layout", "train_split", "split", "images", "inference", "step", "steps", "seed",
-        "minutes", "peak_memory_gb", "machine", "commit", "date", "versions", "command", "protocols", "per_class",
-        "constant", "curve"}
+        "minutes", "peak_memory_gb", "machine", "commit", "date", "versions", "command", "class_names", "protocols",
+        "per_class", "constant", "curve"}
 PROTOCOLS = ("benchmark", "berkeley")
 MOST_POINTS = 100
-OF_THE_MACHINE = ("data", "weights", "cache_dir", "classes", "plugins")  # settings that are paths
-PLACES = {"data": "DATA", "weights": "WEIGHTS"}
+OF_THE_MACHINE = ("data", "weights", "cache_dir", "plugins")  # settings that are not in a command
+PATHS = ("classes", "images", "labels", "class_weights")  # settings that may be absolute paths
 
 
 def card(run, content, name=""):
@@ -29,8 +28,11 @@ def card(run, content, name=""):
     """
     run = pathlib.Path(run)
     found = record.read_record(run)
+    if not found.get("starts"):
+        raise errors.UsageError("names no start of the run", where=run / "config.json",
+                                fix="give a run of fcn train of this version.")
     settings, last = training_config.from_dict(found["config"]), found["starts"][-1]
-    recipe = recipe_of(found["starts"][0]["command"])
+    recipe = recipe_of(found["starts"][0]["command"], run.resolve().name)
     speed = run_log.read_entries(run / "speed.jsonl")
     return {
         "name": name or run.resolve().name, "recipe": recipe, "net": settings.net, "layout": settings.layout,
@@ -40,7 +42,7 @@ def card(run, content, name=""):
         "peak_memory_gb": round(max((entry.get("memory_gb") or 0 for entry in speed), default=0), 2),
         "machine": last.get("device") or last["machine"], "commit": last["commit"], "date": last["time"][:10],
         "versions": {package: last["versions"][package] for package in ("python", "tensorflow")},
-        "command": command(settings, recipe),
+        "command": command(settings, recipe), "class_names": list(content["class_names"]),
         "protocols": {protocol: {part: content["protocols"][protocol][part] for part in ("scores", "intervals")}
                       for protocol in PROTOCOLS if protocol in content["protocols"]},
         "per_class": {row["name"]: row["iou"] for row in content["per_class"]},
@@ -48,37 +50,45 @@ def card(run, content, name=""):
     }
 
 
-def recipe_of(command_line):
-    """The recipe that a command names, None without one."""
-    words = shlex.split(command_line)
-    found = [after for word, after in itertools.pairwise(words) if word in (*flag("recipe", "")[:1], "reproduce")]
-    return found[0] if found else None
+def recipe_of(command_line, run):
+    """The recipe that a command names, None without one. run: name of the run's folder; of a stage NUMBER-RECIPE."""
+    words = [part.removeprefix("--") for word in shlex.split(command_line) for part in word.split("=")]
+    stage = run.partition("-")[2]
+    for word, after in (("recipe", words), ("reproduce", words), ("stages", [stage]), ("demo", ["demo"])):
+        if word in words:
+            named = after[words.index(word) + 1:] if after is words else after
+            known = [name for name in named if name in registry.names("recipes")]
+            return known[0] if known else None
+    return None
 
 
 def command(settings, recipe):
     """The command that trains with these settings: the recipe, and the flags of those that differ from it."""
     base = training_config.resolve({}, recipe=recipe)
-    words = ["fcn", "train", *(flag("recipe", recipe) if recipe else []), *flag("data", PLACES["data"])]
+    words = ["fcn", "train", *(flag("recipe", recipe) if recipe else []), *flag("data", "DATA")]
     if settings.weights == training_config.NO_WEIGHTS:
         words += flag("weights", settings.weights) if base.weights != settings.weights else []
     elif pathlib.Path(settings.weights).name != pathlib.Path(base.weights).name:
-        words += flag("weights", PLACES["weights"])
+        words += flag("weights", "WEIGHTS")
     for key, value in vars(settings).items():
-        if key not in OF_THE_MACHINE and value != getattr(base, key) and value is not None:
-            words += flag(key, value)
+        if key not in OF_THE_MACHINE and value != getattr(base, key):
+            is_path = key in PATHS and pathlib.PurePath(value).is_absolute()
+            words += flag(key, key.upper() if is_path else value)
     return shlex.join(words)
 
 
 def flag(key, value):
     """The words of a setting on the command line."""
     name = key.replace("_", "-")
+    if value is None:
+        return [f"--{name}", "native" if key == "size" else ""]
     if isinstance(value, bool):
         return [f"--{'' if value else 'no-'}{name}"]
     if key in ("size", "crop_size"):
         return [f"--{name}", "x".join(map(str, value))]
     if isinstance(value, tuple | list):
         return [f"--{name}", ",".join(map(str, value)) or "none"]
-    return [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return [f"--{name}", str(value)]
 
 
 def seconds(entries):
@@ -120,6 +130,7 @@ def read(path):
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise errors.DataError("is not a result card", where=path, why=str(error),
                                fix="write it again with fcn report RUN --card FILE.") from None
+    missing = missing or {name for name in PROTOCOLS if not (content["protocols"] or {}).get(name)}
     if missing:
         raise errors.DataError("is not a result card", where=path, why=f"it lacks {', '.join(sorted(missing))}",
                                fix="write it again with fcn report RUN --card FILE.")

@@ -34,7 +34,7 @@ def run(tmp_path):
     settings = vars(training_config.resolve({}, recipe="camvid"))
     folder = a_run(tmp_path / "mine", {}, **settings | {
         "data": "/home/someone/CamVid", "weights": "/home/someone/imagenet-vgg-verydeep-19.mat", "seed": 3,
-        "learning_rate": 1e-4, "augment": (), "crop_size": None})
+        "learning_rate": 1e-4, "augment": (), "crop_size": None, "class_weights": "/home/someone/w.txt"})
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(content | {"starts": [START], "steps": 680}))
     for name, entries in (("speed.jsonl", SPEED), ("log.jsonl", LOG)):
@@ -64,7 +64,8 @@ def test_card_holds_what_the_run_and_its_evaluation_say(run, tmp_path, capsys):
 def test_command_has_the_settings_that_differ_from_the_recipe(run, tmp_path):
     report.main([str(run), "--card", str(tmp_path / "card.json")])
     card = result_card.read(tmp_path / "card.json")
-    assert card["command"] == "fcn train --recipe camvid --data DATA --augment none --learning-rate 0.0001 --seed 3"
+    assert card["command"] == "fcn train --recipe camvid --data DATA --crop-size '' --augment none " \
+        "--class-weights CLASS_WEIGHTS --learning-rate 0.0001 --seed 3"
     assert "/home" not in (tmp_path / "card.json").read_text()
 
 
@@ -72,10 +73,20 @@ def test_command_has_the_settings_that_differ_from_the_recipe(run, tmp_path):
     ("size", (240, 320), "--size 240x320"), ("replacement", True, "--replacement"),
     ("replacement", False, "--no-replacement"), ("augment", ("hflip", "scale"), "--augment hflip,scale"),
     ("augment", (), "--augment none"), ("learning_rate", 4e-10, "--learning-rate 4e-10"),
-    ("loss", "dice", "--loss dice"),
+    ("loss", "dice", "--loss dice"), ("size", None, "--size native"), ("crop_size", None, "--crop-size "),
+    ("learning_rate", 1.23456789e-4, "--learning-rate 0.000123456789"),
 ])
 def test_flag_of_a_setting_is_read_back_as_its_value(key, value, words):
     assert " ".join(result_card.flag(key, value)) == words
+
+
+@pytest.mark.parametrize(("words", "run", "recipe"), [
+    ("fcn train --recipe camvid --data x", "a", "camvid"), ("fcn train --recipe=camvid", "a", "camvid"),
+    ("fcn reproduce --data x nyud_fcn32s", "a", "nyud_fcn32s"), ("fcn train --demo", "a", "demo"),
+    ("fcn train --stages long2015_fcn32s,long2015_fcn16s", "2-long2015_fcn16s", "long2015_fcn16s"),
+    ("fcn train --recipe gone --data x", "a", None), ("fcn train --data camvid", "2-camvid", None)])
+def test_recipe_is_found_in_every_form_of_a_command(words, run, recipe):
+    assert result_card.recipe_of(words, run) == recipe
 
 
 def test_long_curve_is_thinned_to_at_most_100_points():
@@ -91,7 +102,7 @@ def test_other_files_and_evaluations_without_a_run_are_refused(run, tmp_path):
     with pytest.raises(errors.UsageError, match="not in the folder of a run"):
         report.main([str(tmp_path / "elsewhere"), "--card", str(tmp_path / "card.json")])
     (tmp_path / "broken.json").write_text('{"name": "x"}')
-    with pytest.raises(errors.DataError, match="it lacks command, commit, constant"):
+    with pytest.raises(errors.DataError, match="it lacks class_names, command, commit"):
         result_card.read(tmp_path / "broken.json")
 
 
@@ -111,7 +122,8 @@ def test_committed_pages_are_those_of_the_committed_cards(page):
 
 def test_table_has_runs_by_mean_iou_then_published_results(page, run):
     content = json.loads((run / "eval/validation-20/report.json").read_text())
-    worse = result_card.card(run, content, "worse")
+    names = list(page.baselines.CLASSES["camvid"])
+    worse = result_card.card(run, content, "worse") | {"class_names": names}
     better = json.loads(json.dumps(worse)) | {"name": "better", "minutes": 12.3}
     better["protocols"]["berkeley"]["scores"]["mean_iou"] = 0.5
     better["protocols"]["berkeley"]["intervals"]["mean_iou"] = [0.45, 0.55]
@@ -121,4 +133,10 @@ def test_table_has_runs_by_mean_iou_then_published_results(page, run):
     assert "| **0.500** [0.450, 0.550] |" in lines[4] and "| 12 | 3.2 GB | CPU, 2 cores (X) | 0123456 |" in lines[4]
     assert lines[5].startswith("| `worse`") and lines[6].startswith("| FC-DenseNet103 | | test images at 480 x 360; J")
     assert page.best([worse, better]).splitlines()[2].startswith("| fcn8s_atonce ([`better`](docs/results.md)) | 2 i")
+    trained_on = json.loads(json.dumps(better)) | {"name": "all", "train_split": "trainval"}
+    lines = page.section([worse, trained_on]).splitlines()
+    assert lines[4].startswith("| `worse`") and "2 images, trained on |" in lines[5]
+    assert page.best([trained_on]).count("\n") == 1 or page.best([trained_on]) == ""
+    own = json.loads(json.dumps(worse)) | {"class_names": ["a", "b", "c"]}
+    assert page.section([own]).startswith("### camvid, 3 own classes") and "FC-DenseNet" not in page.section([own])
     assert page.section([]) == "No runs yet." and page.best([]) == ""
