@@ -58,7 +58,8 @@ def last_of_stage(stage, names=None):
 
 
 # Crop offsets with alignment pad100: of a skip connection by its pool, of the last upsampled map by its factor. They
-# follow from paddings and kernel sizes; tests/models/test_alignment.py checks that nothing is shifted.
+# follow from paddings and kernel sizes; tests/models/test_alignment.py checks that nothing is shifted. Those of pool2
+# and factor 4 (decoders/fcn4s.py) are not published, but follow in the same way.
 CROPS = {"pool4": 5, "pool3": 9, "pool2": 17, 32: 19, 16: 27, 8: 31, 4: 33}
 # fcn8s_atonce scales the pools to give all streams gradients of similar magnitude (PAMI 2017, section 4.3).
 POOL_SCALES = {"pool4": 0.01, "pool3": 0.0001}

@@ -1,4 +1,4 @@
-"""Scale by a factor from 0.5 to 2, as mmsegmentation does (ratio_range of RandomResize in its 512x1024 schedules).
+"""Scale by a factor from 0.5 to 2, as mmsegmentation does for ADE20K (ratio_range of RandomResize).
 
 Use it with crop_size: a crop that becomes larger than the image is filled with the mean colour and an ignored label.
 """

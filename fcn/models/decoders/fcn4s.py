@@ -1,7 +1,7 @@
 """Head of FCN-4s: as FCN-8s (fcn8s.py), and the scores of pool2 (stride 4) are added. Not published.
 
-Long, Shelhamer & Darrell (2015), section 4.2, stop at pool3, after which their scores rose no further. Objects that are
-a few pixels wide need finer features.
+Long, Shelhamer & Darrell (2015), section 4.2, stop at pool3, where fusing finer features had diminishing returns.
+Objects that are a few pixels wide may need them.
 """
 
 from fcn.models.decoders import fcn as common
