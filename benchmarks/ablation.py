@@ -1,12 +1,13 @@
-"""Ablation: each deviation of other implementations from the paper, one at a time.
+"""Ablation: each deviation of other implementations from the paper, or each option of a recipe, one at a time.
 
     python benchmarks/ablation.py --data CAMVID --weights VGG19.mat
     python benchmarks/ablation.py --data NYUDV2 --weights VGG19.mat --size 120x160 --steps 1000 --out runs/ablation_long
+    python benchmarks/ablation.py --data CAMVID --weights VGG19.mat --variants options --steps 200
 
-Each run is one call of train_fcn.py with the settings COMMON and one line of VARIANTS. All variants are run for one
-seed before the next seed, so that an interrupted series is balanced. Finished runs are stored in ablation.json; the
-same command resumes there. The plot is updated after every run, the table is printed at the end. docs/ablation.md
-discusses the results.
+Each run is one call of train_fcn.py with the settings COMMON and one line of TRAPS or OPTIONS. All variants are run
+for one seed before the next seed, so that an interrupted series is balanced. Finished runs are stored in ablation.json
+(options.json); the same command resumes there. The plot is updated after every run, the table is printed at the end.
+docs/ablation.md discusses the results.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from fcn.runs import checkpoint_files, curves, record, run_log  # noqa: E402
 SIZE = "180x240"  # of entries that do not name it
 COMMON = ["--net", "fcn8s_atonce", "--batch", "2", "--optimizer", "adam", "--learning-rate", "5e-5", "--schedule",
           "poly", "--keep-prob", "0.5", "--eval-batches", "0", "--log-every", "5"]
-VARIANTS = {  # name: (deviation, flags)
+TRAPS = {  # name: (deviation, flags)
     "paper": ("FCN-8s at once, as published", ""),
     "avg_pool": ("average pools", "--pool avg"),
     "conv5_3": ("conv5_3 before its ReLU into pool5", "--last-layer conv5_3"),
@@ -42,6 +43,21 @@ VARIANTS = {  # name: (deviation, flags)
     "tutorial": ("the tutorial's net, all of it", "--net fcn8s_tutorial --train-ignored"),
     "shekkizh": ("shekkizh's net, all of it", "--net fcn8s_shekkizh --train-ignored"),
 }
+FACTORS = "--rate-factors new=10,score_pool4/kernel=5,score_pool3/kernel=100"
+OPTIONS = {
+    "paper": ("FCN-8s at once, as published", ""),
+    "new": ("new layers at 10 times the rate", "--rate-factors new=10"),
+    "factors": ("the same, score_pool4 x5, score_pool3 x100", FACTORS),
+    "freeze": ("these factors, conv1 and conv2 frozen", f"{FACTORS} --freeze conv2"),
+    "fcn4s": ("these factors, a skip from pool2", f"{FACTORS},score_pool2/kernel=0.01 --net fcn4s"),
+    "median": ("these factors, median frequency weights", f"{FACTORS} --class-weights median"),
+    "ema": ("these factors, moving averages of 0.98", f"{FACTORS} --ema 0.98"),
+    "multiscale": ("these factors, scales of 0.5 to 2", f"{FACTORS} --augment hflip,multiscale --crop-size 180x240"),
+    "dice": ("these factors, dice added to the loss", f"{FACTORS} --loss cross_entropy+dice"),
+    "lovasz": ("these factors, Lovasz added to the loss", f"{FACTORS} --loss cross_entropy+lovasz"),
+}
+VARIANTS = {"traps": TRAPS, "options": OPTIONS}
+FILES = {"traps": "ablation.json", "options": "options.json"}
 
 
 def main():
@@ -49,30 +65,38 @@ def main():
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--size", default=SIZE, help=f"size of the images (default: {SIZE}, half of CamVid's)")
     parser.add_argument("--steps", type=int, default=100, help="steps of a run (default: 100)")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=[*VARIANTS], help="these variants only")
+    parser.add_argument("--variants", choices=VARIANTS, default="traps", help="deviations of other implementations, "
+                        "or options of a recipe (default: traps)")
+    parser.add_argument("--only", nargs="+", choices=TRAPS | OPTIONS, metavar="NAME", help="these variants only")
     parser.add_argument("--weights", required=True, help="pretrained VGG-19")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--runs", default="runs/ablation", help="where the runs go; their checkpoints are not kept")
-    parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and ablation.png go")
+    parser.add_argument("--runs", help="where the runs go; their checkpoints are not kept (default: runs/ablation or "
+                        "runs/options)")
+    parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and its picture go")
     arguments = parser.parse_args()
-    file = pathlib.Path(arguments.out) / "ablation.json"
+    variants = VARIANTS[arguments.variants]
+    names = arguments.only or [*variants]
+    if unknown := set(names) - variants.keys():
+        parser.error(f"--variants {arguments.variants} has no {', '.join(sorted(unknown))}, but {', '.join(variants)}")
+    file = pathlib.Path(arguments.out) / FILES[arguments.variants]
     file.parent.mkdir(parents=True, exist_ok=True)
+    arguments.runs = arguments.runs or f"runs/{file.stem}"
     results = before(file)
     title = f"mean IoU on validation at {arguments.size}, {arguments.steps} steps of 2 images; one dot per seed"
     for seed in range(arguments.seeds):
-        for name in arguments.only:
+        for name in names:
             wanted = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
-                      "flags": VARIANTS[name][1]}
+                      "flags": variants[name][1]}
             if not any(wanted.items() <= ({"size": SIZE} | result).items() for result in results):
-                results.append(train(name, seed, arguments))
+                results.append(train(name, seed, variants[name][1], arguments))
                 atomic_io.write_json(file, results)
-                draw(results, file.with_suffix(".png"), title)
-    draw(results, file.with_suffix(".png"), title)
-    print(table(results))
+                draw(results, variants, file.with_suffix(".png"), title)
+    draw(results, variants, file.with_suffix(".png"), title)
+    print(table(results, variants))
 
 
 def before(file):
-    """Return the entries of ablation.json so far. Exits if it or the plot is a file of something else."""
+    """Return the entries of a JSON file so far. Exits if it or the plot is a file of something else."""
     if ownership.occupied(file):
         try:
             results = json.loads(file.read_text())
@@ -85,12 +109,12 @@ def before(file):
     return []
 
 
-def train(name, seed, arguments):
-    """Train one variant and return its entry for ablation.json."""
+def train(name, seed, flags, arguments):
+    """Train one variant and return its entry for the JSON file."""
     run = pathlib.Path(arguments.runs) / f"{name}-{seed}"
     steps = str(arguments.steps)
     command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, "--size", arguments.size, "--steps", steps,
-               "--eval-every", steps, "--save-every", steps, *VARIANTS[name][1].split(), "--seed", str(seed),
+               "--eval-every", steps, "--save-every", steps, *flags.split(), "--seed", str(seed),
                "--data", arguments.data, "--weights", arguments.weights, "--run", str(run)]
     started = time.perf_counter()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
@@ -104,7 +128,7 @@ def train(name, seed, arguments):
     entry = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
              "first_loss": log[0]["loss"] if log else None,
              "pixel_accuracy": last.get("val_pixel_accuracy"), "mean_iou": last.get("val_mean_iou"),
-             "seconds": round(seconds), "commit": record.commit(), "flags": VARIANTS[name][1]}
+             "seconds": round(seconds), "commit": record.commit(), "flags": flags}
     print(json.dumps(entry), flush=True)
     return entry
 
@@ -114,12 +138,12 @@ def scores(results, name, key="mean_iou"):
     return [r[key] or 0.0 for r in results if r["variant"] == name]
 
 
-def table(results):
+def table(results, variants):
     """Return a Markdown table: mean over seeds, each seed, difference from the paper with its standard error."""
     paper = scores(results, "paper")
     lines = ["| deviation | first loss | pixel accuracy | mean IoU | each seed | difference |",
              "|---|---|---|---|---|---|"]
-    for name, (what, _) in VARIANTS.items():
+    for name, (what, _) in variants.items():
         found = scores(results, name)
         if not found:
             continue
@@ -132,10 +156,10 @@ def table(results):
     return "\n".join(lines)
 
 
-def draw(results, path, title):
+def draw(results, variants, path, title):
     """Plot a dot for every run and a line at the mean of every variant."""
     from matplotlib.figure import Figure
-    names = [name for name in VARIANTS if scores(results, name)]
+    names = [name for name in variants if scores(results, name)]
     figure = Figure(figsize=(8, 0.45 * len(names) + 1.2), layout="constrained")
     axes = figure.subplots()
     for row, name in enumerate(names):
@@ -143,7 +167,7 @@ def draw(results, path, title):
         axes.plot([statistics.mean(found)] * 2, [row - 0.3, row + 0.3], color="C0", linewidth=2)
         axes.plot(found, [row] * len(found), "o", color="C1", markersize=5)
     axes.axvline(statistics.mean(scores(results, "paper")), color="0.8", zorder=0)
-    axes.set_yticks(range(len(names)), [VARIANTS[name][0] for name in names])
+    axes.set_yticks(range(len(names)), [variants[name][0] for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel(title)

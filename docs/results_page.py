@@ -15,6 +15,7 @@ import sys
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from fcn.config import reproduction  # noqa: E402
 from fcn.core import atomic_io, ownership  # noqa: E402
 from fcn.data import render  # noqa: E402
 from fcn.metrics import baselines  # noqa: E402
@@ -28,7 +29,8 @@ NAMES = {"nyudv2": "NYUDv2, 40 classes", "camvid": "CamVid, 11 classes", "ade20k
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
 HEAD = ("| run | trained on | evaluated on | pixel acc | mean acc | mean IoU | f.w. IoU | minutes | memory | machine | "
         "commit |\n|---|---|---|---|---|---|---|---|---|---|---|")
-README_HEAD = "| net | data | pixel accuracy | mean IoU | training | commit |\n|---|---|---|---|---|---|"
+README_HEAD = ("| net | data | pixel accuracy | mean IoU | published mean IoU | training | commit |\n"
+               "|---|---|---|---|---|---|---|")
 IN_README = 5
 
 
@@ -40,13 +42,13 @@ def main():
     pages = {ROOT / "docs/results.md": section(cards), ROOT / "README.md": best(cards)}
     changed = {path: text for path, text in ((path, replaced(path, text)) for path, text in pages.items())
                if text != path.read_text()}
+    drawn = [(CARDS / picture(found[0]), found) for found in by_data(cards)]
     if arguments.check:
-        sys.exit(f"out of date: {', '.join(path.name for path in changed)}; run python docs/results_page.py"
-                 if changed else 0)
+        old = [path.name for path in [*changed, *(path for path, _ in drawn if not path.exists())]]
+        sys.exit(f"out of date: {', '.join(old)}; run python docs/results_page.py" if old else 0)
     for path, text in changed.items():
         atomic_io.write_whole(path, text.encode())
-    for found in by_data(cards):
-        path = CARDS / picture(found[0])
+    for path, found in drawn:
         ownership.check_free(path, is_ours=lambda path: render.png_made_by(path, curves.COMPARISON))
         curves.overlay([(card["name"], entries(card)) for card in found], path)
 
@@ -139,10 +141,19 @@ def best(cards):
     ordered = [card for rank in itertools.zip_longest(*groups) for card in rank if card]
     rows = [f"| {card['net']} ([`{card['name']}`](docs/results.md)) | {card['images']} images of "
             f"{data_name(card)}, {card['split']} | {number(card, 'pixel_accuracy')} | "
-            f"{number(card, 'mean_iou')} | {card['minutes']:.0f} minutes, {card['machine']} | "
-            f"{(card['commit'] or '-')[:7]} |"
+            f"{number(card, 'mean_iou')} | {published_by_recipe(card)} | "
+            f"{card['minutes']:.0f} minutes, {card['machine']} | {(card['commit'] or '-')[:7]} |"
             for card in ordered[:IN_README]]
     return "\n".join([README_HEAD, *rows]) if rows else ""
+
+
+def published_by_recipe(card):
+    """The published mean IoU that the recipe of a card is compared with, its split and source; "-" without one."""
+    if card["recipe"] not in reproduction.names():
+        return "-"
+    target = reproduction.read(card["recipe"])
+    found = target.published.get("mean_iou")
+    return f"{found:.3f} ({target.split}; {target.source})" if found else "-"
 
 
 def entries(card):

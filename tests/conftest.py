@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import hypothesis
 import numpy as np
 import pytest
 import scripts_help
@@ -18,6 +19,8 @@ from fcn.weights import demo
 
 # Background processes of a shell ignore Ctrl-C; tests that send it would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+hypothesis.settings.register_profile("fcn", deadline=None)  # no test depends on the load of the machine
+hypothesis.settings.load_profile("fcn")
 SHARED = pathlib.Path(__file__).parents[2] / "shared"
 
 
