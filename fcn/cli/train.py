@@ -43,8 +43,10 @@ def train_stages(arguments):
     if arguments.resume != "auto":
         raise errors.UsageError("--stages resumes without --resume", fix="leave out --resume, or give another --run.")
     plan = stages.listed(arguments)
-    for stage in plan:
-        resolve(stage)  # an invalid last stage is reported now, not after days
+    settings_of = [resolve(stage)[0] for stage in plan]  # an invalid last stage is reported now, not after days
+    if arguments.hours:
+        for stage, share in zip(plan, stages.shares(settings_of), strict=True):
+            stage.hours = arguments.hours * share
     for number, stage in enumerate(plan, 1):
         settings, where = resolve(stage)
         print(f"stage {number} of {len(plan)}: {stage.run}; seed {settings.seed}: {where['seed']}", flush=True)
@@ -60,7 +62,7 @@ def train_multi(arguments):
 
     The same command resumes an interrupted run and skips finished ones.
     """
-    others = [flag for flag in ("stages", "dry_run", "sanity", "show_batch", "print_config", "diff")
+    others = [flag for flag in ("stages", "hours", "dry_run", "sanity", "show_batch", "print_config", "diff")
               if getattr(arguments, flag)] + ["resume"] * (arguments.resume != "auto")
     if others:
         raise errors.UsageError(f"--multi-run cannot be used with --{others[0].replace('_', '-')}",
@@ -90,7 +92,7 @@ def train_one(arguments):
         return
     run = pathlib.Path(arguments.run)
     print("\n".join([f"run: {run}", *checks.without_effect(settings, where)]), flush=True)
-    begun = start.Start(run, settings, arguments.resume, arguments.verify_cache)
+    begun = start.Start(run, settings, arguments.resume, arguments.verify_cache, arguments.hours)
     if arguments.show_batch:
         show(settings, arguments)
     elif arguments.dry_run or arguments.sanity:
@@ -163,12 +165,27 @@ def parse(argv):
                       "run; CHECKPOINT: start a new run from this checkpoint's full state")
     parser.add_option(run, "--stages", is_common=False, metavar="A,B,...", help="train these recipes or TOML files one "
                       "after another, each from the weights of the one before")
+    parser.add_option(run, "--hours", is_common=False, type=parsers.between(1e-3, parsers.MOST, parsers.real),
+                      metavar="H", help="train a new run for about this time, instead of --steps; the first few steps "
+                      "are timed, and stages share it")
     parser.add_option(run, "--multi-run", is_common=False, type=parsers.count, metavar="N", help="train N runs with "
                       "different seeds, and show the mean and deviation of their scores")
     parser.add_option(run, "--verify-cache", is_common=False, action="store_true", help="check every row of the caches "
                       "before training")
     command_line.add_flags(parser)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    check_hours(arguments)
+    return arguments
+
+
+def check_hours(arguments):
+    """Raise UsageError for options that --hours cannot be used with."""
+    given = [flag for flag in ("steps", "epochs", "dry_run", "sanity", "show_batch", "print_config", "diff")
+             if arguments.hours and getattr(arguments, flag, None)]
+    given += ["resume"] * bool(arguments.hours and arguments.resume not in ("auto", "never"))
+    if given:
+        flag = f"--{given[0].replace('_', '-')}"
+        raise errors.UsageError(f"--hours cannot be used with {flag}", fix=f"leave out {flag}, or --hours.")
 
 
 def resolve(arguments):
@@ -184,6 +201,8 @@ def resolve(arguments):
         flags = {"data": str(data), "weights": str(weights) if is_vgg else training_config.NO_WEIGHTS, **flags}
     elif arguments.run:
         own = start.own_settings(arguments.run, arguments.resume)
+    if arguments.hours and own:
+        flags = flags | {"steps": own["steps"]}  # not those of a recipe
     settings = training_config.resolve(flags, arguments.config, arguments.recipe, own)
     if not arguments.print_config:
         settings = start.with_layout(settings, own)

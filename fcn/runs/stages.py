@@ -5,6 +5,7 @@ The checkpoint of the previous stage is the one that --weights RUN uses: the bes
 
 import argparse
 import dataclasses
+import math
 import pathlib
 
 import numpy as np
@@ -54,6 +55,16 @@ def seeded(settings, where, number, own):
         return settings, where | {"seed": f"the run, started when all stages had one seed ({where['seed']})"}
     origin = f"stage {number} of seed {seed} ({where['seed']})"
     return dataclasses.replace(settings, seed=seed_of(seed, number)), where | {"seed": origin}
+
+
+def shares(settings):
+    """The share of each stage in --hours: by its steps, images a step and pixels of an image; equal if one is unknown.
+
+    settings: a list of Config.
+    """
+    work = [one.steps * one.batch * one.batches_per_step * math.prod(one.crop_size or one.size or (0,))
+            for one in settings]
+    return [part / sum(work) for part in work] if all(work) else [1 / len(work)] * len(work)
 
 
 def is_finished(run, settings, begun_after):

@@ -132,11 +132,14 @@ class Stopwatch:
             at.finished = "timed"
 
 
-def timed_steps(session, trainer, at):
-    """Run a few steps of the training loop. Returns (seconds of each step, share of the time waiting for data)."""
+def timed_steps(session, trainer, at, rate_at=None):
+    """Run a few steps of the training loop. Returns (seconds of each step, share of the time waiting for data).
+
+    rate_at: function of the step that returns the learning rate; default: that of the run.
+    """
     settings, watch = trainer.job.settings, Stopwatch()
     given = loop.LoopSettings(at.step + 1 + MOST_STEPS, settings.batches_per_step, settings.keep_prob, settings.seed,
-                              lambda step: trainer.rate_at(min(step, trainer.steps - 1)), trainer.batch_at,
+                              rate_at or (lambda step: trainer.rate_at(min(step, trainer.steps - 1))), trainer.batch_at,
                               lambda number, *_: f"not saved in a dry run (batch {number})",
                               trainer.job.settings.freeze_steps)
     loop.train(session, trainer.graph, trainer.update, given, at, [watch])

@@ -24,13 +24,14 @@ logger = logging.getLogger(__name__)
 class Start:
     """Arguments of a start. run: folder of the run. settings: Config. resume: "auto", "never" or a checkpoint.
 
-    verify_cache: check every row of the caches first.
+    verify_cache: check every row of the caches first. hours: duration of a new run, instead of the number of steps.
     """
 
     run: pathlib.Path
     settings: training_config.Config
     resume: str = "auto"
     verify_cache: bool = False
+    hours: float | None = None
 
     def earlier(self):
         """Return (content of config.json of the run in this folder, that of the run whose checkpoint it starts from).
@@ -107,12 +108,14 @@ def with_absolute_paths(settings):
 def train(start):
     """Train the run of a Start to its end. Does nothing if it is complete. Raises FcnError."""
     old, before = start.earlier()
+    if old and start.hours:
+        logger.info(f"--hours is for a new run: this one keeps its {old['steps']:,} steps")
     job, data = prepare(start, old, before)
     if old and is_complete(start.run, job.content, start.settings.patience):
         record.check_unchanged(start.run, old, job.content)
         logger.info("the run is complete: nothing is left to train")
     else:
-        _train_locked(job, data, old, before)
+        _train_locked(job, data, old, before, start.hours)
     logger.info(f"evaluate it with\n  fcn evaluate --run {shlex.quote(str(start.run))}")
 
 
@@ -167,8 +170,8 @@ def is_complete(run, content, patience):
         state, content["steps"], patience)
 
 
-def _train_locked(job, data, old, before):
-    """Train a job in its run's folder, locked against other processes. old, before: as in prepare()."""
+def _train_locked(job, data, old, before, hours=None):
+    """Train a job in its run's folder, locked against other processes. old, before: as in prepare(); hours: Start."""
     run = job.run
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -180,8 +183,11 @@ def _train_locked(job, data, old, before):
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       fix="give the same command again.")
         from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds
-        from fcn.training import trainer
+        from fcn.training import time_budget, trainer
         logger.info(tf_compat.describe_device())
+        if hours and not before:
+            job = time_budget.fitted(job, hours)
+            checks.check_durations(job.content["steps"], job.settings.warmup, job.settings.freeze_steps)
         for line in record.on_device(job.content, tf_compat.detect_device().name, before):
             logger.info(f"  {line}")
         record.begin(run, job.content, old, before)
