@@ -7,7 +7,7 @@
 Each run is one call of train_fcn.py with the settings COMMON and one line of TRAPS or OPTIONS. All variants are run
 for one seed before the next seed, so that an interrupted series is balanced. Finished runs are stored in ablation.json
 (options.json); the same command resumes there. The plot is updated after every run, the table is printed at the end.
-docs/ablation.md discusses the results.
+docs/ablation.md discusses those of TRAPS.
 """
 
 import argparse
@@ -52,7 +52,7 @@ OPTIONS = {
     "fcn4s": ("these factors, a skip from pool2", f"{FACTORS},score_pool2/kernel=0.01 --net fcn4s"),
     "median": ("these factors, median frequency weights", f"{FACTORS} --class-weights median"),
     "ema": ("these factors, moving averages of 0.98", f"{FACTORS} --ema 0.98"),
-    "multiscale": ("these factors, scales of 0.5 to 2", f"{FACTORS} --augment hflip,multiscale --crop-size 180x240"),
+    "multiscale": ("these factors, scales of 0.5 to 2", f"{FACTORS} --augment hflip,multiscale --crop-size {{size}}"),
     "dice": ("these factors, dice added to the loss", f"{FACTORS} --loss cross_entropy+dice"),
     "lovasz": ("these factors, Lovasz added to the loss", f"{FACTORS} --loss cross_entropy+lovasz"),
 }
@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and its picture go")
     arguments = parser.parse_args()
     variants = VARIANTS[arguments.variants]
+    variants = {name: (what, flags.format(size=arguments.size)) for name, (what, flags) in variants.items()}
     names = arguments.only or [*variants]
     if unknown := set(names) - variants.keys():
         parser.error(f"--variants {arguments.variants} has no {', '.join(sorted(unknown))}, but {', '.join(variants)}")

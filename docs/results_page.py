@@ -15,7 +15,7 @@ import sys
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fcn.config import reproduction  # noqa: E402
+from fcn.config import reproduction, training_config  # noqa: E402
 from fcn.core import atomic_io, ownership  # noqa: E402
 from fcn.data import render  # noqa: E402
 from fcn.metrics import baselines  # noqa: E402
@@ -148,12 +148,17 @@ def best(cards):
 
 
 def published_by_recipe(card):
-    """The published mean IoU that the recipe of a card is compared with, its split and source; "-" without one."""
+    """The published mean IoU that the recipe of a card is compared with, its split and source; "-" without one.
+
+    Only of the recipe's net, and of the protocol of scores().
+    """
     if card["recipe"] not in reproduction.names():
         return "-"
-    target = reproduction.read(card["recipe"])
+    target, settings = reproduction.read(card["recipe"]), training_config.resolve({}, recipe=card["recipe"])
     found = target.published.get("mean_iou")
-    return f"{found:.3f} ({target.split}; {target.source})" if found else "-"
+    if not found or (target.protocol, settings.net) != ("berkeley", card["net"]):
+        return "-"
+    return f"{found:.3f} ({target.split}; {target.source})"
 
 
 def entries(card):

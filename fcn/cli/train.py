@@ -43,9 +43,11 @@ def train_stages(arguments):
     if arguments.resume != "auto":
         raise errors.UsageError("--stages resumes without --resume", fix="leave out --resume, or give another --run.")
     plan = stages.listed(arguments)
-    settings_of = [resolve(stage)[0] for stage in plan]  # an invalid last stage is reported now, not after days
+    for stage in plan:
+        resolve(stage)  # an invalid last stage is reported now, not after days
     if arguments.hours:
-        for stage, share in zip(plan, stages.shares(settings_of), strict=True):
+        planned = [training_config.resolve(vars(stage), stage.config, stage.recipe) for stage in plan]
+        for stage, share in zip(plan, stages.shares(planned), strict=True):
             stage.hours = arguments.hours * share
     for number, stage in enumerate(plan, 1):
         settings, where = resolve(stage)
@@ -201,8 +203,8 @@ def resolve(arguments):
         flags = {"data": str(data), "weights": str(weights) if is_vgg else training_config.NO_WEIGHTS, **flags}
     elif arguments.run:
         own = start.own_settings(arguments.run, arguments.resume)
-    if arguments.hours and own:
-        flags = flags | {"steps": own["steps"]}  # not those of a recipe
+    if arguments.hours:
+        flags = flags | {"steps": 0}  # not those of a recipe; start.train() decides
     settings = training_config.resolve(flags, arguments.config, arguments.recipe, own)
     if not arguments.print_config:
         settings = start.with_layout(settings, own)

@@ -85,9 +85,12 @@ def check_loss(loss, reduction, has_weights=(False, False), sigmoid=False):
                                 fix=f"leave out {' and '.join(flags)}, or give another --loss.")
 
 
-def check_durations(steps, warmup, freeze_steps):
-    """Raise UsageError for a warm-up, or a number of frozen steps, that lasts as long as the run."""
+def check_durations(steps, warmup, freeze_steps, length="--steps or --epochs"):
+    """Raise UsageError for a warm-up, or a number of frozen steps, that lasts as long as the run.
+
+    length: options that make the run longer.
+    """
     for flag, duration in (("--warmup", warmup), ("--freeze-steps", freeze_steps)):
         if duration and duration >= steps:
             raise errors.UsageError(f"{flag} {duration}: the run has only {steps} steps",
-                                    fix=f"give {flag} {max(0, steps - 1)} or less, or more --steps or --epochs.")
+                                    fix=f"give {flag} {max(0, steps - 1)} or less, or more {length}.")

@@ -200,8 +200,8 @@ def _time(trainer, step, seconds, waiting, validation_s):
     share = s.eval_every if s.eval_every < 1 else None
     checks = 0 if share else resources.validations(step, trainer.steps, s.eval_every)
     saves = resources.checkpoints(step, trainer.steps, s.save_every, trainer.steps if share else s.eval_every)
-    whole = resources.duration((trainer.steps - step) * step_s, checks * every * validation_s,
-                               saves * trainer.store.bytes, share)
+    whole = resources.run_duration(step, trainer.steps, (step_s, every * validation_s), trainer.store.bytes,
+                                   (s.save_every, s.eval_every))
     return [f"time: a step {step_s:.3g} s ({min(seconds):.3g} to {max(seconds):.3g} in {len(seconds)}), "
             f"{s.batch * s.batches_per_step / step_s:.3g} images/s",
             f"  data: {batch_s * 1e3:.3g} ms per batch, loaded ahead; {waiting:.1%} of the time waits for data",

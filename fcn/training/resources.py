@@ -117,6 +117,19 @@ def validations(first, last, eval_every):
     return times(first, last, eval_every) + bool(last > first and last % eval_every)
 
 
+def run_duration(first, last, seconds, checkpoint_bytes, periods):
+    """Seconds of a run from step `first` to step `last`.
+
+    seconds: of a step and of a whole validation. periods: steps between checkpoints, and between validations; the
+    latter below 1 is the share of the time for validations.
+    """
+    (step_s, validation_s), (save_every, eval_every) = seconds, periods
+    share = eval_every if eval_every < 1 else None
+    checks = 0 if share else validations(first, last, eval_every)
+    saves = checkpoints(first, last, save_every, last if share else eval_every)
+    return duration((last - first) * step_s, checks * validation_s, saves * checkpoint_bytes, share)
+
+
 def duration(training_s, validation_s, checkpoint_bytes, validation_share=None):
     """Seconds of a run, from those of all steps and of all validations, and the bytes of all checkpoints.
 

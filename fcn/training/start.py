@@ -110,6 +110,7 @@ def train(start):
     old, before = start.earlier()
     if old and start.hours:
         logger.info(f"--hours is for a new run: this one keeps its {old['steps']:,} steps")
+        start = dataclasses.replace(start, settings=dataclasses.replace(start.settings, steps=old["steps"]))
     job, data = prepare(start, old, before)
     if old and is_complete(start.run, job.content, start.settings.patience):
         record.check_unchanged(start.run, old, job.content)
@@ -138,7 +139,8 @@ def prepare(start, old, before):
         setup.check_layers(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
     content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
-    checks.check_durations(content["steps"], settings.warmup, settings.freeze_steps)
+    if before or not start.hours:
+        checks.check_durations(content["steps"], settings.warmup, settings.freeze_steps)
     spec = record.spec_from_dict(content["spec"])
     expected = setup.expectation(content["model"], training, spec)
     logger.info(baselines.sentence(*expected))
@@ -187,7 +189,6 @@ def _train_locked(job, data, old, before, hours=None):
         logger.info(tf_compat.describe_device())
         if hours and not before:
             job = time_budget.fitted(job, hours)
-            checks.check_durations(job.content["steps"], job.settings.warmup, job.settings.freeze_steps)
         for line in record.on_device(job.content, tf_compat.detect_device().name, before):
             logger.info(f"  {line}")
         record.begin(run, job.content, old, before)

@@ -3,12 +3,12 @@
 A run needs its number of steps before it starts, because the schedule of the learning rate depends on it.
 """
 
+import bisect
 import dataclasses
 import logging
-import math
 import statistics
 
-from fcn.config import training_config
+from fcn.config import checks, training_config
 from fcn.core import errors
 from fcn.models import tf_compat
 from fcn.models.tf_compat import tf
@@ -17,6 +17,8 @@ from fcn.weights import initialize
 
 logger = logging.getLogger(__name__)
 
+MOST_STEPS = 10 ** 9
+
 
 def fitted(job, hours):
     """The setup.Job of a new run, with so many steps that it takes this time. Raises UsageError if it is too short.
@@ -24,6 +26,21 @@ def fitted(job, hours):
     The steps are timed with random weights and a learning rate of 0. Nothing is written.
     """
     logger.info(f"--hours {hours:g}: timing a few steps")
+    seconds, checkpoint_bytes = measured(job)
+    settings = job.settings
+    steps = steps_in(3600 * hours, seconds, checkpoint_bytes, (settings.save_every, settings.eval_every))
+    logger.info(f"  a step takes {seconds[0]:.3g} s, a validation {seconds[1]:.3g} s: {steps:,} steps")
+    if steps < 1:
+        raise errors.UsageError(f"--hours: {3600 * hours:.3g} s are too short for a step and a validation",
+                                fix="give more --hours, or leave it out and give --steps.")
+    checks.check_durations(steps, settings.warmup, settings.freeze_steps, "--hours")
+    settings = dataclasses.replace(settings, steps=steps)
+    return dataclasses.replace(job, settings=settings, content=job.content | {
+        "steps": steps, "config": training_config.to_dict(settings)})
+
+
+def measured(job):
+    """((seconds of a step, of a whole validation), bytes of a checkpoint) of a job."""
     random = setup.read_weights(dataclasses.replace(job.settings, weights=training_config.NO_WEIGHTS))
     with trainer.built(job) as built, tf_compat.new_session() as session:
         session.run(tf.local_variables_initializer())
@@ -31,25 +48,15 @@ def fitted(job, hours):
         at = loop.Position.of({"step": 0}, 1, job.settings.batches_per_step)
         seconds, _ = dry_run.timed_steps(session, built, at, lambda step: 0.0)
         validation_s = dry_run.timed_validation(session, built) * sum(1 for _ in built.validation_batches())
-        size = built.store.bytes
-    step_s = statistics.median(seconds)
-    steps = steps_in(3600 * hours, step_s, validation_s, size, job.settings)
-    if steps < 1:
-        raise errors.UsageError(f"--hours {hours:g} is too short: a step takes {step_s:.3g} s",
-                                fix="give more, or --steps.")
-    logger.info(f"  a step takes {step_s:.3g} s: {steps:,} steps")
-    settings = dataclasses.replace(job.settings, steps=steps)
-    return dataclasses.replace(job, settings=settings, content=job.content | {
-        "steps": steps, "config": training_config.to_dict(settings)})
+        return (statistics.median(seconds), validation_s), built.store.bytes
 
 
-def steps_in(seconds, step_s, validation_s, checkpoint_bytes, settings):
-    """Number of steps in a time, with validations and checkpoints; from 100 on, a multiple of 10.
+def steps_in(total_s, seconds, checkpoint_bytes, periods):
+    """The largest number of steps of a run that takes at most this time; from 100 on, a multiple of 10.
 
-    step_s, validation_s: seconds of a step and of a whole validation.
+    seconds, checkpoint_bytes, periods: as in resources.run_duration. The checkpoint of step 0 counts, too.
     """
-    share = settings.eval_every if settings.eval_every < 1 else 0
-    validations = 0 if share else validation_s / settings.eval_every
-    save_s = resources.duration(0, 0, checkpoint_bytes) / settings.save_every
-    steps = math.floor(seconds / ((step_s / (1 - share)) + validations + save_s))
+    first_s = resources.duration(0, 0, checkpoint_bytes)
+    steps = bisect.bisect_right(range(MOST_STEPS), total_s - first_s, lo=1, key=lambda last: resources.run_duration(
+        0, last, seconds, checkpoint_bytes, periods)) - 1
     return steps if steps < 100 else steps // 10 * 10

@@ -137,7 +137,10 @@ def test_table_has_runs_by_mean_iou_then_published_results(page, run):
     lines = page.section([worse, trained_on]).splitlines()
     assert lines[4].startswith("| `worse`") and "2 images, trained on |" in lines[5]
     assert page.best([trained_on]).count("\n") == 1 or page.best([trained_on]) == ""
-    assert "| 0.292 (test; CVPR 2015, table 4, FCN-32s RGB) |" in page.best([better | {"recipe": "nyud_fcn32s"}])
+    assert "| 0.292 (test; CVPR 2015, table 4, FCN-32s RGB) |" in page.best([better | {"recipe": "nyud_fcn32s",
+                                                                                                    "net": "fcn32s"}])
+    for other in ({"recipe": "nyud_fcn32s"}, {"recipe": "sceneparsing_fcn8s"}):  # another net, another protocol
+        assert "| **0.500** [0.450, 0.550] | - | 12" in page.best([better | other])
     assert "| **0.500** [0.450, 0.550] | - | 12 minutes, " in page.best([better | {"recipe": None}])
     own = json.loads(json.dumps(worse)) | {"class_names": ["a", "b", "c"]}
     assert page.section([own]).startswith("### camvid, 3 own classes") and "FC-DenseNet" not in page.section([own])

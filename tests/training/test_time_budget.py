@@ -1,19 +1,21 @@
-"""--hours: the number of steps by hand, shares of stages, and runs that take about the given time."""
+"""--hours: the number of steps by hand, shares of stages, and what a resumed run keeps."""
 
+import contextlib
 import dataclasses
 import json
 
 import pytest
+from runs_help import a_run
 from scripts_help import tiny_runs
 
 from fcn.cli import train
-from fcn.config import training_config
+from fcn.config import checks, training_config
 from fcn.core import errors, registry
 from fcn.models.tf_compat import tf
 from fcn.runs import stages
 from fcn.training import dry_run, resources, time_budget
 
-SETTINGS = training_config.resolve({"eval_every": 100, "save_every": 200})
+SETTINGS = training_config.resolve({})
 
 
 @pytest.fixture(autouse=True)
@@ -22,16 +24,12 @@ def no_graph_left_behind():
     tf.reset_default_graph()
 
 
-@pytest.mark.parametrize(("seconds", "changes", "steps"), [
-    (3600, {}, 1550),                     # 2 s, 30 s / 100 steps, 4 s / 200 steps: 2.32 s
-    (100, {}, 43),
-    (1, {}, 0),
-    (3600, {"eval_every": 0.5}, 890),
-])
-def test_steps_by_hand(seconds, changes, steps):
-    settings = dataclasses.replace(SETTINGS, **changes)
-    size = 4 * resources.WRITTEN_PER_S
-    assert time_budget.steps_in(seconds, 2, 30, size, settings) == steps
+# A step takes 2 s, a validation 30 s, a checkpoint 4 s: 4 + 2 n + 34 for each begun 100 steps. With half of the time
+# for validations: 4 + 4 n + 4 for each 200 steps, and at the end.
+@pytest.mark.parametrize(("total_s", "eval_every", "steps"), [
+    (3600, 100, 1520), (100, 100, 31), (37, 100, 0), (40, 100, 1), (3600, 0.5, 890)])
+def test_steps_by_hand(total_s, eval_every, steps):
+    assert time_budget.steps_in(total_s, (2, 30), 4 * resources.WRITTEN_PER_S, (200, eval_every)) == steps
 
 
 def test_stages_share_the_time_by_their_pixels():
@@ -54,23 +52,68 @@ def test_several_seeds_of_different_lengths_are_refused():
         train.main(["--data", "x", "--hours", "1", "--multi-run", "2"])
 
 
-@pytest.mark.slow
-def test_run_of_some_hours_is_resumed_with_its_own_steps(toy, tmp_path, monkeypatch, capsys):
+def test_warm_up_is_compared_with_the_steps_of_the_hours_only(tmp_path):
+    words = ["--data", "x", "--recipe", "camvid", "--layout", "camvid", "--warmup", "4000", "--run", str(tmp_path)]
+    with pytest.raises(errors.UsageError, match="only 680 steps"):
+        train.resolve(train.parse(words))
+    assert train.resolve(train.parse([*words, "--hours", "20"]))[0].warmup == 4000
+    with pytest.raises(errors.UsageError) as refusal:
+        checks.check_durations(100, 4000, 0, "--hours")
+    assert refusal.value.fix == "give --warmup 99 or less, or more --hours."
+
+
+def test_finished_stage_needs_no_checkpoint(tmp_path):
+    run = a_run(tmp_path / "run", {}, steps=3)
+    content = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(content | {"steps": 3}))
+    settings = dataclasses.replace(training_config.from_dict(content["config"]), steps=0)  # as --hours resolves it
+    assert stages.is_finished(run, settings, begun_after=True)
+    assert not stages.is_finished(run, settings, begun_after=False)
+
+
+@pytest.fixture
+def words(toy, tmp_path, monkeypatch):
+    """The command of a run of two hours, which are three steps, with a recipe of 50."""
     monkeypatch.setattr(dry_run, "TIMED_S", 0)
-    monkeypatch.setattr(time_budget, "steps_in", lambda *numbers: 3)
-    (tmp_path / "plugins/recipes").mkdir(parents=True)
-    (tmp_path / "plugins/recipes/mine.toml").write_text("[schedule]\nsteps = 50\n")
-    words = ["--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", tmp_path / "cache", "--run",
-             tmp_path / "run", "--layout", "ade20k", "--size", "33x47", "--batch", 2, "--eval-batches", 1,
-             "--no-deterministic", "--recipe", "mine", "--plugins", tmp_path / "plugins", "--hours", 2]
-    try:
-        for _ in range(2):
-            with tiny_runs():
-                train.main([str(word) for word in words])
-    finally:
-        registry.use(())
+    monkeypatch.setattr(time_budget, "steps_in", lambda total_s, *_: 3 if total_s >= 3600 else 0)
+    for name in ("mine", "other"):
+        path = tmp_path / f"plugins/recipes/{name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[schedule]\nsteps = 50\n")
+    monkeypatch.chdir(tmp_path)
+    yield [str(word) for word in (
+        "--data", toy / "scenes", "--weights", toy / "vgg.mat", "--cache-dir", tmp_path / "cache", "--layout",
+        "ade20k", "--size", "33x47", "--batch", 2, "--eval-batches", 1, "--no-deterministic", "--plugins",
+        tmp_path / "plugins")]
+    registry.use(())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("further", [("--run", "here"), ("--ema", "0.5", "--batches-per-step", "2")])
+def test_run_of_some_hours_is_resumed_with_its_own_steps(words, further, tmp_path, capsys):
+    for _ in range(2):
+        with tiny_runs():
+            train.main([*words, "--recipe", "mine", "--hours", "2", *further])
     said = capsys.readouterr().out
-    content = json.loads((tmp_path / "run/config.json").read_text())
+    content = json.loads(next(tmp_path.glob("**/config.json")).read_text())
     assert content["steps"] == content["config"]["steps"] == 3
     assert "s: 3 steps" in said and "this one keeps its 3 steps" in said
-    assert "the run is complete" in said
+    assert said.count("the run is complete") == 1
+
+
+@pytest.mark.slow
+def test_stages_keep_their_shares_when_they_are_resumed(words, tmp_path, capsys):
+    stages_of = [*words, "--stages", "mine,other", "--run", "both"]
+    for hours in ("1.5", "2"):  # 0.75 hours a stage are too short
+        with tiny_runs(), contextlib.suppress(errors.UsageError):
+            train.main([*stages_of, "--hours", hours])
+    assert "too short" not in capsys.readouterr().out
+    for name in ("1-mine", "2-other"):
+        assert json.loads((tmp_path / "both" / name / "config.json").read_text())["steps"] == 3
+
+
+@pytest.mark.slow
+def test_too_few_hours_are_refused_and_leave_no_run(words, tmp_path):
+    with tiny_runs(), pytest.raises(errors.UsageError, match="too short for a step and a validation"):
+        train.main([*words, "--hours", "0.1", "--run", "here"])
+    assert not (tmp_path / "here/config.json").exists()
