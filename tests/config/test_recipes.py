@@ -14,7 +14,7 @@ from fcn.config.setting import GROUPS
 from fcn.core import registry
 
 NAMES = registry.names("recipes")
-PUBLISHED = [name for name in NAMES if name not in ("camvid", "demo")]
+PUBLISHED = [name for name in NAMES if name not in ("camvid", "demo", "nyud_best_stage1", "nyud_best")]
 BERKELEY = ["long2015_fcn32s", "long2015_fcn16s", "long2015_fcn8s", "long2017_fcn8s_atonce"]
 
 # As read in the files that the recipes name; typed by hand, not taken from the recipes.
@@ -37,6 +37,9 @@ NUMBERS = [
                      "loss_reduction": "sum", "schedule": "fixed", "batch": 1, "augment": (), "replacement": True,
                      "size": (240, 320), "mean_rgb": (92.318, 97.203, 116.190), "rate_factors": "*/bias=2",
                      "learning_rate": 4e-10, "seed": 1337}),
+    *((name, {"net": "fcn8s_atonce", "train_split": "trainval", "optimizer": "adam", "learning_rate": 1e-5, "batch": 4,
+              "rate_factors": "new=50, score_pool4/kernel=5, score_pool3/kernel=100", "freeze": "conv2"})
+      for name in ("nyud_best_stage1", "nyud_best")),
     ("sceneparsing_fcn8s", {"net": "fcn8s_atonce", "size": (384, 384), "learning_rate": 1e-10, "momentum": 0.99,
                             "weight_decay": 5e-4, "loss_reduction": "sum", "ignore_label": (0,), "steps": 160_000,
                             "mean_rgb": (124.6901, 118.6897, 109.5388), "alignment": "pad100", "pool_scaling": True}),
