@@ -139,7 +139,7 @@ def prepare(start, old, before):
         setup.check_layers(settings, pretrained)
     spec, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
     content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
-    if before or not start.hours:
+    if before or not start.hours:  # else the number of steps is not known yet
         checks.check_durations(content["steps"], settings.warmup, settings.freeze_steps)
     spec = record.spec_from_dict(content["spec"])
     expected = setup.expectation(content["model"], training, spec)
@@ -173,7 +173,10 @@ def is_complete(run, content, patience):
 
 
 def _train_locked(job, data, old, before, hours=None):
-    """Train a job in its run's folder, locked against other processes. old, before: as in prepare(); hours: Start."""
+    """Train a job in its run's folder, locked against other processes.
+
+    old, before: as in prepare(). hours: of the Start.
+    """
     run = job.run
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from fcn.weights import initialize
 
 logger = logging.getLogger(__name__)
 
-MOST_STEPS = 10 ** 9
+MOST_STEPS = 10 ** 9  # that are searched
 
 
 def fitted(job, hours):
