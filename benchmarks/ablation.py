@@ -43,18 +43,21 @@ TRAPS = {  # name: (deviation, flags)
     "tutorial": ("the tutorial's net, all of it", "--net fcn8s_tutorial --train-ignored"),
     "shekkizh": ("shekkizh's net, all of it", "--net fcn8s_shekkizh --train-ignored"),
 }
-FACTORS = "--rate-factors new=10,score_pool4/kernel=5,score_pool3/kernel=100"
+NEW = "--learning-rate 1e-5 --rate-factors new=50"
+RATES = f"{NEW},score_pool4/kernel=5,score_pool3/kernel=100"
+UNSCALED = "score_pool4/kernel=0.05,score_pool3/kernel=0.01,score_pool2/kernel=0.03"  # the same without pool scaling
 OPTIONS = {
-    "paper": ("FCN-8s at once, as published", ""),
-    "new": ("new layers at 10 times the rate", "--rate-factors new=10"),
-    "factors": ("the same, score_pool4 x5, score_pool3 x100", FACTORS),
-    "freeze": ("these factors, conv1 and conv2 frozen", f"{FACTORS} --freeze conv2"),
-    "fcn4s": ("these factors, a skip from pool2", f"{FACTORS},score_pool2/kernel=0.01 --net fcn4s"),
-    "median": ("these factors, median frequency weights", f"{FACTORS} --class-weights median"),
-    "ema": ("these factors, moving averages of 0.98", f"{FACTORS} --ema 0.98"),
-    "multiscale": ("these factors, scales of 0.5 to 2", f"{FACTORS} --augment hflip,multiscale --crop-size {{size}}"),
-    "dice": ("these factors, dice added to the loss", f"{FACTORS} --loss cross_entropy+dice"),
-    "lovasz": ("these factors, Lovasz added to the loss", f"{FACTORS} --loss cross_entropy+lovasz"),
+    "paper": ("FCN-8s at once, as published, Adam 5e-5", ""),
+    "new": ("Adam 1e-5, new layers x50", NEW),
+    "rates": ("the same, score_pool4 x5, score_pool3 x100", RATES),
+    "freeze": ("these rates, conv1 and conv2 frozen", f"{RATES} --freeze conv2"),
+    "fcn4s": ("these rates, a skip from pool2", f"{NEW},{UNSCALED} --net fcn4s"),
+    "median": ("these rates, median frequency weights", f"{RATES} --class-weights median"),
+    "ema": ("these rates, moving averages of 0.98", f"{RATES} --ema 0.98"),
+    "multiscale": ("these rates, scales of 0.5 to 2", f"{RATES} --augment hflip,multiscale --crop-size {{size}}"),
+    "colour": ("these rates, brightness, gamma and hue varied", f"{RATES} --augment hflip,brightness,gamma,hue"),
+    "dice": ("these rates, dice added to the loss", f"{RATES} --loss cross_entropy+dice"),
+    "lovasz": ("these rates, Lovasz added to the loss", f"{RATES} --loss cross_entropy+lovasz"),
 }
 VARIANTS = {"traps": TRAPS, "options": OPTIONS}
 FILES = {"traps": "ablation.json", "options": "options.json"}
@@ -148,10 +151,12 @@ def table(results, variants):
         found = scores(results, name)
         if not found:
             continue
+        against = ""
         first = statistics.mean(scores(results, name, "first_loss"))
         differences = [a - b for a, b in zip(found, paper, strict=False)]
-        error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.nan
-        against = "" if name == "paper" else f"{statistics.mean(differences):+.3f} ± {error:.3f}"
+        if differences and name != "paper":
+            error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.nan
+            against = f"{statistics.mean(differences):+.3f} ± {error:.3f}"
         lines.append(f"| {what} | {first:.3g} | {statistics.mean(scores(results, name, 'pixel_accuracy')):.3f} "
                      f"| **{statistics.mean(found):.3f}** | {' '.join(f'{s:.3f}' for s in found)} | {against} |")
     return "\n".join(lines)
@@ -167,7 +172,8 @@ def draw(results, variants, path, title):
         found = scores(results, name)
         axes.plot([statistics.mean(found)] * 2, [row - 0.3, row + 0.3], color="C0", linewidth=2)
         axes.plot(found, [row] * len(found), "o", color="C1", markersize=5)
-    axes.axvline(statistics.mean(scores(results, "paper")), color="0.8", zorder=0)
+    if paper := scores(results, "paper"):
+        axes.axvline(statistics.mean(paper), color="0.8", zorder=0)
     axes.set_yticks(range(len(names)), [variants[name][0] for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=0)

@@ -63,7 +63,8 @@ NUMBERS = [
     ("unet_isbi", {"channels": 1, "size": None, "crop_size": (388, 388), "batch": 1, "optimizer": "momentum",
                    "momentum": 0.99, "border_weight": 10, "class_weights": "inverse", "weights": "none",
                    "augment": ("turn", "brightness", "elastic", "gamma")}),
-    ("camvid", {"size": (360, 480), "crop_size": (216, 288), "batch": 4, "learning_rate": 5e-5, "steps": 680}),
+    ("camvid", {"size": (360, 480), "crop_size": (216, 288), "net": "fcn4s", "batch": 4, "learning_rate": 1e-5,
+                "freeze": "conv2", "steps": 1600}),
     ("demo", {"size": (96, 96), "batch": 8, "learning_rate": 1e-3, "steps": 2200}),
 ]
 
