@@ -157,7 +157,8 @@ def parse_mean(text):
 
 
 def parse_factors(text):
-    """'*/bias=2, conv*=0' unchanged, if it can be read as patterns of variable names and their factors."""
+    """'*/bias=2, conv*=0' unchanged, if it can be read as patterns of names and their factors. 'none' gives ''."""
+    text = "" if text == "none" else text
     factors(text)
     return text
 

@@ -131,8 +131,8 @@ class Config:
     weight_decay: float = setting("optimizer", 0.0, "FACTOR", "L2 penalty on kernels, not on biases; decoupled in "
                                   "adamw", between(0.0, 1e9, real))
     rate_factors: str = setting("optimizer", "", "PATTERN=FACTOR,...", "multiply the learning rate of variables, such "
-                                "as '*/bias=2, conv1*=0, new=10' (0: frozen; new: layers that the encoder lacks)",
-                                parse_factors)
+                                "as '*/bias=2, conv1*=0, new=10' (0: frozen; new: layers that the encoder lacks); all "
+                                "factors that match are multiplied; none: no factors", parse_factors)
     freeze: str = setting("optimizer", "", "LAYER", "freeze the encoder up to and including this layer or stage, such "
                           "as conv4, conv3_2 or fc7, or the whole encoder (encoder); its batch normalisation then uses "
                           "the stored averages; none: freeze nothing", parse_freeze)

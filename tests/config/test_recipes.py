@@ -121,6 +121,12 @@ def test_every_stage_starts_from_the_previous_one():
                        f"runs/long2015/2-{BERKELEY[1]}"]
 
 
+def test_rate_factors_none_removes_those_of_a_recipe(capsys):
+    assert training_config.resolve({}, recipe="camvid").rate_factors.startswith("new=50,")
+    main(["train", "--recipe", "camvid", "--rate-factors", "none", "--print-config"])
+    assert flat(capsys.readouterr().out)["rate_factors"] == ""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_zero_scores_below_a_relu_would_never_train(name):
     settings = training_config.resolve({}, recipe=name)
@@ -186,8 +192,8 @@ def test_two_stages_differ_in_their_stage_settings():
 
 
 def test_defaults_of_a_net_are_compared_too():
-    found = blocks(compare("camvid", "shekkizh"))
-    assert found["pool"][0].split() == ['"max"', "camvid:", "the", "net", "fcn8s_atonce"]
+    found = blocks(compare("nyud_best", "shekkizh"))
+    assert found["pool"][0].split() == ['"max"', "nyud_best:", "the", "net", "fcn8s_atonce"]
     assert found["pool"][1].split()[:3] == ['"avg1to4"', "recipe", "shekkizh:"]
     assert "the net fcn8s_atonce" in found["pool_scaling"][0] and "the net fcn8s_shekkizh" in found["pool_scaling"][1]
     assert "alignment" not in found  # "same" in both, here chosen by the net and there written
