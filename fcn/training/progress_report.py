@@ -15,6 +15,7 @@ from fcn.runs import curves, run_log
 
 DRAWING_SHARE = 0.01  # share of the time for drawing curves.png
 DRAW_AT_LEAST_S = 30
+RISE = 10  # times the loss of the first step: a note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ProgressReport:
         self.starts += [first_step] if first_step else []
         self.last = 0, 0.0, 0.0  # at the last line of the log: images, seconds of waiting, seconds of running
         self.warm = None  # (time, step) after the first step, which is slow and not counted
+        self.first_loss = None  # of step 1, until its note is printed; None in a run that is resumed
         self.happened(first_step, "start")
 
     def after_step(self, at):
@@ -57,6 +59,7 @@ class ProgressReport:
         shown = f"loss {plus_minus(loss, error)} of {count}" if loss == loss else unlabelled(count)
         scaling, about_scale = self._scaling(at)
         shown += about_scale
+        self._note_a_rise(at.step, loss)
         self.screen.show(at.step, f"{shown}  {self._to_go(at.step)}"
                          f"{speed:.2f} images/s  data {share:.0%}{held}", due=at.step % self.facts.log_every == 0)
         if at.step % self.facts.log_every == 0 or at.step in (1, self.facts.steps):
@@ -82,6 +85,15 @@ class ProgressReport:
             self.screen.say(f"step {at.step}  skipped: float16 overflowed at loss scale {at.loss_scale:g}, now halved")
         return ({"loss_scale": at.loss_scale, "skipped_steps": at.skipped},
                 f"  loss scale {at.loss_scale:g}, {at.skipped} skipped")
+
+    def _note_a_rise(self, step, loss):
+        """Print once that the loss is far above that of the first step."""
+        self.first_loss = loss if step == 1 else self.first_loss
+        if self.first_loss and loss > RISE * self.first_loss:
+            self.screen.say(f"step {step}  the loss {loss:.4g} is {loss / self.first_loss:,.0f} times that of step 1: "
+                            "a learning rate is probably too high; start a new run with a lower --learning-rate, or with lower "
+                            "--rate-factors of the layers without pretrained weights")
+            self.first_loss = None
 
     def _pace(self, at):
         """Return (images/s, share of time waiting for data) since the last log line, without validations and saves."""

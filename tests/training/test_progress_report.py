@@ -123,6 +123,21 @@ def test_validation_without_a_finite_loss_says_so(report):
     assert "unlabelled" not in report.screen.said[0]
 
 
+@pytest.mark.parametrize(("losses", "said"), [((2.0, 20.0), []), ((2.0, 3.0, 21.0, 900.0), [3]), ((345.0, 9.0), []),
+                                             ((float("nan"), 50.0), [])])
+def test_loss_of_ten_times_the_first_has_one_note(report, losses, said):
+    for step, loss in enumerate(losses, 1):
+        report.after_step(at_step(step, loss))
+    assert [int(text.split()[1]) for text in report.screen.said] == said
+    assert all("the loss 21 is 10 times that of step 1" in text for text in report.screen.said)
+
+
+def test_run_that_is_resumed_has_no_note_about_its_first_loss(report):
+    report.after_step(at_step(7, 0.1))
+    report.after_step(at_step(8, 50.0))
+    assert report.screen.said == []
+
+
 def unlabelled_step(step, *window):
     return loop.Position(step, collections.deque(window), learning_rate=0.5, gradient_norm=0.0, images=step)
 
