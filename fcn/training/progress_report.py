@@ -91,8 +91,8 @@ class ProgressReport:
         self.first_loss = loss if step == 1 else self.first_loss
         if self.first_loss and loss > RISE * self.first_loss:
             self.screen.say(f"step {step}  the loss {loss:.4g} is {loss / self.first_loss:,.0f} times that of step 1: "
-                            "a learning rate is probably too high; start a new run with a lower --learning-rate, or with lower "
-                            "--rate-factors of the layers without pretrained weights")
+                            "a learning rate is probably too high; start a new run with a lower --learning-rate, "
+                            "or with lower --rate-factors of the layers without pretrained weights")
             self.first_loss = None
 
     def _pace(self, at):
