@@ -52,7 +52,7 @@ def test_card_holds_what_the_run_and_its_evaluation_say(run, tmp_path, capsys):
     assert f"result card: {tmp_path / 'best.json'}" in capsys.readouterr().out
     card = result_card.read(tmp_path / "best.json")
     assert set(card) == result_card.KEYS
-    assert (card["name"], card["recipe"], card["net"], card["layout"]) == ("best", "camvid", "fcn8s_atonce", "camvid")
+    assert (card["name"], card["recipe"], card["net"], card["layout"]) == ("best", "camvid", "fcn4s", "camvid")
     assert (card["images"], card["split"], card["step"], card["steps"], card["seed"]) == (2, "validation", 20, 680, 3)
     assert card["minutes"] == 1.5 and card["peak_memory_gb"] == 3.25  # 60 s, and 30 s after the second start
     assert card["commit"] == START["commit"] and card["date"] == "2026-01-02" and card["machine"] == "CPU, 2 cores (X)"
@@ -129,10 +129,10 @@ def test_table_has_runs_by_mean_iou_then_published_results(page, run):
     better["protocols"]["berkeley"]["intervals"]["mean_iou"] = [0.45, 0.55]
     lines = page.section([worse, better]).splitlines()
     assert lines[0] == "### CamVid, 11 classes"
-    assert lines[4].startswith("| `better`, fcn8s_atonce | train | validation, 2 images | 0.500 | ")
+    assert lines[4].startswith("| `better`, fcn4s | train | validation, 2 images | 0.500 | ")
     assert "| **0.500** [0.450, 0.550] |" in lines[4] and "| 12 | 3.2 GB | CPU, 2 cores (X) | 0123456 |" in lines[4]
     assert lines[5].startswith("| `worse`") and lines[6].startswith("| FC-DenseNet103 | | test images at 480 x 360; J")
-    assert page.best([worse, better]).splitlines()[2].startswith("| fcn8s_atonce ([`better`](docs/results.md)) | 2 i")
+    assert page.best([worse, better]).splitlines()[2].startswith("| fcn4s ([`better`](docs/results.md)) | 2 i")
     trained_on = json.loads(json.dumps(better)) | {"name": "all", "train_split": "trainval"}
     lines = page.section([worse, trained_on]).splitlines()
     assert lines[4].startswith("| `worse`") and "2 images, trained on |" in lines[5]
