@@ -8,6 +8,7 @@ Text outside the two markers of a page is kept.
 """
 
 import argparse
+import hashlib
 import itertools
 import pathlib
 import sys
@@ -16,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from fcn.config import reproduction, training_config  # noqa: E402
-from fcn.core import atomic_io, ownership  # noqa: E402
+from fcn.core import atomic_io, errors, ownership  # noqa: E402
 from fcn.data import render  # noqa: E402
 from fcn.metrics import baselines  # noqa: E402
 from fcn.reporting import result_card  # noqa: E402
@@ -46,10 +47,11 @@ def main():
     if arguments.check:
         old = [path.name for path in [*changed, *(path for path, _ in drawn if not path.exists())]]
         sys.exit(f"out of date: {', '.join(old)}; run python docs/results_page.py" if old else 0)
+    for path, _ in drawn:
+        ownership.check_free(path, is_ours=lambda path: render.png_made_by(path, curves.COMPARISON))
     for path, text in changed.items():
         atomic_io.write_whole(path, text.encode())
     for path, found in drawn:
-        ownership.check_free(path, is_ours=lambda path: render.png_made_by(path, curves.COMPARISON))
         curves.overlay([(card["name"], entries(card)) for card in found], path)
 
 
@@ -88,7 +90,8 @@ def data_name(card):
 
 def picture(card):
     """File of the curves of a data set."""
-    return f"{card['layout']}{'' if is_benchmark(card) else '-' + str(len(card['class_names']))}.png"
+    names = "\n".join(card["class_names"])
+    return f"{card['layout']}{'' if is_benchmark(card) else '-' + hashlib.sha256(names.encode()).hexdigest()[:6]}.png"
 
 
 def section(cards):
@@ -170,4 +173,4 @@ def entries(card):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(errors.run_command(lambda argv: main(), sys.argv[1:]))

@@ -7,12 +7,14 @@ folder. --card writes a summary for tables of results.
 """
 
 import pathlib
+import shlex
 
 from fcn.config import command_line, parsers
 from fcn.core import atomic_io, errors, ownership, registry
 from fcn.evaluation import paired_comparison, result_folder, results, stored
 from fcn.metrics import class_groups, confidence, protocols
 from fcn.reporting import result_card
+from fcn.runs import record
 
 
 def main(argv):
@@ -53,6 +55,10 @@ def parse(argv):
     if arguments.csv:
         command_line.check_writable(arguments.csv)
         ownership.check_free(arguments.csv, "--csv")
+    partial = [f"--{name}" for name in ("classes", "images") if getattr(arguments, name) is not None]
+    if arguments.card and partial:
+        raise errors.UsageError(f"--card holds the scores of all classes and images: {partial[0]} has no effect on it",
+                                fix=f"leave out {partial[0]}, or --card.")
     if arguments.card:
         command_line.check_writable(arguments.card)
         ownership.check_free(arguments.card, "--card", result_card.is_card)
@@ -66,6 +72,10 @@ def write_card(folder, path):
     if run is None:
         raise errors.UsageError("--card: this evaluation is not in the folder of a run", where=folder,
                                 fix="give an evaluation that fcn evaluate --run RUN has put into the run's folder.")
+    if (content.get("training") or [None])[0] != (record.read_record(run).get("starts") or [None])[0]:
+        raise errors.UsageError("--card: this evaluation is of another run than the one whose folder it is in",
+                                where=folder, why=f"it scores {content.get('weights')}",
+                                fix=f"fcn evaluate --run {shlex.quote(str(run))} scores this run; give its results.")
     atomic_io.write_json(path, result_card.card(run, content, path.stem))
     print(f"result card: {path}")
 

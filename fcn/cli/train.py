@@ -167,7 +167,7 @@ def parse(argv):
                       "run; CHECKPOINT: start a new run from this checkpoint's full state")
     parser.add_option(run, "--stages", is_common=False, metavar="A,B,...", help="train these recipes or TOML files one "
                       "after another, each from the weights of the one before")
-    parser.add_option(run, "--hours", is_common=False, type=parsers.between(1e-3, parsers.MOST, parsers.real),
+    parser.add_option(run, "--hours", is_common=False, type=parsers.between(0.001, 100_000, parsers.real),
                       metavar="H", help="train a new run for about this time, instead of --steps; the first few steps "
                       "are timed, and stages share it")
     parser.add_option(run, "--multi-run", is_common=False, type=parsers.count, metavar="N", help="train N runs with "

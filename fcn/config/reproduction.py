@@ -23,6 +23,8 @@ KINDS: dict[str, tuple] = {  # {key of the table: (type, example)}
     "split": (str, '"test"'), "protocol": (str, '"berkeley"'), "checkpoint": (str, '"latest"'),
     "evaluation": (list, '["--flip"]'), "stages": (list, '["long2015_fcn32s"]'),
 }
+NOT_EVALUATION = ("--run", "--weights", "--checkpoint", "--split", "--data", "--images", "--labels", "--out",
+                  "--skip-bad", "--max-pixels")  # options of fcn evaluate that fcn reproduce gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +45,13 @@ class Reproduction:
 
 
 def names():
-    """The recipes that have a table [reproduction]."""
-    return [name for name in registry.names("recipes") if _table(name)]
+    """The recipes that have a table [reproduction]; a file of a plugin folder that cannot be read has none."""
+    def has_table(name):
+        try:
+            return _table(name)
+        except errors.UsageError:
+            return False
+    return [name for name in registry.names("recipes") if has_table(name)]
 
 
 def _table(recipe):
@@ -62,8 +69,8 @@ def read(recipe):
     published = {name: values.pop(name) for name in SCORES if name in values}
     sources = provenance.sources(path)
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-    return Reproduction(recipe, "; ".join(dict.fromkeys(sources[name] for name in published)), published,
-                        **values | lists)
+    stated = filter(None, (sources.get(name) for name in published))
+    return Reproduction(recipe, "; ".join(dict.fromkeys(stated)), published, **values | lists)
 
 
 def _check(values, path):
@@ -82,6 +89,10 @@ def _check(values, path):
     if values.get("checkpoint", checkpoints[0]) not in checkpoints:
         raise errors.UsageError(f"checkpoint = {values['checkpoint']!r} is not valid", where=path,
                                 fix=f"write checkpoint = \"{checkpoints[0]}\" or \"{checkpoints[1]}\".")
+    own = [word for word in values.get("evaluation", ()) if word.split("=")[0] in NOT_EVALUATION]
+    if own:
+        raise errors.UsageError(f"evaluation = {values['evaluation']!r} is not valid: {own[0]} belongs to the command, "
+                                "or is a key of its own (split, checkpoint)", where=path, fix=f"leave out {own[0]}.")
     if "protocol" in values:
         registry.path("protocols", values["protocol"])
     if not set(values) & set(SCORES):

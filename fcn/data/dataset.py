@@ -49,10 +49,7 @@ def find_data(settings):
 
     Raises DataError that lists all problems of all files, unless skip_bad; also if a split has no usable pair.
     """
-    layout = _auto.of(settings)
-    spec = layout.spec(settings.data, settings.classes, settings.ignore_label)
-    spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold, settings.channels)
-    spec = blue_bits.with_boundary(spec) if settings.rim else spec
+    layout, spec = _auto.of(settings), spec_of(settings)
     listings = {split: layout.listing(settings.data, split) for split in SPLITS}
     if settings.train_split == "trainval":
         listings["training"] = _together(*listings.values())
@@ -118,6 +115,13 @@ def own_path(pairs, split, spec, settings):
     return cache.path_of(pairs, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}")
 
 
+def spec_of(settings):
+    """The DatasetSpec of the data set of the settings. Raises DataError."""
+    spec = _auto.of(settings).spec(settings.data, settings.classes, settings.ignore_label)
+    spec = spec.with_overrides(settings.label_encoding, settings.mask_threshold, settings.channels)
+    return blue_bits.with_boundary(spec) if settings.rim else spec
+
+
 def to_evaluate(settings, spec, split, run=None):
     """(usable pairs of a split, Problems of the others), to evaluate a run.
 
@@ -132,6 +136,16 @@ def to_evaluate(settings, spec, split, run=None):
     if not good:
         raise _no_pairs(split, settings.data, problems)
     return good, problems
+
+
+def check_pixels(pairs, spec, split, settings):
+    """Raise DataError that lists all of these pairs of a split whose pixels cannot be read, unless skip_bad."""
+    with progress_bar.counted(f"reading of {split}", len(pairs)) as advance:
+        problems = file_checks.damaged(pairs, spec, settings.max_pixels, advance)
+    if problems and not settings.skip_bad:
+        file_checks.refuse(problems, len(pairs))
+    if len(problems) == len(pairs):
+        raise _no_pairs(split, settings.data, problems)
 
 
 def _no_pairs(split, data, problems):

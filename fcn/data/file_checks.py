@@ -53,6 +53,17 @@ def check_files(found, spec, max_pixels=images.MAX_PIXELS, progress=None):
     return FileReport(good, sizes, problems, dict(kinds))
 
 
+def damaged(found, spec, max_pixels=images.MAX_PIXELS, progress=None):
+    """Problems of the Pairs `found` that only reading all of their pixels shows, such as an incomplete file."""
+    def problem_of(pair):
+        try:
+            label_files.read_pair(pair, spec, (1, 1), max_pixels)
+        except errors.DataError as error:
+            return problem(error, pair.image)
+        return None
+    return [one for one in _each(found, problem_of, progress) if one]
+
+
 def kinds_of(image_files, channels=3, max_pixels=images.MAX_PIXELS, progress=None):
     """{kind: paths} of images without labels, for lines(). Files that cannot be read as images are skipped."""
     def kinds_of_image(path):

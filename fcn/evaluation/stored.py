@@ -12,6 +12,8 @@ from fcn.data.spec import DatasetSpec
 from fcn.evaluation import result_folder, results
 from fcn.metrics import confusion
 
+REPRODUCTION = "reproduction"  # folder in a run: the evaluation by fcn reproduce
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -50,15 +52,19 @@ def folder_of(path):
     """
     path = pathlib.Path(path)
     result_folder.restore(path)
+    result_folder.restore(path / REPRODUCTION)
     result_folder.restore_all(path / "eval")
     if not path.is_dir():
         raise errors.UsageError("there is no such folder", where=path, fix=_near(path))
     if (path / "report.json").exists():
         return path
-    found = sorted(path.glob("eval/[!.]*/report.json"))  # a hidden one is unfinished
+    found = [*path.glob("eval/[!.]*/report.json"), *path.glob(f"{REPRODUCTION}/report.json")]  # hidden: unfinished
     if not found:
-        raise errors.UsageError("holds no evaluation: neither report.json nor eval/*/report.json", where=path,
-                                fix=f"fcn evaluate --run {shlex.quote(str(path))} makes one.")
+        runs = sorted(found.parent for found in [*path.glob("config.json"), *path.glob("*/config.json")])
+        raise errors.UsageError("holds no evaluation: no report.json, in it or in eval/*", where=path, fix=(
+            f"fcn evaluate --run {shlex.quote(str(runs[0]))} makes one." if runs == [path] else
+            f"give the folder of one of its runs, such as {runs[-1]}." if runs else
+            "give the folder of a run or of an evaluation."))
     return max(found, key=lambda report: (_time(report), report)).parent
 
 

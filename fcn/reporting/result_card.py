@@ -5,9 +5,10 @@ A card holds no images, no absolute path and no name of a host. docs/results_pag
 
 import json
 import pathlib
+import re
 import shlex
 
-from fcn.config import training_config
+from fcn.config import reproduction, training_config
 from fcn.core import errors, registry
 from fcn.runs import curves, record, run_log
 
@@ -52,14 +53,18 @@ def card(run, content, name=""):
 
 def recipe_of(command_line, run):
     """The recipe that a command names, None without one. run: name of the run's folder; of a stage NUMBER-RECIPE."""
-    words = [part.removeprefix("--") for word in shlex.split(command_line) for part in word.split("=")]
-    stage = run.partition("-")[2]
-    for word, after in (("recipe", words), ("reproduce", words), ("stages", [stage]), ("demo", ["demo"])):
-        if word in words:
-            named = after[words.index(word) + 1:] if after is words else after
-            known = [name for name in named if name in registry.names("recipes")]
-            return known[0] if known else None
-    return None
+    words = [part for word in shlex.split(command_line)
+             for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    after = {word: words[place + 1:] for place, word in enumerate(words)}
+    stage = run.partition("-")[2] if run.partition("-")[0].isdecimal() else ""
+    if "reproduce" in after:
+        arguments = after["reproduce"]
+        named = [stage, *(word for before, word in zip(["", *arguments], arguments, strict=False)
+                          if not before.startswith("--"))]  # no value of an option
+    else:
+        named = after.get("--recipe", [])[:1] or ([stage] if "--stages" in after else ["demo"] if "--demo" in after
+                                                  else [])
+    return next((name for name in named if name in registry.names("recipes")), None)
 
 
 def command(settings, recipe):
@@ -126,12 +131,25 @@ def read(path):
     """The card in a file. Raises DataError."""
     try:
         content = json.loads(pathlib.Path(path).read_bytes())
-        missing = KEYS - content.keys()
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise errors.DataError("is not a result card", where=path, why=str(error),
-                               fix="write it again with fcn report RUN --card FILE.") from None
-    missing = missing or {name for name in PROTOCOLS if not (content["protocols"] or {}).get(name)}
-    if missing:
-        raise errors.DataError("is not a result card", where=path, why=f"it lacks {', '.join(sorted(missing))}",
+        missing = KEYS - content.keys() or {name for name in PROTOCOLS if not content["protocols"].get(name)}
+        wrong = f"it lacks {', '.join(sorted(missing))}" if missing else _wrong(content)
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong:
+        raise errors.DataError("is not a result card", where=path, why=wrong,
                                fix="write it again with fcn report RUN --card FILE.")
     return content
+
+
+def _wrong(content):
+    """What docs/results_page.py could not show; "" for a valid card."""
+    texts, numbers = ("name", "net", "layout", "split", "machine", "inference"), ("minutes", "peak_memory_gb")
+    found = [key for key in texts if not isinstance(content[key], str)]
+    found += [key for key in numbers if not isinstance(content[key], int | float)]
+    found += [f"{protocol}: {name}" for protocol in PROTOCOLS for name in reproduction.SCORES
+              if not 0 <= content["protocols"][protocol]["scores"][name] <= 1]
+    points = content["curve"]
+    found += ["curve"] if len(points["step"]) != len(points["loss"]) or len(
+        {len(points[key]) for key in ("validation_step", "validation_loss", "mean_iou")}) != 1 else []
+    found += ["layout"] if not re.fullmatch(r"\w+", str(content["layout"])) else []
+    return f"not valid: {', '.join(found)}" if found else ""

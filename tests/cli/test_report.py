@@ -191,7 +191,7 @@ def test_other_input_sizes_are_compared_by_other_protocols(runs, tmp_path, capsy
 
 @pytest.mark.parametrize(("words", "error", "message"), [
     (["nowhere"], errors.UsageError, "there is no such folder"),
-    (["."], errors.UsageError, "holds no evaluation"),
+    (["."], errors.UsageError, r"holds no evaluation(?s:.*)Fix: give the folder of a run or of an evaluation"),
     (["run", "--classes", "skye"], errors.UsageError, "did you mean 'sky'"),
     (["run", "--images", "photo_*"], errors.UsageError, "use names such as 'scene_00'"),
     (["run", "--csv", "no/folder.csv"], errors.UsageError, "cannot be written")])

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ import scripts_help
 from fcn.cli import reproduce
 from fcn.config import reproduction, training_config
 from fcn.core import errors, registry
+from fcn.evaluation import stored
 
 RECIPE = '''[data]
 layout = "ade20k"
@@ -85,8 +87,8 @@ def test_scores_of_another_split_are_not_judged():
 
 
 def test_protocol_without_scores_is_an_error_with_a_fix():
-    target = reproduction.Reproduction("r", "x", {"mean_iou": 0.9}, "test", "tutorial")
-    with pytest.raises(errors.UsageError, match=r"no scores of the protocol tutorial\n  Fix: it needs predictions"):
+    target = reproduction.Reproduction("demo", "x", {"mean_iou": 0.9}, "test", "tutorial")
+    with pytest.raises(errors.UsageError, match="no scores of the protocol tutorial, but of berkeley\n  Fix: write"):
         reproduce.compared(target, CONTENT, comparable=True)
 
 
@@ -114,6 +116,8 @@ def test_every_reproduction_is_valid_and_has_a_source(name):
     ('split = "validation"', 'protocol = "imagined"', "unknown protocol 'imagined'"),
     ('split = "validation"', 'checkpoint = "last"', r"checkpoint = 'last' is not valid\n  Fix: .*latest"),
     ('["--flip", "--outputs", "none"]', '"--flip"', r"evaluation = '--flip' is not valid"),
+    ('"--flip"', '"--split", "training"', "--split belongs to the command"),
+    ('"--flip"', '"--run=runs/other"', r"--run=runs/other belongs .*\n  Fix: leave out --run"),
     ("pixel_accuracy = 0.0  # source: table 1\nmean_iou = 0.0               # source: table 1\n", "",
      "has no published score"),
 ])
@@ -126,6 +130,21 @@ def test_recipe_without_scores_names_those_that_have_some():
     with pytest.raises(errors.UsageError, match="no published scores to compare with") as found:
         reproduction.read("demo")
     assert "long2015_fcn32s" in str(found.value) and "fcn train --recipe demo" in str(found.value)
+
+
+def test_unreadable_recipe_of_a_plugin_does_not_hide_the_others(tmp_path):
+    (plugin(tmp_path) / "recipes/torn.toml").write_text("[data")
+    registry.use((str(tmp_path),))
+    assert {"mine", "nyud_best"} <= set(reproduction.names()) and "torn" not in reproduction.names()
+
+
+def test_table_on_one_line_has_no_source(tmp_path):
+    path = plugin(tmp_path) / "recipes/mine.toml"
+    path.write_text("reproduction = {mean_iou = 0.2}")
+    registry.use((str(tmp_path),))
+    target = reproduction.read("mine")
+    assert (target.source, target.published) == ("", {"mean_iou": 0.2})
+    assert "published: the recipe names no source" in reproduce.lines(target, "validation", 1, [])
 
 
 def test_reproduction_table_is_no_setting_of_the_run():
@@ -154,6 +173,30 @@ def test_command_trains_evaluates_and_compares(toy, tmp_path):
     again = call(toy, tmp_path, "--train-split", "train", code=reproduce.LOWER)
     assert "the run is complete" in again.stdout
     assert "lower than published by more than the interval: pixel accuracy" in again.stdout
+    assert stored.folder_of(tmp_path / "run") == tmp_path / "run/reproduction"
+
+
+@pytest.mark.slow
+def test_finished_run_is_compared_after_its_data_have_moved(toy, tmp_path):
+    shutil.copytree(toy / "scenes", tmp_path / "here")
+    where = plugin(tmp_path)
+    call(toy, where, "--data", str(tmp_path / "here"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    said = call(toy, where, "--data", str(tmp_path / "there")).stdout
+    assert "the run is complete" in said and "No score is lower" in said
+
+
+@pytest.mark.slow
+def test_damaged_test_image_is_found_before_training(toy, tmp_path):
+    for kind in ("images", "annotations"):
+        shutil.copytree(toy / "scenes" / kind / "validation", tmp_path / "data" / kind / "test")
+        shutil.copytree(toy / "scenes" / kind, tmp_path / "data" / kind, dirs_exist_ok=True)
+    image = sorted((tmp_path / "data/images/test").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:700])
+    where, data = plugin(tmp_path, split="test"), ["--data", str(tmp_path / "data")]
+    said = call(toy, where, *data, code=errors.DataError.exit_code).stderr
+    assert image.name in said and "--skip-bad" in said and not (tmp_path / "run").exists()
+    assert "mine, 1 images of the split test" in call(toy, where, *data, "--skip-bad").stdout
 
 
 def test_missing_folder_of_data_is_said_as_in_a_training(tmp_path):
@@ -162,18 +205,41 @@ def test_missing_folder_of_data_is_said_as_in_a_training(tmp_path):
     assert "--split" not in str(found.value)
 
 
-@pytest.mark.parametrize("flag", [["--dry-run"], ["--multi-run", "3"], ["--print-config"]])
-def test_options_that_train_nothing_or_several_are_refused(tmp_path, flag):
+@pytest.mark.parametrize("flag", [["--dry-run"], ["--multi-run", "3"], ["--print-config"], ["--recipe", "camvid"],
+                                  ["--stages", "nyud_fcn32s,nyud_fcn32s"]])
+def test_options_that_train_nothing_several_or_others_are_refused(tmp_path, flag):
     with pytest.raises(errors.UsageError, match=rf"^{flag[0]} cannot be used with fcn reproduce\n  Fix: .*--recipe"):
         reproduce.main(["nyud_fcn32s", "--data", str(tmp_path), *flag])
 
 
-def test_wrong_option_of_the_evaluation_is_found_before_training(toy, tmp_path):
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ('"--flip"', '"--overlap", "0.3"', "--overlap is the overlap of tiles"),
+    ('"--flip"', '"--window", "500"', "window of 500"), ('"--flip"', '"--threshold", "0.4"', "is for two classes"),
+    ('"--flip"', '"--enlarge", "scores"', "--enlarge scores: images are predicted at their own size"),
+    ('split = "validation"', 'protocol = "tutorial"', "the protocol tutorial scores predictions at network size")])
+def test_wrong_evaluation_is_found_before_training(toy, tmp_path, old, new, message):
     path = plugin(tmp_path) / "recipes/mine.toml"
-    path.write_text(path.read_text().replace('"--flip"', '"--overlap", "0.3"'))
-    with pytest.raises(errors.UsageError, match="--overlap is the overlap of tiles"):
-        reproduce.main(["mine", "--plugins", str(tmp_path), "--data", str(toy / "scenes"), "--run",
+    path.write_text(path.read_text().replace(old, new).replace('"33x47"', '"native"'))
+    with pytest.raises(errors.UsageError, match=message) as found:
+        reproduce.main(["mine", "--plugins", str(tmp_path), "--data", str(toy / "scenes"), "--batch", "1", "--run",
                         str(tmp_path / "run")])
+    assert found.value.where == path and not (tmp_path / "run").exists()
+
+
+def test_names_of_splits(toy, tmp_path):
+    words = ["mine", "--plugins", str(plugin(tmp_path, split="test")), "--data", str(toy / "scenes"), "--run",
+             str(tmp_path / "run"), "--split"]
+    with pytest.raises(errors.DataError, match=r"did you mean --split validation\?"):
+        reproduce.main([*words, "vlaidation"])
+    target = reproduction.read("mine")
+    (tmp_path / "run/reproduction").mkdir(parents=True)
+    (tmp_path / "run/reproduction/notes.txt").write_text("mine")
+    with pytest.raises(errors.UsageError, match=r"(?s)reproduction: is not empty.*move it away, or give another --run"):
+        reproduce.main([*words, "val"])  # found as validation
+    (tmp_path / "run/reproduction/notes.txt").rename(tmp_path / "run/reproduction.json")
+    with pytest.raises(errors.UsageError, match=r"(?s)json: exists already.*move it away, or give another --run"):
+        reproduce.main([*words, "valid"])
+    assert target.split == "test" and (tmp_path / "run/reproduction.json").read_text() == "mine"
 
 
 @pytest.mark.slow

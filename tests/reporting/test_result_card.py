@@ -15,7 +15,7 @@ from fcn.cli import report
 from fcn.config import training_config
 from fcn.core import errors
 from fcn.data.spec import DatasetSpec
-from fcn.metrics import confusion
+from fcn.metrics import confusion, iou
 from fcn.reporting import result_card
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def run(tmp_path):
     for name, ids in (("a", [0, 0, 1, 1]), ("b", [1, 1, 0, 0])):
         counting.add(name, np.array(ids), np.array([0, 0, 1, 0]))
     results_help.write(folder / "eval/validation-20", counting.done(), counting.done(), DatasetSpec(("a", "b", "c")), {
-        "split": "validation", "inference": "360x480", "checkpoint_step": 20, "layout": "camvid"})
+        "split": "validation", "inference": "360x480", "checkpoint_step": 20, "layout": "camvid", "training": [START]})
     return folder
 
 
@@ -84,7 +84,10 @@ def test_flag_of_a_setting_is_read_back_as_its_value(key, value, words):
     ("fcn train --recipe camvid --data x", "a", "camvid"), ("fcn train --recipe=camvid", "a", "camvid"),
     ("fcn reproduce --data x nyud_fcn32s", "a", "nyud_fcn32s"), ("fcn train --demo", "a", "demo"),
     ("fcn train --stages long2015_fcn32s,long2015_fcn16s", "2-long2015_fcn16s", "long2015_fcn16s"),
-    ("fcn train --recipe gone --data x", "a", None), ("fcn train --data camvid", "2-camvid", None)])
+    ("fcn train --recipe gone --data x", "a", None), ("fcn train --data camvid", "2-camvid", None),
+    ("fcn reproduce --run demo --data camvid nyud_fcn32s", "demo", "nyud_fcn32s"),
+    ("fcn train --data demo --run x", "x", None), ("fcn train --recipe gone --run camvid", "camvid", None),
+    ("fcn reproduce long2015_fcn8s --data x", "1-long2015_fcn32s", "long2015_fcn32s")])
 def test_recipe_is_found_in_every_form_of_a_command(words, run, recipe):
     assert result_card.recipe_of(words, run) == recipe
 
@@ -101,9 +104,32 @@ def test_other_files_and_evaluations_without_a_run_are_refused(run, tmp_path):
     shutil.copytree(run / "eval/validation-20", tmp_path / "elsewhere")
     with pytest.raises(errors.UsageError, match="not in the folder of a run"):
         report.main([str(tmp_path / "elsewhere"), "--card", str(tmp_path / "card.json")])
-    (tmp_path / "broken.json").write_text('{"name": "x"}')
+    with pytest.raises(errors.UsageError, match="--card holds the scores of all classes"):
+        report.main([str(run), "--card", str(tmp_path / "card.json"), "--classes", "a"])
+
+
+def test_evaluation_of_another_run_is_refused(run, tmp_path):
+    path = run / "config.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"starts": [START | {"time": "2026-02-02T03:04:05+00:00"}, START]}))
+    with pytest.raises(errors.UsageError, match="this evaluation is of another run than the one whose folder it is in"):
+        report.main([str(run), "--card", str(tmp_path / "card.json")])
+    assert not (tmp_path / "card.json").exists()
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"minutes": None}, "minutes"), ({"layout": "../x"}, "layout"), ({"protocols": [1]}, "Error"),
+    ({"curve": {"step": [1], "loss": [], "validation_step": [], "validation_loss": [], "mean_iou": []}}, "curve"),
+    ({"protocols": {name: {"scores": dict.fromkeys(iou.NAMES, float("nan"))} for name in result_card.PROTOCOLS}},
+     "berkeley: mean_iou")])
+def test_card_that_a_page_cannot_show_is_refused(run, tmp_path, changes, message):
+    content = json.loads((run / "eval/validation-20/report.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps(result_card.card(run, content) | changes))
+    with pytest.raises(errors.DataError, match=message):
+        result_card.read(tmp_path / "card.json")
+    (tmp_path / "card.json").write_text('{"name": "x"}')
     with pytest.raises(errors.DataError, match="it lacks class_names, command, commit"):
-        result_card.read(tmp_path / "broken.json")
+        result_card.read(tmp_path / "card.json")
 
 
 # --- the pages ---

@@ -51,6 +51,12 @@ def test_several_seeds_of_different_lengths_are_refused():
         train.main(["--data", "x", "--hours", "1", "--multi-run", "2"])
 
 
+def test_shortest_time_is_said(capsys):
+    with pytest.raises(SystemExit):
+        train.parse(["--data", "x", "--hours", "0.0005"])
+    assert "invalid number '0.0005': expected a number from 0.001 to 100000" in capsys.readouterr().err
+
+
 def test_warm_up_is_compared_with_the_steps_of_the_hours_only(tmp_path):
     words = ["--data", "x", "--recipe", "camvid", "--layout", "camvid", "--warmup", "4000", "--run", str(tmp_path)]
     with pytest.raises(errors.UsageError, match="only 1400 steps"):

@@ -37,14 +37,14 @@ def computed(original, network, ignored_ids, others=None):
     those of label_flags.matrix(), for labels of flags, "boundary": those of boundary.matrix()}, at original size.
     """
     matrices = {"original": original, "network": network, **(others or {})}
-    found = {name: (module, matrices.get(_kind(module)))
+    found = {name: (module, matrices.get(kind(module)))
              for name, module in registry.load_all("protocols").items()}
     return {name: (module, sums(module, of_size, ignored_ids)) for name, (module, of_size) in found.items()
             if of_size is not None}
 
 
-def _kind(module):
-    """The matrices that a protocol scores: a key in computed()."""
+def kind(module):
+    """The matrices that a protocol scores: network, original, flags or boundary."""
     return "flags" if hasattr(module, "flag_sums") else "boundary" if hasattr(module, "boundary_sums") else module.SIZE
 
 
