@@ -102,10 +102,21 @@ def section(cards):
 def table(cards):
     """The runs on a data set, published results, curves and commands."""
     rows = [row(card) for card in cards] + published(cards[0])
-    commands = [f"- `{card['name']}`: `{card['command']}`; {card['inference']}; step {card['step']:,} of "
-                f"{card['steps']:,}, seed {card['seed']}, {card['date']}" for card in cards]
+    commands = [f"- `{card['name']}`: {''.join(before(one) for one in card['stages'])}`{card['command']}`; "
+                f"{card['inference']}; step {card['step']:,} of {card['steps']:,}, seed {card['seed']}, {card['date']}"
+                for card in cards]
     return "\n".join([HEAD, *rows, "", f"![Loss and scores of the runs](results/{picture(cards[0])})", "",
                       "Commands, options of the evaluation, evaluated step:", "", *commands])
+
+
+def before(stage):
+    """The text of a stage before the run."""
+    return f"`{stage['command']}` ({stage['minutes']:.0f} minutes), then "
+
+
+def minutes(card):
+    """Minutes of training of all stages."""
+    return f"{card['minutes'] + sum(stage['minutes'] for stage in card['stages']):.0f}"
 
 
 def scores(card):
@@ -118,7 +129,7 @@ def row(card):
     cells = [number(card, name) for name in SCORES]
     note = "images, trained on" if is_trained_on(card) else "images"
     return (f"| `{card['name']}`, {card['net']} | {card['train_split']} | {card['split']}, {card['images']} {note} "
-            f"| {' | '.join(cells)} | {card['minutes']:.0f} | {card['peak_memory_gb']:.1f} GB | {card['machine']} | "
+            f"| {' | '.join(cells)} | {minutes(card)} | {card['peak_memory_gb']:.1f} GB | {card['machine']} | "
             f"{(card['commit'] or '-')[:7]} |")
 
 
@@ -145,7 +156,7 @@ def best(cards):
     rows = [f"| {card['net']} ([`{card['name']}`](docs/results.md)) | {card['images']} images of "
             f"{data_name(card)}, {card['split']} | {number(card, 'pixel_accuracy')} | "
             f"{number(card, 'mean_iou')} | {published_by_recipe(card)} | "
-            f"{card['minutes']:.0f} minutes, {card['machine']} | {(card['commit'] or '-')[:7]} |"
+            f"{minutes(card)} minutes, {card['machine']} | {(card['commit'] or '-')[:7]} |"
             for card in ordered[:IN_README]]
     return "\n".join([README_HEAD, *rows]) if rows else ""
 

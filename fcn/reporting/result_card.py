@@ -14,7 +14,7 @@ from fcn.runs import curves, record, run_log
 
 KEYS = {"name", "recipe", "net", "layout", "train_split", "split", "images", "inference", "step", "steps", "seed",
         "minutes", "peak_memory_gb", "machine", "commit", "date", "versions", "command", "class_names", "protocols",
-        "per_class", "constant", "curve"}
+        "per_class", "constant", "curve", "stages"}
 PROTOCOLS = ("benchmark", "berkeley")
 MOST_POINTS = 100
 OF_THE_MACHINE = ("data", "weights", "cache_dir", "plugins")  # settings that are not in a command
@@ -25,7 +25,8 @@ def card(run, content, name=""):
     """The card of a run and the content of a report.json of one of its evaluations, a dict with KEYS.
 
     minutes: of training with its validations, without the start of the program and the building of caches; what a
-    crash has undone counts too. name: by default that of the run's folder. Raises UsageError if the run is damaged.
+    crash has undone counts too. stages: {"command", "minutes"} of each run before, from whose weights this one started.
+    name: by default that of the run's folder. Raises UsageError if the run is damaged.
     """
     run = pathlib.Path(run)
     found = record.read_record(run)
@@ -47,8 +48,21 @@ def card(run, content, name=""):
         "protocols": {protocol: {part: content["protocols"][protocol][part] for part in ("scores", "intervals")}
                       for protocol in PROTOCOLS if protocol in content["protocols"]},
         "per_class": {row["name"]: row["iou"] for row in content["per_class"]},
-        "constant": content["anchors"][0], "curve": curve(run_log.read_entries(run / "log.jsonl")),
+        "constant": content["anchors"][0], "stages": stages(settings),
+        "curve": curve(run_log.read_entries(run / "log.jsonl")),
     }
+
+
+def stages(settings):
+    """{"command", "minutes"} of each run before, the first one first; of a run that is no longer there, nothing."""
+    weights = pathlib.Path(settings.weights)
+    run = next((path for path in (weights, weights.parent.parent) if (path / "config.json").exists()), None)
+    if run is None:
+        return []
+    found = record.read_record(run)
+    its, recipe = training_config.from_dict(found["config"]), recipe_of(found["starts"][0]["command"], run.name)
+    return [*stages(its), {"command": command(its, recipe),
+                           "minutes": round(seconds(run_log.read_entries(run / "speed.jsonl")) / 60, 1)}]
 
 
 def recipe_of(command_line, run):
@@ -74,7 +88,7 @@ def command(settings, recipe):
     if settings.weights == training_config.NO_WEIGHTS:
         words += flag("weights", settings.weights) if base.weights != settings.weights else []
     elif pathlib.Path(settings.weights).name != pathlib.Path(base.weights).name:
-        words += flag("weights", "WEIGHTS")
+        words += flag("weights", "WEIGHTS" if pathlib.Path(settings.weights).suffix else "RUN")  # of the stage before
     for key, value in vars(settings).items():
         if key not in OF_THE_MACHINE and value != getattr(base, key):
             is_path = key in PATHS and pathlib.PurePath(value).is_absolute()
@@ -148,6 +162,8 @@ def _wrong(content):
     found += [key for key in numbers if not isinstance(content[key], int | float)]
     found += [f"{protocol}: {name}" for protocol in PROTOCOLS for name in reproduction.SCORES
               if not 0 <= content["protocols"][protocol]["scores"][name] <= 1]
+    found += ["stages"] if not all(isinstance(one["command"], str) and one["minutes"] >= 0
+                                   for one in content["stages"]) else []
     points = content["curve"]
     found += ["curve"] if len(points["step"]) != len(points["loss"]) or len(
         {len(points[key]) for key in ("validation_step", "validation_loss", "mean_iou")}) != 1 else []

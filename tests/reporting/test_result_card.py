@@ -69,6 +69,19 @@ def test_command_has_the_settings_that_differ_from_the_recipe(run, tmp_path):
     assert "/home" not in (tmp_path / "card.json").read_text()
 
 
+def test_stages_before_a_run_are_listed_with_their_minutes(run, tmp_path):
+    content = json.loads((run / "eval/validation-20/report.json").read_text())
+    assert result_card.card(run, content)["stages"] == []
+    shutil.copytree(run, tmp_path / "second")
+    path = tmp_path / "second/config.json"
+    found = json.loads(path.read_text())
+    found["config"]["weights"] = str(run)
+    path.write_text(json.dumps(found))
+    card = result_card.card(tmp_path / "second", content)
+    first = result_card.card(run, content)["command"]
+    assert card["stages"] == [{"command": first, "minutes": 1.5}] and " --weights RUN " in card["command"]
+
+
 @pytest.mark.parametrize(("key", "value", "words"), [
     ("size", (240, 320), "--size 240x320"), ("replacement", True, "--replacement"),
     ("replacement", False, "--no-replacement"), ("augment", ("hflip", "scale"), "--augment hflip,scale"),
@@ -168,6 +181,9 @@ def test_table_has_runs_by_mean_iou_then_published_results(page, run):
     for other in ({"recipe": "nyud_fcn32s"}, {"recipe": "sceneparsing_fcn8s"}):  # another net, another protocol
         assert "| **0.500** [0.450, 0.550] | - | 12" in page.best([better | other])
     assert "| **0.500** [0.450, 0.550] | - | 12 minutes, " in page.best([better | {"recipe": None}])
+    staged = better | {"stages": [{"command": "fcn train --size 64", "minutes": 8.2}]}
+    assert "| 20 | 3.2 GB |" in page.section([staged]) and "| 20 minutes, CPU" in page.best([staged])
+    assert "- `better`: `fcn train --size 64` (8 minutes), then `fcn train" in page.section([staged])
     own = json.loads(json.dumps(worse)) | {"class_names": ["a", "b", "c"]}
     assert page.section([own]).startswith("### camvid, 3 own classes") and "FC-DenseNet" not in page.section([own])
     assert page.section([]) == "No runs yet." and page.best([]) == ""
