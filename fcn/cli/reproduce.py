@@ -26,7 +26,7 @@ LOWER = 1  # exit code
 OUT = stored.REPRODUCTION  # folder of the evaluation, in the run; with .json, the comparison
 VALIDATION = ("validation", "val", "valid")  # names of one split
 OTHER_USES = ("dry_run", "sanity", "show_batch", "print_config", "diff", "multi_run", "demo")  # of fcn train
-VERDICTS = {True: "lower", False: "reproduced", None: ""}
+VERDICTS = {True: "lower", False: "not lower", None: ""}
 
 
 def main(argv):

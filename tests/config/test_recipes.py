@@ -36,7 +36,7 @@ NUMBERS = [
     ("nyud_fcn32s", {"net": "fcn32s", "train_split": "trainval", "momentum": 0.99, "weight_decay": 5e-4,
                      "loss_reduction": "sum", "schedule": "fixed", "batch": 1, "augment": (), "replacement": True,
                      "size": (240, 320), "mean_rgb": (92.318, 97.203, 116.190), "rate_factors": "*/bias=2",
-                     "learning_rate": 4e-10, "seed": 1337}),
+                     "learning_rate": 3.1e-10, "seed": 1337}),
     *((name, {"net": "fcn8s_atonce", "train_split": "trainval", "optimizer": "adam", "learning_rate": 1e-5, "batch": 4,
               "rate_factors": "new=50, score_pool4/kernel=5, score_pool3/kernel=100", "freeze": "conv2"})
       for name in ("nyud_best_stage1", "nyud_best")),
