@@ -23,8 +23,8 @@ KINDS: dict[str, tuple] = {  # {key of the table: (type, example)}
     "split": (str, '"test"'), "protocol": (str, '"berkeley"'), "checkpoint": (str, '"latest"'),
     "evaluation": (list, '["--flip"]'), "stages": (list, '["long2015_fcn32s"]'),
 }
-NOT_EVALUATION = ("--run", "--weights", "--checkpoint", "--split", "--data", "--images", "--labels", "--out",
-                  "--skip-bad", "--max-pixels")  # options of fcn evaluate that fcn reproduce gives
+NOT_EVALUATION = ("run", "weights", "checkpoint", "split", "data", "images", "labels", "out", "skip-bad",
+                  "max-pixels")  # options of fcn evaluate that fcn reproduce gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,8 @@ def _check(values, path):
     if values.get("checkpoint", checkpoints[0]) not in checkpoints:
         raise errors.UsageError(f"checkpoint = {values['checkpoint']!r} is not valid", where=path,
                                 fix=f"write checkpoint = \"{checkpoints[0]}\" or \"{checkpoints[1]}\".")
-    own = [word for word in values.get("evaluation", ()) if word.split("=")[0] in NOT_EVALUATION]
+    own = [word for word in values.get("evaluation", ())
+           if word.startswith("--") and word.split("=")[0].removeprefix("--") in NOT_EVALUATION]
     if own:
         raise errors.UsageError(f"evaluation = {values['evaluation']!r} is not valid: {own[0]} belongs to the command, "
                                 "or is a key of its own (split, checkpoint)", where=path, fix=f"leave out {own[0]}.")

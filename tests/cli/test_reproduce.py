@@ -207,7 +207,7 @@ def test_missing_folder_of_data_is_said_as_in_a_training(tmp_path):
 
 @pytest.mark.parametrize("flag", [["--dry-run"], ["--multi-run", "3"], ["--print-config"], ["--recipe", "camvid"],
                                   ["--stages", "nyud_fcn32s,nyud_fcn32s"]])
-def test_options_that_train_nothing_several_or_others_are_refused(tmp_path, flag):
+def test_options_that_do_not_train_the_recipe_are_refused(tmp_path, flag):
     with pytest.raises(errors.UsageError, match=rf"^{flag[0]} cannot be used with fcn reproduce\n  Fix: .*--recipe"):
         reproduce.main(["nyud_fcn32s", "--data", str(tmp_path), *flag])
 
