@@ -21,7 +21,7 @@ SCORES = {"pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", 
 KINDS: dict[str, tuple] = {  # {key of the table: (type, example)}
     **dict.fromkeys(SCORES, ((int, float), "0.292, a fraction of 1")),
     "split": (str, '"test"'), "protocol": (str, '"berkeley"'), "checkpoint": (str, '"latest"'),
-    "evaluation": (list, '["--flip"]'), "stages": (list, '["long2015_fcn32s"]'),
+    "evaluation": (list, '[...], options of fcn evaluate such as "--flip"'), "stages": (list, '["long2015_fcn32s"]'),
 }
 NOT_EVALUATION = ("run", "weights", "checkpoint", "split", "data", "images", "labels", "out", "skip-bad",
                   "max-pixels")  # options of fcn evaluate that fcn reproduce gives

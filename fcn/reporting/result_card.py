@@ -69,15 +69,15 @@ def recipe_of(command_line, run):
     """The recipe that a command names, None without one. run: name of the run's folder; of a stage NUMBER-RECIPE."""
     words = [part for word in shlex.split(command_line)
              for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    after = {word: words[place + 1:] for place, word in enumerate(words)}
+    options = {word[2:]: words[place + 1:] for place, word in enumerate(words) if word.startswith("--")}
     stage = run.partition("-")[2] if run.partition("-")[0].isdecimal() else ""
-    if "reproduce" in after:
-        arguments = after["reproduce"]
+    if "reproduce" in words:
+        arguments = words[words.index("reproduce") + 1:]
         named = [stage, *(word for before, word in zip(["", *arguments], arguments, strict=False)
                           if not before.startswith("--"))]  # no value of an option
     else:
-        named = after.get("--recipe", [])[:1] or ([stage] if "--stages" in after else ["demo"] if "--demo" in after
-                                                  else [])
+        named = options.get("recipe", [])[:1] or ([stage] if "stages" in options else
+                                                  ["demo"] if "demo" in options else [])
     return next((name for name in named if name in registry.names("recipes")), None)
 
 
