@@ -19,6 +19,7 @@ from fcn.models import components
 from fcn.models.architecture import Architecture
 from fcn.reporting.gallery import Gallery
 from fcn.runs import checkpoint_choice
+from fcn.training import start
 from fcn.weights import transfer
 
 AS_TRAINED = "as trained"
@@ -34,8 +35,8 @@ def load(path, checkpoint=checkpoint_choice.BEST, *, precision=None):
     checkpoint : str or pathlib.Path
         Of a run: "best" (best validation score, --best-by), "latest", or the folder of a checkpoint.
     precision : str, optional
-        Arithmetic of the convolutions, "float32", "bfloat16" or "float16"; by default that of the training, float32 for
-        a file.
+        Arithmetic of the convolutions, "float32", "bfloat16", "float16", or "auto": bfloat16 on a processor that has
+        instructions for it, else float32. By default that of the training, float32 for a file.
 
     Returns
     -------
@@ -60,8 +61,8 @@ def load(path, checkpoint=checkpoint_choice.BEST, *, precision=None):
                                 fix="leave out checkpoint.")
     else:
         found = model_source.from_file(path)
-    return Model(dataclasses.replace(found, settings=dataclasses.replace(found.settings, **changed,
-                                                                         plugins=registry.folders())))
+    settings = dataclasses.replace(found.settings, **changed, plugins=registry.folders())
+    return Model(dataclasses.replace(found, settings=start.with_precision(settings)))
 
 
 class Model(contextlib.AbstractContextManager):

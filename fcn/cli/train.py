@@ -214,4 +214,4 @@ def resolve(arguments):
                                     getattr(arguments, "stage", 1), own)
     if arguments.print_config or arguments.diff:
         return settings, where
-    return start.with_absolute_paths(settings), where
+    return start.with_absolute_paths(start.with_precision(settings, own)), where

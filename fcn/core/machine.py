@@ -88,6 +88,11 @@ def instructions():
     return frozenset()
 
 
+def has_bfloat16():
+    """Whether the processor has instructions for bfloat16; None where it does not list its instructions."""
+    return bool(instructions() & {"avx512_bf16", "amx_bf16"}) if instructions() else None
+
+
 def signs_of_a_gpu(root="/", environment=None):
     """Signs that this process has an NVIDIA GPU, such as ["/dev/nvidia0", "nvidia-smi"]; [] if GPUs are hidden.
 

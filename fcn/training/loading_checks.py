@@ -58,9 +58,8 @@ def note_of_moving_averages(rows, settings, steps):
 
 def note_of_precision(precision):
     """Return a warning if the precision is slow on this processor, or ""."""
-    known = machine.instructions()
-    slow = precision == "bfloat16" and known and not known & {"avx512_bf16", "amx_bf16"} and not tf_compat.has_gpu()
-    return "note: this processor has no instructions for bfloat16; float32 is faster on it" * bool(slow)
+    slow = precision == "bfloat16" and machine.has_bfloat16() is False and not tf_compat.has_gpu()
+    return "note: this processor has no instructions for bfloat16; float32 is faster on it" * slow
 
 
 def note(momentum, batches):

@@ -9,7 +9,7 @@ import pathlib
 import shlex
 
 from fcn.config import checks, training_config
-from fcn.core import atomic_io, errors, registry
+from fcn.core import atomic_io, errors, machine, registry
 from fcn.data import class_weights, dataset
 from fcn.data.layouts import _auto
 from fcn.metrics import baselines
@@ -71,6 +71,20 @@ def _rim(settings, own):
         raise errors.UsageError(f"--rim {settings.rim}: {why}", fix="leave out --rim." if not default else
                                 "leave out --rim, or these two.")
     return settings.rim or (default if fits and not own else None)
+
+
+def with_precision(settings, own=None):
+    """Return the settings with float32 or bfloat16 instead of --precision auto.
+
+    own: settings of the run that resumes, which keeps its precision. A new run on a GPU has float32.
+    """
+    if settings.precision != training_config.AUTO:
+        return settings
+    if own:
+        return dataclasses.replace(settings, precision=own["precision"])
+    is_fast = machine.has_bfloat16() and not machine.signs_of_a_gpu()
+    logger.info("precision bfloat16: the processor has instructions for it" if is_fast else "precision float32")
+    return dataclasses.replace(settings, precision="bfloat16" if is_fast else "float32")
 
 
 def with_weights(settings):

@@ -107,6 +107,19 @@ def test_sigmoid_output_needs_two_classes(toy, tmp_path):
     assert "--output sigmoid is for two classes, this data set has 12" in done.stderr
 
 
+@pytest.mark.parametrize(("instructions", "gpu", "own", "chosen"), [
+    ({"avx2", "avx512_bf16"}, [], {}, "bfloat16"), ({"amx_bf16"}, [], {}, "bfloat16"), ({"avx2"}, [], {}, "float32"),
+    (set(), [], {}, "float32"), ({"amx_bf16"}, ["nvidia-smi"], {}, "float32"),
+    ({"amx_bf16"}, [], {"precision": "float32"}, "float32"), ({"avx2"}, [], {"precision": "bfloat16"}, "bfloat16")])
+def test_automatic_precision(instructions, gpu, own, chosen, monkeypatch):
+    monkeypatch.setattr(machine, "instructions", lambda: frozenset(instructions))
+    monkeypatch.setattr(machine, "signs_of_a_gpu", lambda: gpu)
+    settings = Config.create(precision="auto")
+    assert start.with_precision(settings, own).precision == chosen
+    given = Config.create(precision="float16")
+    assert start.with_precision(given, own) is given
+
+
 @pytest.mark.parametrize("precision, instructions, noted", [
     ("bfloat16", {"avx2"}, True), ("bfloat16", {"avx512_bf16"}, False), ("bfloat16", {"amx_bf16"}, False),
     ("bfloat16", set(), False), ("float32", {"avx2"}, False)])
