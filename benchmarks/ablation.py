@@ -22,10 +22,11 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from fcn.config import training_config  # noqa: E402
 from fcn.core import atomic_io, ownership  # noqa: E402
 from fcn.runs import checkpoint_files, curves, record, run_log  # noqa: E402
 
-SIZE = "180x240"  # of entries that do not name it
+SIZE, PRECISION = "180x240", "float32"  # of entries that do not name them
 COMMON = ["--net", "fcn8s_atonce", "--batch", "2", "--optimizer", "adam", "--learning-rate", "5e-5", "--schedule",
           "poly", "--keep-prob", "0.5", "--eval-batches", "0", "--log-every", "5"]
 TRAPS = {  # name: (deviation, flags)
@@ -73,6 +74,8 @@ def main():
     parser.add_argument("--only", nargs="+", choices=TRAPS | OPTIONS, metavar="NAME", help="these variants only")
     parser.add_argument("--weights", required=True, help="pretrained VGG-19")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--precision", choices=training_config.PRECISIONS, default=PRECISION,
+                        help=f"arithmetic of convolutions (default: {PRECISION})")
     parser.add_argument("--runs", help="where the runs go; their checkpoints are not kept (default: runs/ablation or "
                         "runs/options)")
     parser.add_argument("--out", default=str(ROOT / "docs"), help="where ablation.json and its picture go")
@@ -90,8 +93,9 @@ def main():
     for seed in range(arguments.seeds):
         for name in names:
             wanted = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
-                      "flags": variants[name][1]}
-            if not any(wanted.items() <= ({"size": SIZE} | result).items() for result in results):
+                      "flags": variants[name][1], "precision": arguments.precision}
+            if not any(wanted.items() <= ({"size": SIZE, "precision": PRECISION} | result).items()
+                       for result in results):
                 results.append(train(name, seed, variants[name][1], arguments))
                 atomic_io.write_json(file, results)
                 draw(results, variants, file.with_suffix(".png"), title)
@@ -119,6 +123,7 @@ def train(name, seed, flags, arguments):
     steps = str(arguments.steps)
     command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, "--size", arguments.size, "--steps", steps,
                "--eval-every", steps, "--save-every", steps, *flags.split(), "--seed", str(seed),
+               "--precision", arguments.precision,
                "--data", arguments.data, "--weights", arguments.weights, "--run", str(run)]
     started = time.perf_counter()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
@@ -130,6 +135,7 @@ def train(name, seed, flags, arguments):
     log = run_log.read_entries(run / "log.jsonl")
     last = next((entry for entry in reversed(log) if entry.get("val_mean_iou") is not None), {}) if code == 0 else {}
     entry = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
+             "precision": arguments.precision,
              "first_loss": log[0]["loss"] if log else None,
              "pixel_accuracy": last.get("val_pixel_accuracy"), "mean_iou": last.get("val_mean_iou"),
              "seconds": round(seconds), "commit": record.commit(), "flags": flags}
