@@ -161,8 +161,9 @@ def table(results, variants):
         first = statistics.mean(scores(results, name, "first_loss"))
         differences = [a - b for a, b in zip(found, paper, strict=False)]
         if differences and name != "paper":
-            error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.nan
-            against = f"{statistics.mean(differences):+.3f} ± {error:.3f}"
+            against = f"{statistics.mean(differences):+.3f}"
+            if len(differences) > 1:
+                against += f" ± {statistics.stdev(differences) / math.sqrt(len(differences)):.3f}"
         lines.append(f"| {what} | {first:.3g} | {statistics.mean(scores(results, name, 'pixel_accuracy')):.3f} "
                      f"| **{statistics.mean(found):.3f}** | {' '.join(f'{s:.3f}' for s in found)} | {against} |")
     return "\n".join(lines)
@@ -182,8 +183,8 @@ def draw(results, variants, path, title):
         axes.axvline(statistics.mean(paper), color="0.8", zorder=0)
     axes.set_yticks(range(len(names)), [variants[name][0] for name in names])
     axes.invert_yaxis()
-    axes.set_xlim(left=0)
-    axes.set_xlabel(title)
+    axes.set_xlim(0, 1.05 * axes.dataLim.xmax or 1)  # 1: all runs have diverged
+    figure.supxlabel(title, fontsize="medium")
     curves.write_figure(figure, path, dpi=120)
 
 

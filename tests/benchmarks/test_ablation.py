@@ -59,6 +59,12 @@ def test_rates_without_pool_scaling_are_those_with_it(name):
         {name: rate for name, rate in expected.items() if found[name]})
 
 
+def test_table_of_one_seed_has_differences_without_an_error():
+    results = [{"variant": name, "seed": 0, "first_loss": 2.4, "pixel_accuracy": 0.8, "mean_iou": score}
+               for name, score in (("paper", 0.35), ("rates", 0.4))]
+    assert ablation.table(results, ablation.OPTIONS).splitlines()[3].endswith("| **0.400** | 0.400 | +0.050 |")
+
+
 def test_table_without_the_paper_has_no_differences():
     results = [{"variant": "rates", "seed": 0, "first_loss": 2.4, "pixel_accuracy": 0.8, "mean_iou": 0.4}]
     assert ablation.table(results, ablation.OPTIONS).splitlines()[2:] == [
