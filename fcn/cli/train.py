@@ -93,7 +93,8 @@ def train_one(arguments):
         print(provenance.as_toml(settings, where))
         return
     run = pathlib.Path(arguments.run)
-    print("\n".join([f"run: {run}", *checks.without_effect(settings, where)]), flush=True)
+    precision = [f"precision: {settings.precision}"] * (settings.precision != training_config.fields()["precision"])
+    print("\n".join([f"run: {run}", *precision, *checks.without_effect(settings, where)]), flush=True)
     begun = start.Start(run, settings, arguments.resume, arguments.verify_cache, arguments.hours)
     if arguments.show_batch:
         show(settings, arguments)

@@ -83,7 +83,6 @@ def with_precision(settings, own=None):
     if own:
         return dataclasses.replace(settings, precision=own["precision"])
     is_fast = machine.has_bfloat16() and not machine.signs_of_a_gpu()
-    logger.info("precision bfloat16: the processor has instructions for it" if is_fast else "precision float32")
     return dataclasses.replace(settings, precision="bfloat16" if is_fast else "float32")
 
 
