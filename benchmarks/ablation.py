@@ -53,6 +53,8 @@ OPTIONS = {
     "rates": ("the same, score_pool4 x5, score_pool3 x100", RATES),
     "freeze": ("these rates, conv1 and conv2 frozen", f"{RATES} --freeze conv2"),
     "fcn4s": ("these rates, a skip from pool2", f"{NEW},{UNSCALED} --net fcn4s"),
+    "fcn4s_lovasz": ("these rates, a skip from pool2, Lovasz added to the loss",
+                     f"{NEW},{UNSCALED} --net fcn4s --loss cross_entropy+lovasz"),
     "median": ("these rates, median frequency weights", f"{RATES} --class-weights median"),
     "ema": ("these rates, moving averages of 0.98", f"{RATES} --ema 0.98"),
     "multiscale": ("these rates, scales of 0.5 to 2", f"{RATES} --augment hflip,multiscale --crop-size {{size}}"),
