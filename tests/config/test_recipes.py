@@ -64,7 +64,7 @@ NUMBERS = [
                    "momentum": 0.99, "border_weight": 10, "class_weights": "inverse", "weights": "none",
                    "augment": ("turn", "brightness", "elastic", "gamma")}),
     ("camvid", {"size": (360, 480), "crop_size": (216, 288), "net": "fcn4s", "batch": 4, "learning_rate": 1e-5,
-                "freeze": "conv2", "steps": 1400}),
+                "freeze": "conv2", "loss": "cross_entropy+lovasz", "steps": 1300}),
     ("demo", {"size": (96, 96), "batch": 8, "learning_rate": 1e-3, "steps": 2200}),
 ]
 

@@ -59,7 +59,7 @@ def test_shortest_time_is_said(capsys):
 
 def test_warm_up_is_compared_with_the_steps_of_the_hours_only(tmp_path):
     words = ["--data", "x", "--recipe", "camvid", "--layout", "camvid", "--warmup", "4000", "--run", str(tmp_path)]
-    with pytest.raises(errors.UsageError, match="only 1400 steps"):
+    with pytest.raises(errors.UsageError, match="only 1300 steps"):
         train.resolve(train.parse(words))
     assert train.resolve(train.parse([*words, "--hours", "20"]))[0].warmup == 4000
     with pytest.raises(errors.UsageError) as refusal:
