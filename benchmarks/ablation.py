@@ -94,15 +94,22 @@ def main():
     title = f"mean IoU on validation at {arguments.size}, {arguments.steps} steps of 2 images; one dot per seed"
     for seed in range(arguments.seeds):
         for name in names:
-            wanted = {"variant": name, "seed": seed, "steps": arguments.steps, "size": arguments.size,
-                      "flags": variants[name][1], "precision": arguments.precision}
-            if not any(wanted.items() <= ({"size": SIZE, "precision": PRECISION} | result).items()
-                       for result in results):
+            if not any(result["variant"] == name and result["seed"] == seed
+                       for result in comparable(results, variants, arguments)):
                 results.append(train(name, seed, variants[name][1], arguments))
                 atomic_io.write_json(file, results)
-                draw(results, variants, file.with_suffix(".png"), title)
-    draw(results, variants, file.with_suffix(".png"), title)
-    print(table(results, variants))
+                draw(comparable(results, variants, arguments), variants, file.with_suffix(".png"), title)
+    found = comparable(results, variants, arguments)
+    draw(found, variants, file.with_suffix(".png"), title)
+    print(table(found, variants))
+
+
+def comparable(results, variants, arguments):
+    """The entries with today's flags of their variant, and with the steps, size and precision that are asked for."""
+    wanted = {"steps": arguments.steps, "size": arguments.size, "precision": arguments.precision}
+    return [result for result in results if result["variant"] in variants
+            and result["flags"] == variants[result["variant"]][1]
+            and wanted.items() <= ({"size": SIZE, "precision": PRECISION} | result).items()]
 
 
 def before(file):
@@ -121,8 +128,8 @@ def before(file):
 
 def train(name, seed, flags, arguments):
     """Train one variant and return its entry for the JSON file."""
-    run = pathlib.Path(arguments.runs) / f"{name}-{seed}"
     steps = str(arguments.steps)
+    run = pathlib.Path(arguments.runs) / "-".join([name, arguments.size, steps, arguments.precision, str(seed)])
     command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, "--size", arguments.size, "--steps", steps,
                "--eval-every", steps, "--save-every", steps, *flags.split(), "--seed", str(seed),
                "--precision", arguments.precision,

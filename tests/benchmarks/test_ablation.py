@@ -1,5 +1,6 @@
 """The variants of the ablation: their flags, and learning rates that mean the same with and without pool scaling."""
 
+import argparse
 import functools
 import sys
 from pathlib import Path
@@ -69,3 +70,12 @@ def test_table_without_the_paper_has_no_differences():
     results = [{"variant": "rates", "seed": 0, "first_loss": 2.4, "pixel_accuracy": 0.8, "mean_iou": 0.4}]
     assert ablation.table(results, ablation.OPTIONS).splitlines()[2:] == [
         "| the same, score_pool4 x5, score_pool3 x100 | 2.4 | 0.800 | **0.400** | 0.400 |  |"]
+
+
+def test_runs_of_other_settings_are_not_compared():
+    asked = argparse.Namespace(steps=100, size="180x240", precision="float32")
+    old = {"variant": "paper", "seed": 0, "steps": 100, "flags": ""}  # of the default size and precision
+    others = [old | changed for changed in ({"steps": 200}, {"size": "120x160"}, {"precision": "bfloat16"},
+                                            {"flags": "--pool avg"}, {"variant": "gone"})]
+    variants = {"paper": ("FCN-8s", "")}
+    assert ablation.comparable([*others, old], variants, asked) == [old]
