@@ -25,8 +25,7 @@ class Sampling:
     batch: samples per batch. crop_size: (height, width) of a sample; None for whole images. augment: names of
     augmentations. crops_per_image: samples of each image in an epoch. images_in_memory: the images of an epoch are
     divided into groups of this size, and crops are shuffled within a group; 0 for one group. replace: draw images with
-    replacement. fill_rgb, padding_id: colour and label outside an image. shard: (machine, machines); batch k of machine
-    m is batch k * machines + m of a single machine.
+    replacement. fill_rgb, padding_id: colour and label outside an image.
     """
 
     batch: int
@@ -38,7 +37,6 @@ class Sampling:
     replace: bool = False
     fill_rgb: tuple[int, ...] = FILL_RGB
     padding_id: int = 255
-    shard: tuple[int, int] = (0, 1)
 
 
 @functools.lru_cache(maxsize=4)
@@ -67,15 +65,14 @@ def image_index(sample, count, sampling):
 
 
 def training_batch(cache, number, sampling):
-    """Batch `number` of a run on this machine: (images uint8 (batch, h, w, channels), labels (batch, h, w)).
+    """Batch `number` of a run: (images uint8 (batch, h, w, channels), labels (batch, h, w)).
 
     Labels have the dtype of the cache, uint8 or uint16.
 
     Sample k of the run is position k % n of epoch k // n, so a batch may extend into the next epoch. Whole images of
     different sizes need batches of one.
     """
-    machine, machines = sampling.shard
-    first = (number * machines + machine) * sampling.batch
+    first = number * sampling.batch
     size_px = sampling.crop_size or (tuple(cache.shapes[0].tolist()) if cache.uniform else None)
     augmentation = augment.Augmentation(sampling.augment, sampling.seed, sampling.fill_rgb, sampling.padding_id)
     drawn = []

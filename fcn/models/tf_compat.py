@@ -20,8 +20,8 @@ from fcn.core import machine, terminal
 from fcn.core.errors import MachineError
 
 __all__ = ["Device", "describe_device", "detect_device", "deterministic", "first_line", "gpu_reasons", "gpu_warning",
-           "gpus", "has_gpu", "log_of_gpus", "new_session", "run", "tf", "tf_errors"]
-
+           "gpus", "has_gpu", "log_of_gpus", "new_session", "of_slurm", "run", "session_config", "tf",
+           "tf_distribute", "tf_errors"]
 
 
 @contextlib.contextmanager
@@ -44,7 +44,9 @@ def _onednn_by_default():
 with terminal.native_output_hidden(), _onednn_by_default():
     import tensorflow.compat.v1 as tf
     from tensorflow import config as tf2_config  # what follows is not in compat.v1
+    from tensorflow import distribute as tf_distribute
     from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+    from tensorflow.python.distribute.cluster_resolver import slurm_cluster_resolver
     from tensorflow.python.framework import config as framework_config
 
 tf_errors = tf.errors
@@ -94,8 +96,8 @@ def deterministic(wanted=True):
 OPERATIONS_AT_ONCE = 1  # two would fight for the cores
 
 
-def new_session(graph=None):
-    """A Session that uses all cores for one operation at a time.
+def session_config():
+    """The ConfigProto of a session that uses all cores for one operation at a time.
 
     Constants are not folded: initial values would be, and kept beside the variables (0.6 GB with Adam, VGG-19).
     """
@@ -104,8 +106,23 @@ def new_session(graph=None):
     config.graph_options.rewrite_options.constant_folding = RewriterConfig.OFF
     config.graph_options.optimizer_options.opt_level = tf.OptimizerOptions.L0
     config.gpu_options.allow_growth = True
+    return config
+
+
+def new_session(graph=None, target="", config=None):
+    """A Session of a graph, by default with session_config(). target: address of the server that runs it."""
     with terminal.native_output_hidden():
-        return tf.Session(graph=graph, config=config)
+        return tf.Session(target, graph=graph, config=config or session_config())
+
+
+def of_slurm(nodes, tasks_per_node):
+    """Return [(host, number of processes)] of Slurm's variables STEP_NODELIST and STEP_TASKS_PER_NODE, in its order.
+
+    TensorFlow's SlurmClusterResolver sorts the hosts by name, so that "n10" is before "n2" and the numbers of the
+    processes are wrong; its readers of both variables are used here.
+    """
+    return list(zip(slurm_cluster_resolver.expand_hostlist(nodes),
+                    slurm_cluster_resolver.expand_tasks_per_node(tasks_per_node), strict=True))
 
 
 def gpus():

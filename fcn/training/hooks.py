@@ -39,12 +39,13 @@ class Evaluate:
     """Validates, keeps track of the best score, saves, and ends the run when patience is exhausted.
 
     validate: function without arguments, returns (numbers, samples) as validation.validate, or None if interrupted.
-    when: ValidationTimes. report: ProgressReport. save: Save. A validation without labelled pixels has no score
+    when: ValidationTimes. report: ProgressReport. save: Save. agree: function of the step of the next validation under
+    a time budget, which returns the one that all workers use. A validation without labelled pixels has no score
     (None); it is never the best and does not count for patience.
     """
 
-    def __init__(self, validate, when, report, save):
-        self.validate, self.when, self.report, self.save = validate, when, report, save
+    def __init__(self, validate, when, report, save, agree=lambda step: step):
+        self.validate, self.when, self.report, self.save, self.agree = validate, when, report, save, agree
         self.spent, self.saving_s = 0.0, 0.0
         self.started = None  # (time, step) after the first step of this start, which is slow
 
@@ -82,7 +83,7 @@ class Evaluate:
             at.since_best = 0 if better else at.since_best + 1
         self.report.validation(at, numbers, samples)
         if self.when.budget:
-            at.next_eval = at.step + self._pause(at, time.perf_counter() - before)
+            at.next_eval = self.agree(at.step + self._pause(at, time.perf_counter() - before))
         checked = time.perf_counter()
         self.save(at)
         self.saving_s = time.perf_counter() - checked
@@ -154,3 +155,16 @@ class Stop:
             self.save(at, needed=True, scheduled=False)
             raise errors.Stopped(signals.EXIT_AS[self.received.caught], f"stopped by {self.received.caught.name} after "
                                  f"step {at.step}; saved. Run the same command to resume.")
+
+
+class Silent:
+    """In place of ProgressReport and Save in a worker that is not the chief: it shows and writes nothing."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, at, needed=False, scheduled=True):
+        """Save nothing."""
+
+    def validation(self, at, numbers, samples):
+        """Show nothing."""

@@ -11,6 +11,7 @@ import numpy as np
 from fcn.config import selection
 from fcn.core import errors
 from fcn.data import batch_loader
+from fcn.distributed.step_numbers import StepNumbers
 from fcn.metrics import confidence
 from fcn.models.tf_compat import run, tf_errors
 
@@ -21,7 +22,8 @@ class LoopSettings:
 
     rate_at: function step -> learning rate. batch_at: function batch number -> (images, labels), uint8 (N, H, W, 3) and
     (N, H, W), or (images, labels, pixel_weights) with float32 (N, H, W). keep_batch: function (number, images, labels,
-    facts) that saves a batch for inspection and returns where.
+    facts) that saves a batch for inspection and returns where. batches_per_step: of all workers. shared:
+    distributed.step_numbers.StepNumbers; None for a process that trains alone.
     """
 
     steps: int
@@ -33,10 +35,15 @@ class LoopSettings:
     keep_batch: Callable[[int, np.ndarray, np.ndarray, dict], str]
     freeze_steps: int = 0
     log_every: int = 1
+    shared: StepNumbers | None = None
 
     def is_logged(self, step):
         """Whether a step has a line in the log."""
         return step % self.log_every == 0 or step in (1, self.steps)
+
+    def workers(self):
+        """(number of this worker, number of workers)."""
+        return (self.shared.workers.index, self.shared.workers.count) if self.shared else (0, 1)
 
 
 @dataclasses.dataclass
@@ -97,8 +104,11 @@ def train(session, model, update, settings, position, hooks):
     model: graph_builder.TrainingGraph. update: weight_update.Step. settings: LoopSettings. After every step,
     hook.after_step(position) of each hook is called in order. Raises DivergedError if the loss or gradient is not
     finite, with loss scaling only if that does not end with a smaller scale; the weights are unchanged then.
+
+    Of `count` workers, number `index` computes the batches index, index + count, ... of each step.
     """
-    numbers = range(position.step * settings.batches_per_step, settings.steps * settings.batches_per_step)
+    (index, count), of_step = settings.workers(), settings.batches_per_step
+    numbers = range(position.step * of_step + index, settings.steps * of_step, count)
     with contextlib.closing(batch_loader.prefetch(settings.batch_at, numbers)) as supply:
         for number in numbers:
             if position.finished:
@@ -113,21 +123,25 @@ def train(session, model, update, settings, position, hooks):
             fetches = {"loss": model.loss_sum, "pixels": model.pixels}
             if settings.is_logged(position.step + 1):  # an argmax over classes in every batch would take time
                 fetches |= {"right": model.pixel_counts}
-            last = (number + 1) % settings.batches_per_step == 0
+            last = number % of_step + count >= of_step
             if last:
                 position.learning_rate = feed[update.learning_rate] = settings.rate_at(position.step)
                 fetches |= {"update": update.update, "norm": update.norm}
                 fetches |= {"scale": update.loss_scale} if update.loss_scale is not None else {}
+                if settings.shared:
+                    feed |= settings.shared.feed()
+                    fetches |= {"all": settings.shared.fetches["right" in fetches]}
             else:
                 fetches |= {"update": update.collect}
             try:
                 done = run(session, fetches, feed)
             except tf_errors.InvalidArgumentError as error:
                 raise _diverged(error, position, settings, number, images, labels) from None
-            if np.all(np.isfinite(done["loss"])):  # else float16 has overflowed, and the step is skipped
-                position.window.append((done["loss"].tolist(), done["pixels"].tolist()))
-            position.right += [done["right"].tolist()] if "right" in done else []
-            position.images += len(images)
+            for loss, pixels, right in _batches(done, settings.shared, last):
+                if np.all(np.isfinite(loss)):  # else float16 has overflowed, and the step is skipped
+                    position.window.append((loss.tolist(), pixels.tolist()))
+                position.right += [right] if "right" in done else []
+            position.images += len(images) * count
             position.wait_s += ready - before
             position.run_s += time.perf_counter() - ready
             if last:
@@ -139,6 +153,19 @@ def train(session, model, update, settings, position, hooks):
                 for hook in hooks:
                     hook.after_step(position)
                 position.right = []
+
+
+def _batches(done, shared, last):
+    """[(loss sum, pixels, right)] of the batches whose numbers are known now: one, or all of a step of several workers.
+
+    done: dict of fetches. shared: as in LoopSettings. last: whether this is the last batch of a step.
+    """
+    if not shared:
+        return [(done["loss"], done["pixels"], done["right"].tolist() if "right" in done else [])]
+    if not last:
+        shared.add(done)
+        return []
+    return shared.take(done["all"], done["loss"].shape)
 
 
 def _diverged(error, position, settings, number, images, labels):

@@ -4,6 +4,7 @@ The command `fcn train` and fcn.train() both use this. TensorFlow is imported af
 """
 
 import dataclasses
+import json
 import logging
 import pathlib
 import shlex
@@ -12,6 +13,7 @@ from fcn.config import checks, training_config
 from fcn.core import atomic_io, errors, machine, registry
 from fcn.data import class_weights, dataset
 from fcn.data.layouts import _auto
+from fcn.distributed import cluster, joining
 from fcn.metrics import baselines
 from fcn.models import components
 from fcn.runs import checkpoint_files, record
@@ -25,6 +27,7 @@ class Start:
     """Arguments of a start. run: folder of the run. settings: Config. resume: "auto", "never" or a checkpoint.
 
     verify_cache: check every row of the caches first. hours: duration of a new run, instead of the number of steps.
+    timeout_s: without an answer of another worker, after which a distributed run ends.
     """
 
     run: pathlib.Path
@@ -32,6 +35,7 @@ class Start:
     resume: str = "auto"
     verify_cache: bool = False
     hours: float | None = None
+    timeout_s: int = joining.TIMEOUT_S
 
     def earlier(self):
         """Return (content of config.json of the run in this folder, that of the run whose checkpoint it starts from).
@@ -119,7 +123,55 @@ def with_absolute_paths(settings):
 
 
 def train(start):
-    """Train the run of a Start to its end. Does nothing if it is complete. Raises FcnError."""
+    """Train the run of a Start to its end. Does nothing if it is complete. Raises FcnError.
+
+    All workers of a cluster (distributed/cluster.py) that the environment describes call this and train together.
+    """
+    found = cluster.find()
+    if found is None:
+        _train(start)
+        return
+    if start.hours:
+        raise errors.UsageError("--hours is for a single process", fix="give --steps, or unset TF_CONFIG.")
+    joining.check_batches(start.settings, found.count)
+    workers = joining.join(found, start.timeout_s)
+    with workers.failures_named():
+        _train(start, workers) if workers.is_chief else _train_with_chief(start, workers)
+
+
+def _train_with_chief(start, workers):
+    """Train as a worker that is not the chief, with the settings that the chief sends; None: its run is complete.
+
+    Paths are those of this worker's own settings, so that a data set may have another place on each machine.
+    """
+    content = workers.of_chief(None, patient=True)
+    if content is None:
+        return
+    settings = dataclasses.replace(training_config.from_dict(content["config"]), **{
+        name: getattr(start.settings, name) for name in ("data", "cache_dir", "classes", "plugins")})
+    training_config.import_plugins(settings)
+    data = dataset.find_data(settings)
+    _, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
+    digests = [data.digests(), [made.digest for made in (training, validation)]]
+    _check_data(workers, json.loads(json.dumps(digests)) == [content["files"], content["pixels"]])
+    from fcn.training import trainer
+    trainer.train(setup.Job(start.run, settings, content, record.spec_from_dict(content["spec"]), training, validation,
+                            None, ()), workers)
+
+
+def _check_data(workers, same=True):
+    """Wait until all workers have their caches. Raises DataError for those whose data differ from the chief's.
+
+    same: whether those of this worker do not.
+    """
+    different = [number for number, own in enumerate(workers.exchange(same, patient=True)) if not own]
+    if different:
+        names = ", ".join(map(workers.cluster.name, different))
+        raise errors.DataError(f"{names} has other data than the chief", fix="give all workers the same files (names, "
+                               "contents) and the same options about data.")
+
+
+def _train(start, workers=None):
     old, before = start.earlier()
     if old and start.hours:
         logger.info(f"--hours is for a new run: this one keeps its {old['steps']:,} steps")
@@ -128,8 +180,10 @@ def train(start):
     if old and is_complete(start.run, job.content, start.settings.patience):
         record.check_unchanged(start.run, old, job.content)
         logger.info("the run is complete: nothing is left to train")
+        if workers:
+            workers.of_chief(None, patient=True)
     else:
-        _train_locked(job, data, old, before, start.hours)
+        _train_locked(job, data, old, before, start.hours, workers)
     logger.info(f"evaluate it with\n  fcn evaluate --run {shlex.quote(str(start.run))}")
 
 
@@ -185,10 +239,10 @@ def is_complete(run, content, patience):
         state, content["steps"], patience)
 
 
-def _train_locked(job, data, old, before, hours=None):
+def _train_locked(job, data, old, before, hours=None, workers=None):
     """Train a job in its run's folder, locked against other processes.
 
-    old, before: as in prepare(). hours: of the Start.
+    old, before: as in prepare(). hours: of the Start. workers: that train with this one, the chief.
     """
     run = job.run
     try:
@@ -209,5 +263,8 @@ def _train_locked(job, data, old, before, hours=None):
             logger.info(f"  {line}")
         record.begin(run, job.content, old, before)
         dataset.keep_lists(run, data, (job.training, job.validation))
-        trainer.train(job)
+        if workers:
+            workers.of_chief(job.content, patient=True)
+            _check_data(workers)
+        trainer.train(job, workers)
     logger.info(f"done: {run}/curves.png shows the curves")

@@ -16,6 +16,7 @@ import numpy as np
 from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, border_weights, label_policy
+from fcn.distributed import same_weights, step_numbers
 from fcn.models import graph_builder, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
@@ -41,11 +42,15 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """Builds the graph of a setup.Job in the default graph and provides its batches."""
+    """Builds the graph of a setup.Job in the default graph and provides its batches.
 
-    def __init__(self, job):
+    workers: distributed.workers.Workers that train together; None for a process that trains alone.
+    """
+
+    def __init__(self, job, workers=None):
         settings = job.settings
         tf.set_random_seed(settings.seed)
+        self.workers = workers
         self.job, self.policy, self.rows = job, label_policy.of_run(job.content["model"], job.spec), None
         self.sampling = setup.sampling(settings, job.content["model"]["mean_rgb"], self.policy.padding_id)
         model = job.content["model"]
@@ -60,7 +65,8 @@ class Trainer:
         rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
                                   factor_of, held, settings.precision == "float16", settings.ema,
                                   settings.norm_momentum)
-        self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, settings.batches_per_step)
+        batches = settings.batches_per_step // (workers.count if workers else 1)
+        self.update = weight_update.build(self.graph.objective, self.graph.normalizer, rule, batches, workers)
         self.schedule = schedules.Schedule(settings.learning_rate, settings.schedule, settings.warmup,
                                            settings.poly_power, settings.step_size, settings.gamma, settings.rise,
                                            settings.final_factor)
@@ -68,6 +74,8 @@ class Trainer:
         self.steps = job.content["steps"]
         self.store = checkpoint.Store(job.run / "checkpoints", settings.keep, job.content["fingerprints"])
         self.parameters = sum(math.prod(v.shape.as_list()) for v in tf.trainable_variables())
+        self.same = same_weights.SameWeights(workers, self.saves_after) if workers else None
+        self.shared = step_numbers.StepNumbers(workers, self.graph, batches) if workers else None
 
     def batch_at(self, number):
         """Return training batch `number` of the run: images uint8 (N, H, W, 3), labels of the loss uint8 (N, H, W).
@@ -77,6 +85,12 @@ class Trainer:
         images, labels = batch_loader.training_batch(self.job.training, number, self.sampling)
         labels = self.policy.for_loss(labels)
         return (images, labels, self.border.maps(labels)) if self.border else (images, labels)
+
+    def saves_after(self, step):
+        """Whether a checkpoint is planned after this step."""
+        settings = self.job.settings
+        return step == self.steps or not step % settings.save_every or (
+            settings.eval_every >= 1 and not step % settings.eval_every)
 
     def rate_at(self, step):
         """Return the learning rate of weight update `step`, starting at 0."""
@@ -95,7 +109,8 @@ class Trainer:
         With --ema, the averages of the weights are validated.
         """
         with self.averaged(session):
-            return validation.validate(session, self.graph, self.validation_batches(), self.policy, stopped)
+            return validation.validate(session, self.graph, self.validation_batches(), self.policy, stopped,
+                                       self.shared)
 
     @contextlib.contextmanager
     def averaged(self, session):
@@ -112,9 +127,18 @@ class Trainer:
     def start(self, session, say=logger.warning):
         """Restore a checkpoint and return its state; for a new run, load the weights and return {"step": 0}.
 
-        say: function that gets a line about each damaged checkpoint.
+        say: function that gets a line about each damaged checkpoint. Of several workers, only the chief reads files,
+        and the others get its variables and its state.
         """
         session.run(tf.local_variables_initializer())
+        if not self.workers:
+            return self._start(session, say)
+        state = self._start(session, say) if self.workers.is_chief else None
+        for copy in self.workers.copies_of_chief():
+            session.run(copy)
+        return self.workers.of_chief(state)
+
+    def _start(self, session, say):
         state = self.store.restore_latest(session, say)
         if state is None and self.job.resume not in ("auto", "never"):
             state = self.store.restore(session, self.job.resume)
@@ -171,16 +195,23 @@ class Trainer:
 
 
 @contextlib.contextmanager
-def built(job):
+def built(job, workers=None):
     """Build the Trainer of a Job in a new graph, which is the default graph inside the with statement."""
     with tf_compat.deterministic(job.settings.deterministic), tf.Graph().as_default():
-        yield Trainer(job)
+        yield Trainer(job, workers)
 
 
-def train(job):
-    """Train a Job to its end. Raises Stopped after a signal, DivergedError, MachineError, WeightsError."""
-    with built(job) as trainer:
-        _train(trainer)
+def train(job, workers=None):
+    """Train a Job to its end. Raises Stopped after a signal, DivergedError, MachineError, WeightsError.
+
+    workers: Workers that train together, all of which call this; None for a process that trains alone.
+    """
+    with built(job, workers) as trainer:
+        if not workers:
+            _train(trainer)
+            return
+        with workers.failures_named():
+            _train(trainer) if workers.is_chief else _train_with_chief(trainer)
 
 
 def _train(trainer):
@@ -191,7 +222,7 @@ def _train(trainer):
         logger.warning(text)
         damaged.append(text)
 
-    with tf_compat.new_session() as session:
+    with new_session(trainer.workers) as session:
         checkpoint_files.sweep_unfinished(trainer.store.folder)
         state = trainer.start(session, skip)
         if trainer.rows:
@@ -207,7 +238,8 @@ def _train(trainer):
             if note:
                 logger.warning(note)
         with progress_bar.ProgressBar("step", trainer.steps, at.step) as view, \
-                signals.Signals(view.say, view.restore_cursor) as asked:
+                signals.Signals(view.say, view.restore_cursor) as received:
+            asked = agreed(trainer, received)
             report, check, save = periodic(trainer, session, at, view, asked)
             try:
                 for text in damaged:
@@ -217,10 +249,9 @@ def _train(trainer):
                 stop = hooks.Stop(asked, save)
                 check.resume(at)
                 stop.after_step(at)  # a signal may have arrived during the validation in resume()
-                given = loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
-                                          trainer.rate_at, trainer.batch_at, trainer.keep_batch, settings.freeze_steps,
-                                          settings.log_every)
-                loop.train(session, trainer.graph, trainer.update, given, at, [report, check, save, stop])
+                same = [trainer.same.attach(session)] if trainer.same else []
+                loop.train(session, trainer.graph, trainer.update, loop_settings(trainer), at,
+                           [report, *same, check, save, stop])
                 report.happened(at.step, at.finished or "done")
                 if at.finished:
                     view.say(at.finished)
@@ -231,10 +262,55 @@ def _train(trainer):
                 report.draw()
 
 
+def _train_with_chief(trainer):
+    """Train as a worker that is not the chief: it computes its batches, and writes and prints nothing."""
+    settings = trainer.job.settings
+    with new_session(trainer.workers) as session, signals.Signals(lambda _: None) as received:
+        state = trainer.start(session)
+        at = loop.Position.of(state | {"best_by": settings.best_by}, settings.average_loss, settings.batches_per_step)
+        asked, silent = agreed(trainer, received), hooks.Silent(trainer.steps)
+        check = evaluation_hook(trainer, session, asked, silent, silent)
+        stop = hooks.Stop(asked, silent)
+        check.resume(at)
+        stop.after_step(at)
+        loop.train(session, trainer.graph, trainer.update, loop_settings(trainer), at,
+                   [trainer.same.attach(session), check, stop])
+
+
+def new_session(workers):
+    """A Session for training."""
+    return workers.new_session() if workers else tf_compat.new_session()
+
+
+def agreed(trainer, received):
+    """The stop signals of a run: those `received` (signals.Signals), or what all workers agree on."""
+    if not trainer.shared:
+        return received
+    trainer.shared.asked = step_numbers.Asked(received)
+    return trainer.shared.asked
+
+
+def loop_settings(trainer):
+    """The loop.LoopSettings of a run."""
+    settings = trainer.job.settings
+    return loop.LoopSettings(trainer.steps, settings.batches_per_step, settings.keep_prob, settings.seed,
+                             trainer.rate_at, trainer.batch_at, trainer.keep_batch, settings.freeze_steps,
+                             settings.log_every, trainer.shared)
+
+
+def evaluation_hook(trainer, session, asked, report, save):
+    """The hooks.Evaluate of a run."""
+    settings, workers = trainer.job.settings, trainer.workers
+    when = hooks.ValidationTimes(trainer.steps, settings.eval_every, settings.patience)
+    stopped = (lambda: asked.own.caught) if workers else lambda: asked.caught
+    return hooks.Evaluate(lambda: trainer.validate(session, stopped), when, report, save,
+                          workers.of_chief if workers else lambda step: step)
+
+
 def periodic(trainer, session, at, view, asked):
     """Return the hooks of a run: (ProgressReport, Evaluate, Save). view: progress_bar.ProgressBar.
 
-    asked: signals.Signals.
+    asked: of agreed().
     """
     job, settings, steps = trainer.job, trainer.job.settings, trainer.steps
     facts = progress_report.RunFacts(job.spec, steps, job.baselines, settings.log_every)
@@ -242,6 +318,4 @@ def periodic(trainer, session, at, view, asked):
                                             tensorboard.EventWriter(job.run, at.step, session.graph))
     save = hooks.Save(lambda state: trainer.save(session, state), settings.save_every, steps, report.log, view.say,
                       (at.step, at.validated) if trainer.store.holds(at.step) else None)
-    when = hooks.ValidationTimes(steps, settings.eval_every, settings.patience)
-    check = hooks.Evaluate(lambda: trainer.validate(session, lambda: asked.caught), when, report, save)
-    return report, check, save
+    return report, evaluation_hook(trainer, session, asked, report, save), save

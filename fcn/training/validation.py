@@ -1,5 +1,7 @@
 """Validation during training: loss and scores at network size."""
 
+import itertools
+
 import numpy as np
 
 from fcn.metrics import confidence, confusion, iou
@@ -9,9 +11,10 @@ NO_SCORES = {"val_pixel_accuracy": None, "val_mean_iou": None, "val_f_score": No
 SHOWN = 3  # samples of a validation that become images for TensorBoard
 
 
-def validate(session, model, batches, policy, stopped=lambda: False):
+def validate(session, model, batches, policy, stopped=lambda: False, shared=None):
     """Compute the loss and scores of `batches`, an iterable of (images, labels), at network size. policy: LabelPolicy.
 
+    shared: StepNumbers, with which the workers divide the batches among them; None for a process that works alone.
     Returns (numbers, samples), or None as soon as stopped() returns True. numbers: {"val_loss": mean over all labelled
     pixels, "val_loss_se": its standard error, "val_pixel_accuracy", "val_mean_iou" and "val_f_score": means over
     the classes that occur; the F-score is the Dice coefficient}.
@@ -23,9 +26,12 @@ def validate(session, model, batches, policy, stopped=lambda: False):
     """
     sums, counts, total, images = [], [], np.zeros((model.num_classes, model.num_classes), np.int64), 0
     samples: list[tuple] = []
-    for photos, labels in batches:
+    index, count = (shared.workers.index, shared.workers.count) if shared else (0, 1)
+    for photos, labels in itertools.islice(batches, index, None, count):
         if stopped():
-            return None
+            if not shared:
+                return None
+            break
         loss_sum, pixels, prediction = run(session, [model.loss_sum, model.pixels, model.prediction],
                                            {model.images: photos, model.labels: policy.for_loss(labels)})
         labels = policy.for_scores(labels)
@@ -34,6 +40,10 @@ def validate(session, model, batches, policy, stopped=lambda: False):
         images += len(photos)
         samples += list(zip(photos, labels, prediction, strict=True))[:SHOWN - len(samples)]
         total += confusion.matrix(labels, prediction, model.num_classes, policy.ignored_in_scores)
+    if shared:
+        sums, counts, total, images = _of_all(shared, sums, counts, total, images)
+        if shared.asked.caught:
+            return None
     if not np.isfinite(sums).all():
         return {"val_loss": None, "val_loss_se": None, **NO_SCORES, "not_finite": True}, samples
     loss, error = confidence.mean_loss(sums, counts)
@@ -44,3 +54,14 @@ def validate(session, model, batches, policy, stopped=lambda: False):
     scores = iou.numbers(true_positives, target_pixels, predicted_pixels, absent="nan")
     return numbers | {"val_pixel_accuracy": float(scores["pixel_accuracy"]),
                       "val_mean_iou": float(scores["mean_iou"]), "val_f_score": float(scores["mean_f_score"])}, samples
+
+
+def _of_all(shared, sums, counts, total, images):
+    """Return these results of the batches of all workers, in the order of the batches; take their signals, too."""
+    found = shared.workers.exchange([shared.asked.number, sums, counts, total.tolist(), images])
+    shared.asked.agree([received for received, *_ in found])
+    def in_order(column):
+        return [x for of_round in itertools.zip_longest(*[one[column] for one in found]) for x in of_round
+                if x is not None]
+    total = np.sum([one[3] for one in found], axis=0)
+    return in_order(1), in_order(2), total, sum(one[4] for one in found)

@@ -1,8 +1,8 @@
 """One weight update from the batches of a step: gradients are summed and divided by the normalizer once.
 
 Every labelled pixel of a step has the same weight, so a step of several small batches equals a step of one large batch.
-(A mean of batch means would give too much weight to batches with few labelled pixels.) Sums from several machines could
-be added in the same way.
+(A mean of batch means would give too much weight to batches with few labelled pixels.) The batches of a step may be
+divided among several workers, whose sums are added in the same way.
 """
 
 import dataclasses
@@ -64,8 +64,11 @@ class Step:
     loss_scale: tf.Tensor | None = None
 
 
-def build(objective, normalizer, rule, batches_per_step=1):
+def build(objective, normalizer, rule, batches_per_step=1, workers=None):
     """Build the Step that minimises sum(objective) / sum(normalizer) over the batches of a step. rule: Rule.
+
+    batches_per_step: on this worker. workers: distributed.workers.Workers, which add their gradients once a step; None
+    for a process that trains alone.
 
     objective, normalizer: float32 scalars or (K,); for (K,), the sum of the K quotients is minimised. With several
     batches per step, each of the K terms needs its own backward pass and running sum, because its normalizer is only
@@ -80,16 +83,19 @@ def build(objective, normalizer, rule, batches_per_step=1):
     rate, before = tf.placeholder(tf.float32, (), "learning_rate"), {v.op.name for v in tf.global_variables()}
     trained = [v for v in tf.trainable_variables() if not rule.factor_of or rule.factor_of[v.op.name]]
     scale = LossScale() if rule.loss_scaling else None
-    if scale:
+    if scale or workers:
         normalizer += 0 * tf.reduce_sum(objective)  # NaN if the loss is not finite; the gradient is so then, too
-    with tf.control_dependencies([_checked(objective, "loss", scale)]):
+    # One worker alone must not end here while the others wait for its gradients: all of them find NaN in the sums.
+    with tf.control_dependencies([] if workers else [_checked(objective, "loss", scale)]):
         if batches_per_step == 1:
             collect, running = None, []
-            means, trained = _gradients(objective, trained, _seed(normalizer, scale))
+            total = workers.total([normalizer])[0] if workers else normalizer
+            means, trained = _gradients(objective, trained, _seed(total, scale))
             means = [g / scale.value for g in means] if scale else means
         else:
-            collect, means, trained, running = _summed(objective, normalizer, trained, scale,
+            collect, means, trained, running = _summed(objective, normalizer, trained, scale, workers,
                                                         lambda: variables.apply_changes(rule.norm_momentum))
+    means = workers.total(means) if workers else means
     average = WeightAverage([*trained, *variables.momenta()], rule.average) if rule.average else None
     norm = _norm(means, [rule.held.get(v.op.name) for v in trained])
     with tf.control_dependencies([_checked(norm, "gradient", scale)]):
@@ -97,7 +103,7 @@ def build(objective, normalizer, rule, batches_per_step=1):
     if rule.clip_norm:
         factor = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 if the norm is not larger than clip_norm
         grads = [(g * factor, v) for g, v in grads]
-    changed = _unless_skipped(lambda: _changed(rule, grads, rate, average), norm, scale)
+    changed = _unless_skipped(lambda: _changed(rule, grads, rate, average, workers), norm, scale)
     with tf.control_dependencies([changed]):  # otherwise the sums might be cleared before they are read
         update = tf.group(changed, *[v.assign(tf.zeros(v.shape)) for v in running])
     variables.mark_optimizer_variables([v for v in tf.global_variables() if v.op.name not in before])
@@ -125,12 +131,19 @@ def _seed(normalizer, scale):
     return seed * scale.value if scale else seed
 
 
-def _changed(rule, grads, rate, average):
+def _changed(rule, grads, rate, average, workers):
     """Return the operation of a step that is not skipped: moving averages, then weights, then their averages.
 
-    Raises UsageError if the optimizer gives no operation.
+    Each worker has changed the moving averages by its own batches; they become the mean of those of all workers. Raises
+    UsageError if the optimizer gives no operation.
     """
-    with tf.control_dependencies(variables.apply_changes(rule.norm_momentum)):
+    changes = variables.apply_changes(rule.norm_momentum)
+    if workers and changes:
+        moving = list(variables.momenta())
+        with tf.control_dependencies(changes):
+            sums = workers.total([v.read_value() for v in moving])
+        changes = [v.assign(x / workers.count).op for v, x in zip(moving, sums, strict=True)]
+    with tf.control_dependencies(changes):
         applied = apply(rule, grads, rate)
     if not isinstance(applied, tf.Operation | tf.Tensor):
         raise errors.UsageError(f"apply() gives {applied!r}, expected an operation such as that of tf.group()",
@@ -179,13 +192,13 @@ def _gradients(objective, variables, scale):
     return [g for g, _ in found], [v for _, v in found]
 
 
-def _summed(objective, normalizer, trained, scale, averages):
+def _summed(objective, normalizer, trained, scale, workers, averages):
     """Return (collect, means, variables, running sums) for a step of several batches.
 
     collect: operation that adds the gradients of a batch to the running sums. means: gradients of the step, with the
     current batch as its last. scale: LossScale, or None. averages: function that makes the operations which change the
     moving averages. A scaled backward pass starts from the mean of a batch; a sum over pixels would not fit into
-    float16.
+    float16. With workers, the means are this worker's part: its sums, divided by the normalizer of all.
     """
     ones = tf.unstack(tf.eye(objective.shape[0])) if objective.shape.rank else [1.0]  # each selects one of the K terms
     seed = _seed(normalizer, scale) if scale else 1.0
@@ -198,12 +211,14 @@ def _summed(objective, normalizer, trained, scale, averages):
         sums = [_running_sum(f"{term}/{v.op.name}", v.shape) for term in range(len(ones)) for v in trained]
         count = _running_sum("pixels", normalizer.shape)
     size = tf.global_norm(gradients)
-    with tf.control_dependencies([_checked(size, "gradient", scale)]):  # per batch: the batch is saved for inspection
+    checks = [] if workers else [_checked(size, "gradient", scale)]  # per batch: the batch is saved for inspection
+    with tf.control_dependencies(checks):
         moved = (tf.cond(tf.math.is_finite(size), lambda: tf.group(*averages()), tf.no_op) if scale
                  else tf.group(*averages()))
         collect = tf.group(*[s.assign_add(g) for s, g in zip(sums, gradients, strict=True)],
                            count.assign_add(normalizer), moved)
-    share = tf.reshape(tf.math.divide_no_nan(1.0, count + normalizer), (len(ones),))
+    total = workers.total([count + normalizer])[0] if workers else count + normalizer
+    share = tf.reshape(tf.math.divide_no_nan(1.0, total), (len(ones),))
     scaled = [(s + g) * share[i // len(trained)] for i, (s, g) in enumerate(zip(sums, gradients, strict=True))]
     means = [tf.add_n(scaled[i::len(trained)]) for i in range(len(trained))]
     return collect, means, trained, [*sums, count]
