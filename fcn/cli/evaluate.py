@@ -16,6 +16,7 @@ from fcn.api import scores
 from fcn.cli import evaluate_flags
 from fcn.core import atomic_io, errors, machine, registry
 from fcn.data import dataset, file_checks
+from fcn.distributed import joining
 from fcn.evaluation import image_sources, model_source, prediction_writer, result_folder, stored, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.result_folder import ResultFolder
@@ -30,14 +31,18 @@ from fcn.runs import record
 def main(argv):
     """Evaluate a run, a checkpoint or a weight file. Returns the exit code."""
     arguments = evaluate_flags.parse(argv, __doc__.split("\n\n")[0])
+    workers = joining.of_environment()
     try:
-        evaluate(arguments)
+        evaluate(arguments, workers)
     except errors.DataError as error:
         raise evaluate_flags.advised(error, arguments) from error
 
 
-def evaluate(arguments):
-    """Evaluate, or predict, as the arguments of evaluate_flags.parse() say."""
+def evaluate(arguments, workers=None):
+    """Evaluate, or predict, as the arguments of evaluate_flags.parse() say.
+
+    workers: Workers that divide the images among them, all of which call this; None for a single process.
+    """
     evaluated = choose(arguments)
     config = checked_config(arguments, evaluated)
     found, left_out, destination = to_do(arguments, evaluated)
@@ -47,10 +52,15 @@ def evaluate(arguments):
     print(tf_compat.describe_device(), flush=True)
     if arguments.overlap == "exact":
         config = dataclasses.replace(config, overlap=exact(Architecture.from_dict(evaluated.model), arguments.window))
+    if workers and not workers.is_chief:
+        evaluate_with_chief(arguments, evaluated, config, (found, left_out), workers)
+        return
     made_by = {"weights": evaluated.source, "inference": config.describe(), **record.provenance()}
     with destination.writing(**made_by) as folder, prediction_writer.PredictionWriter(
             folder, evaluated.spec, outputs_of(arguments, found), needed=bool(arguments.images)) as writes:
-        scored = write_results(arguments, evaluated, config, (found, left_out), writes)
+        if workers:
+            workers.of_chief(str(folder), patient=True)
+        scored = write_results(arguments, evaluated, config, (found, left_out), writes, workers)
         writes.finish()
         destination.publish(complete=not writes.unwritten)
     out = destination.place
@@ -66,16 +76,29 @@ def evaluate(arguments):
         print(f"everything is in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
-def write_results(arguments, evaluated, config, images, writes):
+def evaluate_with_chief(arguments, evaluated, config, images, workers):
+    """Evaluate as a worker that is not the chief, which gets the results; outputs go to the chief's folder."""
+    from fcn.evaluation import loaded_net, runner
+    found, _ = images
+    folder, kinds = pathlib.Path(workers.of_chief(None, patient=True)), outputs_of(arguments, found)
+    if kinds and not folder.is_dir():
+        raise errors.MachineError("the chief writes its results to this folder, which is not there on this machine",
+                                  where=folder, fix="give an --out that all machines share, or --outputs none.")
+    with prediction_writer.PredictionWriter(folder, evaluated.spec, kinds, needed=bool(arguments.images)) as writes, \
+            loaded_net.LoadedNet(evaluated) as net, workers.failures_named():
+        runner.run_evaluation(net, found, evaluated, config, writes, Gallery(evaluated.spec), workers)
+
+
+def write_results(arguments, evaluated, config, images, writes, workers=None):
     """Run the net over `images` ([Source], [Problem]), print what is found and write it. Returns the runner.Scored.
 
-    writes: the PredictionWriter, whose folder also gets the scores.
+    writes: the PredictionWriter, whose folder also gets the scores. workers: as in evaluate().
     """
     from fcn.evaluation import loaded_net, runner
     found, left_out = images
     gallery = Gallery(evaluated.spec)
     with loaded_net.LoadedNet(evaluated) as net:
-        scored = runner.run_evaluation(net, found, evaluated, config, writes, gallery)
+        scored = runner.run_evaluation(net, found, evaluated, config, writes, gallery, workers)
     left_out += scored.left_out
     for problem in left_out if evaluated.settings.skip_bad else ():
         print(f"left out: {problem}")

@@ -13,6 +13,7 @@ GROUPS = {  # {group: {command: what it does}}; the module in this package has i
         "train": "train a net, or resume a run",
         "evaluate": "score a net on a data set",
         "predict": "predict photos without labels",
+        "launch": "run one of these in several processes, which train or evaluate together",
         "export": "write a trained net as SavedModel, ONNX, TFLite, .pb, .npz or .mat",
     },
     "results": {

@@ -7,8 +7,10 @@
 """
 
 from fcn.cli import evaluate, evaluate_flags
+from fcn.distributed import joining
 
 
 def main(argv):
     """Predict images without labels. Returns the exit code."""
-    evaluate.evaluate(evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0]))
+    arguments = evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0])
+    evaluate.evaluate(arguments, joining.of_environment())

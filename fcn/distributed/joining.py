@@ -1,20 +1,42 @@
 """Becoming one of the workers of a cluster. A process does so once; several runs one after another share that."""
 
 import functools
+import os
+import pathlib
+import sys
 
-from fcn.core import errors
+from fcn.core import errors, terminal
+from fcn.distributed import cluster
 
+TIMEOUT = "FCN_WORKER_TIMEOUT"  # environment variable, seconds
 TIMEOUT_S = 300
 
 
 @functools.lru_cache(maxsize=1)
-def join(cluster, seconds):
+def join(found):
     """Return the Workers of a cluster.Cluster, when all of them have started. It imports TensorFlow.
 
-    seconds: without an answer of another worker, after which this process ends. Raises MachineError.
+    The environment variable TIMEOUT are the seconds without an answer of another worker, after which this process ends.
+    Raises UsageError, MachineError.
     """
+    given = os.environ.get(TIMEOUT, str(TIMEOUT_S))
+    if not given.isdigit() or not int(given):
+        raise errors.UsageError(f"{TIMEOUT}={given}: expected a whole number of seconds", fix=f"set {TIMEOUT}=300, or "
+                                "unset it.")
     from fcn.distributed import workers
-    return workers.Workers(cluster, seconds)
+    made = workers.Workers(found, int(given))
+    if not made.is_chief and terminal.is_command():  # one of them prints
+        sys.stdout = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process)
+    return made
+
+
+def of_environment():
+    """Return the Workers of the cluster that the environment describes; None for a process that works alone.
+
+    Raises UsageError, MachineError.
+    """
+    found = cluster.find()
+    return join(found) if found else None
 
 
 def check_batches(settings, count):

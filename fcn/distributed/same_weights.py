@@ -26,7 +26,7 @@ class SameWeights:
         if not self.is_due(at.step):
             return
         found = self.workers.exchange([int(self.session.run(one)) for one in self.sums])
-        for number, (variable, sums) in enumerate(zip(self.variables, zip(*found, strict=True), strict=True)):
+        for variable, sums in zip(self.variables, zip(*found, strict=True), strict=True):
             different = [worker for worker, own in enumerate(sums) if own != sums[0]]
             if different:
                 names = ", ".join(map(self.workers.cluster.name, different))

@@ -10,6 +10,7 @@ All workers must call total(), exchange() and the operations made by them in the
 import contextlib
 import json
 import os
+import pathlib
 import sys
 import time
 
@@ -136,4 +137,4 @@ def _choose_gpu(cluster):
 
 
 def _gpus_of_machine():
-    return len([name for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()])
+    return len(list(pathlib.Path("/dev").glob("nvidia[0-9]*")))

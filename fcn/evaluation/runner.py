@@ -15,7 +15,7 @@ from fcn.core import errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import batch_loader, file_checks, images
 from fcn.data.label_formats import blue_bits
-from fcn.evaluation import image_sources
+from fcn.evaluation import image_sources, together
 from fcn.evaluation.prediction_writer import BackgroundWorker
 from fcn.metrics import boundary as boundaries
 from fcn.metrics import iou, label_flags, thresholds
@@ -41,20 +41,24 @@ class Scored:
     waited: float
 
 
-def run_evaluation(net, found, evaluated, config, outputs, gallery):
+def run_evaluation(net, found, evaluated, config, outputs, gallery, workers=None):
     """Evaluate the images `found` (list of image_sources.Source) and return a Scored.
 
     net: LoadedNet of `evaluated`, an EvaluatedModel. config: InferenceConfig. outputs: PredictionWriter. gallery:
-    Gallery for images with labels. Raises DataError if an image cannot be read (unless skip_bad is set) or no image is
-    left.
+    Gallery for images with labels. workers: distributed.workers.Workers, which divide the images and all call this; the
+    chief gets the result of all, the others their own. Raises DataError if an image cannot be read (unless skip_bad is
+    set) or no image is left.
     """
+    index, count = (workers.index, workers.count) if workers else (0, 1)
+    found, numbers = found[index::count], range(index, len(found), count)
     settings, spec = evaluated.settings, evaluated.spec
     num_classes = net.architecture.num_classes
     classes = thresholds.pair(num_classes, evaluated.policy.ignored_in_scores)
     consumer = _Consumer(num_classes, evaluated.policy, config.size is not None, outputs, gallery)
     left_out, waited, done = [], 0.0, 0
     with (net.predictor(config) as predictor, progress_bar.counted("evaluated", _expected(found)) as advance,
-          BackgroundWorker() as worker, contextlib.closing(_samples(found, spec, config.size, settings)) as reading,
+          BackgroundWorker() as worker,
+          contextlib.closing(_samples(found, numbers, spec, config.size, settings)) as reading,
           contextlib.closing(batch_loader.prefetch(lambda _: next(reading, None), itertools.count())) as samples):
         started = time.monotonic()
         for done in itertools.count():
@@ -63,6 +67,7 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
             waited += time.monotonic() - before
             if sample is None:
                 break
+            number, sample = sample
             if isinstance(sample, Problem):
                 left_out.append(sample)
                 continue
@@ -74,14 +79,17 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery):
                                                 lambda share, done=done: share < 1 and advance(done + share))
                 waited += clock.seconds
             before = time.monotonic()
-            worker.submit(consumer.take, sample, predictions, bins)
+            worker.submit(consumer.take, number, sample, predictions, bins)
             waited += time.monotonic() - before
             advance(done + 1)
-    if done == len(left_out):
+    images, counted = done - len(left_out), consumer.done()
+    if workers:
+        images, counted, left_out = together.of_all(workers, (images, counted, left_out), consumer.numbers, outputs,
+                                                    gallery)
+    if not images:
         raise errors.DataError("no image can be read", why=errors.several(left_out),
                                fix=file_checks.NO_OTHERS)
-    counted = consumer.done()
-    return Scored(counted.pop("original", None), counted.pop("network", None), counted, left_out, done - len(left_out),
+    return Scored(counted.pop("original", None), counted.pop("network", None), counted, left_out, images,
                   time.monotonic() - started, waited)
 
 
@@ -91,20 +99,20 @@ def _expected(found):
     return None if None in counts else sum(counts)
 
 
-def _samples(found, spec, size_px, settings):
-    """Yield the Samples of all Sources, and a Problem for each that skip_bad leaves out.
+def _samples(found, numbers, spec, size_px, settings):
+    """Yield (number, Sample) of all Sources, and (number, Problem) for each that skip_bad leaves out.
 
     A damaged video is a Problem after its readable frames, also without skip_bad. Raises DataError.
     """
-    for source in found:
-        number = 0
+    for number, source in zip(numbers, found, strict=True):
+        frames = 0
         try:
             for sample in image_sources.samples(source, spec, size_px, settings.max_pixels):
-                yield sample
-                number += 1
+                yield number, sample
+                frames += 1
         except errors.DataError as error:
-            if settings.skip_bad or (source.clip and (number or len(found) > 1)):
-                yield file_checks.problem(error, source.photo)
+            if settings.skip_bad or (source.clip and (frames or len(found) > 1)):
+                yield number, file_checks.problem(error, source.photo)
                 continue
             if len(found) == 1:
                 raise
@@ -142,17 +150,20 @@ class _Consumer:
         sizes = {"original": num_classes, "network": num_classes, "flags": label_flags.SETS,
                  "boundary": num_classes + 1, "thresholds": thresholds.BINS}
         self.counting = {kind: Counting(size) for kind, size in sizes.items()}
+        self.numbers = []
 
-    def take(self, sample, predictions, bins):
+    def take(self, number, sample, predictions, bins):
         """Process one Sample. predictions: [(ids at original size, ids at network size or None)], two pairs.
 
-        The first pair is the prediction without ids that scores ignore, the second the net's own. bins: those of the
+        number: of its Source. The first pair is the prediction without ids that scores ignore, the second the net's
+        own. bins: those of the
         foreground's probability, or None.
         """
         (prediction, _), (_, network_prediction) = predictions
         photo = images.as_rgb(sample.photo)
         label, boundary = sample.label, None
         if label is not None:
+            self.numbers.append(number)
             if self.policy.rim:
                 boundary = label >= blue_bits.FLAG
                 label = self.policy.for_scores(label)
@@ -164,7 +175,7 @@ class _Consumer:
             if bins is not None:
                 self.counting["thresholds"].add_matrix(sample.name, thresholds.matrix(
                     label, images.resize_label(bins, label.shape), self.classes))
-            self.gallery.offer(sample.name, score, photo, label, prediction)
+            self.gallery.offer(sample.name, score, photo, label, prediction, number)
             if self.at_network_size and network_prediction is not None:
                 self.counting["network"].add(sample.name, self.policy.for_scores(sample.network_label),
                                              network_prediction)

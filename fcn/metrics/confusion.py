@@ -5,6 +5,7 @@ image of ADE20K has a few hundred nonzero cells of 151 x 151, so 2,000 images ta
 of a scipy.sparse array. The file holds the parts of that array, which are checked before SciPy uses them.
 """
 
+import base64
 import dataclasses
 import io
 import pathlib
@@ -106,6 +107,23 @@ class ConfusionMatrices:
                             ends=self.counts.indptr[1:].astype(np.int64), cells=self.counts.indices.astype(np.uint32),
                             counts=self.counts.data)
         atomic_io.write_whole(path, content.getvalue())
+
+    def parts(self):
+        """The content as a list that JSON can hold, for joined()."""
+        arrays = (self.counts.indptr[1:].astype(np.int64), self.counts.indices.astype(np.uint32), self.counts.data)
+        return [self.num_classes, list(self.names), *(base64.b64encode(x.tobytes()).decode() for x in arrays)]
+
+
+def joined(parts, order):
+    """The ConfusionMatrices of several workers as one. parts: parts() of each. order: numbers of all their images."""
+    made = []
+    for num_classes, names, *data in parts:
+        ends, cells, counts = (np.frombuffer(base64.b64decode(text), dtype) for text, dtype in zip(
+            data, (np.int64, np.uint32, np.uint32), strict=True))
+        made.append(ConfusionMatrices(num_classes, tuple(names), _stacked(num_classes, ends, cells, counts)))
+    together = ConfusionMatrices(made[0].num_classes, sum((one.names for one in made), ()),
+                                 sparse.vstack([one.counts for one in made], format="csr"))
+    return together.select(np.argsort(order, kind="stable").tolist())
 
 
 def _stacked(num_classes, ends, cells, counts):

@@ -8,6 +8,7 @@ gallery/00-photo.jpg 00-label.png 00-prediction.png ...  numbered through both l
 A PNG stores one class id per pixel, with the data set's colours as its palette.
 """
 
+import base64
 import bisect
 import dataclasses
 import io
@@ -47,24 +48,41 @@ class Gallery:
         self._kept: list[tuple[tuple[float, int], Picture]] = []  # sorted by score; the middle is dropped
         self._offered = 0
 
-    def offer(self, name, score, photo, label, prediction):
+    def offer(self, name, score, photo, label, prediction, number=None):
         """Keep a thumbnail of this image if its score is among the lowest or highest so far.
 
         photo: uint8 (h, w, 3) RGB; label, prediction: (h, w) class ids. score: float; an image without labelled
-        pixels has NaN and is skipped.
+        pixels has NaN and is skipped. number: of the image in the evaluation; default: that of this call.
         """
         if math.isnan(score):
             return
-        key, self._offered = (float(score), self._offered), self._offered + 1
-        full = len(self._kept) == 2 * self.count
-        if full and self._kept[self.count - 1][0] < key < self._kept[self.count][0]:
+        key = (float(score), self._offered if number is None else number)
+        self._offered += 1
+        if not self._is_wanted(key):
             return
         photo, label, prediction = (render.shrunk(array, LONGEST_PX) for array in (photo, label, prediction))
         maps = [id_png(ids.astype(self.id_dtype), self.palette) for ids in (label, prediction)]
-        picture = Picture(name, float(score), jpeg(photo), *maps)
+        self._keep(key, Picture(name, float(score), jpeg(photo), *maps))
+
+    def _is_wanted(self, key):
+        return len(self._kept) < 2 * self.count or not (
+            self._kept[self.count - 1][0] < key < self._kept[self.count][0])
+
+    def _keep(self, key, picture):
         bisect.insort(self._kept, (key, picture), key=lambda entry: entry[0])
-        if full:
+        if len(self._kept) > 2 * self.count:
             del self._kept[self.count]
+
+    def parts(self):
+        """What is kept, as a list that JSON can hold, for add() of the gallery of another worker."""
+        return [[*key, picture.name, *(base64.b64encode(data).decode() for data in (
+            picture.photo, picture.label, picture.prediction))] for key, picture in self._kept]
+
+    def add(self, parts):
+        """Keep of the parts() of another gallery what is among the lowest or highest."""
+        for score, number, name, *data in parts:
+            if self._is_wanted((score, number)):
+                self._keep((score, number), Picture(name, score, *map(base64.b64decode, data)))
 
     def lists(self):
         """Return {"worst": [Picture], "best": [Picture]}. Fewer than 2 * count images are split into two halves."""

@@ -27,7 +27,6 @@ class Start:
     """Arguments of a start. run: folder of the run. settings: Config. resume: "auto", "never" or a checkpoint.
 
     verify_cache: check every row of the caches first. hours: duration of a new run, instead of the number of steps.
-    timeout_s: without an answer of another worker, after which a distributed run ends.
     """
 
     run: pathlib.Path
@@ -35,7 +34,6 @@ class Start:
     resume: str = "auto"
     verify_cache: bool = False
     hours: float | None = None
-    timeout_s: int = joining.TIMEOUT_S
 
     def earlier(self):
         """Return (content of config.json of the run in this folder, that of the run whose checkpoint it starts from).
@@ -134,7 +132,7 @@ def train(start):
     if start.hours:
         raise errors.UsageError("--hours is for a single process", fix="give --steps, or unset TF_CONFIG.")
     joining.check_batches(start.settings, found.count)
-    workers = joining.join(found, start.timeout_s)
+    workers = joining.join(found)
     with workers.failures_named():
         _train(start, workers) if workers.is_chief else _train_with_chief(start, workers)
 
