@@ -41,8 +41,8 @@ def parse(argv):
                                  usage="fcn launch --workers N [options] -- COMMAND", epilog=__doc__.split("\n\n")[2])
     parser.add_argument("--workers", type=parsers.count, required=True, metavar="N", help="number of processes; with "
                         "GPUs, each uses one")
-    parser.add_argument("--restarts", type=parsers.between(0, 1000), default=3, metavar="N", help="give up after so many "
-                        "restarts without a new checkpoint (default: 3)")
+    parser.add_argument("--restarts", type=parsers.between(0, 1000), default=3, metavar="N", help="give up after so "
+                        "many restarts without a new checkpoint (default: 3)")
     parser.add_argument("--timeout", type=parsers.count, default=joining.TIMEOUT_S, metavar="S", help="seconds without "
                         "an answer of another worker, after which a worker ends; longer than a step, and than writing "
                         f"a checkpoint (default: {joining.TIMEOUT_S})")

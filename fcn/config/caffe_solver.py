@@ -28,8 +28,8 @@ SETTINGS = {
         "ignore_label", "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment",
         "replacement", "skip_bad", "max_pixels", "cache_dir", "net", "weights", "carry_scores", "extra_channels",
         "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev", "pool_scaling", "score_relu",
-        "learn_upsampling", "output", "precision", "rim", "train_ignored", "norm_momentum", "seed", "deterministic",
-        "plugins"),
+        "learn_upsampling", "output", "precision", "rim", "train_ignored", "norm_momentum", "sync_batch_norm",
+        "seed", "deterministic", "plugins"),
 }
 
 

@@ -8,7 +8,8 @@ REMOVED = {
 }
 # Settings of runs of versions that did not have them.
 NEW = {"channels": 3, "images": "", "labels": "", "output": "softmax", "border_weight": 0.0, "freeze_steps": 0,
-       "ema": 0.0, "best_by": "mean_iou", "norm_momentum": None, "train_split": "train"}
+       "ema": 0.0, "best_by": "mean_iou", "norm_momentum": None, "train_split": "train",
+       "sync_batch_norm": False}
 AVERAGE_LOSS = 20  # what average_loss = "auto" becomes
 
 

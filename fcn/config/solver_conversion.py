@@ -42,7 +42,8 @@ SETTINGS = {
         "ignore_label", "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment",
         "replacement", "skip_bad", "max_pixels", "cache_dir", "net", "weights", "carry_scores", "extra_channels",
         "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev", "pool_scaling", "score_relu",
-        "learn_upsampling", "output", "precision", "seed", "norm_momentum", "deterministic", "plugins"),
+        "learn_upsampling", "output", "precision", "seed", "norm_momentum", "sync_batch_norm", "deterministic",
+        "plugins"),
 }
 _, BY_LAW, _, SHAPES, PERIODS, BATCHES, KEPT, _ = SETTINGS.values()
 ROUNDING = 0.01  # of a number of steps that shapes the rate

@@ -147,6 +147,8 @@ class Config:
     norm_momentum: float | None = setting("optimizer", None, "SHARE", "share that the moving averages of batch "
                                           "normalisation keep at each batch (default: as in Keras, mostly 0.99); "
                                           "short runs need less", optional(between(0.0, 0.9999, real)))
+    sync_batch_norm: bool = setting("optimizer", False, "", "normalise batches by those of all workers together; "
+                                    "needs a communication for each layer; default: by each batch alone", bool)
 
     steps: int = setting("schedule", 0, "N", "weight updates of the run; 0: use --epochs", counted_from_0,
                          is_common=True)
@@ -212,7 +214,7 @@ SAME_AT_RESUME = ("layout", "images", "labels", "train_split", "ignore_label", "
                   "net", "mean_rgb",
                   *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight",
                   "rim", "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze",
-                  "freeze_steps", "ema", "best_by", "seed", "deterministic")
+                  "freeze_steps", "ema", "sync_batch_norm", "best_by", "seed", "deterministic")
 
 
 def fields():

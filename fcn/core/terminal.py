@@ -46,6 +46,11 @@ def as_command():
         logger.setLevel(level)
 
 
+def environment():
+    """The environment for other commands: without what as_command() has set."""
+    return {name: value for name, value in os.environ.items() if _wants_native_output or name != TENSORFLOW_LEVEL}
+
+
 def is_command():
     """Whether a command is running, and not a program that imports fcn."""
     return _is_command

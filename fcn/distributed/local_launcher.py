@@ -11,9 +11,9 @@ import sys
 import threading
 import time
 
-from fcn.core import errors
+from fcn.core import errors, terminal
 
-ENDED_S = 10  # after one process has failed, until the others are killed
+ENDED_S = 5  # after one process has failed, until the others are killed
 NOT_RESTARTED = (2, 3, 4, 6, 70)  # the same would happen again: usage, data, weights, a loss that is not finite, a bug
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
@@ -70,7 +70,7 @@ class Launcher:
         self.processes = []
         for number in range(self.count):
             cluster = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}}
-            process = subprocess.Popen(self.command, env=os.environ | {"TF_CONFIG": json.dumps(cluster)},
+            process = subprocess.Popen(self.command, env=terminal.environment() | {"TF_CONFIG": json.dumps(cluster)},
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        start_new_session=True)  # Ctrl-C reaches them from here, once
             if len(cores) >= self.count:  # each has its own share of the cores
@@ -82,8 +82,9 @@ class Launcher:
             reader.start()
 
     def _show(self, number, process):
-        for line in process.stdout:
-            self.say(f"[{number}] {line.decode(errors='replace').rstrip()}")
+        with process.stdout:
+            for line in process.stdout:
+                self.say(f"[{number}] {line.decode(errors='replace').rstrip()}")
 
     def _wait(self):
         """Return {worker: exit code} when all have ended, in the order in which they ended. The rest is killed."""

@@ -88,6 +88,22 @@ def _silu_gradient(operation, dy):
     return dy * (sigmoid + y * (1 - sigmoid)), None
 
 
+_WORKERS = ("workers that synchronise batch normalisation",)
+
+
+def synchronise(workers):
+    """Let batch normalisation of the default graph use the batches of all workers, which must train in the same steps.
+
+    workers: distributed.workers.Workers. To be called before the net is built.
+    """
+    tf.add_to_collection(_WORKERS, workers)
+
+
+def synchronised():
+    """The Workers of synchronise() in the default graph, None without."""
+    return next(iter(tf.get_collection(_WORKERS)), None)
+
+
 def batch_normalised(x, gamma, beta, mean, factor, training):
     """Return gamma (x - mean) factor + beta of float32 x (N, H, W, C).
 
@@ -106,6 +122,8 @@ def _batch_norm_gradient(operation, dy, *_):
     _, x, gamma, _, mean, factor, training = operation.inputs
     centered, axes = x - mean, (0, 1, 2)
     dbeta, dgamma = tf.reduce_sum(dy, axes), factor * tf.reduce_sum(dy * centered, axes)
-    share = training / tf.cast(tf.size(x) / tf.size(mean), tf.float32)
-    dx = gamma * factor * (dy - centered * (share * factor * dgamma) - share * dbeta)
+    count, workers = tf.cast(tf.size(x) / tf.size(mean), tf.float32), synchronised()
+    of_gamma, of_beta, count = workers.total([dgamma, dbeta, count]) if workers else (dgamma, dbeta, count)
+    share = training / count
+    dx = gamma * factor * (dy - centered * (share * factor * of_gamma) - share * of_beta)
     return None, dx, dgamma, dbeta, None, None, None

@@ -182,7 +182,7 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     """Batch normalisation (Ioffe & Szegedy 2015) of (N, H, W, C), with the defaults of Keras.
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, computed in float32. training: bool or scalar bool tensor.
-    True: mean and variance of the batch; weight_update.build changes the moving averages with every batch of a step
+    True: mean and variance of the batch (of those of all workers, after gradients.synchronise()); weight_update.build changes the moving averages with every batch of a step
     (variables.add_change). False: the moving averages, which are saved variables but not trained.
     """
     channels = int(x.shape[3])
@@ -195,7 +195,7 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     if training is False:
         return _normalised(x, gamma, beta, moving_mean, moving_variance, epsilon)
     wide = tf.cast(x, tf.float32)
-    batch_mean, batch_variance = tf.nn.moments(wide, (0, 1, 2))
+    batch_mean, batch_variance = _moments(wide, training)
     if not tf.get_variable_scope().reuse:  # not again in the recomputation of checkpointed()
         for moving, value in ((moving_mean, batch_mean), (moving_variance, batch_variance)):
             add_change(moving, tf.where_v2(training, value - moving, 0.0), momentum)
@@ -203,6 +203,24 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
                       for pair in ((batch_mean, moving_mean), (batch_variance, moving_variance)))
     factor = tf.math.rsqrt(variance + epsilon)
     return tf.cast(gradients.batch_normalised(wide, gamma, beta, mean, factor, training), x.dtype)
+
+
+def _moments(x, training):
+    """Return (mean, variance) of each channel of x, float32 (N, H, W, C); of that of all workers if `training`."""
+    workers = gradients.synchronised()
+    if workers is None:
+        return tf.nn.moments(x, (0, 1, 2))
+
+    def of_all():
+        mean, variance = tf.nn.moments(x, (0, 1, 2))
+        count = tf.cast(tf.size(x) / tf.size(mean), tf.float32)
+        rows, = workers.total([workers.at_own_place(tf.concat([mean, variance, count[None]], 0))])
+        means, variances, counts = tf.split(rows, [mean.shape[0], mean.shape[0], 1], axis=1)
+        shares = counts / tf.reduce_sum(counts)
+        mean = tf.reduce_sum(shares * means, 0)  # Chan et al. 1979: no difference of large squares
+        return mean, tf.reduce_sum(shares * (variances + tf.square(means - mean)), 0)
+
+    return tf.cond(tf.convert_to_tensor(training), of_all, lambda: tf.nn.moments(x, (0, 1, 2)))
 
 
 def _normalised(x, gamma, beta, mean, variance, epsilon):

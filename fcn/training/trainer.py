@@ -17,7 +17,7 @@ from fcn.config import parsers, variants
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.data import batch_loader, border_weights, label_policy
 from fcn.distributed import same_weights, step_numbers
-from fcn.models import graph_builder, tf_compat
+from fcn.models import gradients, graph_builder, tf_compat
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files, run_log
@@ -60,6 +60,8 @@ class Trainer:
         factor_of = lr_multipliers.factors(names, encoder_layers, parsers.factors(settings.rate_factors),
                                            "" if settings.freeze_steps else settings.freeze)
         at_first = lr_multipliers.frozen(encoder_layers, settings.freeze) if settings.freeze_steps else []
+        if workers and settings.sync_batch_norm:
+            gradients.synchronise(workers)
         self.graph = graph_builder.of_run(job.content["model"], lr_multipliers.frozen_layers(factor_of), at_first)
         held = {name: self.graph.is_first for name in names if lr_multipliers.layer_of(name) in at_first}
         rule = weight_update.Rule(settings.optimizer, settings.momentum, settings.weight_decay, settings.clip_norm,
