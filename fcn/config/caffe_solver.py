@@ -26,7 +26,8 @@ SETTINGS = {
     "not part of the optimizer": (
         "layout", "data", "images", "labels", "train_split", "classes", "label_encoding", "mask_threshold",
         "ignore_label", "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment",
-        "replacement", "skip_bad", "max_pixels", "cache_dir", "net", "weights", "carry_scores", "extra_channels",
+        "replacement", "skip_bad", "max_pixels", "cache_dir", "cache_shards", "net", "weights", "carry_scores",
+        "extra_channels",
         "mean_rgb", "alignment", "pool", "last_layer", "fc", "fusion", "init_stddev", "pool_scaling", "score_relu",
         "learn_upsampling", "output", "precision", "rim", "train_ignored", "norm_momentum", "sync_batch_norm",
         "seed", "deterministic", "plugins"),

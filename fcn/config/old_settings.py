@@ -9,7 +9,7 @@ REMOVED = {
 # Settings of runs of versions that did not have them.
 NEW = {"channels": 3, "images": "", "labels": "", "output": "softmax", "border_weight": 0.0, "freeze_steps": 0,
        "ema": 0.0, "best_by": "mean_iou", "norm_momentum": None, "train_split": "train",
-       "sync_batch_norm": False}
+       "sync_batch_norm": False, "cache_shards": 1}
 AVERAGE_LOSS = 20  # what average_loss = "auto" becomes
 
 

@@ -78,6 +78,8 @@ class Config:
     skip_bad: bool = setting("data", False, "", "leave out images and labels that cannot be used, and list them", bool)
     max_pixels: int = setting("data", MAX_PIXELS, "N", "refuse images with more pixels", count)
     cache_dir: str = setting("data", "data_cache", "DIR", "folder of the HDF5 caches")
+    cache_shards: int = setting("data", 1, "N", "number of cache files of the training images; each batch is drawn "
+                                "from one of them, and of several workers, each builds and reads its share", count)
 
     net: str = setting("model", "fcn8s_atonce", "NAME", "net", is_common=True, kind="nets")
     weights: str = setting("model", "weights/imagenet-vgg-verydeep-19.mat", "PATH", "initial weights: the encoder "
@@ -211,7 +213,7 @@ class Config:
 # What must be the same for a checkpoint to be continued. The rest (rates, periods, folders) may change.
 SAME_AT_RESUME = ("layout", "images", "labels", "train_split", "ignore_label", "label_encoding", "mask_threshold",
                   "channels", "size", "crop_size", "crops_per_image", "images_in_memory", "augment", "replacement",
-                  "net", "mean_rgb",
+                  "cache_shards", "net", "mean_rgb",
                   *variants.NAMES, "output", "precision", "loss", "loss_reduction", "class_weights", "border_weight",
                   "rim", "train_ignored", "batch", "batches_per_step", "optimizer", "rate_factors", "freeze",
                   "freeze_steps", "ema", "sync_batch_norm", "best_by", "seed", "deterministic")

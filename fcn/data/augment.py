@@ -31,9 +31,9 @@ class Augmentation:
     padding_id: int = 255
 
 
-def stream(seed, purpose, number):
-    """The NumPy generator of a (seed, purpose, number)."""
-    return np.random.default_rng((seed, purpose, number))
+def stream(seed, purpose, *numbers):
+    """The NumPy generator of a seed, a purpose and numbers."""
+    return np.random.default_rng((seed, purpose, *numbers))
 
 
 def drawn(names, seed, number):

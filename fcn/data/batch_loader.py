@@ -39,13 +39,13 @@ class Sampling:
     padding_id: int = 255
 
 
-@functools.lru_cache(maxsize=4)
-def order(seed, epoch, count, crops_per_image=1, images_in_memory=0):
+@functools.lru_cache(maxsize=16)
+def order(seed, epoch, count, crops_per_image=1, images_in_memory=0, shard=0):
     """int (count * crops_per_image,): index of the image of each sample in an epoch. Read-only.
 
-    count: number of images.
+    count: number of images. shard: whose images these are; shards have orders of their own.
     """
-    rng = augment.stream(seed, ORDER, epoch)
+    rng = augment.stream(seed, ORDER, epoch, *([shard] if shard else []))
     if images_in_memory:
         images = rng.permutation(count)
         groups = np.split(images, range(images_in_memory, count, images_in_memory))
@@ -56,12 +56,19 @@ def order(seed, epoch, count, crops_per_image=1, images_in_memory=0):
     return indices
 
 
-def image_index(sample, count, sampling):
-    """Index of the image (of `count`) of sample number `sample` in a run."""
+def image_index(sample, sizes, sampling):
+    """Index of the image of sample number `sample` in a run, of sum(sizes) images. sizes: images of each shard.
+
+    Batch k of a run is drawn from shard k % len(sizes), which is permuted anew when all its images were drawn.
+    """
+    batch, place = divmod(sample, sampling.batch)
+    turn, shard = divmod(batch, len(sizes))
+    count, before = sizes[shard], sum(sizes[:shard])
     if sampling.replace:
-        return int(augment.stream(sampling.seed, REPLACE, sample).integers(count))
-    epoch, position = divmod(sample, count * sampling.crops_per_image)
-    return order(sampling.seed, epoch, count, sampling.crops_per_image, sampling.images_in_memory)[position]
+        return before + int(augment.stream(sampling.seed, REPLACE, sample).integers(count))
+    epoch, position = divmod(turn * sampling.batch + place, count * sampling.crops_per_image)
+    return before + order(sampling.seed, epoch, count, sampling.crops_per_image, sampling.images_in_memory,
+                          shard)[position]
 
 
 def training_batch(cache, number, sampling):
@@ -69,15 +76,15 @@ def training_batch(cache, number, sampling):
 
     Labels have the dtype of the cache, uint8 or uint16.
 
-    Sample k of the run is position k % n of epoch k // n, so a batch may extend into the next epoch. Whole images of
-    different sizes need batches of one.
+    Sample k of the run is position k % n of epoch k // n, so a batch may extend into the next epoch; of a cache in
+    several shards, see image_index(). Whole images of different sizes need batches of one.
     """
     first = number * sampling.batch
     size_px = sampling.crop_size or (tuple(cache.shapes[0].tolist()) if cache.uniform else None)
     augmentation = augment.Augmentation(sampling.augment, sampling.seed, sampling.fill_rgb, sampling.padding_id)
     drawn = []
     for sample in range(first, first + sampling.batch):
-        i = image_index(sample, len(cache), sampling)
+        i = image_index(sample, cache.sizes, sampling)
         drawn.append(augment.sample(cache.image(i), cache.label(i), size_px, augmentation, sample))
     return _stacked(drawn)
 

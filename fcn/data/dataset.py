@@ -14,7 +14,7 @@ import numpy as np
 from fcn.core import atomic_io, errors, progress_bar
 from fcn.core.errors import Problem
 from fcn.data import file_checks, label_files
-from fcn.data.cache import builder, cache
+from fcn.data.cache import builder, cache, shards
 from fcn.data.label_formats import blue_bits
 from fcn.data.layouts import _auto, _split
 from fcn.data.spec import MOST_CLASSES, VOID_ID, DatasetSpec, Listing, Pair
@@ -58,7 +58,7 @@ def find_data(settings):
     problems: list[Problem] = []
     stamps = cache.Stamps()
     for split, listing in listings.items():
-        if cache_of(listing, split, spec, settings, stamps):  # the files were checked when the cache was built
+        if is_cached(listing, split, spec, settings, stamps):  # the files were checked when the cache was built
             found[split], shapes[split] = listing.pairs, None
         else:
             found[split], shapes[split], bad = checked(listing, split, spec, settings.max_pixels)
@@ -99,20 +99,29 @@ def log_conversions(photos, channels, max_pixels):
         logger.info(line)
 
 
-def cache_of(listing, split, spec, settings, stamps):
-    """The existing Cache of a Listing without problems; None if there is none."""
+def is_cached(listing, split, spec, settings, stamps):
+    """Whether there is a cache of a Listing without problems."""
     if listing.problems:
-        return None
+        return False
     try:
-        print_ = cache.fingerprint(listing.pairs, spec, settings.size, stamps)
-        return cache.find(own_path(listing.pairs, split, spec, settings), print_)
+        return all(cache.find(own_path(pairs, title, spec, settings),
+                              cache.fingerprint(pairs, spec, settings.size, stamps))
+                   for title, pairs in shards_of(listing.pairs, split, settings))
     except errors.DataError:  # a file is missing, or not a cache: the following steps report it
-        return None
+        return False
 
 
-def own_path(pairs, split, spec, settings):
-    """Path of the cache of these pairs of a split."""
-    return cache.path_of(pairs, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}")
+def shards_of(pairs, split, settings):
+    """[(title, pairs)] of the cache files of a split: one, or --cache-shards of the training images."""
+    count, title = settings.cache_shards if split == "training" else 1, f"{settings.layout}-{split}"
+    if count == 1:
+        return [(title, pairs)]
+    return [(f"{title}-{number + 1}of{count}", shards.pairs_of(pairs, number, count)) for number in range(count)]
+
+
+def own_path(pairs, title, spec, settings):
+    """Path of the cache file of these pairs. title: of shards_of()."""
+    return cache.path_of(pairs, spec, settings.size, settings.cache_dir, title)
 
 
 def spec_of(settings):
@@ -180,24 +189,12 @@ def prepare_caches(settings, data, verify=False):
     """
     caches, spec = {}, data.spec
     found_errors = []
-    for split, found in data.found.items():
-        started = time.monotonic()
+    for split in data.found:
         try:
-            with progress_bar.counted(f"cache of {split}", len(found)) as advance:
-                options = cache.BuildOptions(settings.skip_bad, settings.max_pixels, data.shapes[split], data.stamps,
-                                             advance)
-                made = cache.prepare(found, spec, settings.size, settings.cache_dir, f"{settings.layout}-{split}",
-                                     options)
+            parts = [made for _, made in prepared(settings, data, split, verify)]
+            caches[split] = parts[0] if len(parts) == 1 else shards.Shards(parts)
         except errors.DataError as error:  # report the errors of both splits
             found_errors.append(error)
-            continue
-        logger.info(f"{split}: {summary(made)}, ready in {time.monotonic() - started:.1f} s")
-        if made.path != own_path(found, split, spec, settings):
-            logger.info("  built when the same files (names, sizes, times) had another path, or by an earlier version; "
-                  "used as it is")
-        if verify:
-            verified(made)
-        caches[split] = made
     if found_errors:
         raise found_errors[0] if len(found_errors) == 1 else errors.DataError(
             "both splits have bad pairs", where=settings.data, why=list(map(str, found_errors)),
@@ -210,6 +207,29 @@ def prepare_caches(settings, data, verify=False):
                                                settings.ignore_label):
         logger.info(line)
     return spec, training, validation
+
+
+def prepared(settings, data, split, verify=False, wanted=lambda number: True):
+    """Build or open the cache files of a split, one after the other; yields (number, Cache).
+
+    data: of find_data(). verify: as in prepare_caches(). wanted: function of the number of a shard.
+    """
+    spec, found = data.spec, shards_of(data.found[split], split, settings)
+    for number, (title, pairs) in enumerate(found):
+        if not wanted(number):
+            continue
+        started, name = time.monotonic(), title.removeprefix(f"{settings.layout}-")
+        shapes = data.shapes[split] and shards.pairs_of(data.shapes[split], number, len(found))
+        with progress_bar.counted(f"cache of {name}", len(pairs)) as advance:
+            options = cache.BuildOptions(settings.skip_bad, settings.max_pixels, shapes, data.stamps, advance)
+            made = cache.prepare(pairs, spec, settings.size, settings.cache_dir, title, options)
+        logger.info(f"{name}: {summary(made)}, ready in {time.monotonic() - started:.1f} s")
+        if made.path != own_path(pairs, title, spec, settings):
+            logger.info("  built when the same files (names, sizes, times) had another path, or by an earlier version; "
+                        "used as it is")
+        if verify:
+            verified(made)
+        yield number, made
 
 
 def check_classes(spec, training, validation, settings, named, labels):
@@ -266,7 +286,7 @@ def keep_lists(run, data, caches):
     caches: of both splits, whose left-out pairs are listed too.
     """
     lines = [f"{problem}\n" for problem in data.problems]
-    for made in caches:
+    for made in (part for whole in caches for part in getattr(whole, "parts", [whole])):
         lines += builder.listed(made.path) if made.left_out else []
     if lines:
         logger.info(f"left out: {len(lines)} files, listed in {run / 'skipped.txt'}")

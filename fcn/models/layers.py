@@ -182,8 +182,9 @@ def batch_norm(x, name, training, momentum=0.99, epsilon=1e-3):
     """Batch normalisation (Ioffe & Szegedy 2015) of (N, H, W, C), with the defaults of Keras.
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, computed in float32. training: bool or scalar bool tensor.
-    True: mean and variance of the batch (of those of all workers, after gradients.synchronise()); weight_update.build changes the moving averages with every batch of a step
-    (variables.add_change). False: the moving averages, which are saved variables but not trained.
+    True: mean and variance of the batch (of the batches of all workers, after gradients.synchronise());
+    weight_update.build changes the moving averages with every batch of a step (variables.add_change). False: the
+    moving averages, which are saved variables but not trained.
     """
     channels = int(x.shape[3])
     with tf.variable_scope(name) as scope:

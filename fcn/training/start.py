@@ -142,19 +142,29 @@ def _train_with_chief(start, workers):
 
     Paths are those of this worker's own settings, so that a data set may have another place on each machine.
     """
-    content = workers.of_chief(None, patient=True)
-    if content is None:
-        return
-    settings = dataclasses.replace(training_config.from_dict(content["config"]), **{
+    settings = dataclasses.replace(training_config.from_dict(workers.of_chief(None, patient=True)), **{
         name: getattr(start.settings, name) for name in ("data", "cache_dir", "classes", "plugins")})
     training_config.import_plugins(settings)
     data = dataset.find_data(settings)
+    build_own_shards(settings, data, workers)
+    content = workers.of_chief(None, patient=True)
+    if content is None:
+        return
     _, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
     digests = [data.digests(), [made.digest for made in (training, validation)]]
     _check_data(workers, json.loads(json.dumps(digests)) == [content["files"], content["pixels"]])
     from fcn.training import trainer
     trainer.train(setup.Job(start.run, settings, content, record.spec_from_dict(content["spec"]), training, validation,
                             None, ()), workers)
+
+
+def build_own_shards(settings, data, workers):
+    """Build this worker's share of the shards of the training cache, and wait until all have built theirs."""
+    if settings.cache_shards > 1:
+        for _ in dataset.prepared(settings, data, "training", wanted=lambda number: (
+                number % workers.count == workers.index)):
+            pass
+    workers.exchange(None, patient=True)
 
 
 def _check_data(workers, same=True):
@@ -174,7 +184,7 @@ def _train(start, workers=None):
     if old and start.hours:
         logger.info(f"--hours is for a new run: this one keeps its {old['steps']:,} steps")
         start = dataclasses.replace(start, settings=dataclasses.replace(start.settings, steps=old["steps"]))
-    job, data = prepare(start, old, before)
+    job, data = prepare(start, old, before, workers)
     if old and is_complete(start.run, job.content, start.settings.patience):
         record.check_unchanged(start.run, old, job.content)
         logger.info("the run is complete: nothing is left to train")
@@ -185,10 +195,10 @@ def _train(start, workers=None):
     logger.info(f"evaluate it with\n  fcn evaluate --run {shlex.quote(str(start.run))}")
 
 
-def prepare(start, old, before):
+def prepare(start, old, before, workers=None):
     """Read the weights, build the caches and create the content of config.json. Returns (setup.Job, dataset.Data).
 
-    old, before: result of Start.earlier().
+    old, before: result of Start.earlier(). workers: that train with this one, the chief.
     """
     settings, of = start.settings, record.OWN if old else record.FORKED
     if before:
@@ -202,6 +212,9 @@ def prepare(start, old, before):
     pretrained = None if before else setup.read_weights(settings)
     if pretrained:
         setup.check_layers(settings, pretrained)
+    if workers:
+        workers.of_chief(training_config.to_dict(settings), patient=True)
+        build_own_shards(settings, data, workers)
     spec, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
     content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
     if before or not start.hours:  # else the number of steps is not known yet

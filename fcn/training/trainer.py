@@ -184,7 +184,7 @@ class Trainer:
         """
         path, cache = self.job.run / "bad_batch.npz", self.job.training
         first = number * len(images)
-        names = [cache.names[batch_loader.image_index(sample, len(cache), self.sampling)]
+        names = [cache.names[batch_loader.image_index(sample, cache.sizes, self.sampling)]
                  for sample in range(first, first + len(images))]
         kept = f"saved in {path}"
         try:

@@ -22,8 +22,9 @@ FILL = (255, 255, 255)  # with ignored id 255: red equals the label outside of t
 class Numbered:
     """A cache of images of these shapes. Red equals the label everywhere, green and blue tell the image."""
 
-    def __init__(self, shapes, uniform=True):
+    def __init__(self, shapes, uniform=True, sizes=None):
         rng = np.random.default_rng(len(shapes))
+        self.sizes = sizes or (len(shapes),)
         self.shapes, self.uniform = np.array(shapes, np.int32), uniform
         self.labels = [rng.integers(0, 200, shape, np.uint8) for shape in shapes]
         self.touched = []
@@ -120,23 +121,41 @@ def test_batch_k_does_not_depend_on_earlier_requests(seed, numbers, options):
             np.testing.assert_array_equal(found, first)
 
 
-@pytest.mark.slow
-@given(SEEDS, BATCH_SIZES, st.integers(1, 5), OPTIONS)
+SHARDS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
+
+
+@given(SEEDS, BATCH_SIZES, SHARDS)
 @LAW
-def test_machines_together_read_what_one_machine_reads(seed, batch, machines, options):
-    cache, how = uniform(5), sampling(batch, seed, **options)
-    shards = [dataclasses.replace(how, shard=(machine, machines)) for machine in range(machines)]
-    for number in range(3 * machines):
-        found = batch_loader.training_batch(cache, number // machines, shards[number % machines])
-        for one, other in zip(found, batch_loader.training_batch(cache, number, how), strict=True):
-            np.testing.assert_array_equal(one, other)
+def test_each_batch_is_drawn_from_one_shard_and_each_epoch_of_a_shard_is_a_permutation(seed, batch, sizes):
+    how, ends = sampling(batch, seed), np.cumsum(sizes)
+    of_shard = [[] for _ in sizes]
+    for sample in range(3 * batch * len(sizes) * max(sizes)):
+        index = batch_loader.image_index(sample, tuple(sizes), how)
+        shard = int(np.searchsorted(ends, index, side="right"))
+        assert shard == sample // batch % len(sizes)
+        of_shard[shard].append(index - ends[shard] + sizes[shard])
+    for size, drawn in zip(sizes, of_shard, strict=True):
+        for start in range(0, len(drawn) - size + 1, size):
+            assert sorted(drawn[start:start + size]) == list(range(size))
 
 
-def test_machine_reads_only_images_of_its_batches():
-    cache = uniform(12)
-    for number in range(2):
-        batch_loader.training_batch(cache, number, sampling(3, 0, shard=(1, 2)))
-    assert cache.touched == [*batch_loader.order(0, 0, 12)[3:6].tolist(), *batch_loader.order(0, 0, 12)[9:12].tolist()]
+def test_a_worker_reads_only_the_shards_of_its_batches():
+    cache = Numbered([(5, 7)] * 12, sizes=(2, 3, 3, 4))
+    for number in range(1, 40, 2):  # the batches of worker 1 of 2
+        batch_loader.training_batch(cache, number, sampling(3, 0))
+    assert set(cache.touched) == {2, 3, 4, 8, 9, 10, 11}
+
+
+def test_shards_have_orders_of_their_own():
+    orders = {tuple(batch_loader.order(0, 0, 50, shard=shard).tolist()) for shard in range(5)}
+    assert len(orders) == 5
+
+
+def test_images_drawn_with_replacement_are_of_the_shard():
+    how = sampling(2, 0, replace=True)
+    drawn = [batch_loader.image_index(sample, (3, 4), how) for sample in range(200)]
+    assert {i for k, i in enumerate(drawn) if k // 2 % 2 == 0} == {0, 1, 2}
+    assert {i for k, i in enumerate(drawn) if k // 2 % 2} == {3, 4, 5, 6}
 
 
 def test_with_replacement_every_image_is_equally_likely():

@@ -64,7 +64,7 @@ def test_sample_settings_are_passed_on():
                                       images_in_memory=6, size=(10, 12))
     found = dataclasses.asdict(setup.sampling(settings, [1.4, 2.6, 3.0], 2))
     assert found == {"batch": 3, "seed": 5, "crop_size": (8, 9), "augment": ("hflip", "hue"), "crops_per_image": 4,
-                     "images_in_memory": 6, "replace": False, "fill_rgb": (1, 3, 3), "padding_id": 2, "shard": (0, 1)}
+                     "images_in_memory": 6, "replace": False, "fill_rgb": (1, 3, 3), "padding_id": 2}
     again = training_config.Config(replacement=True)
     assert setup.sampling(again, (0, 0, 0), 255).replace
 

@@ -65,6 +65,11 @@ class Cache:
         return len(self.names)
 
     @property
+    def sizes(self):
+        """Number of images of each shard (shards.py): of this one."""
+        return (len(self.names),)
+
+    @property
     def digest(self):
         """CRC-32 over the checksums of all images and labels."""
         return zlib.crc32(self._crc.tobytes())
