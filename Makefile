@@ -36,6 +36,7 @@ faults: $(VENV)/.ready
 	$(RUN) benchmarks/evaluation_faults.py $(FAULTS)
 	$(RUN) benchmarks/training_faults.py $(FAULTS)
 	$(RUN) benchmarks/training_faults.py --half --only kills,signals $(FAULTS)
+	$(RUN) benchmarks/distributed_faults.py $(FAULTS)
 
 # Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/RESULTS.md: over an hour on two
 # cores on which nothing else runs, or with BENCH=--quick some minutes with narrow nets.
