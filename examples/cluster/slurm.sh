@@ -1,5 +1,5 @@
 #!/bin/bash
-# Train on two machines of four GPUs with Slurm:  sbatch slurm.sh
+# Train on two machines of four GPUs with Slurm:  sbatch slurm.sh     (not run by the authors)
 #
 # srun starts one process per GPU; they find each other by Slurm's variables. --requeue starts the job again when a
 # machine fails, and the run resumes from its last checkpoint. Slurm sends SIGUSR1 five minutes before the time is over;
