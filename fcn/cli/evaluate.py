@@ -31,6 +31,7 @@ from fcn.runs import record
 def main(argv):
     """Evaluate a run, a checkpoint or a weight file. Returns the exit code."""
     arguments = evaluate_flags.parse(argv, __doc__.split("\n\n")[0])
+    joining.only_chief_prints()
     workers = joining.of_environment()
     try:
         evaluate(arguments, workers)

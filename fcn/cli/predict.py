@@ -13,4 +13,5 @@ from fcn.distributed import joining
 def main(argv):
     """Predict images without labels. Returns the exit code."""
     arguments = evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0])
+    joining.only_chief_prints()
     evaluate.evaluate(arguments, joining.of_environment())

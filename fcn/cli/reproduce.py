@@ -17,6 +17,7 @@ from fcn.config import command_line, reproduction
 from fcn.core import atomic_io, errors, ownership, registry, tables
 from fcn.data import dataset
 from fcn.data.layouts import _auto
+from fcn.distributed import joining
 from fcn.evaluation import result_folder, results, stored
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.metrics import protocols, thresholds
@@ -32,6 +33,7 @@ VERDICTS = {True: "lower", False: "not lower", None: ""}
 def main(argv):
     """Train, evaluate and compare. Returns 0, or 1 if a score is lower than published by more than its interval."""
     arguments, flags = parse(argv)
+    joining.refuse("fcn reproduce")
     target = reproduction.read(arguments.recipe)
     split = arguments.split or target.split
     split = VALIDATION[0] if split in VALIDATION else split

@@ -12,15 +12,22 @@ import pathlib
 from fcn.config import checks, command_line, parsers, provenance, training_config
 from fcn.core import errors, registry
 from fcn.data import augment, batch_loader, dataset, label_policy, render
+from fcn.distributed import joining
 from fcn.models import components
 from fcn.runs import checkpoint_files, multi_run, record, stages
 from fcn.training import setup, start
 from fcn.weights import demo
 
+ALONE = ("hours", "dry_run", "sanity", "show_batch", "print_config", "diff")  # for a single process
+
 
 def main(argv):
     """Train a net. Returns the exit code."""
     arguments = parse(argv)
+    joining.only_chief_prints()
+    for flag in ALONE:
+        if getattr(arguments, flag):
+            joining.refuse(f"--{flag.replace('_', '-')}")
     if arguments.stages and (arguments.dry_run or arguments.sanity):
         raise errors.UsageError("--dry-run and --sanity check one run, and --stages trains several",
                                 fix="leave out --stages; --recipe NAME --run RUN/1-NAME is the first stage.")

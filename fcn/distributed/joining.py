@@ -24,10 +24,22 @@ def join(found):
         raise errors.UsageError(f"{TIMEOUT}={given}: expected a whole number of seconds", fix=f"set {TIMEOUT}=300, or "
                                 "unset it.")
     from fcn.distributed import workers
-    made = workers.Workers(found, int(given))
-    if not made.is_chief and terminal.is_command():  # one of them prints
+    return workers.Workers(found, int(given))
+
+
+def only_chief_prints():
+    """In a command that is a worker but not the chief, discard stdout from now on; errors go to stderr."""
+    found = cluster.find()
+    if found and found.index and terminal.is_command():
         sys.stdout = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process)
-    return made
+
+
+def refuse(what):
+    """Raise UsageError if the environment describes a cluster. what: for a single process only."""
+    found = cluster.find()
+    if found:
+        raise errors.UsageError(f"{what} is for a single process, this is {found.name(found.index)} of {found.count}",
+                                fix="give it without fcn launch, and without TF_CONFIG or srun.")
 
 
 def of_environment():

@@ -1,6 +1,5 @@
 """Workers on this machine: starts one process for each, restarts all of them when one is lost, and forwards signals."""
 
-import collections
 import json
 import os
 import pathlib
@@ -88,7 +87,8 @@ class Launcher:
 
     def _wait(self):
         """Return {worker: exit code} when all have ended, in the order in which they ended. The rest is killed."""
-        codes, failed = collections.OrderedDict(), None
+        codes: dict[int, int] = {}
+        failed = None
         while len(codes) < self.count:
             for number, process in enumerate(self.processes):
                 if number not in codes and process.poll() is not None:

@@ -11,13 +11,13 @@ class SameWeights:
     """
 
     def __init__(self, workers, is_due):
-        self.workers, self.is_due, self.session = workers, is_due, None
+        self.workers, self.is_due = workers, is_due
         self.variables = [v for v in tf.global_variables() if v.dtype.base_dtype.size == 4]
         # int32 sums wrap around, so that they do not depend on the order of the terms.
         self.sums = [tf.reduce_sum(tf.bitcast(v.read_value(), tf.int32)) for v in self.variables]
 
     def attach(self, session):
-        """Use this session from now on."""
+        """Use this session from now on. Returns the hook."""
         self.session = session
         return self
 

@@ -27,12 +27,14 @@ class Asked:
 class StepNumbers:
     """Sums over all workers that are fetched with the last batch of a step.
 
-    workers: Workers. model: graph_builder.TrainingGraph. batches: of a step, on one worker. asked: Asked, set before
-    the first step.
+    workers: Workers. model: graph_builder.TrainingGraph. batches: of a step, on one worker. asked: Asked, to be set
+    before the first step.
     """
 
+    asked: Asked
+
     def __init__(self, workers, model, batches):
-        self.workers, self.asked, self.batches = workers, None, []
+        self.workers, self.batches = workers, []
         self.terms = int(model.loss_sum.shape.num_elements())
         self.earlier = tf.placeholder(tf.float64, (batches - 1, 2 * self.terms + 2))
         self.signal = tf.placeholder(tf.float64, ())

@@ -129,8 +129,6 @@ def train(start):
     if found is None:
         _train(start)
         return
-    if start.hours:
-        raise errors.UsageError("--hours is for a single process", fix="give --steps, or unset TF_CONFIG.")
     joining.check_batches(start.settings, found.count)
     workers = joining.join(found)
     with workers.failures_named():

@@ -1,6 +1,5 @@
 """Which samples a batch holds, and how they are changed, follows from the seed and the batch number alone."""
 
-import dataclasses
 import signal
 import threading
 import types

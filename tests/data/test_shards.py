@@ -52,6 +52,6 @@ def test_a_damaged_shard_is_named(tiny_ade, tmp_path):
     content[int(several.parts[1]._offsets[0][0])] ^= 1
     several.parts[1].path.write_bytes(content)
     again = shards.Shards([cache.open_cache(part.path) for part in several.parts])
-    with pytest.raises(Exception, match="2of2.*is damaged: image of row 0"):
+    with pytest.raises(Exception, match=r"2of2.*is damaged: image of row 0"):
         again.image(3)
     assert again.image(0).shape == (24, 32, 3)

@@ -7,7 +7,7 @@ import time
 import cluster_help
 import numpy as np
 import pytest
-from scripts_help import run_process, train_words
+from scripts_help import command, run_process, train_words
 
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files
@@ -60,8 +60,8 @@ def test_two_workers_have_the_run_of_a_single_process(alone, together):
     for one, other in zip(*([json.loads(line) for line in (work / "run" / "log.jsonl").read_text().splitlines()]
                             for work in (alone, together[0])), strict=True):
         assert one.keys() == other.keys() and one["step"] == other["step"]
-        for key, value in one.items():
-            assert other[key] == pytest.approx(value, rel=1e-4), key
+        for key, value in one.items():  # a pixel with two nearly equal scores may change its class
+            assert other[key] == pytest.approx(value, rel=0.01 if "accuracy" in key or "iou" in key else 1e-4), key
     assert "done:" in together[1][0] and together[1][1] == ""
 
 
@@ -120,7 +120,6 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step(toy, tmp_path):
 @pytest.mark.slow
 def test_other_data_of_a_worker_are_refused_by_name(toy, tmp_path):
     words = [train_words(toy, tmp_path, *STEPS)[1:] for _ in range(2)]
-    words[1] += ["--size", "32x48"]  # its own; the settings are the chief's
     other = tmp_path / "other"
     run_process(["cp", "-r", str(toy / "scenes"), str(other)])
     picture = next(other.glob("annotations/training/*.png"))
@@ -131,11 +130,10 @@ def test_other_data_of_a_worker_are_refused_by_name(toy, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_workers_have_the_evaluation_of_a_single_process(alone, together, tmp_path):
-    run = together[0] / "run"
-    words = [str(cluster_help.ROOT / "eval_fcn.py"), "--run", run]
-    run_process([*cluster_help.sys.executable.split(), *map(str, words), "--out", str(tmp_path / "one")])
-    cluster_help.finish(cluster_help.start(2, lambda _: [*words, "--out", tmp_path / "two"]))
+def test_two_workers_have_the_evaluation_of_a_single_process(together, tmp_path):
+    words = command("eval_fcn.py", "--run", together[0] / "run", "--out")
+    run_process([*words, str(tmp_path / "one")])
+    cluster_help.finish(cluster_help.start(2, lambda _: [*words[1:], tmp_path / "two"]))
     names = sorted(str(path.relative_to(tmp_path / "one")) for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert names == sorted(str(path.relative_to(tmp_path / "two")) for path in (tmp_path / "two").rglob("*")
                            if path.is_file())
