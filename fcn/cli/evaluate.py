@@ -34,7 +34,8 @@ def main(argv):
     joining.only_chief_prints()
     workers = joining.of_environment()
     try:
-        evaluate(arguments, workers)
+        with joining.named(workers):
+            evaluate(arguments, workers)
     except errors.DataError as error:
         raise evaluate_flags.advised(error, arguments) from error
 
@@ -86,7 +87,7 @@ def evaluate_with_chief(arguments, evaluated, config, images, workers):
         raise errors.MachineError("the chief writes its results to this folder, which is not there on this machine",
                                   where=folder, fix="give an --out that all machines share, or --outputs none.")
     with prediction_writer.PredictionWriter(folder, evaluated.spec, kinds, needed=bool(arguments.images)) as writes, \
-            loaded_net.LoadedNet(evaluated) as net, workers.failures_named():
+            loaded_net.LoadedNet(evaluated) as net:
         runner.run_evaluation(net, found, evaluated, config, writes, Gallery(evaluated.spec), workers)
 
 

@@ -14,4 +14,6 @@ def main(argv):
     """Predict images without labels. Returns the exit code."""
     arguments = evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0])
     joining.only_chief_prints()
-    evaluate.evaluate(arguments, joining.of_environment())
+    workers = joining.of_environment()
+    with joining.named(workers):
+        evaluate.evaluate(arguments, workers)

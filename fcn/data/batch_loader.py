@@ -94,11 +94,12 @@ def _stacked(samples):
     return np.stack(images), np.stack(labels)
 
 
-def validation_batches(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding_id=255):
+def validation_batches(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB, padding_id=255, share=(0, 1)):
     """Yield (images, labels) of evenly spaced samples, the same in every call. Shapes as in training_batch().
 
     limit: number of batches, 0 for all samples. Images of one size are used whole, with any crop_size. Others are
-    divided into windows of crop_size (see window), or, without crop_size, used whole in batches of one.
+    divided into windows of crop_size (see window), or, without crop_size, used whole in batches of one. share: (index,
+    count) for the batches index, index + count, ... only.
     """
     tiled = crop_size is not None and not cache.uniform
     counts = [tiles(shape, crop_size) if tiled else 1 for shape in cache.shapes]
@@ -106,7 +107,8 @@ def validation_batches(cache, batch, limit=0, crop_size=None, fill_rgb=FILL_RGB,
     wanted = min(int(ends[-1]), limit * batch) if limit else int(ends[-1])
     numbers = np.arange(wanted) * ends[-1] // wanted
     together = batch if tiled or cache.uniform else 1
-    for start in range(0, wanted, together):
+    index, count = share
+    for start in range(index * together, wanted, count * together):
         samples = []
         for number in numbers[start:start + together]:
             i = int(np.searchsorted(ends, number, side="right"))

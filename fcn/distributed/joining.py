@@ -1,5 +1,6 @@
 """Becoming one of the workers of a cluster. A process does so once; several runs one after another share that."""
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -25,6 +26,11 @@ def join(found):
                                 "unset it.")
     from fcn.distributed import workers
     return workers.Workers(found, int(given))
+
+
+def named(workers):
+    """Workers.failures_named() of these Workers; without workers, a context manager that does nothing."""
+    return workers.failures_named() if workers else contextlib.nullcontext()
 
 
 def only_chief_prints():

@@ -38,9 +38,9 @@ def silent(cluster):
 
 
 def lost(cluster, numbers, why):
-    """The MachineError for workers that do not answer. why: a line."""
-    names = ", ".join(map(cluster.name, numbers))
-    return errors.MachineError(f"lost {names}" if numbers else "lost the other workers", why=why, fix=(
+    """The MachineError for workers that do not answer; none, if all do. why: a line."""
+    what = f"lost {', '.join(map(cluster.name, numbers))}" if numbers else "the communication of the workers has failed"
+    return errors.MachineError(what, why=why, fix=(
         "look at the output of that process. The same command on all workers resumes from the last checkpoint; "
         "fcn launch and the supervisors in docs/scaling.md do so by themselves."))
 

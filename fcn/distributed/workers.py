@@ -48,7 +48,12 @@ class Workers:
                 resolver, tf_distribute.experimental.CommunicationOptions(
                     timeout_seconds=seconds, implementation=implementation.NCCL if gpus else implementation.RING))
             self.config = self._strategy.extended._update_config_proto(tf_compat.session_config())
-        self._server = tf.train.Server(resolver.cluster_spec(), "worker", self.index, config=self.config)
+        try:
+            self._server = tf.train.Server(resolver.cluster_spec(), "worker", self.index, config=self.config)
+        except tf_errors.OpError as error:
+            raise errors.MachineError(f"{cluster.name(self.index)} cannot listen there",
+                                      why=tf_compat.first_line(error),
+                                      fix="choose a free port of this machine in TF_CONFIG.") from None
         watch.wait_for_all(cluster, seconds, say)
         self._watch = watch.Watch(cluster, seconds, lambda error: print(
             f"{type(error).__name__}: {error}", file=sys.stderr, flush=True))

@@ -126,13 +126,14 @@ def train(start):
     All workers of a cluster (distributed/cluster.py) that the environment describes call this and train together.
     """
     found = cluster.find()
-    if found is None:
-        _train(start)
-        return
-    joining.check_batches(start.settings, found.count)
-    workers = joining.join(found)
-    with workers.failures_named():
-        _train(start, workers) if workers.is_chief else _train_with_chief(start, workers)
+    if found:
+        joining.check_batches(start.settings, found.count)
+    workers = joining.join(found) if found else None
+    with joining.named(workers):
+        if workers and not workers.is_chief:
+            _train_with_chief(start, workers)
+        else:
+            _train(start, workers)
 
 
 def _train_with_chief(start, workers):
@@ -215,6 +216,8 @@ def prepare(start, old, before, workers=None):
         build_own_shards(settings, data, workers)
     spec, training, validation = dataset.prepare_caches(settings, data, start.verify_cache)
     content = setup.describe(settings, spec, listings, (training, validation), pretrained, before)
+    if workers:
+        content["starts"][-1]["workers"] = workers.count
     if before or not start.hours:  # else the number of steps is not known yet
         checks.check_durations(content["steps"], settings.warmup, settings.freeze_steps)
     spec = record.spec_from_dict(content["spec"])

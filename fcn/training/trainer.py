@@ -99,11 +99,11 @@ class Trainer:
         return self.schedule.rate(step, self.steps)
 
     def validation_batches(self):
-        """Return an iterable of the (images, labels) batches of one validation."""
+        """Return an iterable of the (images, labels) batches of one validation, of this worker's share of them."""
         s = self.job.settings
+        share = (self.workers.index, self.workers.count) if self.workers else (0, 1)
         return batch_loader.validation_batches(self.job.validation, s.batch, s.eval_batches, s.crop_size,
-                                       self.sampling.fill_rgb,
-                                       self.policy.padding_id)
+                                               self.sampling.fill_rgb, self.policy.padding_id, share)
 
     def validate(self, session, stopped=lambda: False):
         """Validate on the validation batches of this run; result and `stopped` as in validation.validate.
@@ -182,7 +182,8 @@ class Trainer:
 
         Returns a text with the path.
         """
-        path, cache = self.job.run / "bad_batch.npz", self.job.training
+        index, cache = self.workers.index if self.workers else 0, self.job.training  # each worker keeps its own batch
+        path = self.job.run / (f"bad_batch-{index}.npz" if index else "bad_batch.npz")
         first = number * len(images)
         names = [cache.names[batch_loader.image_index(sample, cache.sizes, self.sampling)]
                  for sample in range(first, first + len(images))]
@@ -209,11 +210,10 @@ def train(job, workers=None):
     workers: Workers that train together, all of which call this; None for a process that trains alone.
     """
     with built(job, workers) as trainer:
-        if not workers:
+        if workers and not workers.is_chief:
+            _train_with_chief(trainer)
+        else:
             _train(trainer)
-            return
-        with workers.failures_named():
-            _train(trainer) if workers.is_chief else _train_with_chief(trainer)
 
 
 def _train(trainer):

@@ -14,7 +14,7 @@ SHOWN = 3  # samples of a validation that become images for TensorBoard
 def validate(session, model, batches, policy, stopped=lambda: False, shared=None):
     """Compute the loss and scores of `batches`, an iterable of (images, labels), at network size. policy: LabelPolicy.
 
-    shared: StepNumbers, with which the workers divide the batches among them; None for a process that works alone.
+    shared: StepNumbers, if these are the batches of one of several workers; the result is that of all of them.
     Returns (numbers, samples), or None as soon as stopped() returns True. numbers: {"val_loss": mean over all labelled
     pixels, "val_loss_se": its standard error, "val_pixel_accuracy", "val_mean_iou" and "val_f_score": means over
     the classes that occur; the F-score is the Dice coefficient}.
@@ -26,8 +26,7 @@ def validate(session, model, batches, policy, stopped=lambda: False, shared=None
     """
     sums, counts, total, images = [], [], np.zeros((model.num_classes, model.num_classes), np.int64), 0
     samples: list[tuple] = []
-    index, count = (shared.workers.index, shared.workers.count) if shared else (0, 1)
-    for photos, labels in itertools.islice(batches, index, None, count):
+    for photos, labels in batches:
         if stopped():
             if not shared:
                 return None

@@ -17,7 +17,8 @@ def environment(hosts, index, seconds=60):
     """The environment of worker number `index` of these hosts."""
     config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return terminal.environment() | {"TF_CONFIG": json.dumps(config), joining.TIMEOUT: str(seconds), "PYTHONPATH": paths}
+    return terminal.environment() | {"TF_CONFIG": json.dumps(config), joining.TIMEOUT: str(seconds),
+                                     "PYTHONPATH": paths}
 
 
 def start(count, words_of, seconds=60):
