@@ -92,11 +92,16 @@ def main():
     arguments.runs = arguments.runs or f"runs/{file.stem}"
     results = before(file)
     title = f"mean IoU on validation at {arguments.size}, {arguments.steps} steps of 2 images; one dot per seed"
+    refused: set = set()
     for seed in range(arguments.seeds):
         for name in names:
-            if not any(result["variant"] == name and result["seed"] == seed
-                       for result in comparable(results, variants, arguments)):
-                results.append(train(name, seed, variants[name][1], arguments))
+            if name not in refused and not any(result["variant"] == name and result["seed"] == seed
+                                               for result in comparable(results, variants, arguments)):
+                entry = train(name, seed, variants[name][1], arguments)
+                if entry is None:
+                    refused.add(name)
+                    continue
+                results.append(entry)
                 atomic_io.write_json(file, results)
                 draw(comparable(results, variants, arguments), variants, file.with_suffix(".png"), title)
     found = comparable(results, variants, arguments)
@@ -127,7 +132,7 @@ def before(file):
 
 
 def train(name, seed, flags, arguments):
-    """Train one variant and return its entry for the JSON file."""
+    """Train one variant and return its entry for the JSON file; None if its settings do not fit the data set."""
     steps = str(arguments.steps)
     run = pathlib.Path(arguments.runs) / "-".join([name, arguments.size, steps, arguments.precision, str(seed)])
     command = [sys.executable, str(ROOT / "train_fcn.py"), *COMMON, "--size", arguments.size, "--steps", steps,
@@ -136,6 +141,9 @@ def train(name, seed, flags, arguments):
                "--data", arguments.data, "--weights", arguments.weights, "--run", str(run)]
     started = time.perf_counter()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+    if code == 2:
+        print(f"{name} is left out, see the error above", flush=True)
+        return None
     if code not in (0, 6):
         sys.exit(f"{name}, seed {seed}: train_fcn.py ended with exit code {code}; run the same command to resume")
     seconds = time.perf_counter() - started
