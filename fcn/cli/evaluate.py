@@ -34,7 +34,7 @@ def main(argv):
     joining.only_chief_prints()
     workers = joining.of_environment()
     try:
-        with joining.named(workers):
+        with joining.together(workers):
             evaluate(arguments, workers)
     except errors.DataError as error:
         raise evaluate_flags.advised(error, arguments) from error

@@ -15,5 +15,5 @@ def main(argv):
     arguments = evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0])
     joining.only_chief_prints()
     workers = joining.of_environment()
-    with joining.named(workers):
+    with joining.together(workers):
         evaluate.evaluate(arguments, workers)

@@ -20,7 +20,7 @@ import time
 from fcn.core import errors
 
 LONGEST_NAME = 200  # bytes of the final name in a temporary name; file systems allow 255 in all
-WAIT_S = 10.0  # wait for another process that writes the same file
+WAIT_S = 60.0  # wait for another process that writes the same file; several workers prepare the demo together
 
 
 def temporary_path(path):

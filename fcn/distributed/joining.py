@@ -28,9 +28,9 @@ def join(found):
     return workers.Workers(found, int(given))
 
 
-def named(workers):
-    """Workers.failures_named() of these Workers; without workers, a context manager that does nothing."""
-    return workers.failures_named() if workers else contextlib.nullcontext()
+def together(workers):
+    """Workers.together() of these Workers; without workers, a context manager that does nothing."""
+    return workers.together() if workers else contextlib.nullcontext()
 
 
 def only_chief_prints():
@@ -60,10 +60,15 @@ def of_environment():
 def check_batches(settings, count):
     """Raise UsageError unless the batches of a step can be divided among `count` workers. settings: Config."""
     batch, batches = settings.batch, settings.batches_per_step
-    if not batches % count:
-        return
     images = batch * batches
-    fix = f"--batch {images // count} --batches-per-step {count} is the same step." if not images % count else (
+    if not batches % count:
+        if settings.sync_batch_norm and settings.precision == "float16" and batches > count:
+            raise errors.UsageError("--sync-batch-norm with --precision float16 needs one batch per worker and step",
+                                    why="the gradients of every batch are scaled by its own number of pixels, and "
+                                    "synchronised batches depend on each other", fix="--precision bfloat16, or "
+                                    f"--batch {images // count} --batches-per-step {count}, which has the same images.")
+        return
+    fix = f"--batch {images // count} --batches-per-step {count} has the same images." if not images % count else (
         f"a step has {images} images: give --batches-per-step {count}, a step of {batch * count} images, which needs "
         "another --learning-rate; or start another number of workers.")
     raise errors.UsageError(f"--batches-per-step {batches} cannot be divided among {count} workers", why="the workers "

@@ -1,11 +1,12 @@
 """Finding out which workers of a run still answer.
 
-A worker answers if its server completes the handshake of gRPC. A process that was killed refuses the connection; one
-that was stopped, or a machine that cannot be reached, does not answer.
+A worker answers if its server completes the handshake of gRPC. Where a process has ended, connections are refused,
+which shows within seconds. A process that was suspended, or a machine that cannot be reached, does not answer.
 """
 
 import concurrent.futures
 import os
+import socket
 import threading
 import time
 
@@ -15,6 +16,7 @@ from fcn.core import errors
 
 ANSWER_S = 3.0  # for one attempt
 PROBES = 4  # in the time after which a worker is given up
+ENDED_S = 2.0  # between two looks whether a process has ended; it has if both show it
 
 
 def answers(address, seconds=ANSWER_S):
@@ -27,6 +29,18 @@ def answers(address, seconds=ANSWER_S):
         return False
     finally:
         channel.close()
+
+
+def has_ended(address):
+    """Return whether nothing listens at "HOST:PORT" on a host that can be reached."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # a time limit, no route, an unknown name
+        return False
+    return False
 
 
 def silent(cluster):
@@ -62,27 +76,40 @@ def wait_for_all(cluster, seconds, say):
 
 
 class Watch:
-    """A thread that ends this process with exit code 5 when another worker does not answer for `seconds`.
+    """A thread that ends this process with exit code 5 when another has ended, or does not answer for `seconds`.
 
-    The chief watches all others, and they watch the chief.
+    The chief watches all others, and they watch the chief. say: function that shows the error.
     """
 
-    def __init__(self, cluster, seconds, leave):
-        self.cluster, self.seconds, self.leave, self._ended = cluster, seconds, leave, threading.Event()
+    def __init__(self, cluster, seconds, say):
+        self.cluster, self.seconds, self.say, self._closed = cluster, seconds, say, threading.Event()
         watched = range(1, cluster.count) if cluster.index == 0 else [0]
         self.last = dict.fromkeys(watched, time.monotonic())
+        self.ended: set[int] = set()
         threading.Thread(target=self._run, daemon=True).start()
 
     def close(self):
         """End the thread."""
-        self._ended.set()
+        self._closed.set()
 
     def _run(self):
-        while not self._ended.wait(self.seconds / PROBES):
+        probed = time.monotonic()
+        while not self._closed.wait(min(ENDED_S, self.seconds / PROBES)):
+            before, self.ended = self.ended, {n for n in self.last if has_ended(self.cluster.workers[n])}
+            if before & self.ended:
+                self._leave(before & self.ended, "its process has ended")
+            if time.monotonic() - probed < self.seconds / PROBES:
+                continue
             for number in self.last:
                 if answers(self.cluster.workers[number]):
                     self.last[number] = time.monotonic()
-            gone = [number for number, last in self.last.items() if time.monotonic() - last > self.seconds]
-            if gone and not self._ended.is_set():
-                self.leave(lost(self.cluster, gone, f"no answer for {self.seconds:.0f} s"))
-                os._exit(errors.MachineError.exit_code)
+            probed = time.monotonic()
+            self._leave([n for n, last in self.last.items() if probed - last > self.seconds],
+                        f"no answer for {self.seconds:.0f} s")
+
+    def _leave(self, gone, why):
+        if gone:
+            gone = sorted({*gone, *silent(self.cluster)})  # the chief may have ended because of another
+        if gone and not self._closed.is_set():
+            self.say(lost(self.cluster, gone, why))
+            os._exit(errors.MachineError.exit_code)

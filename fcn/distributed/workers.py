@@ -23,6 +23,7 @@ from fcn.models.tf_compat import tf, tf_distribute, tf_errors
 
 LOST = (tf_errors.DeadlineExceededError, tf_errors.UnavailableError, tf_errors.AbortedError, tf_errors.CancelledError,
         tf_errors.InternalError)
+OF_ALL = (errors.Stopped, errors.DivergedError)  # all workers raise them after the same step
 GRACE_S = 5
 PATIENCE_S = 7 * 24 * 3600
 PIECE = 4096  # int32 numbers that exchange() sends at once
@@ -55,8 +56,6 @@ class Workers:
                                       why=tf_compat.first_line(error),
                                       fix="choose a free port of this machine in TF_CONFIG.") from None
         watch.wait_for_all(cluster, seconds, say)
-        self._watch = watch.Watch(cluster, seconds, lambda error: print(
-            f"{type(error).__name__}: {error}", file=sys.stderr, flush=True))
         self._graph = tf.Graph()
         with self._graph.as_default():
             self._size, self._piece = (tf.placeholder(tf.int32, (self.count, n)) for n in (1, PIECE))
@@ -118,14 +117,31 @@ class Workers:
         return made
 
     @contextlib.contextmanager
-    def failures_named(self):
-        """Replace errors of the communication inside by a MachineError that names the workers that do not answer."""
+    def together(self):
+        """Context manager for what all workers do together; at its end they wait for each other.
+
+        This process ends with exit code 5 if another one is lost inside. Errors of the communication become a
+        MachineError that names the workers that do not answer.
+        """
+        watching = watch.Watch(self.cluster, self.seconds, lambda error: print(
+            f"{type(error).__name__}: {error}", file=sys.stderr, flush=True))
         try:
             yield
+            self._wait_for_end()
+        except OF_ALL:
+            self._wait_for_end()
+            raise
         except LOST as error:
             why, numbers = tf_compat.first_line(error), watch.silent(self.cluster)
             time.sleep(GRACE_S)  # so that others which ask now find this process
             raise watch.lost(self.cluster, numbers, f"TensorFlow: {why}") from None
+        finally:
+            watching.close()
+
+    def _wait_for_end(self):
+        """Wait until all workers, also the chief that writes files, come here."""
+        with contextlib.suppress(*LOST):  # another one may have left this point, and ended
+            self.exchange(None, patient=True)
 
 
 def _choose_gpu(cluster):

@@ -129,7 +129,7 @@ def train(start):
     if found:
         joining.check_batches(start.settings, found.count)
     workers = joining.join(found) if found else None
-    with joining.named(workers):
+    with joining.together(workers):
         if workers and not workers.is_chief:
             _train_with_chief(start, workers)
         else:

@@ -73,8 +73,8 @@ def test_slurm_variables_that_contradict_each_other_are_refused(changed, named):
 
 
 @pytest.mark.parametrize(("batch", "batches", "count", "fix"), [
-    (4, 1, 2, "--batch 2 --batches-per-step 2 is the same step"),
-    (2, 3, 2, "--batch 3 --batches-per-step 2 is the same"),
+    (4, 1, 2, "--batch 2 --batches-per-step 2 has the same images"),
+    (2, 3, 2, "--batch 3 --batches-per-step 2 has the same images"),
     (1, 1, 2, "another --learning-rate")])
 def test_batches_that_cannot_be_divided_are_refused(batch, batches, count, fix):
     with pytest.raises(errors.UsageError, match=f"cannot be divided among {count} workers") as raised:
@@ -85,6 +85,14 @@ def test_batches_that_cannot_be_divided_are_refused(batch, batches, count, fix):
 def test_any_number_of_workers_that_divides_the_batches_is_right():
     for count in (1, 2, 3, 6):
         joining.check_batches(Config(batch=1, batches_per_step=6), count)
+
+
+def test_synchronised_float16_needs_one_batch_per_worker():
+    settings = Config(batch=1, batches_per_step=4, precision="float16", sync_batch_norm=True)
+    joining.check_batches(settings, 4)
+    with pytest.raises(errors.UsageError, match="one batch per worker") as raised:
+        joining.check_batches(settings, 2)
+    assert "--batch 2 --batches-per-step 2" in raised.value.fix
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "1.5", "soon"])

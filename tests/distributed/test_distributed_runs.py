@@ -5,6 +5,7 @@ import signal
 import time
 
 import cluster_help
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from scripts_help import command, run_process, train_words
@@ -12,7 +13,7 @@ from scripts_help import command, run_process, train_words
 from fcn.models.tf_compat import tf
 from fcn.runs import checkpoint_files
 
-STEPS = ["--steps", "12", "--save-every", "3"]  # of two batches each
+STEPS = ["--steps", "12", "--save-every", "3", "--schedule", "fixed"]  # of two batches each
 
 
 def arrays(run):
@@ -67,10 +68,9 @@ def test_two_workers_have_the_run_of_a_single_process(alone, together):
 
 @pytest.mark.slow
 def test_another_number_of_workers_continues_the_same_run(toy, tmp_path, alone):
-    cluster_help.finish(started(toy, tmp_path, "--steps", "6", "--schedule", "fixed"))
-    run_process(train_words(toy, tmp_path, *STEPS, "--schedule", "fixed"))
-    run_process(train_words(toy, tmp_path, *STEPS, "--schedule", "fixed", "--run", tmp_path / "alone"))
-    for name, value in arrays(tmp_path / "alone")[1].items():
+    cluster_help.finish(started(toy, tmp_path, "--steps", "6"))
+    run_process(train_words(toy, tmp_path, *STEPS))
+    for name, value in arrays(alone / "run")[1].items():
         np.testing.assert_allclose(arrays(tmp_path / "run")[1][name], value, rtol=0, atol=2e-6, err_msg=name)
 
 
@@ -119,14 +119,27 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step(toy, tmp_path):
 
 @pytest.mark.slow
 def test_other_data_of_a_worker_are_refused_by_name(toy, tmp_path):
-    words = [train_words(toy, tmp_path, *STEPS)[1:] for _ in range(2)]
-    other = tmp_path / "other"
-    run_process(["cp", "-r", str(toy / "scenes"), str(other)])
-    picture = next(other.glob("annotations/training/*.png"))
-    picture.write_bytes(next(other.glob("annotations/validation/*.png")).read_bytes())
-    words[1] += ["--data", other, "--cache-dir", tmp_path / "other_cache"]
-    printed = cluster_help.finish(cluster_help.start(2, lambda number: words[number]), [3, 3])
+    printed = cluster_help.finish(with_changed_label(toy, tmp_path, np.flipud), [3, 3])
     assert all("worker 1 (127.0.0.1:" in text and "has other data than the chief" in text for text in printed)
+
+
+@pytest.mark.slow
+def test_an_error_of_one_worker_ends_the_other_at_once(toy, tmp_path):
+    before = time.monotonic()
+    printed = cluster_help.finish(with_changed_label(toy, tmp_path, lambda label: label[1:]), [5, 3])
+    assert time.monotonic() - before < 60  # without waiting until the timeout of 90 s
+    assert "lost worker 1 (127.0.0.1:" in printed[0] and "its process has ended" in printed[0]
+    assert "a label has the size of its image" in printed[1]
+
+
+def with_changed_label(toy, work, changed):
+    """The two processes of a run, of which worker 1 has another training label. changed: function of a label."""
+    words, other = [train_words(toy, work, *STEPS)[1:] for _ in range(2)], work / "other"
+    run_process(["cp", "-r", str(toy / "scenes"), str(other)])
+    label = next(other.glob("annotations/training/*.png"))
+    imageio.imwrite(label, changed(imageio.imread(label)))
+    words[1] += ["--data", other, "--cache-dir", work / "other_cache"]
+    return cluster_help.start(2, lambda number: words[number], 90)
 
 
 @pytest.mark.slow
