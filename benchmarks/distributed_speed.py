@@ -128,7 +128,7 @@ def main():
     print("\n".join(tables.lines([">processes", ">batches per step", ">step (s)", ">images/s", ">all-reduce (s)",
                                   ">of a step", ">MB per step", ">MB on paper", ">GB per process"], rows)))
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(measuring.facts() | {"results": results}, indent=1))
+        measuring.write(arguments.json, {"results": results})
 
 
 if __name__ == "__main__":

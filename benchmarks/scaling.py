@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How training scales with GPUs and images, computed from the assumptions below: tables, and docs/scaling.png.
 
-    python benchmarks/scaling.py [--out docs/scaling.png]
+    python benchmarks/scaling.py
 
 A step is its computation plus an all-reduce of all gradients after it (fcn/training/weight_update.py), without overlap.
 Nothing here was measured on several GPUs. The images per second of one GPU are of benchmarks/RESULTS.md.
@@ -108,15 +108,13 @@ def draw(path):
 
 
 def main(argv):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", default=str(pathlib.Path(__file__).parents[1] / "docs" / "scaling.png"))
-    arguments = parser.parse_args(argv)
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args(argv)
     print("\n".join([f"{PARAMETERS / 1e6:.1f} million parameters, {GRADIENT_BYTES / 1e6:.0f} MB of gradients; "
                      f"{IMAGES_PER_S} images/s on one GPU", *steps_table(), "", *data_table(), "",
                      "standard deviation of the mean of a batch of 8 images (independent ones: "
                      f"{8 ** -0.5:.3f})", *tables.lines(["<batches are drawn", ">deviation"], [
                          [name, f"{found:.3f}"] for name, found in shuffled().items()])]))
-    draw(arguments.out)
+    draw(pathlib.Path(__file__).parents[1] / "docs" / "scaling.png")
 
 
 if __name__ == "__main__":
