@@ -97,7 +97,8 @@ def in_processes(count, case):
     cores, processes = sorted(os.sched_getaffinity(0)), []
     for number in range(count):
         config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}}
-        environment = terminal.environment() | ({"TF_CONFIG": json.dumps(config)} if count > 1 else {})
+        environment = terminal.environment() | {"TF_CPP_MIN_LOG_LEVEL": "3"} | (
+            {"TF_CONFIG": json.dumps(config)} if count > 1 else {})
         processes.append(subprocess.Popen([sys.executable, __file__, "--case", json.dumps(case)], text=True,
                                           env=environment, stdout=subprocess.PIPE))
         os.sched_setaffinity(processes[-1].pid, cores[number::count])
