@@ -18,20 +18,11 @@ from fcn.distributed import joining, local_launcher
 def main(argv):
     """Run a command in several processes. Returns the exit code."""
     arguments = parse(argv)
-    os.environ[joining.TIMEOUT] = str(arguments.timeout)
+    if arguments.timeout:
+        os.environ[joining.TIMEOUT] = str(arguments.timeout)
     command = local_launcher.as_process(arguments.command)
-    return local_launcher.Launcher(command, arguments.workers, run_of(arguments.command), arguments.restarts,
+    return local_launcher.Launcher(command, arguments.workers, arguments.restarts,
                                    lambda line: print(line, flush=True)).until_done()
-
-
-def run_of(command):
-    """The folder of the run that a command of this program trains, None if it names none."""
-    for before, word in zip(command, [*command[1:], ""], strict=True):
-        if before == "--run" and word:
-            return word
-        if before.startswith("--run="):
-            return before.removeprefix("--run=")
-    return "runs/demo" if "--demo" in command else None
 
 
 def parse(argv):
@@ -43,9 +34,9 @@ def parse(argv):
                         "GPUs, each uses one")
     parser.add_argument("--restarts", type=parsers.between(0, 1000), default=3, metavar="N", help="give up after so "
                         "many restarts without a new checkpoint (default: 3)")
-    parser.add_argument("--timeout", type=parsers.count, default=joining.TIMEOUT_S, metavar="S", help="seconds without "
+    parser.add_argument("--timeout", type=parsers.count, metavar="S", help="seconds without "
                         "an answer of another worker, after which a worker ends; longer than a step, and than writing "
-                        f"a checkpoint (default: {joining.TIMEOUT_S})")
+                        f"a checkpoint (default: that of {joining.TIMEOUT}, else {joining.TIMEOUT_S})")
     arguments = parser.parse_args(own)
     if not command:
         raise errors.UsageError("no command is given", fix="write it after --, such as: fcn launch --workers 2 -- fcn "

@@ -60,7 +60,7 @@ def train_stages(arguments):
         settings, where = resolve(stage)
         print(f"stage {number} of {len(plan)}: {stage.run}; seed {settings.seed}: {where['seed']}", flush=True)
         begun_after = any(checkpoint_files.paths(pathlib.Path(later.run) / "checkpoints") for later in plan[number:])
-        if not arguments.print_config and stages.is_finished(stage.run, settings, begun_after):
+        if not arguments.print_config and joining.of_chief(stages.is_finished(stage.run, settings, begun_after)):
             print("  finished before")
         else:
             train_one(stage)
@@ -82,10 +82,12 @@ def train_multi(arguments):
     for number, one in enumerate(plan, 1):
         settings, _ = resolve(one)
         print(f"run {number} of {len(plan)}: {one.run}; seed {settings.seed}", flush=True)
-        if stages.is_finished(one.run, settings, begun_after=False):
+        if joining.of_chief(stages.is_finished(one.run, settings, begun_after=False)):
             print("  finished before")
         else:
             train_one(one)
+    if not joining.is_chief():
+        return
     runs = [one.run for one in plan]
     found = multi_run.summarise(runs, settings.best_by)
     print(multi_run.table(found, settings.best_by))

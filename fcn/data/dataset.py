@@ -69,6 +69,9 @@ def find_data(settings):
     for split, good in found.items():
         if not good:
             raise _no_pairs(split, settings.data, problems)
+    if len(found["training"]) < settings.cache_shards:
+        raise errors.UsageError(f"--cache-shards {settings.cache_shards}: there are {len(found['training'])} training "
+                                "images", fix="leave it out; shards are for millions of images.")
     return Data(spec, found, shapes, problems, any(listing.drawn for listing in listings.values()), stamps)
 
 
@@ -101,7 +104,7 @@ def log_conversions(photos, channels, max_pixels):
 
 def is_cached(listing, split, spec, settings, stamps):
     """Whether there is a cache of a Listing without problems."""
-    if listing.problems:
+    if listing.problems or len(listing.pairs) < (settings.cache_shards if split == "training" else 1):
         return False
     try:
         return all(cache.find(own_path(pairs, title, spec, settings),

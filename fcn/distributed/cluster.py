@@ -13,7 +13,7 @@ from fcn.core import errors
 
 ROLES = ("chief", "worker")  # in the order of their numbers
 SLURM = "SLURM_STEP_NUM_TASKS"  # set by srun for each process that it starts, and by nothing else
-FIRST_PORT = 18888  # of Slurm's processes on one machine
+FIRST_PORT, PORTS, JOBS = 18888, 64, 100  # of Slurm's processes on a machine; jobs that share one differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,18 +73,19 @@ def _invalid(why, text):
 
 
 def _of_slurm(environ):
-    """The Cluster of the processes that srun has started: number i has port FIRST_PORT + its number on its host.
+    """The Cluster of the processes that srun has started; each has a port by its number on its host, and by the job.
 
     Processes must be numbered host by host (srun --distribution=block, the default). Raises UsageError.
     """
     from fcn.models.tf_compat import of_slurm  # it imports TensorFlow
+    first = FIRST_PORT + PORTS * (int(environ.get("SLURM_JOB_ID", 0)) % JOBS)
     try:
         hosts = of_slurm(environ["SLURM_STEP_NODELIST"], environ["SLURM_STEP_TASKS_PER_NODE"])
-        workers = tuple(f"{host}:{FIRST_PORT + number}" for host, count in hosts for number in range(count))
+        workers = tuple(f"{host}:{first + number}" for host, count in hosts for number in range(count))
         index, local = int(environ["SLURM_PROCID"]), int(environ.get("SLURM_LOCALID", -1))
         if len(workers) != int(environ[SLURM]) or not 0 <= index < len(workers):
             raise ValueError(f"process {index} of {environ[SLURM]}, and {len(workers)} on these hosts: {hosts}")
-        if local >= 0 and not workers[index].endswith(f":{FIRST_PORT + local}"):
+        if local >= 0 and not workers[index].endswith(f":{first + local}"):
             raise ValueError(f"process {index} is number {local} on its host, expected {workers[index]}: the processes "
                              "are not numbered host by host")
         return Cluster(workers, index)

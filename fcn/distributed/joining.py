@@ -35,9 +35,21 @@ def together(workers):
 
 def only_chief_prints():
     """In a command that is a worker but not the chief, discard stdout from now on; errors go to stderr."""
-    found = cluster.find()
-    if found and found.index and terminal.is_command():
+    if not is_chief() and terminal.is_command():
         sys.stdout = pathlib.Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process)
+
+
+def of_chief(value):
+    """Return the chief's value of all workers, where the environment describes some; else `value`."""
+    workers = of_environment()
+    with together(workers):
+        return workers.of_chief(value, patient=True) if workers else value
+
+
+def is_chief():
+    """Whether this process works alone or is the chief."""
+    found = cluster.find()
+    return not found or not found.index
 
 
 def refuse(what):

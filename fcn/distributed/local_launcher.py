@@ -20,17 +20,21 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 class Launcher:
     """Runs a command in `count` processes until they all end.
 
-    command: list of words. run: folder in which checkpoints show progress, or None. restarts: without a new checkpoint,
-    after which it gives up. say: function that shows a line.
+    command: list of words. restarts: without a new checkpoint, after which it gives up; the runs are those that a
+    worker names in a line "run: FOLDER". say: function that shows a line.
     """
 
-    def __init__(self, command, count, run, restarts, say):
+    def __init__(self, command, count, restarts, say):
         self.command, self.count, self.restarts, self.say = command, count, restarts, say
-        self.run, self.received, self.processes = run, [], []
+        self.received, self.processes, self.checkpoints = [], [], {}
 
     def until_done(self):
-        """Start the workers, restart them if needed, and return the exit code. Raises MachineError when giving up."""
-        before = {number: signal.signal(number, self._forward) for number in FORWARDED}
+        """Start the workers, restart them if needed, and return the exit code.
+
+        Raises MachineError when giving up, UsageError if the command cannot be started.
+        """
+        before = {number: signal.signal(number, self._forward) for number in FORWARDED
+                  if signal.getsignal(number) != signal.SIG_IGN}  # nohup ignores SIGHUP
         try:
             return self._until_done()
         finally:
@@ -39,28 +43,29 @@ class Launcher:
                 signal.signal(number, handler)
 
     def _until_done(self):
-        progress, left = self._checkpoints(), self.restarts
+        left = self.restarts
         while True:
             self._start()
             codes = self._wait()
             worst = [code for code in codes.values() if code]
             if not worst:
                 return 0
-            if self.received or 128 < worst[0] < 128 + 65:  # a worker that gets a signal stops all of them
-                return max(worst)
+            if self.received or _is_stop(worst[0]):  # a worker that gets a signal stops all of them
+                return max(128 - code if code < 0 else code for code in worst)
             final = [(number, code) for number, code in codes.items() if code in NOT_RESTARTED]
             if final:
                 self.say(f"worker {final[0][0]} ended with exit code {final[0][1]}, see its lines above; a restart "
                          "would end in the same way")
                 return final[0][1]
-            now = self._checkpoints()
-            progress, left = now, (left if now == progress else self.restarts) - 1
+            new = self._new_checkpoints()
+            left = (self.restarts if new else left) - 1
             what = ", ".join(f"worker {number} {_described(code)}" for number, code in codes.items() if code)
             if left < 0:
                 raise errors.MachineError(f"gave up after {self.restarts} restarts without a new checkpoint",
-                                          where=self.run, why=f"the last time: {what}", fix="see the lines of the "
-                                          "workers above. The same command resumes from the last checkpoint.")
-            self.say(f"{what}; restarting all {self.count} workers from {max(now, default='the start')}")
+                                          where=next(reversed(self.checkpoints), None), why=f"the last time: {what}",
+                                          fix="see the lines of the workers above. The same command resumes from the "
+                                              "last checkpoint.")
+            self.say(f"{what}; restarting all {self.count} workers")
 
     def _start(self):
         ports = _free_ports(self.count)
@@ -69,9 +74,7 @@ class Launcher:
         self.processes = []
         for number in range(self.count):
             cluster = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}}
-            process = subprocess.Popen(self.command, env=terminal.environment() | {"TF_CONFIG": json.dumps(cluster)},
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       start_new_session=True)  # Ctrl-C reaches them from here, once
+            process = self._started(terminal.environment() | {"TF_CONFIG": json.dumps(cluster)})
             if len(cores) >= self.count:  # each has its own share of the cores
                 os.sched_setaffinity(process.pid, cores[number::self.count])
             self.processes.append(process)
@@ -79,11 +82,28 @@ class Launcher:
                         for number, process in enumerate(self.processes)]
         for reader in self.readers:
             reader.start()
+        for number in self.received:  # before all had been started
+            self._send(number)
+
+    def _started(self, environment):
+        try:
+            return subprocess.Popen(self.command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, start_new_session=True)  # Ctrl-C reaches it from here
+        except OSError as error:
+            raise errors.UsageError(f"{self.command[0]} cannot be started: {error.strerror}", fix="after --, give a "
+                                    "command such as fcn train, or a Python file.") from None
 
     def _show(self, number, process):
         with process.stdout:
             for line in process.stdout:
-                self.say(f"[{number}] {line.decode(errors='replace').rstrip()}")
+                text = line.decode(errors="replace").rstrip()
+                if text.startswith("run: "):
+                    self.checkpoints.setdefault(text.removeprefix("run: "), _checkpoints(text.removeprefix("run: ")))
+                try:
+                    self.say(f"[{number}] {text}")
+                except BrokenPipeError:  # the reader of the output has ended
+                    self.say = lambda line: None
+                    self._send(signal.SIGTERM)
 
     def _wait(self):
         """Return {worker: exit code} when all have ended, in the order in which they ended. The rest is killed."""
@@ -93,7 +113,8 @@ class Launcher:
             for number, process in enumerate(self.processes):
                 if number not in codes and process.poll() is not None:
                     codes[number] = process.returncode
-                    failed = failed or (time.monotonic() if process.returncode else None)
+                    is_failure = process.returncode and not _is_stop(process.returncode)
+                    failed = failed or (time.monotonic() if is_failure else None)
             if failed and time.monotonic() - failed > ENDED_S and not self.received:
                 break
             time.sleep(0.05)
@@ -110,13 +131,29 @@ class Launcher:
 
     def _forward(self, number, _):
         self.received.append(number)
+        self._send(number)
+
+    def _send(self, number):
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(number)
 
-    def _checkpoints(self):
-        """Names of the checkpoints of the run or of its stages."""
-        return {str(path) for path in pathlib.Path(self.run).glob("**/checkpoints/step-*")} if self.run else set()
+    def _new_checkpoints(self):
+        """Whether a run has other checkpoints than at the last call, or than when it was first named."""
+        now = {run: _checkpoints(run) for run in self.checkpoints}
+        new = now != self.checkpoints
+        self.checkpoints |= now
+        return new
+
+
+def _checkpoints(run):
+    """Names of the checkpoints of a run."""
+    return {path.name for path in pathlib.Path(run).glob("checkpoints/step-*")}
+
+
+def _is_stop(code):
+    """Whether a process with this exit code has stopped after a signal."""
+    return 128 < code < 128 + 65
 
 
 def _described(code):

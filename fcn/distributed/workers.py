@@ -54,7 +54,8 @@ class Workers:
         except tf_errors.OpError as error:
             raise errors.MachineError(f"{cluster.name(self.index)} cannot listen there",
                                       why=tf_compat.first_line(error),
-                                      fix="choose a free port of this machine in TF_CONFIG.") from None
+                                      fix="choose a free port of this machine in TF_CONFIG; under Slurm, it depends on "
+                                          "the number of the job: submit it again.") from None
         watch.wait_for_all(cluster, seconds, say)
         self._graph = tf.Graph()
         with self._graph.as_default():
@@ -71,7 +72,8 @@ class Workers:
 
     def new_session(self, graph=None):
         """A Session of a graph with operations of this object."""
-        return tf_compat.new_session(graph, self._server.target, self.config)
+        config = tf_compat.for_server(self.config, graph or tf.get_default_graph())
+        return tf_compat.new_session(graph, self._server.target, config)
 
     def total(self, tensors, seconds=None):
         """Return the sums of tensors, a list, over all workers: float32, float64, int32 or int64, fixed shapes.
@@ -79,8 +81,19 @@ class Workers:
         The sums have the same bits on every worker. seconds: after which it fails; default: those of this object.
         """
         options = tf_distribute.experimental.CommunicationOptions(timeout_seconds=seconds) if seconds else None
+        tensors = [tf.convert_to_tensor(x) for x in tensors]
+        by_dtype: dict = {}  # the strategy joins tensors to larger ones, which must have one dtype
+        for number, x in enumerate(tensors):
+            by_dtype.setdefault(x.dtype.base_dtype, []).append(number)
+
         def summed():  # the strategy places what is made here on the device of this worker, and asks for it
-            return tf_distribute.get_replica_context().all_reduce("sum", [tf.identity(x) for x in tensors], options)
+            sums = list(tensors)
+            for numbers in by_dtype.values():
+                own = [tf.identity(tensors[number]) for number in numbers]
+                found = tf_distribute.get_replica_context().all_reduce("sum", own, options)
+                for number, x in zip(numbers, found, strict=True):
+                    sums[number] = x
+            return sums
         return self._strategy.run(summed)
 
     def at_own_place(self, x):

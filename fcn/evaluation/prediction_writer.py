@@ -127,16 +127,20 @@ class PredictionWriter(contextlib.AbstractContextManager):
             if self.full and self.needed:
                 raise
 
-    def finish(self):
-        """Complete the overlay video. Write predictions.zip if requested: the prediction files without their folder."""
+    def finish_video(self):
+        """Complete the overlay video that is being written, if there is one."""
         with self._unless_full(", ".join(self._open_videos)):
             self._close_video()
+
+    def finish(self):
+        """Complete the overlay video. Write predictions.zip if requested: the prediction files without their folder."""
+        self.finish_video()
         path = self.folder / "predictions.zip"
         with self._unless_full(path.name) as has_space:
             if has_space and ZIP in self.kinds and not self.unwritten:
                 with atomic_io.NewFile(path) as aside:
                     with aside.opened() as file, zipfile.ZipFile(file, "w") as archive:  # PNGs are compressed already
-                        for prediction in self.written:
+                        for prediction in sorted(self.written):
                             archive.write(prediction, prediction.relative_to(self.folder / PREDICTIONS))
                     aside.commit(sync=False)
 

@@ -86,7 +86,7 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery, workers=None
     if workers:
         images, counted, left_out = together.of_all(workers, (images, counted, left_out), consumer.numbers, outputs,
                                                     gallery)
-    if not images:
+    if not images and (not workers or workers.is_chief):
         raise errors.DataError("no image can be read", why=errors.several(left_out),
                                fix=file_checks.NO_OTHERS)
     return Scored(counted.pop("original", None), counted.pop("network", None), counted, left_out, images,

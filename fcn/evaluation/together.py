@@ -13,6 +13,7 @@ def of_all(workers, own, numbers, outputs, gallery):
     Gallery. The chief's outputs and gallery get those of the others; a worker that is not the chief returns its own.
     """
     images, counted, left_out = own
+    outputs.finish_video()
     found = workers.exchange({
         "images": images, "numbers": numbers, "gallery": gallery.parts(),
         "counted": {kind: matrices.parts() for kind, matrices in counted.items()},

@@ -64,7 +64,8 @@ def run(session, fetches, feed):
 def first_line(error):
     """What an error of TensorFlow's says, without where in the program the operation was made."""
     text = str(error).partition("\nNode: ")[2].partition("\n")[2] or str(error)
-    return (text.strip().splitlines() or [repr(error)])[0][:300]
+    lines = [line for line in text.strip().splitlines() if not line.startswith("From /job:")] or [repr(error)]
+    return lines[0][:300]
 
 
 _deterministic = threading.Lock()
@@ -113,6 +114,21 @@ def new_session(graph=None, target="", config=None):
     """A Session of a graph, by default with session_config(). target: address of the server that runs it."""
     with terminal.native_output_hidden():
         return tf.Session(target, graph=graph, config=config or session_config())
+
+
+def for_server(config, graph):
+    """The config for a session of this graph that a server runs: a copy that does not join bfloat16 operations.
+
+    TensorFlow joins a convolution with the operations after it (Grappler's remapper). The joined operation is not
+    declared for bfloat16; a server checks that when it receives the graph, a session without server does not.
+    """
+    kinds = {op.outputs[0].dtype for op in graph.get_operations() if op.type in ("Conv2D", "MatMul")}
+    if tf.bfloat16 not in kinds:
+        return config
+    found = tf.ConfigProto()
+    found.CopyFrom(config)
+    found.graph_options.rewrite_options.remapping = RewriterConfig.OFF
+    return found
 
 
 def of_slurm(nodes, tasks_per_node):

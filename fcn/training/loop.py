@@ -172,7 +172,7 @@ def _diverged(error, position, settings, number, images, labels):
     """Return the DivergedError for a loss or gradient that is not finite, and save its batch; else the error itself."""
     if "is not finite" not in error.message:
         return error
-    what = "loss" if "the loss is" in error.message else "gradient"
+    what = "loss" if "the loss is" in error.message else "loss or gradient" if settings.shared else "gradient"
     means = [confidence.mean_loss([loss], [pixels])[0] for loss, pixels in list(position.window)[-3:]]
     losses = [mean if mean == mean else None for mean in means]
     shown = ["no labelled pixels" if loss is None else f"{loss:.4g}" for loss in losses]
@@ -186,7 +186,8 @@ def _diverged(error, position, settings, number, images, labels):
         f"the {what} is not finite at step {position.step + 1}; the weights were not changed",
         why=[*why, f"before: loss {', '.join(shown) or 'unknown'} (last batches), gradient norm "
              f"{'unknown' if norm is None else f'{norm:.4g}'}; learning rate {rate:.4g}",
-             f"the batch is {settings.keep_batch(number, images, labels, facts)}"],
+             f"the {'last batch of this worker' if settings.shared else 'batch'} is "
+             f"{settings.keep_batch(number, images, labels, facts)}"],
         fix="start a new run with a lower --learning-rate, or with --precision bfloat16, which needs no loss scale."
             if scaled else
             "resume from the last checkpoint with a lower --learning-rate, --warmup or --clip-norm 1; check the labels "

@@ -304,7 +304,7 @@ def evaluation_hook(trainer, session, asked, report, save):
     """The hooks.Evaluate of a run."""
     settings, workers = trainer.job.settings, trainer.workers
     when = hooks.ValidationTimes(trainer.steps, settings.eval_every, settings.patience)
-    stopped = (lambda: asked.own.caught) if workers else lambda: asked.caught
+    stopped = (lambda: asked.caught or asked.own.caught) if workers else lambda: asked.caught
     return hooks.Evaluate(lambda: trainer.validate(session, stopped), when, report, save,
                           workers.of_chief if workers else lambda step: step)
 

@@ -57,7 +57,7 @@ def validate(session, model, batches, policy, stopped=lambda: False, shared=None
 
 def _of_all(shared, sums, counts, total, images):
     """Return these results of the batches of all workers, in the order of the batches; take their signals, too."""
-    found = shared.workers.exchange([shared.asked.number, sums, counts, total.tolist(), images])
+    found = shared.workers.exchange([shared.asked.number, sums, counts, total.tolist(), images], patient=True)
     shared.asked.agree([received for received, *_ in found])
     def in_order(column):
         return [x for of_round in itertools.zip_longest(*[one[column] for one in found]) for x in of_round

@@ -103,7 +103,9 @@ def build(objective, normalizer, rule, batches_per_step=1, workers=None):
     if rule.clip_norm:
         factor = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 if the norm is not larger than clip_norm
         grads = [(g * factor, v) for g, v in grads]
-    changed = _unless_skipped(lambda: _changed(rule, grads, rate, average, workers), norm, scale)
+    # The batches before the last one have changed the moving averages of each worker, also if the step is skipped.
+    skipped = (lambda: tf.group(*_same_averages(workers, []))) if workers and batches_per_step > 1 else tf.no_op
+    changed = _unless_skipped(lambda: _changed(rule, grads, rate, average, workers), skipped, norm, scale)
     with tf.control_dependencies([changed]):  # otherwise the sums might be cleared before they are read
         update = tf.group(changed, *[v.assign(tf.zeros(v.shape)) for v in running])
     variables.mark_optimizer_variables([v for v in tf.global_variables() if v.op.name not in before])
@@ -134,16 +136,9 @@ def _seed(normalizer, scale):
 def _changed(rule, grads, rate, average, workers):
     """Return the operation of a step that is not skipped: moving averages, then weights, then their averages.
 
-    Each worker has changed the moving averages by its own batches; they become the mean of those of all workers. Raises
-    UsageError if the optimizer gives no operation.
+    Raises UsageError if the optimizer gives no operation.
     """
-    changes = variables.apply_changes(rule.norm_momentum)
-    if workers and changes:
-        moving = list(variables.momenta())
-        with tf.control_dependencies(changes):
-            sums = workers.total([v.read_value() for v in moving])
-        changes = [v.assign(x / workers.count).op for v, x in zip(moving, sums, strict=True)]
-    with tf.control_dependencies(changes):
+    with tf.control_dependencies(_same_averages(workers, variables.apply_changes(rule.norm_momentum))):
         applied = apply(rule, grads, rate)
     if not isinstance(applied, tf.Operation | tf.Tensor):
         raise errors.UsageError(f"apply() gives {applied!r}, expected an operation such as that of tf.group()",
@@ -154,12 +149,25 @@ def _changed(rule, grads, rate, average, workers):
         return average.update()
 
 
-def _unless_skipped(change, norm, scale):
-    """Return the operation change(); with a LossScale, one that does so if norm is finite and updates the scale."""
+def _same_averages(workers, changes):
+    """Return operations that set the moving averages to the means of those of all workers, after `changes` on each.
+
+    changes: operations, also returned without workers.
+    """
+    moving = list(variables.momenta())
+    if not workers or not moving:
+        return changes
+    with tf.control_dependencies(changes):
+        sums = workers.total([v.read_value() for v in moving])
+    return [v.assign(x / workers.count).op for v, x in zip(moving, sums, strict=True)]
+
+
+def _unless_skipped(change, skipped, norm, scale):
+    """Return the operation change(); with a LossScale, skipped() if norm is not finite, and an update of the scale."""
     if scale is None:
         return change()
     finite = tf.math.is_finite(norm)
-    return tf.group(tf.cond(finite, change, tf.no_op), scale.update(finite))
+    return tf.group(tf.cond(finite, change, skipped), scale.update(finite))
 
 
 def apply(rule, grads, rate):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fcn.config.training_config import Config
+from fcn.core import errors
 from fcn.data import dataset
 from fcn.data.cache import cache, shards
 
@@ -55,3 +56,9 @@ def test_a_damaged_shard_is_named(tiny_ade, tmp_path):
     with pytest.raises(Exception, match=r"2of2.*is damaged: image of row 0"):
         again.image(3)
     assert again.image(0).shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("count", [7, 1000])
+def test_more_shards_than_images_are_refused(tiny_ade, tmp_path, count):
+    with pytest.raises(errors.UsageError, match=f"--cache-shards {count}: there are 6 training images"):
+        dataset.find_data(settings(tiny_ade, tmp_path, count))

@@ -7,7 +7,7 @@ from cluster_help import HERE, finish, start
 
 # optimizer:batches of a step:loss:norm. Batches have 0 to 60 labelled pixels; clipping, decay and averages are on.
 CASES = ("momentum:6:cross_entropy:", "adam:6:cross_entropy:", "momentum:2:cross_entropy:",
-         "adam:6:cross_entropy+dice:", "momentum:6:cross_entropy:norm")
+         "adam:6:cross_entropy+dice:", "momentum:6:cross_entropy:norm", "momentum:6:cross_entropy:scaled")
 SYNC = "momentum:6:cross_entropy:sync"
 
 

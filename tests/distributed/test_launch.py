@@ -22,11 +22,11 @@ def worker(tmp_path, body):
     return path
 
 
-def run(tmp_path, body, count=2, restarts=1, folder=None):
+def run(tmp_path, body, count=2, restarts=1):
     """(exit code, lines) of a launch of this body."""
     said = []
     words = local_launcher.as_process([str(worker(tmp_path, body))])
-    return local_launcher.Launcher(words, count, folder, restarts, said.append).until_done(), said
+    return local_launcher.Launcher(words, count, restarts, said.append).until_done(), said
 
 
 def starts(tmp_path, number=0):
@@ -43,7 +43,7 @@ def test_a_killed_worker_restarts_all_of_them(tmp_path):
     code, said = run(tmp_path, "if start == 0 and me == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
                                "if start == 0: time.sleep(60)")
     assert code == 0 and starts(tmp_path, 0) == starts(tmp_path, 1) == 2
-    assert "worker 1 was killed by SIGKILL; restarting all 2 workers from the start" in said
+    assert "worker 1 was killed by SIGKILL; restarting all 2 workers" in said
 
 
 @pytest.mark.parametrize("code", [2, 3, 4, 6])
@@ -54,14 +54,17 @@ def test_errors_that_would_happen_again_are_not_restarted(tmp_path, code):
 
 def test_without_a_new_checkpoint_it_gives_up(tmp_path):
     with pytest.raises(errors.MachineError, match="gave up after 2 restarts without a new checkpoint") as raised:
-        run(tmp_path, "sys.exit(5)", restarts=2, folder=tmp_path)
+        run(tmp_path, "print(f'run: {here}')\nsys.exit(5)", restarts=2)
     assert starts(tmp_path) == 3 and "ended with exit code 5" in str(raised.value)
+    assert raised.value.where == str(tmp_path)
 
 
 def test_new_checkpoints_allow_more_restarts(tmp_path):
-    body = "(here / 'checkpoints' / f'step-{start:06d}').mkdir(parents=True, exist_ok=True)\nsys.exit(5 * (start < 4))"
-    code, said = run(tmp_path, body, restarts=1, folder=tmp_path)
-    assert code == 0 and starts(tmp_path) == 5 and said[-1].endswith("step-000003")
+    body = ("print(f'run: {here}', flush=True)\ntime.sleep(0.2)\n"
+            "(here / 'checkpoints' / f'step-{start:06d}').mkdir(parents=True, exist_ok=True)\n"
+            "sys.exit(5 * (start < 4))")
+    code, _ = run(tmp_path, body, restarts=1)
+    assert code == 0 and starts(tmp_path) == 5
 
 
 @pytest.mark.slow
@@ -78,9 +81,23 @@ def test_stop_signals_reach_all_workers(tmp_path, number):
     assert process.wait() == 128 + number and starts(tmp_path) == 1
 
 
-def test_the_folder_of_the_run_is_found_in_the_command():
-    assert launch.run_of(["fcn", "train", "--run", "runs/a"]) == launch.run_of(["x.py", "--run=runs/a"]) == "runs/a"
-    assert launch.run_of(["fcn", "train", "--demo"]) == "runs/demo" and launch.run_of(["fcn", "train"]) is None
+@pytest.mark.slow
+def test_a_worker_that_was_stopped_leaves_the_chief_time_to_save(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_launcher, "ENDED_S", 0.1)
+    code, said = run(tmp_path, "if me: sys.exit(143)\ntime.sleep(1)\nprint('saved')\nsys.exit(143)")
+    assert code == 143 and "[0] saved" in said and starts(tmp_path) == 1
+
+
+def test_workers_that_a_signal_kills_give_its_exit_code(tmp_path):
+    words = local_launcher.as_process([str(worker(tmp_path, "time.sleep(60)"))])
+    launcher = local_launcher.Launcher(words, 2, 3, print)
+    launcher.received = [signal.SIGTERM]  # before the workers were started, which then get it
+    assert launcher.until_done() == 143
+
+
+def test_an_unknown_command_is_refused():
+    with pytest.raises(errors.UsageError, match="no-such-command cannot be started: No such file"):
+        launch.main(["--workers", "2", "--", "no-such-command"])
 
 
 def test_launch_needs_a_command():

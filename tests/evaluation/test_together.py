@@ -20,16 +20,20 @@ class Outputs:
     """What together.of_all() needs of a PredictionWriter."""
 
     def __init__(self, folder):
-        self.folder, self.written, self.unwritten = folder, [], []
+        self.folder, self.written, self.unwritten, self.finished = folder, [], [], False
+
+    def finish_video(self):
+        self.finished = True
 
 
 class Worker:
     """One of `count` workers; the chief gets the values that the others have sent before."""
 
-    def __init__(self, index, sent):
-        self.index, self.is_chief, self.sent = index, index == 0, sent
+    def __init__(self, index, sent, outputs):
+        self.index, self.is_chief, self.sent, self.outputs = index, index == 0, sent, outputs
 
     def exchange(self, value, patient):
+        assert self.outputs.finished  # else a video of this worker would be left behind
         self.sent[self.index] = value
         return [self.sent.get(k) for k in range(len(self.sent))] if self.is_chief else None
 
@@ -50,9 +54,10 @@ def counted(numbers, folder):
 def test_workers_together_have_the_matrices_and_pictures_of_one(tmp_path, count):
     sent = {}
     for index in range(count - 1, 0, -1):
-        together.of_all(Worker(index, sent), *counted(range(index, len(IMAGES), count), tmp_path))
+        own = counted(range(index, len(IMAGES), count), tmp_path)
+        together.of_all(Worker(index, sent, own[2]), *own)
     own, numbers, outputs, gallery = counted(range(0, len(IMAGES), count), tmp_path)
-    images, kinds, left_out = together.of_all(Worker(0, sent), own, numbers, outputs, gallery)
+    images, kinds, left_out = together.of_all(Worker(0, sent, outputs), own, numbers, outputs, gallery)
     (expected_images, expected, _), _, expected_outputs, expected_gallery = counted(range(len(IMAGES)), tmp_path)
     assert images == expected_images and left_out == []
     found, expected = kinds["original"], expected["original"]
@@ -66,8 +71,8 @@ def test_problems_and_unwritten_files_of_all_workers_are_known(tmp_path):
     sent, (own, numbers, outputs, gallery) = {}, counted([1], tmp_path)
     outputs.unwritten.append(("image 1", OSError(28, "No space left on device")))
     problem = Problem(tmp_path / "bad.jpg", "is damaged", "replace it")
-    together.of_all(Worker(1, sent), (1, own[1], [problem]), numbers, outputs, gallery)
+    together.of_all(Worker(1, sent, outputs), (1, own[1], [problem]), numbers, outputs, gallery)
     own, numbers, outputs, gallery = counted([0], tmp_path)
-    _, _, left_out = together.of_all(Worker(0, sent), own, numbers, outputs, gallery)
+    _, _, left_out = together.of_all(Worker(0, sent, outputs), own, numbers, outputs, gallery)
     assert left_out == [problem]
     assert [(name, error.errno) for name, error in outputs.unwritten] == [("image 1", 28)]
