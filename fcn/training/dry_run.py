@@ -61,7 +61,8 @@ def memory_of(trainer, batch=None):
     training = resources.activations(memory_map, size_px, architecture.num_classes, layers, width)
     validation = resources.prediction(validation_map, validation_px, architecture.num_classes, width)
     update = resources.Update(settings.optimizer, settings.batches_per_step, bool(settings.weight_decay),
-                              trainer.graph.objective.shape.num_elements(), bool(settings.ema))
+                              trainer.graph.objective.shape.num_elements(), bool(settings.ema),
+                              trainer.workers.count if trainer.workers else 1)
     parts = resources.memory(sum(sizes), sum(v.shape.num_elements() for _, v in trained), batch * training,
                              batch * validation, update, width)
     return parts | {"the graph": resources.graph(len(tf.get_default_graph().get_operations()))}

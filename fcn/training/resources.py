@@ -14,6 +14,8 @@ PROGRAM_OPERATIONS = 3000  # of a graph that PROGRAM contains: an FCN
 OPERATION = 13e3  # bytes of another operation in the graph and the session (measured: 11e3 to 15e3)
 LOGITS = 2       # arrays of their size: upsampled logits and their gradient
 FLOAT = 4        # bytes of a float32
+SERVER = 250e6   # bytes of TensorFlow's server, with several workers
+ALL_REDUCE = 3.3  # copies of the gradients while their sums over the workers are computed (measured: FCN-32s)
 WRITTEN_PER_S = 80e6  # bytes/s of writing and verifying a checkpoint (measured: 65e6 while the machine does other work)
 
 
@@ -60,7 +62,7 @@ class Update:
     """Settings on which the memory of a weight update depends.
 
     decays: whether there is weight decay. terms: number of losses with their own normalizer. averaged: whether averages
-    of the weights are kept.
+    of the weights are kept. workers: number of processes that divide the batches of a step.
     """
 
     optimizer: str = "adam"
@@ -68,6 +70,7 @@ class Update:
     decays: bool = False
     terms: int = 1
     averaged: bool = False
+    workers: int = 1
 
 
 def graph(operations):
@@ -82,7 +85,7 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
     bytes of a batch from activations() and prediction(). update: Update. width: bytes per number in the encoder; below
     4, a converted copy of every weight is held too.
     """
-    summed = update.terms if update.batches_per_step > 1 else 0
+    summed = update.terms if update.batches_per_step > update.workers else 0
     rule = registry.load("optimizers", update.optimizer)  # it imports TensorFlow
     copies = rule.COPIES + (update.decays and not rule.DECOUPLED_WEIGHT_DECAY)
     gradients = max(summed, 1) * trained * FLOAT
@@ -93,6 +96,7 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
             "averages of the weights": update.averaged * trained * FLOAT,
             "running sums of the gradients": summed * trained * FLOAT,
             "gradients": gradients,
+            "sums over the workers": (update.workers > 1) * (SERVER + ALL_REDUCE * trained * FLOAT),
             "copies during the update": copies * trained * FLOAT,
             "maps of a batch": training,
             "validation, beyond maps and gradients": max(0, validation - training - gradients)}
