@@ -23,6 +23,7 @@ from fcn.cli import (
     evaluate_flags,
     export,
     inspect,
+    launch,
     report,
     score,
     train,
@@ -46,9 +47,9 @@ COMMANDS = {"train": lambda: train.parse([]), "evaluate": lambda: evaluate_flags
             "export": lambda: export.main([]), "convert": lambda: convert.parse([]), "csail": lambda: csail.parse([]),
             "convert-labels": lambda: convert_labels.parse([]),
             "score": lambda: score.main([]),
-    "compare": lambda: compare.parse([]), "report": lambda: report.parse([])}
+    "compare": lambda: compare.parse([]), "report": lambda: report.parse([]), "launch": lambda: launch.parse([])}
 FOREIGN = {"--porcelain", "--untracked-files", "--error-unmatch", "--short", "--gpus", "--logdir",  # git, docker, ...
-           "--version"}  # fcn itself
+           "--distribution", "--version"}  # srun, fcn itself
 FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
 COMMAND_LINE = re.compile(rf"fcn ({'|'.join(COMMANDS)}) .*--[a-z].*")
 READERS = "layouts/ label_formats/ label_files images file_checks"  # every command with a data set prints their advice
@@ -87,8 +88,9 @@ def flags_in(path):
 
 def advised_commands(path):
     """[(command, flags)] of the texts in a file that show the command line of another command."""
-    texts = [node.value for node in ast.walk(ast.parse(path.read_text()))
-             if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [part for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)
+             for part in node.value.split(" -- ")]  # fcn launch --workers 2 -- COMMAND
     return [(found[1], re.findall(FLAG, found[0])) for text in texts for found in COMMAND_LINE.finditer(text)]
 
 

@@ -130,7 +130,8 @@ class Config:
     learning_rate: float = setting("optimizer", 5e-5, "RATE", "learning rate, for the --loss-reduction in use",
                                    positive, is_common=True)
     batch: int = setting("optimizer", 2, "N", "images per forward/backward pass", count, is_common=True)
-    batches_per_step: int = setting("optimizer", 1, "N", "batches whose gradients are accumulated for a step", count)
+    batches_per_step: int = setting("optimizer", 1, "N", "batches whose gradients are accumulated for a step; "
+                                    "workers of fcn launch divide them", count, is_common=True)
     momentum: float = setting("optimizer", 0.9, "FACTOR", "of --optimizer momentum", between(0.0, 1.0, real))
     weight_decay: float = setting("optimizer", 0.0, "FACTOR", "L2 penalty on kernels, not on biases; decoupled in "
                                   "adamw", between(0.0, 1e9, real))

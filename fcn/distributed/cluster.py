@@ -60,9 +60,11 @@ def _of_tf_config(text):
     workers = [host for name in ROLES for host in hosts.get(name, ())]
     if not 0 <= index < len(hosts.get(role, ())):
         raise _invalid(f"this process is {role} {index}, and the cluster has {len(hosts.get(role, ()))} of them", text)
-    twice = [host for host in workers if workers.count(host) > 1]
-    if twice or not all(":" in host for host in workers):
-        raise _invalid(f"'{twice[0]}' occurs twice" if twice else "expected HOST:PORT of every process", text)
+    for host in workers:
+        if not host.rpartition(":")[2].isdigit() or ":" not in host:
+            raise _invalid(f"'{host}': expected HOST:PORT", text)
+        if workers.count(host) > 1:
+            raise _invalid(f"'{host}' occurs twice", text)
     return Cluster(tuple(workers), index + (len(hosts.get("chief", ())) if role == "worker" else 0))
 
 

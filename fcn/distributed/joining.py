@@ -25,7 +25,8 @@ def join(found):
         raise errors.UsageError(f"{TIMEOUT}={given}: expected a whole number of seconds", fix=f"set {TIMEOUT}=300, or "
                                 "unset it.")
     from fcn.distributed import workers
-    return workers.Workers(found, int(given))
+    return workers.Workers(found, int(given), lambda line: print(line, file=sys.stderr if found.index else sys.stdout,
+                                                                 flush=True))
 
 
 def together(workers):

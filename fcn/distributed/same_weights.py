@@ -25,7 +25,7 @@ class SameWeights:
         """Compare the variables if that is due. Raises MachineError that names variable and workers."""
         if not self.is_due(at.step):
             return
-        found = self.workers.exchange([int(self.session.run(one)) for one in self.sums])
+        found = self.workers.exchange([int(one) for one in self.session.run(self.sums)])
         for variable, sums in zip(self.variables, zip(*found, strict=True), strict=True):
             different = [worker for worker, own in enumerate(sums) if own != sums[0]]
             if different:

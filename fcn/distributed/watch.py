@@ -43,6 +43,18 @@ def has_ended(address):
     return False
 
 
+def _unreachable(address):
+    """Why the host of an address cannot be reached, "" if it can."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except ConnectionRefusedError:
+        return f"{host} can be reached, and no process listens at port {port}"
+    except OSError as error:
+        return f"{host}: {error.strerror or error}"
+    return f"a program listens at port {port} of {host} that is not a worker, or is suspended"
+
+
 def silent(cluster):
     """Return the numbers of the other workers that do not answer."""
     others = [number for number in range(cluster.count) if number != cluster.index]
@@ -67,8 +79,9 @@ def wait_for_all(cluster, seconds, say):
         waited = time.monotonic() - begun
         if waited > seconds:
             raise errors.MachineError(f"{', '.join(map(cluster.name, waiting))} did not start within {seconds:.0f} s",
-                                      fix="start the same command there; every machine must be able to reach these "
-                                          "ports of the others.")
+                                      why=[why for number in waiting if (why := _unreachable(cluster.workers[number]))],
+                                      fix="start the same command there, each process with an index of its own; every "
+                                          "machine must be able to reach these ports of the others.")
         if waited > said + 10:
             say(f"waiting for {', '.join(map(cluster.name, waiting))}, {waited:.0f} s")
             said = waited

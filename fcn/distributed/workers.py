@@ -36,7 +36,7 @@ class Workers:
     step, and than writing a checkpoint. say: function that shows a line.
     """
 
-    def __init__(self, cluster, seconds, say=print):
+    def __init__(self, cluster, seconds, say):
         self.cluster, self.index, self.count, self.seconds = cluster, cluster.index, cluster.count, seconds
         _choose_gpu(cluster)
         gpus = int(tf_compat.has_gpu())
@@ -54,9 +54,12 @@ class Workers:
         except tf_errors.OpError as error:
             raise errors.MachineError(f"{cluster.name(self.index)} cannot listen there",
                                       why=tf_compat.first_line(error),
-                                      fix="choose a free port of this machine in TF_CONFIG; under Slurm, it depends on "
-                                          "the number of the job: submit it again.") from None
+                                      fix="choose a free port of this machine in TF_CONFIG, and give each process an "
+                                          "index of its own; under Slurm, the port depends on the number of the job: "
+                                          "submit it again.") from None
         watch.wait_for_all(cluster, seconds, say)
+        say(f"{cluster.name(self.index)} of {self.count} workers" + ("" if self.is_chief else "; the chief, "
+            f"{cluster.name(0)}, prints and writes"))
         self._graph = tf.Graph()
         with self._graph.as_default():
             self._size, self._piece = (tf.placeholder(tf.int32, (self.count, n)) for n in (1, PIECE))

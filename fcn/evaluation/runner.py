@@ -56,7 +56,8 @@ def run_evaluation(net, found, evaluated, config, outputs, gallery, workers=None
     classes = thresholds.pair(num_classes, evaluated.policy.ignored_in_scores)
     consumer = _Consumer(num_classes, evaluated.policy, config.size is not None, outputs, gallery)
     left_out, waited, done = [], 0.0, 0
-    with (net.predictor(config) as predictor, progress_bar.counted("evaluated", _expected(found)) as advance,
+    title = "evaluated by this worker" if workers else "evaluated"
+    with (net.predictor(config) as predictor, progress_bar.counted(title, _expected(found)) as advance,
           BackgroundWorker() as worker,
           contextlib.closing(_samples(found, numbers, spec, config.size, settings)) as reading,
           contextlib.closing(batch_loader.prefetch(lambda _: next(reading, None), itertools.count())) as samples):

@@ -31,7 +31,8 @@ def quick(trainer):
                                  "free space, or give a --run on another disk; this disk cannot hold a single "
                                  "checkpoint.")
     memory = atomic_io.format_bytes(sum(memory_of(trainer).values()))
-    lines = [f"memory about {memory}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
+    each = f" in each of {trainer.workers.count} workers" if trainer.workers else ""
+    lines = [f"memory about {memory}{each}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
              f"{atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free"]
     if free + there < most * size:
         lines.append(f"warning: the disk cannot hold {most} checkpoints (--keep {most - 2}, the best one, and one "

@@ -8,6 +8,7 @@ import json
 import logging
 import pathlib
 import shlex
+import sys
 
 from fcn.config import checks, training_config
 from fcn.core import atomic_io, errors, machine, registry
@@ -143,6 +144,7 @@ def _train_with_chief(start, workers):
     """
     settings = dataclasses.replace(training_config.from_dict(workers.of_chief(None, patient=True)), **{
         name: getattr(start.settings, name) for name in ("data", "cache_dir", "classes", "plugins")})
+    _tell_differences(settings, start.settings)
     training_config.import_plugins(settings)
     data = dataset.find_data(settings)
     build_own_shards(settings, data, workers)
@@ -155,6 +157,14 @@ def _train_with_chief(start, workers):
     from fcn.training import trainer
     trainer.train(setup.Job(start.run, settings, content, record.spec_from_dict(content["spec"]), training, validation,
                             None, ()), workers)
+
+
+def _tell_differences(settings, own):
+    """Write to stderr which settings of this worker, `own`, the chief's replace. settings: Config, as own."""
+    used, here = training_config.to_dict(settings), training_config.to_dict(own)
+    different = [f"{name} {used[name]} (here: {here[name]})" for name in used if used[name] != here[name]]
+    if different:
+        print(f"the chief's settings are used: {', '.join(different)}", file=sys.stderr)
 
 
 def build_own_shards(settings, data, workers):

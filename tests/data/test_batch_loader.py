@@ -125,7 +125,7 @@ SHARDS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 @given(SEEDS, BATCH_SIZES, SHARDS)
 @LAW
-def test_each_batch_is_drawn_from_one_shard_and_each_epoch_of_a_shard_is_a_permutation(seed, batch, sizes):
+def test_batches_are_of_one_shard_and_epochs_permute_it(seed, batch, sizes):
     how, ends = sampling(batch, seed), np.cumsum(sizes)
     of_shard = [[] for _ in sizes]
     for sample in range(3 * batch * len(sizes) * max(sizes)):

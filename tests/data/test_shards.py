@@ -18,7 +18,7 @@ def prepared(root, tmp_path, count):
     return dataset.prepare_caches(asked, dataset.find_data(asked))
 
 
-def test_shards_hold_every_pair_once_with_the_pixels_of_a_single_file(tiny_ade, tmp_path):
+def test_shards_hold_the_pixels_of_every_pair_once(tiny_ade, tmp_path):
     spec, one, validation = prepared(tiny_ade, tmp_path, 1)
     same, several, same_validation = prepared(tiny_ade, tmp_path, 4)  # of 6 pairs: 2, 2, 1 and 1
     assert several.sizes == (2, 2, 1, 1) and len(several) == len(one) == 6

@@ -72,7 +72,7 @@ def until(process, text):
 
 
 @pytest.mark.slow
-def test_a_short_cut_is_survived_and_a_long_one_ends_both_workers(toy, tmp_path, hosts):
+def test_a_short_cut_is_survived_and_a_long_one_ends_both(toy, tmp_path, hosts):
     processes = started(toy, tmp_path, 12, "--steps", "100000", "--save-every", "100000", "--eval-every", "99999")
     until(processes[0], "step 3/")
     hosts("down")

@@ -95,7 +95,7 @@ def test_averages_are_a_copy_of_the_trained_variables():
     assert resources.memory(1000, 600, 0, 0, Update())["averages of the weights"] == 0
 
 
-def test_several_workers_hold_copies_of_the_gradients_and_sums_of_their_own_batches():
+def test_several_workers_need_memory_for_their_sums():
     parts = resources.memory(1000, 600, 0, 0, Update(batches_per_step=4, workers=4))
     assert parts["running sums of the gradients"] == 0
     assert parts["sums over the workers"] == resources.SERVER + resources.ALL_REDUCE * 2400
