@@ -43,8 +43,8 @@ def has_ended(address):
     return False
 
 
-def _unreachable(address):
-    """Why the host of an address cannot be reached, "" if it can."""
+def _connection(address):
+    """What a plain connection to an address shows, in words."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1.0).close()
@@ -79,7 +79,7 @@ def wait_for_all(cluster, seconds, say):
         waited = time.monotonic() - begun
         if waited > seconds:
             raise errors.MachineError(f"{', '.join(map(cluster.name, waiting))} did not start within {seconds:.0f} s",
-                                      why=[why for number in waiting if (why := _unreachable(cluster.workers[number]))],
+                                      why=[_connection(cluster.workers[number]) for number in waiting],
                                       fix="start the same command there, each process with an index of its own; every "
                                           "machine must be able to reach these ports of the others.")
         if waited > said + 10:

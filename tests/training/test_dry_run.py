@@ -201,8 +201,8 @@ def trainer(folder, size=1000, keep=2, batch=2):
                          "channels": THIN, "num_classes": 3, "mean_rgb": [1, 2, 3]}}
     job = types.SimpleNamespace(run=folder, settings=settings, content=content, training=cache([(32, 64)]),
                                 validation=cache([(64, 96), (32, 200)]))
-    return types.SimpleNamespace(job=job, store=types.SimpleNamespace(bytes=size, folder=folder / "checkpoints"),
-                                 sampling=types.SimpleNamespace(crop_size=None),
+    return types.SimpleNamespace(job=job, workers=None, sampling=types.SimpleNamespace(crop_size=None),
+                                 store=types.SimpleNamespace(bytes=size, folder=folder / "checkpoints"),
                                  graph=types.SimpleNamespace(objective=tf.constant(0.0)),
                                  update=types.SimpleNamespace(grads=[(None, v) for v in tf.trainable_variables()]))
 
