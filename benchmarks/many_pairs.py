@@ -73,7 +73,8 @@ def main(argv):
     parser.add_argument("--measure", nargs=2, metavar=("DATA", "CACHE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.measure:
-        print(json.dumps(prepare(*arguments.measure, arguments.shards)))
+        folder, cache_dir = arguments.measure
+        print(json.dumps(prepare(folder, cache_dir, arguments.shards)))
         return
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

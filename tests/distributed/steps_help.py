@@ -26,6 +26,7 @@ class Net:
     """Two convolutions with batch normalisation between them, or without, and their weight_update.Step."""
 
     def __init__(self, optimizer, batches, loss, norm, workers):
+        self.rate = RATE[optimizer]
         tf.set_random_seed(3)
         if workers and norm == "sync":
             gradients.synchronise(workers)
@@ -55,7 +56,6 @@ def trained(optimizer, batches_per_step, loss="cross_entropy", norm="", workers=
     index, count = (workers.index, workers.count) if workers else (0, 1)
     with tf.Graph().as_default(), (workers.new_session() if workers else new_session()) as session:
         net = Net(optimizer, batches_per_step // count, loss, norm, workers)
-        net.rate = RATE[optimizer]
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         for number in range(index, STEPS * batches_per_step, count):
             numbers = range(number * joined, (number + 1) * joined)
