@@ -23,7 +23,7 @@ import measuring
 import numpy as np
 
 from fcn.core import machine, tables, terminal
-from fcn.distributed import joining, local_launcher
+from fcn.distributed import cluster, joining, local_launcher
 from fcn.models import components
 
 STEPS = 4
@@ -52,7 +52,8 @@ def measured(net, size, batches):
     from fcn.models.tf_compat import new_session, tf
     from fcn.weights import initialize
 
-    workers = joining.of_environment()
+    found = cluster.find()
+    workers = joining.join(found) if found else None
     graph, step = build(net, batches, workers)
     alone = workers.total([tf.zeros(v.shape) for v in tf.trainable_variables()]) if workers else []
     rng, count = np.random.default_rng(0), workers.count if workers else 1

@@ -2,7 +2,7 @@
 """Train with Ray Train as the launcher: Ray starts the workers, sets TF_CONFIG, and restarts all when one is lost.
 
     pip install -e '.[ray]'
-    python examples/cluster/ray_train.py --workers 2 -- --demo --run /tmp/fcn-ray --batch 4 --batches-per-step 2
+    python examples/cluster/ray_train.py --workers 2 -- --demo --run $PWD/runs/ray --batch 4 --batches-per-step 2
 
 What follows -- are the arguments of `fcn train`. Folders must exist on all machines under the same path, and be
 absolute, because Ray starts the workers in folders of its own.

@@ -32,9 +32,8 @@ def main(argv):
     """Evaluate a run, a checkpoint or a weight file. Returns the exit code."""
     arguments = evaluate_flags.parse(argv, __doc__.split("\n\n")[0])
     joining.only_chief_prints()
-    workers = joining.of_environment()
     try:
-        with joining.together(workers):
+        with joining.together() as workers:
             evaluate(arguments, workers)
     except errors.DataError as error:
         raise evaluate_flags.advised(error, arguments) from error

@@ -14,6 +14,5 @@ def main(argv):
     """Predict images without labels. Returns the exit code."""
     arguments = evaluate_flags.parse_prediction(argv, __doc__.split("\n\n")[0])
     joining.only_chief_prints()
-    workers = joining.of_environment()
-    with joining.together(workers):
+    with joining.together() as workers:
         evaluate.evaluate(arguments, workers)

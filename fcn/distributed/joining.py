@@ -29,9 +29,16 @@ def join(found):
                                                                  flush=True))
 
 
-def together(workers):
-    """Workers.together() of these Workers; without workers, a context manager that does nothing."""
-    return workers.together() if workers else contextlib.nullcontext()
+@contextlib.contextmanager
+def together():
+    """Context manager that joins the cluster of the environment, if there is one, and yields its Workers, else None.
+
+    Inside, Workers.together() holds. Raises UsageError, MachineError.
+    """
+    found = cluster.find()
+    workers = join(found) if found else None
+    with workers.together() if workers else contextlib.nullcontext():
+        yield workers
 
 
 def only_chief_prints():
@@ -42,8 +49,7 @@ def only_chief_prints():
 
 def of_chief(value):
     """Return the chief's value of all workers, where the environment describes some; else `value`."""
-    workers = of_environment()
-    with together(workers):
+    with together() as workers:
         return workers.of_chief(value, patient=True) if workers else value
 
 
@@ -59,15 +65,6 @@ def refuse(what):
     if found:
         raise errors.UsageError(f"{what} is for a single process, this is {found.name(found.index)} of {found.count}",
                                 fix="give it without fcn launch, and without TF_CONFIG or srun.")
-
-
-def of_environment():
-    """Return the Workers of the cluster that the environment describes; None for a process that works alone.
-
-    Raises UsageError, MachineError.
-    """
-    found = cluster.find()
-    return join(found) if found else None
 
 
 def check_batches(settings, count):

@@ -129,8 +129,7 @@ def train(start):
     found = cluster.find()
     if found:
         joining.check_batches(start.settings, found.count)
-    workers = joining.join(found) if found else None
-    with joining.together(workers):
+    with joining.together() as workers:
         if workers and not workers.is_chief:
             _train_with_chief(start, workers)
         else:

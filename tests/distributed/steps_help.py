@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from fcn.data.label_policy import LabelPolicy
-from fcn.distributed import joining
+from fcn.distributed import cluster, joining
 from fcn.models import batch_loss, gradients, layers
 from fcn.models.tf_compat import new_session, tf
 from fcn.training import weight_update
@@ -65,7 +65,7 @@ def trained(optimizer, batches_per_step, loss="cross_entropy", norm="", workers=
 
 
 def main(out, cases):
-    workers = joining.of_environment()
+    workers = joining.join(cluster.find())
     found = {}
     for case in cases.split():
         optimizer, batches, loss, norm = case.split(":")

@@ -132,6 +132,17 @@ def test_an_error_of_one_worker_ends_the_other_at_once(toy, tmp_path):
     assert time.monotonic() - before < 60  # without waiting until the timeout of 90 s
     assert "lost worker 1 (127.0.0.1:" in printed[0] and "its process has ended" in printed[0]
     assert "a label has the size of its image" in printed[1]
+    assert "the chief's settings are used: learning_rate 0.001 (here: 0.5)" in printed[1]
+
+
+@pytest.mark.slow
+def test_the_chief_decides_which_run_is_next_and_alone_writes(toy, tmp_path):
+    run_process(train_words(toy, tmp_path, "--steps", "1", "--run", tmp_path / "0/1"))  # finished, in its folder only
+    words = [train_words(toy, tmp_path, "--steps", "1", "--multi-run", "2", "--run", tmp_path / str(number))[1:]
+             for number in range(2)]
+    printed = cluster_help.finish(cluster_help.start(2, lambda number: words[number]))
+    assert printed[0].count("finished before") == 1 and (tmp_path / "0/multi_run.json").is_file()
+    assert not (tmp_path / "1").exists()
 
 
 def with_changed_label(toy, work, changed):
@@ -140,7 +151,7 @@ def with_changed_label(toy, work, changed):
     run_process(["cp", "-r", str(toy / "scenes"), str(other)])
     label = next(other.glob("annotations/training/*.png"))
     imageio.imwrite(label, changed(imageio.imread(label)))
-    words[1] += ["--data", other, "--cache-dir", work / "other_cache"]
+    words[1] += ["--data", other, "--cache-dir", work / "other_cache", "--learning-rate", "0.5"]
     return cluster_help.start(2, lambda number: words[number], 90)
 
 
