@@ -104,7 +104,8 @@ def train_one(arguments):
     run = pathlib.Path(arguments.run)
     precision = [f"precision: {settings.precision}"] * (settings.precision != training_config.fields()["precision"])
     print("\n".join([f"run: {run}", *precision, *checks.without_effect(settings, where)]), flush=True)
-    begun = start.Start(run, settings, arguments.resume, arguments.verify_cache, arguments.hours)
+    begun = start.Start(run, settings, arguments.resume, arguments.verify_cache, arguments.hours,
+                        arguments.times_precisions)
     if arguments.show_batch:
         show(settings, arguments)
     elif arguments.dry_run or arguments.sanity:
@@ -120,11 +121,14 @@ def try_out(begun, arguments):
     if before:
         record.check_unchanged(begun.run, before, job.content, of=record.OWN if old else record.FORKED)
     from fcn.models import tf_compat
-    from fcn.training import dry_run, overfit_check, trainer
+    from fcn.training import dry_run, overfit_check, precision_choice, trainer
     print(tf_compat.describe_device(), flush=True)
     if arguments.dry_run:
         with trainer.built(job) as built:
-            dry_run.run(built)
+            step_s = dry_run.run(built)
+        for line in [] if before else precision_choice.advice(job, step_s, begun.times_precisions):
+            print(line)
+        print("dry run: nothing was written but the caches")
     if arguments.sanity:
         if arguments.dry_run and job.pretrained:  # the dry run has used up these weights
             job = dataclasses.replace(job, pretrained=setup.read_weights(job.settings))
@@ -224,4 +228,5 @@ def resolve(arguments):
                                     getattr(arguments, "stage", 1), own)
     if arguments.print_config or arguments.diff:
         return settings, where
+    arguments.times_precisions = settings.precision == training_config.AUTO
     return start.with_absolute_paths(start.with_precision(settings, own)), where

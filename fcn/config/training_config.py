@@ -39,7 +39,7 @@ from fcn.data.spec import size_of, stored_size
 
 NO_WEIGHTS = "none"  # --weights none: a net trained from scratch
 PRECISIONS = ("float32", "bfloat16", "float16")
-AUTO = "auto"  # --precision auto: float32 or bfloat16, by the processor
+AUTO = "auto"  # --precision auto: the faster of float32 and bfloat16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Config:
     output: str = setting("model", "softmax", "", "last layer of a net of two classes: an output for each class, or "
                           "one output for the second class (sigmoid)", choices=("softmax", "sigmoid"))
     precision: str = setting("model", "float32", "", "arithmetic of convolutions; float16 scales the loss; auto: "
-                             "bfloat16 on a processor that has instructions for it, else float32",
+                             "the faster of bfloat16 and float32 on this processor, timed at the start",
                              choices=(*PRECISIONS, AUTO))
 
     alignment: str | None = variant("alignment", "padding: SAME in every layer, or the input padded by 100 px and "

@@ -82,7 +82,10 @@ def sizes_px(trainer):
 
 
 def run(trainer):
-    """Prepare a run, time a few steps and log the estimates. Raises the errors that the run would raise."""
+    """Prepare a run, time a few steps and log the estimates. Returns the seconds of a step.
+
+    Raises the errors that the run would raise.
+    """
     warnings = quick(trainer)[1:]
     logger.info("dry run: data and caches as above; now the weights, and a few steps")
     with tf_compat.new_session() as session:
@@ -95,7 +98,7 @@ def run(trainer):
         seconds, waiting = timed_steps(session, trainer, at)
         spent = _time(trainer, state["step"], seconds, waiting, timed_validation(session, trainer))
         logger.info("\n".join([*_memory(trainer), "", *warnings, *_disk(trainer), "", *spent]))
-    logger.info("dry run: nothing was written but the caches")
+    return statistics.median(seconds)
 
 
 def feature_maps(session, graph, names, images):

@@ -28,6 +28,7 @@ class Start:
     """Arguments of a start. run: folder of the run. settings: Config. resume: "auto", "never" or a checkpoint.
 
     verify_cache: check every row of the caches first. hours: duration of a new run, instead of the number of steps.
+    times_precisions: whether a new run uses the faster of float32 and bfloat16 instead of that in its settings.
     """
 
     run: pathlib.Path
@@ -35,6 +36,7 @@ class Start:
     resume: str = "auto"
     verify_cache: bool = False
     hours: float | None = None
+    times_precisions: bool = False
 
     def earlier(self):
         """Return (content of config.json of the run in this folder, that of the run whose checkpoint it starts from).
@@ -77,7 +79,7 @@ def _rim(settings, own):
 
 
 def with_precision(settings, own=None):
-    """Return the settings with float32 or bfloat16 instead of --precision auto.
+    """Return the settings with float32 or bfloat16, by the processor, instead of --precision auto.
 
     own: settings of the run that resumes, which keeps its precision. A new run on a GPU has float32.
     """
@@ -199,7 +201,7 @@ def _train(start, workers=None):
         if workers:
             workers.of_chief(None, patient=True)
     else:
-        _train_locked(job, data, old, before, start.hours, workers)
+        _train_locked(start, job, data, (old, before), workers)
     logger.info(f"evaluate it with\n  fcn evaluate --run {shlex.quote(str(start.run))}")
 
 
@@ -260,12 +262,12 @@ def is_complete(run, content, patience):
         state, content["steps"], patience)
 
 
-def _train_locked(job, data, old, before, hours=None, workers=None):
-    """Train a job in its run's folder, locked against other processes.
+def _train_locked(start, job, data, before, workers=None):
+    """Train the job of a Start in its run's folder, locked against other processes.
 
-    old, before: as in prepare(). hours: of the Start. workers: that train with this one, the chief.
+    before: result of start.earlier(). workers: that train with this one, the chief.
     """
-    run = job.run
+    run, (old, before) = job.run, before
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -276,10 +278,12 @@ def _train_locked(job, data, old, before, hours=None, workers=None):
             raise errors.MachineError("another process has trained in this folder meanwhile", where=run,
                                       fix="give the same command again.")
         from fcn.models import tf_compat  # it imports TensorFlow, which takes seconds
-        from fcn.training import time_budget, trainer
+        from fcn.training import precision_choice, time_budget, trainer
         logger.info(tf_compat.describe_device())
-        if hours and not before:
-            job = time_budget.fitted(job, hours)
+        if start.times_precisions and not before and not workers:
+            job = precision_choice.faster(job, bool(start.hours))
+        if start.hours and not before:
+            job = time_budget.fitted(job, start.hours)
         for line in record.on_device(job.content, tf_compat.detect_device().name, before):
             logger.info(f"  {line}")
         record.begin(run, job.content, old, before)

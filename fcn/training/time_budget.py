@@ -6,14 +6,10 @@ A run needs its number of steps before it starts, because the schedule of the le
 import bisect
 import dataclasses
 import logging
-import statistics
 
 from fcn.config import checks, training_config
 from fcn.core import errors
-from fcn.models import tf_compat
-from fcn.models.tf_compat import tf
-from fcn.training import dry_run, loop, resources, setup, trainer
-from fcn.weights import initialize
+from fcn.training import dry_run, resources, trial
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +37,10 @@ def fitted(job, hours):
 
 def measured(job):
     """((seconds of a step, of a whole validation), bytes of a checkpoint) of a job."""
-    random = setup.read_weights(dataclasses.replace(job.settings, weights=training_config.NO_WEIGHTS))
-    with trainer.built(job) as built, tf_compat.new_session() as session:
-        session.run(tf.local_variables_initializer())
-        initialize.load_weights(session, random, job.spec.class_names, built.graph.num_classes, "fresh", None)
-        at = loop.Position.of({"step": 0}, 1, job.settings.batches_per_step)
-        seconds, _ = dry_run.timed_steps(session, built, at, lambda step: 0.0)
+    with trial.of(job) as (built, session):
+        step_s = trial.step_seconds(built, session)
         validation_s = dry_run.timed_validation(session, built) * sum(1 for _ in built.validation_batches())
-        return (statistics.median(seconds), validation_s), built.store.bytes
+        return (step_s, validation_s), built.store.bytes
 
 
 def steps_in(total_s, seconds, checkpoint_bytes, periods):
