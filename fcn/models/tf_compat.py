@@ -19,8 +19,8 @@ import threading
 from fcn.core import machine, terminal
 from fcn.core.errors import MachineError
 
-__all__ = ["Device", "describe_device", "detect_device", "deterministic", "first_line", "gpu_reasons", "gpu_warning",
-           "gpus", "has_gpu", "log_of_gpus", "new_session", "of_slurm", "run", "session_config", "tf",
+__all__ = ["Device", "describe_device", "detect_device", "deterministic", "first_line", "gpu_peak", "gpu_reasons",
+           "gpu_warning", "gpus", "has_gpu", "log_of_gpus", "new_session", "of_slurm", "run", "session_config", "tf",
            "tf_distribute", "tf_errors"]
 
 
@@ -158,6 +158,11 @@ def has_gpu():
     """Whether a session of this process computes on a GPU."""
     with terminal.native_output_hidden():
         return bool(tf2_config.list_physical_devices("GPU"))
+
+
+def gpu_peak():
+    """Peak bytes of the GPU's memory that this process has used; None without a GPU. To be called in a session."""
+    return tf2_config.experimental.get_memory_info("GPU:0")["peak"] if has_gpu() else None
 
 
 LOOK_FOR_GPUS = "import tensorflow; tensorflow.config.list_physical_devices('GPU')"

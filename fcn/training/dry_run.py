@@ -34,9 +34,28 @@ def quick(trainer):
     each = f" in each of {trainer.workers.count} workers" if trainer.workers else ""
     lines = [f"memory about {memory}{each}; checkpoints of {atomic_io.format_bytes(size)}, up to {most} at once = "
              f"{atomic_io.format_bytes(most * size)} of {atomic_io.format_bytes(free + there)} free"]
+    lines += gpu_lines(trainer)
     if free + there < most * size:
         lines.append(f"warning: the disk cannot hold {most} checkpoints (--keep {most - 2}, the best one, and one "
                      "being written)")
+    return lines
+
+
+def gpu_lines(trainer):
+    """Return lines about the memory of the GPU; [] without one.
+
+    What the process needs on a CPU, apart from the program, was within 4 % of the peak on a GPU in bfloat16; in float32
+    cuDNN needed up to 2.4 GB more (one net on one GPU, benchmarks/RESULTS.md).
+    """
+    there = tf_compat.detect_device().memory
+    if there is None:
+        return []
+    parts = memory_of(trainer)
+    needed = sum(parts.values()) - parts["the program"]
+    more = ", and up to 2.4 GB for cuDNN" * (architecture_of(trainer).precision == "float32")
+    lines = [f"memory of the GPU: about {atomic_io.format_bytes(needed)}{more}, of {atomic_io.format_bytes(there)}"]
+    if needed > there:
+        lines.append("warning: the GPU's memory is probably too small: give a smaller --batch or --crop-size")
     return lines
 
 

@@ -11,6 +11,7 @@ from fcn.config import selection
 from fcn.core import atomic_io, errors, machine, progress_bar
 from fcn.data.spec import DatasetSpec
 from fcn.metrics import confidence
+from fcn.models import tf_compat
 from fcn.runs import curves, run_log
 
 DRAWING_SHARE = 0.01  # share of the time for drawing curves.png
@@ -54,8 +55,7 @@ class ProgressReport:
         sums, pixels = zip(*at.window, strict=True) if at.window else ((), ())
         (loss, error), count = confidence.mean_loss(sums, pixels), len(sums)
         elapsed, (speed, share) = time.monotonic() - self.started, self._pace(at)
-        memory = machine.peak_memory()
-        held = f"  peak {atomic_io.format_bytes(memory)}" if memory else ""
+        held, peaks = self._memory()
         shown = f"loss {plus_minus(loss, error)} of {count}" if loss == loss else unlabelled(count)
         scaling, about_scale = self._scaling(at)
         shown += about_scale
@@ -71,11 +71,19 @@ class ProgressReport:
                        "gradient_norm": at.gradient_norm, "learning_rate": at.learning_rate, **scaling})
             self.last = at.images, at.wait_s, at.run_s
             timing = {"images_per_s": speed, "wait_share": share, "elapsed_s": elapsed}
-            self.speed.append({"step": at.step, **timing} | ({"memory_gb": memory / 1e9} if memory else {}))
+            self.speed.append({"step": at.step, **timing} | {key: peak / 1e9 for key, peak in peaks.items()})
             if self.events:
                 self.events.scalars({"step": at.step, **{f"speed/{key}": value for key, value in timing.items()}})
             if time.monotonic() - self.drawn > max(DRAW_AT_LEAST_S, self.drawing_s / DRAWING_SHARE):
                 self.draw()
+
+    @staticmethod
+    def _memory():
+        """Return (text of the progress line, {key in speed.jsonl: bytes}) of the peak memory of process and GPU."""
+        peaks = {"memory_gb": machine.peak_memory(), "gpu_memory_gb": tf_compat.gpu_peak()}
+        peaks = {key: peak for key, peak in peaks.items() if peak}
+        names = {"memory_gb": "peak", "gpu_memory_gb": "GPU peak"}
+        return "".join(f"  {names[key]} {atomic_io.format_bytes(peak)}" for key, peak in peaks.items()), peaks
 
     def _scaling(self, at):
         """Return (entries of the log, text of the progress line) about loss scaling; print a line on a skipped step."""

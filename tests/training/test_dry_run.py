@@ -12,7 +12,7 @@ from scripts_help import tiny_runs
 
 from fcn.cli import train
 from fcn.config import variants
-from fcn.core import errors, registry
+from fcn.core import atomic_io, errors, registry
 from fcn.data.label_policy import LabelPolicy
 from fcn.data.spec import DatasetSpec
 from fcn.models import components, graph_builder, published_nets
@@ -237,6 +237,19 @@ def test_disk_without_room_for_all_checkpoints_is_warned_of(variables, free, tmp
     free(5000)
     (line,) = dry_run.quick(trainer(tmp_path, keep=3))
     assert "checkpoints of 1 kB, up to 5 at once = 5 kB of 5 kB free" in line
+
+
+@pytest.mark.parametrize(("memory", "warned"), [(10 ** 11, 0), (1000, 1)])
+def test_memory_of_the_gpu_is_estimated(variables, free, tmp_path, memory, warned, monkeypatch):
+    free(10 ** 9)
+    monkeypatch.setattr(dry_run.tf_compat, "detect_device", lambda: types.SimpleNamespace(memory=memory))
+    run = trainer(tmp_path)
+    _, line, *warnings = dry_run.quick(run)
+    parts = dry_run.memory_of(run)
+    needed = atomic_io.format_bytes(sum(parts.values()) - resources.PROGRAM)
+    assert line == (f"memory of the GPU: about {needed}, and up to 2.4 GB for cuDNN, of "
+                    f"{atomic_io.format_bytes(memory)}")
+    assert len(warnings) == warned
 
 
 def test_existing_checkpoints_make_room_for_new_ones(variables, free, tmp_path):

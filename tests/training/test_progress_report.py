@@ -91,6 +91,13 @@ def test_clock_readings_have_their_own_log(report):
     assert [set(entry) for entry in timing] == [{"step", "images_per_s", "wait_share", "elapsed_s", "memory_gb"}] * 3
 
 
+def test_memory_of_the_gpu_is_shown_and_logged(report, monkeypatch):
+    monkeypatch.setattr(progress_report.tf_compat, "gpu_peak", lambda: 4_700_000_000)
+    report.after_step(at_step(1, 2.0))
+    assert report.screen.lines[0][1].endswith("  GPU peak 4.7 GB")
+    assert run_log.read_entries(report.run / "speed.jsonl")[-1]["gpu_memory_gb"] == 4.7
+
+
 def test_error_bar_of_one_batch_is_left_out(report):
     report.after_step(at_step(1, 2.0))
     assert "loss_se" not in run_log.read_entries(report.run / "log.jsonl")[0] and "±" not in report.screen.lines[0][1]
