@@ -25,23 +25,26 @@ __all__ = ["Device", "describe_device", "detect_device", "deterministic", "first
 
 
 @contextlib.contextmanager
-def _onednn_by_default():
-    """While TensorFlow is imported inside, it reads that oneDNN is wanted, unless the user has decided.
+def _settings_of_import():
+    """While TensorFlow is imported inside, it reads these environment variables, unless the user has set them.
 
-    By itself it uses oneDNN on processors with AVX-512 VNNI only; others are faster with it, too.
+    By itself it uses oneDNN on processors with AVX-512 VNNI only; others are faster with it, too. It imports Keras 3
+    where that is installed, which takes 0.5 s and 48 MB; with TF_USE_LEGACY_KERAS it does not. Without the variable,
+    tf.keras is Keras 3 again when a program first uses it.
     """
-    name = "TF_ENABLE_ONEDNN_OPTS"
-    if name in os.environ or platform.machine().lower() not in ("x86_64", "amd64"):
-        yield
-        return
-    os.environ[name] = "1"
+    wanted = {"TF_USE_LEGACY_KERAS": "1"}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        wanted["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    own = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(own)
     try:
         yield
     finally:
-        del os.environ[name]
+        for name in own:
+            del os.environ[name]
 
 
-with terminal.native_output_hidden(), _onednn_by_default():
+with terminal.native_output_hidden(), _settings_of_import():
     import tensorflow.compat.v1 as tf
     from tensorflow import config as tf2_config  # what follows is not in compat.v1
     from tensorflow import distribute as tf_distribute

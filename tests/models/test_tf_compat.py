@@ -174,3 +174,12 @@ def test_onednn_is_on_unless_the_user_decides(given):
             f"print(port.IsMklEnabled(), os.environ.get({name!r}))")
     printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert printed.stdout.split() == (["False", "0"] if given else ["True", "None"])
+
+
+@pytest.mark.slow
+def test_keras_is_imported_when_it_is_used_only():
+    code = ("import os, sys; import fcn.models.tf_compat; import tensorflow as tf; early = 'keras' in sys.modules;"
+            "print(early, tf.keras.__version__[0], 'TF_USE_LEGACY_KERAS' in os.environ)")
+    environment = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.split() == ["False", "3", "False"]
