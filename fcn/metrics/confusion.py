@@ -180,7 +180,9 @@ def matrix(label, prediction, num_classes, ignored_ids=()):
     total = np.zeros(num_classes ** 2, np.int64)
     for start in range(0, len(label), STRIP):
         target, predicted = label[start:start + STRIP], prediction[start:start + STRIP]
-        counted = (target < num_classes) & ~np.isin(target, list(ignored_ids))
+        counted = target < num_classes
+        if ignored_ids:
+            counted &= ~np.isin(target, list(ignored_ids))
         target, predicted = target[counted].astype(np.int64), predicted[counted].astype(np.int64)
         if predicted.size and predicted.max() >= num_classes:
             raise ValueError(f"predicted id {predicted.max()}, expected 0 to {num_classes - 1}")
