@@ -34,11 +34,10 @@ class ReadAhead:
         self.taking, self.changed = threading.Lock(), threading.Condition()
         self.results: queue.SimpleQueue = queue.SimpleQueue()  # Futures, None at the end
         self.begun, self.finished, self.held, self.size, self.closed = 0, 0, 0.0, 0.0, False
+        self.started = False
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count or threads())]
 
     def __enter__(self):
-        for thread in self.threads:
-            thread.start()
         return self
 
     def __exit__(self, *_):
@@ -46,12 +45,16 @@ class ReadAhead:
             self.closed = True
             self.changed.notify_all()
         for thread in self.threads:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
 
     def __iter__(self):
         return self
 
     def __next__(self):
+        for thread in self.threads if not self.started else ():  # here, __exit__ ends them whatever happens
+            self.started = True
+            thread.start()
         future = self.results.get()
         if future is None:
             self.results.put(None)
