@@ -46,7 +46,8 @@ class PredictionWriter(contextlib.AbstractContextManager):
 
     def __init__(self, folder, spec, kinds, needed=False):
         self.folder, self.spec, self.kinds, self.needed = pathlib.Path(folder), spec, set(kinds), needed
-        self.encoding, self.palette = registry.load("label_formats", spec.prediction_format), spec.palette()
+        self.encoding = registry.load("label_formats", spec.prediction_format)
+        self.palette = np.array(spec.palette(), np.uint8)
         if ZIP in self.kinds:
             self.kinds.add(PREDICTIONS)
         self.written: list[pathlib.Path] = []
