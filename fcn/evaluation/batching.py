@@ -20,9 +20,10 @@ def same_bits(one, other):
 
 
 class BatchSizes:
-    """The number of images in a pass for each size of image; a power of 2.
+    """The largest number of images in a pass for each size of image; a power of 2.
 
-    fits: function (size_px, number of images) -> whether a pass of so many fits into memory.
+    fits: function (size_px, number of images) -> whether a pass of so many fits into memory. proven: set of (size_px,
+    number of images) whose passes have the scores of single images.
     """
 
     def __init__(self, fits):
@@ -30,7 +31,7 @@ class BatchSizes:
         self.sizes, self.proven = {}, set()
 
     def of(self, size_px):
-        """Number of images of size_px = (height, width) in a pass."""
+        """Most images of size_px = (height, width) in a pass."""
         if size_px not in self.sizes:
             count = min(MOST, max(1, PIXELS // (size_px[0] * size_px[1])))
             count = 1 << count.bit_length() - 1
@@ -39,9 +40,9 @@ class BatchSizes:
             self.sizes[size_px] = count
         return self.sizes[size_px]
 
-    def keep(self, size_px, is_same):
-        """Note whether the first batch of this size has the scores of single images. If not, try half as many."""
+    def keep(self, size_px, count, is_same):
+        """Note whether the first batch of so many images has the scores of single images. If not, half is the most."""
         if is_same:
-            self.proven.add(size_px)
+            self.proven.add((size_px, count))
         else:
-            self.sizes[size_px] //= 2
+            self.sizes[size_px] = count // 2

@@ -78,7 +78,7 @@ class Predictor:
         return self._pairs(found, original, base == target)
 
     def most_at_once(self, photo, network_input):
-        """Return how many images of this size predict_together() takes. Arguments as in predict(), without a sink."""
+        """Return how many images like this predict_together() takes at most. Arguments as in predict()."""
         base = network_input.shape[:2]
         is_argmax = self.config.threshold is None and base == self.grid(photo, network_input)
         return self.batches.of(base) if is_argmax and self.config.is_plain(base) else 1
@@ -86,13 +86,9 @@ class Predictor:
     def predict_together(self, photos, network_inputs):
         """Return what predict() returns for each of these images, whose network inputs have the same shape.
 
-        They are predicted in one pass if there are as many as most_at_once() says, else one after the other.
+        The first so many images of a size are predicted one by one, too, see batching.py.
         """
-        photo, base = photos[0], network_inputs[0].shape[:2]
-        count = self.most_at_once(photo, network_inputs[0])
-        if count == 1 or len(photos) != count:
-            return [self.predict(*pair) for pair in zip(photos, network_inputs, strict=True)]
-        if base in self.batches.proven:
+        if (network_inputs[0].shape[:2], len(photos)) in self.batches.proven:
             found, _ = self._in_the_graph(network_inputs)
         else:
             found = self._compared(network_inputs)
@@ -103,7 +99,7 @@ class Predictor:
         _, scores = self._in_the_graph(network_inputs, with_scores=True)
         singles = [self._in_the_graph([one], with_scores=True) for one in network_inputs]
         is_same = batching.same_bits(scores, np.concatenate([own for _, own in singles]))
-        self.batches.keep(network_inputs[0].shape[:2], is_same)
+        self.batches.keep(network_inputs[0].shape[:2], len(network_inputs), is_same)
         return [np.concatenate(ids) for ids in zip(*(found for found, _ in singles), strict=True)]
 
     def _pairs(self, found, original, is_on_base):

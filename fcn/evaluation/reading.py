@@ -86,7 +86,7 @@ def pixels(sample):
 def batches(samples, most):
     """Yield lists of consecutive (number, Sample) for one forward pass; a (number, Problem) is a list by itself.
 
-    most: function of a Sample -> most images in a pass beside it. Network inputs of a list have the same shape.
+    most: function of the first Sample of a list -> most of them. Network inputs of a list have the same shape.
     """
     batch: list = []
     for number, sample in samples:
@@ -96,7 +96,7 @@ def batches(samples, most):
             batch = []
         batch.append((number, sample))
         held = sum(pixels(one) for _, one in batch)
-        if is_problem or len(batch) >= most(sample) or not read_ahead.has_room(len(batch), held):
+        if is_problem or len(batch) >= most(batch[0][1]) or not read_ahead.has_room(len(batch), held):
             yield batch
             batch = []
     if batch:

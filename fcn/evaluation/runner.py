@@ -117,10 +117,13 @@ class _Predicting:
         self.predictor, self.outputs, self.classes, self.waited = predictor, outputs, classes, waited
 
     def most_at_once(self, sample):
-        """Return how many images like this Sample are predicted together."""
+        """Return how many images like this Sample are predicted together: fewer, if they are large."""
         if PROBABILITIES in self.outputs.kinds or self._has_bins(sample):
             return 1
-        return self.predictor.most_at_once(sample.photo, sample.network_input)
+        count = self.predictor.most_at_once(sample.photo, sample.network_input)
+        while not read_ahead.has_room(count - 1, (count - 1) * reading.pixels(sample)):
+            count //= 2
+        return count
 
     def _has_bins(self, sample):
         return bool(self.classes) and sample.label is not None
@@ -129,8 +132,12 @@ class _Predicting:
         """Return [(predictions of Predictor.predict(), bins)] of Samples with network inputs of one size.
 
         bins: uint8 (h, w) of the foreground's probability, or None. progress: as in Predictor.predict(), of one image.
+        Fewer images than most_at_once(), such as the last ones, are predicted one by one: comparing the scores of every
+        number of images would take longer.
         """
         if len(samples) > 1:
+            if len(samples) != self.most_at_once(samples[0]):
+                return [self.results([sample], None)[0] for sample in samples]
             found = self.predictor.predict_together([one.photo for one in samples],
                                                     [one.network_input for one in samples])
             return [(predictions, None) for predictions in found]

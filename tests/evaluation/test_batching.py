@@ -1,5 +1,6 @@
 """Images predicted in one pass have the ids of single ones, or are predicted one by one."""
 
+import contextlib
 import itertools
 import types
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from nets_help import THIN16, fresh, randomise, start
 
 from fcn.core.errors import Problem
-from fcn.evaluation import batching, inference, reading
+from fcn.evaluation import batching, inference, reading, runner
 from fcn.evaluation.batching import BatchSizes
 from fcn.evaluation.image_sources import Sample
 from fcn.evaluation.inference import InferenceConfig, Predictor
@@ -35,11 +36,11 @@ def test_a_batch_with_other_scores_is_halved_until_single():
     sizes = BatchSizes(lambda *_: True)
     for expected in (4, 2, 1):
         assert sizes.of((224, 224)) == expected
-        sizes.keep((224, 224), False)
+        sizes.keep((224, 224), expected, False)
     sizes = BatchSizes(lambda *_: True)
     assert sizes.of((224, 224)) == 4
-    sizes.keep((224, 224), True)
-    assert sizes.of((224, 224)) == 4 and sizes.proven == {(224, 224)}
+    sizes.keep((224, 224), 4, True)
+    assert sizes.of((224, 224)) == 4 and sizes.proven == {((224, 224), 4)}
 
 
 def test_equal_numbers_with_other_bits_are_not_the_same():
@@ -90,7 +91,7 @@ def photos_of(count, shape):
 
 @pytest.mark.slow
 def test_images_together_have_the_predictions_of_single_ones(thin):
-    for count, seen_px in ((64, (40, 64)), (16, (96, 97)), (3, (96, 97)), (1, (33, 40))):
+    for count, seen_px in ((64, (40, 64)), (16, (96, 97))):
         photos, seen = photos_of(count, (50, 70)), photos_of(count, seen_px)
         singles = [thin.predict(*pair) for pair in zip(photos, seen, strict=True)]
         for _ in range(2):  # the first batch is compared
@@ -98,7 +99,7 @@ def test_images_together_have_the_predictions_of_single_ones(thin):
                 for (ids, base), (ids_one, base_one) in zip(one, other, strict=True):
                     np.testing.assert_array_equal(ids, ids_one)
                     np.testing.assert_array_equal(base, base_one)
-    assert thin.batches.proven <= {(40, 64), (96, 97)}
+    assert thin.batches.proven <= {((40, 64), 64), ((96, 97), 16)}
 
 
 class Batches:
@@ -137,20 +138,39 @@ def test_first_batch_of_a_size_is_compared_with_single_images(counted):
         assert session.passes == expected
         np.testing.assert_array_equal(ids, photos[2].argmax(axis=2))
     session.passes.clear()
-    made.predict_together(photos[:3], photos[:3])  # a batch of three was not compared
-    assert session.passes == [1, 1, 1]
+    made.predict_together(photos[:2], photos[:2])  # a batch of two was not compared
+    assert session.passes == [2, 1, 1]
 
 
 def test_batches_with_other_scores_are_given_up(counted):
     made, session = counted(changed=1e-4)
     photos = photos_of(4, (224, 224))
-    for count, expected in ((4, [4, 1, 1, 1, 1]), (2, [2, 1, 1]), (1, [1])):
+    for count, expected in ((4, [4, 1, 1, 1, 1]), (2, [2, 1, 1])):
         assert made.most_at_once(photos[0], photos[0]) == count
         session.passes.clear()
         found = made.predict_together(photos[:count], photos[:count])
         assert session.passes == expected
         for ((ids, _),), photo in zip(found, photos[:count], strict=True):
             np.testing.assert_array_equal(ids, photo.argmax(axis=2))
+    assert made.most_at_once(photos[0], photos[0]) == 1
+
+
+@pytest.mark.parametrize(("photo_px", "count"), [((96, 96), 16), ((480, 640), 8), ((1000, 2000), 2),
+                                                 ((3328, 4992), 2)])
+def test_fewer_large_photos_are_predicted_together(counted, photo_px, count):
+    outputs = types.SimpleNamespace(kinds=set())
+    predicting = runner._Predicting(counted(size=(96, 96))[0], outputs, None, None)
+    assert predicting.most_at_once(sample("a", (96, 96), photo_px)) == count
+
+
+def test_fewer_images_than_a_batch_are_predicted_one_by_one(counted):
+    made, session = counted(size=(96, 96))
+    outputs = types.SimpleNamespace(kinds=set(), probabilities=lambda *_: contextlib.nullcontext())
+    predicting = runner._Predicting(made, outputs, None, None)
+    for count, expected in ((15, [1] * 15), (16, [16] + [1] * 16), (16, [16]), (8, [1] * 8)):
+        session.passes.clear()
+        assert len(predicting.results([sample("a", (96, 96))] * count, None)) == count
+        assert session.passes == expected
 
 
 @pytest.mark.parametrize("options", [{"flip": True}, {"scales": (1.0, 2.0)}, {"window": (64, 64)}, {"threshold": 0.5},
