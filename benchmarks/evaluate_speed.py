@@ -50,14 +50,15 @@ class Part:
 def case(run, out, images):
     """Run one evaluation in this process. Returns seconds in total, for the images and for each part."""
     started = time.perf_counter()
+    from fcn.api import scores
     from fcn.cli import evaluate
     from fcn.core import machine
     from fcn.data import dataset
     from fcn.evaluation import image_sources, inference, prediction_writer, runner
     from fcn.metrics import confusion
-    parts = {"reading": Part(image_sources, "read"), "net": Part(inference.Predictor, "predict"),
-             "metrics": Part(confusion.Counting, "add"), "writing": Part(prediction_writer.PredictionWriter, "write"),
-             "report": Part(evaluate, "report")}
+    parts = {"reading": Part(image_sources, "read_sample"), "net": Part(inference, "run"),
+             "metrics": Part(confusion.Counting, "add"), "report": Part(scores.Scores, "write_into"),
+             "writing": Part(prediction_writer.PredictionWriter, "attempt")}
     imported, kept, over, listed = time.perf_counter() - started, [], runner.run_evaluation, dataset.to_evaluate
     runner.run_evaluation = lambda *arguments: kept.append(over(*arguments)) or kept[-1]
 

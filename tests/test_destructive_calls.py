@@ -110,6 +110,7 @@ GUARDS = {
     "benchmarks/cache_build.py": TEMPORARY,
     "benchmarks/cache_checks.py:pages": TEMPORARY,
     "benchmarks/distributed_faults.py": TEMPORARY,
+    "benchmarks/evaluation_batches.py:prepare": TEMPORARY,
     "benchmarks/evaluation_faults.py": TEMPORARY,
     "benchmarks/faults.py": TEMPORARY,
     "benchmarks/many_pairs.py": TEMPORARY,

@@ -11,6 +11,7 @@ benchmarks/faults.py can make each call fail, or end the process there.
 All of them write under a temporary name (ownership.temporary_path) and rename it at the end.
 """
 
+import concurrent.futures
 import contextlib
 import errno
 import json
@@ -28,6 +29,7 @@ from fcn.core import errors, ownership
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # the file system cannot preallocate space
 CACHE_ELSEWHERE = "free space, or give another --cache-dir."
+MANY_FILES, SYNCED_AT_ONCE = 32, 8  # of sync_tree()
 LOCK_START = b'{"pid": '  # the first bytes of a lock file
 
 
@@ -159,10 +161,21 @@ def sync_path(path):
 
 
 def sync_tree(path):
-    """sync_path() of a file, or of a folder after everything in it. Raises OSError."""
-    inside = [pathlib.Path(place, name) for place, _, files in os.walk(path, topdown=False) for name in (*files, "")]
-    for item in inside or [path]:
-        sync_path(item)
+    """sync_path() of a file, or of a folder after everything in it. Raises OSError.
+
+    Many files are synced by several threads: a file system then waits for the disk once for several of them.
+    """
+    found = list(os.walk(path, topdown=False))
+    files = [pathlib.Path(place, name) for place, _, names in found for name in names]
+    if len(files) < MANY_FILES:
+        for file in files:
+            sync_path(file)
+    else:
+        with concurrent.futures.ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+            for synced in [pool.submit(sync_path, file) for file in files]:
+                synced.result()
+    for folder in [pathlib.Path(place) for place, _, _ in found] or [path]:
+        sync_path(folder)
 
 
 class NewFile:

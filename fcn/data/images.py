@@ -1,17 +1,17 @@
 """Read image files as arrays of 3 (RGB) or another number of channels, resize images and labels, write PNGs and JPEGs.
 
 Files are opened with Pillow and an explicit list of formats, because some of Pillow's decoders start other programs.
-TIFF and .npy files, which may have any number of bands, are read by tiff.py and npy.py. Files are written with imageio.
+TIFF and .npy files, which may have any number of bands, are read by tiff.py and npy.py. Files are written with Pillow.
 Damaged pixels inside a JPEG are not detected: its decoder only warns, and Pillow does not report the warning.
 """
 
 import contextlib
 import dataclasses
+import io
 import pathlib
 import struct
 import threading
 
-import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
@@ -374,13 +374,15 @@ def _resized(array, size_px, how):
 
 def write_png(path, array):
     """Write uint8 (h, w) or (h, w, 3), or uint16 (h, w), as a PNG, by atomic_io.write_whole()."""
-    _write(path, array, extension=".png")
+    _write(path, array, format="PNG")
 
 
 def write_jpeg(path, array, quality=90):
     """Write uint8 (h, w, 3) as a JPEG without chroma subsampling, by atomic_io.write_whole()."""
-    _write(path, array, extension=".jpg", quality=quality, subsampling=0)
+    _write(path, array, format="JPEG", quality=quality, subsampling=0)
 
 
 def _write(path, array, **options):
-    atomic_io.write_whole(path, imageio.imwrite("<bytes>", array, **options), sync=False)
+    content = io.BytesIO()
+    Image.fromarray(array).save(content, **options)
+    atomic_io.write_whole(path, content.getvalue(), sync=False)

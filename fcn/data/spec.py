@@ -1,6 +1,7 @@
 """Specification of a data set: its classes, their colours, and pairs of image and label files."""
 
 import dataclasses
+import functools
 import pathlib
 
 import numpy as np
@@ -145,6 +146,7 @@ class DatasetSpec:
         return table
 
 
+@functools.cache
 def bit_colour(index):
     """PASCAL VOC's colour (r, g, b), 0-255, of id `index` + 1: its bits, spread over the channels.
 

@@ -156,19 +156,6 @@ def _fix(found, where):
         "give a photo, or a folder with photos."
 
 
-def samples(source, spec, size_px, max_pixels):
-    """Yield the Sample of a Source, or those of all frames of its video. Arguments and errors as in read_sample().
-
-    Frames are named NAME/000001, NAME/000002, ...
-    """
-    if source.clip is None:
-        yield read_sample(source, spec, size_px, max_pixels)
-        return
-    for number, frame in enumerate(video.frames(source.clip, max_pixels), 1):
-        network_input = images.resize_image(frame, size_px or frame.shape[:2])
-        yield Sample(f"{source.name}/{number:06}", frame, None, network_input, None, source.clip.fps)
-
-
 def read_sample(source, spec, size_px, max_pixels):
     """Read the Sample of a Source. size_px: (height, width) of the network input, None for the photo's own size.
 

@@ -1,6 +1,7 @@
 """Prediction of class ids for one image of any size: whole or in windows, at several scales, mirrored.
 
-A single pass over the whole image computes the argmax in the graph. Otherwise, scores are held for the height of one
+A single pass over the whole image computes the argmax in the graph, of several images of one size if batching.py allows
+it. Otherwise, scores are held for the height of one
 window at every scale, and processed strip by strip at the original size.
 """
 
@@ -9,7 +10,7 @@ import numpy as np
 from fcn.core import errors
 from fcn.data import images
 from fcn.data.spec import id_dtype
-from fcn.evaluation import tiling
+from fcn.evaluation import batching, tiling
 from fcn.evaluation.inference_config import InferenceConfig
 from fcn.evaluation.memory_guard import Room, need_of
 from fcn.metrics import thresholds
@@ -46,6 +47,7 @@ class Predictor:
         self.distinct = list(dict.fromkeys(self.excluded_ids))
         self.never_predicted = sorted(set.intersection(*map(set, self.excluded_ids)))
         self.passes, self.passed, self.progress = 1, 0, None
+        self.batches = batching.BatchSizes(self.room.fits)
 
     def grid(self, photo, network_input):
         """Return (height, width) of the grid on which ids are computed. Arguments as in predict()."""
@@ -68,12 +70,42 @@ class Predictor:
         base, original, target = network_input.shape[:2], photo.shape[:2], self.grid(photo, network_input)
         is_argmax = sink is None and self.config.threshold is None
         if is_argmax and base == target and self.config.is_plain(base):
-            found = self._in_the_graph(network_input)
+            found, _ = self._in_the_graph([network_input])
+            found = [ids[0] for ids in found]
         else:
             self._count(base, progress)
             found = self._strip_by_strip(photo, network_input, target, sink)
+        return self._pairs(found, original, base == target)
+
+    def most_at_once(self, photo, network_input):
+        """Return how many images like this predict_together() takes at most. Arguments as in predict()."""
+        base = network_input.shape[:2]
+        is_argmax = self.config.threshold is None and base == self.grid(photo, network_input)
+        return self.batches.of(base) if is_argmax and self.config.is_plain(base) else 1
+
+    def predict_together(self, photos, network_inputs):
+        """Return what predict() returns for each of these images, whose network inputs have the same shape.
+
+        The first so many images of a size are predicted one by one, too, see batching.py.
+        """
+        if (network_inputs[0].shape[:2], len(photos)) in self.batches.proven:
+            found, _ = self._in_the_graph(network_inputs)
+        else:
+            found = self._compared(network_inputs)
+        return [self._pairs([ids[k] for ids in found], photo.shape[:2], True) for k, photo in enumerate(photos)]
+
+    def _compared(self, network_inputs):
+        """Return the ids of images that are predicted one by one, and note whether a batch has the same scores."""
+        _, scores = self._in_the_graph(network_inputs, with_scores=True)
+        singles = [self._in_the_graph([one], with_scores=True) for one in network_inputs]
+        is_same = batching.same_bits(scores, np.concatenate([own for _, own in singles]))
+        self.batches.keep(network_inputs[0].shape[:2], len(network_inputs), is_same)
+        return [np.concatenate(ids) for ids in zip(*(found for found, _ in singles), strict=True)]
+
+    def _pairs(self, found, original, is_on_base):
+        """Return what predict() returns, of ids for each of self.distinct. original: (height, width) of the photo."""
         ids = dict(zip(self.distinct, found, strict=True))
-        return [(images.resize_label(ids[excluded], original), ids[excluded] if base == target else None)
+        return [(images.resize_label(ids[excluded], original), ids[excluded] if is_on_base else None)
                 for excluded in self.excluded_ids]
 
     def _count(self, base, progress):
@@ -82,13 +114,19 @@ class Predictor:
         self.passes = sum(len(down) * len(across) for down, across in spans) * (2 if self.config.flip else 1)
         self.passed, self.progress = 0, progress
 
-    def _in_the_graph(self, network_input):
-        """Return ids from an argmax in the graph, so that scores are not copied out of it."""
-        self.room.check(network_input.shape[:2], network_input.shape[:2])
-        predictions = [graph_builder.prediction_without(self.net.scores, ids) for ids in self.distinct]
-        *found, has_nan = self._run([*predictions, graph_builder.has_nan(self.net.scores)], network_input)
+    def _in_the_graph(self, network_inputs, with_scores=False):
+        """Return ([ids (N, h, w) per self.distinct], scores or None) of images of one size, argmaxed in the graph.
+
+        with_scores: copy the scores out of the graph, too: float32 (N, ...) in the order of the net's Blocks.
+        """
+        size, tensor = network_inputs[0].shape[:2], self.net.scores
+        self.room.check(size, size, count=len(network_inputs))
+        predictions = [graph_builder.prediction_without(tensor, ids) for ids in self.distinct]
+        fetches = [*predictions, graph_builder.has_nan(tensor), *([tensor.tensor] if with_scores else [])]
+        found = self._run(fetches, np.stack(network_inputs) if len(network_inputs) > 1 else network_inputs[0][None])
+        ids, (has_nan, *scores) = found[:len(predictions)], found[len(predictions):]
         check_numbers(has_nan)
-        return [ids[0] for ids in found]
+        return ids, scores[0] if scores else None
 
     def _strip_by_strip(self, photo, network_input, target, sink):
         """Return ids from scores that are merged and reduced to ids strip by strip."""
@@ -126,7 +164,7 @@ class Predictor:
         return self.rule.prepare(logits)
 
     def _logits(self, band, start, end):
-        found = self._run(self.net.logits, band[:, start:end])[0]
+        found = self._run(self.net.logits, band[None, :, start:end])[0]
         check_numbers(np.isnan(np.sum(found)))
         self.passed += 1
         if self.progress:
@@ -141,8 +179,8 @@ class Predictor:
         wider = end + (band.shape[1] - end) % tiling.STRIDE_PX
         return self._logits(band[:, ::-1], band.shape[1] - wider, band.shape[1] - start)[:, ::-1][:, :end - start]
 
-    def _run(self, fetches, network_input):
+    def _run(self, fetches, network_inputs):
         try:
-            return run(self.session, fetches, {self.net.images: network_input[None]})
+            return run(self.session, fetches, {self.net.images: network_inputs})
         except errors.MachineError as error:
-            raise errors.MachineError(error.what, why=error.why, fix=self.room.fix(network_input.shape[:2])) from None
+            raise errors.MachineError(error.what, why=error.why, fix=self.room.fix(network_inputs.shape[1:3])) from None

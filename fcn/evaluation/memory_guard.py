@@ -19,27 +19,33 @@ class Room:
         self.config, self.num_classes, self.need, self.session = config, num_classes, need, session
         self.held = 0.0  # bytes that TensorFlow has allocated for earlier images and keeps
 
-    def needed(self, base, target, is_plain=True):
+    def needed(self, base, target, is_plain=True, count=1):
         """Return (bytes for the net, bytes for scores), without the program and the weights.
 
-        base, target: (height, width) at scale 1 and of the prediction. is_plain: the graph computes the argmax.
-        Otherwise
-        scores are held too: several copies for a window, the unfinished rows of an image in several windows at every
-        scale, and a few strips. Mirrored windows are up to 31 px wider.
+        base, target: (height, width) at scale 1 and of the prediction. count: images in a pass of the graph. is_plain:
+        the graph computes the argmax. Otherwise scores are held too: several copies for a window, the unfinished rows
+        of an image in several windows at every scale, and a few strips. Mirrored windows are up to 31 px wider.
         """
         sizes, flip = self.config.sizes(base), self.config.flip
         spans = [self.config.spans(size) for size in sizes]
         net = max(self.need((down[0][1], min(across[0][1] + 31 * flip, width)), is_plain)
                   for (_, width), (down, across) in zip(sizes, spans, strict=True))
         if is_plain:
-            return net, 0.0
+            return net * count, 0.0
         scores = 0
         for (_, width), (down, across) in zip(sizes, spans, strict=True):
             in_windows = len(down) * len(across) > 1
             scores += down[0][1] * (width * in_windows + (3 + 2 * (flip and in_windows)) * across[0][1])
         return net, FLOAT * self.num_classes * scores + 6 * tiling.STRIP_BYTES + target[0] * target[1]
 
-    def check(self, base, target, is_plain=True):
+    def fits(self, size_px, count):
+        """Whether a pass of `count` images of one size, and all its scores, need so little that they are not checked.
+
+        The scores are compared once, see batching.py.
+        """
+        return self.need is None or count * self.need(size_px, False) <= UNCHECKED_BYTES
+
+    def check(self, base, target, is_plain=True, count=1):
         """Raise MachineError if the available memory is too small. Arguments as in needed().
 
         Memory that TensorFlow allocated for earlier images is reused, although the system does not count it as
@@ -47,7 +53,7 @@ class Room:
         """
         if self.need is None:
             return
-        net, scores = self.needed(base, target, is_plain)
+        net, scores = self.needed(base, target, is_plain, count)
         if net + scores > UNCHECKED_BYTES:
             free = machine.available_memory()
             if free is not None and net + scores > free + self.held and not self._on_gpu():

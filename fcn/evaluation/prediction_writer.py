@@ -1,12 +1,13 @@
 """Output files for every image: predictions as label files, pictures, probabilities, and a zip for the ADE20K server.
 
-KINDS are the values of --outputs and, except for the zip, the names of the folders. BackgroundWorker writes in a thread
-while the net predicts the next image.
+KINDS are the values of --outputs and, except for the zip, the names of the folders. BackgroundWorker writes in threads
+while the net predicts the next images.
 """
 
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import io
 import pathlib
 import zipfile
@@ -16,12 +17,22 @@ import numpy as np
 from fcn.config import parsers
 from fcn.core import atomic_io, errors, registry
 from fcn.data import images, render, video
+from fcn.evaluation import read_ahead
 from fcn.metrics import label_flags
 
 PREDICTIONS, COLOUR, OVERLAYS, PANELS, ERRORS, PROBABILITIES, ZIP = KINDS = (
     "predictions", "colour", "overlays", "panels", "errors", "probabilities", "zip")
 USUAL = (PREDICTIONS, COLOUR, OVERLAYS, PANELS, ERRORS)  # ERRORS are written for labels with boundary pixels
 USUAL_OF_VIDEOS = (PREDICTIONS, OVERLAYS)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """Of writing one image: paths of its label files, and the OSError that ended it, if any."""
+
+    name: str
+    written: list[pathlib.Path] = dataclasses.field(default_factory=list)
+    error: OSError | None = None
 
 
 class PredictionWriter(contextlib.AbstractContextManager):
@@ -36,6 +47,7 @@ class PredictionWriter(contextlib.AbstractContextManager):
     def __init__(self, folder, spec, kinds, needed=False):
         self.folder, self.spec, self.kinds, self.needed = pathlib.Path(folder), spec, set(kinds), needed
         self.encoding = registry.load("label_formats", spec.prediction_format)
+        self.palette = np.array(spec.palette(), np.uint8)
         if ZIP in self.kinds:
             self.kinds.add(PREDICTIONS)
         self.written: list[pathlib.Path] = []
@@ -49,19 +61,35 @@ class PredictionWriter(contextlib.AbstractContextManager):
         boundary: bool (h, w), boundary pixels of a label of flags; None for other labels. fps: frame rate, for a frame
         of a video, whose name is VIDEO/NUMBER. Overlays of frames become VIDEO.mp4.
         """
-        with self._unless_full(name) as has_space:
-            if has_space:
-                self._write(name, photo, label, prediction, fps)
+        self.note(self.attempt(name, photo, label, prediction, boundary, fps))
+
+    def attempt(self, name, photo, label, prediction, boundary=None, fps=""):
+        """Write the files of an image, as write() does; for note(). Several threads may call it, except for frames."""
+        outcome = Outcome(name)
+        try:
+            if not self.full:
+                self._write(outcome, photo, label, prediction, fps)
                 if ERRORS in self.kinds and boundary is not None:
                     picture = render.colour(label_flags.errors(label, boundary, prediction), label_flags.PALETTE)
                     images.write_png(self._path(ERRORS, name, ".png"), picture)
+        except OSError as error:
+            self.full |= error.errno in atomic_io.FULL
+            outcome.error = error
+        return outcome
 
-    def _write(self, name, photo, label, prediction, fps):
-        palette = self.spec.palette()
+    def note(self, outcome):
+        """Note what attempt() returned, in the order of the images. Raises OSError if the disk is full, if `needed`."""
+        self.written += outcome.written
+        if outcome.error:
+            with self._unless_full(outcome.name):
+                raise outcome.error
+
+    def _write(self, outcome, photo, label, prediction, fps):
+        name, palette = outcome.name, self.palette
         if PREDICTIONS in self.kinds:
             path = self._path(PREDICTIONS, name, self.encoding.SUFFIX)
             self.encoding.write(path, prediction, self.spec)
-            self.written.append(path)
+            outcome.written.append(path)
         if COLOUR in self.kinds:
             images.write_png(self._path(COLOUR, name, ".png"), render.colour(prediction, palette))
         if OVERLAYS in self.kinds and fps:
@@ -179,27 +207,44 @@ def parse_outputs(text):
 
 
 class BackgroundWorker:
-    """Runs calls in a thread, in order. Context manager; submit() blocks while `depth` calls are waiting.
+    """Runs calls in threads. Context manager; submit() blocks while there is no room for another call.
 
-    An exception of a call is raised by a later submit() or at the end; calls after it are skipped.
+    depth: calls that wait or run; read_ahead.MANY while they hold few pixels. count: number of threads; 1 runs calls in
+    order. then: function of each result, called in the order of the calls by the thread that submits.
+    An exception of a call or of `then` is raised by a later submit() or at the end; calls after it are skipped.
     """
 
-    def __init__(self, depth=4):
-        self.pool, self.depth = concurrent.futures.ThreadPoolExecutor(1), depth
+    def __init__(self, depth=4, count=1, then=None):
+        self.pool, self.depth, self.then = concurrent.futures.ThreadPoolExecutor(count), depth, then
         self.waiting: collections.deque = collections.deque()
-        self.failed = False
+        self.failed, self.pixels = False, 0
 
-    def submit(self, function, *arguments):
-        """Run a function in the thread. Waits while the queue is full; raises what an earlier call raised."""
-        while len(self.waiting) >= self.depth or (self.waiting and self.waiting[0].done()):
-            self.waiting.popleft().result()
-        self.waiting.append(self.pool.submit(self._call, function, arguments))
+    def submit(self, function, *arguments, pixels=read_ahead.PIXELS):
+        """Run a function in a thread. Waits while the queue is full; raises what an earlier call raised.
+
+        pixels: number of those that the arguments hold.
+        """
+        while self.waiting and (self.waiting[0][0].done() or not self._has_room()):
+            self._finish_first()
+        self.pixels += pixels
+        self.waiting.append((self.pool.submit(self._call, function, arguments), pixels))
+
+    def _has_room(self):
+        return len(self.waiting) < self.depth or (
+            len(self.waiting) < read_ahead.MANY and self.pixels < read_ahead.PIXELS)
+
+    def _finish_first(self):
+        future, pixels = self.waiting.popleft()
+        self.pixels -= pixels
+        result = future.result()
+        if self.then and not self.failed:
+            self._call(self.then, (result,))
 
     def _call(self, function, arguments):
         if self.failed:
-            return
+            return None
         try:
-            function(*arguments)
+            return function(*arguments)
         except BaseException:
             self.failed = True
             raise
@@ -207,9 +252,14 @@ class BackgroundWorker:
     def __enter__(self):
         return self
 
+    def finish(self):
+        """Wait until all calls are done. Raises what one of them raised."""
+        while self.waiting:
+            self._finish_first()
+
     def __exit__(self, kind, *_):
         try:
-            while self.waiting and kind is None:
-                self.waiting.popleft().result()
+            if kind is None:
+                self.finish()
         finally:
             self.pool.shutdown(cancel_futures=True)

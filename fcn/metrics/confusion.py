@@ -12,12 +12,15 @@ import pathlib
 import struct
 import zipfile
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from fcn.core import atomic_io, errors, file_kinds, npz_file
 from fcn.data.spec import MOST_CLASSES
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 STRIP = 1 << 20  # pixels that are counted at a time, so that no int64 copy of a large image is needed
 FIELDS = ("num_classes", "names", "ends", "cells", "counts")  # arrays of the file; see ConfusionMatrices.save
@@ -67,7 +70,7 @@ class ConfusionMatrices:
 
     num_classes: int
     names: tuple[str, ...]
-    counts: sparse.csr_array
+    counts: "sparse.csr_array"
 
     def total(self):
         """int64 (C, C): entry [i, j] is the number of pixels of class i that are predicted as j, in all images."""
@@ -79,6 +82,7 @@ class ConfusionMatrices:
 
     def sums(self, ignored_ids):
         """The Sums of all classes except the ignored ones. Pixels with an ignored label do not count."""
+        from scipy import sparse  # takes 90 ms; --help does without
         ids = [i for i in range(self.num_classes) if i not in ignored_ids]
         label, prediction = np.divmod(np.arange(self.num_classes ** 2), self.num_classes)
         kept = np.isin(label, ids)
@@ -116,6 +120,7 @@ class ConfusionMatrices:
 
 def joined(parts, order):
     """The ConfusionMatrices of several workers as one. parts: parts() of each. order: numbers of all their images."""
+    from scipy import sparse
     made = []
     for num_classes, names, *data in parts:
         ends, cells, counts = (np.frombuffer(base64.b64decode(text), dtype) for text, dtype in zip(
@@ -128,6 +133,7 @@ def joined(parts, order):
 
 def _stacked(num_classes, ends, cells, counts):
     """The csr_array of ConfusionMatrices from the arrays of a file. Raises ValueError if they are inconsistent."""
+    from scipy import sparse
     if (ends[-1] if len(ends) else 0) != len(cells):
         raise ValueError("its arrays do not fit together")
     made = sparse.csr_array((counts.astype(np.uint32), cells, np.concatenate([[0], ends])),
@@ -180,7 +186,9 @@ def matrix(label, prediction, num_classes, ignored_ids=()):
     total = np.zeros(num_classes ** 2, np.int64)
     for start in range(0, len(label), STRIP):
         target, predicted = label[start:start + STRIP], prediction[start:start + STRIP]
-        counted = (target < num_classes) & ~np.isin(target, list(ignored_ids))
+        counted = target < num_classes
+        if ignored_ids:
+            counted &= ~np.isin(target, list(ignored_ids))
         target, predicted = target[counted].astype(np.int64), predicted[counted].astype(np.int64)
         if predicted.size and predicted.max() >= num_classes:
             raise ValueError(f"predicted id {predicted.max()}, expected 0 to {num_classes - 1}")

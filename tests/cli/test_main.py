@@ -45,6 +45,21 @@ def test_version_lists_packages_without_loading_tensorflow():
     assert said.endswith(f", Python {'.'.join(map(str, sys.version_info[:3]))}\n")
 
 
+@pytest.mark.slow
+def test_help_of_every_command_loads_no_large_package():
+    code = """if True:
+        import contextlib, sys
+        from fcn.cli import main
+        for command in main.COMMANDS:
+            with contextlib.suppress(SystemExit):
+                main.main([command, "--help"])
+            large = {"tensorflow", "scipy", "matplotlib", "keras", *(["h5py"] if command != "csail" else [])}
+            assert not large & set(sys.modules), (command, large & set(sys.modules))
+            sys.modules.pop("h5py", None)  # fcn csail is for HDF5 files
+    """
+    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run with scores at three steps; the best is step 2, the newest step 3."""

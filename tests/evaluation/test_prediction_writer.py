@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import errno
 import threading
+import time
 import zipfile
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from fcn.core import errors, registry
 from fcn.data import images, render
 from fcn.data.spec import DatasetSpec
-from fcn.evaluation import prediction_writer
+from fcn.evaluation import prediction_writer, read_ahead
 from fcn.evaluation.prediction_writer import BackgroundWorker
 
 SPEC = DatasetSpec(("sky", "sea", "dune"), (255,), ((10, 20, 30), (40, 50, 60), (70, 80, 90)))
@@ -193,3 +194,52 @@ def test_background_queue_is_bounded():
         gate.set()
         late.join(5)
     assert running == [0, 1, 2]
+
+
+def test_results_of_several_threads_are_noted_in_order():
+    noted = []
+    with BackgroundWorker(4, 3, noted.append) as behind:
+        for number in range(40):
+            behind.submit(lambda number: time.sleep((number % 3) * 1e-3) or number, number, pixels=0)
+    assert noted == list(range(40))
+
+
+def test_failure_while_noting_stops_later_work():
+    done = []
+
+    def note(number):
+        if number == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="No space"), BackgroundWorker(2, 1, note) as behind:
+        for number in range(40):
+            behind.submit(lambda number: done.append(number) or number, number)
+    assert len(done) < 8
+
+
+def test_many_small_images_may_wait_and_few_large_ones():
+    gate = threading.Event()
+    with BackgroundWorker(2) as behind:
+        for _ in range(read_ahead.MANY):
+            behind.submit(gate.wait, 9, pixels=100)
+        assert len(behind.waiting) == read_ahead.MANY
+        gate.set()
+        behind.finish()
+        assert not behind.waiting and behind.pixels == 0
+        for _ in range(9):
+            behind.submit(time.sleep, 1e-3, pixels=2e7)
+            assert len(behind.waiting) <= 2
+
+
+def test_failures_are_noted_in_the_order_of_the_images(tmp_path, monkeypatch):
+    made = prediction_writer.PredictionWriter(tmp_path, SPEC, ["predictions", "colour"])
+
+    def full(path, array):
+        if path.parent.name == "colour":
+            raise OSError(errno.EACCES, "Permission denied")
+        path.write_bytes(b"")
+    monkeypatch.setattr(images, "write_png", full)
+    with BackgroundWorker(8, 4, made.note) as behind:
+        for number in range(30):
+            behind.submit(made.attempt, f"{number:02}", PHOTO, None, IDS, pixels=0)
+    names = [f"{number:02}" for number in range(30)]
+    assert [name for name, _ in made.unwritten] == names == [path.stem for path in made.written]

@@ -26,7 +26,6 @@ import math
 import shlex
 import zlib
 
-import h5py
 import numpy as np
 
 from fcn.core import errors, file_kinds, ownership
@@ -106,6 +105,7 @@ def skeleton(small, uniform, fingerprint, id_dtype=np.uint8, channels=3):
 
     channels: of an image.
     """
+    import h5py  # takes 20 ms; --help does without
     memory, places, shapes = _Memory(), {}, small["shapes"]
     with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
         for name, (dtype, shape) in layout(shapes, uniform, id_dtype, channels).items():
@@ -131,6 +131,7 @@ def layout(shapes, uniform, id_dtype=np.uint8, channels=3):
 
 def _contiguous(file, name, shape, dtype):
     """A dataset that is allocated at once and not filled, so that its bytes can be written without HDF5."""
+    import h5py
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -164,6 +165,7 @@ def fingerprint(path):
     """The fingerprint of a cache of this version; None for other files. Its arrays are not checked."""
     try:
         if _first_bytes(path) == SIGNATURE:
+            import h5py
             with h5py.File(path, "r", locking=False) as file:
                 return _fingerprint(file, path)
     except Exception:  # for a damaged file, h5py raises many types
@@ -187,6 +189,7 @@ def open_file(path):
     try:
         if start != SIGNATURE:
             raise ValueError("it is not an HDF5 file" if start is not None else "it is not a regular file")
+        import h5py
         with h5py.File(path, "r", locking=False) as file:
             fingerprint = _fingerprint(file, path)
             places = _places(file, path.stat().st_size)
@@ -230,6 +233,7 @@ def _attribute(file, name):
 
 def _places(file, file_size):
     """{array: (dtype, offset, shape)}. Raises ValueError unless each is a contiguous array inside the file."""
+    import h5py
     wanted, found = dict.fromkeys(layout([(1, 1)], True)), {}
     if set(file) != set(wanted):
         held = [f"{name[:40]!r}" for name in itertools.islice(file, 10)]

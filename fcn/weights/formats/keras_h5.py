@@ -8,7 +8,6 @@ from input to output. Of other nets, layers keep their names (_keras_layers.py).
 import pathlib
 import re
 
-import h5py
 import numpy as np
 
 from fcn.core import errors
@@ -36,6 +35,7 @@ def read(path):
     try:
         if fault:
             raise OSError(fault)
+        import h5py  # takes 20 ms; --help does without
         with h5py.File(path, "r") as file:
             found = {name: dataset for name, dataset in _datasets(file, path) if "optimizer" not in name}
             pairs = _pairs(found, path)
@@ -55,6 +55,7 @@ def read(path):
 
 def _datasets(file, path):
     """Yield (name, dataset) of all datasets in the file. Soft and external links are not followed."""
+    import h5py
     waiting, objects = [("", file, 0)], 0
     while waiting:
         prefix, group, depth = waiting.pop()
