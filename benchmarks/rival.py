@@ -11,14 +11,14 @@ class Rival:
     """A process with the protocol of contender.py. Call finish() at the end.
 
     label: name in tables. ready: its first answer, {} if there was none. failed: reason of a failure, or "".
-    seconds_allowed: time limit for one answer.
+    seconds_allowed: time limit for one answer. environment: all variables of the process; None: those of this one.
     """
 
-    def __init__(self, label, command, seconds_allowed=600):
+    def __init__(self, label, command, seconds_allowed=600, environment=None):
         self.label, self.seconds_allowed, self.failed, self.last = label, seconds_allowed, "", {}
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by finish)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr,
-                                        text=True)
+                                        text=True, env=environment)
         self.answers = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
         self.ready = self._answer() or {}
