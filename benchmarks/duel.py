@@ -6,8 +6,8 @@
 Each contender runs in its own process (contender.py) and sleeps while another one makes its steps. In a round, every
 contender has a turn of `--steps` steps, so that a ratio compares steps a few seconds apart. The order rotates from
 round to round. The first contender is the reference. If memory cannot hold all contenders, they are measured in groups,
-each with the reference (with --alone: two at a time). A contender that fails is reported in its row of the table. The time of a turn is the median of
-its steps.
+each with the reference; with --alone, each contender is alone with it. A contender that fails is reported in its row of
+the table.
 
 Starting takes 20 to 40 s per contender, one or two minutes with compile or jit. Training at batch 2 with seven
 contenders and seven rounds takes about eight minutes on two cores.

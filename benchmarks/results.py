@@ -147,7 +147,7 @@ def overview(found, root):
     """Return the text between the markers of RESULTS.md. found: {folder: results}. root: folder of the page."""
     headings = {}
     for folder, results in found.items():
-        title = machines.title(next((one for one in results.values() if "machine" in one)))
+        title = machines.title(next(one for one in results.values() if "machine" in one))
         commit, days = commits(results)
         link = pathlib.Path(folder, "README.md").relative_to(root).as_posix()
         headings[f"[{title}]({link})<br>commit {commit}<br>{days}"] = results

@@ -1,4 +1,4 @@
-"""The paper's FCN-32s and FCN-8s-at-once (fcn/models/nets) in PyTorch, for pytorch.py: max pools and bilinear scores."""
+"""The paper's FCN-32s and FCN-8s-at-once (fcn/models/nets) in PyTorch, for pytorch.py."""
 
 import torch
 from torch.nn import functional

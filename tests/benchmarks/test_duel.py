@@ -82,6 +82,11 @@ def test_contender_that_does_not_fit_starts_another_group():
     assert [[set(done) for done in group] for group in groups] == [[{"good", "better"}], [{"good"}]]
 
 
+def test_contenders_may_be_measured_alone_with_the_reference():
+    groups, _ = duel.run(["good", "better", "dying"], start, 1, 1, lambda: 100 * GIB, lambda _: None, largest=2)
+    assert [[set(done) for done in group] for group in groups] == [[{"good", "better"}], [{"good"}]]
+
+
 def test_ratio_is_the_median_of_the_ratios_of_rounds():
     groups = [[{"a": {"seconds": [1.0], "others": 0.0}, "b": {"seconds": [2.0], "others": 0.5}},
                {"a": {"seconds": [4.0], "others": 0.0}, "b": {"seconds": [4.0], "others": 0.5}},
