@@ -13,8 +13,8 @@ from rival import Rival
 from fcn.core import machine
 
 CONTENDERS = ("ours:float32", "ours:bfloat16", "pytorch:nchw-float32", "keras3:float32")
-SETTING = ("--job", "train", "--batch", "2", "--size", "128x128", "--share", "0.25", "--rounds", "5", "--steps", "3")
-SIZES, ROUNDS = (2048,), 3
+SETTING = ("--job", "train", "--batch", "2", "--size", "128x128", "--share", "0.25", "--rounds", "4", "--steps", "3")
+SIZES, ROUNDS = (2048,), 2
 TRIAL = ("This is a trial with a narrow net and few rounds; no result is stored. `make bench` measures the published "
          "nets.")
 

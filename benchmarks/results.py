@@ -127,7 +127,7 @@ def generated(results):
     parts += ["## Against the goals", goals.table({"found": results}), "Bold: missed. Empty: not measured.",
               "![images per second, and growth of a step](results.png)"]
     for key, title, table in KINDS:
-        for name, content in results.items():
+        for name, content in sorted(results.items(), key=lambda one: one[0] in DUELS):
             if key in content and "command" in content:
                 parts += [f"## {title(name, content)}", table(content), source(content)]
     parts += ["A contender in float32 below 20 % of the peak is *unhealthy* and is not compared with. *idle*: share of "

@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 import threading
 
+import measuring
+
 
 class Rival:
     """A process with the protocol of contender.py. Call finish() at the end.
@@ -58,7 +60,7 @@ class Rival:
             return json.loads(line)
         code = self.process.wait()
         self.stderr.seek(0)
-        lines = self.stderr.read().decode(errors="replace").strip().splitlines()
+        complaint = measuring.complaint(self.stderr.read().decode(errors="replace"))
         self.failed = (f"ended by signal {-code}" + (", out of memory?" if code == -9 else "") if code < 0 else
-                       lines[-1][:200] if lines else f"exit code {code}")
+                       complaint or f"exit code {code}")
         return None

@@ -20,7 +20,9 @@ OBEY = ('import sys, json; print(json.dumps({"ready": True, "peak_bytes": 3 << 3
         'for line in sys.stdin: print(json.dumps({"seconds": 0.5, "others": 0.1}), flush=True)\n'
         'print(json.dumps({"peak_bytes": 4 << 30, "step_bytes": 1 << 30, "idle": 0.0}))')
 DIE = OBEY.split("\n")[0] + "\nsys.stdin.readline(); sys.exit('weights are gone')"
+COMPILE = "raise RuntimeError('no C++ compiler\\n\\nSet TORCHDYNAMO_VERBOSE=1 for more')"
 BEHAVIOUR = {"good": OBEY, "better": OBEY, "absent": "import sys; sys.exit('torch is not installed')", "dying": DIE,
+             "uncompiled": COMPILE,
              "hanging": OBEY.split("\n")[0] + "\nimport time; time.sleep(60)",
              "killed": OBEY.split("\n")[0] + "\nimport os; sys.stdin.readline(); os.kill(os.getpid(), 9)"}
 
@@ -43,6 +45,7 @@ def test_every_contender_runs_once_per_round_in_rotating_order():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("label", "why"), [("absent", "torch is not installed"), ("dying", "weights are gone"),
+                                            ("uncompiled", "RuntimeError: no C++ compiler"),
                                             ("hanging", "no answer in 0.5 s"),
                                             ("killed", "ended by signal 9, out of memory?")])
 def test_failed_contender_gives_its_reason_and_others_continue(label, why):
