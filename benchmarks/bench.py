@@ -117,6 +117,7 @@ PARTS = (
          ("evaluate_speed.py", "--share", TRIAL_SHARE, "--images", "10"), takes=("data", "weights")),
     Part("growth", ("growth.py", "--rounds", "2"), 6, ("growth.py", "--quick", "--rounds", "1")),
 )
+GPU_PARTS = (Part("tutorial", ("gpu.py",), 6), Part("types", ("gpu_types.py",), 1))  # where there is a GPU
 
 
 def words_of(part, given, folder):
@@ -170,10 +171,11 @@ def run_all(parts, given, folder):
 
 
 def parse(argv):
-    minutes = round(sum(part.minutes for part in PARTS))
+    minutes, every = round(sum(part.minutes for part in PARTS)), [part.name for part in PARTS + GPU_PARTS]
     parser = argparse.ArgumentParser(description=f"{__doc__.splitlines()[0]} All parts take about {minutes} minutes on "
-                                                 "two idle cores.")
-    parser.add_argument("--only", help=f"run these parts only, of {', '.join(part.name for part in PARTS)}")
+                                                 "two idle cores. With a GPU, the two of gpu.py and gpu_types.py "
+                                                 "are added.")
+    parser.add_argument("--only", help=f"run these parts only, of {', '.join(every)}")
     parser.add_argument("--quick", action="store_true", help="a trial of one minute, which stores nothing")
     parser.add_argument("--trial", action="store_true", help="all parts with narrow nets, into a temporary folder")
     parser.add_argument("--machine", help="folder in benchmarks/results/ (default: named after the processor or GPU)")
@@ -181,8 +183,9 @@ def parse(argv):
     parser.add_argument("--layout", default="ade20k")
     parser.add_argument("--weights", help="VGG-19 as .mat (default: random weights)")
     given = parser.parse_args(argv)
-    given.wanted = given.only.split(",") if given.only else [part.name for part in PARTS]
-    if unknown := set(given.wanted) - {part.name for part in PARTS}:
+    given.wanted = given.only.split(",") if given.only else [
+        part.name for part in (PARTS + GPU_PARTS if machines.gpus() else PARTS)]
+    if unknown := set(given.wanted) - set(every):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     return given
 
@@ -192,7 +195,7 @@ def main(argv):
     if given.quick:
         import quick
         return quick.main()
-    parts = [part for part in PARTS if part.name in given.wanted]
+    parts = [part for part in PARTS + GPU_PARTS if part.name in given.wanted]
     with contextlib.ExitStack() as stack:
         root = measuring.RESULTS
         if given.trial:

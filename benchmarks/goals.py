@@ -61,7 +61,8 @@ def healthy(duel, name):
 
     A library may be at a few percent of the peak on a processor for which it has no fast kernels.
     """
-    share = None if "gpus" in duel or "bfloat16" in name else share_of_peak(duel, name)
+    on_gpu = duel.get("gpus") or duel.get("hardware", {}).get("gpus")
+    share = None if on_gpu or "bfloat16" in name else share_of_peak(duel, name)
     return share is None or share >= HEALTHY
 
 

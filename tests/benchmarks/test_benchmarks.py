@@ -224,7 +224,7 @@ def test_picture_is_drawn_from_partial_results(tmp_path):
 
 def test_every_part_of_the_benchmark_is_a_script_given_its_file(tmp_path):
     given = type("Given", (), {"trial": False, "data": "D", "layout": "camvid", "weights": None})
-    for part in bench.PARTS:
+    for part in bench.PARTS + bench.GPU_PARTS:
         script, *words = bench.words_of(part, given, tmp_path)
         assert (Path(bench.__file__).parent / script).exists()
         assert ("--json" in words) != bool(part.title) and ("--data" in words) == ("data" in part.takes)
