@@ -35,6 +35,7 @@ DUELS = {"train-atonce": "fcn8s_atonce, training, batch 2", "predict-atonce": "f
          "paper": "fcn8s against its own dense-bilinear form, training, batch 2",
          "plain-train": "What each change gains in a training step of batch 2: with it against with it undone",
          "plain-predict": "The same in a prediction of batch 1"}
+LEGEND = "Bold: missed. Empty: not measured, or no variant of the peer is healthy."
 ON_GPU = {"tutorial": "The tutorial's net on the GPU", "paper": "The paper's fcn8s on the GPU", "xla": "XLA",
           "forms": "Both forms of layers on the GPU"}
 
@@ -124,7 +125,7 @@ def generated(results):
     parts = []
     if "machine" in results:
         parts = ["## The machine", machines.table(results["machine"]), source(results["machine"])]
-    parts += ["## Against the goals", goals.table({"found": results}), "Bold: missed. Empty: not measured.",
+    parts += ["## Against the goals", goals.table({"found": results}), LEGEND,
               "![images per second, and growth of a step](results.png)"]
     for key, title, table in KINDS:
         for name, content in sorted(results.items(), key=lambda one: one[0] in DUELS):
@@ -151,8 +152,8 @@ def overview(found, root):
         commit, days = commits(results)
         link = pathlib.Path(folder, "README.md").relative_to(root).as_posix()
         headings[f"[{title}]({link})<br>commit {commit}<br>{days}"] = results
-    return "\n\n".join(["## Machines", "How many times as fast as the peer, unless stated. Bold: missed. Empty: not "
-                        "measured. A peer at its best is the fastest of its variants in any precision.",
+    return "\n\n".join(["## Machines", f"How many times as fast as the peer, unless stated. {LEGEND} A peer at its best "
+                        "is the fastest of its variants in any precision.",
                         goals.table(headings)])
 
 
