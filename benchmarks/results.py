@@ -152,16 +152,9 @@ def overview(found, root):
         commit, days = commits(results)
         link = pathlib.Path(folder, "README.md").relative_to(root).as_posix()
         headings[f"[{title}]({link})<br>commit {commit}<br>{days}"] = results
-    return "\n\n".join(["## Machines", f"How many times as fast as the peer, unless stated. {LEGEND} A peer at its best "
-                        "is the fastest of its variants in any precision.",
-                        goals.table(headings)])
-
-
-def insert(page, text):
-    """Return the page with `text` between the markers. Missing markers are appended."""
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}\n{after.lstrip()}"
+    text = (f"How many times as fast as the peer, unless stated. {LEGEND} A peer at its best is the fastest of its "
+            "variants in any precision.")
+    return "\n\n".join(["## Machines", text, goals.table(headings)])
 
 
 def write(page, text, title):
