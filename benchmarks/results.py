@@ -157,6 +157,13 @@ def overview(found, root):
     return "\n\n".join(["## Machines", text, goals.table(headings)])
 
 
+def insert(page, text):
+    """Return the page with `text` between the markers. Missing markers are appended."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}\n{after.lstrip()}"
+
+
 def write(page, text, title):
     """Write `text` between the markers of a page, which is made with this title if it does not exist."""
     before = page.read_text() if page.exists() else f"# {title}"
