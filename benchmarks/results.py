@@ -31,7 +31,7 @@ from fcn.core import atomic_io, ownership  # measuring adds the repository to sy
 BEGIN, END = "<!-- what follows is written by benchmarks/results.py -->", "<!-- end of what is written -->"
 JOBS = {"train": "Training step with Adam", "predict": "Prediction"}
 DUELS = {"train-atonce": "fcn8s_atonce, training, batch 2", "predict-atonce": "fcn8s_atonce, prediction, batch 2",
-         "train-fcn32s": "fcn32s, training, batch 2", "predict-fcn32s": "fcn32s, prediction, batch 2",
+         "train-fcn32s": "fcn32s, training, batch 2",
          "paper": "fcn8s against its own dense-bilinear form, training, batch 2",
          "plain-train": "What each change gains in a training step of batch 2: with it against with it undone",
          "plain-predict": "The same in a prediction of batch 1"}
