@@ -38,8 +38,8 @@ faults: $(VENV)/.ready
 	$(RUN) benchmarks/training_faults.py --half --only kills,signals $(FAULTS)
 	$(RUN) benchmarks/distributed_faults.py $(FAULTS)
 
-# Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/RESULTS.md: over an hour on two
-# cores on which nothing else runs, or with BENCH=--quick some minutes with narrow nets.
+# Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/results/NAME/: about an hour
+# on two cores on which nothing else runs. BENCH=--quick: a verdict in one minute. BENCH="--only train-2,gemm": parts.
 BENCH ?=
 bench: $(VENV)/.ready-bench
 	$(RUN) benchmarks/bench.py $(BENCH)

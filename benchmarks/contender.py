@@ -95,14 +95,13 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def main(argv):
-    given = parse(argv)
+def serve(build):
+    """Answer requests on standard input. build: function without arguments that returns the step."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # output of libraries must not mix with the answers
     with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/oom_score_adj").write_text("800")  # out of memory, the system kills this process first
-    step = contenders.build(given.name, given.job, given.batch, given.size, given.classes, given.variant,
-                            channels(given.share))
+    step = build()
     for _ in range(WARM_UP):
         step()
     meter = Meter()
@@ -111,6 +110,12 @@ def main(argv):
     for _ in sys.stdin:
         print(json.dumps(meter.step(step)), file=answers)
     print(json.dumps(meter.end()), file=answers)
+
+
+def main(argv):
+    given = parse(argv)
+    serve(lambda: contenders.build(given.name, given.job, given.batch, given.size, given.classes, given.variant,
+                                   channels(given.share)))
 
 
 if __name__ == "__main__":

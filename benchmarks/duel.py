@@ -6,8 +6,8 @@
 Each contender runs in its own process (contender.py) and sleeps while another one makes its steps. In a round, every
 contender has a turn of `--steps` steps, so that a ratio compares steps a few seconds apart. The order rotates from
 round to round. The first contender is the reference. If memory cannot hold all contenders, they are measured in groups,
-each with the reference. A contender that fails is reported in its row of the table. The time of a turn is the median of
-its steps.
+each with the reference; with --alone, each contender is alone with it. A contender that fails is reported in its row of
+the table.
 
 Starting takes 20 to 40 s per contender, one or two minutes with compile or jit. Training at batch 2 with seven
 contenders and seven rounds takes about eight minutes on two cores.
@@ -28,7 +28,6 @@ from rival import Rival
 
 from fcn.config import parsers
 from fcn.core import machine
-from fcn.runs import record
 
 MARGIN = 1 << 30  # bytes to keep free for other processes
 GROWTH = 1.3      # expected memory of the next contender, relative to the largest so far
@@ -79,10 +78,10 @@ def play(group, rounds, steps, tell):
     return played
 
 
-def run(labels, start, rounds, steps, available=machine.available_memory, tell=print):
+def run(labels, start, rounds, steps, available=machine.available_memory, tell=print, largest=None):
     """Return (rounds of each group, {label: {"failed", "ready", and the contender's last answer}}).
 
-    start: function label -> Rival. The first label is the reference.
+    start: function label -> Rival. The first label is the reference. largest: most contenders of a group.
     """
     found, groups, waiting = {}, [], list(labels[1:])
 
@@ -99,7 +98,7 @@ def run(labels, start, rounds, steps, available=machine.available_memory, tell=p
     reference = enter(labels[0])
     while not reference.failed and (waiting or not groups):
         group = [reference]
-        while waiting and fits(group, available()):
+        while waiting and len(group) < (largest or len(labels)) and fits(group, available()):
             rival = enter(waiting.pop(0))
             if rival.failed:
                 leave(rival)
@@ -136,6 +135,7 @@ def parse(argv):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=1, help="steps per turn; use more for short steps")
     parser.add_argument("--seconds-allowed", type=float, default=600, help="time limit for one answer of a contender")
+    parser.add_argument("--alone", action="store_true", help="each contender alone with the reference in memory")
     parser.add_argument("--json", type=pathlib.Path, help="write all measurements to this file")
     given = parser.parse_args(argv)
     if len(set(given.contenders)) < len(given.contenders):
@@ -143,19 +143,27 @@ def parse(argv):
     return given
 
 
+def measured(labels, start, setting, largest=None):
+    """Run a duel. Returns its result: facts(), `setting`, "groups", "contenders", "rows".
+
+    start: as in run(). setting: {"job", "batch", "size", "classes", "share", "rounds", "steps"}.
+    """
+    about, began = measuring.facts(), time.monotonic()
+    groups, contenders = run(labels, start, setting["rounds"], setting["steps"], largest=largest,
+                             tell=functools.partial(print, file=sys.stderr, flush=True))
+    about["versions"] |= next((c["ready"]["versions"] for c in contenders.values() if c["ready"]), {})
+    result = {**about, "took_s": round(time.monotonic() - began), **setting, "groups": groups, "contenders": contenders}
+    return result | {"rows": duel_table.rows(result)}
+
+
 def main(argv):
     given = parse(argv)
-    began = time.monotonic()
-    groups, contenders = run(given.contenders, lambda label: Rival(label, command(given, label), given.seconds_allowed),
-                             given.rounds, given.steps, tell=functools.partial(print, file=sys.stderr, flush=True))
-    about = record.provenance()
-    about["versions"] |= next((c["ready"]["versions"] for c in contenders.values() if c["ready"]), {})
-    about["command"] = measuring.shown_command("duel.py", argv)
     setting = {key: getattr(given, key) for key in ("job", "batch", "size", "classes", "share", "rounds", "steps")}
-    result = {**about, "took_s": round(time.monotonic() - began), **setting, "groups": groups, "contenders": contenders}
-    result["rows"] = duel_table.rows(result)
+    result = measured(given.contenders, lambda label: Rival(label, command(given, label), given.seconds_allowed),
+                      setting, 2 if given.alone else None)
+    result["command"] = measuring.shown_command("duel.py", argv)
     print(duel_table.markdown(result))
-    if contenders[given.contenders[0]]["failed"]:
+    if result["contenders"][given.contenders[0]]["failed"]:
         return 1
     if given.json:
         measuring.write(given.json, result)

@@ -98,8 +98,8 @@ def row(job, contender, xla, net, step, peaks):
     if step["failed"]:
         return result
     size, classes, share = net
-    paper, precision = ":fcn8s-" in contender, "bfloat16" if "bfloat16" in contender else "float32"
-    net = "fcn8s" if paper else "fcn8s_tutorial", tuple(size), classes, measuring.widths(share)
+    precision = "bfloat16" if "bfloat16" in contender else "float32"
+    net = operations.net_of(contender), tuple(size), classes, measuring.widths(share)
     seconds = statistics.median(step["seconds"])
     count = step["batch"] * operations.of_job(job, *net, bilinear="blocks")
     read = 2 if precision == "bfloat16" else 4  # bytes of a prepared weight

@@ -18,24 +18,42 @@ ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(ROOT))
 
+import machines  # noqa: E402
+
 from fcn.core import atomic_io, machine, ownership  # noqa: E402
 from fcn.models import published_nets  # noqa: E402
 from fcn.runs import record  # noqa: E402
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
+LOAD = machines.load()  # before this process adds to it
+OWN_OUTPUT = ("benchmarks/results", "benchmarks/RESULTS.md")  # what a benchmark writes does not change the program
 
 
 def facts():
-    """Return the provenance of a number: command, commit, time, machine, versions of installed packages."""
+    """Return the provenance of a number: command, commit, time, machine, load, versions of installed packages.
+
+    load: load average when this process began. clean: whether the working tree had no changes besides results.
+    """
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"command": shown_command(pathlib.Path(sys.argv[0]).name, sys.argv[1:]), "commit": record.commit(),
-            "machine": machine.description(), "versions": versions,
+    commit, clean = source()
+    return {"command": shown_command(pathlib.Path(sys.argv[0]).name, sys.argv[1:]), "commit": commit, "clean": clean,
+            "machine": machine.description(), "hardware": machines.hardware(), "load": LOAD, "versions": versions,
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+
+
+def source():
+    """Return (commit, whether the working tree has no other changes than OWN_OUTPUT); (None, None) without git."""
+    if not (commit := record.commit()):
+        return None, None
+    without = [f":(exclude){path}" for path in OWN_OUTPUT]
+    changed = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "--", ".", *without],
+                             capture_output=True, text=True).stdout.strip()
+    return commit.removesuffix("+changes") + ("+changes" if changed else ""), not changed
 
 
 def shown_command(script, words):

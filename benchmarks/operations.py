@@ -21,7 +21,8 @@ import measuring
 from fcn.config import parsers
 from fcn.models import published_nets
 
-NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last")}  # fusion, last convolution used
+NETS = {"fcn8s_tutorial": ("features", "conv5_3"), "fcn8s": ("scores", "last"), "fcn8s_atonce": ("scores", "last"),
+        "fcn32s": ("scores", "last")}  # fusion, last convolution used
 BILINEAR = ("dense", "blocks")
 SIDE, PRODUCTS = 4096, 5  # contenders/gemm.py: size of its matrices, matrix products per step
 PEAK_STEP = PRODUCTS * 2 * SIDE ** 3
@@ -75,6 +76,8 @@ def layers(net, size, classes, channels=None, bilinear="dense"):
         before = channels[name]
     depths = {stage: channels[published_nets.last_of_stage(stage, channels)] for stage in (3, 4)}
     found.append(convolution("score_fr", pools[5], 1, before, classes))
+    if net == "fcn32s":
+        return [*found, _bilinear("upscore", pools[5], 32, classes, bilinear)]
     return found + (_features(pools, depths, classes) if fusion == "features" else
                     _scores(pools, depths, classes, bilinear))
 
@@ -88,15 +91,23 @@ def _features(pools, depths, classes):
 
 def _scores(pools, depths, classes, bilinear):
     """Return the score layers of pool4 and pool3 and fixed bilinear upsampling of all classes."""
-    def upsampled(name, height_width, factor):
-        height, width = height_width
-        dense = 2 * height * width * (2 * factor * classes) ** 2
-        blocks = 2 * 4 * classes * factor * factor * (height + 1) * (width + 1)
-        return Layer(name, dense if bilinear == "dense" else blocks, 0, 1)
     return [convolution("score_pool4", pools[4], 1, depths[4], classes),
             convolution("score_pool3", pools[3], 1, depths[3], classes),
-            upsampled("upscore2", pools[5], 2), upsampled("upscore_pool4", pools[4], 2),
-            upsampled("upscore8", pools[3], 8)]
+            *(_bilinear(name, pools[pool], factor, classes, bilinear)
+              for name, pool, factor in (("upscore2", 5, 2), ("upscore_pool4", 4, 2), ("upscore8", 3, 8)))]
+
+
+def _bilinear(name, height_width, factor, classes, bilinear):
+    height, width = height_width
+    dense = 2 * height * width * (2 * factor * classes) ** 2
+    blocks = 2 * 4 * classes * factor * factor * (height + 1) * (width + 1)
+    return Layer(name, dense if bilinear == "dense" else blocks, 0, 1)
+
+
+def net_of(label):
+    """Return the net of a contender such as "ours:fcn32s-float32"; without a prefix, that of the tutorial."""
+    prefix = label.partition(":")[2].partition("-")[0]
+    return prefix if prefix in NETS else "fcn8s_tutorial"
 
 
 def half(size):

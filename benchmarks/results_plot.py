@@ -1,4 +1,4 @@
-"""Plots for benchmarks/results.png: images/s of every contender, and growth of a step."""
+"""Plots for results.png of a machine: images/s of every contender, and growth of a step."""
 
 import statistics
 
@@ -10,7 +10,7 @@ import measuring  # noqa: F401  (adds the repository to sys.path)
 from fcn.runs import curves
 
 COLOURS = {"ours": "#0072B2", "tutorial": "#999999", "pytorch": "#D55E00", "keras3": "#009E73"}
-DUELS = (("train", 1), ("train", 2), ("train", 4), ("predict", 1), ("predict", 2))
+DUELS = (("train", 1), ("train", 2), ("train", 4), ("predict", 1), ("predict", 2), ("predict", 4))
 STYLES = {"float32": "-", "bfloat16": "--"}
 
 
@@ -22,7 +22,7 @@ def draw(results, path):
     rows = bool(duels) + bool(steps)
     if not rows:
         return
-    figure = Figure(figsize=(15, 5.5 * rows), layout="constrained")
+    figure = Figure(figsize=(17, 5.5 * rows), layout="constrained")
     parts = list(figure.subfigures(rows, 1, squeeze=False)[:, 0])
     if duels:
         for axes, (job, batch) in zip(row_of(parts.pop(0), len(duels)), duels, strict=True):

@@ -6,19 +6,21 @@ import subprocess
 import tempfile
 import threading
 
+import measuring
+
 
 class Rival:
     """A process with the protocol of contender.py. Call finish() at the end.
 
     label: name in tables. ready: its first answer, {} if there was none. failed: reason of a failure, or "".
-    seconds_allowed: time limit for one answer.
+    seconds_allowed: time limit for one answer. environment: all variables of the process; None: those of this one.
     """
 
-    def __init__(self, label, command, seconds_allowed=600):
+    def __init__(self, label, command, seconds_allowed=600, environment=None):
         self.label, self.seconds_allowed, self.failed, self.last = label, seconds_allowed, "", {}
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by finish)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr,
-                                        text=True)
+                                        text=True, env=environment)
         self.answers = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
         self.ready = self._answer() or {}
@@ -58,7 +60,7 @@ class Rival:
             return json.loads(line)
         code = self.process.wait()
         self.stderr.seek(0)
-        lines = self.stderr.read().decode(errors="replace").strip().splitlines()
+        complaint = measuring.complaint(self.stderr.read().decode(errors="replace"))
         self.failed = (f"ended by signal {-code}" + (", out of memory?" if code == -9 else "") if code < 0 else
-                       lines[-1][:200] if lines else f"exit code {code}")
+                       complaint or f"exit code {code}")
         return None

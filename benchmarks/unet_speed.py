@@ -4,24 +4,25 @@
     python benchmarks/unet_speed.py --net unet_pix2pix_densenet121 --size 128 [--rounds 7] [--json OUT]
     python benchmarks/unet_speed.py --net unet_efficientnetb4 --size 384
 
-Each contender runs in its own process and waits while another one works. In a round, each has a turn of --steps steps;
-the order rotates. The time of a turn is the median of its steps, a ratio is the median over rounds of Keras / ours in
-that round. Training: cross entropy, RMSprop, all layers, batch normalisation of the batch. Prediction: class ids.
+Each contender runs in its own process and takes turns with the others, as in duel.py; the first is the reference. If
+memory cannot hold all of them, they are measured in groups. Training: cross entropy, RMSprop, all layers, batch
+normalisation of the batch. Prediction: class ids.
 """
 
 import argparse
 import os
 import pathlib
-import statistics
-import subprocess
 import sys
-import time
 
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import contender
+import duel
+import duel_table
 import measuring
+from rival import Rival
 
 CONTENDERS = ("ours:float32", "ours:bfloat16", "keras:float32", "keras:mixed_bfloat16", "keras:float32-jit",
               "keras:mixed_bfloat16-jit", "keras:float32-onednn")
@@ -67,7 +68,7 @@ def ours(given, precision):
 
 
 def keras(given, variant):
-    """Return a function that makes a step with Keras. variant: dtype policy; -jit: XLA; -onednn: started()."""
+    """Return a function that makes a step with Keras. variant: dtype policy; -jit: XLA; -onednn: start()."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
     from keras import layers
@@ -103,40 +104,24 @@ def keras(given, variant):
     return lambda: model.predict_on_batch(images.astype(np.float32) / 255)
 
 
-def contend(given):
-    """Serve steps: one for each line of standard input, whose seconds are printed."""
-    who, _, variant = given.contender.partition(":")
-    step = {"ours": ours, "keras": keras}[who](given, variant)
-    for _ in range(2):
-        step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        step()
-        print(time.perf_counter() - start, flush=True)
-
-
-def started(given, name):
-    """Start the process of a contender and wait until it is ready. Returns None if it ends before.
+def start(given, job, label):
+    """Start the process of a contender. Returns its Rival.
 
     "-onednn" switches oneDNN on for Keras too, which TensorFlow does by itself on some processors only.
     """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({"TF_ENABLE_ONEDNN_OPTS": "1"} if "onednn" in name else {})
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({"TF_ENABLE_ONEDNN_OPTS": "1"} if "onednn" in label else {})
     words = [sys.executable, __file__, "--net", given.net, "--size", given.size, "--batch", given.batch,
-             "--job", given.job, "--contender", name]
-    process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True, env=os.environ | environment)
-    return process if process.stdout.readline().strip() == "ready" else None
+             "--job", job, "--contender", label]
+    return Rival(label, [str(word) for word in words], environment=os.environ | environment)
 
 
-def turn(process, steps):
-    """Return the median seconds of a turn."""
-    found = []
-    for _ in range(steps):
-        process.stdin.write("\n")
-        process.stdin.flush()
-        found.append(float(process.stdout.readline()))
-    return statistics.median(found)
+def compare(given, job):
+    """Measure the contenders of one job. Prints a table and returns the result of duel.measured()."""
+    setting = {"job": job, "batch": given.batch, "size": [given.size, given.size], "classes": CLASSES, "share": 1.0,
+               "rounds": given.rounds, "steps": given.steps}
+    result = duel.measured(given.contenders, lambda label: start(given, job, label), setting)
+    print(duel_table.markdown(result), flush=True)
+    return {key: result[key] for key in (*setting, "groups", "contenders", "rows")}
 
 
 def main():
@@ -153,37 +138,12 @@ def main():
     given = parser.parse_args()
     if given.contender:
         given.job, = given.job
-        contend(given)
+        name, _, variant = given.contender.partition(":")
+        contender.serve(lambda: {"ours": ours, "keras": keras}[name](given, variant))
         return
-    results = {"net": given.net, "size": given.size, "batch": given.batch, "jobs": {}}
-    for job in given.job or ("train", "predict"):
-        results["jobs"][job] = compare(argparse.Namespace(**vars(given) | {"job": job}))
+    jobs = {job: compare(given, job) for job in given.job or ("train", "predict")}
     if given.json:
-        measuring.write(given.json, results)
-
-
-def compare(given):
-    """Time the contenders of one job. Prints and returns {contender: {"seconds": per round, "median": ...}}."""
-    processes = {name: started(given, name) for name in given.contenders}
-    running = {name: process for name, process in processes.items() if process}
-    seconds: dict[str, list] = {name: [] for name in running}
-    for number in range(given.rounds):
-        names = list(running)
-        for name in names[number % len(names):] + names[:number % len(names)]:
-            seconds[name].append(turn(running[name], given.steps))
-    for process in running.values():
-        process.stdin.close()
-        process.wait()
-    best = min((name for name in seconds if name.startswith("ours")), key=lambda name: statistics.median(seconds[name]))
-    found = {}
-    for name, process in processes.items():
-        if not process:
-            print(f"{given.job:8} {name:26} failed")
-            continue
-        ratio = statistics.median(one / own for one, own in zip(seconds[name], seconds[best], strict=True))
-        found[name] = {"seconds": seconds[name], "median": statistics.median(seconds[name]), "to_ours": ratio}
-        print(f"{given.job:8} {name:26} {1e3 * found[name]['median']:9.1f} ms  {ratio:5.2f} x {best}", flush=True)
-    return found
+        measuring.write(given.json, {"net": given.net, "jobs": jobs})
 
 
 if __name__ == "__main__":

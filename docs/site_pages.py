@@ -6,7 +6,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = pathlib.Path(__file__).parents[1]
 PATTERNS = ("*.md", "docs/*.md", "docs/*.png", "docs/results/*.png", "weights/*.md", "data_cache/*.md",
-            "benchmarks/*.md", "benchmarks/*.png", "examples/*.py")
+            "benchmarks/*.md", "benchmarks/results/*/*.md", "benchmarks/results/*/*.png", "examples/*.py")
 
 
 def on_files(files, config):

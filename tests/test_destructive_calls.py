@@ -103,10 +103,10 @@ GUARDS = {
     "fcn/cli/report.py:write_card": "ownership.check_free: a result card, or a new name",
     "benchmarks/ablation.py:main": "ablation.json: refused unless it parses as ours",
     "benchmarks/measuring.py:write": "refused unless the JSON has our facts",
-    "benchmarks/results.py:main": "what lies outside our markers is kept",
+    "benchmarks/results.py:write": "what lies outside our markers is kept",
     "benchmarks/ablation.py:draw":
         "refused unless ablation.json beside it is ours",
-    "benchmarks/results_plot.py:draw": "refused unless RESULTS.md has our markers",
+    "benchmarks/results_plot.py:draw": "refused unless README.md beside it has our markers",
     "benchmarks/cache_build.py": TEMPORARY,
     "benchmarks/cache_checks.py:pages": TEMPORARY,
     "benchmarks/distributed_faults.py": TEMPORARY,
@@ -120,7 +120,7 @@ GUARDS = {
     "benchmarks/training_disks.py": TEMPORARY,
     "benchmarks/training_faults.py": TEMPORARY,
     "benchmarks/contender.py:Meter.__init__": "/proc/self/clear_refs",
-    "benchmarks/contender.py:main": "standard output; /proc/self/oom_score_adj",
+    "benchmarks/contender.py:serve": "standard output; /proc/self/oom_score_adj",
 }
 ALWAYS = {"unlink", "rmtree", "rmdir", "rename", "renames", "write_text", "write_bytes", "truncate", "ftruncate",
           "savez", "savez_compressed", "savetxt", "tofile", "savefig", "imwrite", "imsave", "savemat", "save", "touch",

@@ -17,7 +17,7 @@ from fcn.core import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [path for folder in (".", "docs", "weights", "data_cache", "benchmarks")
-         for path in sorted((ROOT / folder).glob("*.md"))]
+         for path in sorted((ROOT / folder).glob("*.md"))] + sorted((ROOT / "benchmarks/results").glob("*/*.md"))
 SOURCES = sorted((ROOT / "fcn").rglob("*.py"))
 PATH = re.compile(r"(?<![\w/.-])((?:fcn|tests|docs|benchmarks)/[\w./]*\w)(?!\*|\w|[(<{])")
 IN_FCN = re.compile(r"(?<![\w/.-])((?:core|data|metrics|config|models|runs|training|evaluation|reporting|cli)/"

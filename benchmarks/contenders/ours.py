@@ -16,7 +16,7 @@ from fcn.models.tf_compat import tf
 from fcn.training import weight_update
 from fcn.weights import initialize
 
-NETS = {"": "fcn8s_tutorial", "fcn8s-": "fcn8s"}
+NETS = {"": "fcn8s_tutorial", "fcn8s-": "fcn8s", "fcn8s_atonce-": "fcn8s_atonce", "fcn32s-": "fcn32s"}
 VARIANTS = tuple(f"{prefix}{precision}{undone}" for prefix in NETS for precision in ("float32", "bfloat16")
                  for undone in ("", *(f"-{name}" for name in PLAIN)))
 

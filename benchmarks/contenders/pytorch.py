@@ -1,8 +1,9 @@
 """The same net in PyTorch, as its documentation advises for speed, on the GPU if there is one, else on the CPU.
 
-Variants: the layout of images and weights (nchw, channels_last), the precision, and torch.compile or not. bfloat16
-trains under autocast and predicts with weights that are stored in it. On a GPU cuDNN chooses its algorithms by
-measurement, and float32 is computed as TF32, as TensorFlow does.
+Variants: the net (by default the tutorial's; pytorch_paper.NETS), the layout of images and weights (nchw,
+channels_last), the precision, and torch.compile or not, which needs a C++ compiler. bfloat16 trains under autocast and
+predicts with weights that are stored in it. As in TensorFlow, denormal numbers are zero: they may slow a processor down
+to a tenth. On a GPU cuDNN chooses its algorithms by measurement, and float32 is computed as TF32, as TensorFlow does.
 """
 
 import contextlib
@@ -10,10 +11,11 @@ import contextlib
 import torch
 from torch.nn import functional
 
-from contenders import net
+from contenders import net, pytorch_paper
 from fcn.core import machine
 
-VARIANTS = tuple(f"{layout}-{precision}{how}" for how in ("", "-compile") for precision in ("float32", "bfloat16")
+VARIANTS = tuple(f"{prefix}{layout}-{precision}{how}" for prefix in ("", *pytorch_paper.NETS)
+                 for how in ("", "-compile") for precision in ("float32", "bfloat16")
                  for layout in ("nchw", "channels_last"))
 
 
@@ -61,10 +63,13 @@ class Net(torch.nn.Module):
 class Contender:
     def __init__(self, job, size, classes, channels, variant, keep_prob=net.KEEP_PROB):
         torch.set_num_threads(machine.cores())
+        torch.set_flush_denormal(True)
         torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        layout, precision, *compiled = variant.split("-")
+        prefix = next((prefix for prefix in pytorch_paper.NETS if variant.startswith(prefix)), "")
+        layout, precision, *compiled = variant.removeprefix(prefix).split("-")
         layout = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-        self.plain = Net(classes, channels, layout, keep_prob)
+        self.plain = (pytorch_paper.Net(pytorch_paper.NETS[prefix], classes, channels, layout, keep_prob) if prefix else
+                      Net(classes, channels, layout, keep_prob))
         with torch.no_grad():
             for name, parameter in self._parameters():
                 as_ours = parameter.permute(2, 3, 1, 0) if parameter.ndim == 4 else parameter

@@ -120,6 +120,13 @@ def test_pytorch_net_is_the_same_in_either_layout_at_any_size(expected, pytorch,
     assert_same(trained(pytorch, case, f"{layout}-float32"), expected[case])
 
 
+@pytest.mark.parametrize(("net_name", "layout"), [("fcn32s", "nchw"), ("fcn8s_atonce", "channels_last")])
+@pytest.mark.parametrize("case", CASES)
+def test_pytorch_nets_of_the_paper_are_the_same(pytorch, net_name, layout, case):
+    of_pytorch = trained(pytorch, case, f"{net_name}-{layout}-float32")
+    assert_same(of_pytorch, trained(ours, case, f"{net_name}-float32"))
+
+
 def test_keras_net_is_the_same(expected, keras):
     assert_same(keras["float32"], expected["odd"])
 

@@ -20,7 +20,9 @@ OBEY = ('import sys, json; print(json.dumps({"ready": True, "peak_bytes": 3 << 3
         'for line in sys.stdin: print(json.dumps({"seconds": 0.5, "others": 0.1}), flush=True)\n'
         'print(json.dumps({"peak_bytes": 4 << 30, "step_bytes": 1 << 30, "idle": 0.0}))')
 DIE = OBEY.split("\n")[0] + "\nsys.stdin.readline(); sys.exit('weights are gone')"
+COMPILE = "raise RuntimeError('no C++ compiler\\n\\nSet TORCHDYNAMO_VERBOSE=1 for more')"
 BEHAVIOUR = {"good": OBEY, "better": OBEY, "absent": "import sys; sys.exit('torch is not installed')", "dying": DIE,
+             "uncompiled": COMPILE,
              "hanging": OBEY.split("\n")[0] + "\nimport time; time.sleep(60)",
              "killed": OBEY.split("\n")[0] + "\nimport os; sys.stdin.readline(); os.kill(os.getpid(), 9)"}
 
@@ -43,6 +45,7 @@ def test_every_contender_runs_once_per_round_in_rotating_order():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("label", "why"), [("absent", "torch is not installed"), ("dying", "weights are gone"),
+                                            ("uncompiled", "RuntimeError: no C++ compiler"),
                                             ("hanging", "no answer in 0.5 s"),
                                             ("killed", "ended by signal 9, out of memory?")])
 def test_failed_contender_gives_its_reason_and_others_continue(label, why):
@@ -79,6 +82,11 @@ def test_contender_that_never_fits_is_refused():
 def test_contender_that_does_not_fit_starts_another_group():
     left = iter([9 * GIB, 5 * GIB, 9 * GIB])
     groups, _ = duel.run(["good", "better", "dying"], start, 1, 1, lambda: next(left), tell=lambda _: None)
+    assert [[set(done) for done in group] for group in groups] == [[{"good", "better"}], [{"good"}]]
+
+
+def test_contenders_may_be_measured_alone_with_the_reference():
+    groups, _ = duel.run(["good", "better", "dying"], start, 1, 1, lambda: 100 * GIB, lambda _: None, largest=2)
     assert [[set(done) for done in group] for group in groups] == [[{"good", "better"}], [{"good"}]]
 
 
