@@ -106,7 +106,7 @@ PARTS = (
     duel("plain-train", "train", 2, 3, "ours:float32", *(f"ours:float32-{name}" for name in UNDONE["train"])),
     duel("plain-predict", "predict", 1, 1, "ours:bfloat16", *(f"ours:bfloat16-{name}" for name in UNDONE["predict"])),
     of_unet("unet_pix2pix_densenet121", "128", "2", 4, *UNETS, "keras:float32-jit"),
-    of_unet("unet_efficientnetb4", "384", "1", 3.5, *UNETS[:3]),
+    of_unet("unet_efficientnetb4", "384", "1", 4.5, *UNETS),
     Part("startup", ("startup.py", "--rounds", "3"), 2, ("startup.py", "--share", TRIAL_SHARE, "--rounds", "1"),
          takes=("weights",)),
     Part("cache_build", ("cache_build.py", "--images", "700", "--rounds", "3"), 1,
