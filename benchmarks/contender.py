@@ -5,7 +5,8 @@
 
 After two warm-up steps it prints {"ready": true, ...}. Each line of standard input requests a step, whose result is
 printed as {"seconds", "others": CPU seconds of all other processes meanwhile}. At the end of the input it prints
-{"peak_bytes": since the start of the process, "step_bytes": since it was ready, "idle": share of a core used between
+{"peak_bytes": since the start of the process, "step_bytes": since it was ready, "file_bytes": part of it that holds
+pages of files, "idle": share of a core used between
 steps}.
 """
 
@@ -54,6 +55,7 @@ class Meter:
         """Return the last answer."""
         step_bytes = machine.peak_memory()
         return {"peak_bytes": max(self.start_bytes or 0, step_bytes or 0) or None, "step_bytes": step_bytes,
+                "file_bytes": file_bytes(),
                 "idle": self.idle_cpu_s / self.idle_s if self.idle_s else 0.0}
 
 
@@ -63,6 +65,14 @@ def busy_s():
     if not hasattr(taken, "steal"):
         return None
     return taken.user + taken.nice + taken.system + taken.irq + taken.softirq + taken.steal
+
+
+def file_bytes():
+    """Return the part of the resident size that holds pages of files, such as libraries. None except on Linux.
+
+    The system frees such pages when memory is short, and processes share them.
+    """
+    return getattr(psutil.Process().memory_info(), "shared", None)
 
 
 def held_bytes():

@@ -24,7 +24,7 @@ def rows(result):
     first, found = next(iter(result["contenders"])), {}
     for label, contender in result["contenders"].items():
         times = [time for time in seconds(result, label) if time]
-        row = {key: contender.get(key) for key in ("failed", "peak_bytes", "step_bytes", "idle")}
+        row = {key: contender.get(key) for key in ("failed", "peak_bytes", "step_bytes", "file_bytes", "idle")}
         if times:
             middle, against = statistics.median(times), ratios(result, label, first)
             row |= {"seconds": middle, "images_per_second": result["batch"] / middle, "rounds": len(times),

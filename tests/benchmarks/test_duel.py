@@ -97,8 +97,8 @@ def test_ratio_is_the_median_of_the_ratios_of_rounds():
               [{"a": {"seconds": [8.0], "others": 0.0}}]]
     contenders = {"a": {"failed": ""}, "b": {"failed": "", "peak_bytes": 5}, "c": {"failed": "why"}}
     rows = duel_table.rows({"groups": groups, "contenders": contenders, "batch": 2})
-    assert rows["b"] == {"failed": "", "peak_bytes": 5, "step_bytes": None, "idle": None, "seconds": 4.0, "rounds": 3,
-                         "images_per_second": 0.5, "ratio": 2.0, "ratio_range": [1.0, 3.0], "others": 0.25}
+    assert rows["b"] == {"failed": "", "peak_bytes": 5, "step_bytes": None, "file_bytes": None, "idle": None,
+                         "seconds": 4.0, "rounds": 3, "images_per_second": 0.5, "ratio": 2.0, "ratio_range": [1.0, 3.0], "others": 0.25}
     assert (rows["a"]["seconds"], rows["a"]["ratio"], rows["a"]["rounds"]) == (3.0, 1.0, 4)
     assert "seconds" not in rows["c"]
     assert duel_table.ratios({"groups": groups}, "a", "b") == [0.5, 1.0, pytest.approx(1 / 3)]
@@ -110,10 +110,11 @@ def test_meter_separates_time_of_a_step_from_time_between_steps(monkeypatch):
     monkeypatch.setattr(contender.time, "process_time", lambda: next(cpu))
     monkeypatch.setattr(contender, "busy_s", lambda: next(busy))
     monkeypatch.setattr(contender.machine, "peak_memory", lambda: 7)
+    monkeypatch.setattr(contender, "file_bytes", lambda: 3)
     monkeypatch.setattr(contender.pathlib.Path, "write_text", lambda *_: None)
     meter = contender.Meter()
     assert meter.step(lambda: None) == {"seconds": 2, "others": 3}
-    assert meter.end() == {"peak_bytes": 7, "step_bytes": 7, "idle": 0.1}
+    assert meter.end() == {"peak_bytes": 7, "step_bytes": 7, "file_bytes": 3, "idle": 0.1}
 
 
 @pytest.mark.slow
