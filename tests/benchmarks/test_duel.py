@@ -98,7 +98,8 @@ def test_ratio_is_the_median_of_the_ratios_of_rounds():
     contenders = {"a": {"failed": ""}, "b": {"failed": "", "peak_bytes": 5}, "c": {"failed": "why"}}
     rows = duel_table.rows({"groups": groups, "contenders": contenders, "batch": 2})
     assert rows["b"] == {"failed": "", "peak_bytes": 5, "step_bytes": None, "file_bytes": None, "idle": None,
-                         "seconds": 4.0, "rounds": 3, "images_per_second": 0.5, "ratio": 2.0, "ratio_range": [1.0, 3.0], "others": 0.25}
+                         "seconds": 4.0, "rounds": 3,
+                         "images_per_second": 0.5, "ratio": 2.0, "ratio_range": [1.0, 3.0], "others": 0.25}
     assert (rows["a"]["seconds"], rows["a"]["ratio"], rows["a"]["rounds"]) == (3.0, 1.0, 4)
     assert "seconds" not in rows["c"]
     assert duel_table.ratios({"groups": groups}, "a", "b") == [0.5, 1.0, pytest.approx(1 / 3)]
