@@ -468,6 +468,6 @@ def test_files_are_synced_before_the_list_and_the_rename(out, monkeypatch):
         made.publish()
     new = ".out.unfinished"
     assert calls == [
-        ("fsync", f"{new}/colour/a.png"), ("fsync", f"{new}/colour"), ("fsync", f"{new}/manifest.json"),
+        ("fsync", f"{new}/colour/a.png"), ("fsync", f"{new}/manifest.json"), ("fsync", f"{new}/colour"),
         ("fsync", new), ("fsync", f"{new}/{manifest.ASIDE}"), ("replace", f"{new}/{manifest.ASIDE}"),
         ("fsync", new), ("replace", "out"), ("replace", new), ("fsync", ".")]
