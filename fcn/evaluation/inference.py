@@ -1,8 +1,8 @@
 """Prediction of class ids for one image of any size: whole or in windows, at several scales, mirrored.
 
 A single pass over the whole image computes the argmax in the graph, of several images of one size if batching.py allows
-it. Otherwise, scores are held for the height of one
-window at every scale, and processed strip by strip at the original size.
+it. Otherwise, scores are held for the height of one window at every scale, and processed strip by strip at the original
+size.
 """
 
 import numpy as np
