@@ -38,7 +38,7 @@ faults: $(VENV)/.ready
 	$(RUN) benchmarks/training_faults.py --half --only kills,signals $(FAULTS)
 	$(RUN) benchmarks/distributed_faults.py $(FAULTS)
 
-# Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/results/NAME/: about an hour
+# Speed and memory against PyTorch, Keras and the tutorial's own graph, into benchmarks/results/NAME/: 70 minutes
 # on two cores on which nothing else runs. BENCH=--quick: a verdict in one minute. BENCH="--only train-2,gemm": parts.
 BENCH ?=
 bench: $(VENV)/.ready-bench

@@ -97,6 +97,6 @@ def train(data=None, *, run=None, recipe=None, config=None, resume="auto", **set
     own = start.own_settings(run, resume) if run else {}
     resolved = start.with_layout(training_config.resolve(settings, config, recipe, own), own)
     folder = pathlib.Path(run or f"runs/{resolved.layout}-{resolved.net}")
-    settings = start.with_absolute_paths(start.with_precision(resolved, own))
-    start.train(start.Start(folder, settings, str(resume), times_precisions=resolved.precision == training_config.AUTO))
+    prepared = start.with_absolute_paths(start.with_precision(resolved, own))
+    start.train(start.Start(folder, prepared, str(resume), times_precisions=resolved.precision == training_config.AUTO))
     return Run(folder)

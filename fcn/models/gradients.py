@@ -27,10 +27,8 @@ def product(x, kernel):
 @tf.RegisterGradient(PRODUCT)
 def _product_gradient(op, dy):
     x, kernel = op.inputs
-    if kernel.dtype == tf.float32:
-        dx = tf.einsum("rc,kc->rk", dy, kernel)
-    else:
-        dx = tf.matmul(dy, kernel, transpose_b=True)
+    is_float32 = kernel.dtype == tf.float32
+    dx = tf.einsum("rc,kc->rk", dy, kernel) if is_float32 else tf.matmul(dy, kernel, transpose_b=True)
     return dx, tf.matmul(x, dy, transpose_a=True)
 
 

@@ -319,7 +319,7 @@ def test_part_that_fails_does_not_stop_the_others(tmp_path, capsys):
 @pytest.mark.parametrize(("half", "said"), [([0.5] * 3, "bfloat16 is faster here: 2.00 times as fast as float32."),
                                             ([2.0] * 3, "float32 is faster here: 2.00 times as fast as bfloat16."),
                                             ([0.5, 1.0, 2.0], "about equally fast here (0.50 to 2.00).")])
-def test_quick_verdict_names_the_faster_precision_and_says_that_it_is_a_trial(half, said):
+def test_quick_verdict_names_the_faster_precision(half, said):
     found = duel("train", 2, ours_float32=[1.0] * 3, ours_bfloat16=half)
     products = made_up()["gemm"]["threads"]["all"]
     text = quick.verdict(products, found)
