@@ -75,8 +75,8 @@ def conv2d(x, kernel, padding, stride=1):
     """tf.nn.conv2d of x (N, H, W, in) with a kernel (size, size, in, out). padding: "SAME" or "VALID".
 
     In float32 on CPUs with AVX-512, large 3 x 3 convolutions need fewer multiplications (winograd.py), except in graphs
-    for export, which select their implementation. On CPUs without, the gradient to a kernel of some sizes is computed as
-    matrix products.
+    for export, which select their implementation. On CPUs without AVX-512, the gradient to a kernel of some sizes is
+    computed as matrix products.
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
     if x.dtype != tf.float32 or size == 1 or stride != 1 or implementation() != PRODUCT:

@@ -4,6 +4,7 @@ A block of 4 x 4 outputs is computed from a tile of 6 x 6 inputs with 36 multipl
 instead of 144; the rest are products with small constant matrices. oneDNN's float32 convolutions are direct ones, so
 that this takes about half their time (benchmarks/RESULTS.md). Outputs and gradients differ from theirs by about 1e-6 of
 the largest number. The gradients are written out: they compute the transformed tiles again instead of keeping them.
+Whether an image is large enough depends on its own size, so that it has the same scores in batches of any size.
 """
 
 import numpy as np
@@ -65,12 +66,12 @@ def _either(fast, direct, x, *others):
 
 def _grid(x):
     """Return the number of tiles of x: (images, rows, columns)."""
-    return (tf.shape(x)[:3] + (0, BLOCK - 1, BLOCK - 1)) // (1, BLOCK, BLOCK)
+    return tf.add(tf.shape(x)[:3], (0, BLOCK - 1, BLOCK - 1)) // (1, BLOCK, BLOCK)
 
 
 def _padded(x, before, grid):
     """Pad x by `before` px at the top and left, and below and on the right to `grid` blocks and `before` px."""
-    shape = tf.concat([grid * (1, BLOCK, BLOCK) + (0, 2 * before, 2 * before), x.shape[3:]], 0)
+    shape = tf.concat([tf.add(grid * (1, BLOCK, BLOCK), (0, 2 * before, 2 * before)), x.shape[3:]], 0)
     before = np.array([0, before, before, 0], np.int32)
     return tf.pad(x, tf.stack([before, shape - tf.shape(x) - before], 1)), shape
 
