@@ -36,7 +36,7 @@ PYTORCH = ("pytorch:nchw-float32", "pytorch:channels_last-float32", "pytorch:nch
            "pytorch:channels_last-bfloat16", "pytorch:nchw-float32-compile", "pytorch:channels_last-bfloat16-compile")
 KERAS = ("keras3:float32", "keras3:mixed_bfloat16", "keras3:float32-jit")
 MORE = ("keras3:mixed_bfloat16-jit", "keras3:float32-inter1", "keras3:mixed_bfloat16-inter1")  # slow in predictions
-UNDONE = {"train": ("scattered", "conv-fc6", "autodiff", "threads"), "predict": ("unprepared",)}
+UNDONE = ("scattered", "conv-fc6", "direct", "autodiff", "threads")
 TRIAL_SHARE = "0.125"
 
 
@@ -103,8 +103,9 @@ PARTS = (
     of_batch("train", 1, 3.5), of_batch("train", 4, 5.5), of_batch("predict", 1, 2.5), of_batch("predict", 4, 3),
     of_paper("train", "fcn8s_atonce", 2, "scattered"), of_paper("predict", "fcn8s_atonce", 1.5),
     of_paper("train", "fcn32s", 2, "scattered"),
-    duel("plain-train", "train", 2, 3, "ours:float32", *(f"ours:float32-{name}" for name in UNDONE["train"])),
-    duel("plain-predict", "predict", 1, 1, "ours:bfloat16", *(f"ours:bfloat16-{name}" for name in UNDONE["predict"])),
+    duel("plain-train", "train", 2, 3, "ours:float32", *(f"ours:float32-{name}" for name in UNDONE)),
+    duel("plain-predict", "predict", 1, 1, "ours:float32", "ours:float32-direct", "ours:bfloat16",
+         "ours:bfloat16-unprepared"),
     of_unet("unet_pix2pix_densenet121", "128", "2", 4, *UNETS, "keras:float32-jit"),
     of_unet("unet_efficientnetb4", "384", "1", 4.5, *UNETS),
     Part("startup", ("startup.py", "--rounds", "3"), 2, ("startup.py", "--share", TRIAL_SHARE, "--rounds", "1"),

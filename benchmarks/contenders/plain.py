@@ -24,6 +24,11 @@ def fc6_as_convolution():
                                       convolution.convolve_as_conv2d(x, kernel, window))
 
 
+def direct_convolutions():
+    """3 x 3 convolutions by tf.nn.conv2d, with as many multiplications as their definition."""
+    convolution.LEAST_WINOGRAD = 1 << 30
+
+
 def way_back_by_autodiff():
     """Matrix products with TensorFlow's own gradients."""
     convolution.product = tf.matmul
@@ -45,5 +50,5 @@ def weights_prepared_for_every_image():
 
 
 PLAIN = {"scattered": upsampling_by_scattering, "product": upsampling_as_product, "conv-fc6": fc6_as_convolution,
-         "autodiff": way_back_by_autodiff, "threads": two_operations_at_once,
+         "direct": direct_convolutions, "autodiff": way_back_by_autodiff, "threads": two_operations_at_once,
          "unprepared": weights_prepared_for_every_image, "deterministic": tf_compat.deterministic}

@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from fcn.core import machine
-from fcn.models import gradients, tf_compat, variables
+from fcn.models import gradients, tf_compat, variables, winograd
 from fcn.models.blocks import height_width
 from fcn.models.published_nets import bilinear_2d
 from fcn.models.tf_compat import tf
@@ -67,17 +67,25 @@ def convolve_as_conv2d(x, kernel, window):
         op=lambda x, _, padding: tf.nn.conv2d(x, kernel, 1, padding))
 
 
+LEAST_WINOGRAD = 128  # channels on both sides of a 3 x 3 convolution from which winograd.py is faster
 LEAST_DEPTH, MOST_CHANNELS = 16, 256  # of kernels whose gradient conv2d() computes in products (benchmarks/RESULTS.md)
 
 
 def conv2d(x, kernel, padding, stride=1):
     """tf.nn.conv2d of x (N, H, W, in) with a kernel (size, size, in, out). padding: "SAME" or "VALID".
 
-    On CPUs without AVX-512, the gradient to a float32 kernel of some sizes is computed as matrix products.
+    In float32 on CPUs with AVX-512, large 3 x 3 convolutions need fewer multiplications (winograd.py), except in graphs
+    for export, which select their implementation. On CPUs without AVX-512, the gradient to a kernel of some sizes is
+    computed as matrix products.
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
-    if (size > 1 and stride == 1 and depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and x.dtype == tf.float32
-            and implementation() == PRODUCT and "avx512f" not in machine.instructions() and not variables.are_final()):
+    if x.dtype != tf.float32 or size == 1 or stride != 1 or implementation() != PRODUCT:
+        return tf.nn.conv2d(x, kernel, stride, padding)
+    if "avx512f" in machine.instructions():
+        if (size == winograd.SIZE and min(depth, channels) >= LEAST_WINOGRAD and padding == "SAME"
+                and not tf.get_collection(_CHOSEN)):
+            return winograd.convolve(x, kernel)
+    elif depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and not variables.are_final():
         return gradients.conv2d(x, kernel, padding)
     return tf.nn.conv2d(x, kernel, stride, padding)
 

@@ -1,0 +1,118 @@
+"""3 x 3 convolutions with fewer multiplications: F(4 x 4, 3 x 3) of Lavin & Gray (2016), section 4.3.
+
+A block of 4 x 4 outputs is computed from a tile of 6 x 6 inputs with 36 multiplications for each pair of channels
+instead of 144; the rest are products with small constant matrices. oneDNN's float32 convolutions are direct ones, so
+that this takes about half their time (benchmarks/RESULTS.md). Outputs and gradients differ from theirs by about 1e-6 of
+the largest number. The gradients are written out: they compute the transformed tiles again instead of keeping them.
+Whether an image is large enough depends on its own size, so that it has the same scores in batches of any size.
+"""
+
+import numpy as np
+
+from fcn.models.tf_compat import tf
+
+NAME, BLOCK, TILE, SIZE = "FcnWinograd", 4, 6, 3
+LEAST_TILES = 48  # in an image; with fewer, the transformed kernels take longer to read than the products save
+# Transforms of a row of inputs, of a row of a kernel, and of a row of products.
+INPUT = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+                  [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
+KERNEL = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+
+
+def convolve(x, kernel):
+    """Convolve float32 x (N, H, W, in) with a kernel (3, 3, in, out), stride 1, padding SAME."""
+    y, = _either(_convolved, lambda x, kernel: [tf.nn.conv2d(x, kernel, 1, "SAME")], *_after(x, x, kernel))
+    with tf.get_default_graph().gradient_override_map({"IdentityN": NAME}):
+        return tf.raw_ops.IdentityN(input=[tf.stop_gradient(y), x, kernel])[0]
+
+
+@tf.RegisterGradient(NAME)
+def _gradient(operation, dy, *_):
+    return None, *_either(_fast_gradients, _direct_gradients, *_after(dy, *operation.inputs[1:], dy))
+
+
+def _fast_gradients(x, kernel, dy):
+    to_kernel = _kernel_gradient(x, dy)
+    dy, kernel = _after(to_kernel, dy, kernel)  # one after the other, for less memory
+    return *_convolved(dy, tf.transpose(tf.reverse(kernel, (0, 1)), (0, 1, 3, 2))), to_kernel
+
+
+def _direct_gradients(x, kernel, dy):
+    sizes = {"strides": [1, 1, 1, 1], "padding": "SAME", "out_backprop": dy}
+    return (tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=kernel, **sizes),
+            tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=tf.shape(kernel), **sizes))
+
+
+def _after(first, *tensors):
+    """Return the tensors, which nobody uses before `first` is there.
+
+    Else the kernels of all layers would be transformed at the start of a step, and kept until they are needed.
+    """
+    with tf.control_dependencies([first]):
+        return [tf.identity(tensor) for tensor in tensors]
+
+
+def _either(fast, direct, x, *others):
+    """Return the results of fast(x, *others) if the images of x have LEAST_TILES, else those of direct(x, *others).
+
+    Only one of them is computed. tf.cond would do the same, but each graph of the session would get a copy of all
+    branches (0.1 GB for VGG-19).
+    """
+    is_large = tf.reduce_prod(_grid(x)[1:]) >= LEAST_TILES
+    small, large = zip(*(tf.raw_ops.Switch(data=tensor, pred=is_large) for tensor in (x, *others)), strict=True)
+    return [tf.raw_ops.Merge(inputs=pair)[0] for pair in zip(direct(*small), fast(*large), strict=True)]
+
+
+def _grid(x):
+    """Return the number of tiles of x: (images, rows, columns)."""
+    return tf.add(tf.shape(x)[:3], (0, BLOCK - 1, BLOCK - 1)) // (1, BLOCK, BLOCK)
+
+
+def _padded(x, before, grid):
+    """Pad x by `before` px at the top and left, and below and on the right to `grid` blocks and `before` px."""
+    shape = tf.concat([tf.add(grid * (1, BLOCK, BLOCK), (0, 2 * before, 2 * before)), x.shape[3:]], 0)
+    before = np.array([0, before, before, 0], np.int32)
+    return tf.pad(x, tf.stack([before, shape - tf.shape(x) - before], 1)), shape
+
+
+def _twice(matrix):
+    """Return the constant that transforms rows and columns of squares which are flattened to vectors."""
+    return tf.constant(np.kron(matrix, matrix), tf.float32)
+
+
+def _inputs(x):
+    """Return the transformed tiles of x (N, H, W, C): (36, tiles, C)."""
+    grid, depth = _grid(x), int(x.shape[3])
+    x, shape = _padded(x, 1, grid)
+    image, row, column = (tf.range(number) for number in tf.unstack(grid))
+    _, height, width, _ = tf.unstack(shape)
+    # Numbers of the first pixel of every tile, and of a tile's pixels relative to its first, among all pixels of x.
+    first = (image[:, None, None] * height + BLOCK * row[:, None]) * width + BLOCK * column
+    others = np.arange(TILE)[:, None] * width + np.arange(TILE)
+    tiles = tf.gather(tf.reshape(x, (-1, depth)), tf.reshape(others, (-1, 1)) + tf.reshape(first, (1, -1)))
+    return tf.reshape(tf.matmul(_twice(INPUT), tf.reshape(tiles, (TILE * TILE, -1))), (TILE * TILE, -1, depth))
+
+
+def _convolved(x, kernel):
+    """Return [convolution of x (N, H, W, in) with the kernel: (N, H, W, out)]."""
+    depth, channels = (int(side) for side in kernel.shape[2:])
+    kernels = tf.matmul(_twice(KERNEL), tf.reshape(kernel, (SIZE * SIZE, -1)))
+    products = tf.matmul(_inputs(x), tf.reshape(kernels, (TILE * TILE, depth, channels)))
+    blocks = tf.matmul(_twice(OUTPUT), tf.reshape(products, (TILE * TILE, -1)))
+    grid, shape = _grid(x), tf.shape(x)
+    y = tf.transpose(tf.reshape(blocks, tf.concat([(BLOCK, BLOCK), grid, (channels,)], 0)), (2, 3, 0, 4, 1, 5))
+    y = tf.reshape(y, tf.concat([grid * (1, BLOCK, BLOCK), (channels,)], 0))
+    return [tf.slice(y, (0, 0, 0, 0), tf.concat([shape[:3], (channels,)], 0))]
+
+
+def _kernel_gradient(x, dy):
+    """Return the gradient (3, 3, in, out) to the kernel, from the input x and the gradient dy to the output."""
+    grid, channels = _grid(dy), int(dy.shape[3])
+    count, rows, columns = tf.unstack(grid)
+    dy, _ = _padded(dy, 0, grid)
+    blocks = tf.transpose(tf.reshape(dy, tf.stack([count, rows, BLOCK, columns, BLOCK, channels])), (2, 4, 0, 1, 3, 5))
+    blocks = tf.matmul(_twice(OUTPUT.T), tf.reshape(blocks, (BLOCK * BLOCK, -1)))
+    kernels = tf.matmul(_inputs(x), tf.reshape(blocks, (TILE * TILE, -1, channels)), transpose_a=True)
+    kernel = tf.matmul(_twice(KERNEL.T), tf.reshape(kernels, (TILE * TILE, -1)))
+    return tf.reshape(kernel, (SIZE, SIZE, int(x.shape[3]), channels))
