@@ -67,7 +67,9 @@ def convolve_as_conv2d(x, kernel, window):
         op=lambda x, _, padding: tf.nn.conv2d(x, kernel, 1, padding))
 
 
-LEAST_WINOGRAD = 128  # channels on both sides of a 3 x 3 convolution from which winograd.py is faster
+# Channels of a 3 x 3 convolution, on the narrower and the wider side, from which winograd.py is used. 128 and 128 are
+# faster too, but then conv2 of VGG needs more memory for the prediction of a page than conv1.
+LEAST_WINOGRAD = 128, 256
 LEAST_DEPTH, MOST_CHANNELS = 16, 256  # of kernels whose gradient conv2d() computes in products (benchmarks/RESULTS.md)
 
 
@@ -82,8 +84,8 @@ def conv2d(x, kernel, padding, stride=1):
     if x.dtype != tf.float32 or size == 1 or stride != 1 or implementation() != PRODUCT:
         return tf.nn.conv2d(x, kernel, stride, padding)
     if "avx512f" in machine.instructions():
-        if (size == winograd.SIZE and min(depth, channels) >= LEAST_WINOGRAD and padding == "SAME"
-                and not tf.get_collection(_CHOSEN)):
+        is_wide = min(depth, channels) >= LEAST_WINOGRAD[0] and max(depth, channels) >= LEAST_WINOGRAD[1]
+        if size == winograd.SIZE and is_wide and padding == "SAME" and not tf.get_collection(_CHOSEN):
             return winograd.convolve(x, kernel)
     elif depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and not variables.are_final():
         return gradients.conv2d(x, kernel, padding)

@@ -56,11 +56,12 @@ def test_one_pixel_by_hand(monkeypatch):
 
 
 @pytest.mark.parametrize(("shape", "padding", "instructions", "chosen", "used"), [
-    ((3, 3, 128, 128), "SAME", {"avx512f"}, None, True), ((3, 3, 127, 128), "SAME", {"avx512f"}, None, False),
-    ((3, 3, 128, 127), "SAME", {"avx512f"}, None, False), ((3, 3, 128, 128), "VALID", {"avx512f"}, None, False),
-    ((3, 3, 128, 128), "SAME", {"avx2"}, None, False), ((1, 1, 128, 128), "SAME", {"avx512f"}, None, False),
-    ((3, 3, 128, 128), "SAME", {"avx512f"}, "product", False),  # as in exported graphs
-    ((3, 3, 128, 128), "SAME", {"avx512f"}, "conv2d_transpose", False)])
+    ((3, 3, 128, 256), "SAME", {"avx512f"}, None, True), ((3, 3, 256, 128), "SAME", {"avx512f"}, None, True),
+    ((3, 3, 127, 256), "SAME", {"avx512f"}, None, False), ((3, 3, 128, 255), "SAME", {"avx512f"}, None, False),
+    ((3, 3, 128, 256), "VALID", {"avx512f"}, None, False), ((3, 3, 128, 256), "SAME", {"avx2"}, None, False),
+    ((1, 1, 128, 256), "SAME", {"avx512f"}, None, False),
+    ((3, 3, 128, 256), "SAME", {"avx512f"}, "product", False),  # as in exported graphs
+    ((3, 3, 128, 256), "SAME", {"avx512f"}, "conv2d_transpose", False)])
 def test_which_convolutions_use_it(shape, padding, instructions, chosen, used, monkeypatch):
     monkeypatch.setattr(machine, "instructions", lambda: frozenset(instructions))
     with tf.Graph().as_default() as graph:
