@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Speed of the operations of U-Nets that have several implementations in fcn/models. Alternating.
+"""Speed of the operations of U-Nets and VGG that have several implementations in fcn/models. Alternating.
 
-    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|transposed|product|kernel|norm]
+    python benchmarks/unet_convolutions.py [--rounds 7] [--only upsampled|transposed|product|kernel|winograd|norm]
 
 upsampled: 3 x 3 convolution after doubling the size. transposed: transposed convolution 3 x 3 of stride 2. product: the
 matrix product of a 1 x 1 convolution or a fully connected layer. kernel: 3 x 3 convolution, whose gradient to the
-kernel has two forms. norm: batch normalisation in training. Prints for each shape the median milliseconds of the
-forward pass, and of the forward and backward pass.
+kernel has two forms. winograd: 3 x 3 convolution with fewer multiplications. norm: batch normalisation in training.
+Prints for each shape the median milliseconds of the forward pass, and of the forward and backward pass.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from fcn.models import convolution, gradients, upsampling, variables
+from fcn.models import convolution, gradients, upsampling, variables, winograd
 from fcn.models.tf_compat import new_session, tf
 
 # upsampled: (images, height and width, channels, channels of the skip connection, channels of the output): the steps of
@@ -25,7 +25,8 @@ from fcn.models.tf_compat import new_session, tf
 # transposed: (images, height and width, channels, channels of the output): unet_pix2pix on DenseNet121 at 128 x 128.
 # product: (rows, channels, channels of the output): 1 x 1 convolutions of DenseNet121 and EfficientNetB4; fc6, fc7.
 # kernel: (images, height and width, channels, channels of the output): unet on EfficientNetB4 at 384 x 384, dense block
-# of DenseNet121 at 128 x 128, VGG-19 at 224 x 224. norm: (images, height and width, channels).
+# of DenseNet121 at 128 x 128, VGG-19 at 224 x 224. winograd: the same, VGG-19 at 224 x 224 and the decoder unet on
+# EfficientNetB4. norm: (images, height and width, channels).
 SHAPES = {"upsampled": ((2, 12, 1792, 960, 256), (2, 24, 256, 336, 128), (2, 48, 128, 192, 64), (2, 96, 64, 144, 32),
                         (2, 192, 32, 0, 16), (2, 4, 1024, 1024, 256)),
           "transposed": ((2, 4, 1024, 512), (16, 4, 1024, 512), (2, 8, 1536, 256), (2, 16, 768, 128),
@@ -35,6 +36,8 @@ SHAPES = {"upsampled": ((2, 12, 1792, 960, 256), (2, 24, 256, 336, 128), (2, 48,
           "kernel": ((2, 24, 2752, 256), (2, 48, 336, 128), (2, 96, 192, 64), (2, 192, 144, 32), (2, 384, 16, 16),
                      (2, 384, 16, 60), (2, 32, 128, 32), (2, 8, 128, 32), (2, 224, 3, 64), (2, 224, 64, 64),
                      (2, 112, 128, 128), (2, 56, 256, 256), (2, 28, 512, 512)),
+          "winograd": ((2, 224, 64, 64), (2, 112, 64, 128), (2, 112, 128, 128), (2, 56, 128, 256), (2, 56, 256, 256),
+                       (2, 28, 256, 512), (1, 28, 512, 512), (2, 28, 512, 512), (4, 28, 512, 512), (2, 48, 336, 128)),
           "norm": ((2, 192, 144), (2, 48, 336), (2, 12, 1632))}
 
 
@@ -75,6 +78,14 @@ def kernel(shape):
             "products": (gradients.conv2d(x, weights, "SAME"), [weights])}
 
 
+def winograd_convolution(shape):
+    """Return the same of a convolution, by tf.nn.conv2d and in Winograd's form."""
+    images, side, channels, out = shape
+    x, weights = _variable(images, side, side, channels), _variable(3, 3, channels, out)
+    return {name: (y, [weights, x]) for name, y in (("tf.nn.conv2d", tf.nn.conv2d(x, weights, 1, "SAME")),
+                                                    ("winograd", winograd.convolve(x, weights)))}
+
+
 def norm(shape):
     """Return the same of batch normalisation in training, with TensorFlow's gradient and with ours."""
     images, side, channels = shape
@@ -84,6 +95,10 @@ def norm(shape):
     scale = gamma * factor
     return {"TensorFlow's gradient": (x * scale + (beta - mean * scale), [x, gamma, beta]),
             "ours": (gradients.batch_normalised(x, gamma, beta, mean, factor, tf.constant(True)), [x, gamma, beta])}
+
+
+FORMS = {"upsampled": upsampled, "transposed": transposed, "product": product, "kernel": kernel,
+         "winograd": winograd_convolution, "norm": norm}
 
 
 def _variable(*shape):
@@ -100,7 +115,7 @@ def compare(what, shape, rounds):
     """Return {implementation: (milliseconds of the forward pass, of forward and backward pass)}, medians."""
     with tf.Graph().as_default() as graph:
         ways = {name: (y.op, [one.op for one in tf.gradients(tf.reduce_sum(tf.square(y)), inputs)])
-                for name, (y, inputs) in globals()[what](shape).items()}
+                for name, (y, inputs) in FORMS[what](shape).items()}
         found = {name: ([], []) for name in ways}
         with new_session(graph) as session:
             session.run(tf.global_variables_initializer())

@@ -97,7 +97,7 @@ def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR,
         y = convolution.transposed_as_conv2d_transpose(x, kernel, stride)
     factor = stride if as_product else 1
     if offset is not None:
-        y = tf.nn.bias_add(tf.cast(y, tf.float32), tf.tile(offset, [factor * factor]))
+        y = gradients.bias_add(tf.cast(y, tf.float32), tf.tile(offset, [factor * factor]))
     height, width = height_width(x)
     return Blocks(y, factor, channels, 0, (stride * (height + 1), stride * (width + 1)))
 
@@ -136,7 +136,7 @@ def _scalable(x, convolved, offset, shape):
     output builds the convolution again, with its own factors in the kernel.
     """
     y = convolved(tf.identity)
-    y = y if offset is None else tf.nn.bias_add(y, tf.cast(offset, x.dtype))
+    y = y if offset is None else gradients.bias_add(y, tf.cast(offset, x.dtype))
     if are_final():
         tf.add_to_collection(_SCALABLE, (y.ref(), convolved, offset, shape))
     return y

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcn.core import machine
-from fcn.models import convolution, gradients
+from fcn.models import convolution, gradients, tf_compat
 from fcn.models.tf_compat import new_session, tf
 
 
@@ -30,6 +30,31 @@ def test_kernel_gradient_equals_that_of_tensorflow(size, height, width, depth, c
         (own, expected) = _evaluate(*([y, *tf.gradients(y, [x, kernel], weights)] for y in ways))
     for one, other in zip(own, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.02)])
+def test_gradient_of_a_bias_equals_that_of_tensorflow(has_gpu, dtype, tolerance, monkeypatch):
+    monkeypatch.setattr(tf_compat, "has_gpu", lambda: has_gpu)
+    with tf.Graph().as_default() as graph:
+        x, bias = (tf.cast(one, dtype) for one in (_random(2, 5, 3, 4), _random(4, seed=1)))
+        ways = gradients.bias_add(x, bias), tf.nn.bias_add(x, bias)
+        weights = tf.cast(_random(2, 5, 3, 4, seed=2), dtype)
+        tensors = [tf.cast(one, tf.float32) for y in ways for one in (y, *tf.gradients(y, [x, bias], weights))]
+        assert any(op.type == "BiasAddGrad" and "BiasAdd_grad" in op.name for op in graph.get_operations()) != has_gpu
+        found = _evaluate(*tensors)
+    for own, expected in zip(found[:3], found[3:], strict=True):
+        np.testing.assert_allclose(own, expected, atol=tolerance * max(1, abs(expected).max()))
+
+
+def test_gradient_of_a_bias_by_hand(monkeypatch):
+    """Its sum over 300 ones is 300. A sum in bfloat16, which has 8 bits, would stop at 256."""
+    monkeypatch.setattr(tf_compat, "has_gpu", lambda: True)
+    with tf.Graph().as_default():
+        bias = tf.zeros(1, tf.bfloat16)
+        y = gradients.bias_add(tf.zeros((1, 300, 1, 1), tf.bfloat16), bias)
+        gradient, = _evaluate(tf.cast(tf.gradients(y, bias)[0], tf.float32))
+    assert gradient == [300]
 
 
 def test_kernel_gradient_of_one_pixel_is_a_product():
