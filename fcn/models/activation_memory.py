@@ -1,15 +1,15 @@
-"""Sizes of the activations that training keeps, read from a graph whose images have a known size."""
+"""Memory of a net's activations, read from a graph whose images have a known size."""
 
-from fcn.models import gradients
+from fcn.models import gradients, winograd
 
 # What the backward pass of an operation reads: inputs, by position, and whether it reads the output.
 READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2DBackpropInput": ((2,), False),
          "MatMul": ((0,), False), "FusedBatchNormV3": ((0,), False), "Mul": ((0, 1), False), "Square": ((0,), False),
          "SquaredDifference": ((0, 1), False), "AvgPool": ((), False), "MaxPool": ((0,), True), "Relu": ((), True),
          "Relu6": ((), True), "Sigmoid": ((), True), gradients.SILU: ((1,), True),
-         gradients.BATCH_NORM: ((1,), False)}
+         gradients.BATCH_NORM: ((1,), False), winograd.NAME: ((1,), False)}
 KERNELS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "Conv2DBackpropInput": 1}  # position of the kernel
-SAME_MEMORY = ("Identity", "Reshape")
+SAME_MEMORY = ("Identity", "Reshape", "Switch")
 
 
 def activations(graph):
@@ -32,9 +32,21 @@ def activations(graph):
     return found
 
 
-def _read_backward(operation):
+def workspace(graph):
+    """Return how many further numbers the largest convolution in Winograd's form holds. graph: as in activations()."""
+    maps = [operation.inputs[1].shape[1:] + operation.outputs[0].shape[3:] for operation in graph.get_operations()
+            if _kind(operation) == winograd.NAME]
+    return max((winograd.workspace(*shape.as_list()) for shape in maps if shape.is_fully_defined()), default=0)
+
+
+def _kind(operation):
+    """Return the name of the operation's gradient."""
     has_own = "_gradient_op_type" in operation.node_def.attr
-    kind = operation.get_attr("_gradient_op_type").decode() if has_own else operation.type
+    return operation.get_attr("_gradient_op_type").decode() if has_own else operation.type
+
+
+def _read_backward(operation):
+    kind = _kind(operation)
     inputs, output = READS.get(kind, READS.get(operation.type, ((), False)))
     return [operation.inputs[i] for i in inputs] + list(operation.outputs[:1]) * output
 

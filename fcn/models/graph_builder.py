@@ -118,7 +118,7 @@ def _memory_map(architecture_json, size_px):
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.uint8, (1, *size_px, architecture.image_channels))
         _net(images, architecture, None, np.zeros(2, np.int32), tf.placeholder(tf.bool, ()))
-        return MemoryMap(activation_memory.activations(graph))
+        return MemoryMap(activation_memory.activations(graph), activation_memory.workspace(graph))
 
 
 def memory_map(architecture, size_px):

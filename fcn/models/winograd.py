@@ -2,9 +2,10 @@
 
 A block of 4 x 4 outputs is computed from a tile of 6 x 6 inputs with 36 multiplications for each pair of channels
 instead of 144; the rest are products with small constant matrices. oneDNN's float32 convolutions are direct ones, so
-that this takes about half their time (benchmarks/RESULTS.md). Outputs and gradients differ from theirs by about 1e-6 of
-the largest number. The gradients are written out: they compute the transformed tiles again instead of keeping them.
-Whether an image is large enough depends on its own size, so that it has the same scores in batches of any size.
+that this takes about half their time (benchmarks/RESULTS.md). Rounding errors of outputs and gradients are about 1e-5
+of the largest number, those of direct convolutions 1e-6. A NaN or infinity makes whole blocks NaN; numbers above 1e36
+overflow. The gradients are written out: they compute the transformed tiles again instead of keeping them. Whether an
+image is large enough depends on its own size, so that it has the same scores in batches of any size.
 """
 
 import numpy as np
@@ -33,7 +34,7 @@ def _gradient(operation, dy, *_):
 
 
 def _fast_gradients(x, kernel, dy):
-    to_kernel = _kernel_gradient(x, dy)
+    to_kernel = _kernel_gradient(x, dy, kernel.shape)
     dy, kernel = _after(to_kernel, dy, kernel)  # one after the other, for less memory
     return *_convolved(dy, tf.transpose(tf.reverse(kernel, (0, 1)), (0, 1, 3, 2))), to_kernel
 
@@ -53,13 +54,21 @@ def _after(first, *tensors):
         return [tf.identity(tensor) for tensor in tensors]
 
 
+def workspace(height, width, depth, channels):
+    """Return how many numbers the convolution of one image holds at most beside its input and its output."""
+    share = (TILE / BLOCK) ** 2  # of tiles to pixels
+    return int(height * width * max(2 * share * depth, share * (depth + channels), (share + 1) * channels))
+
+
 def _either(fast, direct, x, *others):
     """Return the results of fast(x, *others) if the images of x have LEAST_TILES, else those of direct(x, *others).
 
+    Tiles of narrow images that are mostly padding do not count.
     Only one of them is computed. tf.cond would do the same, but each graph of the session would get a copy of all
     branches (0.1 GB for VGG-19).
     """
-    is_large = tf.reduce_prod(_grid(x)[1:]) >= LEAST_TILES
+    tiles, pixels = tf.reduce_prod(_grid(x)[1:]), tf.reduce_prod(tf.shape(x)[1:3])
+    is_large = (tiles >= LEAST_TILES) & (2 * pixels >= BLOCK * BLOCK * tiles)
     small, large = zip(*(tf.raw_ops.Switch(data=tensor, pred=is_large) for tensor in (x, *others)), strict=True)
     return [tf.raw_ops.Merge(inputs=pair)[0] for pair in zip(direct(*small), fast(*large), strict=True)]
 
@@ -71,9 +80,9 @@ def _grid(x):
 
 def _padded(x, before, grid):
     """Pad x by `before` px at the top and left, and below and on the right to `grid` blocks and `before` px."""
-    shape = tf.concat([tf.add(grid * (1, BLOCK, BLOCK), (0, 2 * before, 2 * before)), x.shape[3:]], 0)
-    before = np.array([0, before, before, 0], np.int32)
-    return tf.pad(x, tf.stack([before, shape - tf.shape(x) - before], 1)), shape
+    shape, before = tf.shape(x), np.array([0, before, before, 0], np.int32)
+    wanted = tf.concat([tf.add(grid * (1, BLOCK, BLOCK), 2 * before[:3]), shape[3:]], 0)
+    return tf.pad(x, tf.stack([before, wanted - shape - before], 1)), wanted
 
 
 def _twice(matrix):
@@ -81,12 +90,12 @@ def _twice(matrix):
     return tf.constant(np.kron(matrix, matrix), tf.float32)
 
 
-def _inputs(x):
-    """Return the transformed tiles of x (N, H, W, C): (36, tiles, C)."""
-    grid, depth = _grid(x), int(x.shape[3])
+def _inputs(x, depth):
+    """Return the transformed tiles of x (N, H, W, depth): (36, tiles, depth)."""
+    grid = _grid(x)
     x, shape = _padded(x, 1, grid)
-    image, row, column = (tf.range(number) for number in tf.unstack(grid))
-    _, height, width, _ = tf.unstack(shape)
+    image, row, column = (tf.range(number) for number in tf.unstack(grid, 3))
+    _, height, width, _ = tf.unstack(shape, 4)
     # Numbers of the first pixel of every tile, and of a tile's pixels relative to its first, among all pixels of x.
     first = (image[:, None, None] * height + BLOCK * row[:, None]) * width + BLOCK * column
     others = np.arange(TILE)[:, None] * width + np.arange(TILE)
@@ -98,7 +107,7 @@ def _convolved(x, kernel):
     """Return [convolution of x (N, H, W, in) with the kernel: (N, H, W, out)]."""
     depth, channels = (int(side) for side in kernel.shape[2:])
     kernels = tf.matmul(_twice(KERNEL), tf.reshape(kernel, (SIZE * SIZE, -1)))
-    products = tf.matmul(_inputs(x), tf.reshape(kernels, (TILE * TILE, depth, channels)))
+    products = tf.matmul(_inputs(x, depth), tf.reshape(kernels, (TILE * TILE, depth, channels)))
     blocks = tf.matmul(_twice(OUTPUT), tf.reshape(products, (TILE * TILE, -1)))
     grid, shape = _grid(x), tf.shape(x)
     y = tf.transpose(tf.reshape(blocks, tf.concat([(BLOCK, BLOCK), grid, (channels,)], 0)), (2, 3, 0, 4, 1, 5))
@@ -106,13 +115,13 @@ def _convolved(x, kernel):
     return [tf.slice(y, (0, 0, 0, 0), tf.concat([shape[:3], (channels,)], 0))]
 
 
-def _kernel_gradient(x, dy):
-    """Return the gradient (3, 3, in, out) to the kernel, from the input x and the gradient dy to the output."""
-    grid, channels = _grid(dy), int(dy.shape[3])
-    count, rows, columns = tf.unstack(grid)
+def _kernel_gradient(x, dy, shape):
+    """Return the gradient to a kernel of this shape, (3, 3, in, out), from x and the gradient dy to the output."""
+    grid, (depth, channels) = _grid(dy), (int(side) for side in shape[2:])
+    count, rows, columns = tf.unstack(grid, 3)
     dy, _ = _padded(dy, 0, grid)
     blocks = tf.transpose(tf.reshape(dy, tf.stack([count, rows, BLOCK, columns, BLOCK, channels])), (2, 4, 0, 1, 3, 5))
     blocks = tf.matmul(_twice(OUTPUT.T), tf.reshape(blocks, (BLOCK * BLOCK, -1)))
-    kernels = tf.matmul(_inputs(x), tf.reshape(blocks, (TILE * TILE, -1, channels)), transpose_a=True)
+    kernels = tf.matmul(_inputs(x, depth), tf.reshape(blocks, (TILE * TILE, -1, channels)), transpose_a=True)
     kernel = tf.matmul(_twice(KERNEL.T), tf.reshape(kernels, (TILE * TILE, -1)))
-    return tf.reshape(kernel, (SIZE, SIZE, int(x.shape[3]), channels))
+    return tf.reshape(kernel, shape)

@@ -1,6 +1,6 @@
 """Which activations a backward pass reads, for small graphs whose answer is known."""
 
-from fcn.models import activation_memory, layers
+from fcn.models import activation_memory, layers, winograd
 from fcn.models.tf_compat import tf
 
 
@@ -20,3 +20,24 @@ def test_relu_shares_its_output_with_the_next_convolution():
         layers.conv(y, "second", 3, 7, bias=False)
         found = activation_memory.activations(graph)
     assert sorted(found.values()) == [(4, 6, 2), (4, 6, 5)]
+
+
+def test_winograd_keeps_its_input_and_needs_room_for_tiles():
+    with tf.Graph().as_default() as graph:
+        x = tf.nn.relu(tf.placeholder(tf.float32, (1, 4, 6, 2)))
+        tf.nn.relu(winograd.convolve(x, tf.zeros((3, 3, 2, 5))))
+        found, workspace = activation_memory.activations(graph), activation_memory.workspace(graph)
+    assert sorted(found.values()) == [(4, 6, 2), (4, 6, 5)]
+    assert workspace == 24 * 3.25 * 5  # 36 numbers of 4 x 4 pixels before the last transform, and the output
+
+
+def test_tiles_of_deep_inputs_are_held_twice():
+    assert winograd.workspace(4, 4, 8, 1) == 2 * 36 * 8
+    assert winograd.workspace(4, 4, 8, 6) == 36 * (8 + 8)
+    assert winograd.workspace(4, 4, 2, 8) == (36 + 16) * 8
+
+
+def test_direct_convolutions_need_no_room():
+    with tf.Graph().as_default() as graph:
+        layers.conv(tf.placeholder(tf.float32, (1, 4, 6, 2)), "first", 3, 5)
+        assert activation_memory.workspace(graph) == 0

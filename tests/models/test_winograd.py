@@ -43,6 +43,30 @@ def test_size_may_be_known_at_run_time_only():
         np.testing.assert_allclose(one, other, atol=1e-5 * abs(other).max())
 
 
+@pytest.mark.parametrize(("shape", "fast"), [
+    ((1, 28, 28), True), ((1, 25, 28), True), ((9, 24, 28), False),  # 49, 49 and 42 tiles in an image
+    ((1, 9, 64), True), ((1, 1, 400), False), ((1, 190, 2), False)])  # pixels: 3/4, 1/4, 0.49 of those of the tiles
+def test_size_of_an_image_decides(shape, fast, monkeypatch):
+    """Winograd's form has the other sign here."""
+    monkeypatch.setattr(winograd, "_convolved", lambda x, kernel: [-tf.nn.conv2d(x, kernel, 1, "SAME")])
+    with tf.Graph().as_default(), new_session() as session:
+        y = session.run(winograd.convolve(tf.ones((*shape, 1)), tf.ones((3, 3, 1, 1))))
+    assert abs(y).max() == 9 - 6 * (1 in shape[1:]) - 3 * (2 in shape[1:])
+    assert (y.max() < 0) == fast
+
+
+def test_shapes_known_at_run_time_only():
+    """The gradient to the output, and the depth of the input."""
+    values, weights = random(1, 28, 29, 3, seed=0), random(1, 28, 29, 5, seed=2)
+    with tf.Graph().as_default(), new_session() as session:
+        x, dy, kernel = (tf.placeholder(tf.float32, (None,) * 4), tf.placeholder(tf.float32),
+                         tf.constant(random(3, 3, 3, 5, seed=1)))
+        ways = winograd.convolve(x, kernel), tf.nn.conv2d(x, kernel, 1, "SAME")
+        own, expected = session.run([[y, *tf.gradients(y, [x, kernel], dy)] for y in ways], {x: values, dy: weights})
+    for one, other in zip(own, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * abs(other).max())
+
+
 def test_one_pixel_by_hand(monkeypatch):
     """A single 5 at (2, 1) copies the kernel, turned by 180 degrees, around it."""
     monkeypatch.setattr(winograd, "LEAST_TILES", 0)
