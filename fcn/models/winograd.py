@@ -61,11 +61,10 @@ def workspace(height, width, depth, channels):
 
 
 def _either(fast, direct, x, *others):
-    """Return the results of fast(x, *others) if the images of x have LEAST_TILES, else those of direct(x, *others).
+    """Return the results of fast(x, *others) for large images, else those of direct(x, *others).
 
-    Tiles of narrow images that are mostly padding do not count.
-    Only one of them is computed. tf.cond would do the same, but each graph of the session would get a copy of all
-    branches (0.1 GB for VGG-19).
+    Large: at least LEAST_TILES tiles, of which padding is at most half. Only one of both functions is computed. tf.cond
+    would do the same, but each graph of the session would get a copy of all branches (0.1 GB for VGG-19).
     """
     tiles, pixels = tf.reduce_prod(_grid(x)[1:]), tf.reduce_prod(tf.shape(x)[1:3])
     is_large = (tiles >= LEAST_TILES) & (2 * pixels >= BLOCK * BLOCK * tiles)
