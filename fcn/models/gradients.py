@@ -74,7 +74,7 @@ def kernel_gradient(x, dy, size, padding):
 def bias_add(x, bias):
     """Add bias (C,) to x (N, H, W, C) of the same dtype. On a GPU, the gradient to the bias is a sum in float32.
 
-    TensorFlow's kernel for it took a quarter of a training step on an H100, without determinism (benchmarks/RESULTS.md).
+    TensorFlow's kernel took a quarter of a step without determinism on an H100 (benchmarks/RESULTS.md).
     """
     if not tf_compat.has_gpu():
         return tf.nn.bias_add(x, bias)
