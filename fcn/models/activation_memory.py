@@ -7,7 +7,7 @@ READS = {"Conv2D": ((0,), False), "DepthwiseConv2dNative": ((0,), False), "Conv2
          "MatMul": ((0,), False), "FusedBatchNormV3": ((0,), False), "Mul": ((0, 1), False), "Square": ((0,), False),
          "SquaredDifference": ((0, 1), False), "AvgPool": ((), False), "MaxPool": ((0,), True), "Relu": ((), True),
          "Relu6": ((), True), "Sigmoid": ((), True), gradients.SILU: ((1,), True),
-         gradients.BATCH_NORM: ((1,), False), winograd.NAME: ((1,), False)}
+         gradients.BATCH_NORM: ((1,), False)}
 KERNELS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "Conv2DBackpropInput": 1}  # position of the kernel
 SAME_MEMORY = ("Identity", "Reshape", "Switch")
 

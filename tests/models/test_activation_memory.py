@@ -1,6 +1,8 @@
 """Which activations a backward pass reads, for small graphs whose answer is known."""
 
-from fcn.models import activation_memory, layers, winograd
+from fcn.core import machine
+from fcn.models import activation_memory, graph_builder, layers, winograd
+from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 
 
@@ -41,3 +43,12 @@ def test_direct_convolutions_need_no_room():
     with tf.Graph().as_default() as graph:
         layers.conv(tf.placeholder(tf.float32, (1, 4, 6, 2)), "first", 3, 5)
         assert activation_memory.workspace(graph) == 0
+
+
+def test_memory_of_a_net_counts_tiles_in_float32_only(monkeypatch):
+    """Other sizes than in other tests: graph_builder keeps its answers."""
+    monkeypatch.setattr(machine, "instructions", lambda: frozenset({"avx512f"}))
+    nets = [Architecture("unet_squeezenet11", 3, precision=precision) for precision in ("float32", "bfloat16")]
+    of_float32, of_bfloat16 = (graph_builder.memory_map(net, (70, 74)).workspace for net in nets)
+    assert of_float32 > 0
+    assert of_bfloat16 == 0

@@ -48,12 +48,13 @@ def test_gradient_of_a_bias_equals_that_of_tensorflow(has_gpu, dtype, tolerance,
 
 
 def test_gradient_of_a_bias_by_hand(monkeypatch):
-    """Its sum over 300 ones is 300. A sum in bfloat16, which has 8 bits, would stop at 256."""
+    """Its sum over 300 ones is 300. A GPU that added in bfloat16, which has 8 bits, would stop at 256."""
     monkeypatch.setattr(tf_compat, "has_gpu", lambda: True)
-    with tf.Graph().as_default():
+    with tf.Graph().as_default() as graph:
         bias = tf.zeros(1, tf.bfloat16)
         y = gradients.bias_add(tf.zeros((1, 300, 1, 1), tf.bfloat16), bias)
         gradient, = _evaluate(tf.cast(tf.gradients(y, bias)[0], tf.float32))
+        assert [op.inputs[0].dtype for op in graph.get_operations() if op.type == "Sum"] == [tf.float32]
     assert gradient == [300]
 
 

@@ -44,7 +44,7 @@ def test_size_may_be_known_at_run_time_only():
 
 
 @pytest.mark.parametrize(("shape", "fast"), [
-    ((1, 28, 28), True), ((1, 25, 28), True), ((9, 24, 28), False),  # 49, 49 and 42 tiles in an image
+    ((1, 28, 28), True), ((9, 25, 28), True), ((9, 24, 28), False),  # 49, 49 and 42 tiles in an image
     ((1, 9, 64), True), ((1, 1, 400), False), ((1, 190, 2), False)])  # pixels: 3/4, 1/4, 0.49 of those of the tiles
 def test_size_of_an_image_decides(shape, fast, monkeypatch):
     """Winograd's form has the other sign here."""
