@@ -1,5 +1,7 @@
 """Which activations a backward pass reads, for small graphs whose answer is known."""
 
+import pytest
+
 from fcn.core import machine
 from fcn.models import activation_memory, graph_builder, layers, winograd
 from fcn.models.architecture import Architecture
@@ -45,6 +47,7 @@ def test_direct_convolutions_need_no_room():
         assert activation_memory.workspace(graph) == 0
 
 
+@pytest.mark.slow
 def test_memory_of_a_net_counts_tiles_in_float32_only(monkeypatch):
     """Other sizes than in other tests: graph_builder keeps its answers."""
     monkeypatch.setattr(machine, "instructions", lambda: frozenset({"avx512f"}))

@@ -25,6 +25,7 @@ def both(shape, channels, dynamic=False):
         return session.run([[y, *tf.gradients(y, [x, kernel], weights)] for y in ways], {x: values} if dynamic else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("least", [0, 10 ** 9])
 @settings(max_examples=12, deadline=None)
 @given(count=st.integers(1, 2), height=st.integers(1, 13), width=st.integers(1, 13), depth=st.integers(1, 3),
