@@ -3,7 +3,7 @@
 "product" and "deterministic" are for GPUs: upsampling as on a CPU, and the operations that training uses by default.
 """
 
-from fcn.models import convolution, layers, tf_compat
+from fcn.models import convolution, gradients, layers, tf_compat
 from fcn.models.tf_compat import tf
 
 
@@ -29,9 +29,15 @@ def direct_convolutions():
     convolution.LEAST_WINOGRAD = 1 << 30, 1 << 30
 
 
-def way_back_by_autodiff():
-    """Matrix products with TensorFlow's own gradients."""
-    convolution.product = tf.matmul
+def products_by_tensorflow():
+    """Matrix products of large kernels by tf.matmul, with TensorFlow's own gradients."""
+    convolution.product = lambda x, kernel, _: tf.matmul(x, kernel)
+
+
+def loss_by_tensorflow():
+    """The cross entropy by tf.nn.sparse_softmax_cross_entropy_with_logits."""
+    gradients.cross_entropy = lambda logits, labels: (
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
 
 
 def two_operations_at_once():
@@ -50,5 +56,5 @@ def weights_prepared_for_every_image():
 
 
 PLAIN = {"scattered": upsampling_by_scattering, "product": upsampling_as_product, "conv-fc6": fc6_as_convolution,
-         "direct": direct_convolutions, "autodiff": way_back_by_autodiff, "threads": two_operations_at_once,
+         "direct": direct_convolutions, "matmul": products_by_tensorflow, "loss": loss_by_tensorflow, "threads": two_operations_at_once,
          "unprepared": weights_prepared_for_every_image, "deterministic": tf_compat.deterministic}

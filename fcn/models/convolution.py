@@ -85,7 +85,7 @@ def conv2d(x, kernel, padding, stride=1):
         return tf.nn.conv2d(x, kernel, stride, padding)
     if "avx512f" in machine.instructions():
         is_wide = min(depth, channels) >= LEAST_WINOGRAD[0] and max(depth, channels) >= LEAST_WINOGRAD[1]
-        if size == winograd.SIZE and is_wide and padding == "SAME" and not tf.get_collection(_CHOSEN):
+        if size == winograd.SIZE and is_wide and padding == "SAME" and _may_choose():
             return winograd.convolve(x, kernel)
     elif depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and not variables.are_final():
         return gradients.conv2d(x, kernel, padding)
@@ -108,16 +108,26 @@ def convolve_as_matmul(x, kernel, window):
     """
     size, _, depth, channels = (int(side) for side in kernel.shape)
     patches = windows(padded(x, window.margin()), size)
-    y = product(tf.reshape(patches, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)))
+    y = product(tf.reshape(patches, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)),
+                tf.reduce_prod(tf.shape(patches)[1:3]))
     return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [channels]], 0))
 
 
 LARGE_KERNEL = 2**22  # numbers in a kernel from which product() uses gradients.product (benchmarks/RESULTS.md)
+FEW_PIXELS = 128      # of an image; with more, large kernels are multiplied in one piece
 
 
-def product(x, kernel):
-    """Multiply x (rows, in) by kernel (in, out), with a faster gradient for large kernels."""
-    return (tf.matmul if kernel.shape.num_elements() < LARGE_KERNEL else gradients.product)(x, kernel)
+def product(x, kernel, pixels):
+    """Multiply x (rows, in) by kernel (in, out). pixels: rows of one image, int32 scalar.
+
+    Large kernels with more inputs than outputs, fc6 and fc7, are multiplied faster. In which way depends on an image's
+    own size, so that it has the same scores in batches of any size.
+    """
+    depth, channels = (int(side) for side in kernel.shape)
+    if depth * channels < LARGE_KERNEL or depth < channels:
+        return tf.matmul(x, kernel)
+    in_pieces = depth % gradients.PIECES == 0 and implementation() == PRODUCT and _may_choose()
+    return gradients.product(x, kernel, pixels <= FEW_PIXELS if in_pieces else None)
 
 
 def windows(x, size):
@@ -146,6 +156,11 @@ def implementation():
     """Return the implementation selected for the default graph, else the one for this process's device."""
     chosen = tf.get_collection(_CHOSEN)
     return chosen[-1] if chosen else CONV2D_TRANSPOSE if tf_compat.has_gpu() else PRODUCT
+
+
+def _may_choose():
+    """Return whether the size of an image may decide on an implementation: not in graphs for export."""
+    return not tf.get_collection(_CHOSEN)
 
 
 def transposed_as_conv2d_transpose(x, kernel, stride):

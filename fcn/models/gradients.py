@@ -8,6 +8,8 @@ from fcn.models import tf_compat
 from fcn.models.tf_compat import tf
 
 PRODUCT, CONV2D, BIAS, SILU, BATCH_NORM = "FcnProduct", "FcnConv2D", "FcnBias", "FcnSilu", "FcnBatchNorm"
+ENTROPY = "FcnCrossEntropy"
+PIECES = 8  # of a large kernel
 
 
 def _instead_of(operation, name):
@@ -15,22 +17,31 @@ def _instead_of(operation, name):
     return tf.get_default_graph().gradient_override_map({operation: name})
 
 
-def product(x, kernel):
-    """Multiply x (rows, in) by kernel (in, out). In float32, the gradient to x is computed by tf.einsum.
+def product(x, kernel, has_few_rows=None):
+    """Multiply x (rows, in) by a large kernel (in, out), faster than tf.matmul on CPUs.
 
-    On CPUs, tf.matmul computes it with oneDNN, which takes about twice as long with few rows and a large kernel, as fc6
-    has. tf.einsum does not use oneDNN.
+    tf.matmul copies the kernel into another order first, which takes longer than a product with few rows, as in fc6.
+    tf.einsum and products of several matrices do not copy it. has_few_rows: bool scalar, True if the sum of PIECES
+    products, each of a piece of the kernel, takes less time. None: it never does. `in` must be divisible by PIECES.
     """
-    with _instead_of("MatMul", PRODUCT):
-        return tf.matmul(x, kernel)
+    y = tf.matmul(x, kernel) if has_few_rows is None else tf_compat.either(
+        has_few_rows, _sum_of_pieces, lambda x, kernel: [tf.matmul(x, kernel)], x, kernel)[0]
+    with _instead_of("IdentityN", PRODUCT):
+        return tf.raw_ops.IdentityN(input=[tf.stop_gradient(y), x, kernel])[0]
+
+
+def _sum_of_pieces(x, kernel):
+    depth, channels = (int(side) for side in kernel.shape)
+    rows = tf.transpose(tf.reshape(x, (-1, PIECES, depth // PIECES)), (1, 0, 2))
+    return [tf.reduce_sum(tf.matmul(rows, tf.reshape(kernel, (PIECES, depth // PIECES, channels))), 0)]
 
 
 @tf.RegisterGradient(PRODUCT)
-def _product_gradient(op, dy):
-    x, kernel = op.inputs
-    is_float32 = kernel.dtype == tf.float32
-    dx = tf.einsum("rc,kc->rk", dy, kernel) if is_float32 else tf.matmul(dy, kernel, transpose_b=True)
-    return dx, tf.matmul(x, dy, transpose_a=True)
+def _product_gradient(op, dy, *_):
+    _, x, kernel = op.inputs
+    if kernel.dtype == tf.float32:
+        return None, tf.einsum("rc,kc->rk", dy, kernel), tf.matmul(x, dy, transpose_a=True)
+    return None, tf.matmul(dy, kernel, transpose_b=True), tf.matmul(tf.transpose(x), dy)
 
 
 def conv2d(x, kernel, padding):
@@ -71,12 +82,14 @@ def kernel_gradient(x, dy, size, padding):
     return tf.reshape(tf.stack(parts), (size, size, depth, channels))
 
 
-def bias_add(x, bias):
+def bias_add(x, bias, is_first=False):
     """Add bias (C,) to x (N, H, W, C) of the same dtype. On a GPU, the gradient to the bias is a sum in float32.
 
-    TensorFlow's kernel took a quarter of a step without determinism on an H100 (benchmarks/RESULTS.md).
+    TensorFlow's kernel took a quarter of a step without determinism on an H100 (benchmarks/RESULTS.md). is_first: the
+    gradient to the bias is computed before others that read the same gradient. TensorFlow may compute it at the end of
+    the step, and keeps what it reads until then: 65 MB for the scores of 2 x 224 x 224 px and 151 classes.
     """
-    if not tf_compat.has_gpu():
+    if not (is_first or tf_compat.has_gpu()):
         return tf.nn.bias_add(x, bias)
     with _instead_of("BiasAdd", BIAS):
         return tf.nn.bias_add(x, bias)
@@ -84,7 +97,9 @@ def bias_add(x, bias):
 
 @tf.RegisterGradient(BIAS)
 def _bias_gradient(operation, dy):
-    return dy, tf.cast(tf.reduce_sum(tf.cast(dy, tf.float32), (0, 1, 2)), dy.dtype)
+    to_bias = tf.cast(tf.reduce_sum(tf.cast(dy, tf.float32), (0, 1, 2)), dy.dtype)
+    with tf.control_dependencies([to_bias]):
+        return tf.identity(dy), to_bias
 
 
 def silu(x):
@@ -101,6 +116,27 @@ def silu(x):
 def _silu_gradient(operation, dy):
     sigmoid, y = operation.inputs[1], operation.outputs[0]
     return dy * (sigmoid + y * (1 - sigmoid)), None
+
+
+def cross_entropy(logits, labels):
+    """Return the softmax cross entropy of float32 logits (..., C) and int32 labels (...), in nats: float32 (...).
+
+    On CPUs, tf.nn.sparse_softmax_cross_entropy_with_logits takes twice as long, since oneDNN computes only tf.nn.softmax.
+    The logarithm of the sum of exp(logits) is max(logits) - log(max(softmax)).
+    """
+    if tf_compat.has_gpu():
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    fixed = tf.stop_gradient(logits)
+    shares, own = tf.nn.softmax(fixed), tf.gather(fixed, labels, batch_dims=labels.shape.rank)
+    losses = (tf.reduce_max(fixed, -1) - own) - tf.log(tf.reduce_max(shares, -1))
+    with _instead_of("IdentityN", ENTROPY):
+        return tf.raw_ops.IdentityN(input=[losses, logits, shares, labels])[0]
+
+
+@tf.RegisterGradient(ENTROPY)
+def _cross_entropy_gradient(operation, dy, *_):
+    _, _, shares, labels = operation.inputs
+    return None, (shares - tf.one_hot(labels, tf.shape(shares)[-1])) * dy[..., None], None, None
 
 
 _WORKERS = ("workers that synchronise batch normalisation",)

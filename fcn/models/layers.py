@@ -78,8 +78,7 @@ def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR,
         nets, lr_mult 0). An initialiser such as bilinear_kernel creates <name>/kernel (2 stride, 2 stride, out, in).
     channels: output channels; default: as many as the input has.
     bias: add <name>/bias (out,). The result is float32 then, because the bias's gradient sums over all pixels; else it
-    has
-        the dtype of x.
+        has the dtype of x.
 
     GPUs use tf.nn.conv2d_transpose, CPUs one matrix product (convolution.py). use_implementation() overrides that.
     """
@@ -97,7 +96,7 @@ def conv2d_transpose(x, name, stride, channels=None, kernel_init=FIXED_BILINEAR,
         y = convolution.transposed_as_conv2d_transpose(x, kernel, stride)
     factor = stride if as_product else 1
     if offset is not None:
-        y = gradients.bias_add(tf.cast(y, tf.float32), tf.tile(offset, [factor * factor]))
+        y = gradients.bias_add(tf.cast(y, tf.float32), tf.tile(offset, [factor * factor]), is_first=True)
     height, width = height_width(x)
     return Blocks(y, factor, channels, 0, (stride * (height + 1), stride * (width + 1)))
 

@@ -19,9 +19,9 @@ import threading
 from fcn.core import machine, terminal
 from fcn.core.errors import MachineError
 
-__all__ = ["Device", "describe_device", "detect_device", "deterministic", "first_line", "gpu_peak", "gpu_reasons",
-           "gpu_warning", "gpus", "has_gpu", "log_of_gpus", "new_session", "of_slurm", "run", "session_config", "tf",
-           "tf_distribute", "tf_errors"]
+__all__ = ["Device", "describe_device", "detect_device", "deterministic", "either", "first_line", "gpu_peak",
+           "gpu_reasons", "gpu_warning", "gpus", "has_gpu", "log_of_gpus", "new_session", "of_slurm", "run",
+           "session_config", "tf", "tf_distribute", "tf_errors"]
 
 
 @contextlib.contextmanager
@@ -132,6 +132,16 @@ def for_server(config, graph):
     found.CopyFrom(config)
     found.graph_options.rewrite_options.remapping = RewriterConfig.OFF
     return found
+
+
+def either(condition, first, second, *tensors):
+    """Return first(*tensors) if the bool scalar `condition` is True, else second(*tensors); both return lists.
+
+    Only one of both is computed. tf.cond would do the same, but each graph of the session would get a copy of all
+    branches (0.1 GB for the convolutions of VGG-19).
+    """
+    no, yes = zip(*(tf.raw_ops.Switch(data=tensor, pred=condition) for tensor in tensors), strict=True)
+    return [tf.raw_ops.Merge(inputs=pair)[0] for pair in zip(second(*no), first(*yes), strict=True)]
 
 
 def of_slurm(nodes, tasks_per_node):

@@ -10,6 +10,7 @@ image is large enough depends on its own size, so that it has the same scores in
 
 import numpy as np
 
+from fcn.models import tf_compat
 from fcn.models.tf_compat import tf
 
 NAME, BLOCK, TILE, SIZE = "FcnWinograd", 4, 6, 3
@@ -23,14 +24,16 @@ OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0],
 
 def convolve(x, kernel):
     """Convolve float32 x (N, H, W, in) with a kernel (3, 3, in, out), stride 1, padding SAME."""
-    y, = _either(_convolved, lambda x, kernel: [tf.nn.conv2d(x, kernel, 1, "SAME")], *_after(x, x, kernel))
+    y, = tf_compat.either(_is_large(x), _convolved, lambda x, kernel: [tf.nn.conv2d(x, kernel, 1, "SAME")],
+                          *_after(x, x, kernel))
     with tf.get_default_graph().gradient_override_map({"IdentityN": NAME}):
         return tf.raw_ops.IdentityN(input=[tf.stop_gradient(y), x, kernel])[0]
 
 
 @tf.RegisterGradient(NAME)
 def _gradient(operation, dy, *_):
-    return None, *_either(_fast_gradients, _direct_gradients, *_after(dy, *operation.inputs[1:], dy))
+    return None, *tf_compat.either(_is_large(dy), _fast_gradients, _direct_gradients,
+                                   *_after(dy, *operation.inputs[1:], dy))
 
 
 def _fast_gradients(x, kernel, dy):
@@ -60,16 +63,10 @@ def workspace(height, width, depth, channels):
     return int(height * width * max(2 * share * depth, share * (depth + channels), (share + 1) * channels))
 
 
-def _either(fast, direct, x, *others):
-    """Return the results of fast(x, *others) for large images, else those of direct(x, *others).
-
-    Large: at least LEAST_TILES tiles, of which padding is at most half. Only one of both functions is computed. tf.cond
-    would do the same, but each graph of the session would get a copy of all branches (0.1 GB for VGG-19).
-    """
+def _is_large(x):
+    """Return whether images of x have at least LEAST_TILES tiles, of which padding is at most half."""
     tiles, pixels = tf.reduce_prod(_grid(x)[1:]), tf.reduce_prod(tf.shape(x)[1:3])
-    is_large = (tiles >= LEAST_TILES) & (2 * pixels >= BLOCK * BLOCK * tiles)
-    small, large = zip(*(tf.raw_ops.Switch(data=tensor, pred=is_large) for tensor in (x, *others)), strict=True)
-    return [tf.raw_ops.Merge(inputs=pair)[0] for pair in zip(direct(*small), fast(*large), strict=True)]
+    return (tiles >= LEAST_TILES) & (2 * pixels >= BLOCK * BLOCK * tiles)
 
 
 def _grid(x):

@@ -98,14 +98,15 @@ def build(objective, normalizer, rule, batches_per_step=1, workers=None):
     means = workers.total(means) if workers else means
     average = WeightAverage([*trained, *variables.momenta()], rule.average) if rule.average else None
     norm = _norm(means, [rule.held.get(v.op.name) for v in trained])
-    with tf.control_dependencies([_checked(norm, "gradient", scale)]):
-        grads = [(tf.identity(g), v) for g, v in zip(means, trained, strict=True)]
+    grads = list(zip(means, trained, strict=True))
     if rule.clip_norm:
         factor = rule.clip_norm / tf.maximum(norm, rule.clip_norm)  # exactly 1 if the norm is not larger than clip_norm
         grads = [(g * factor, v) for g, v in grads]
     # The batches before the last one have changed the moving averages of each worker, also if the step is skipped.
     skipped = (lambda: tf.group(*_same_averages(workers, []))) if workers and batches_per_step > 1 else tf.no_op
-    changed = _unless_skipped(lambda: _changed(rule, grads, rate, average, workers), skipped, norm, scale)
+    # The operations wait for the check, not copies of the gradients: TensorFlow would cast those from bfloat16 again.
+    with tf.control_dependencies([_checked(norm, "gradient", scale)]):
+        changed = _unless_skipped(lambda: _changed(rule, grads, rate, average, workers), skipped, norm, scale)
     with tf.control_dependencies([changed]):  # otherwise the sums might be cleared before they are read
         update = tf.group(changed, *[v.assign(tf.zeros(v.shape)) for v in running])
     variables.mark_optimizer_variables([v for v in tf.global_variables() if v.op.name not in before])

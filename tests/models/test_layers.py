@@ -9,7 +9,7 @@ import pytest
 from nets_help import THIN, fresh, start
 
 from fcn.config.variants import Variants
-from fcn.models import convolution, layers, published_nets, variables
+from fcn.models import convolution, gradients, layers, published_nets, variables
 from fcn.models.encoders import _vgg_graph
 from fcn.models.tf_compat import tf
 
@@ -30,9 +30,9 @@ def upsampled(x, factor, output_hw, learn=False):
     (1, 0, (2, 3)), (3, 1, (1, 1)), (3, 1, (8, 9)), (7, 3, (1, 2)), (7, 3, (2, 3)), (7, 3, (8, 9)),
     (3, 0, (8, 9)), (3, 100, (1, 2)), (7, 0, (7, 8)), (7, 0, (8, 9)), (7, 5, (1, 2)),
 ])
-@pytest.mark.parametrize("least", [0, convolution.LARGE_KERNEL], ids=["transposed", "plain"])
+@pytest.mark.parametrize("least", [0, convolution.LARGE_KERNEL], ids=["large", "plain"])
 def test_convolution_and_its_matrix_product_match_scipy(size, pad, height_width, least, monkeypatch):
-    monkeypatch.setattr(convolution, "LARGE_KERNEL", least)  # from this size on, the gradient is transposed
+    monkeypatch.setattr(convolution, "LARGE_KERNEL", least)  # from this size on, the product and its gradient are ours
     images, weights = RNG.normal(size=(2, *height_width, 3)), RNG.normal(size=(size, size, 3, 4))
     window = layers.Window(size, padding=pad)
     with fresh() as session:
@@ -61,7 +61,7 @@ def test_silu_and_its_gradient_equal_the_definition():
 def test_graph_with_a_gradient_of_ours_is_freed():
     with tf.Graph().as_default() as graph:
         x = tf.zeros((2, 3))
-        tf.gradients(layers.silu(convolution.product(x, tf.zeros((3, 3)))), [x])
+        tf.gradients(layers.silu(gradients.product(x, tf.zeros((3, 3)))), [x])
     seen = weakref.ref(graph)
     del graph, x
     gc.collect()

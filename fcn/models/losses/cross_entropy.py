@@ -5,6 +5,7 @@ label_smoothing / C for each of the C channels, as in Keras and PyTorch. With on
 BinaryCrossentropy(label_smoothing=...).
 """
 
+from fcn.models import gradients
 from fcn.models.tf_compat import tf
 
 LIMITS = {"label_smoothing": (0, 1)}
@@ -12,7 +13,7 @@ LIMITS = {"label_smoothing": (0, 1)}
 
 def per_pixel(logits, labels, *, label_smoothing=0.0):
     """Return losses, float32 (N, rows, columns). Arguments: see fcn/models/losses."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    losses = gradients.cross_entropy(logits, labels)
     if not label_smoothing:
         return losses
     of_all_channels = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)

@@ -9,6 +9,7 @@ comes from logits and needs no clipping; epsilon=1e-7 adds it.
 
 import math
 
+from fcn.models import gradients
 from fcn.models.tf_compat import tf
 
 LIMITS = {"gamma": (0, 100), "alpha": (0, 1), "epsilon": (0, 0.1)}
@@ -16,7 +17,7 @@ LIMITS = {"gamma": (0, 100), "alpha": (0, 1), "epsilon": (0, 0.1)}
 
 def per_pixel(logits, labels, *, gamma=2.0, alpha=0.25, epsilon=0.0, sigmoid=False):
     """Return losses, float32 (N, rows, columns). Arguments: see fcn/models/losses."""
-    log_p = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    log_p = -gradients.cross_entropy(logits, labels)
     # ln(1 - p) is that of the other channels: for logits far apart, 1 - p is 0 in float32, whose power has no gradient.
     is_label = tf.one_hot(labels, int(logits.shape[-1]), on_value=True, off_value=False, dtype=tf.bool)
     others = tf.where(is_label, tf.fill(tf.shape(logits), -1e30), logits)
