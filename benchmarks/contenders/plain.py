@@ -56,5 +56,6 @@ def weights_prepared_for_every_image():
 
 
 PLAIN = {"scattered": upsampling_by_scattering, "product": upsampling_as_product, "conv-fc6": fc6_as_convolution,
-         "direct": direct_convolutions, "matmul": products_by_tensorflow, "loss": loss_by_tensorflow, "threads": two_operations_at_once,
-         "unprepared": weights_prepared_for_every_image, "deterministic": tf_compat.deterministic}
+         "direct": direct_convolutions, "matmul": products_by_tensorflow, "loss": loss_by_tensorflow,
+         "threads": two_operations_at_once, "unprepared": weights_prepared_for_every_image,
+         "deterministic": tf_compat.deterministic}

@@ -121,8 +121,8 @@ def _silu_gradient(operation, dy):
 def cross_entropy(logits, labels):
     """Return the softmax cross entropy of float32 logits (..., C) and int32 labels (...), in nats: float32 (...).
 
-    On CPUs, tf.nn.sparse_softmax_cross_entropy_with_logits takes twice as long, since oneDNN computes only tf.nn.softmax.
-    The logarithm of the sum of exp(logits) is max(logits) - log(max(softmax)).
+    On CPUs, tf.nn.sparse_softmax_cross_entropy_with_logits takes twice as long, since oneDNN computes tf.nn.softmax
+    only. The logarithm of the sum of exp(logits) is max(logits) - log(max(softmax)).
     """
     if tf_compat.has_gpu():
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
