@@ -126,7 +126,8 @@ def product(x, kernel, pixels):
     depth, channels = (int(side) for side in kernel.shape)
     if depth * channels < LARGE_KERNEL or depth < channels:
         return tf.matmul(x, kernel)
-    in_pieces = depth % gradients.PIECES == 0 and implementation() == PRODUCT and _may_choose()
+    is_exact = x.dtype == tf.float32  # a sum of products that are rounded to bfloat16 has a larger error
+    in_pieces = is_exact and depth % gradients.PIECES == 0 and implementation() == PRODUCT and _may_choose()
     return gradients.product(x, kernel, pixels <= FEW_PIXELS if in_pieces else None)
 
 
