@@ -39,9 +39,12 @@ def _sum_of_pieces(x, kernel):
 @tf.RegisterGradient(PRODUCT)
 def _product_gradient(op, dy, *_):
     _, x, kernel = op.inputs
-    if kernel.dtype == tf.float32:
-        return None, tf.einsum("rc,kc->rk", dy, kernel), tf.matmul(x, dy, transpose_a=True)
-    return None, tf.matmul(dy, kernel, transpose_b=True), tf.matmul(tf.transpose(x), dy)
+    is_float32 = kernel.dtype == tf.float32
+    dx = tf.einsum("rc,kc->rk", dy, kernel) if is_float32 else tf.matmul(dy, kernel, transpose_b=True)
+    # A transposition within the product takes longer in bfloat16. TensorFlow would move this one into the product, too,
+    # if there were no tf.reshape between both.
+    transposed = tf.reshape(tf.transpose(x[None], (0, 2, 1)), (int(kernel.shape[0]), -1))
+    return None, dx, tf.matmul(x, dy, transpose_a=True) if is_float32 else tf.matmul(transposed, dy)
 
 
 def conv2d(x, kernel, padding):

@@ -58,6 +58,97 @@ def test_gradient_of_a_bias_by_hand(monkeypatch):
     assert gradient == [300]
 
 
+@pytest.mark.parametrize("is_first", [False, True])
+def test_gradient_of_a_bias_can_be_computed_first(is_first):
+    with tf.Graph().as_default():
+        x, bias = _random(1, 2, 2, 3), _random(3, seed=1)
+        to_x, to_bias = tf.gradients(gradients.bias_add(x, bias, is_first), [x, bias], _random(1, 2, 2, 3, seed=2))
+        assert (to_bias.op in to_x.op.control_inputs) == is_first
+        found = _evaluate(to_x, to_bias)
+    np.testing.assert_allclose(found[1], found[0].sum((0, 1, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("has_few_rows", [True, False, None])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.02)])
+def test_product_and_its_gradients_equal_those_of_tensorflow(has_few_rows, dtype, tolerance):
+    with tf.Graph().as_default():
+        x, kernel = (tf.cast(one, dtype) for one in (_random(5, 16), _random(16, 3, seed=1)))
+        few = None if has_few_rows is None else tf.constant(has_few_rows)
+        ways, weights = (gradients.product(x, kernel, few), tf.matmul(x, kernel)), tf.cast(_random(5, 3, seed=2), dtype)
+        found = _evaluate(*(tf.cast(one, tf.float32) for y in ways
+                            for one in (y, *tf.gradients(y, [x, kernel], weights))))
+    for own, expected in zip(found[:3], found[3:], strict=True):
+        np.testing.assert_allclose(own, expected, atol=tolerance * abs(expected).max())
+
+
+def test_product_by_hand():
+    with tf.Graph().as_default():
+        x, kernel = tf.constant([[1.0, 2, 3, 4, 5, 6, 7, 8]]), tf.constant([[10.0]] * 4 + [[1.0]] * 4)
+        y = gradients.product(x, kernel, tf.constant(True))
+        found = _evaluate(y, *tf.gradients(y, [x, kernel], tf.constant([[2.0]])))
+    assert found[0] == [[10 * (1 + 2 + 3 + 4) + 5 + 6 + 7 + 8]]
+    assert found[1].tolist() == [[20] * 4 + [2] * 4] and found[2].ravel().tolist() == [2, 4, 6, 8, 10, 12, 14, 16]
+
+
+@pytest.mark.parametrize("shape, dtype, chosen, expected", [
+    ((16, 4), "float32", None, "pieces"), ((16, 16), "float32", None, "pieces"),
+    ((4, 16), "float32", None, "tf.matmul"),  # wide, as deconv3
+    ((16, 3), "float32", None, "tf.matmul"),  # small
+    ((20, 4), "float32", None, "whole"), ((16, 4), "bfloat16", None, "whole"),
+    ((16, 4), "float32", "product", "whole"), ((16, 4), "float32", "conv2d_transpose", "whole")])  # as in exports
+def test_which_products_use_pieces(shape, dtype, chosen, expected, monkeypatch):
+    monkeypatch.setattr(convolution, "LARGE_KERNEL", 64)
+    monkeypatch.setattr(tf_compat, "has_gpu", lambda: False)
+    with tf.Graph().as_default() as graph:
+        if chosen:
+            convolution.use_implementation(chosen)
+        convolution.product(tf.zeros((1, shape[0]), dtype), tf.zeros(shape, dtype), tf.constant(1))
+        kinds = {op.type for op in graph.get_operations()}
+    assert expected == ("pieces" if "Switch" in kinds else "whole" if "IdentityN" in kinds else "tf.matmul")
+
+
+def test_images_have_the_same_products_alone_and_in_batches(monkeypatch):
+    """Seven images of 12 x 10 px have more rows than FEW_PIXELS, one has fewer; one of 12 x 11 px has more."""
+    monkeypatch.setattr(convolution, "LARGE_KERNEL", 64)
+    monkeypatch.setattr(gradients, "_sum_of_pieces", lambda x, kernel: [-tf.matmul(x, kernel)])
+    with tf.Graph().as_default(), new_session() as session:
+        x = tf.placeholder(tf.float32, (None, None, None, 8))
+        y = convolution.convolve_as_matmul(x, tf.ones((1, 1, 8, 8)), convolution.Window(1))
+        signs = [np.unique(session.run(y, {x: np.ones(shape, np.float32)})).tolist() for shape in
+                 ((1, 12, 10, 8), (7, 12, 10, 8), (1, 12, 11, 8))]
+    assert signs == [[-8], [-8], [8]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), classes=st.integers(1, 40), spread=st.sampled_from([0.1, 5.0, 1e4]))
+def test_cross_entropy_equals_the_definition(seed, classes, spread):
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(0, spread, (2, 3, 4, classes)).astype(np.float32)
+    labels, weights = generator.integers(0, classes, (2, 3, 4)), generator.random((2, 3, 4))
+    with tf.Graph().as_default():
+        x = tf.constant(logits)
+        losses = gradients.cross_entropy(x, tf.constant(labels, tf.int32))
+        found = _evaluate(losses, tf.gradients(losses, x, tf.constant(weights, tf.float32))[0])
+    moved = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    shares = np.exp(moved) / np.exp(moved).sum(-1, keepdims=True)
+    expected = np.log(np.exp(moved).sum(-1)) - np.take_along_axis(moved, labels[..., None], -1)[..., 0]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found[1], (shares - np.eye(classes)[labels]) * weights[..., None], atol=1e-6)
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+@pytest.mark.parametrize(("logits", "loss"), [
+    ([0.0, 0.0], np.log(2)), ([0.0, np.log(3)], np.log(4)), ([-1e30, 1e30], 2e30), ([1e30, -1e30], 0),
+    ([88.0, -200.0], 0), ([-200.0, 88.0], 288), ([np.nan, 0.0], np.nan), ([0.0, np.nan], np.nan)])
+def test_cross_entropy_of_the_first_channel_by_hand(logits, loss, has_gpu, monkeypatch):
+    monkeypatch.setattr(tf_compat, "has_gpu", lambda: has_gpu)
+    with tf.Graph().as_default() as graph:
+        found, = _evaluate(gradients.cross_entropy(tf.constant([logits], tf.float32), tf.constant([0])))
+        kinds = {op.type for op in graph.get_operations()}
+    assert ("SparseSoftmaxCrossEntropyWithLogits" in kinds) == has_gpu
+    np.testing.assert_allclose(found, [loss], rtol=1e-6)
+
+
 def test_kernel_gradient_of_one_pixel_is_a_product():
     x = np.zeros((1, 3, 3, 1), np.float32)
     x[0, 0, 1] = 5
