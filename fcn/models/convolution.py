@@ -124,10 +124,10 @@ def product(x, kernel, pixels):
     own size, so that it has the same scores in batches of any size.
     """
     depth, channels = (int(side) for side in kernel.shape)
-    if depth * channels < LARGE_KERNEL or depth < channels:
+    if depth * channels < LARGE_KERNEL or depth < channels or not _may_choose():
         return tf.matmul(x, kernel)
     is_exact = x.dtype == tf.float32  # a sum of products that are rounded to bfloat16 has a larger error
-    in_pieces = is_exact and depth % gradients.PIECES == 0 and implementation() == PRODUCT and _may_choose()
+    in_pieces = is_exact and depth % gradients.PIECES == 0 and implementation() == PRODUCT
     return gradients.product(x, kernel, pixels <= FEW_PIXELS if in_pieces else None)
 
 
@@ -160,7 +160,7 @@ def implementation():
 
 
 def _may_choose():
-    """Return whether the size of an image may decide on an implementation: not in graphs for export."""
+    """Return whether layers may choose by the size of an image, or replace gradients: not in graphs for export."""
     return not tf.get_collection(_CHOSEN)
 
 

@@ -95,7 +95,7 @@ def test_product_by_hand():
     ((4, 16), "float32", None, "tf.matmul"),  # wide, as deconv3
     ((16, 3), "float32", None, "tf.matmul"),  # small
     ((20, 4), "float32", None, "whole"), ((16, 4), "bfloat16", None, "whole"),
-    ((16, 4), "float32", "product", "whole"), ((16, 4), "float32", "conv2d_transpose", "whole")])  # as in exports
+    ((16, 4), "float32", "product", "tf.matmul"), ((16, 4), "float32", "conv2d_transpose", "tf.matmul")])  # exports
 def test_which_products_use_pieces(shape, dtype, chosen, expected, monkeypatch):
     monkeypatch.setattr(convolution, "LARGE_KERNEL", 64)
     monkeypatch.setattr(tf_compat, "has_gpu", lambda: False)
