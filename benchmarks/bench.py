@@ -32,8 +32,9 @@ import results
 
 HERE = pathlib.Path(__file__).parent
 OURS = ("ours:float32", "ours:bfloat16", "gemm:float32", "gemm:bfloat16")
-PYTORCH = ("pytorch:nchw-float32", "pytorch:channels_last-float32", "pytorch:nchw-bfloat16",
-           "pytorch:channels_last-bfloat16", "pytorch:nchw-float32-compile", "pytorch:channels_last-bfloat16-compile")
+PYTORCH = ("pytorch:nchw-float32", "pytorch:channels_last-bfloat16", *(f"pytorch:{variant}-kept" for variant in (
+    "nchw-float32", "channels_last-float32", "nchw-bfloat16", "channels_last-bfloat16", "nchw-float32-compile",
+    "channels_last-bfloat16-compile")))
 KERAS = ("keras3:float32", "keras3:mixed_bfloat16", "keras3:float32-jit")
 MORE = ("keras3:mixed_bfloat16-jit", "keras3:float32-inter1", "keras3:mixed_bfloat16-inter1")  # slow in predictions
 UNDONE = ("scattered", "conv-fc6", "direct", "matmul", "loss", "threads")
@@ -61,13 +62,15 @@ class Part:
 def fastest_variants(job, folder):
     """Return the fastest healthy variants of the peers at batch 2 in float32 and in bfloat16, by a folder's results.
 
-    Without a result, the first variants of PYTORCH and KERAS.
+    Without a result, the first variants of PYTORCH and KERAS. In training also the first one of PYTORCH, whose memory
+    ours is compared with.
     """
-    found = results.read(folder)
+    found, names = results.read(folder), list(PYTORCH[:1] if job == "train" else ())
     for prefix, variants in (("pytorch:", PYTORCH), ("keras3:", KERAS)):
         for precision in goals.PRECISIONS:
             best = goals.fastest(found, job, 2, prefix, precision)
-            yield best["name"] if best else next(name for name in variants if precision in name)
+            names.append(best["name"] if best else next(name for name in variants if precision in name))
+    return list(dict.fromkeys(names))
 
 
 def duel(name, job, batch, minutes, *contenders, peers=None):
@@ -83,7 +86,7 @@ def of_batch(job, batch, minutes):
 
 def of_paper(job, net, minutes, *undone):
     contenders = [f"ours:{net}-float32", f"ours:{net}-bfloat16", *(f"ours:{net}-float32-{name}" for name in undone),
-                  f"pytorch:{net}-nchw-float32", f"pytorch:{net}-channels_last-bfloat16", "gemm:float32"]
+                  f"pytorch:{net}-nchw-float32-kept", f"pytorch:{net}-channels_last-bfloat16-kept", "gemm:float32"]
     return duel(f"{job}-{net.removeprefix('fcn8s_')}", job, 2, minutes, *contenders)
 
 

@@ -1,12 +1,15 @@
 """The same net in PyTorch, as its documentation advises for speed, on the GPU if there is one, else on the CPU.
 
 Variants: the net (by default the tutorial's; pytorch_paper.NETS), the layout of images and weights (nchw,
-channels_last), the precision, and torch.compile or not, which needs a C++ compiler. bfloat16 trains under autocast and
+channels_last), the precision, torch.compile or not, which needs a C++ compiler, and "kept": freed memory stays for the
+next step. PyTorch's tuning guide advises an allocator that does so. By itself, glibc returns it to the system, whose
+work for new pages took a third of PyTorch's processor time on a virtual machine. bfloat16 trains under autocast and
 predicts with weights that are stored in it. As in TensorFlow, denormal numbers are zero: they may slow a processor down
 to a tenth. On a GPU cuDNN chooses its algorithms by measurement, and float32 is computed as TF32, as TensorFlow does.
 """
 
 import contextlib
+import ctypes
 
 import torch
 from torch.nn import functional
@@ -15,11 +18,19 @@ from contenders import net, pytorch_paper
 from fcn.core import machine
 
 VARIANTS = tuple(f"{prefix}{layout}-{precision}{how}" for prefix in ("", *pytorch_paper.NETS)
-                 for how in ("", "-compile") for precision in ("float32", "bfloat16")
+                 for how in ("", "-compile", "-kept", "-compile-kept") for precision in ("float32", "bfloat16")
                  for layout in ("nchw", "channels_last"))
 
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
+
+
+def keep_memory():
+    """Let glibc's malloc keep all memory that this process frees, and take new memory 256 MB at a time."""
+    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 1 << 28)):
+        if not ctypes.CDLL(None).mallopt(parameter, value):
+            raise OSError(f"mallopt refuses {parameter} {value}")
 
 
 class Net(torch.nn.Module):
@@ -66,7 +77,9 @@ class Contender:
         torch.set_flush_denormal(True)
         torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         prefix = next((prefix for prefix in pytorch_paper.NETS if variant.startswith(prefix)), "")
-        layout, precision, *compiled = variant.removeprefix(prefix).split("-")
+        layout, precision, *how = variant.removeprefix(prefix).split("-")
+        if "kept" in how:
+            keep_memory()
         layout = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         self.plain = (pytorch_paper.Net(pytorch_paper.NETS[prefix], classes, channels, layout, keep_prob) if prefix else
                       Net(classes, channels, layout, keep_prob))
@@ -78,7 +91,7 @@ class Contender:
         self.half = precision == "bfloat16"
         if self.half and job == "predict":
             self.plain.to(torch.bfloat16)
-        self.net = torch.compile(self.plain) if compiled else self.plain
+        self.net = torch.compile(self.plain) if "compile" in how else self.plain
         if job == "train":
             self.adam = torch.optim.Adam(self.plain.parameters(), net.LEARNING_RATE, eps=net.EPSILON, fused=True)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,16 @@ def test_all_contenders_predict_the_argmax(expected, keras):
     assert_same_ids(predicted(ours, "odd", "bfloat16"), expected["odd"], 0.05)
     assert_same_ids(predicted(tutorial, "even", "float32"), expected["even"], 0.001)
     assert_same_ids(keras["float32"]["prediction"], expected["odd"], 0.001)
+
+
+def test_pytorch_keeps_its_memory_on_request_only(pytorch, monkeypatch):
+    calls = []
+    monkeypatch.setattr(pytorch.ctypes, "CDLL", lambda _: types.SimpleNamespace(
+        mallopt=lambda *given: calls.append(given) or True))
+    for variant, expected in (("nchw-float32", []), ("nchw-float32-kept", [(-4, 0), (-1, -1), (-2, 1 << 28)])):
+        calls.clear()
+        trained(pytorch, "odd", variant)
+        assert calls == expected
 
 
 def test_pytorch_predicts_the_argmax(expected, pytorch):
