@@ -85,7 +85,7 @@ def conv2d(x, kernel, padding, stride=1):
         return tf.nn.conv2d(x, kernel, stride, padding)
     if "avx512f" in machine.instructions():
         is_wide = min(depth, channels) >= LEAST_WINOGRAD[0] and max(depth, channels) >= LEAST_WINOGRAD[1]
-        if size == winograd.SIZE and is_wide and padding == "SAME" and _may_choose():
+        if size == winograd.SIZE and is_wide and padding == "SAME" and not _is_for_export():
             return winograd.convolve(x, kernel)
     elif depth >= LEAST_DEPTH and channels <= MOST_CHANNELS and not variables.are_final():
         return gradients.conv2d(x, kernel, padding)
@@ -124,7 +124,7 @@ def product(x, kernel, pixels):
     own size, so that it has the same scores in batches of any size.
     """
     depth, channels = (int(side) for side in kernel.shape)
-    if depth * channels < LARGE_KERNEL or depth < channels or not _may_choose():
+    if depth * channels < LARGE_KERNEL or depth < channels or _is_for_export():
         return tf.matmul(x, kernel)
     is_exact = x.dtype == tf.float32  # a sum of products that are rounded to bfloat16 has a larger error
     in_pieces = is_exact and depth % gradients.PIECES == 0 and implementation() == PRODUCT
@@ -159,9 +159,9 @@ def implementation():
     return chosen[-1] if chosen else CONV2D_TRANSPOSE if tf_compat.has_gpu() else PRODUCT
 
 
-def _may_choose():
-    """Return whether layers may choose by the size of an image, or replace gradients: not in graphs for export."""
-    return not tf.get_collection(_CHOSEN)
+def _is_for_export():
+    """Return whether the default graph has a selected implementation, as those for export have."""
+    return bool(tf.get_collection(_CHOSEN))
 
 
 def transposed_as_conv2d_transpose(x, kernel, stride):

@@ -39,12 +39,12 @@ def _sum_of_pieces(x, kernel):
 @tf.RegisterGradient(PRODUCT)
 def _product_gradient(op, dy, *_):
     _, x, kernel = op.inputs
-    is_float32 = kernel.dtype == tf.float32
-    dx = tf.einsum("rc,kc->rk", dy, kernel) if is_float32 else tf.matmul(dy, kernel, transpose_b=True)
-    # A transposition within the product takes longer in bfloat16. TensorFlow would move this one into the product, too,
-    # if there were no tf.reshape between both.
+    if kernel.dtype == tf.float32:
+        return None, tf.einsum("rc,kc->rk", dy, kernel), tf.matmul(x, dy, transpose_a=True)
+    # In bfloat16, transpose_a takes longer than tf.transpose. Grappler would turn one into the other, if there were no
+    # tf.reshape between tf.transpose and tf.matmul.
     transposed = tf.reshape(tf.transpose(x[None], (0, 2, 1)), (int(kernel.shape[0]), -1))
-    return None, dx, tf.matmul(x, dy, transpose_a=True) if is_float32 else tf.matmul(transposed, dy)
+    return None, tf.matmul(dy, kernel, transpose_b=True), tf.matmul(transposed, dy)
 
 
 def conv2d(x, kernel, padding):
@@ -129,17 +129,17 @@ def cross_entropy(logits, labels):
     """
     if tf_compat.has_gpu():
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    fixed = tf.stop_gradient(logits)
-    shares, own = tf.nn.softmax(fixed), tf.gather(fixed, labels, batch_dims=labels.shape.rank)
-    losses = (tf.reduce_max(fixed, -1) - own) - tf.log(tf.reduce_max(shares, -1))
+    constant = tf.stop_gradient(logits)
+    probabilities, of_labels = tf.nn.softmax(constant), tf.gather(constant, labels, batch_dims=labels.shape.rank)
+    losses = (tf.reduce_max(constant, -1) - of_labels) - tf.log(tf.reduce_max(probabilities, -1))
     with _instead_of("IdentityN", ENTROPY):
-        return tf.raw_ops.IdentityN(input=[losses, logits, shares, labels])[0]
+        return tf.raw_ops.IdentityN(input=[losses, logits, probabilities, labels])[0]
 
 
 @tf.RegisterGradient(ENTROPY)
 def _cross_entropy_gradient(operation, dy, *_):
-    _, _, shares, labels = operation.inputs
-    return None, (shares - tf.one_hot(labels, tf.shape(shares)[-1])) * dy[..., None], None, None
+    _, _, probabilities, labels = operation.inputs
+    return None, (probabilities - tf.one_hot(labels, tf.shape(probabilities)[-1])) * dy[..., None], None, None
 
 
 _WORKERS = ("workers that synchronise batch normalisation",)

@@ -131,6 +131,13 @@ def test_both_implementations_have_equal_pixels_and_gradients(dtype, kernel_init
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(one).max())
 
 
+def test_gradient_of_an_upsampling_bias_is_computed_first():
+    with fresh() as session:
+        y = layers.conv2d_transpose(tf.ones((1, 2, 2, 3)), "up", 2, kernel_init=layers.zeros, bias=True)
+        tf.gradients(y.tensor, tf.trainable_variables())
+        assert "BiasAddGrad" not in {op.type for op in session.graph.get_operations()}
+
+
 def test_graph_uses_conv2d_transpose_if_chosen_or_on_a_gpu(monkeypatch):
     def built(choose=None):
         with fresh() as session:
