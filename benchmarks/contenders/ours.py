@@ -10,7 +10,7 @@ import numpy as np
 
 from contenders import net
 from contenders.plain import PLAIN
-from fcn.models import graph_builder, tf_compat
+from fcn.models import graph_builder, tf_compat, variables
 from fcn.models.architecture import Architecture
 from fcn.models.tf_compat import tf
 from fcn.training import weight_update
@@ -42,7 +42,9 @@ class Contender:
                 self.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
             others = set(tf.global_variables()) - set(self.variables.values())
             initialize.initialise(self.session, others)
-            self.session.run(tf.local_variables_initializer())
+            for step in (variables.preparation([self.graph.logits]) if job == "predict" else
+                         [tf.local_variables_initializer()]):
+                self.session.run(step)
 
     def train(self, images, labels):
         graph, step = self.graph, self.step

@@ -19,14 +19,15 @@ class LoadedNet(contextlib.AbstractContextManager):
         graph = tf.Graph()
         with graph.as_default():
             self._net = graph_builder.inference(self.architecture, self._policy.never_predicted, prepared=True)
-            prepare = variables.prepared_initializer([self._net.logits])  # before the session has run anything
+            steps = variables.preparation([self._net.logits])  # before the session has run anything
             self._session = tf_compat.new_session(graph)
             try:
                 if evaluated.weights is None:
                     checkpoint_reader.restore(self._session, evaluated.checkpoint)
                 else:
                     initialize.load_all(self._session, evaluated.weights)
-                self._session.run(prepare)
+                for step in steps:
+                    self._session.run(step)
             except BaseException:
                 self.close()
                 raise

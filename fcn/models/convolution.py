@@ -51,14 +51,22 @@ def as_window(window):
     return window if isinstance(window, Window) else Window(window)
 
 
-def convolve(x, kernel, window):
-    """Convolve x (N, H, W, in) with a kernel (size, size, in, out) of the same dtype, without bias."""
+def convolve(x, variable, window, scale=tf.identity):
+    """Convolve x (N, H, W, in) with a variable (size, size, in, out) in the dtype of x, without bias.
+
+    scale: function that changes the variable's values, such as the factors of batch normalisation.
+    """
     as_product = window.size in (1, 7) and window.stride == window.dilation == 1
+    if as_product and _is_kept_transposed(x, variable):
+        shape = variable.shape
+        kernel = variables.in_type(variable, x, lambda k: tf.transpose(tf.reshape(scale(k), (-1, int(shape[3])))))
+        return _of_patches(x, shape, window, lambda rows, _: tf.matmul(rows, kernel, transpose_b=True))
+    kernel = variables.in_type(variable, x, scale)
     return (convolve_as_matmul if as_product else convolve_as_conv2d)(x, kernel, window)
 
 
 def convolve_as_conv2d(x, kernel, window):
-    """Convolve with tf.nn.conv2d; arguments as in convolve()."""
+    """Convolve with tf.nn.conv2d. kernel: (size, size, in, out) in the dtype of x. See convolve()."""
     x, padding = tf_padding(x, window)
     if window.dilation == 1:
         return conv2d(x, kernel, padding, window.stride)
@@ -102,19 +110,41 @@ def tf_padding(x, window):
 
 
 def convolve_as_matmul(x, kernel, window):
-    """Convolve as one matrix product, for stride 1 and kernels nearly as large as their input. See convolve().
+    """Convolve as one matrix product, for stride 1 and kernels nearly as large as their input.
 
-    On a CPU, fc6 (7 x 7 on an input of about 7 x 7) takes less than half the time of conv2d (benchmarks/RESULTS.md).
+    kernel: (size, size, in, out) in the dtype of x. On a CPU, fc6 (7 x 7 on an input of about 7 x 7) takes less than
+    half the time of conv2d (benchmarks/RESULTS.md).
     """
-    size, _, depth, channels = (int(side) for side in kernel.shape)
+    rows = tf.reshape(kernel, (-1, int(kernel.shape[3])))
+    return _of_patches(x, kernel.shape, window, lambda patches, pixels: product(patches, rows, pixels))
+
+
+def _of_patches(x, shape, window, multiply):
+    """Convolve x with a kernel of this shape by multiply(patches (rows, size * size * in), rows of one image)."""
+    size, _, depth, channels = (int(side) for side in shape)
     patches = windows(padded(x, window.margin()), size)
-    y = product(tf.reshape(patches, (-1, size * size * depth)), tf.reshape(kernel, (-1, channels)),
-                tf.reduce_prod(tf.shape(patches)[1:3]))
+    y = multiply(tf.reshape(patches, (-1, size * size * depth)), tf.reduce_prod(tf.shape(patches)[1:3]))
     return tf.reshape(y, tf.concat([tf.shape(patches)[:3], [channels]], 0))
 
 
-LARGE_KERNEL = 2**22  # numbers in a kernel from which product() uses gradients.product (benchmarks/RESULTS.md)
+LARGE_KERNEL = 2**22  # numbers in a kernel from which products are computed in another way (benchmarks/RESULTS.md)
 FEW_PIXELS = 128      # of an image; with more, large kernels are multiplied in one piece
+
+
+def _is_large(depth, channels):
+    """Return whether a kernel (depth, channels) is one of those that take long to read: fc6 and fc7."""
+    return depth * channels >= LARGE_KERNEL and depth >= channels and not _is_for_export()
+
+
+def _is_kept_transposed(x, variable):
+    """Return whether final weights are kept as (out, size * size * in).
+
+    oneDNN multiplies this form without copying it into another order first. In float32 that would need memory for a
+    second form of the variable, and is as fast as the pieces of product().
+    """
+    size, _, depth, channels = (int(side) for side in variable.shape)
+    return (variables.are_final() and x.dtype != tf.float32 and implementation() == PRODUCT
+            and _is_large(size * size * depth, channels))
 
 
 def product(x, kernel, pixels):
@@ -124,7 +154,7 @@ def product(x, kernel, pixels):
     own size, so that it has the same scores in batches of any size.
     """
     depth, channels = (int(side) for side in kernel.shape)
-    if depth * channels < LARGE_KERNEL or depth < channels or _is_for_export():
+    if not _is_large(depth, channels):
         return tf.matmul(x, kernel)
     is_exact = x.dtype == tf.float32  # a sum of products that are rounded to bfloat16 has a larger error
     in_pieces = is_exact and depth % gradients.PIECES == 0 and implementation() == PRODUCT

@@ -163,7 +163,7 @@ def inference(architecture, never_predicted=(), prepared=False):
     """Build the InferenceGraph of an Architecture in the default graph, with the same variables as build().
 
     never_predicted: class ids to exclude from the prediction. prepared: convert and rearrange weights once instead of
-    for every batch; run variables.prepared_initializer() after loading the weights.
+    for every batch; run variables.preparation() after loading the weights.
     """
     if prepared:
         layers.keep_prepared()

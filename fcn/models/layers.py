@@ -49,7 +49,7 @@ def conv(x, name, window, channels, kernel_init=None, *, bias=True):
     with tf.variable_scope(name):
         kernel = _kernel(shape, kernel_init or he, name)
         offset = _bias(channels) if bias else None
-    return _scalable(x, lambda scale: convolve(x, in_type(kernel, x, scale), window), offset, (1, 1, 1, channels))
+    return _scalable(x, lambda scale: convolve(x, kernel, window, scale), offset, (1, 1, 1, channels))
 
 
 def depthwise_conv(x, name, window, kernel_init=None, *, bias=True):

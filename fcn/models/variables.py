@@ -74,8 +74,8 @@ def apply_changes(given=None):
 def in_type(variable, x, arrange=tf.identity):
     """Return arrange(variable cast to the dtype of x).
 
-    After keep_prepared(), the result is computed once and kept in a local variable; run prepared_initializer() after
-    loading the weights. Otherwise every session.run computes it.
+    After keep_prepared(), the result is computed once and kept in a local variable; run preparation() after loading the
+    weights. Otherwise every session.run computes it.
     """
     unchanged = variable.dtype.base_dtype == x.dtype and arrange is tf.identity
     if unchanged or not tf.get_collection(_FINAL):
@@ -95,19 +95,35 @@ def keep_prepared():
     tf.add_to_collection(_FINAL, True)
 
 
-def prepared_initializer(outputs):
-    """Return the operation that computes the prepared weights which these tensors need (in_type).
+def preparation(outputs):
+    """Return operations that compute the prepared weights which these tensors need (in_type), to be run in this order.
 
-    The others stay without memory: kernels that batch normalisation has replaced by scaled ones.
+    Each also frees the net's variables that nothing needs afterwards. Prepared weights that `outputs` do not need stay
+    without memory: kernels that batch normalisation has replaced by scaled ones.
     """
-    needed: set = set()
-    waiting = [tensor.op for tensor in outputs]
+    needed = _sources(outputs)
+    groups = list(in_groups([variable for variable in tf.local_variables() if variable.op in needed]))
+    read = [_sources([variable.initializer.inputs[1] for variable in group]) for group in groups]
+    steps = []
+    for number, group in enumerate(groups):
+        later = needed.union(*read[number + 1:])
+        computed = [variable.initializer for variable in group]
+        with tf.control_dependencies(computed):
+            freed = [tf.raw_ops.DestroyResourceOp(resource=variable.handle) for variable in tf.global_variables()
+                     if variable.op in read[number] and variable.op not in later]
+        steps.append(tf.group(*computed, *freed))
+    return steps
+
+
+def _sources(tensors):
+    """Return all operations that are needed to compute these tensors."""
+    found, waiting = set(), [tensor.op for tensor in tensors]
     while waiting:
         operation = waiting.pop()
-        if operation not in needed:
-            needed.add(operation)
+        if operation not in found:
+            found.add(operation)
             waiting += [tensor.op for tensor in operation.inputs]
-    return tf.variables_initializer([v for v in tf.local_variables() if v.op in needed])
+    return found
 
 
 def zeros(shape, seed):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nets_help import fresh
 
 from fcn.data.label_policy import LabelPolicy
-from fcn.models import batch_loss, blocks, convolution, graph_builder, layers, tf_compat
+from fcn.models import batch_loss, blocks, convolution, graph_builder, layers, tf_compat, variables
 from fcn.models.architecture import Architecture
 from fcn.models.blocks import Blocks
 from fcn.models.losses import cross_entropy
@@ -180,10 +180,53 @@ def test_prepared_weights_predict_the_same(precision):
         with fresh() as session:
             net = graph_builder.inference(architecture, prepared=prepared)
             nets_help.randomise(session, 3)
-            session.run(tf.local_variables_initializer())
+            for step in variables.preparation([net.logits]):
+                session.run(step)
             found.append(session.run(net.logits, {net.images: photo}))
             kept.append(tf.local_variables())
     np.testing.assert_array_equal(*found)
     assert kept[0] == []
     arranged, converted = 3, 16 + 2 + 3  # deconv1 to deconv3; and the convolutions, fc6 and fc7
     assert len(kept[1]) == (arranged if precision == "float32" else converted)
+
+
+@pytest.mark.parametrize("precision, size, kept", [("bfloat16", 7, (3, 196)), ("bfloat16", 1, (3, 4)),
+                                                   ("bfloat16", 3, (3, 3, 4, 3)), ("float32", 7, None)])
+def test_large_final_kernels_are_kept_transposed(precision, size, kept, monkeypatch):
+    monkeypatch.setattr(convolution, "LARGE_KERNEL", 12)
+    monkeypatch.setattr(tf_compat, "has_gpu", lambda: False)
+    x, found = RNG.normal(size=(2, 9, 8, 4)), []
+    for final in (False, True):
+        with fresh() as session:
+            if final:
+                layers.keep_prepared()
+            y = layers.conv(tf.constant(x, precision), "fc6", size, 3)
+            nets_help.randomise(session, 3)
+            for step in variables.preparation([y]):
+                session.run(step)
+            found.append(session.run(tf.cast(y, tf.float32)))
+            shapes = [tuple(variable.shape) for variable in tf.local_variables()]
+    assert shapes.count(kept) == (kept is not None)
+    np.testing.assert_allclose(*found, rtol=0, atol=np.abs(found[0]).max() / 128)
+
+
+def test_variables_that_only_prepared_weights_need_are_freed():
+    with fresh() as session:
+        layers.keep_prepared()
+        names = "once", "twice", "read", "unused"
+        once, twice, read, unused = (tf.get_variable(name, (5 << 20,), initializer=tf.ones_initializer()) for name in
+                                     names)  # 20 MB each, so that every one is prepared by itself
+        x = tf.zeros((), tf.bfloat16)
+        y = sum(tf.reduce_max(tf.cast(variables.in_type(variable, x, change), tf.float32)) for variable, change in (
+            (once, lambda k: k + 1), (twice, lambda k: k + 3), (twice, lambda k: k + 7), (read, lambda k: k + 15)))
+        y += tf.reduce_max(read)
+        session.run(tf.global_variables_initializer())
+        steps = variables.preparation([y])
+        assert len(steps) == 4
+        alive = [set(names)]
+        for step in steps:
+            session.run(step)
+            lost = session.run(tf.report_uninitialized_variables(tf.global_variables())).tolist()
+            alive.append(set(names) - {name.decode() for name in lost})
+        assert alive == [set(names), *[set(names) - {"once"}] * 2, *[set(names) - {"once", "twice"}] * 2]
+        assert session.run(y) == 2 + 4 + 8 + 16 + 1

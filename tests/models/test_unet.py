@@ -161,7 +161,8 @@ def test_normalisation_in_the_kernels_gives_the_same_scores(net):
             rng = np.random.default_rng(1)
             put(session, {v.op.name: rng.uniform(0.7, 1.3, v.shape) if "kernel" not in v.op.name else
                           rng.normal(0, np.sqrt(2 / np.prod(v.shape[:3])), v.shape) for v in tf.global_variables()})
-            session.run(variables.prepared_initializer([graph.logits]))
+            for step in variables.preparation([graph.logits]):
+                session.run(step)
             unused = session.run(tf.report_uninitialized_variables(tf.local_variables()))
             assert (len(unused) > 0) == prepared  # kernels that the scaled ones replace
             found.append(session.run(graph.logits, {graph.images: images}))
