@@ -47,7 +47,7 @@ def batch(given):
 
 def ours(given, precision):
     """Return a function that makes a step with this project."""
-    from fcn.models import graph_builder
+    from fcn.models import graph_builder, variables
     from fcn.models.architecture import Architecture
     from fcn.models.tf_compat import new_session, tf
     from fcn.training import weight_update
@@ -63,7 +63,9 @@ def ours(given, precision):
             fetches, feed = graph.prediction, {graph.images: images}
         session = new_session(whole)
         session.run(tf.global_variables_initializer())
-        session.run(tf.local_variables_initializer())
+        for prepare in (variables.preparation([graph.logits]) if given.job == "predict" else
+                        [tf.local_variables_initializer()]):
+            session.run(prepare)
     return lambda: session.run(fetches, feed)
 
 

@@ -83,7 +83,7 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
 
     parameters, trained: how many numbers all variables of the net have, and the trained ones. training, validation:
     bytes of a batch from activations() and prediction(). update: Update. width: bytes per number in the encoder; below
-    4, a converted copy of every weight is held too.
+    4, a converted copy of every weight is held too, and a gradient until it is converted.
     """
     summed = update.terms if update.batches_per_step > update.workers else 0
     rule = registry.load("optimizers", update.optimizer)  # it imports TensorFlow
@@ -96,6 +96,7 @@ def memory(parameters, trained, training, validation, update, width=FLOAT):
             "averages of the weights": update.averaged * trained * FLOAT,
             "running sums of the gradients": summed * trained * FLOAT,
             "gradients": gradients,
+            "gradients, before conversion": (width < FLOAT) * trained * width,
             "sums over the workers": (update.workers > 1) * (SERVER + ALL_REDUCE * trained * FLOAT),
             "copies during the update": copies * trained * FLOAT,
             "maps of a batch": training,

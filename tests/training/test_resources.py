@@ -80,9 +80,10 @@ def test_accumulated_steps_hold_a_sum_of_each_gradient():
     assert resources.memory(1000, 600, 0, 0, Update(terms=2))["gradients"] == 2400
 
 
-def test_bfloat16_adds_a_two_byte_copy_of_every_weight():
-    assert resources.memory(1000, 600, 0, 0, Update(), width=2)["weights, converted"] == 2000
-    assert resources.memory(1000, 600, 0, 0, Update())["weights, converted"] == 0
+def test_bfloat16_adds_a_two_byte_copy_of_every_weight_and_gradient():
+    parts = [resources.memory(1000, 600, 0, 0, Update(), width=width) for width in (2, 4)]
+    assert [part["weights, converted"] for part in parts] == [2000, 0]
+    assert [part["gradients, before conversion"] for part in parts] == [1200, 0]
 
 
 def test_graph_of_an_fcn_is_part_of_the_program():
