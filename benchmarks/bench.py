@@ -35,6 +35,7 @@ OURS = ("ours:float32", "ours:bfloat16", "gemm:float32", "gemm:bfloat16")
 PYTORCH = ("pytorch:nchw-float32", "pytorch:channels_last-bfloat16", *(f"pytorch:{variant}-kept" for variant in (
     "nchw-float32", "channels_last-float32", "nchw-bfloat16", "channels_last-bfloat16", "nchw-float32-compile",
     "channels_last-bfloat16-compile")))
+FROZEN = tuple(f"pytorch:channels_last-{precision}-compile-kept-frozen" for precision in goals.PRECISIONS)
 KERAS = ("keras3:float32", "keras3:mixed_bfloat16", "keras3:float32-jit")
 MORE = ("keras3:mixed_bfloat16-jit", "keras3:float32-inter1", "keras3:mixed_bfloat16-inter1")  # slow in predictions
 UNDONE = ("scattered", "conv-fc6", "direct", "matmul", "loss", "threads")
@@ -66,7 +67,7 @@ def fastest_variants(job, folder):
     ours is compared with.
     """
     found, names = results.read(folder), list(PYTORCH[:1] if job == "train" else ())
-    for prefix, variants in (("pytorch:", PYTORCH), ("keras3:", KERAS)):
+    for prefix, variants in (("pytorch:", PYTORCH + (FROZEN if job == "predict" else ())), ("keras3:", KERAS)):
         for precision in goals.PRECISIONS:
             best = goals.fastest(found, job, 2, prefix, precision)
             names.append(best["name"] if best else next(name for name in variants if precision in name))
@@ -86,7 +87,8 @@ def of_batch(job, batch, minutes):
 
 def of_paper(job, net, minutes, *undone):
     contenders = [f"ours:{net}-float32", f"ours:{net}-bfloat16", *(f"ours:{net}-float32-{name}" for name in undone),
-                  f"pytorch:{net}-nchw-float32-kept", f"pytorch:{net}-channels_last-bfloat16-kept", "gemm:float32"]
+                  *(("gemm:float32", *(name.replace(":", f":{net}-") for name in FROZEN)) if job == "predict" else
+                    (f"pytorch:{net}-nchw-float32-kept", f"pytorch:{net}-channels_last-bfloat16-kept", "gemm:float32"))]
     return duel(f"{job}-{net.removeprefix('fcn8s_')}", job, 2, minutes, *contenders)
 
 
@@ -102,13 +104,13 @@ PARTS = (
     Part("gemm", ("gemm.py",), 1, ("gemm.py", "--sizes", "512", "--rounds", "3")),
     Part("onednn", ("onednn.py",), 1, ("onednn.py", "--size", "64x64", "--share", TRIAL_SHARE)),
     duel("train-2", "train", 2, 11.5, *OURS, "tutorial:float32", *PYTORCH, *KERAS, *MORE),
-    duel("predict-2", "predict", 2, 6, *OURS, "tutorial:float32", *PYTORCH, *KERAS),
+    duel("predict-2", "predict", 2, 7, *OURS, "tutorial:float32", *PYTORCH, *FROZEN, *KERAS),
     of_batch("train", 1, 3.5), of_batch("train", 4, 5.5), of_batch("predict", 1, 2.5), of_batch("predict", 4, 3),
     of_paper("train", "fcn8s_atonce", 2, "scattered"), of_paper("predict", "fcn8s_atonce", 1.5),
     of_paper("train", "fcn32s", 2, "scattered"),
     duel("plain-train", "train", 2, 3, "ours:float32", *(f"ours:float32-{name}" for name in UNDONE)),
     duel("plain-predict", "predict", 1, 1, "ours:float32", "ours:float32-direct", "ours:bfloat16",
-         "ours:bfloat16-unprepared"),
+         "ours:bfloat16-unprepared", "ours:bfloat16-matmul"),
     of_unet("unet_pix2pix_densenet121", "128", "2", 4, *UNETS, "keras:float32-jit"),
     of_unet("unet_efficientnetb4", "384", "1", 4.5, *UNETS),
     Part("startup", ("startup.py", "--rounds", "3"), 2, ("startup.py", "--share", TRIAL_SHARE, "--rounds", "1"),

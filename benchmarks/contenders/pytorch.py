@@ -1,25 +1,27 @@
 """The same net in PyTorch, as its documentation advises for speed, on the GPU if there is one, else on the CPU.
 
 Variants: the net (by default the tutorial's; pytorch_paper.NETS), the layout of images and weights (nchw,
-channels_last), the precision, torch.compile or not, which needs a C++ compiler, and "kept": freed memory stays for the
-next step. PyTorch's tuning guide advises an allocator that does so. By itself, glibc returns it to the system, whose
-work for new pages took a third of PyTorch's processor time on a virtual machine. bfloat16 trains under autocast and
-predicts with weights that are stored in it. As in TensorFlow, denormal numbers are zero: they may slow a processor down
-to a tenth. On a GPU cuDNN chooses its algorithms by measurement, and float32 is computed as TF32, as TensorFlow does.
+channels_last), the precision, torch.compile or not, which needs a C++ compiler, "kept": freed memory stays for the
+next step, and "frozen": in predictions, the compiler arranges the weights once. PyTorch's tuning guide advises an
+allocator that keeps memory. By itself, glibc returns it to the system, whose work for new pages took a third of
+PyTorch's processor time on a virtual machine. bfloat16 trains under autocast and predicts with weights that are stored
+in it. As in TensorFlow, denormal numbers are zero: they may slow a processor down to a tenth. On a GPU cuDNN chooses
+its algorithms by measurement, and float32 is computed as TF32, as TensorFlow does.
 """
 
 import contextlib
 import ctypes
 
 import torch
+from torch._inductor import config as inductor
 from torch.nn import functional
 
 from contenders import net, pytorch_paper
 from fcn.core import machine
 
 VARIANTS = tuple(f"{prefix}{layout}-{precision}{how}" for prefix in ("", *pytorch_paper.NETS)
-                 for how in ("", "-compile", "-kept", "-compile-kept") for precision in ("float32", "bfloat16")
-                 for layout in ("nchw", "channels_last"))
+                 for how in ("", "-compile", "-kept", "-compile-kept", "-compile-kept-frozen")
+                 for precision in ("float32", "bfloat16") for layout in ("nchw", "channels_last"))
 
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -91,6 +93,8 @@ class Contender:
         self.half = precision == "bfloat16"
         if self.half and job == "predict":
             self.plain.to(torch.bfloat16)
+        if "frozen" in how:
+            inductor.freezing = True
         self.net = torch.compile(self.plain) if "compile" in how else self.plain
         if job == "train":
             self.adam = torch.optim.Adam(self.plain.parameters(), net.LEARNING_RATE, eps=net.EPSILON, fused=True)

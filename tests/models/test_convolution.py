@@ -214,9 +214,8 @@ def test_variables_that_only_prepared_weights_need_are_freed():
     with fresh() as session:
         layers.keep_prepared()
         names = "once", "twice", "read", "unused"
-        once, twice, read, unused = (tf.get_variable(name, (5 << 20,), initializer=tf.ones_initializer()) for name in
-                                     names)  # 20 MB each, so that every one is prepared by itself
-        x = tf.zeros((), tf.bfloat16)
+        once, twice, read, _ = (tf.get_variable(name, (5 << 20,), initializer=tf.ones_initializer()) for name in names)
+        x = tf.zeros((), tf.bfloat16)  # prepared weights of 10 MB, each in a step of its own
         y = sum(tf.reduce_max(tf.cast(variables.in_type(variable, x, change), tf.float32)) for variable, change in (
             (once, lambda k: k + 1), (twice, lambda k: k + 3), (twice, lambda k: k + 7), (read, lambda k: k + 15)))
         y += tf.reduce_max(read)
