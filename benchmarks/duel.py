@@ -7,7 +7,7 @@ Each contender runs in its own process (contender.py) and sleeps while another o
 contender has a turn of `--steps` steps, so that a ratio compares steps a few seconds apart. The order rotates from
 round to round. The first contender is the reference. If memory cannot hold all contenders, they are measured in groups,
 each with the reference; with --alone, each contender is alone with it. A contender that fails is reported in its row of
-the table.
+the table. Memory is compacted first, if the user is root (measuring.compact_memory).
 
 Starting takes 20 to 40 s per contender, one or two minutes with compile or jit. Training at batch 2 with seven
 contenders and seven rounds takes about eight minutes on two cores.
@@ -148,7 +148,7 @@ def measured(labels, start, setting, largest=None):
 
     start: as in run(). setting: {"job", "batch", "size", "classes", "share", "rounds", "steps"}.
     """
-    about, began = measuring.facts(), time.monotonic()
+    about, began = measuring.facts() | {"memory_compacted": measuring.compact_memory()}, time.monotonic()
     groups, contenders = run(labels, start, setting["rounds"], setting["steps"], largest=largest,
                              tell=functools.partial(print, file=sys.stderr, flush=True))
     about["versions"] |= next((c["ready"]["versions"] for c in contenders.values() if c["ready"]), {})

@@ -20,6 +20,7 @@ EVALUATION = ("inside .NAME.unfinished, which ResultFolder.writing has made unde
               "result_folder.rewriting")
 TEMPORARY = "inside tempfile.TemporaryDirectory or a folder that the benchmark has made there"
 GUARDS = {
+    "benchmarks/measuring.py:compact_memory": "a file of the kernel",
     "fcn/core/atomic_io.py:locked": "text of a lock file that is new or begins as ours; others are refused",
     "fcn/core/atomic_io.py:reserve": "an open descriptor of open_temporary",
     "fcn/core/atomic_io.py:rename": "its temporary file is ours; the caller proves the old file",
