@@ -19,13 +19,14 @@ def draw(results, path):
     from matplotlib.figure import Figure
     duels = [duel for duel in DUELS if goals.contenders(results, *duel)]
     steps = results.get("growth", {}).get("steps", [])
-    rows = bool(duels) + bool(steps)
+    rows_of_duels = [row for job in growth.JOBS if (row := [duel for duel in duels if duel[0] == job])]
+    rows = len(rows_of_duels) + bool(steps)
     if not rows:
         return
     figure = Figure(figsize=(17, 5.5 * rows), layout="constrained")
     parts = list(figure.subfigures(rows, 1, squeeze=False)[:, 0])
-    if duels:
-        for axes, (job, batch) in zip(row_of(parts.pop(0), len(duels)), duels, strict=True):
+    for row in rows_of_duels:
+        for axes, (job, batch) in zip(row_of(parts.pop(0), len(row)), row, strict=True):
             bars(axes, results[f"{job}-{batch}"], goals.contenders(results, job, batch))
             axes.set_title(f"{job}, batch {batch}")
     if steps:
