@@ -80,7 +80,7 @@ def test_accumulated_steps_hold_a_sum_of_each_gradient():
     assert resources.memory(1000, 600, 0, 0, Update(terms=2))["gradients"] == 2400
 
 
-def test_bfloat16_adds_a_two_byte_copy_of_every_weight_and_gradient():
+def test_bfloat16_adds_two_bytes_for_a_weight_and_a_gradient():
     parts = [resources.memory(1000, 600, 0, 0, Update(), width=width) for width in (2, 4)]
     assert [part["weights, converted"] for part in parts] == [2000, 0]
     assert [part["gradients, before conversion"] for part in parts] == [1200, 0]
