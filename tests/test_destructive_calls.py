@@ -20,7 +20,6 @@ EVALUATION = ("inside .NAME.unfinished, which ResultFolder.writing has made unde
               "result_folder.rewriting")
 TEMPORARY = "inside tempfile.TemporaryDirectory or a folder that the benchmark has made there"
 GUARDS = {
-    "benchmarks/measuring.py:compact_memory": "a file of the kernel",
     "fcn/core/atomic_io.py:locked": "text of a lock file that is new or begins as ours; others are refused",
     "fcn/core/atomic_io.py:reserve": "an open descriptor of open_temporary",
     "fcn/core/atomic_io.py:rename": "its temporary file is ours; the caller proves the old file",
@@ -103,6 +102,7 @@ GUARDS = {
     "fcn/cli/reproduce.py:main": "ownership.check_free: reproduction.json of this command, or a new name",
     "fcn/cli/report.py:write_card": "ownership.check_free: a result card, or a new name",
     "benchmarks/ablation.py:main": "ablation.json: refused unless it parses as ours",
+    "benchmarks/measuring.py:compact_memory": "/proc/sys/vm/compact_memory, which is no file on a disk",
     "benchmarks/measuring.py:write": "refused unless the JSON has our facts",
     "benchmarks/results.py:write": "what lies outside our markers is kept",
     "benchmarks/ablation.py:draw":

@@ -103,6 +103,19 @@ def test_failed_case_gives_its_reason(tmp_path):
     assert measuring.in_a_process(script, {"a": 1}) == {"a": 1, "failed": None}
 
 
+@pytest.mark.parametrize("error", [None, PermissionError, FileNotFoundError])
+def test_memory_is_compacted_if_the_system_lets_us(error, monkeypatch):
+    written = []
+
+    def write(path, text):
+        written.append((str(path), text))
+        if error:
+            raise error
+    monkeypatch.setattr(Path, "write_text", write)
+    assert measuring.compact_memory() == (error is None)
+    assert written == [("/proc/sys/vm/compact_memory", "1")]
+
+
 def test_growth_changes_one_axis_at_a_time_from_the_base():
     found = growth.cases({"batch": (1, 8), "side": (224, 384)})
     assert found == [growth.BASE, growth.BASE | {"batch": 8}, growth.BASE | {"side": 384}]
